@@ -1,0 +1,26 @@
+"""What a run is, and what a profile file may say.
+
+`run` describes one training run completely (`RunConfig`); `profiles` describes the parameters of
+the notebooks and turns them into the list of runs of a sweep.
+"""
+
+from highways.config.base import Strict, read_yaml, validate
+from highways.config.profiles import PROFILE_SCHEMAS, DepthProfile, Profile, ReportProfile, load_profile
+from highways.config.run import NUMERICS, BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
+
+__all__ = [
+    "NUMERICS",
+    "PROFILE_SCHEMAS",
+    "BudgetConfig",
+    "DataConfig",
+    "DenseConfig",
+    "DepthProfile",
+    "Profile",
+    "ReportProfile",
+    "RunConfig",
+    "SGDConfig",
+    "Strict",
+    "load_profile",
+    "read_yaml",
+    "validate",
+]

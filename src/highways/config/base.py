@@ -1,0 +1,83 @@
+"""Strict, immutable settings, and validation errors that fit on one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from highways.errors import HighwaysError
+
+
+class Strict(BaseModel):
+    """Base of all settings: unknown keys are refused, values are immutable and finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], values: Any, where: str) -> M:
+    """Check `values` against `model`.
+
+    Args:
+        model: The schema.
+        values: What was read, a mapping.
+        where: The file or the call that the values came from; it opens the message.
+
+    Raises:
+        HighwaysError: One line that names the place, every key at fault and what is allowed.
+    """
+    if not isinstance(values, Mapping):
+        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {type(values).__name__}")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_fault(model, detail) for detail in error.errors())
+        raise HighwaysError(f"{where}: {faults}") from None
+
+
+def _fault(model: type[BaseModel], detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "the whole"
+    if detail["type"] == "extra_forbidden":
+        allowed = sorted(_fields_at(model, detail["loc"][:-1]))
+        near = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {key!r}{hint} (allowed: {', '.join(allowed)})" if allowed else f"unknown key {key!r}{hint}"
+    if detail["type"] == "missing":
+        return f"key {key!r} is missing"
+    given = f", found {detail['input']!r}" if not isinstance(detail["input"], Mapping) else ""
+    return f"key {key!r}: {detail['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # the tag of a union, or a list's index
+        nested = field.annotation
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            return []
+        model = nested
+    return list(model.model_fields)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file safely.
+
+    Raises:
+        HighwaysError: The file is missing or is not YAML, with the line at fault.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HighwaysError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise HighwaysError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from None

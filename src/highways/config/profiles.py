@@ -1,0 +1,158 @@
+"""Profiles: how much of each notebook is run, on which data, where.
+
+A profile file `profiles/<profile>/<notebook>.yaml` holds the parameters of one notebook; Papermill
+passes it with `-f`. Its schema is here, and the schema turns it into the exact list of runs: a
+table holds these runs and no others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from highways import paths
+from highways.config.base import Strict, read_yaml, validate
+from highways.config.run import BudgetConfig, DataConfig, DataName, DenseConfig, RunConfig, SGDConfig
+from highways.errors import HighwaysError
+
+
+class Profile(Strict):
+    """What every profile file has."""
+
+    experiment: ClassVar[str]
+    """Name of the notebook, of its folder of records and of its MLflow experiment."""
+
+    profile: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    """Name of the profile: the folder under `profiles/` and under `results/`."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(default=1, ge=1)
+    """Processes that train at the same time."""
+
+    def runs(self) -> list[RunConfig]:
+        """Return the runs that this profile lists, in a fixed order."""
+        return []
+
+
+class DepthProfile(Profile):
+    """Parameters of `01_depth`: the random search of P1 Fig. 1 and P2 Fig. 1.
+
+    The papers searched the initial learning rate, the momentum, the decay of the rate, the
+    activation (ReLU or tanh) and, for highways, the transform bias between -1 and -10. They state
+    no range of the first three. Ours:
+
+    - learning rate: log-uniform in [1e-5, 1];
+    - momentum: 1 - momentum log-uniform in [0.01, 0.5], that is, momentum in [0.5, 0.99];
+    - decay per epoch: 1 - decay log-uniform in [0.001, 0.1], that is, decay in [0.9, 0.999];
+    - transform bias: uniform in [-10, -1].
+
+    Trial `i` draws from its own stream, so its settings depend on `search_seed` and `i` alone: they
+    are the same for both kinds of network and all depths, and more trials leave the earlier ones.
+    """
+
+    experiment: ClassVar[str] = "01_depth"
+    learning_rate_range: ClassVar[tuple[float, float]] = (1e-5, 1.0)
+    one_minus_momentum_range: ClassVar[tuple[float, float]] = (0.01, 0.5)
+    one_minus_decay_range: ClassVar[tuple[float, float]] = (0.001, 0.1)
+    transform_bias_range: ClassVar[tuple[float, float]] = (-10.0, -1.0)
+
+    data: DataName
+    depths: list[int] = Field(min_length=1)
+    trials: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    plain_width: int = Field(default=71, ge=1)
+    highway_width: int = Field(default=50, ge=1)
+    search_seed: int = Field(default=0, ge=0)
+
+    @field_validator("depths")
+    @classmethod
+    def _depths(cls, depths: list[int]) -> list[int]:
+        if any(depth < 1 for depth in depths):
+            raise ValueError("depths are whole numbers of at least 1")
+        if len(set(depths)) != len(depths):
+            raise ValueError("a depth is given twice")
+        return depths
+
+    def draw(self, trial: int) -> dict[str, Any]:
+        """Return the settings that trial number `trial` drew."""
+        random = np.random.default_rng([self.search_seed, trial])
+        learning_rate, momentum, decay, activation, bias = random.random(5)
+
+        def between(ends: tuple[float, float], u: float) -> float:
+            return float(f"{ends[0] + (ends[1] - ends[0]) * u:.4g}")
+
+        def log_between(ends: tuple[float, float], u: float) -> float:
+            return float(f"{ends[0] * (ends[1] / ends[0]) ** u:.4g}")
+
+        return {
+            "learning_rate": log_between(self.learning_rate_range, learning_rate),
+            "momentum": round(1 - log_between(self.one_minus_momentum_range, momentum), 6),
+            "decay": round(1 - log_between(self.one_minus_decay_range, decay), 6),
+            "activation": "relu" if activation < 0.5 else "tanh",
+            "transform_bias": between(self.transform_bias_range, bias),
+        }
+
+    def runs(self) -> list[RunConfig]:
+        """Return both kinds, every depth, every trial, in this order."""
+        return [
+            self._run(kind, depth, trial)
+            for kind in ("plain", "highway")
+            for depth in self.depths
+            for trial in range(self.trials)
+        ]
+
+    def _run(self, kind: Literal["plain", "highway"], depth: int, trial: int) -> RunConfig:
+        drawn = self.draw(trial)
+        return RunConfig(
+            data=DataConfig(name=self.data),
+            network=DenseConfig(
+                kind=kind,
+                depth=depth,
+                width=self.highway_width if kind == "highway" else self.plain_width,
+                activation=drawn["activation"],
+                transform_bias=drawn["transform_bias"] if kind == "highway" else None,
+            ),
+            optimiser=SGDConfig(learning_rate=drawn["learning_rate"], momentum=drawn["momentum"], decay=drawn["decay"]),
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=trial,
+        )
+
+
+class ReportProfile(Profile):
+    """Parameters of `99_report`."""
+
+    experiment: ClassVar[str] = "99_report"
+
+
+PROFILE_SCHEMAS: dict[str, type[Profile]] = {schema.experiment: schema for schema in (DepthProfile, ReportProfile)}
+
+P = TypeVar("P", bound=Profile)
+
+
+def profile_path(profile: str, notebook: str) -> Path:
+    """Return the path of a notebook's parameters in a profile."""
+    return paths.root() / "profiles" / profile / f"{notebook}.yaml"
+
+
+def profile_names() -> list[str]:
+    """Return the profiles that there are."""
+    return sorted(folder.name for folder in (paths.root() / "profiles").iterdir() if folder.is_dir())
+
+
+def load_profile(profile: str, schema: type[P]) -> P:
+    """Read and check the parameters of one notebook.
+
+    Raises:
+        HighwaysError: No such profile, or a key or value at fault; one line that names it.
+    """
+    if profile not in profile_names():
+        raise HighwaysError(f"no profile {profile!r}; there are: {', '.join(profile_names())}")
+    path = profile_path(profile, schema.experiment)
+    where = str(path.relative_to(paths.root()))
+    settings = validate(schema, read_yaml(path), where)
+    if settings.profile != profile:
+        raise HighwaysError(f"{where}: key 'profile' must be {profile!r}, found {settings.profile!r}")
+    return settings

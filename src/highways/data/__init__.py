@@ -1,0 +1,7 @@
+"""Data sets: fetched and checked (`sources`), turned into tensors (`images`), cut into batches (`batches`)."""
+
+from highways.data.batches import Batches
+from highways.data.images import Images, load
+from highways.data.sources import Source, fetch, fingerprint, locate, sources
+
+__all__ = ["Batches", "Images", "Source", "fetch", "fingerprint", "load", "locate", "sources"]

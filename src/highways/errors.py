@@ -1,0 +1,8 @@
+"""The one exception that users are meant to see."""
+
+
+class HighwaysError(Exception):
+    """Something the user can mend: the message is one line and says what and where.
+
+    The command line prints it without a traceback and exits with status 1.
+    """

@@ -1,0 +1,7 @@
+"""Networks: the highway gate, once for any transform; plain and highway stacks; populations."""
+
+from highways.nn.dense import Dense, DenseNetwork
+from highways.nn.highway import Highway
+from highways.nn.population import DensePopulation
+
+__all__ = ["Dense", "DenseNetwork", "DensePopulation", "Highway"]

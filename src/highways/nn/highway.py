@@ -1,0 +1,44 @@
+"""The highway layer (P1 eq. 3, P2 eq. 3): learned gates decide what is transformed and what is carried."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Highway(nn.Module):
+    """y = H(x) * T(x) + x * (1 - T(x)), for any transform H.
+
+    T is the transform gate, sigmoid of an affine map of x; 1 - T is the carry gate. The gate's bias
+    starts negative, so that an untrained layer carries its input through, and gradients with it.
+    With the gate closed (T = 0) the layer is the identity, with it open (T = 1) it is H.
+
+    Source: P1 sec. 2 and 2.2.
+
+    Args:
+        transform: H. Its output has the shape of its input.
+        gate: The affine map whose sigmoid is T (a linear map, a convolution); the output's shape is
+            the input's. It has an attribute `bias`.
+        transform_bias: Initial value of that bias, such as -1 to -10.
+    """
+
+    def __init__(self, transform: nn.Module, gate: nn.Module, transform_bias: float):
+        super().__init__()
+        self.transform = transform
+        self.gate = gate
+        self.initial_transform_bias = transform_bias
+        self.reset_gate_bias()
+
+    def reset_gate_bias(self) -> None:
+        """Set the gate's bias to its initial value."""
+        bias = self.gate.bias
+        assert isinstance(bias, Tensor)
+        nn.init.constant_(bias, self.initial_transform_bias)
+
+    def transform_gate(self, x: Tensor) -> Tensor:
+        """Return T(x), of the shape of `x`, in (0, 1)."""
+        return torch.sigmoid(self.gate(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y, of the shape of `x`."""
+        return torch.lerp(x, self.transform(x), self.transform_gate(x))  # x + T * (H - x)

@@ -1,0 +1,223 @@
+"""A population: many dense networks of one shape, computed together over a leading trial axis.
+
+One small network leaves a processor mostly idle: a product of 100x50 by 50x50 is over before its
+threads have met. The trials of a random search differ in nothing that changes a shape, so their
+weights are stacked to `(trials, inputs, outputs)` and every product is one batched product. The
+backward pass is written out by hand in preallocated buffers, and a layer's weights are updated as
+soon as their gradient is known, while it is still in the cache. `tests/test_population.py` holds
+each gradient against autograd's in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from highways.nn.dense import DenseNetwork
+
+Update = Callable[[str, int, Tensor], None]
+"""Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape
+`(trials, ...)`. The gradient is a buffer that the next layer overwrites."""
+
+_activate_ = {"relu": torch.relu_, "tanh": torch.tanh_}
+
+
+def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> None:
+    if activation == "relu":
+        torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
+    else:
+        torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
+
+
+@dataclass
+class _Workspace:
+    """Buffers for one batch size; `layers` is the number of blocks."""
+
+    x: Tensor  # (layers + 1, trials, batch, width): input of every block, and the last one's output
+    h: Tensor  # (layers, trials, batch, width): H of every block (of a plain block, its output)
+    t: Tensor  # (layers, trials, batch, width): T of every block; empty for plain networks
+    dx: Tensor  # (trials, batch, width): gradient with respect to a block's output, then input
+    dh: Tensor  # (trials, batch, width): gradient with respect to H, then its pre-activation
+    dt: Tensor  # (trials, batch, width): gradient with respect to T, then its pre-activation
+    dw: Tensor  # (trials, width, width): gradient with respect to a weight matrix
+
+
+class DensePopulation(nn.Module):
+    """The dense networks `members`, stacked.
+
+    Weights are stored as `(trials, inputs, outputs)`, those of the blocks as
+    `(layers, trials, width, width)`; biases have 1 in place of the inputs. `h_*` belong to H,
+    `t_*` to the transform gate T.
+
+    Args:
+        members: Networks that agree in kind, depth, width and activation.
+        inputs: Features of an example.
+
+    Raises:
+        ValueError: The members' shapes or operations differ.
+    """
+
+    def __init__(self, members: Sequence[DenseNetwork]):
+        super().__init__()
+        shapes = {(m.config.kind, m.config.depth, m.config.width, m.config.activation) for m in members}
+        if len(shapes) != 1:
+            raise ValueError(f"members of a population have one kind, depth, width and activation, found {shapes}")
+        self.config = members[0].config
+        self.highway = self.config.kind == "highway"
+        states = [member.state_dict() for member in members]
+        for name, sources in self._sources().items():
+            layers = [torch.stack([self._from_linear(state[source]) for state in states]) for source in sources]
+            stacked = torch.stack(layers) if layers else torch.empty(0, len(members), 1, self.config.width)
+            self.register_buffer(name, stacked)
+        self._workspaces: dict[int, _Workspace] = {}
+
+    first_weight: Tensor
+    first_bias: Tensor
+    h_weight: Tensor
+    h_bias: Tensor
+    t_weight: Tensor
+    t_bias: Tensor
+    readout_weight: Tensor
+    readout_bias: Tensor
+
+    def _sources(self) -> dict[str, list[str]]:
+        """Return, for every stacked parameter, the names it has in the members, by layer."""
+        blocks = range(self.config.depth - 1)
+        h = "transform.linear" if self.highway else "linear"
+        sources = {}
+        for part in ("weight", "bias"):
+            sources[f"first_{part}"] = [f"first.linear.{part}"]
+            sources[f"h_{part}"] = [f"blocks.{layer}.{h}.{part}" for layer in blocks]
+            if self.highway:
+                sources[f"t_{part}"] = [f"blocks.{layer}.gate.{part}" for layer in blocks]
+            sources[f"readout_{part}"] = [f"readout.{part}"]
+        return sources
+
+    @staticmethod
+    def _from_linear(parameter: Tensor) -> Tensor:
+        return parameter.T if parameter.dim() == 2 else parameter[None]
+
+    @property
+    def trials(self) -> int:
+        """Number of members."""
+        return self.first_weight.shape[1]
+
+    def member_state(self, trial: int) -> dict[str, Tensor]:
+        """Return the weights of one member, as the state of a `DenseNetwork`."""
+        state = {}
+        for name, sources in self._sources().items():
+            stacked = self.get_buffer(name)[:, trial]
+            for layer, source in enumerate(sources):
+                tensor = stacked[layer].T if name.endswith("weight") else stacked[layer, 0]
+                state[source] = tensor.clone(memory_format=torch.contiguous_format)
+        return state
+
+    def keep(self, trials: Sequence[int]) -> None:
+        """Drop all members but `trials`."""
+        for name in self._sources():
+            old = self.get_buffer(name)
+            setattr(self, name, old[:, torch.as_tensor(trials, dtype=torch.long, device=old.device)].contiguous())
+        self._workspaces.clear()
+
+    def _workspace(self, batch: int) -> _Workspace:
+        if batch not in self._workspaces:
+            like, width, trials, layers = self.first_weight, self.config.width, self.trials, len(self.h_weight)
+            x = like.new_empty(layers + 1, trials, batch, width)
+            gated = (layers, trials, batch, width) if self.highway else (0,)
+            one = (trials, batch, width)
+            self._workspaces[batch] = _Workspace(
+                x=x,
+                h=like.new_empty(gated) if self.highway else x[1:],
+                t=like.new_empty(gated),
+                dx=like.new_empty(one),
+                dh=like.new_empty(one),
+                dt=like.new_empty(one),
+                dw=like.new_empty(trials, width, width),
+            )
+        return self._workspaces[batch]
+
+    def _first(self, x: Tensor, out: Tensor) -> None:
+        shared = x.expand(self.trials, *x.shape)
+        _activate_[self.config.activation](torch.baddbmm(self.first_bias[0], shared, self.first_weight[0], out=out))
+
+    def _block(self, layer: int, x: Tensor, h: Tensor, t: Tensor | None, out: Tensor) -> None:
+        torch.baddbmm(self.h_bias[layer], x, self.h_weight[layer], out=h)
+        _activate_[self.config.activation](h)
+        if t is not None:
+            torch.baddbmm(self.t_bias[layer], x, self.t_weight[layer], out=t)
+            t.sigmoid_()
+            torch.lerp(x, h, t, out=out)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a batch `(batch, inputs)`, the same for all, to logits `(trials, batch, classes)`."""
+        trials, width = self.trials, self.config.width
+        now, h, t = (self.first_weight.new_empty(trials, len(x), width) for _ in range(3))
+        self._first(x, now)
+        for layer in range(len(self.h_weight)):
+            if self.highway:
+                self._block(layer, now, h, t, out=now)
+            else:
+                self._block(layer, now, h, None, out=h)
+                now, h = h, now
+        return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
+
+    @torch.no_grad()
+    def forward_backward(self, x: Tensor, target: Tensor, update: Update) -> Tensor:
+        """Compute the gradient of every member's mean cross-entropy and hand it to `update`.
+
+        Layers come from last to first. A weight is read for the last time before its gradient is
+        handed over, so `update` may change it at once.
+
+        Args:
+            x: The batch, `(batch, inputs)`, the same for all members.
+            target: Classes, `(batch,)`, int64.
+            update: See `Update`.
+
+        Returns:
+            Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
+        """
+        space, activation, layers = self._workspace(len(x)), self.config.activation, len(self.h_weight)
+        xs, hs = space.x.unbind(), space.h.unbind()
+        ts = space.t.unbind() if self.highway else [None] * layers
+
+        self._first(x, xs[0])
+        for layer in range(layers):
+            self._block(layer, xs[layer], hs[layer], ts[layer], out=xs[layer + 1])
+        logits = torch.baddbmm(self.readout_bias[0], xs[layers], self.readout_weight[0])
+
+        log_p = torch.log_softmax(logits, dim=-1)
+        index = target.expand(self.trials, -1).unsqueeze(-1)
+        loss = -log_p.gather(-1, index).mean(dim=(1, 2))
+        dlogits = log_p.exp_()
+        dlogits.scatter_add_(-1, index, dlogits.new_full((1, 1, 1), -1.0).expand(index.shape))
+        dlogits /= len(x)
+
+        dx, dh, dt, dw = space.dx, space.dh, space.dt, space.dw
+        torch.bmm(dlogits, self.readout_weight[0].mT, out=dx)
+        update("readout_weight", 0, xs[layers].mT @ dlogits)
+        update("readout_bias", 0, dlogits.sum(1, keepdim=True))
+        for layer in reversed(range(layers)):
+            below, h, t = xs[layer], hs[layer], ts[layer]
+            if t is not None:  # y = x + T * (H - x)
+                torch.sub(h, below, out=dt).mul_(dx)
+                torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
+                torch.mul(dx, t, out=dh)
+                dx.sub_(dh)
+                _activation_backward_(activation, dh, h)
+                dx.baddbmm_(dh, self.h_weight[layer].mT).baddbmm_(dt, self.t_weight[layer].mT)
+                update("t_weight", layer, torch.bmm(below.mT, dt, out=dw))
+                update("t_bias", layer, dt.sum(1, keepdim=True))
+            else:  # y = H
+                dx, dh = dh, dx
+                _activation_backward_(activation, dh, h)
+                torch.bmm(dh, self.h_weight[layer].mT, out=dx)
+            update("h_weight", layer, torch.bmm(below.mT, dh, out=dw))
+            update("h_bias", layer, dh.sum(1, keepdim=True))
+        _activation_backward_(activation, dx, xs[0])
+        update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
+        update("first_bias", 0, dx.sum(1, keepdim=True))
+        return loss

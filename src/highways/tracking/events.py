@@ -1,0 +1,46 @@
+"""What training tells those who watch it: progress lines and MLflow listen to the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from highways.tracking.records import RunRecord
+
+
+@dataclass(frozen=True)
+class Started:
+    """A group of runs begins, or goes on after `epoch` finished epochs."""
+
+    keys: tuple[str, ...]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """The runs of a group have finished an epoch.
+
+    Attributes:
+        keys: The group's runs.
+        epoch: Counted from 1.
+        epochs: How many there will be.
+        metrics: One mapping a run; `None` for a run that has diverged.
+        seconds: Of this epoch, training and evaluation.
+    """
+
+    keys: tuple[str, ...]
+    epoch: int
+    epochs: int
+    metrics: tuple[dict[str, float] | None, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's record has been written."""
+
+    record: RunRecord
+
+
+Event = Started | EpochEnded | Finished
+Listener = Callable[[Event], None]

@@ -1,0 +1,200 @@
+"""Run records: one small JSON file a finished run, whole or not there, and checked whenever it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from highways import paths
+from highways.config import RunConfig, Strict
+from highways.errors import HighwaysError
+
+SCHEMA_VERSION = 1
+
+
+class RunRecord(Strict):
+    """What came of a run.
+
+    A run that *diverged* (a loss that is not finite) is finished, too: its curves end with the last
+    finite epoch.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_key: str
+    config: RunConfig
+    data_fingerprint: str
+    numerics: int
+    status: Literal["finished", "diverged"]
+    diverged_epoch: int | None = None
+    """Epoch, counted from 1, in which a loss ceased to be finite."""
+    parameters: int
+    """Number of trained weights and biases."""
+    curves: dict[str, list[float]]
+    """A value an epoch, evaluated with the weights at the epoch's end over the whole set:
+    `train_cross_entropy` and `test_cross_entropy` (means, nats), `train_accuracy` and
+    `test_accuracy` (fractions)."""
+    weights_sha256: str | None
+    """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
+    environment: dict[str, Any]
+    engine: dict[str, Any]
+    """How it was trained: engine, workers, `group` (runs trained together)."""
+    finished_at: str
+    """UTC, ISO 8601."""
+    timing: dict[str, float]
+    """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that ended with finite losses."""
+        return len(self.curves.get("train_cross_entropy", []))
+
+    def best(self, metric: str = "train_cross_entropy") -> float | None:
+        """Return the lowest value of a curve, or `None` where it has none."""
+        return min(self.curves.get(metric, []), default=None)
+
+    def last(self, metric: str) -> float | None:
+        """Return the last value of a curve, or `None` where it has none."""
+        curve = self.curves.get(metric, [])
+        return curve[-1] if curve else None
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """Return the sha256 of a record's canonical content, its own checksum left out."""
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(_canonical(rest).encode()).hexdigest()
+
+
+def dumps(record: RunRecord) -> str:
+    """Return a record as text: JSON with its checksum, one line a top-level key."""
+    content = record.model_dump(mode="json")
+    content["sha256"] = checksum(content)
+    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(content.items()))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def loads(text: str, where: str) -> RunRecord:
+    """Read a record and check it.
+
+    Args:
+        text: What `dumps` returned.
+        where: The file or artifact it was read from; it opens every error message.
+
+    Raises:
+        HighwaysError: Truncated, altered, of an unknown schema version, or not of its own key.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        raise HighwaysError(f"{where}: truncated or not JSON; it is no record") from None
+    if not isinstance(content, dict):
+        raise HighwaysError(f"{where}: not a record")
+    found = content.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
+    expected = content.pop("sha256", None)
+    if expected != (actual := checksum(content)):
+        raise HighwaysError(f"{where}: altered: it says sha256 {expected}, its content has {actual}")
+    try:
+        record = RunRecord.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise HighwaysError(f"{where}: not a record of this schema: {place}: {fault['msg']}") from None
+    if record.numerics == record.config.numerics and record.run_key != record.config.key(record.data_fingerprint):
+        raise HighwaysError(f"{where}: its run key {record.run_key} is not that of its configuration")
+    return record
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that at any moment it is the old one, the new one, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class RecordStore:
+    """The records of one experiment in one profile.
+
+    Args:
+        folder: `results/<profile>/runs/<experiment>`.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, run_key: str) -> Path:
+        """Return where a run's record is, or will be."""
+        return self.folder / f"{run_key}.json"
+
+    def write(self, record: RunRecord) -> Path:
+        """Write a record, atomically, and return its path."""
+        path = self.path(record.run_key)
+        write_atomically(path, dumps(record))
+        return path
+
+    def read(self, run_key: str) -> RunRecord | None:
+        """Return a run's record, or `None` where there is none.
+
+        Raises:
+            HighwaysError: There is one and it is at fault; see `loads`.
+        """
+        path = self.path(run_key)
+        return read_record(path) if path.exists() else None
+
+    def read_all(self, run_keys: Iterable[str]) -> list[RunRecord]:
+        """Return the records of those runs that have one, in the given order."""
+        return [record for key in run_keys if (record := self.read(key)) is not None]
+
+    def adopt(self, run_key: str) -> RunRecord | None:
+        """Return a run's record from here or, copied to here, from any other profile or experiment."""
+        if (record := self.read(run_key)) is not None:
+            return record
+        if (elsewhere := find_record(run_key)) is None:
+            return None
+        record = read_record(elsewhere)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(elsewhere, self.path(run_key))
+        return record
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("*.json")))
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record file.
+
+    Raises:
+        HighwaysError: See `loads`; also where the file bears another run's name.
+    """
+    where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HighwaysError(f"{where}: cannot be read: {error}") from None
+    record = loads(text, where)
+    if path.stem != record.run_key:
+        raise HighwaysError(f"{where}: it is the record of {record.run_key}")
+    return record
+
+
+def find_record(run_key: str) -> Path | None:
+    """Return the path of a run's record in any profile and experiment, or `None`."""
+    return next(iter(sorted((paths.root() / "results").glob(f"*/runs/*/{run_key}.json"))), None)

@@ -1,0 +1,44 @@
+"""Devices, threads, and the settings that make a run repeat to the bit."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+# Read by cuBLAS when CUDA starts; without it its products may differ from call to call.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch
+
+from highways.errors import HighwaysError
+
+
+@lru_cache(maxsize=8)
+def resolve(device: str) -> torch.device:
+    """Return the device that `auto`, `cpu` or `cuda` means here; says so once where `auto` finds no GPU.
+
+    Raises:
+        HighwaysError: `cuda` was asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise HighwaysError("device 'cuda' was asked for, but no CUDA device is available; use 'cpu' or 'auto'")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            print("no CUDA device: training runs on the CPU", flush=True)
+    return torch.device(device)
+
+
+def prepare(threads: int) -> None:
+    """Set what a training process needs: its threads, and denormal numbers flushed to zero.
+
+    The gradients of deep plain networks vanish into denormals, on which some processors are a
+    hundred times slower. At 1e-38 they change no weight.
+    """
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

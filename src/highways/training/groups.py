@@ -1,0 +1,61 @@
+"""Which runs are trained together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from highways.config import RunConfig
+from highways.training.checkpoints import ResumePoint
+
+FREE = {
+    "optimiser": {"learning_rate", "momentum", "decay"},
+    "network": {"transform_bias", "initialisation"},
+    "seed": True,
+}
+"""What members of a population may differ in: nothing that changes shapes, operations, the kind of
+optimiser, the batch size, the order of the examples or the number of steps."""
+
+
+def signature(config: RunConfig) -> str:
+    """Return what runs must agree in to be trained together."""
+    return json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
+
+
+def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
+    """Split runs into groups that train together.
+
+    Computed from all runs of a sweep, finished or not, so that the grouping of what is left after an
+    interruption is that of the uninterrupted sweep.
+
+    Returns:
+        Lists of indices, in order of first appearance. A run given twice counts once.
+    """
+    found: dict[str, list[int]] = {}
+    seen = set()
+    for index, (config, key) in enumerate(zip(configs, keys, strict=True)):
+        if key not in seen:
+            seen.add(key)
+            found.setdefault(signature(config), []).append(index)
+    return list(found.values())
+
+
+def pending(group: Sequence[str], finished: set[str], points: Sequence[ResumePoint]) -> list[list[str]]:
+    """Split what is left of a group into the portions to be trained.
+
+    A resume point whose runs all belong to the group is taken up with exactly its runs, so that they
+    go on to the bit; the other unfinished runs make a portion of their own.
+
+    Args:
+        group: Keys of the group.
+        finished: Keys of the runs that have a record.
+        points: All resume points.
+    """
+    left = [key for key in group if key not in finished]
+    portions = []
+    for point in points:
+        keys = point.keys()
+        if set(keys) <= set(group) and any(key in left for key in keys):
+            portions.append(keys)
+            left = [key for key in left if key not in keys]
+    return [*portions, left] if left else portions

@@ -1,0 +1,100 @@
+"""Progress of a sweep: lines in a log or under Papermill, a bar in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from highways.tracking.events import EpochEnded, Event, Finished
+from highways.training.execute import Job
+
+LINE_EVERY_S = 5.0
+
+
+def _style() -> str:
+    """Return `lines`, `bar` or `none`: `HIGHWAYS_PROGRESS`, else a bar in JupyterLab and lines elsewhere."""
+    if (asked := os.environ.get("HIGHWAYS_PROGRESS")) in ("lines", "bar", "none"):
+        return asked
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return "lines"
+    return "bar" if "ZMQ" in type(get_ipython()).__name__ else "lines"
+
+
+def _work(job: Job) -> float:
+    """Return a number that grows with the time of one epoch of a job."""
+    network = job.configs[0].network
+    return len(job.keys) * network.depth * network.width**2
+
+
+class Progress:
+    """Shows how far a sweep is. It is a listener of training events.
+
+    Args:
+        experiment: Opens every line.
+        total: Runs of the sweep.
+        done: Runs that were finished before.
+        jobs: What is left to train.
+    """
+
+    def __init__(self, experiment: str, total: int, done: int, jobs: Sequence[Job]):
+        self.experiment, self.total, self.done = experiment, total, done
+        self._works = {job.keys: _work(job) for job in jobs}
+        self._all = sum(
+            work * job.configs[0].budget.epochs for job, work in zip(jobs, self._works.values(), strict=True)
+        )
+        self._worked = 0.0
+        self._skipped: dict[tuple[str, ...], int] = {}
+        self._began = time.monotonic()
+        self._last_line = 0.0
+        self._style = _style()
+        self._bar = None
+        if self._style == "bar" and jobs:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=total, initial=done, desc=experiment, unit="run")
+        runs = f"{total} runs, {done} of them finished before"
+        self._say(f"{runs}, {len(jobs)} groups to train" if jobs else f"all {total} runs are finished")
+
+    def _say(self, text: str) -> None:
+        if self._style == "lines":
+            print(f"{self.experiment}: {text}", flush=True)
+
+    def __call__(self, event: Event) -> None:
+        """Take a training event."""
+        if isinstance(event, EpochEnded):
+            self._epoch(event)
+        elif isinstance(event, Finished):
+            self.done += 1
+            if self._bar is not None:
+                self._bar.update()
+
+    def _epoch(self, event: EpochEnded) -> None:
+        work = self._works[event.keys]
+        if event.keys not in self._skipped:  # epochs that an earlier session did
+            self._skipped[event.keys] = event.epoch - 1
+            self._all -= work * (event.epoch - 1)
+        self._worked += work
+        now = time.monotonic()
+        if now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs:
+            return
+        self._last_line = now
+        left = (now - self._began) * (self._all / self._worked - 1)
+        losses = [metrics["train_cross_entropy"] for metrics in event.metrics if metrics is not None]
+        best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
+        name = event.keys[0].rsplit("-lr", 1)[0]
+        text = f"{name} x{len(event.keys)}: epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
+        self._say(f"{text}; {self.done}/{self.total} runs, about {_duration(left)} left")
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{name}: epoch {event.epoch}/{event.epochs}, {best}")
+
+    def close(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,104 @@
+"""`run`: one configuration, trained the textbook way, or taken from its record."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from highways import paths
+from highways.config import RunConfig
+from highways.data import load
+from highways.errors import HighwaysError
+from highways.tracking.events import Event, Listener
+from highways.tracking.records import RecordStore, RunRecord
+from highways.training import device as devices
+from highways.training.checkpoints import accept_weights, load_weights, weights_path
+from highways.training.execute import Job, execute
+from highways.training.modules import build_network
+from highways.training.sweep import run_keys
+
+ADHOC = "adhoc"
+"""Profile and experiment of runs that belong to no notebook."""
+
+
+def run(
+    config: RunConfig,
+    *,
+    experiment: str = ADHOC,
+    profile: str = ADHOC,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    weights: bool = False,
+    on_event: Listener | None = None,
+) -> RunRecord:
+    """Train one run and return its record; a run that has a record is not trained.
+
+    Args:
+        config: The run.
+        experiment: Folder of the record.
+        profile: Profile of the record.
+        device: See `highways.training.device.resolve`.
+        threads: By default all cores.
+        weights: The final weights are needed as well: where they are not kept here the run is trained
+            again, which is said, and the outcome is compared with the record.
+        on_event: Told about every event.
+
+    Raises:
+        HighwaysError: The record, the data or the weights are at fault.
+    """
+    key = run_keys([config])[0]
+    store = RecordStore(paths.Results(profile).runs(experiment))
+    record = store.adopt(key)
+    again = record is not None and weights and record.status == "finished" and load_weights(key, None) is None
+    if record is not None and not again:
+        return record
+    if again:
+        print(f"{key}: its weights are not in {weights_path(key).parent}; training it again", flush=True)
+    job = Job(
+        configs=(config,),
+        keys=(key,),
+        population=False,
+        records=store.folder,
+        device=devices.resolve(device).type,
+        threads=threads or devices.cores(),
+    )
+    (trained,) = execute(job, on_event or _ignore)
+    if again and record is not None:
+        _compare(record, trained)
+    return trained
+
+
+def _ignore(event: Event) -> None:
+    return None
+
+
+def _compare(record: RunRecord, trained: RunRecord) -> None:
+    """Say how the run that was trained again for its weights compares with its record."""
+    if trained.weights_sha256 == record.weights_sha256:
+        print(f"{record.run_key}: the weights are those of the record, to the bit", flush=True)
+        return
+    accept_weights(record.run_key, trained.weights_sha256)
+    now, then = trained.last("train_cross_entropy"), record.last("train_cross_entropy")
+    print(
+        f"{record.run_key}: the weights differ from the record's (another grouping, machine or version): "
+        f"last training cross-entropy {now:.6g}, in the record {then:.6g}",
+        flush=True,
+    )
+
+
+def load_network(record: RunRecord) -> nn.Module:
+    """Return the trained network of a record, on the CPU.
+
+    Raises:
+        HighwaysError: Its weights are not kept here, or are not the record's.
+    """
+    state = load_weights(record.run_key, record.weights_sha256)
+    if state is None:
+        raise HighwaysError(
+            f"{record.run_key}: no weights at {weights_path(record.run_key)}; "
+            "`highways run CONFIG --weights` trains the run again"
+        )
+    network = build_network(record.config, load(record.config.data.name))
+    network.load_state_dict(state)
+    return network

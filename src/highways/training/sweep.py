@@ -1,0 +1,133 @@
+"""`sweep`: train a list of runs; what is finished is not trained again, what was cut off goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+
+from highways import paths
+from highways.config import RunConfig
+from highways.data import fingerprint
+from highways.errors import HighwaysError
+from highways.tracking.events import Event, Finished, Listener
+from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.records import RecordStore, RunRecord
+from highways.training import device as devices
+from highways.training.checkpoints import ResumePoint
+from highways.training.engines import ENGINES
+from highways.training.execute import Job
+from highways.training.groups import groups, pending
+from highways.training.progress import Progress
+
+
+class Sweep(list[RunRecord]):
+    """The records of a sweep, in the order of its configurations."""
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a run: key, status, every setting, best and last value of every curve."""
+        rows = []
+        for record in self:
+            row = {"run_key": record.run_key, "status": record.status, "parameters": record.parameters}
+            row |= record.config.flat()
+            row |= {f"last_{name}": record.last(name) for name in sorted(record.curves)}
+            row["best_train_cross_entropy"] = record.best()
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def run_keys(configs: Sequence[RunConfig]) -> list[str]:
+    """Return the keys of runs."""
+    return [config.key(fingerprint(config.data.name)) for config in configs]
+
+
+def sweep(
+    configs: Sequence[RunConfig],
+    *,
+    experiment: str,
+    profile: str,
+    engine: str = "local",
+    workers: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    mlflow: bool = True,
+    on_event: Listener | None = None,
+) -> Sweep:
+    """Train every configuration that has no record yet and return all records.
+
+    Dense runs that agree in shape, operations, batches and steps are trained as one population.
+
+    Args:
+        configs: The runs.
+        experiment: Name of the records' folder and of the MLflow experiment, such as `01_depth`.
+        profile: Name of the profile, such as `quick`.
+        engine: `local`.
+        workers: Processes that train beside each other.
+        device: See `highways.training.device.resolve`.
+        threads: Of each worker; by default the cores, divided among the workers.
+        mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
+        on_event: Told about every event beside progress and MLflow.
+
+    Raises:
+        HighwaysError: Bad input, or runs that failed again and again; all others are finished then.
+    """
+    if engine not in ENGINES:
+        raise HighwaysError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
+    where = devices.resolve(device).type
+    keys = run_keys(configs)
+    by_key = dict(zip(keys, configs, strict=True))
+    store = RecordStore(paths.Results(profile).runs(experiment))
+    found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
+
+    jobs = []
+    points = ResumePoint.all()
+    for group in groups(configs, keys):
+        for portion in pending([keys[index] for index in group], set(found), points):
+            jobs.append(
+                Job(
+                    configs=tuple(by_key[key] for key in portion),
+                    keys=tuple(portion),
+                    population=True,
+                    records=store.folder,
+                    device=where,
+                    threads=threads or max(1, devices.cores() // workers),
+                    engine=engine,
+                    workers=workers,
+                )
+            )
+    jobs.sort(key=_cost, reverse=True)  # the longest first, so that no worker is left alone with it
+
+    log = MlflowLog(profile, experiment) if mlflow else None
+    progress = Progress(experiment, total=len(by_key), done=len(found), jobs=jobs)
+    trained: dict[str, RunRecord] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Finished):
+            trained[event.record.run_key] = event.record
+        for listener in (progress, log, on_event):
+            if listener is not None:
+                listener(event)
+
+    if log is not None:
+        log.begin(found.values(), by_key)
+    failures = []
+    try:
+        if jobs:
+            failures = ENGINES[engine](workers).train(jobs, listen)
+    finally:
+        progress.close()
+        if log is not None:
+            log.end(complete=len(found) + len(trained) == len(by_key))
+    if failures:
+        lost = sum(len(job.keys) for job, _ in failures)
+        job, reason = failures[0]
+        raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
+    records = found | trained
+    return Sweep(records[key] for key in keys)
+
+
+def _cost(job: Job) -> float:
+    """Return a number that grows with a job's time: weights times epochs."""
+    config = job.configs[0]
+    return len(job.keys) * config.network.depth * config.network.width**2 * config.budget.epochs

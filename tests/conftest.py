@@ -1,0 +1,67 @@
+"""What the tests share: a project of their own for every test, and small runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["HIGHWAYS_PROGRESS"] = "none"
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project: the checkout's settings and references, no results, no MLflow."""
+    for name in ("profiles", "references", "notebooks"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
+        shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(tmp_path))
+    monkeypatch.setenv("HIGHWAYS_OFFLINE", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def run_config() -> Callable[..., Any]:
+    """Makes small runs on the digits."""
+    from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
+
+    def make(
+        kind: str = "highway",
+        depth: int = 4,
+        activation: str = "relu",
+        learning_rate: float = 0.05,
+        epochs: int = 2,
+        seed: int = 0,
+        **more: Any,
+    ) -> RunConfig:
+        network = DenseConfig(
+            kind=kind,  # type: ignore[arg-type]
+            depth=depth,
+            width=8,
+            activation=activation,  # type: ignore[arg-type]
+            transform_bias=-2.0 if kind == "highway" else None,
+        )
+        return RunConfig(
+            data=DataConfig(name="digits"),
+            network=network,
+            optimiser=SGDConfig(learning_rate=learning_rate, momentum=0.9, decay=0.95),
+            budget=BudgetConfig(epochs=epochs, batch_size=50),
+            seed=seed,
+            **more,
+        )
+
+    return make
