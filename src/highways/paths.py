@@ -53,22 +53,27 @@ class Results:
 
     @property
     def folder(self) -> Path:
+        """The profile's folder."""
         return root() / "results" / self.profile
 
     @property
     def tables(self) -> Path:
+        """Folder of the tables."""
         return self.folder / "tables"
 
     @property
     def figures(self) -> Path:
+        """Folder of the figures."""
         return self.folder / "figures"
 
     @property
     def claims(self) -> Path:
+        """The judged claims."""
         return self.folder / "claims.csv"
 
     @property
     def report(self) -> Path:
+        """The report."""
         return self.folder / "report.html"
 
     def runs(self, experiment: str) -> Path:

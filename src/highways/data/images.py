@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,8 +44,13 @@ class Images:
 
     def to(self, device: torch.device) -> Images:
         """Return the data set with its tensors on `device`."""
-        tensors = (t.to(device) for t in (self.train_x, self.train_y, self.test_x, self.test_y))
-        return Images(self.name, *tensors, self.classes, self.fingerprint)
+        return replace(
+            self,
+            train_x=self.train_x.to(device),
+            train_y=self.train_y.to(device),
+            test_x=self.test_x.to(device),
+            test_y=self.test_y.to(device),
+        )
 
 
 @lru_cache(maxsize=2)
@@ -70,12 +75,14 @@ def _digits(files: dict[str, Path]) -> Images:
 
 def _mnist(files: dict[str, Path]) -> Images:
     """MNIST, scaled by 1/255; all 60,000 training images are trained on."""
-    parts = []
-    for split in ("train", "t10k"):
-        x = _idx(files[f"{split}-images-idx3-ubyte.gz"], dimensions=3)
-        y = _idx(files[f"{split}-labels-idx1-ubyte.gz"], dimensions=1)
-        parts += [x.flatten(1).float() / 255, y.long()]
-    return Images("mnist", *parts, 10, fingerprint("mnist"))
+
+    def split(name: str) -> tuple[Tensor, Tensor]:
+        x = _idx(files[f"{name}-images-idx3-ubyte.gz"], dimensions=3)
+        y = _idx(files[f"{name}-labels-idx1-ubyte.gz"], dimensions=1)
+        return x.flatten(1).float() / 255, y.long()
+
+    (train_x, train_y), (test_x, test_y) = split("train"), split("t10k")
+    return Images("mnist", train_x, train_y, test_x, test_y, 10, fingerprint("mnist"))
 
 
 def _idx(path: Path, dimensions: int) -> Tensor:
@@ -86,9 +93,8 @@ def _idx(path: Path, dimensions: int) -> Tensor:
         raise HighwaysError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
     shape = [int(n) for n in np.frombuffer(content, ">i4", dimensions, offset=4)]
     if len(content) - header != np.prod(shape):
-        raise HighwaysError(
-            f"{path}: {len(content) - header} bytes of data where the header announces {np.prod(shape)}"
-        )
+        announced, found = int(np.prod(shape)), len(content) - header
+        raise HighwaysError(f"{path}: {found} bytes of data where the header announces {announced}")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())
 
 

@@ -161,9 +161,8 @@ def _download(name: str, url: str, file: SourceFile, part: Path, mirror: str | N
     looked = f"it is not in HIGHWAYS_DATA_MIRROR={mirror} either" if mirror else "HIGHWAYS_DATA_MIRROR is not set"
     help_ = f"put it at {file.path} in a folder and set HIGHWAYS_DATA_MIRROR to that folder ({looked})"
     if os.environ.get("HIGHWAYS_OFFLINE") == "1":
-        raise HighwaysError(
-            f"{url} (sha256 {file.sha256}) is needed and HIGHWAYS_OFFLINE=1 forbids fetching it: {help_}"
-        )
+        needed = f"{url} (expected sha256 {file.sha256}, found nothing)"
+        raise HighwaysError(f"{needed} is needed, and HIGHWAYS_OFFLINE=1 forbids fetching it; {help_}")
     try:
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)(url, str(part), None)
     except (OSError, ValueError) as error:  # every error of requests is an OSError

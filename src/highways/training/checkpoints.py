@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
 from highways import paths
@@ -121,7 +122,7 @@ class ResumePoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class KeepResumePoint(pl.callbacks.Checkpoint):
+class KeepResumePoint(Checkpoint):
     """Saves a resume point when training ends, and after an epoch whenever the last one is `every_s` old.
 
     Args:

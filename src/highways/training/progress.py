@@ -42,9 +42,7 @@ class Progress:
     def __init__(self, experiment: str, total: int, done: int, jobs: Sequence[Job]):
         self.experiment, self.total, self.done = experiment, total, done
         self._works = {job.keys: _work(job) for job in jobs}
-        self._all = sum(
-            work * job.configs[0].budget.epochs for job, work in zip(jobs, self._works.values(), strict=True)
-        )
+        self._all = sum(self._works[job.keys] * job.configs[0].budget.epochs for job in jobs)
         self._worked = 0.0
         self._skipped: dict[tuple[str, ...], int] = {}
         self._began = time.monotonic()
