@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from highways.tracking.records import RecordStore
+from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
-from highways.training.sweep import run_keys
 
 SCRIPT = """
     import json, os, signal, sys

@@ -5,7 +5,15 @@ the notebooks and turns them into the list of runs of a sweep.
 """
 
 from highways.config.base import Strict, read_yaml, validate
-from highways.config.profiles import PROFILE_SCHEMAS, DepthProfile, Profile, ReportProfile, load_profile
+from highways.config.profiles import (
+    PROFILE_SCHEMAS,
+    DepthProfile,
+    Profile,
+    ReportProfile,
+    active_profiles,
+    load_profile,
+    use_profiles,
+)
 from highways.config.run import NUMERICS, BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 
 __all__ = [
@@ -20,7 +28,9 @@ __all__ = [
     "RunConfig",
     "SGDConfig",
     "Strict",
+    "active_profiles",
     "load_profile",
     "read_yaml",
+    "use_profiles",
     "validate",
 ]

@@ -7,8 +7,9 @@ table holds these runs and no others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -34,6 +35,19 @@ class Profile(Strict):
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order."""
         return []
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
+        """Return the parameters that a notebook has set as variables, checked.
+
+        Args:
+            namespace: The notebook's `globals()`.
+
+        Raises:
+            HighwaysError: A parameter is missing or at fault.
+        """
+        values = {name: namespace[name] for name in cls.model_fields if name in namespace}
+        return validate(cls, values, f"parameters of {cls.experiment}.ipynb")
 
 
 class DepthProfile(Profile):
@@ -156,3 +170,38 @@ def load_profile(profile: str, schema: type[P]) -> P:
     if settings.profile != profile:
         raise HighwaysError(f"{where}: key 'profile' must be {profile!r}, found {settings.profile!r}")
     return settings
+
+
+def active_profiles() -> list[str]:
+    """Return the profiles that `dvc repro` runs: `active` in `params.yaml`.
+
+    Raises:
+        HighwaysError: The file or a name in it is at fault.
+    """
+    content = validate(_Parameters, read_yaml(paths.root() / "params.yaml"), "params.yaml")
+    _check_names(content.active)
+    return content.active
+
+
+def use_profiles(names: list[str]) -> None:
+    """Make `names` the active profiles; the file is written only if that changes something.
+
+    Raises:
+        HighwaysError: There is no such profile.
+    """
+    _check_names(names)
+    path = paths.root() / "params.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    new = [f"active: [{', '.join(names)}]" if line.startswith("active:") else line for line in lines]
+    if new != lines:
+        path.write_text("\n".join(new) + "\n", encoding="utf-8")
+
+
+class _Parameters(Strict):
+    active: list[str] = Field(min_length=1)
+
+
+def _check_names(names: list[str]) -> None:
+    for name in names:
+        if name not in profile_names():
+            raise HighwaysError(f"no profile {name!r}; there are: {', '.join(profile_names())}")

@@ -95,7 +95,8 @@ class RunConfig(Strict):
 
         The hash covers the configuration, the data's fingerprint and the numerics version. A field
         that has its default value does not enter, so that a field added later, whose default is what
-        was done before, leaves the keys of finished runs as they are.
+        was done before, leaves the keys of finished runs as they are. (The tag of a kind that joins a
+        union later, such as another optimiser's, has no default: else two kinds would have one key.)
 
         Args:
             fingerprint: That of the data set (`highways.data.fingerprint`).

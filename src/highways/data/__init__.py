@@ -2,6 +2,6 @@
 
 from highways.data.batches import Batches
 from highways.data.images import Images, load
-from highways.data.sources import Source, fetch, fingerprint, locate, sources
+from highways.data.sources import Source, examples, fetch, fingerprint, locate, sources
 
-__all__ = ["Batches", "Images", "Source", "fetch", "fingerprint", "load", "locate", "sources"]
+__all__ = ["Batches", "Images", "Source", "examples", "fetch", "fingerprint", "load", "locate", "sources"]

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urljoin
 
 import pooch
@@ -38,6 +39,8 @@ class Source(Strict):
     title: str
     publisher: str
     licence: str
+    examples: dict[Literal["train", "test"], int]
+    """How many there are, by set."""
     preparation: int = Field(ge=1)
     """Version of the code that turns the files into tensors."""
     package: str | None = None
@@ -77,6 +80,11 @@ def fingerprint(name: str) -> str:
     source = _source(name)
     content = {"files": {file.path: file.sha256 for file in source.files}, "preparation": source.preparation}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def examples(name: str, part: Literal["train", "test"]) -> int:
+    """Return the number of examples of a data set, without loading it."""
+    return _source(name).examples[part]
 
 
 def _home(source: Source, file: SourceFile) -> Path:

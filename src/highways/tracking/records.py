@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from highways import paths
 from highways.config import RunConfig, Strict
+from highways.data import fingerprint
 from highways.errors import HighwaysError
 
 SCHEMA_VERSION = 1
@@ -128,6 +129,11 @@ def write_atomically(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def run_keys(configs: Iterable[RunConfig]) -> list[str]:
+    """Return the keys of runs."""
+    return [config.key(fingerprint(config.data.name)) for config in configs]
 
 
 class RecordStore:

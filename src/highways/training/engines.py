@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import threading
 import traceback
@@ -72,7 +73,8 @@ class LocalEngine:
         with context.Manager() as manager, _Relay(manager.Queue(), listener) as relay:
             while left:
                 lost: list[tuple[Job, Exception]] = []
-                with ProcessPoolExecutor(min(self.workers, len(left)), mp_context=context) as pool:
+                size = min(self.workers, len(left))
+                with ProcessPoolExecutor(size, mp_context=context, initializer=_die_with_parent) as pool:
                     futures: dict[Future[None], Job] = {
                         pool.submit(_execute_in_worker, job, relay.queue): job for job in left
                     }
@@ -103,6 +105,18 @@ def _reason(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
     place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"
+
+
+def _die_with_parent() -> None:
+    """End this worker when the process that started it is gone, be it killed; it would train on unseen."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _execute_in_worker(job: Job, events: Any) -> None:

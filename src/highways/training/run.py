@@ -11,12 +11,11 @@ from highways.config import RunConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import accept_weights, load_weights, weights_path
 from highways.training.execute import Job, execute
 from highways.training.modules import build_network
-from highways.training.sweep import run_keys
 
 ADHOC = "adhoc"
 """Profile and experiment of runs that belong to no notebook."""

@@ -9,11 +9,10 @@ import pandas as pd
 
 from highways import paths
 from highways.config import RunConfig
-from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint
 from highways.training.engines import ENGINES
@@ -35,11 +34,6 @@ class Sweep(list[RunRecord]):
             row["best_train_cross_entropy"] = record.best()
             rows.append(row)
         return pd.DataFrame(rows)
-
-
-def run_keys(configs: Sequence[RunConfig]) -> list[str]:
-    """Return the keys of runs."""
-    return [config.key(fingerprint(config.data.name)) for config in configs]
 
 
 def sweep(
@@ -130,4 +124,5 @@ def sweep(
 def _cost(job: Job) -> float:
     """Return a number that grows with a job's time: weights times epochs."""
     config = job.configs[0]
-    return len(job.keys) * config.network.depth * config.network.width**2 * config.budget.epochs
+    matrices = 2 if config.network.kind == "highway" else 1
+    return len(job.keys) * config.network.depth * matrices * config.network.width**2 * config.budget.epochs

@@ -1,0 +1,67 @@
+# Each target works as the first command on a fresh clone. The environment is made in .venv when it
+# is missing, and again when requirements.lock or pyproject.toml have changed.
+
+PYTHON ?= python3.11
+# Step one of the installation: torch's builds differ between CPU and CUDA, so pip picks it by version.
+# For another build give pip's arguments, such as: make repro TORCH="torch==2.13.0 --index-url ..."
+TORCH ?= torch==2.13.0
+PROFILE ?=
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/.complete
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY ?= true
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-fast lab ui bench readme lint lock
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Make .venv
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
+	$(if $(PROFILE),highways profile use $(PROFILE))
+	dvc repro
+
+test: setup  ## Run all tests, the pipeline included
+	pytest
+
+test-fast: setup  ## Run the tests that take seconds
+	pytest -m "not pipeline"
+
+lab: setup  ## Open JupyterLab
+	jupyter lab notebooks
+
+ui: setup  ## Open MLflow's UI on 127.0.0.1:5000, rebuilt from the records first
+	highways tracking rebuild
+	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}"
+
+bench: setup  ## Measure speeds, as ratios within one run
+	python benchmarks/populations.py
+
+readme: setup  ## Write README's numbers from the committed profile
+	highways readme
+
+lint: setup  ## Check format, lint, types and spelling
+	ruff format --check src tests benchmarks notebooks
+	ruff check src tests benchmarks notebooks
+	pyright
+	codespell src tests benchmarks notebooks README.md references
+
+lock: setup  ## Resolve requirements.lock anew
+	python -m pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --extra dev --generate-hashes --strip-extras --upgrade \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --unsafe-package torch \
+	  --output-file requirements.lock pyproject.toml
+	sed -i "/^# WARNING/,\$$d" requirements.lock
+	@echo "environment.yml names the direct dependencies: bring it up to date, tests/test_layout.py checks it"

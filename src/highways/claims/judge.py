@@ -1,0 +1,218 @@
+"""From claims and runs to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field, field_validator
+
+from highways import paths
+from highways.claims.measures import MEASURES, measure
+from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
+from highways.config.profiles import profile_path
+from highways.tracking import RunRecord, listed_records
+from highways.tracking.reading import Source
+from highways.tracking.records import write_atomically
+
+Verdict = Literal["replicated", "not replicated", "inconclusive", "not run"]
+Scope = Literal["full", "reduced", "stand-in", ""]
+
+
+class Bounds(Strict):
+    """What a measured value must keep; all that are given."""
+
+    above: float | None = None
+    below: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    equals: float | None = None
+
+    def keep(self, value: float) -> bool:
+        """Tell whether `value` is within."""
+        return (
+            (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.equals is None or value == self.equals)
+        )
+
+
+class Required(Strict):
+    """What a full judgement needs; what is not given does not matter."""
+
+    data: str | None = None
+    epochs: int | None = None
+    trials: int | None = None
+    """Runs of each kind of network at each depth."""
+
+    def text(self) -> str:
+        """Return it on one line."""
+        return ", ".join(f"{name}: {value}" for name, value in self.model_dump(exclude_none=True).items()) or "any run"
+
+
+class Claim(Strict):
+    """One entry of `references/claims.yaml`."""
+
+    experiment: str
+    source: str
+    statement: str
+    criterion: str
+    measure: dict[str, Any]
+    holds: Bounds
+    required: Required = Field(default_factory=Required)
+
+    @field_validator("experiment")
+    @classmethod
+    def _known_experiment(cls, name: str) -> str:
+        if name not in PROFILE_SCHEMAS:
+            raise ValueError(f"no such notebook; there are: {', '.join(PROFILE_SCHEMAS)}")
+        return name
+
+    @field_validator("measure")
+    @classmethod
+    def _known_measure(cls, content: dict[str, Any]) -> dict[str, Any]:
+        if content.get("name") not in MEASURES:
+            raise ValueError(f"no such measure; there are: {', '.join(MEASURES)}")
+        return content
+
+
+def load_claims() -> dict[str, Claim]:
+    """Return all claims by id.
+
+    Raises:
+        HighwaysError: An entry is at fault; one line that names it.
+    """
+    where = "references/claims.yaml"
+    content = read_yaml(paths.references() / "claims.yaml")
+    return {name: validate(Claim, entry, f"{where}: {name}") for name, entry in content.items()}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A row of `claims.csv`. `scope` says what the verdict rests on: see `judge`."""
+
+    claim_id: str
+    source: str
+    statement: str
+    criterion: str
+    required: str
+    measured: str
+    verdict: Verdict
+    scope: Scope
+    data: str
+    profile: str
+
+
+def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[RunRecord], profile: str) -> Judgement:
+    """Judge one claim.
+
+    The scope is *stand-in* where the data are not the required ones, *reduced* where epochs or trials
+    are fewer than required, else *full*. A criterion that holds makes the claim *replicated* within that
+    scope; one that fails makes it *not replicated* at full scope and *inconclusive* otherwise.
+
+    Args:
+        name: The claim's id.
+        claim: The claim.
+        settings: The notebook's parameters in the profile, `None` where the profile leaves it out.
+        records: The finished runs that they list.
+        profile: Name of the profile.
+    """
+    value = measure(records, claim.measure["name"], {k: v for k, v in claim.measure.items() if k != "name"})
+    complete = settings is not None and len(records) == len(settings.runs())
+    verdict: Verdict = "not run"
+    scope: Scope = ""
+    if value is not None and complete:
+        scope = _scope(claim.required, records)
+        kept = claim.holds.keep(value)
+        verdict = "replicated" if kept else "not replicated" if scope == "full" else "inconclusive"
+    return Judgement(
+        claim_id=name,
+        source=claim.source,
+        statement=claim.statement,
+        criterion=claim.criterion,
+        required=claim.required.text(),
+        measured="" if value is None or not complete else f"{value:.4g}",
+        verdict=verdict,
+        scope=scope,
+        data=", ".join(sorted({record.config.data.name for record in records})),
+        profile=profile,
+    )
+
+
+def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
+    if required.data is not None and {record.config.data.name for record in records} != {required.data}:
+        return "stand-in"
+    epochs = min(record.config.budget.epochs for record in records)
+    cells: dict[tuple[str, int], int] = {}
+    for record in records:
+        cell = (record.config.network.kind, record.config.network.depth)
+        cells[cell] = cells.get(cell, 0) + 1
+    enough = epochs >= (required.epochs or 0) and min(cells.values()) >= (required.trials or 0)
+    return "full" if enough else "reduced"
+
+
+def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
+    """Judge all claims on the runs that a profile lists.
+
+    Args:
+        profile: Name of the profile.
+        source: Where the records are read from.
+    """
+    judgements = []
+    read: dict[str, tuple[Profile | None, list[RunRecord]]] = {}
+    for name, claim in load_claims().items():
+        if claim.experiment not in read:
+            schema = PROFILE_SCHEMAS[claim.experiment]
+            there = profile_path(profile, claim.experiment).exists()
+            settings = load_profile(profile, schema) if there else None
+            read[claim.experiment] = (settings, listed_records(settings, source) if settings else [])
+        judgements.append(judge(name, claim, *read[claim.experiment], profile))
+    return judgements
+
+
+def judge_experiment(settings: Profile, records: Sequence[RunRecord]) -> list[Judgement]:
+    """Judge the claims of one notebook on the records it holds, with its own parameters."""
+    return [
+        judge(name, claim, settings, records, settings.profile)
+        for name, claim in load_claims().items()
+        if claim.experiment == settings.experiment
+    ]
+
+
+def headline(judgements: Sequence[Judgement]) -> str:
+    """Return the counts on one line, with their scope."""
+    parts = []
+    for verdict in ("replicated", "not replicated", "inconclusive", "not run"):
+        chosen = [judgement for judgement in judgements if judgement.verdict == verdict]
+        if not chosen:
+            continue
+        scopes = [f"{n} {scope}" for scope in ("full", "reduced", "stand-in") if (n := _count(chosen, scope))]
+        parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
+    return f"{len(judgements)} claims: {', '.join(parts)}"
+
+
+def _count(judgements: Sequence[Judgement], scope: str) -> int:
+    return sum(judgement.scope == scope for judgement in judgements)
+
+
+def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    """Return judgements as a table."""
+    columns = [field.name for field in fields(Judgement)]
+    return pd.DataFrame([astuple(judgement) for judgement in judgements], columns=columns)
+
+
+def claims_text(judgements: Sequence[Judgement]) -> str:
+    """Return the content of `claims.csv`."""
+    return frame(judgements).to_csv(index=False, lineterminator="\n")
+
+
+def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
+    """Judge all claims, write `claims.csv`, and return its path and the judgements."""
+    judgements = judge_all(profile, source)
+    write_atomically(paths.Results(profile).claims, claims_text(judgements))
+    return paths.Results(profile).claims, judgements

@@ -1,0 +1,91 @@
+"""Measures: the numbers that criteria speak of, each a function of an experiment's records.
+
+A measure returns `None` where the runs do not contain what it needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from highways.analysis.depth import searches
+from highways.tracking import RunRecord
+
+Records = Sequence[RunRecord]
+
+
+def best_loss(records: Records, network: str, depth: int) -> float | None:
+    """Return the best training cross-entropy of one kind of network at one depth, nats."""
+    search = searches(records).get((network, depth))
+    return search.best_loss if search is not None else None
+
+
+def loss_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
+    """Return the ratio of two best training cross-entropies."""
+    return worst_loss_ratio(records, [of], [to])
+
+
+def worst_loss_ratio(records: Records, of: list[tuple[str, int]], to: list[tuple[str, int]]) -> float | None:
+    """Return the highest best training cross-entropy among `of` over the lowest among `to`."""
+    above, below = ([best_loss(records, *key) for key in keys] for keys in (of, to))
+    if any(loss is None for loss in above + below):
+        return None
+    return max(loss for loss in above if loss is not None) / min(loss for loss in below if loss is not None)
+
+
+def top_mean_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
+    """Return the ratio of two means of the ten best outcomes."""
+    found = searches(records)
+    if tuple(of) not in found or tuple(to) not in found:
+        return None
+    above, below = found[of[0], of[1]].top_mean[0], found[to[0], to[1]].top_mean[0]
+    return None if math.isnan(above) or math.isnan(below) else above / below
+
+
+def share_of_depths_faster(records: Records, loss: float) -> float | None:
+    """Return the fraction of depths at which the best highway trial reaches `loss` before the best plain one."""
+    found = searches(records)
+    depths = {depth for _, depth in found}
+    if not depths or any((network, depth) not in found for network in ("plain", "highway") for depth in depths):
+        return None
+    faster = 0
+    for depth in depths:
+        highway, plain = found["highway", depth].epochs_to(loss), found["plain", depth].epochs_to(loss)
+        faster += highway is not None and (plain is None or highway < plain)
+    return faster / len(depths)
+
+
+def parameters_per_layer(records: Records, network: str) -> float | None:
+    """Return the number of parameters that one more layer has, from the shallowest and deepest networks."""
+    counts = {
+        depth: search.trials[0].parameters for (kind, depth), search in searches(records).items() if kind == network
+    }
+    if len(counts) < 2:
+        return None
+    shallow, deep = min(counts), max(counts)
+    return (counts[deep] - counts[shallow]) / (deep - shallow)
+
+
+MEASURES: dict[str, Callable[..., float | None]] = {
+    function.__name__: function
+    for function in (
+        best_loss,
+        loss_ratio,
+        worst_loss_ratio,
+        top_mean_ratio,
+        share_of_depths_faster,
+        parameters_per_layer,
+    )
+}
+
+
+def measure(records: Records, name: str, arguments: dict[str, Any]) -> float | None:
+    """Return what a measure gives for records; lists of the YAML file stand for tuples."""
+    return MEASURES[name](records, **{key: _tuples(value) for key, value in arguments.items()})
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_tuples(item) for item in value] if value and isinstance(value[0], list) else tuple(value)
+    return value

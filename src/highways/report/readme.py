@@ -1,0 +1,63 @@
+"""README's numbers: written from the committed results, so that they cannot go stale unnoticed."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from highways import paths
+from highways.claims.judge import Judgement, frame, headline
+from highways.errors import HighwaysError
+from highways.report.tables import markdown_text
+from highways.tracking.records import write_atomically
+
+PROFILE = "laptop"
+"""The committed profile that README shows."""
+
+
+def _depth() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "depth.csv")
+    columns = ["network", "depth", "trials", "epochs", "best_train_cross_entropy", "paper_p1", "paper_p2"]
+    shown = table[columns].copy()
+    for column in columns[4:]:
+        shown[column] = [f"{value:.2g}" for value in shown[column]]
+    shown.columns = ["network", "layers", "trials", "epochs", "ours", "P1 (400 epochs)", "P2 (400 epochs)"]
+    return markdown_text(shown)
+
+
+def _claims() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).claims, dtype=str, keep_default_na=False)
+    judgements = [Judgement(**row) for row in table.to_dict("records")]
+    shown = frame(judgements)[["statement", "source", "measured", "verdict", "scope"]]
+    return f"{headline(judgements)} (profile `{PROFILE}`).\n\n{markdown_text(shown)}"
+
+
+SECTIONS = {"depth": _depth, "claims": _claims}
+"""What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
+
+
+def filled() -> str:
+    """Return README with its numbers brought up to date.
+
+    Raises:
+        HighwaysError: A marker is missing.
+    """
+    text = (paths.root() / "README.md").read_text(encoding="utf-8")
+    for name, make in SECTIONS.items():
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise HighwaysError(f"README.md: the markers of the section {name!r} are missing")
+        content = f"{begin}{make()}{end}"
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, new=content: new, text, flags=re.DOTALL)
+    return text
+
+
+def is_current() -> bool:
+    """Tell whether README's numbers are those of the committed results."""
+    return (paths.root() / "README.md").read_text(encoding="utf-8") == filled()
+
+
+def update() -> None:
+    """Write README's numbers."""
+    write_atomically(paths.root() / "README.md", filled())

@@ -1,0 +1,46 @@
+"""Bringing everything that the results hold back to MLflow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+from highways import paths
+from highways.config import PROFILE_SCHEMAS
+from highways.errors import HighwaysError
+from highways.report.tables import TABLES
+from highways.tracking.mlflow_log import MlflowLog, tracking_uri
+from highways.tracking.records import read_record
+
+
+def outputs(profile: str, experiment: str) -> list:
+    """Return the tables and figures of a notebook, as far as they are there."""
+    results = paths.Results(profile)
+    names = [name for name, table in TABLES.items() if table.schema.experiment == experiment]
+    files = [results.tables / file for name in names for file in (f"{name}.csv", f"{name}.md", f"{name}_cost.csv")]
+    files += [results.figures / f"{name}.png" for name in names]
+    if experiment == "99_report":
+        files += [results.claims, results.report]
+    return [file for file in files if file.exists()]
+
+
+def rebuild(profile: str) -> Iterator[str]:
+    """Bring a profile's records, tables and figures to MLflow, and say what was done, a line a notebook.
+
+    Raises:
+        HighwaysError: A record is at fault, or MLflow does not take them.
+    """
+    folders = sorted((paths.Results(profile).folder / "runs").glob("*/"))
+    names = [folder.name for folder in folders]
+    names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
+    for name in names:
+        records = [read_record(path) for path in sorted(paths.Results(profile).runs(name).glob("*.json"))]
+        log = MlflowLog(profile, name)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            log.begin(records)
+            log.attach(outputs(profile, name))
+            log.end()
+        if log.broken:
+            raise HighwaysError(str(caught[-1].message))
+        yield f"{name} ({profile}): {len(records)} runs in {tracking_uri()}"

@@ -1,0 +1,150 @@
+"""Claims: the rules of judging, and the claims of the depth study on known outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from highways.claims import judge, load_claims
+from highways.claims.judge import Bounds, Claim, headline, judge_experiment
+from highways.claims.measures import measure
+from highways.config import DepthProfile
+from highways.errors import HighwaysError
+from highways.tracking import RunRecord
+from highways.tracking.records import run_keys
+
+
+def settings(**changes: object) -> DepthProfile:
+    content = {"profile": "x", "data": "mnist", "depths": [10, 20, 50, 100], "trials": 40, "epochs": 400}
+    return DepthProfile.model_validate(content | {"batch_size": 100} | changes)
+
+
+def records(chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_loss: int = 1) -> list[RunRecord]:
+    """Records whose best outcomes are `loss`, reached after `epochs_to_loss` epochs of 2.3."""
+    found = []
+    for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
+        kind, depth = config.network.kind, config.network.depth
+        outcome = loss[kind, depth] * (1 + config.seed)
+        found.append(
+            RunRecord(
+                run_key=key,
+                config=config,
+                data_fingerprint="f",
+                numerics=1,
+                status="finished",
+                parameters=1000 + depth * (5112 if kind == "plain" else 5100),
+                curves={"train_cross_entropy": [2.3] * (epochs_to_loss - 1) + [outcome]},
+                weights_sha256=None,
+                environment={},
+                engine={},
+                finished_at="2026-01-01T00:00:00+00:00",
+                timing={"seconds": 1.0, "group_seconds": 1.0},
+            )
+        )
+    return found
+
+
+PAPER_P1 = {
+    ("plain", 10): 6.98e-6,
+    ("plain", 20): 5.78e-5,
+    ("plain", 50): 1.93e-3,
+    ("plain", 100): 1.37e-1,
+    ("highway", 10): 6.90e-5,
+    ("highway", 20): 6.09e-6,
+    ("highway", 50): 2.37e-5,
+    ("highway", 100): 1.20e-5,
+}
+NO_DIFFERENCE = dict.fromkeys(PAPER_P1, 1e-5)
+
+
+def verdicts(chosen: DepthProfile, loss: dict) -> dict[str, tuple[str, str]]:
+    return {row.claim_id: (row.verdict, row.scope) for row in judge_experiment(chosen, records(chosen, loss))}
+
+
+def test_the_papers_own_outcomes_replicate_the_depth_claims() -> None:
+    found = verdicts(settings(trials=100), PAPER_P1)
+    assert found.pop("depth-highway-converges-faster")[0] == "not replicated"  # these records have one epoch
+    assert set(found.values()) == {("replicated", "full")}
+
+
+def test_equal_networks_do_not() -> None:
+    found = verdicts(settings(trials=100), NO_DIFFERENCE)
+    for claim in ("depth-plain-degrades", "depth-highway-two-orders-better", "depth-highway-two-orders-better-top10"):
+        assert found[claim] == ("not replicated", "full")
+    assert found["depth-highway-does-not-degrade"] == ("replicated", "full")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scope"),
+    [({"epochs": 399}, "reduced"), ({"trials": 39}, "reduced"), ({"data": "digits"}, "stand-in"), ({}, "full")],
+)
+def test_scope_follows_data_and_budget(changes: dict, scope: str) -> None:
+    chosen = settings(**changes)
+    assert verdicts(chosen, PAPER_P1)["depth-plain-degrades"] == ("replicated", scope)
+    failed = verdicts(chosen, NO_DIFFERENCE)["depth-plain-degrades"]
+    assert failed == ("not replicated" if scope == "full" else "inconclusive", scope)
+
+
+def test_claim_without_requirements_is_judged_in_full_on_any_run() -> None:
+    chosen = settings(data="digits", trials=1, epochs=1)
+    assert verdicts(chosen, PAPER_P1)["depth-plain-parameters-per-layer"] == ("replicated", "full")
+
+
+def test_incomplete_runs_are_not_judged() -> None:
+    chosen = settings()
+    some = records(chosen, PAPER_P1)[:-1]
+    assert {row.verdict for row in judge_experiment(chosen, some)} == {"not run"}
+    assert {row.verdict for row in judge_experiment(chosen, [])} == {"not run"}
+    claim = load_claims()["depth-plain-degrades"]
+    assert judge("x", claim, None, [], "p").verdict == "not run"
+
+
+def test_faster_means_fewer_epochs_at_every_depth() -> None:
+    chosen = settings(trials=1)
+    slow, fast = records(chosen, PAPER_P1, 9), records(chosen, PAPER_P1, 3)
+    kinds = {"plain": slow, "highway": fast}
+    mixed = [record for kind, group in kinds.items() for record in group if record.config.network.kind == kind]
+    arguments = {"loss": 0.2}
+    assert measure(mixed, "share_of_depths_faster", arguments) == 1
+    assert measure(fast, "share_of_depths_faster", arguments) == 0
+    at_10 = [r for r in fast if r.config.network.depth == 10] + [r for r in mixed if r.config.network.depth != 10]
+    assert measure(at_10, "share_of_depths_faster", arguments) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kept", "broken"),
+    [
+        ({"above": 1}, 1.1, 1.0),
+        ({"below": 1}, 0.9, 1.0),
+        ({"at_least": 1, "at_most": 2}, 1.0, 2.1),
+        ({"equals": 3}, 3.0, 3.1),
+    ],
+)
+def test_bounds(bounds: dict, kept: float, broken: float) -> None:
+    assert Bounds(**bounds).keep(kept)
+    assert not Bounds(**bounds).keep(broken)
+
+
+def test_every_claim_is_well_formed_and_has_a_bound() -> None:
+    claims = load_claims()
+    assert len(claims) >= 6
+    for claim in claims.values():
+        assert isinstance(claim, Claim)
+        assert claim.holds.model_dump(exclude_none=True)
+        assert claim.source.startswith(("P1", "P2"))
+
+
+def test_faulty_claim_is_named(project: Path) -> None:
+    path = project / "references" / "claims.yaml"
+    path.write_text(path.read_text().replace("name: best_loss", "name: best_lose"))
+    with pytest.raises(
+        HighwaysError, match=r"references/claims.yaml: depth-plain-trains-at-10: key 'measure': no such"
+    ):
+        load_claims()
+
+
+def test_headline_shows_the_scope() -> None:
+    chosen = settings(data="digits")
+    text = headline(judge_experiment(chosen, records(chosen, PAPER_P1)))
+    assert text.startswith("10 claims: 9 replicated (2 full, 7 stand-in)")

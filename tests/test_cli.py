@@ -1,0 +1,152 @@
+"""The command line: help everywhere, one clear line for bad input, the right exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from highways import cli
+from highways.training import sweep
+
+COMMANDS = [
+    [],
+    ["data"],
+    ["data", "list"],
+    ["data", "fetch"],
+    ["data", "verify"],
+    ["profile"],
+    ["profile", "show"],
+    ["profile", "check"],
+    ["profile", "use"],
+    ["run"],
+    ["tables"],
+    ["claims"],
+    ["verify"],
+    ["readme"],
+    ["tracking"],
+    ["tracking", "rebuild"],
+]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command line in this process and return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["highways", *arguments])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(monkeypatch, capsys, command: list[str]) -> None:
+    assert call(monkeypatch, *command, "--help") == 0
+    assert "Usage: highways" in capsys.readouterr().out
+
+
+def test_errors_are_one_line_and_status_1(project: Path) -> None:
+    command = [sys.executable, "-m", "highways.cli", "profile", "show", "huge"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: no profile 'huge'; there are: laptop, paper, quick\n"
+    traceback = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert traceback.returncode == 1
+    assert "Traceback" in traceback.stderr
+
+
+def test_profile_is_shown_checked_and_used(project: Path, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "profile", "show") == 0
+    out = capsys.readouterr().out
+    assert "quick (active)" in out
+    assert "01_depth: 64 runs" in out
+    assert call(monkeypatch, "profile", "use", "laptop") == 0
+    assert yaml.safe_load((project / "params.yaml").read_text()) == {"active": ["laptop"]}
+    assert call(monkeypatch, "profile", "check", "quick", "01_depth") == 0
+    assert (project / "results" / "quick" / "notebooks").is_dir()
+    path = project / "profiles" / "quick" / "01_depth.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    capsys.readouterr()
+    assert call(monkeypatch, "profile", "check", "quick", "01_depth") == 1
+    assert "profiles/quick/01_depth.yaml: unknown key 'colour' (allowed: " in capsys.readouterr().err
+
+
+def test_run_trains_and_shows_the_record(project: Path, run_config, monkeypatch, capsys, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(run_config().model_dump(mode="json")))
+    assert call(monkeypatch, "run", str(path), "--set", "network.depth=3", "--device", "cpu") == 0
+    out = capsys.readouterr().out
+    assert "epoch 2/2" in out
+    assert "highway-d003-digits" in out
+    assert "finished after 2 epochs" in out
+    assert call(monkeypatch, "run", str(path), "--set", "network.depth=3") == 0
+    assert "epoch" not in capsys.readouterr().out.split("finished")[0]
+    for setting, message in (("network.deep=3", "unknown key 'network.deep'"), ("depth", "expected key=value")):
+        assert call(monkeypatch, "run", str(path), "--set", setting) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_data_sets_are_listed_and_verified(project: Path, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "data", "list") == 0
+    out = capsys.readouterr().out
+    assert "digits     complete" in out
+    assert "mnist      0 of 4 files" in out
+    raw = project / "data" / "raw" / "mnist"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(b"x")
+    assert call(monkeypatch, "data", "verify") == 1
+    assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
+    assert call(monkeypatch, "data", "fetch", "nothing") == 1
+    assert "no data set 'nothing'; there are: digits, mnist" in capsys.readouterr().err
+
+
+@pytest.fixture
+def study(project: Path) -> Path:
+    """A project whose quick profile is tiny, trained, with tables and claims."""
+    path = project / "profiles" / "quick" / "01_depth.yaml"
+    content = yaml.safe_load(path.read_text())
+    content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
+    path.write_text(yaml.safe_dump(content))
+    from highways.claims import write_claims
+    from highways.config import DepthProfile, load_profile
+    from highways.report import write_tables
+
+    sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
+    write_tables("quick")
+    write_claims("quick")
+    return project
+
+
+def test_intact_results_are_verified(study: Path, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "verify") == 0
+    assert "11 files are intact" in capsys.readouterr().out  # 8 records, 2 tables, claims
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("runs/01_depth/*-s1-*.json", "altered"), ("tables/depth.csv", "not what the records give")],
+)
+def test_every_altered_file_is_named(study: Path, monkeypatch, capsys, pattern: str, message: str) -> None:
+    altered = sorted((study / "results" / "quick").glob(pattern))[:2]
+    for path in altered:
+        path.write_text(path.read_text().replace("1", "2"))
+    assert call(monkeypatch, "verify") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(altered)
+    for line, path in zip(lines, altered, strict=True):
+        assert path.name in line
+    assert message in lines[0] or "schema version" in lines[0]
+
+
+def test_tables_and_claims_are_made(study: Path, monkeypatch, capsys, tmp_path: Path) -> None:
+    assert call(monkeypatch, "tables", "depth", "--output", str(tmp_path / "t")) == 0
+    made = (tmp_path / "t" / "depth.csv").read_bytes()
+    assert made == (study / "results" / "quick" / "tables" / "depth.csv").read_bytes()
+    capsys.readouterr()
+    assert call(monkeypatch, "claims") == 0
+    out = capsys.readouterr().out
+    assert "depth-plain-degrades" in out
+    assert "10 claims" in out

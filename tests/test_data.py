@@ -1,0 +1,187 @@
+"""Source files: checked to the byte, fetched from mirror or network, never half there."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from highways.data import Batches, fetch, fingerprint, load, locate, sources
+from highways.data.images import _idx
+from highways.errors import HighwaysError
+
+CONTENT = b"some data\n" * 100
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def toy(project: Path, tmp_path: Path) -> Path:
+    """A project with a source `toy` of one file, and a mirror folder that has it."""
+    entry = {
+        "title": "Toy",
+        "publisher": "nobody",
+        "licence": "none",
+        "examples": {"train": 1, "test": 1},
+        "preparation": 1,
+        "address": "http://127.0.0.1:9/toy/",
+        "files": [{"path": "toy/file.bin", "sha256": SHA256}],
+    }
+    (project / "data" / "sources.yaml").write_text(yaml.safe_dump({"toy": entry}))
+    mirror = tmp_path / "mirror"
+    (mirror / "toy").mkdir(parents=True)
+    (mirror / "toy" / "file.bin").write_bytes(CONTENT)
+    return mirror
+
+
+def nothing_half_written(project: Path) -> bool:
+    return not [path for path in (project / "data" / "raw").rglob("*") if path.is_file()]
+
+
+def test_file_comes_from_the_mirror(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+    assert locate("toy")["file.bin"].read_bytes() == CONTENT
+    assert locate("toy")["file.bin"] == project / "data" / "raw" / "toy" / "file.bin"
+
+
+@pytest.mark.parametrize("damage", [CONTENT[:-1], CONTENT.replace(b"some", b"same"), b""])
+def test_damaged_mirror_file_is_refused(toy: Path, project: Path, monkeypatch, damage: bytes) -> None:
+    (toy / "toy" / "file.bin").write_bytes(damage)
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+    with pytest.raises(HighwaysError) as caught:
+        locate("toy")
+    message = str(caught.value)
+    assert str(toy / "toy" / "file.bin") in message
+    assert f"expected sha256 {SHA256}, found {hashlib.sha256(damage).hexdigest()}" in message
+    assert "\n" not in message
+    assert nothing_half_written(project)
+
+
+def test_offline_names_address_and_mirror(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    with pytest.raises(HighwaysError) as caught:
+        locate("toy")
+    for part in ("http://127.0.0.1:9/toy/file.bin", SHA256, "HIGHWAYS_OFFLINE=1", "HIGHWAYS_DATA_MIRROR"):
+        assert part in str(caught.value)
+    assert nothing_half_written(project)
+
+
+def test_no_network_is_one_line(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HIGHWAYS_OFFLINE")
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    with pytest.raises(HighwaysError) as caught:
+        locate("toy")
+    for part in ("http://127.0.0.1:9/toy/file.bin", SHA256, "HIGHWAYS_DATA_MIRROR"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert nothing_half_written(project)
+
+
+@pytest.fixture
+def server(toy: Path) -> Iterator[str]:
+    """An HTTP server of the mirror folder."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(toy))
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/toy/"
+        running.shutdown()
+
+
+def serve(project: Path, address: str) -> None:
+    path = project / "data" / "sources.yaml"
+    path.write_text(path.read_text().replace("http://127.0.0.1:9/toy/", address))
+
+
+def test_file_comes_from_its_address(toy, project: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(project, server)
+    monkeypatch.delenv("HIGHWAYS_OFFLINE")
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    assert locate("toy")["file.bin"].read_bytes() == CONTENT
+
+
+def test_damaged_download_leaves_nothing(toy: Path, project: Path, server: str, monkeypatch) -> None:
+    serve(project, server)
+    (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
+    monkeypatch.delenv("HIGHWAYS_OFFLINE")
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    with pytest.raises(HighwaysError, match=f"{server}file.bin is not the file it should be: expected sha256 {SHA256}"):
+        locate("toy")
+    assert nothing_half_written(project)
+
+
+def test_file_altered_later_is_noticed_and_replaced(toy: Path, project: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+    path = locate("toy")["file.bin"]
+    path.write_bytes(b"other")
+    with pytest.raises(HighwaysError, match="`highways data fetch toy` replaces it"):
+        locate("toy")
+    fetch("toy")
+    assert path.read_bytes() == CONTENT
+    assert "toy: complete" in capsys.readouterr().out
+
+
+def test_fingerprint_needs_no_files_and_covers_the_preparation(toy: Path, project: Path) -> None:
+    before = fingerprint("toy")
+    path = project / "data" / "sources.yaml"
+    path.write_text(path.read_text().replace("preparation: 1", "preparation: 2"))
+    from highways.data.sources import _read
+
+    _read.cache_clear()
+    assert fingerprint("toy") != before
+    _read.cache_clear()
+
+
+def test_digits_need_no_network_and_have_the_stated_sizes(project: Path) -> None:
+    digits = load("digits")
+    assert len(digits.train_x) == sources()["digits"].examples["train"]
+    assert len(digits.test_x) == sources()["digits"].examples["test"]
+    assert digits.features == 64
+    assert digits.train_x.min() == 0
+    assert digits.train_x.max() == 1
+    assert set(digits.train_y.tolist()) == set(digits.test_y.tolist()) == set(range(10))
+
+
+def test_idx_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(range(6))))
+    assert _idx(path, dimensions=2).tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(HighwaysError, match="not an idx file"):
+        _idx(path, dimensions=3)
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(5)))
+    with pytest.raises(HighwaysError, match="5 bytes of data where the header announces 6"):
+        _idx(path, dimensions=2)
+
+
+def test_mnist_has_the_stated_sizes(project: Path, repository: Path) -> None:
+    try:
+        mnist = load("mnist")
+    except HighwaysError as error:
+        pytest.skip(f"MNIST is not at hand: {error}")
+    assert len(mnist.train_x) == 60_000
+    assert len(mnist.test_x) == 10_000
+    assert mnist.features == 784
+    assert mnist.train_y.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+
+
+def test_batches_are_a_permutation_that_seed_and_epoch_decide() -> None:
+    x, epoch = torch.arange(23), [0]
+    batches = Batches(x, x, 5, order_seed=1, epoch=lambda: epoch[0])
+    assert len(batches) == 5
+
+    def order() -> list[int]:
+        return torch.cat([part for part, _ in batches]).tolist()
+
+    first = order()
+    assert sorted(first) == list(range(23))
+    assert order() == first
+    epoch[0] = 1
+    assert order() != first
+    assert torch.equal(torch.cat([part for part, _ in Batches(x, x, 5)]), x)

@@ -1,0 +1,122 @@
+"""The package's rooms: each imports only from floors below it. And what must not stand in the project."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+FLOORS = [
+    {"errors"},
+    {"paths"},
+    {"config"},
+    {"nn", "data"},
+    {"tracking"},
+    {"training", "analysis"},
+    {"claims"},
+    {"report"},
+    {"cli"},
+]
+
+
+def room(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "highways" and len(parts) > 1 else None
+
+
+def test_rooms_import_from_floors_below_only(repository: Path) -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    source = repository / "src" / "highways"
+    wrong = []
+    for path in sorted(source.rglob("*.py")):
+        here = path.relative_to(source).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            for module in modules:
+                there = room(module)
+                if there in floor and there != here and floor[there] >= floor[here]:
+                    wrong.append(f"{path.relative_to(source)} imports {module}")
+    assert not wrong
+
+
+def test_torchtext_and_mlflow_are_imported_in_one_module_each(repository: Path) -> None:
+    for package, most in (("torchtext", 1), ("mlflow", 1)):
+        pattern = re.compile(rf"^\s*(from {package}[. ]|import {package}\b)", re.MULTILINE)
+        users = [path for path in (repository / "src").rglob("*.py") if pattern.search(path.read_text())]
+        assert len(users) <= most, users
+
+
+def locked(repository: Path) -> dict[str, str]:
+    lines = (repository / "requirements.lock").read_text().splitlines()
+    return {m[1].lower(): m[2] for line in lines if (m := re.match(r"([A-Za-z0-9_.-]+)==([^ ;\\]+)", line))}
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0].lower()
+
+
+def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    lock = locked(repository)
+    conda = yaml.safe_load((repository / "environment.yml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in conda if isinstance(entry, dict)]
+    pinned = {name_of(entry): entry.partition("==")[2] for entry in pip if "==" in entry}
+    direct = project["dependencies"] + project["optional-dependencies"]["dev"]
+    assert set(pinned) == {name_of(requirement) for requirement in direct}
+    for requirement in direct:
+        name = name_of(requirement)
+        version = "2.13.0" if name == "torch" else lock[name]
+        assert pinned[name] == version, name
+        if "==" in requirement:
+            assert requirement.endswith(f"=={version}")
+        elif ">=" in requirement:
+            least = [int(part) for part in requirement.partition(">=")[2].split(".")]
+            assert [int(part) for part in re.findall(r"\d+", version)[: len(least)]] >= least, requirement
+    assert "torch" not in lock, "torch comes in a step of its own: its build differs between CPU and CUDA"
+    makefile = (repository / "Makefile").read_text()
+    assert "TORCH ?= torch==2.13.0" in makefile
+
+
+def test_malicious_lightning_releases_are_ruled_out(repository: Path) -> None:
+    version = tuple(map(int, locked(repository)["pytorch-lightning"].split(".")))
+    assert version >= (2, 6, 4)
+
+
+def test_lock_has_hashes_and_no_addresses(repository: Path) -> None:
+    text = (repository / "requirements.lock").read_text()
+    assert "://" not in text
+    entries = re.split(r"\n(?=[a-z0-9])", text)
+    assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[a-z0-9][^\n]*==", entry))
+
+
+def tracked(repository: Path) -> list[str]:
+    done = subprocess.run(["git", "ls-files"], cwd=repository, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return done.stdout.split()
+
+
+def test_no_data_weights_or_databases_are_in_git(repository: Path) -> None:
+    for name in tracked(repository):
+        assert not name.startswith(("data/raw", "data/prepared", "checkpoints/", "results/quick/")), name
+        assert not name.endswith((".pt", ".ckpt", ".gz", ".bin", ".db")), name
+        assert name == "mlruns/.gitignore" or not name.startswith("mlruns/"), name
+
+
+def test_notebooks_have_no_outputs_in_git(repository: Path) -> None:
+    for path in (repository / "notebooks").glob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            assert not cell.get("outputs"), path
+            assert cell.get("execution_count") is None, path

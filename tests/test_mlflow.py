@@ -1,0 +1,170 @@
+"""MLflow: written live, never twice, rebuilt from the records."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+from highways.errors import HighwaysError
+from highways.report.rebuild import rebuild
+from highways.tracking.mlflow_log import MlflowLog, connect, read_records, tracking_uri
+from highways.tracking.records import run_keys
+from highways.training import sweep
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+
+
+def runs(experiment: str = "e") -> list:
+    client = connect()
+    number = client.get_experiment_by_name(experiment).experiment_id
+    return list(client.search_runs([number], max_results=1000))
+
+
+def state(experiment: str = "e") -> dict:
+    """What MLflow has, clocks and ids left out."""
+    client, found = connect(), {}
+    for run in runs(experiment):
+        histories = {
+            name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+            if name != "seconds"
+        }
+        tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.user")}
+        found[run.info.run_name] = (run.info.status, run.data.params, histories, tags)
+    return found
+
+
+def configs(run_config) -> list:
+    return [run_config(seed=0), run_config(seed=1), run_config(seed=2, learning_rate=1e12)]
+
+
+def test_sweep_is_a_parent_with_a_child_a_run(project: Path, run_config) -> None:
+    records = sweep(configs(run_config), profile="p", experiment="e")
+    found = runs()
+    (parent,) = [run for run in found if run.data.tags["kind"] == "sweep"]
+    children = [run for run in found if run.data.tags["kind"] == "run"]
+    assert len(children) == 3
+    for child in children:
+        tags = child.data.tags
+        assert tags["mlflow.parentRunId"] == parent.info.run_id
+        assert tags["network"] == "highway"
+        assert tags["depth"] == "0004"
+        assert tags["data"] == "digits"
+        assert tags["profile"] == "p"
+        assert {"seed", "run_key", "git_commit", "dvc_stage"} <= set(tags)
+        assert child.data.params["optimiser.momentum"] == "0.9"
+        assert child.info.status == "FINISHED"
+    client = connect()
+    by_key = {child.data.tags["run_key"]: child for child in children}
+    finished = by_key[records[0].run_key]
+    history = client.get_metric_history(finished.info.run_id, "train_cross_entropy")
+    assert [metric.value for metric in sorted(history, key=lambda m: m.step)] == records[0].curves[
+        "train_cross_entropy"
+    ]
+    diverged = by_key[records[2].run_key]
+    assert diverged.data.metrics["diverged"] == 1
+    assert "train_cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
+
+
+def test_running_again_adds_nothing(project: Path, run_config) -> None:
+    sweep(configs(run_config), profile="p", experiment="e")
+    before, count = state(), len(runs())
+    sweep(configs(run_config), profile="p", experiment="e")
+    assert len(runs()) == count == 4
+    assert state() == before
+
+
+def test_added_run_joins_the_same_parent(project: Path, run_config) -> None:
+    sweep(configs(run_config)[:1], profile="p", experiment="e")
+    sweep(configs(run_config)[:2], profile="p", experiment="e")
+    found = runs()
+    assert len([run for run in found if run.data.tags["kind"] == "sweep"]) == 1
+    assert len(found) == 3
+
+
+def test_rebuild_restores_all_of_it(project: Path, run_config) -> None:
+    sweep(configs(run_config), profile="p", experiment="e")
+    before = state()
+    shutil.rmtree(project / "mlruns")
+    assert list(rebuild("p")) == [f"e (p): 3 runs in {tracking_uri()}"]
+    assert state() == before
+    list(rebuild("p"))
+    assert state() == before
+
+
+def test_reading_from_mlflow_gives_the_records(project: Path, run_config) -> None:
+    records = sweep(configs(run_config), profile="p", experiment="e")
+    keys = run_keys(configs(run_config))
+    assert read_records("p", "e", keys) == list(records)
+    assert read_records("p", "e", keys[:1]) == list(records[:1])
+    assert read_records("q", "e", keys) == []
+    assert read_records("p", "none", keys) == []
+
+
+def test_interrupted_child_is_continued_not_doubled(project: Path, run_config) -> None:
+    def cut(event: object) -> None:
+        if getattr(event, "epoch", 0) == 2 and hasattr(event, "epochs"):
+            raise KeyboardInterrupt
+
+    config = run_config(epochs=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+        patch.setattr("highways.tracking.mlflow_log.FLUSH_S", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            sweep([config], profile="p", experiment="e", on_event=cut)
+    (record,) = sweep([config], profile="p", experiment="e")
+    (child,) = [run for run in runs() if run.data.tags["kind"] == "run"]
+    history = connect().get_metric_history(child.info.run_id, "train_cross_entropy")
+    assert sorted((m.step, m.value) for m in history) == list(enumerate(record.curves["train_cross_entropy"], start=1))
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////no/such/folder/mlflow.db"])
+def test_unreachable_store_costs_one_warning(project: Path, run_config, monkeypatch, uri: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        records = sweep(configs(run_config), profile="p", experiment="e")
+        MlflowLog("p", "e").attach([])
+    ours = [str(warning.message) for warning in caught if "highways tracking rebuild" in str(warning.message)]
+    assert len(ours) == 2, "one for the sweep, one for the attachment"
+    assert uri in ours[0]
+    assert [record.status for record in records] == ["finished", "finished", "diverged"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    list(rebuild("p"))
+    assert len(runs()) == 4
+
+
+def test_locked_store_costs_one_warning(project: Path, run_config) -> None:
+    import sqlite3
+
+    sweep(configs(run_config)[:1], profile="p", experiment="e")
+    lock = sqlite3.connect(project / "mlruns" / "mlflow.db")
+    lock.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.warns(UserWarning, match="highways tracking rebuild"):
+            records = sweep(configs(run_config)[:2], profile="p", experiment="e")
+    finally:
+        lock.rollback()
+        lock.close()
+    assert len(records) == 2
+    list(rebuild("p"))
+    assert len(runs()) == 3
+
+
+def test_mlflow_that_cannot_be_read_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(HighwaysError, match=re.escape("MLflow at http://127.0.0.1:9 cannot be read")):
+        read_records("p", "e", ["k"])
+
+
+def test_training_does_without_mlflow(project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
+    with pytest.warns(UserWarning, match="MLflow"):
+        (record,) = sweep([run_config()], profile="p", experiment="e")
+    assert record.status == "finished"

@@ -1,0 +1,215 @@
+"""Notebooks and pipeline, executed on a profile shrunk further."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from highways.config import PROFILE_SCHEMAS, load_profile
+from highways.report import TABLES
+
+BIN = Path(sys.executable).parent
+
+
+def parameters(path: Path) -> dict:
+    """The values in a notebook's parameters cell."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            values: dict = {}
+            exec(cell.source, {}, values)
+            return values
+    raise AssertionError(f"{path}: no cell tagged parameters")
+
+
+@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+def test_parameters_cell_is_the_quick_profile(repository: Path, notebook: str) -> None:
+    values = parameters(repository / "notebooks" / f"{notebook}.ipynb")
+    assert values == load_profile("quick", PROFILE_SCHEMAS[notebook]).model_dump()
+
+
+@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+def test_notebook_opens_with_its_card(repository: Path, notebook: str) -> None:
+    card = nbformat.read(repository / "notebooks" / f"{notebook}.ipynb", as_version=4).cells[0]
+    assert card.cell_type == "markdown"
+    assert card.source.startswith("# ")
+    assert f"dvc repro {notebook}@quick" in card.source
+
+
+def test_stages_are_the_notebooks(repository: Path) -> None:
+    stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
+    assert set(stages) == set(PROFILE_SCHEMAS) == {path.stem for path in (repository / "notebooks").glob("*.ipynb")}
+    outputs: list[str] = []
+    for name, stage in stages.items():
+        assert stage["foreach"] == "${active}"
+        assert f"-f profiles/${{item}}/{name}.yaml" in stage["do"]["cmd"][1]
+        for entry in stage["do"]["outs"]:
+            ((path, options),) = entry.items()
+            assert options["cache"] is False
+            assert options.get("persist", False) == path.endswith(f"runs/{name}")
+            outputs.append(path)
+        for dependency in stage["do"]["deps"]:
+            assert "results/${item}/notebooks" not in dependency, "no stage depends on an executed notebook"
+    assert len(set(outputs)) == len(outputs)
+    for name, table in TABLES.items():
+        made = [str(entry) for entry in stages[table.schema.experiment]["do"]["outs"]]
+        assert any(f"tables/{name}.csv" in entry for entry in made)
+
+
+def shrink(folder: Path, **changes: object) -> None:
+    path = folder / "profiles" / "quick" / "01_depth.yaml"
+    content = yaml.safe_load(path.read_text()) | changes
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of the working tree, with its own history, whose quick profile is tiny."""
+    repository = Path(__file__).resolve().parents[1]
+    folder = tmp_path_factory.mktemp("clone") / "highways"
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache"
+    )
+    shutil.copytree(repository, folder, ignore=ignored)
+    (folder / "mlruns").mkdir()
+    shrink(folder, depths=[2, 10], trials=2, epochs=2)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    return folder
+
+
+def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the clone, as its user would with the environment active."""
+    drop = {"HIGHWAYS_ROOT", "HIGHWAYS_PROGRESS", "MLFLOW_TRACKING_URI"}
+    env = {name: value for name, value in os.environ.items() if name not in drop}
+    env |= {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "HIGHWAYS_OFFLINE": "1",
+    }
+    return subprocess.run(command, cwd=folder, env=env | more, capture_output=True, text=True, check=False, timeout=600)
+
+
+def records(folder: Path) -> dict[str, int]:
+    """Modification times of the records."""
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "results/quick/runs/01_depth").glob("*.json")}
+
+
+@pytest.mark.pipeline
+def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
+    first = execute(clone, "dvc", "repro")
+    assert first.returncode == 0, first.stdout + first.stderr
+    results = clone / "results" / "quick"
+    trained = records(clone)
+    assert len(trained) == 8
+    for name in ("tables/depth.csv", "tables/depth.md", "tables/depth_cost.csv", "figures/depth.png", "claims.csv"):
+        assert (results / name).exists()
+    page = (results / "report.html").read_text()
+    assert "10 claims" in page
+
+    # the executed notebook shows its parameters
+    executed = nbformat.read(results / "notebooks" / "01_depth.ipynb", as_version=4)
+    injected = [cell.source for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert len(injected) == 1
+    assert "trials = 2" in injected[0]
+
+    # nothing to do
+    began = time.monotonic()
+    again = execute(clone, "dvc", "repro")
+    assert again.returncode == 0
+    assert "up to date" in again.stdout
+    assert time.monotonic() - began < 20, "10 s on an idle machine"
+    assert not [line for line in status(clone) if not line.startswith(("??", " M dvc.lock"))]
+
+    # tables come out of both stores, to the byte
+    table = (results / "tables" / "depth.csv").read_bytes()
+    for source in ("records", "mlflow"):
+        made = execute(clone, "highways", "tables", "--from", source, "--output", f"out/{source}")
+        assert made.returncode == 0, made.stderr
+        assert (clone / "out" / source / "depth.csv").read_bytes() == table
+    assert execute(clone, "highways", "verify").returncode == 0
+
+    # MLflow is rebuilt from nothing
+    shutil.rmtree(clone / "mlruns")
+    rebuilt = execute(clone, "highways", "tracking", "rebuild")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert "01_depth (quick): 8 runs" in rebuilt.stdout
+    made = execute(clone, "highways", "tables", "--from", "mlflow", "--output", "out/rebuilt")
+    assert made.returncode == 0, made.stderr
+    assert (clone / "out" / "rebuilt" / "depth.csv").read_bytes() == table
+
+    # one more depth: only its runs are trained
+    shrink(clone, depths=[2, 3, 10])
+    more = execute(clone, "dvc", "repro")
+    assert more.returncode == 0, more.stdout + more.stderr
+    now = records(clone)
+    assert len(now) == 12
+    assert {name: time_ for name, time_ in now.items() if name in trained} == trained
+
+
+def status(folder: Path) -> list[str]:
+    done = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.pipeline
+def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> None:
+    path = clone / "profiles" / "quick" / "01_depth.yaml"
+    before = path.read_text()
+    path.write_text(before + "colour: red\n")
+    try:
+        done = execute(clone, "dvc", "repro", "01_depth@quick")
+    finally:
+        path.write_text(before)
+    assert done.returncode != 0
+    assert "error: profiles/quick/01_depth.yaml: unknown key 'colour' (allowed: " in done.stderr
+    assert "Executing" not in done.stdout + done.stderr
+
+
+@pytest.mark.pipeline
+def test_paper_profile_runs_for_one_epoch_of_two_trials(clone: Path) -> None:
+    parameters = yaml.safe_load((clone / "profiles" / "paper" / "01_depth.yaml").read_text())
+    changes = {"trials": 2, "epochs": 1, "profile": "paper-test"}
+    if not os.environ.get("HIGHWAYS_DATA_MIRROR"):
+        changes |= {"data": "digits"}  # the same networks on what is at hand
+    (clone / "profiles" / "paper-test").mkdir(exist_ok=True)
+    (clone / "profiles" / "paper-test" / "01_depth.yaml").write_text(yaml.safe_dump(parameters | changes))
+    output = "results/paper-test/notebooks/01_depth.ipynb"
+    assert execute(clone, "highways", "profile", "check", "paper-test", "01_depth").returncode == 0
+    arguments = ["-f", "profiles/paper-test/01_depth.yaml", "-k", "python3", "--no-progress-bar"]
+    done = execute(clone, "papermill", "notebooks/01_depth.ipynb", output, *arguments)
+    shutil.rmtree(clone / "profiles" / "paper-test")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((clone / "results/paper-test/runs/01_depth").glob("*.json"))) == 16
+
+
+@pytest.mark.pipeline
+def test_notebook_runs_from_its_own_folder_as_jupyterlab_does(clone: Path) -> None:
+    done = execute(
+        clone / "notebooks",
+        *(
+            "jupyter",
+            "nbconvert",
+            "--to",
+            "notebook",
+            "--execute",
+            "99_report.ipynb",
+            "--output-dir",
+            str(clone / "out"),
+        ),
+        PYTHONPATH=str(clone / "src"),
+    )
+    assert done.returncode == 0, done.stderr
+    executed = json.loads((clone / "out" / "99_report.ipynb").read_text())
+    text = json.dumps(executed)
+    assert re.search(r"10 claims: ", text)

@@ -1,0 +1,132 @@
+"""A population does to each member what training it alone does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from highways.config import DenseConfig
+from highways.nn import DenseNetwork, DensePopulation
+from highways.training import load_network, run, sweep
+
+
+def members(kind: str, activation: str, depth: int = 5, count: int = 3) -> list[DenseNetwork]:
+    bias = -1.0 if kind == "highway" else None
+    config = DenseConfig(kind=kind, depth=depth, width=7, activation=activation, transform_bias=bias)
+    return [DenseNetwork(config, 6, 4, seed=seed).double() for seed in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_gradients_equal_autograds_in_float64(kind: str, activation: str, depth: int) -> None:
+    networks = members(kind, activation, depth)
+    population = DensePopulation(networks)
+    torch.manual_seed(0)
+    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+    found: dict[tuple[str, int], torch.Tensor] = {}
+    losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}))
+    for trial, network in enumerate(networks):
+        loss = functional.cross_entropy(network(x), y)
+        loss.backward()
+        torch.testing.assert_close(losses[trial], loss.detach(), rtol=1e-12, atol=0)
+        torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
+        for name, sources in population._sources().items():
+            for layer, source in enumerate(sources):
+                ours = found[name, layer][trial]
+                ours = ours.T if name.endswith("weight") else ours[0]
+                torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    population = DensePopulation(members("highway", "relu"))
+    names = []
+    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+    population.forward_backward(x, y, lambda name, layer, _: names.append((name, layer)))
+    layers = {name: len(stacked) for name, stacked in population.named_buffers()}
+    assert sorted(names) == sorted((name, layer) for name, count in layers.items() for layer in range(count))
+
+
+def test_member_state_gives_the_member_back() -> None:
+    networks = members("highway", "tanh")
+    population = DensePopulation(networks)
+    for trial, network in enumerate(networks):
+        state = population.member_state(trial)
+        assert all(torch.equal(state[name], weights) for name, weights in network.state_dict().items())
+
+
+def test_members_of_two_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="one kind, depth, width and activation"):
+        DensePopulation([*members("plain", "relu"), *members("plain", "tanh")])
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_member_equals_the_run_trained_alone(project: Path, run_config, kind: str, activation: str) -> None:
+    configs = [
+        run_config(kind=kind, activation=activation, learning_rate=rate, seed=seed, epochs=1)
+        for seed, rate in enumerate((0.003, 0.01, 0.03))
+    ]
+    together = sweep(configs, profile="p", experiment="together", mlflow=False, threads=1)
+    assert {record.engine["group"] for record in together} == {3}
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+    for config, member in zip(configs, together, strict=True):
+        alone = run(config, profile="p", experiment="alone", threads=1)
+        assert alone.parameters == member.parameters
+        for name, curve in alone.curves.items():
+            assert member.curves[name] == pytest.approx(curve, rel=1e-5), name
+
+
+def test_diverged_member_costs_the_others_nothing(project: Path, run_config) -> None:
+    good = [run_config(learning_rate=rate, seed=seed, epochs=3) for seed, rate in enumerate((0.01, 0.03))]
+    bad = run_config(learning_rate=1e12, seed=7, epochs=3)
+    with_bad = sweep([good[0], bad, good[1]], profile="p", experiment="with", mlflow=False, threads=1)
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+    without = sweep(good, profile="p", experiment="without", mlflow=False, threads=1)
+    first, diverged, second = with_bad
+    assert diverged.status == "diverged"
+    assert diverged.diverged_epoch == 1
+    assert diverged.weights_sha256 is None
+    assert diverged.epochs == 0
+    for ours, theirs in zip((first, second), without, strict=True):
+        assert ours.status == "finished"
+        assert ours.curves["train_cross_entropy"] == pytest.approx(theirs.curves["train_cross_entropy"], rel=1e-5)
+
+
+def test_all_members_may_diverge(project: Path, run_config) -> None:
+    configs = [run_config(learning_rate=1e12, seed=seed) for seed in (0, 1)]
+    records = sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert [record.status for record in records] == ["diverged", "diverged"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+def test_population_learns_and_its_weights_are_kept(project: Path, run_config, kind: str) -> None:
+    (record,) = sweep([run_config(kind=kind, epochs=8)], profile="p", experiment="e", mlflow=False)
+    curve = record.curves["train_cross_entropy"]
+    assert curve[-1] < 0.5 < curve[0]
+    from highways.data import load
+
+    data = load("digits")
+    with torch.no_grad():
+        logits = load_network(record)(data.test_x)
+    accuracy = (logits.argmax(1) == data.test_y).double().mean().item()
+    assert accuracy == pytest.approx(record.last("test_accuracy"), abs=1e-12)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+def test_population_on_cuda_equals_that_on_the_cpu(project: Path, run_config, kind: str) -> None:
+    configs = [run_config(kind=kind, learning_rate=rate, epochs=1) for rate in (0.003, 0.01)]
+    on_gpu = sweep(configs, profile="gpu", experiment="e", mlflow=False, device="cuda")
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+    on_cpu = sweep(configs, profile="cpu", experiment="e", mlflow=False, device="cpu")
+    for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+        assert ours.last("train_cross_entropy") == pytest.approx(theirs.last("train_cross_entropy"), rel=1e-3)
+        assert ours.environment["device"] != "cpu"

@@ -1,0 +1,102 @@
+"""Profiles: checked before anything runs, and the exact list of a table's runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from highways.config import PROFILE_SCHEMAS, DepthProfile, active_profiles, load_profile, use_profiles
+from highways.config.profiles import profile_names, profile_path
+from highways.errors import HighwaysError
+
+
+def test_every_profile_file_is_valid() -> None:
+    assert profile_names() == ["laptop", "paper", "quick"]
+    for profile in profile_names():
+        files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
+        assert files == set(PROFILE_SCHEMAS)
+        for schema in PROFILE_SCHEMAS.values():
+            load_profile(profile, schema)
+
+
+def test_depth_profiles_have_the_papers_networks() -> None:
+    for profile in profile_names():
+        settings = load_profile(profile, DepthProfile)
+        assert settings.depths == [10, 20, 50, 100]
+        assert (settings.plain_width, settings.highway_width) == (71, 50)
+    paper = load_profile("paper", DepthProfile)
+    assert (paper.data, paper.trials, paper.epochs) == ("mnist", 40, 400)
+
+
+def depth_profile(**changes: object) -> DepthProfile:
+    content = {"profile": "x", "data": "digits", "depths": [10, 100], "trials": 40, "epochs": 1, "batch_size": 10}
+    return DepthProfile.model_validate(content | changes)
+
+
+def test_trial_has_the_same_settings_for_both_kinds_and_all_depths() -> None:
+    drawn: dict[int, set] = {}
+    for run in depth_profile().runs():
+        drawn.setdefault(run.seed, set()).add((run.optimiser, run.network.activation))
+    assert len(drawn) == 40
+    assert all(len(settings) == 1 for settings in drawn.values())
+
+
+def test_ranges_are_those_of_the_card(repository: Path) -> None:
+    settings = depth_profile()
+    draws = [settings.draw(trial) for trial in range(2000)]
+    rates = [draw["learning_rate"] for draw in draws]
+    assert 1e-5 <= min(rates) < 2e-5
+    assert 0.5 < max(rates) <= 1
+    assert sorted(rates)[1000] == pytest.approx(10**-2.5, rel=0.3), "log-uniform"
+    assert all(0.5 <= draw["momentum"] <= 0.99 for draw in draws)
+    assert all(0.9 <= draw["decay"] <= 0.999 for draw in draws)
+    assert all(-10 <= draw["transform_bias"] <= -1 for draw in draws)
+    assert 0.45 < sum(draw["activation"] == "relu" for draw in draws) / 2000 < 0.55
+    card = (repository / "notebooks" / "01_depth.ipynb").read_text()
+    for text in ("log-uniform in [1e-5, 1]", "in [0.01, 0.5]", "in [0.001, 0.1]", "uniform in [-10, -1]"):
+        assert text in card
+
+
+def test_more_trials_leave_the_earlier_ones() -> None:
+    assert set(depth_profile(trials=3).runs()) <= set(depth_profile(trials=5).runs())
+
+
+def write(project: Path, **changes: object) -> None:
+    path = project / "profiles" / "quick" / "01_depth.yaml"
+    content = yaml.safe_load(path.read_text()) | changes
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
+        ({"trials": 0}, "profiles/quick/01_depth.yaml: key 'trials': Input should be greater than or equal to 1"),
+        ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': a depth is given twice"),
+        ({"device": "tpu"}, "profiles/quick/01_depth.yaml: key 'device': Input should be 'auto', 'cpu' or 'cuda'"),
+        ({"profile": "laptop"}, "profiles/quick/01_depth.yaml: key 'profile' must be 'quick', found 'laptop'"),
+    ],
+)
+def test_fault_is_one_line_that_names_file_and_key(project: Path, changes: dict, message: str) -> None:
+    write(project, **changes)
+    with pytest.raises(HighwaysError) as caught:
+        load_profile("quick", DepthProfile)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_broken_yaml_is_named_with_its_line(project: Path) -> None:
+    (project / "profiles" / "quick" / "01_depth.yaml").write_text("profile: quick\ndepths: [10, 20\ntrials: 3\n")
+    with pytest.raises(HighwaysError, match=r"01_depth.yaml line 3: not valid YAML"):
+        load_profile("quick", DepthProfile)
+
+
+def test_active_profiles_are_set_and_read(project: Path) -> None:
+    assert active_profiles() == ["quick"]
+    use_profiles(["laptop", "quick"])
+    assert active_profiles() == ["laptop", "quick"]
+    assert (project / "params.yaml").read_text().startswith("# The profiles")
+    with pytest.raises(HighwaysError, match="no profile 'big'; there are: laptop, paper, quick"):
+        use_profiles(["big"])

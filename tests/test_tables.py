@@ -1,0 +1,106 @@
+"""Tables: one builder, two readers, exactly the listed runs, the same bytes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from highways.analysis.depth import Search, searches
+from highways.analysis.statistics import top_mean, wilson_interval
+from highways.config import DepthProfile
+from highways.errors import HighwaysError
+from highways.report import write_tables
+from highways.report.tables import table_texts
+from highways.training import sweep
+
+REQUIRED = [
+    "network",
+    "depth",
+    "trials",
+    "diverged",
+    "epochs",
+    "best_train_cross_entropy",
+    "top10_mean_train_cross_entropy",
+    "test_accuracy",
+    "paper_p1",
+    "paper_p2",
+]
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+
+
+def settings(**changes: object) -> DepthProfile:
+    content = {"profile": "quick", "data": "digits", "depths": [2, 10], "trials": 3, "epochs": 2, "batch_size": 100}
+    return DepthProfile.model_validate(content | {"plain_width": 6, "highway_width": 5} | changes)
+
+
+@pytest.fixture
+def small(project: Path) -> DepthProfile:
+    """A small depth study, trained."""
+    chosen = settings()
+    sweep(chosen.runs(), experiment="01_depth", profile="quick")
+    return chosen
+
+
+def test_depth_table_has_its_columns_and_the_papers_values(small: DepthProfile) -> None:
+    write_tables("quick", ["depth"], settings=small)
+    from highways import paths
+
+    table = pd.read_csv(paths.Results("quick").tables / "depth.csv")
+    assert set(REQUIRED) <= set(table.columns)
+    assert list(zip(table.network, table.depth, strict=True)) == [(n, d) for n in ("plain", "highway") for d in (2, 10)]
+    row = table[(table.network == "plain") & (table.depth == 10)].iloc[0]
+    assert row.paper_p1 == 6.98e-6
+    assert row.paper_p2 == 6.7e-6
+    assert (table.trials == 3).all()
+    assert ((table.test_accuracy_low <= table.test_accuracy) & (table.test_accuracy <= table.test_accuracy_high)).all()
+    cost = pd.read_csv(paths.Results("quick").tables / "depth_cost.csv")
+    assert (cost.process_seconds > 0).all()
+
+
+def test_records_and_mlflow_give_the_same_bytes(small: DepthProfile) -> None:
+    from_records = table_texts("depth", small, "records")
+    assert table_texts("depth", small, "mlflow") == from_records
+    assert table_texts("depth", small, "records") == from_records
+
+
+def test_table_holds_the_listed_runs_only(small: DepthProfile) -> None:
+    before = table_texts("depth", small)
+    sweep(settings(trials=5).runs(), experiment="01_depth", profile="quick", mlflow=False)
+    assert table_texts("depth", small) == before
+    fewer = table_texts("depth", settings(depths=[2]))
+    assert fewer["depth.csv"].count("\n") == 3
+
+
+def test_unknown_table_and_source_are_one_line(project: Path) -> None:
+    with pytest.raises(HighwaysError, match="no table 'depht'; there are: depth"):
+        write_tables("quick", ["depht"])
+    with pytest.raises(HighwaysError, match="no source 'csv' of records; there are: records, mlflow"):
+        write_tables("quick", ["depth"], source="csv")  # type: ignore[arg-type]
+
+
+def test_outcome_of_a_trial_is_its_lowest_loss_and_diverged_trials_count(small: DepthProfile, project: Path) -> None:
+    from highways.tracking import listed_records
+
+    found = searches(listed_records(small))
+    for search in found.values():
+        losses = [min(r.curves["train_cross_entropy"]) for r in search.trials if r.curves]
+        assert search.best_loss == min(losses)
+        assert search.epochs_to(math.inf) == 1
+        assert search.epochs_to(0) is None
+        assert math.isnan(search.top_mean[0]), "three trials have no top ten"
+    assert Search("plain", 1, ()).best is None
+
+
+def test_top_mean_and_wilson_interval() -> None:
+    mean, deviation = top_mean(range(100), 10)
+    assert mean == 4.5
+    assert deviation == pytest.approx(3.02765, rel=1e-5)
+    assert math.isnan(top_mean([1.0], 10)[0])
+    low, high = wilson_interval(0.9, 100)
+    assert (low, high) == (pytest.approx(0.8256, abs=1e-4), pytest.approx(0.9448, abs=1e-4))
