@@ -34,6 +34,27 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs; to make one takes seconds, to copy it none."""
+    from highways.tracking.mlflow_log import connect
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        connect().search_experiments()
+    return folder / "mlruns" / "mlflow.db"
+
+
+@pytest.fixture
+def tracked_project(project: Path, empty_mlflow: Path) -> Path:
+    """As `project`, with an MLflow database."""
+    (project / "mlruns").mkdir()
+    shutil.copyfile(empty_mlflow, project / "mlruns" / "mlflow.db")
+    return project
+
+
 @pytest.fixture
 def run_config() -> Callable[..., Any]:
     """Makes small runs on the digits."""

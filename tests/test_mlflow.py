@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -40,11 +43,19 @@ def state(experiment: str = "e") -> dict:
     return found
 
 
+STATE = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_mlflow import state
+print(json.dumps(state()))
+"""
+
+
 def configs(run_config) -> list:
     return [run_config(seed=0), run_config(seed=1), run_config(seed=2, learning_rate=1e12)]
 
 
-def test_sweep_is_a_parent_with_a_child_a_run(project: Path, run_config) -> None:
+def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config) -> None:
     records = sweep(configs(run_config), profile="p", experiment="e")
     found = runs()
     (parent,) = [run for run in found if run.data.tags["kind"] == "sweep"]
@@ -72,7 +83,7 @@ def test_sweep_is_a_parent_with_a_child_a_run(project: Path, run_config) -> None
     assert "train_cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
 
 
-def test_running_again_adds_nothing(project: Path, run_config) -> None:
+def test_running_again_adds_nothing(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config), profile="p", experiment="e")
     before, count = state(), len(runs())
     sweep(configs(run_config), profile="p", experiment="e")
@@ -80,7 +91,7 @@ def test_running_again_adds_nothing(project: Path, run_config) -> None:
     assert state() == before
 
 
-def test_added_run_joins_the_same_parent(project: Path, run_config) -> None:
+def test_added_run_joins_the_same_parent(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config)[:1], profile="p", experiment="e")
     sweep(configs(run_config)[:2], profile="p", experiment="e")
     found = runs()
@@ -88,17 +99,21 @@ def test_added_run_joins_the_same_parent(project: Path, run_config) -> None:
     assert len(found) == 3
 
 
-def test_rebuild_restores_all_of_it(project: Path, run_config) -> None:
-    sweep(configs(run_config), profile="p", experiment="e")
-    before = state()
-    shutil.rmtree(project / "mlruns")
-    assert list(rebuild("p")) == [f"e (p): 3 runs in {tracking_uri()}"]
-    assert state() == before
-    list(rebuild("p"))
-    assert state() == before
+def test_rebuild_restores_all_of_it(tracked_project: Path, run_config) -> None:
+    sweep(configs(run_config), profile="quick", experiment="e")
+    before = json.loads(json.dumps(state()))
+    shutil.rmtree(tracked_project / "mlruns")
+    for _ in range(2):  # the second time there is nothing to do
+        # in a process of its own, as a user would: MLflow keeps connections to the database that was deleted
+        command = [sys.executable, "-m", "highways.cli", "tracking", "rebuild", "--profile", "quick"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"e (quick): 3 runs in {tracking_uri()}\n"
+        seen = subprocess.run([sys.executable, "-c", STATE], capture_output=True, text=True, check=True)
+        assert json.loads(seen.stdout) == before
 
 
-def test_reading_from_mlflow_gives_the_records(project: Path, run_config) -> None:
+def test_reading_from_mlflow_gives_the_records(tracked_project: Path, run_config) -> None:
     records = sweep(configs(run_config), profile="p", experiment="e")
     keys = run_keys(configs(run_config))
     assert read_records("p", "e", keys) == list(records)
@@ -107,7 +122,7 @@ def test_reading_from_mlflow_gives_the_records(project: Path, run_config) -> Non
     assert read_records("p", "none", keys) == []
 
 
-def test_interrupted_child_is_continued_not_doubled(project: Path, run_config) -> None:
+def test_interrupted_child_is_continued_not_doubled(tracked_project: Path, run_config) -> None:
     def cut(event: object) -> None:
         if getattr(event, "epoch", 0) == 2 and hasattr(event, "epochs"):
             raise KeyboardInterrupt
@@ -124,8 +139,8 @@ def test_interrupted_child_is_continued_not_doubled(project: Path, run_config) -
     assert sorted((m.step, m.value) for m in history) == list(enumerate(record.curves["train_cross_entropy"], start=1))
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////no/such/folder/mlflow.db"])
-def test_unreachable_store_costs_one_warning(project: Path, run_config, monkeypatch, uri: str) -> None:
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db"])
+def test_unreachable_store_costs_one_warning(tracked_project: Path, run_config, monkeypatch, uri: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -140,11 +155,11 @@ def test_unreachable_store_costs_one_warning(project: Path, run_config, monkeypa
     assert len(runs()) == 4
 
 
-def test_locked_store_costs_one_warning(project: Path, run_config) -> None:
+def test_locked_store_costs_one_warning(tracked_project: Path, run_config) -> None:
     import sqlite3
 
     sweep(configs(run_config)[:1], profile="p", experiment="e")
-    lock = sqlite3.connect(project / "mlruns" / "mlflow.db")
+    lock = sqlite3.connect(tracked_project / "mlruns" / "mlflow.db")
     lock.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.warns(UserWarning, match="highways tracking rebuild"):
@@ -157,13 +172,13 @@ def test_locked_store_costs_one_warning(project: Path, run_config) -> None:
     assert len(runs()) == 3
 
 
-def test_mlflow_that_cannot_be_read_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_that_cannot_be_read_is_one_line(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(HighwaysError, match=re.escape("MLflow at http://127.0.0.1:9 cannot be read")):
         read_records("p", "e", ["k"])
 
 
-def test_training_does_without_mlflow(project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_does_without_mlflow(tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
     with pytest.warns(UserWarning, match="MLflow"):
         (record,) = sweep([run_config()], profile="p", experiment="e")

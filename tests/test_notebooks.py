@@ -76,10 +76,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout of the working tree, with its own history, whose quick profile is tiny."""
     repository = Path(__file__).resolve().parents[1]
     folder = tmp_path_factory.mktemp("clone") / "highways"
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache"
-    )
-    shutil.copytree(repository, folder, ignore=ignored)
+    left_out = (".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache")
+    shutil.copytree(repository, folder, ignore=shutil.ignore_patterns(*left_out))
     (folder / "mlruns").mkdir()
     shrink(folder, depths=[2, 10], trials=2, epochs=2)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):

@@ -118,7 +118,8 @@ ORPHANS = """
         from highways.training import sweep
 
         configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-        sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=lambda e: print(e, flush=True))
+        show = lambda event: print(event, flush=True)
+        sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=show)
 """
 
 

@@ -19,7 +19,7 @@ PROFILE = "laptop"
 def _depth() -> str:
     table = pd.read_csv(paths.Results(PROFILE).tables / "depth.csv")
     columns = ["network", "depth", "trials", "epochs", "best_train_cross_entropy", "paper_p1", "paper_p2"]
-    shown = table[columns].copy()
+    shown = table.filter(columns)
     for column in columns[4:]:
         shown[column] = [f"{value:.2g}" for value in shown[column]]
     shown.columns = ["network", "layers", "trials", "epochs", "ours", "P1 (400 epochs)", "P2 (400 epochs)"]
@@ -29,7 +29,7 @@ def _depth() -> str:
 def _claims() -> str:
     table = pd.read_csv(paths.Results(PROFILE).claims, dtype=str, keep_default_na=False)
     judgements = [Judgement(**row) for row in table.to_dict("records")]
-    shown = frame(judgements)[["statement", "source", "measured", "verdict", "scope"]]
+    shown = frame(judgements).filter(["statement", "source", "measured", "verdict", "scope"])
     return f"{headline(judgements)} (profile `{PROFILE}`).\n\n{markdown_text(shown)}"
 
 

@@ -285,6 +285,8 @@ class MlflowLog:
         """Make tables and figures artifacts of the sweep's parent run."""
         if self._client is None:
             self.begin()
+        if self.broken:
+            return
         for file in files:
             self.client.log_artifact(self._parent, str(file))
         self.client.set_terminated(self._parent)

@@ -106,6 +106,8 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
         try:
             trainer.fit(module, ckpt_path=point.state if point.exists() else None, weights_only=True)
+        except SystemExit:  # what Lightning makes of a KeyboardInterrupt
+            raise KeyboardInterrupt from None
         except (EOFError, RuntimeError, KeyError) as error:
             if point.exists() and module.seconds == 0:
                 raise HighwaysError(f"{point.folder}: cannot be resumed from ({error}); delete it") from error
