@@ -133,10 +133,13 @@ def test_workers_end_with_the_process_that_started_them(project: Path, tmp_path:
     env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
     with subprocess.Popen([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # the first event: a worker trains
-        children = _descendants(process.pid)
-        assert children
-        process.send_signal(signal.SIGKILL)
+        try:
+            while "Started" not in process.stdout.readline():
+                assert process.poll() is None
+            children = _descendants(process.pid)
+        finally:
+            process.send_signal(signal.SIGKILL)
+    assert len(children) >= 2
     deadline = time.monotonic() + 20
     while (left := [pid for pid in children if _running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.2)

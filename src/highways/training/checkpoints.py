@@ -113,7 +113,7 @@ class ResumePoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.members.exists():
             write_atomically(self.members, json.dumps(list(keys)))
-        part = self.state.with_name(f"{self.state.name}.part")
+        part = self.state.with_name(f"{self.state.name}.{os.getpid()}.part")
         trainer.save_checkpoint(part)
         part.replace(self.state)
 

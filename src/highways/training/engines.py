@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.managers import SyncManager
 from typing import Any, Protocol
 
 from highways.errors import HighwaysError
@@ -70,24 +71,21 @@ class LocalEngine:
         context = multiprocessing.get_context("spawn")
         attempts = dict.fromkeys(jobs, 0)
         left, failures = list(jobs), []
-        with context.Manager() as manager, _Relay(manager.Queue(), listener) as relay:
+        manager = SyncManager(ctx=context)
+        manager.start(initializer=_die_with_parent)
+        with manager, _Relay(manager.Queue(), listener) as relay:
             while left:
-                lost: list[tuple[Job, Exception]] = []
                 size = min(self.workers, len(left))
                 with ProcessPoolExecutor(size, mp_context=context, initializer=_die_with_parent) as pool:
                     futures: dict[Future[None], Job] = {
                         pool.submit(_execute_in_worker, job, relay.queue): job for job in left
                     }
-                    remaining = set(futures)
-                    while remaining:
-                        done, remaining = wait(remaining, return_when=FIRST_COMPLETED)
-                        for future in done:
-                            error = future.exception()
-                            if isinstance(error, HighwaysError):
-                                pool.shutdown(cancel_futures=True)
-                                raise error
-                            if isinstance(error, Exception):
-                                lost.append((futures[future], error))
+                    try:
+                        lost = _collect(futures)
+                    except BaseException:  # an interrupt, or bad input: do not wait for hours of training
+                        for process in list(pool._processes.values()):
+                            process.terminate()
+                        raise
                 left = []
                 # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
                 # all of them start again, each from its resume point.
@@ -101,6 +99,20 @@ class LocalEngine:
         return failures
 
 
+def _collect(futures: dict[Future[None], Job]) -> list[tuple[Job, Exception]]:
+    """Wait for all jobs and return those that failed; an error of the user's making is raised at once."""
+    lost, remaining = [], set(futures)
+    while remaining:
+        done, remaining = wait(remaining, return_when=FIRST_COMPLETED)
+        for future in done:
+            error = future.exception()
+            if isinstance(error, HighwaysError):
+                raise error
+            if isinstance(error, Exception):
+                lost.append((futures[future], error))
+    return lost
+
+
 def _reason(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
     place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
@@ -108,7 +120,7 @@ def _reason(error: Exception) -> str:
 
 
 def _die_with_parent() -> None:
-    """End this worker when the process that started it is gone, be it killed; it would train on unseen."""
+    """End this process when the one that started it is gone, be it killed; else it would go on unseen."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

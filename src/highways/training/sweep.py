@@ -94,11 +94,11 @@ def sweep(
 
     log = MlflowLog(profile, experiment) if mlflow else None
     progress = Progress(experiment, total=len(by_key), done=len(found), jobs=jobs)
-    trained: dict[str, RunRecord] = {}
+    trained: set[str] = set()
 
     def listen(event: Event) -> None:
         if isinstance(event, Finished):
-            trained[event.record.run_key] = event.record
+            trained.add(event.record.run_key)
         for listener in (progress, log, on_event):
             if listener is not None:
                 listener(event)
@@ -117,7 +117,7 @@ def sweep(
         lost = sum(len(job.keys) for job, _ in failures)
         job, reason = failures[0]
         raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
-    records = found | trained
+    records = {record.run_key: record for record in store.read_all(by_key)}
     return Sweep(records[key] for key in keys)
 
 
