@@ -43,9 +43,5 @@ def test_report_has_figure_table_and_claims(small: DepthProfile, project: Path) 
     assert "http" not in page.replace("http-equiv", ""), "the page needs nothing else"
 
 
-def test_figure_of_unfinished_searches_is_drawn(project: Path) -> None:
-    assert figures.depth_figure([]).axes
-
-
 def test_readme_shows_the_committed_numbers() -> None:
     assert readme.is_current(), "run `make readme`"

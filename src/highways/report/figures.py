@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from highways import paths
@@ -38,11 +37,12 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
     papers = pd.read_csv(paths.references() / "depth_papers.csv")
     depths = sorted({depth for _, depth in found})
     colour = {depth: COLOURS(0.85 * index / max(len(depths) - 1, 1)) for index, depth in enumerate(depths)}
-    data = records[0].config.data.name if records else "no"
-    trials = max((len(search.trials) for search in found.values()), default=0)
+    data = records[0].config.data.name
+    trials = max(len(search.trials) for search in found.values())
 
-    figure = Figure(figsize=(14, 4.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
+    figure = Figure(figsize=(14, 5.4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[1, 1, 0.9])
+    left.set(yscale="log", ylabel="training cross-entropy, nats")
     figure.suptitle(f"Depth study, {data}: best of {trials} trials of a random search; P1's MNIST curves dashed")
     for axes, network in ((left, "plain"), (middle, "highway")):
         for depth in depths:
@@ -55,9 +55,7 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
                 axes.plot(epochs, ours, lw=2.2, color=colour[depth], label=f"{depth} layers", marker=".")
         axes.set(title=f"{network} networks", xlabel="epoch", xscale="log")
         axes.legend(fontsize=9)
-        _loss_axis(axes)
-    for axes in (left, middle):
-        axes.sharey(right)
+        axes.grid(alpha=0.25, which="major")
     for network, (line, marker) in STYLES.items():
         rows = [(depth, search) for (kind, depth), search in sorted(found.items()) if kind == network]
         best = [(depth, search.best_loss) for depth, search in rows if search.best_loss is not None]
@@ -69,14 +67,9 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
         theirs = papers[papers.network == network]
         right.plot(theirs.depth, theirs.paper_p1, "--", color=line, lw=0.9, alpha=0.75, label="P1, best of 40")
         right.plot(theirs.depth, theirs.paper_p2, ":", color=line, lw=1.1, alpha=0.75, label="P2, best of 100")
-    right.set(title="outcome over depth", xlabel="layers", xscale="log", xticks=depths or [1])
-    right.set_xticks(depths or [1], [str(depth) for depth in depths or [1]])
+    right.set(title="outcome over depth", xlabel="layers", xscale="log", xticks=depths)
+    right.set_xticks(depths, [str(depth) for depth in depths])
     right.minorticks_off()
-    right.legend(fontsize=7.5, ncol=2)
-    _loss_axis(right)
+    right.legend(fontsize=8, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    right.grid(alpha=0.25, which="major")
     return figure
-
-
-def _loss_axis(axes: Axes) -> None:
-    axes.set(yscale="log", ylabel="training cross-entropy, nats")
-    axes.grid(alpha=0.25, which="major")

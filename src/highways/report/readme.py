@@ -18,11 +18,21 @@ PROFILE = "laptop"
 
 def _depth() -> str:
     table = pd.read_csv(paths.Results(PROFILE).tables / "depth.csv")
-    columns = ["network", "depth", "trials", "epochs", "best_train_cross_entropy", "paper_p1", "paper_p2"]
+    columns = ["network", "depth", "trials", "epochs", "best_train_cross_entropy"]
+    columns += ["paper_p1_same_epochs", "paper_p1", "paper_p2"]
     shown = table.filter(columns)
     for column in columns[4:]:
         shown[column] = [f"{value:.2g}" for value in shown[column]]
-    shown.columns = ["network", "layers", "trials", "epochs", "ours", "P1 (400 epochs)", "P2 (400 epochs)"]
+    shown.columns = [
+        "network",
+        "layers",
+        "trials",
+        "epochs",
+        "ours",
+        "P1, same epochs",
+        "P1, 400 epochs",
+        "P2, 400 epochs",
+    ]
     return markdown_text(shown)
 
 
@@ -33,7 +43,28 @@ def _claims() -> str:
     return f"{headline(judgements)} (profile `{PROFILE}`).\n\n{markdown_text(shown)}"
 
 
-SECTIONS = {"depth": _depth, "claims": _claims}
+def _cost() -> str:
+    cost = pd.read_csv(paths.Results(PROFILE).tables / "depth_cost.csv")
+    minutes = cost["process_seconds"].sum() / cost["workers"].max() / 60
+    return (
+        f"`01_depth` took {minutes:.0f} minutes of training and evaluation in the committed `{PROFILE}` run "
+        f"({cost['workers'].max()} workers of {cost['threads'].max()} thread, {cost['processor'].iloc[0]}).\n"
+    )
+
+
+def _bench() -> str:
+    table = pd.read_csv(paths.root() / "benchmarks" / "populations.csv")
+    rows = [
+        f"{row.times_loop:.1f} times as fast as a plain PyTorch loop over the trials and {row.times_lightning:.1f} times as "
+        f"fast as Lightning with a DataLoader at {row.depth} layers ({row.population_gflop_per_second:.0f} GFLOP/s, "
+        f"{row.share_of_peak:.0%} of the measured peak)"
+        for row in table.itertuples()
+    ]
+    first = table.iloc[0]
+    return f"{first.trials} trials together, on {first.threads} cores: {'; '.join(rows)}.\n"
+
+
+SECTIONS = {"depth": _depth, "claims": _claims, "cost": _cost, "bench": _bench}
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
 
 

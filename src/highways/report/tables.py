@@ -33,6 +33,7 @@ DEPTH_COLUMNS = [
     "diverged",
     "epochs",
     "best_train_cross_entropy",
+    "paper_p1_same_epochs",
     "paper_p1",
     "paper_p2",
     "top10_mean_train_cross_entropy",
@@ -54,9 +55,12 @@ def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
     """Return a row for each kind of network and depth, the papers' values beside ours.
 
     `best_train_cross_entropy` is the lowest over trials and epochs; `test_accuracy` is the best trial's
-    at its last epoch, with its Wilson interval; `best_*` are that trial's settings.
+    at its last epoch, with its Wilson interval; `best_*` are that trial's settings. `paper_p1` is the end
+    of P1's curve (400 epochs), `paper_p1_same_epochs` its lowest point within as many epochs as ours had;
+    that one is given for MNIST only, on which an epoch is the same.
     """
     papers = pd.read_csv(paths.references() / "depth_papers.csv").set_index(["network", "depth"])
+    curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
     rows = []
     for (network, depth), search in searches(records).items():
         best = search.best
@@ -77,6 +81,9 @@ def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
         }
         if (network, depth) in papers.index:
             row |= papers.loc[(network, depth), ["paper_p1", "paper_p2", "paper_p2_top10_mean"]].to_dict()
+            if row["data"] == "mnist":
+                curve = curves[(curves.network == network) & (curves.depth == depth) & (curves.epoch <= row["epochs"])]
+                row["paper_p1_same_epochs"] = curve.train_cross_entropy.min()
         if best is not None and (accuracy := best.last("test_accuracy")) is not None:
             low, high = wilson_interval(accuracy, examples(best.config.data.name, "test"))
             row |= {"test_accuracy": accuracy, "test_accuracy_low": low, "test_accuracy_high": high}

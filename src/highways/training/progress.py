@@ -45,7 +45,7 @@ class Progress:
         self._all = sum(self._works[job.keys] * job.configs[0].budget.epochs for job in jobs)
         self._worked = 0.0
         self._skipped: dict[tuple[str, ...], int] = {}
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._last_line = 0.0
         self._style = _style()
         self._bar = None
@@ -76,6 +76,8 @@ class Progress:
             self._all -= work * (event.epoch - 1)
         self._worked += work
         now = time.monotonic()
+        if self._began is None:  # the workers' start is left out of the estimate
+            self._began = now - event.seconds
         if now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs:
             return
         self._last_line = now
