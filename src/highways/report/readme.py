@@ -53,15 +53,20 @@ def _cost() -> str:
 
 
 def _bench() -> str:
-    table = pd.read_csv(paths.root() / "benchmarks" / "populations.csv")
-    rows = [
-        f"{row.times_loop:.1f} times as fast as a plain PyTorch loop over the trials and {row.times_lightning:.1f} times as "
-        f"fast as Lightning with a DataLoader at {row.depth} layers ({row.population_gflop_per_second:.0f} GFLOP/s, "
-        f"{row.share_of_peak:.0%} of the measured peak)"
-        for row in table.itertuples()
-    ]
-    first = table.iloc[0]
-    return f"{first.trials} trials together, on {first.threads} cores: {'; '.join(rows)}.\n"
+    rows = pd.read_csv(paths.root() / "benchmarks" / "populations.csv").to_dict("records")
+    table = pd.DataFrame(
+        {
+            "layers": row["depth"],
+            "trials together": row["trials"],
+            "cores": row["threads"],
+            "times a plain PyTorch loop": f"{row['times_loop']:.1f}",
+            "times Lightning with a DataLoader": f"{row['times_lightning']:.1f}",
+            "GFLOP/s": f"{row['population_gflop_per_second']:.0f}",
+            "of the measured peak": f"{row['share_of_peak']:.0%}",
+        }
+        for row in rows
+    )
+    return markdown_text(table)
 
 
 SECTIONS = {"depth": _depth, "claims": _claims, "cost": _cost, "bench": _bench}
