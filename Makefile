@@ -45,7 +45,11 @@ lab: setup  ## Open JupyterLab
 
 ui: setup  ## Open MLflow's UI on 127.0.0.1:5000, rebuilt from the records first
 	highways tracking rebuild
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}"
+	@case "$$MLFLOW_TRACKING_URI" in \
+	  http*) echo "MLflow is served at $$MLFLOW_TRACKING_URI" ;; \
+	  *) mlflow ui --host 127.0.0.1 --port 5000 \
+	       --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" ;; \
+	esac
 
 bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py

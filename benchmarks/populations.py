@@ -89,7 +89,6 @@ def population_step(depth: int, trials: int, data: Images) -> Callable[[int], No
         for seed in range(trials)
     ]
     module = PopulationModule(configs, [str(i) for i in range(trials)], data, lambda event: None)
-    module.trainer = type("Trainer", (), {"current_epoch": 0, "global_step": 0})()  # type: ignore[assignment]
 
     def steps(count: int) -> None:
         for index in range(count):

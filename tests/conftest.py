@@ -67,6 +67,9 @@ def run_config() -> Callable[..., Any]:
         learning_rate: float = 0.05,
         epochs: int = 2,
         seed: int = 0,
+        momentum: float = 0.9,
+        decay: float = 0.95,
+        transform_bias: float = -2.0,
         **more: Any,
     ) -> RunConfig:
         network = DenseConfig(
@@ -74,12 +77,12 @@ def run_config() -> Callable[..., Any]:
             depth=depth,
             width=8,
             activation=activation,  # type: ignore[arg-type]
-            transform_bias=-2.0 if kind == "highway" else None,
+            transform_bias=transform_bias if kind == "highway" else None,
         )
         return RunConfig(
             data=DataConfig(name="digits"),
             network=network,
-            optimiser=SGDConfig(learning_rate=learning_rate, momentum=0.9, decay=0.95),
+            optimiser=SGDConfig(learning_rate=learning_rate, momentum=momentum, decay=decay),
             budget=BudgetConfig(epochs=epochs, batch_size=50),
             seed=seed,
             **more,

@@ -91,6 +91,28 @@ def test_claim_without_requirements_is_judged_in_full_on_any_run() -> None:
     assert verdicts(chosen, PAPER_P1)["depth-plain-parameters-per-layer"] == ("replicated", "full")
 
 
+def test_fewer_depths_or_other_widths_are_a_reduced_judgement() -> None:
+    at_10 = settings(depths=[10])
+    found = verdicts(at_10, PAPER_P1)
+    assert found["depth-highway-converges-faster"][1] == "reduced"
+    assert found["depth-plain-degrades"] == ("not run", "")
+    wide = verdicts(settings(plain_width=100), PAPER_P1)
+    assert wide["depth-plain-degrades"] == ("replicated", "reduced")
+    assert wide["depth-plain-parameters-per-layer"] == ("not run", "")
+
+
+def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
+    chosen = settings()
+    diverged = [
+        record.model_copy(update={"curves": {}, "status": "diverged", "diverged_epoch": 1})
+        if (record.config.network.kind, record.config.network.depth) == ("plain", 100)
+        else record
+        for record in records(chosen, PAPER_P1)
+    ]
+    found = {row.claim_id: (row.verdict, row.measured) for row in judge_experiment(chosen, diverged)}
+    assert found["depth-highway-two-orders-better"] == ("replicated", "inf")
+
+
 def test_incomplete_runs_are_not_judged() -> None:
     chosen = settings()
     some = records(chosen, PAPER_P1)[:-1]

@@ -37,9 +37,9 @@ def test_configurations_are_values(run_config) -> None:
 
 def test_unknown_key_is_named_with_what_is_allowed(run_config) -> None:
     content = run_config().model_dump()
-    content["network"]["widht"] = 3
+    content["network"]["widths"] = 3
     with pytest.raises(
-        HighwaysError, match=r"my.yaml: unknown key 'network.widht', did you mean 'width'\? \(allowed: act"
+        HighwaysError, match=r"my.yaml: unknown key 'network.widths', did you mean 'width'\? \(allowed: act"
     ):
         validate(RunConfig, content, "my.yaml")
 

@@ -31,7 +31,6 @@ def test_dense_numerics(project, run_config, kind: str, activation: str) -> None
     batches = list(Batches(data.train_x, data.train_y, 50, config.order_seed))[:STEPS]
 
     module = PopulationModule([config], ["key"], data, lambda event: None)
-    module.trainer = type("Trainer", (), {"current_epoch": 0, "global_step": 0})()  # type: ignore[assignment]
     for index, batch in enumerate(batches):
         module.training_step(batch, index)
     x, y = batches[0]

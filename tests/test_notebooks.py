@@ -146,7 +146,20 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert (clone / "out" / "rebuilt" / "depth.csv").read_bytes() == table
 
-    # one more depth: only its runs are trained
+    # another depth tried out in the notebook: only its runs are trained, the profile's results stay
+    command = ["papermill", "notebooks/01_depth.ipynb", "out/tried.ipynb", "-k", "python3", "--no-progress-bar"]
+    tried = execute(clone, *command, "-f", "profiles/quick/01_depth.yaml", "-y", "depths: [2, 4, 10]")
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    explored = clone / "results" / "explore"
+    assert len(list((explored / "runs" / "01_depth").glob("*.json"))) == 12
+    for name in trained:
+        ours = (explored / "runs" / "01_depth" / name).read_bytes()
+        assert ours == (results / "runs" / "01_depth" / name).read_bytes()
+    assert (explored / "tables" / "depth.csv").read_text().count("\n") == 7
+    assert (results / "tables" / "depth.csv").read_bytes() == table
+    assert records(clone) == trained
+
+    # one more depth in the profile: only its runs are trained
     shrink(clone, depths=[2, 3, 10])
     more = execute(clone, "dvc", "repro")
     assert more.returncode == 0, more.stdout + more.stderr

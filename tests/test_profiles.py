@@ -74,6 +74,11 @@ def write(project: Path, **changes: object) -> None:
     [
         ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
         ({"trials": 0}, "profiles/quick/01_depth.yaml: key 'trials': Input should be greater than or equal to 1"),
+        ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': Input should be a valid integer"),
+        (
+            {"depths": [10, 20000]},
+            "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal to",
+        ),
         ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': a depth is given twice"),
         ({"device": "tpu"}, "profiles/quick/01_depth.yaml: key 'device': Input should be 'auto', 'cpu' or 'cuda'"),
         ({"profile": "laptop"}, "profiles/quick/01_depth.yaml: key 'profile' must be 'quick', found 'laptop'"),
@@ -91,6 +96,19 @@ def test_broken_yaml_is_named_with_its_line(project: Path) -> None:
     (project / "profiles" / "quick" / "01_depth.yaml").write_text("profile: quick\ndepths: [10, 20\ntrials: 3\n")
     with pytest.raises(HighwaysError, match=r"01_depth.yaml line 3: not valid YAML"):
         load_profile("quick", DepthProfile)
+
+
+def test_other_parameters_than_the_profiles_go_to_explore(project: Path, capsys) -> None:
+    values = load_profile("quick", DepthProfile).model_dump()
+    assert DepthProfile.from_namespace(values | {"other": 1}).profile == "quick"
+    assert DepthProfile.from_namespace(values | {"depths": [10, 30]}).profile == "explore"
+    assert "results go to results/explore" in capsys.readouterr().out
+
+
+def test_active_profiles_written_as_a_block_are_replaced(project: Path) -> None:
+    (project / "params.yaml").write_text("# head\nactive:\n  - quick\n  - laptop\n")
+    use_profiles(["paper"])
+    assert (project / "params.yaml").read_text() == "# head\nactive: [paper]\n"
 
 
 def test_active_profiles_are_set_and_read(project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def damage(path: Path, how: str) -> None:
     elif how == "unknown schema version":
         content["schema_version"] = 99
         path.write_text(json.dumps(content))
+    elif how == "not a number":
+        path.write_text(re.sub(r'"group_seconds":[0-9.]+', '"group_seconds":NaN', text))
     elif how == "of another run":
         path.rename(path.with_name("other-key.json"))
     elif how == "not of its configuration":
@@ -61,6 +64,7 @@ def damage(path: Path, how: str) -> None:
     [
         ("truncated", "truncated or not JSON"),
         ("altered", "altered: it says sha256"),
+        ("not a number", "truncated or not JSON"),
         ("unknown schema version", "unknown schema version 99, this release reads 1"),
         ("not of its configuration", "is not that of its configuration"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from highways.errors import HighwaysError
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
@@ -41,16 +42,16 @@ SCRIPT = """
     if len(configs) == 1:
         run(configs[0], profile="p", experiment="e", threads=1, on_event=watch)
     else:
-        sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+        sweep(configs, profile="p", experiment="e", threads=1, mlflow=os.environ["MLFLOW"] == "1", on_event=watch)
 """
 
 
-def killed(configs: list, where: str) -> None:
+def killed(configs: list, where: str, mlflow: bool = False) -> None:
     """Run `configs` in a process that kills itself at `where`."""
     import json
 
     content = json.dumps([config.model_dump(mode="json") for config in configs])
-    env = os.environ | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0"}
+    env = os.environ | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0", "MLFLOW": str(int(mlflow))}
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT), content, where], env=env, check=False)
     assert done.returncode == -signal.SIGKILL
 
@@ -67,7 +68,7 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     written = len(list(RecordStore(project / "results/p/runs/e")))
     assert written == (1 if where == "between records" else 0)
     (point,) = ResumePoint.all()
-    assert point.keys() == run_keys(configs)
+    assert point.keys == run_keys(configs)
 
     epochs = []
     resumed = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
@@ -93,6 +94,40 @@ def test_killed_single_run_resumes_to_the_bit(project: Path, run_config) -> None
     uninterrupted = run(config, profile="p", experiment="e", threads=1)
     assert outcome([resumed]) == outcome([uninterrupted])
     assert resumed.epochs == 4
+
+
+def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run_config) -> None:
+    config = run_config(epochs=4)
+    killed([config], "mid-epoch")
+    (record,) = sweep([config], profile="p", experiment="e", threads=1, mlflow=False)
+    assert record.epochs == 4
+
+
+def test_damaged_resume_point_is_one_line(project: Path, run_config) -> None:
+    config = run_config(epochs=4)
+    killed([config], "mid-epoch")
+    (point,) = ResumePoint.all()
+    point.state.write_bytes(point.state.read_bytes()[:1000])
+    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it"):
+        run(config, profile="p", experiment="e", threads=1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run_config) -> None:
+    from highways.tracking.mlflow_log import connect
+
+    configs = [run_config(epochs=3, seed=seed) for seed in (0, 1)]
+    killed(configs, "between records", mlflow=True)
+    records = sweep(configs, profile="p", experiment="e", threads=1)
+    client = connect()
+    number = client.get_experiment_by_name("e").experiment_id
+    runs = {run.data.tags.get("run_key"): run for run in client.search_runs([number])}
+    assert len(runs) == 3
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    for record in records:
+        history = client.get_metric_history(runs[record.run_key].info.run_id, "train_cross_entropy")
+        values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+        assert values == record.curves["train_cross_entropy"]
 
 
 def test_two_runs_of_one_configuration_are_equal_to_the_bit(project: Path, run_config) -> None:

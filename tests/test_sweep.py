@@ -69,6 +69,7 @@ def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
 
 
 WORKER_DEATH = """
+    # The signal is SIGKILL or SIGTERM.
     import os, signal, sys
     from pathlib import Path
     from highways.training.modules import TrialsModule
@@ -80,7 +81,7 @@ WORKER_DEATH = """
     def dies_once(self):
         if not died.exists():
             died.write_text("")
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
         start(self)
 
     TrialsModule.on_train_start = dies_once
@@ -95,7 +96,8 @@ WORKER_DEATH = """
 """
 
 
-def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config, number: int) -> None:
     import json
 
     script = tmp_path / "death.py"
@@ -104,6 +106,7 @@ def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config) 
     env = os.environ | {
         "CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs]),
         "DIED": str(tmp_path / "died"),
+        "SIGNAL": str(int(number)),
     }
     done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -144,6 +147,36 @@ def test_workers_end_with_the_process_that_started_them(project: Path, tmp_path:
     while (left := [pid for pid in children if _running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_interrupt_stops_all_workers_and_what_waits(project: Path, tmp_path: Path, run_config) -> None:
+    import json
+
+    script = tmp_path / "interrupted.py"
+    script.write_text(textwrap.dedent(ORPHANS))
+    configs = [run_config(depth=depth, epochs=100_000) for depth in (2, 3, 4, 5)]
+    env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            while "Started" not in process.stdout.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)  # to this process alone, as JupyterLab does
+            assert process.wait(timeout=30) != 0
+        finally:
+            process.kill()
+    assert not list((project / "results").rglob("*.json"))
+
+
+def test_listener_at_fault_does_not_stop_the_training(project: Path, run_config) -> None:
+    def complain(event: object) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        sweep([run_config()], profile="p", experiment="e", mlflow=False, on_event=complain)
+    assert len(list((project / "results").rglob("*.json"))) == 1
 
 
 def _descendants(pid: int) -> list[int]:

@@ -112,13 +112,26 @@ def profile_check(
     name: Annotated[str, typer.Argument(help="Profile.")],
     notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
 ) -> None:
-    """Check the parameters of one notebook: Papermill itself takes unknown ones without a word."""
+    """Check all that a notebook needs before it runs: parameters, and device and data if there is training to do.
+
+    Papermill itself takes unknown parameters without a word, and shows errors as tracebacks.
+    """
     from highways import paths
     from highways.config import PROFILE_SCHEMAS, load_profile
+    from highways.tracking import RecordStore, run_keys
 
     if notebook not in PROFILE_SCHEMAS:
         raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(PROFILE_SCHEMAS)}")
-    load_profile(name, PROFILE_SCHEMAS[notebook])
+    settings = load_profile(name, PROFILE_SCHEMAS[notebook])
+    runs, store = settings.runs(), RecordStore(paths.Results(name).runs(notebook))
+    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if store.read(key) is None]
+    if missing:
+        from highways.data import locate
+        from highways.training import device
+
+        device.resolve(settings.device)
+        for data in sorted({run.data.name for run in missing}):
+            locate(data)
     (paths.Results(name).folder / "notebooks").mkdir(parents=True, exist_ok=True)  # Papermill does not make it
 
 
@@ -178,7 +191,10 @@ def _with_settings(content: Any, settings: list[str]) -> Any:
             place = place.get(section) if isinstance(place, dict) else None
         if not isinstance(place, dict):
             raise HighwaysError(f"--set {setting}: there is no section {'.'.join(sections)!r}")
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise HighwaysError(f"--set {setting}: the value is not valid YAML") from None
     return content
 
 
@@ -270,8 +286,9 @@ def main() -> None:
     """Run the command line; errors of the user's making are one line and exit status 1."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    status: Any = None
     try:
-        app(arguments, prog_name="highways")
+        status = app(arguments, prog_name="highways", standalone_mode=False)
     except HighwaysError as error:
         if debug:
             raise
@@ -282,6 +299,22 @@ def main() -> None:
             raise
         print("interrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
+    except Exception as error:
+        if debug or not hasattr(error, "format_message"):
+            raise
+        _show_usage_error(error)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _show_usage_error(error: Any) -> None:
+    """Show a wrong option or argument as one line; a group called without a command has its help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        command = context.command_path if context is not None else "highways"
+        print(f"error: {error.format_message()} `{command} --help` says more.", file=sys.stderr)
+    raise SystemExit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,9 +38,10 @@ class Search:
         return min(ranked, key=lambda record: (record.best(), record.run_key), default=None)
 
     @property
-    def best_loss(self) -> float | None:
-        """Training cross-entropy of the best trial, nats."""
-        return self.best.best() if self.best is not None else None
+    def best_loss(self) -> float:
+        """Training cross-entropy of the best trial, nats; infinite where all trials diverged at once."""
+        loss = self.best.best() if self.best is not None else None
+        return math.inf if loss is None else loss
 
     @property
     def top_mean(self) -> tuple[float, float]:

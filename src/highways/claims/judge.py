@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -49,10 +50,18 @@ class Required(Strict):
     epochs: int | None = None
     trials: int | None = None
     """Runs of each kind of network at each depth."""
+    depths: list[int] | None = None
+    widths: dict[str, int] | None = None
+    """By kind of network."""
 
     def text(self) -> str:
         """Return it on one line."""
-        return ", ".join(f"{name}: {value}" for name, value in self.model_dump(exclude_none=True).items()) or "any run"
+        parts = [f"{name}: {getattr(self, name)}" for name in ("data", "epochs", "trials") if getattr(self, name)]
+        if self.depths:
+            parts.append(f"depths: {' '.join(map(str, self.depths))}")
+        if self.widths:
+            parts.append(f"widths: {' '.join(f'{kind} {width}' for kind, width in self.widths.items())}")
+        return ", ".join(parts) or "any run"
 
 
 class Claim(Strict):
@@ -78,6 +87,11 @@ class Claim(Strict):
     def _known_measure(cls, content: dict[str, Any]) -> dict[str, Any]:
         if content.get("name") not in MEASURES:
             raise ValueError(f"no such measure; there are: {', '.join(MEASURES)}")
+        arguments = {key: value for key, value in content.items() if key != "name"}
+        try:
+            inspect.signature(MEASURES[content["name"]]).bind((), **arguments)
+        except TypeError as error:
+            raise ValueError(f"{content['name']}: {error}") from None
         return content
 
 
@@ -111,9 +125,10 @@ class Judgement:
 def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[RunRecord], profile: str) -> Judgement:
     """Judge one claim.
 
-    The scope is *stand-in* where the data are not the required ones, *reduced* where epochs or trials
-    are fewer than required, else *full*. A criterion that holds makes the claim *replicated* within that
-    scope; one that fails makes it *not replicated* at full scope and *inconclusive* otherwise.
+    The scope is *stand-in* where the data are not the required ones, *reduced* where epochs, trials or
+    depths are fewer than required or widths are others, else *full*. A criterion that holds makes the
+    claim *replicated* within that scope; one that fails makes it *not replicated* at full scope and
+    *inconclusive* otherwise.
 
     Args:
         name: The claim's id.
@@ -153,7 +168,11 @@ def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
         cell = (record.config.network.kind, record.config.network.depth)
         cells[cell] = cells.get(cell, 0) + 1
     enough = epochs >= (required.epochs or 0) and min(cells.values()) >= (required.trials or 0)
-    return "full" if enough else "reduced"
+    kinds = {kind for kind, _ in cells}
+    complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
+    widths = {(record.config.network.kind, record.config.network.width) for record in records}
+    as_wide = required.widths is None or widths <= set(required.widths.items())
+    return "full" if enough and complete and as_wide else "reduced"
 
 
 def judge_all(profile: str, source: Source = "records") -> list[Judgement]:

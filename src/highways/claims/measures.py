@@ -27,11 +27,16 @@ def loss_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> fl
 
 
 def worst_loss_ratio(records: Records, of: list[tuple[str, int]], to: list[tuple[str, int]]) -> float | None:
-    """Return the highest best training cross-entropy among `of` over the lowest among `to`."""
-    above, below = ([best_loss(records, *key) for key in keys] for keys in (of, to))
-    if any(loss is None for loss in above + below):
+    """Return the highest best training cross-entropy among `of` over the lowest among `to`.
+
+    A network all of whose trials diverged has an infinite loss; of two such there is no ratio.
+    """
+    found = searches(records)
+    if any(tuple(key) not in found for key in [*of, *to]):
         return None
-    return max(loss for loss in above if loss is not None) / min(loss for loss in below if loss is not None)
+    above = max(found[key[0], key[1]].best_loss for key in of)
+    below = min(found[key[0], key[1]].best_loss for key in to)
+    return None if math.isinf(above) and math.isinf(below) else above / below
 
 
 def top_mean_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
@@ -56,11 +61,11 @@ def share_of_depths_faster(records: Records, loss: float) -> float | None:
     return faster / len(depths)
 
 
-def parameters_per_layer(records: Records, network: str) -> float | None:
-    """Return the number of parameters that one more layer has, from the shallowest and deepest networks."""
-    counts = {
-        depth: search.trials[0].parameters for (kind, depth), search in searches(records).items() if kind == network
-    }
+def parameters_per_layer(records: Records, network: str, width: int) -> float | None:
+    """Return the parameters that one more layer of a width has, from the shallowest and deepest networks."""
+    chosen = [record for record in records if record.config.network.width == width]
+    found = searches(chosen).items()
+    counts = {depth: search.trials[0].parameters for (kind, depth), search in found if kind == network}
     if len(counts) < 2:
         return None
     shallow, deep = min(counts), max(counts)

@@ -75,8 +75,8 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HighwaysError(f"{path}: no such file") from None
+    except OSError as error:
+        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""

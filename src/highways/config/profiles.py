@@ -7,12 +7,13 @@ table holds these runs and no others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from highways import paths
 from highways.config.base import Strict, read_yaml, validate
@@ -21,7 +22,9 @@ from highways.errors import HighwaysError
 
 
 class Profile(Strict):
-    """What every profile file has."""
+    """What every profile file has. Types are strict: "1" or true is no number of epochs."""
+
+    model_config = ConfigDict(strict=True)
 
     experiment: ClassVar[str]
     """Name of the notebook, of its folder of records and of its MLflow experiment."""
@@ -40,6 +43,9 @@ class Profile(Strict):
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
         """Return the parameters that a notebook has set as variables, checked.
 
+        Where they are not those of the profile's file (somebody tries something out), the profile
+        becomes `explore`: the profile's own results stay as they are, and finished runs are shared.
+
         Args:
             namespace: The notebook's `globals()`.
 
@@ -47,7 +53,12 @@ class Profile(Strict):
             HighwaysError: A parameter is missing or at fault.
         """
         values = {name: namespace[name] for name in cls.model_fields if name in namespace}
-        return validate(cls, values, f"parameters of {cls.experiment}.ipynb")
+        settings = validate(cls, values, f"parameters of {cls.experiment}.ipynb")
+        path = profile_path(settings.profile, cls.experiment)
+        if not path.exists() or settings == load_profile(settings.profile, cls):
+            return settings
+        print(f"not the parameters of profiles/{settings.profile}/{path.name}: results go to results/{EXPLORE}")
+        return settings.model_copy(update={"profile": EXPLORE})
 
 
 class DepthProfile(Profile):
@@ -73,7 +84,7 @@ class DepthProfile(Profile):
     transform_bias_range: ClassVar[tuple[float, float]] = (-10.0, -1.0)
 
     data: DataName
-    depths: list[int] = Field(min_length=1)
+    depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
     trials: int = Field(ge=1)
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -84,8 +95,6 @@ class DepthProfile(Profile):
     @field_validator("depths")
     @classmethod
     def _depths(cls, depths: list[int]) -> list[int]:
-        if any(depth < 1 for depth in depths):
-            raise ValueError("depths are whole numbers of at least 1")
         if len(set(depths)) != len(depths):
             raise ValueError("a depth is given twice")
         return depths
@@ -143,6 +152,9 @@ class ReportProfile(Profile):
 
 PROFILE_SCHEMAS: dict[str, type[Profile]] = {schema.experiment: schema for schema in (DepthProfile, ReportProfile)}
 
+EXPLORE = "explore"
+"""Profile of what is tried out in a notebook with other parameters than a profile file's."""
+
 P = TypeVar("P", bound=Profile)
 
 
@@ -191,10 +203,11 @@ def use_profiles(names: list[str]) -> None:
     """
     _check_names(names)
     path = paths.root() / "params.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    new = [f"active: [{', '.join(names)}]" if line.startswith("active:") else line for line in lines]
-    if new != lines:
-        path.write_text("\n".join(new) + "\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    head = list(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines()))
+    new = "\n".join([*head, f"active: [{', '.join(names)}]"]) + "\n"
+    if new != text:
+        path.write_text(new, encoding="utf-8")
 
 
 class _Parameters(Strict):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from highways.nn.dense import DenseNetwork
 
@@ -54,7 +55,6 @@ class DensePopulation(nn.Module):
 
     Args:
         members: Networks that agree in kind, depth, width and activation.
-        inputs: Features of an example.
 
     Raises:
         ValueError: The members' shapes or operations differ.
@@ -193,7 +193,7 @@ class DensePopulation(nn.Module):
         index = target.expand(self.trials, -1).unsqueeze(-1)
         loss = -log_p.gather(-1, index).mean(dim=(1, 2))
         dlogits = log_p.exp_()
-        dlogits.scatter_add_(-1, index, dlogits.new_full((1, 1, 1), -1.0).expand(index.shape))
+        dlogits -= functional.one_hot(target, dlogits.shape[-1])
         dlogits /= len(x)
 
         dx, dh, dt, dw = space.dx, space.dh, space.dt, space.dw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
         axes.grid(alpha=0.25, which="major")
     for network, (line, marker) in STYLES.items():
         rows = [(depth, search) for (kind, depth), search in sorted(found.items()) if kind == network]
-        best = [(depth, search.best_loss) for depth, search in rows if search.best_loss is not None]
+        best = [(depth, search.best_loss) for depth, search in rows if math.isfinite(search.best_loss)]
         if best:
             right.plot(*zip(*best, strict=True), color=line, marker=marker, lw=2, label=f"{network}, best of {trials}")
         if trials >= MIN_TRIALS_FOR_TOP:

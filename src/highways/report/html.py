@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from highways import paths
-from highways.claims.judge import Judgement, headline
+from highways.claims.judge import Judgement, headline, load_claims
 from highways.report.tables import TABLES
 from highways.tracking.records import write_atomically
 
@@ -28,6 +28,7 @@ def write_report(profile: str, judgements: Sequence[Judgement]) -> Path:
         judgements: What `highways.claims.judge.judge_all` returned.
     """
     results = paths.Results(profile)
+    claims = load_claims()
     sections = []
     for name, table in TABLES.items():
         if not (results.tables / f"{name}.csv").exists():
@@ -40,7 +41,7 @@ def write_report(profile: str, judgements: Sequence[Judgement]) -> Path:
                 "notebook": table.schema.experiment,
                 "figure": base64.b64encode(figure.read_bytes()).decode() if figure.exists() else None,
                 "tables": [_cells(results.tables / f"{part}.csv") for part in (name, f"{name}_cost")],
-                "claims": [j for j in judgements if _experiment(j) == table.schema.experiment],
+                "claims": [j for j in judgements if claims[j.claim_id].experiment == table.schema.experiment],
             }
         )
     environment = jinja2.Environment(
@@ -51,9 +52,3 @@ def write_report(profile: str, judgements: Sequence[Judgement]) -> Path:
     )
     write_atomically(results.report, page)
     return results.report
-
-
-def _experiment(judgement: Judgement) -> str:
-    from highways.claims import load_claims
-
-    return load_claims()[judgement.claim_id].experiment

@@ -45,10 +45,10 @@ def _claims() -> str:
 
 def _cost() -> str:
     cost = pd.read_csv(paths.Results(PROFILE).tables / "depth_cost.csv")
-    minutes = cost["process_seconds"].sum() / cost["workers"].max() / 60
+    minutes = cost["process_seconds"].sum() / 60
     return (
-        f"`01_depth` took {minutes:.0f} minutes of training and evaluation in the committed `{PROFILE}` run "
-        f"({cost['workers'].max()} workers of {cost['threads'].max()} thread, {cost['processor'].iloc[0]}).\n"
+        f"The committed `{PROFILE}` run of `01_depth` took {minutes:.0f} minutes of processes' time for training and "
+        f"evaluation, in {cost['workers'].max()} processes side by side ({cost['processor'].iloc[0]}).\n"
     )
 
 

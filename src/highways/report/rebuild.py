@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from highways import paths
 from highways.config import PROFILE_SCHEMAS
 from highways.errors import HighwaysError
-from highways.report.tables import TABLES
+from highways.report.tables import TABLES, table_files
 from highways.tracking.mlflow_log import MlflowLog, tracking_uri
 from highways.tracking.records import read_record
 
@@ -17,7 +17,7 @@ def outputs(profile: str, experiment: str) -> list:
     """Return the tables and figures of a notebook, as far as they are there."""
     results = paths.Results(profile)
     names = [name for name, table in TABLES.items() if table.schema.experiment == experiment]
-    files = [results.tables / file for name in names for file in (f"{name}.csv", f"{name}.md", f"{name}_cost.csv")]
+    files = [results.tables / file for name in names for file in table_files(name)]
     files += [results.figures / f"{name}.png" for name in names]
     if experiment == "99_report":
         files += [results.claims, results.report]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,17 +184,22 @@ def markdown_text(frame: pd.DataFrame) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, float):
         return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
     return str(value)
 
 
+def table_files(name: str) -> tuple[str, str, str]:
+    """Return the names of a table's files: CSV, Markdown, costs."""
+    return f"{name}.csv", f"{name}.md", f"{name}_cost.csv"
+
+
 def table_texts(name: str, settings: Profile, source: Source = "records") -> dict[str, str]:
-    """Return the content of a table's files by file name, the costs left out."""
-    frame, _ = build_table(name, settings, source)
-    return {f"{name}.csv": csv_text(frame), f"{name}.md": markdown_text(frame)}
+    """Return the content of a table's files by file name."""
+    frame, cost = build_table(name, settings, source)
+    return dict(zip(table_files(name), (csv_text(frame), markdown_text(frame), csv_text(cost)), strict=True))
 
 
 def write_tables(
@@ -216,11 +222,9 @@ def write_tables(
     written = []
     for name in names or TABLES:
         chosen = settings or _settings(name, profile)
-        frame, cost = build_table(name, chosen, source)
-        if frame.empty and not names:
+        if not names and not listed_records(chosen, source):
             continue  # the profile has not run this notebook yet
-        texts = {f"{name}.csv": csv_text(frame), f"{name}.md": markdown_text(frame), f"{name}_cost.csv": csv_text(cost)}
-        for file, text in texts.items():
+        for file, text in table_texts(name, chosen, source).items():
             write_atomically(folder / file, text)
             written.append(folder / file)
     return written

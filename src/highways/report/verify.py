@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 from highways import paths
 from highways.claims.judge import claims_text, judge_all
 from highways.config import load_profile
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
-from highways.report.tables import TABLES, table_texts
+from highways.report.tables import TABLES, table_files, table_texts
 from highways.tracking.records import read_record
 
 
@@ -25,22 +28,27 @@ def faults(profile: str) -> tuple[int, list[str]]:
             read_record(path)
         except HighwaysError as error:
             found.append(str(error))
-    if found or not (paths.root() / "profiles" / profile).exists():
-        return checked, found  # what is made of damaged records cannot be checked
+    made: dict[Path, str | None] = {}
+    """What the derived files should be; `None` where damaged records do not let us tell."""
     for name, table in TABLES.items():
-        if not profile_path(profile, table.schema.experiment).exists():
+        listed = profile_path(profile, table.schema.experiment).exists()
+        if not listed or not any(results.runs(table.schema.experiment).glob("*.json")):
             continue
-        texts = table_texts(name, load_profile(profile, table.schema))
-        for file, text in texts.items():
-            path = results.tables / file
-            if path.exists():
-                checked += 1
-                if path.read_text(encoding="utf-8") != text:
-                    found.append(f"{path.relative_to(paths.root())}: not what the records give; run `highways tables`")
-    if results.claims.exists():
+        texts: dict[str, str | None] = dict.fromkeys(table_files(name))
+        with contextlib.suppress(HighwaysError):
+            texts |= table_texts(name, load_profile(profile, table.schema))
+        made |= {results.tables / file: text for file, text in texts.items()}
+    if results.claims.exists() and profile_path(profile, "99_report").exists():
+        made[results.claims] = None
+        with contextlib.suppress(HighwaysError):
+            made[results.claims] = claims_text(judge_all(profile))
+    for path, text in made.items():
         checked += 1
-        if results.claims.read_text(encoding="utf-8") != claims_text(judge_all(profile)):
-            found.append(
-                f"{results.claims.relative_to(paths.root())}: not what the records give; run `highways claims`"
-            )
+        name = path.relative_to(paths.root())
+        if not path.exists():
+            found.append(f"{name}: missing; `highways tables` makes it")
+        elif text is None:
+            found.append(f"{name}: cannot be checked, its records are not intact")
+        elif path.read_bytes() != text.encode():
+            found.append(f"{name}: not what the records give; `highways tables` and `highways claims` make it anew")
     return checked, found

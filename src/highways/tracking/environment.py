@@ -23,13 +23,21 @@ def _version(package: str) -> str:
 
 @lru_cache(maxsize=1)
 def git_commit() -> str:
-    """Return the checkout's commit, with `-dirty` where tracked files differ from it, or `unknown`."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
+    """Return the checkout's commit, or `unknown`.
+
+    It ends in `-dirty` where what decides results differs from the commit, new files counted.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
         done = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "src", "notebooks", "profiles", "references", "data")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip()
 
 
 @lru_cache(maxsize=1)

@@ -10,10 +10,9 @@ from highways.tracking.records import RunRecord
 
 @dataclass(frozen=True)
 class Started:
-    """A group of runs begins, or goes on after `epoch` finished epochs."""
+    """A group of runs begins, or goes on."""
 
     keys: tuple[str, ...]
-    epoch: int
 
 
 @dataclass(frozen=True)

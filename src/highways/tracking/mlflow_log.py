@@ -35,6 +35,8 @@ FLUSH_S = 5.0
 """Seconds between two writes of a run's epochs while it trains."""
 
 P = ParamSpec("P")
+_warned: set[str] = set()
+"""Stores about which this process has warned."""
 
 
 def tracking_uri() -> str:
@@ -68,9 +70,11 @@ def experiment_id(client: MlflowClient, name: str, create: bool = True) -> str |
         return found.experiment_id
     if not create:
         return None
-    own = "MLFLOW_TRACKING_URI" not in os.environ
-    location = (paths.root() / "mlruns" / "artifacts" / name).as_uri() if own else None
-    return client.create_experiment(name, artifact_location=location)
+    # A server knows where its artifacts go; a database does not, and would take the current folder.
+    served = tracking_uri().startswith(("http", "databricks"))
+    location = None if served else (paths.root() / "mlruns" / "artifacts" / name).as_uri()
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    return client.create_experiment(name, artifact_location=location, tags=tags)
 
 
 def _search(client: MlflowClient, experiment: str, tags: dict[str, str]) -> list[Run]:
@@ -95,6 +99,9 @@ def _guarded(method: Callable[P, None]) -> Callable[P, None]:
             method(*args, **kwargs)
         except Exception as error:
             log.broken = True
+            if tracking_uri() in _warned:
+                return
+            _warned.add(tracking_uri())
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
             warnings.warn(
                 f"MLflow at {tracking_uri()} does not take the runs ({type(error).__name__}: {reason}); "
@@ -120,8 +127,12 @@ class MlflowLog:
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._parent = ""
+        self._open = False
+        """The parent is running, and is ours to close."""
         self._children: dict[str, Run] = {}
         self._configs: dict[str, RunConfig] = {}
+        self._complete: set[str] = set()
+        """Keys of the runs that MLflow has whole."""
         self._pending: dict[str, list[tuple[int, dict[str, float]]]] = {}
         self._logged_epochs: dict[str, int] = {}
         self._flushed_at = time.monotonic()
@@ -148,13 +159,16 @@ class MlflowLog:
         parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
         if parents:
             self._parent = parents[0].info.run_id
-            self.client.update_run(self._parent, status="RUNNING")
+            self._open = bool(self._configs) or parents[0].info.status != "FINISHED"
+            if self._open:
+                self.client.update_run(self._parent, status="RUNNING")
         else:
+            self._open = True
             name = f"{self.experiment} · {self.profile}"
             tags = self.tags | {"kind": "sweep"} | self._provenance()
             self._parent = self.client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id
         for record in finished:
-            self._upsert(record)
+            self._bring(record)
 
     def _provenance(self) -> dict[str, str]:
         return {
@@ -197,22 +211,26 @@ class MlflowLog:
     @_guarded
     def _started(self, event: Started) -> None:
         for key in event.keys:
+            if key in self._complete:
+                continue
             run = self._children.get(key)
             if run is not None and run.info.status == "FINISHED":  # its record was lost: it is trained anew
                 self.client.delete_run(run.info.run_id)
                 run = None
             if run is None:
-                run = self._create_child(key, self._configs[key], start_ms=int(time.time() * 1000))
-                self._logged_epochs[key] = 0
+                self._create_child(key, self._configs[key], start_ms=int(time.time() * 1000))
             else:  # cut off earlier: go on behind the epochs that MLflow has
                 self.client.update_run(run.info.run_id, status="RUNNING")
-                history = self.client.get_metric_history(run.info.run_id, "train_cross_entropy")
-                self._logged_epochs[key] = max((metric.step for metric in history), default=0)
+            self._logged_epochs[key] = self._epochs_in_mlflow(key) if run is not None else 0
+
+    def _epochs_in_mlflow(self, key: str) -> int:
+        history = self.client.get_metric_history(self._children[key].info.run_id, "train_cross_entropy")
+        return max((metric.step for metric in history), default=0)
 
     @_guarded
     def _epoch(self, event: EpochEnded) -> None:
         for key, metrics in zip(event.keys, event.metrics, strict=True):
-            if metrics is not None:
+            if metrics is not None and key not in self._complete:
                 self._pending.setdefault(key, []).append((event.epoch, metrics))
         if time.monotonic() - self._flushed_at >= FLUSH_S:
             for key in event.keys:
@@ -239,46 +257,53 @@ class MlflowLog:
 
     @_guarded
     def _finished(self, record: RunRecord) -> None:
-        self._flush(record.run_key)
-        self._complete(record)
+        self._bring(record)
 
-    def _upsert(self, record: RunRecord) -> None:
-        """Bring a record over, unless MLflow has it."""
-        from mlflow.entities import Metric
+    def _bring(self, record: RunRecord) -> None:
+        """Bring a record over, or what MLflow lacks of it; the record, not what was logged live, decides."""
+        from mlflow.entities import Metric, RunTag
 
-        run = self._children.get(record.run_key)
-        if run is not None and run.data.tags.get("record_sha256") == _sha256(record):
+        key = record.run_key
+        if key in self._complete:
             return
-        if run is not None:
+        run, sha256 = self._children.get(key), _sha256(record)
+        if run is not None and run.info.status == "FINISHED":
+            if run.data.tags.get("record_sha256") == sha256 and self._has_record(run):
+                self._complete.add(key)
+                return
             self.client.delete_run(run.info.run_id)
+            run = None
         end = _milliseconds(record.finished_at)
         start = end - int(1000 * record.timing["group_seconds"])
-        commit = str(record.environment.get("git_commit", "unknown"))
-        run = self._create_child(record.run_key, record.config, start, commit)
+        if run is None:
+            commit = str(record.environment.get("git_commit", "unknown"))
+            run, logged = self._create_child(key, record.config, start, commit), 0
+        else:
+            logged = self._logged_epochs.get(key) or self._epochs_in_mlflow(key)
+        self._pending.pop(key, None)
         metrics = [
             Metric(name, value, start + (end - start) * epoch // len(curve), epoch)
             for name, curve in record.curves.items()
             for epoch, value in enumerate(curve, start=1)
+            if epoch > logged
         ]
-        self._log_metrics(run.info.run_id, metrics)
-        self._complete(record)
-
-    def _complete(self, record: RunRecord) -> None:
-        """Write what is known at a run's end: outcome, record, status."""
-        from mlflow.entities import Metric, RunTag
-
-        run_id, end = self._children[record.run_key].info.run_id, _milliseconds(record.finished_at)
         outcome = {
             "diverged": float(record.status == "diverged"),
             "best_train_cross_entropy": record.best(),
             "parameters": float(record.parameters),
             "seconds": record.timing["seconds"],
         }
-        metrics = [Metric(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
-        tags = [RunTag("status", record.status), RunTag("record_sha256", _sha256(record))]
-        self.client.log_batch(run_id, metrics=metrics, tags=tags)
+        metrics += [Metric(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
+        run_id = run.info.run_id
+        self._log_metrics(run_id, metrics)
         self.client.log_text(run_id, records.dumps(record), RECORD_ARTIFACT)
-        self.client.set_terminated(run_id, "FINISHED", end_time=end)
+        tags = [RunTag("status", record.status), RunTag("record_sha256", sha256)]
+        self.client.log_batch(run_id, tags=tags)
+        self.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
+        self._complete.add(key)
+
+    def _has_record(self, run: Run) -> bool:
+        return any(file.path == RECORD_ARTIFACT for file in self.client.list_artifacts(run.info.run_id))
 
     @_guarded
     def attach(self, files: Iterable[Path]) -> None:
@@ -289,12 +314,17 @@ class MlflowLog:
             return
         for file in files:
             self.client.log_artifact(self._parent, str(file))
-        self.client.set_terminated(self._parent)
+        self._close("FINISHED")
 
     @_guarded
     def end(self, complete: bool = True) -> None:
-        """Close the sweep's parent run."""
-        self.client.set_terminated(self._parent, "FINISHED" if complete else "FAILED")
+        """Close the sweep's parent run; one that was closed before keeps its times."""
+        self._close("FINISHED" if complete else "FAILED")
+
+    def _close(self, status: str) -> None:
+        if self._open:
+            self.client.set_terminated(self._parent, status)
+            self._open = False
 
 
 def _sha256(record: RunRecord) -> str:

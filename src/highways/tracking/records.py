@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +83,10 @@ def dumps(record: RunRecord) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def loads(text: str, where: str) -> RunRecord:
     """Read a record and check it.
 
@@ -95,7 +98,7 @@ def loads(text: str, where: str) -> RunRecord:
         HighwaysError: Truncated, altered, of an unknown schema version, or not of its own key.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_refuse)
     except ValueError:
         raise HighwaysError(f"{where}: truncated or not JSON; it is no record") from None
     if not isinstance(content, dict):
@@ -176,8 +179,7 @@ class RecordStore:
         if (elsewhere := find_record(run_key)) is None:
             return None
         record = read_record(elsewhere)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(elsewhere, self.path(run_key))
+        write_atomically(self.path(run_key), elsewhere.read_text(encoding="utf-8"))
         return record
 
     def __iter__(self) -> Iterator[Path]:

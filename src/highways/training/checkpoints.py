@@ -80,39 +80,33 @@ class ResumePoint:
     """Where a group of runs is kept between epochs: a checkpoint, and beside it the keys of its runs.
 
     Args:
-        folder: `checkpoints/resume/<name>`.
+        keys: Of the group's runs, in the group's order.
+        population: Trained as a population, not the textbook way: the two have different states.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.state = folder / "state.ckpt"
-        self.members = folder / "members.json"
-
-    @classmethod
-    def of(cls, keys: Sequence[str]) -> ResumePoint:
-        """Return the resume point of the group `keys`."""
-        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-        return cls(paths.checkpoints() / "resume" / name)
+    def __init__(self, keys: Sequence[str], population: bool):
+        self.keys, self.population = list(keys), population
+        name = hashlib.sha256("\n".join([*keys, str(population)]).encode()).hexdigest()[:16]
+        self.folder = paths.checkpoints() / "resume" / name
+        self.state = self.folder / "state.ckpt"
+        self.members = self.folder / "members.json"
 
     @classmethod
     def all(cls) -> list[ResumePoint]:
         """Return all resume points that can be resumed from."""
-        found = (cls(file.parent) for file in sorted((paths.checkpoints() / "resume").glob("*/state.ckpt")))
-        return [point for point in found if point.members.exists()]
+        files = sorted((paths.checkpoints() / "resume").glob("*/members.json"))
+        found = (cls(**json.loads(file.read_text())) for file in files)
+        return [point for point in found if point.exists()]
 
     def exists(self) -> bool:
         """Tell whether there is something to resume from."""
         return self.state.exists() and self.members.exists()
 
-    def keys(self) -> list[str]:
-        """Return the keys of the group's runs, in the group's order."""
-        return json.loads(self.members.read_text())
-
-    def save(self, trainer: pl.Trainer, keys: Sequence[str]) -> None:
+    def save(self, trainer: pl.Trainer) -> None:
         """Save the trainer's state, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.members.exists():
-            write_atomically(self.members, json.dumps(list(keys)))
+            write_atomically(self.members, json.dumps({"keys": self.keys, "population": self.population}))
         part = self.state.with_name(f"{self.state.name}.{os.getpid()}.part")
         trainer.save_checkpoint(part)
         part.replace(self.state)
@@ -127,20 +121,19 @@ class KeepResumePoint(Checkpoint):
 
     Args:
         point: Where.
-        keys: Of the runs that are trained.
         every_s: Seconds of training that may be lost, beside an epoch's length.
     """
 
-    def __init__(self, point: ResumePoint, keys: Sequence[str], every_s: float):
-        self.point, self.keys, self.every_s = point, keys, every_s
+    def __init__(self, point: ResumePoint, every_s: float):
+        self.point, self.every_s = point, every_s
         self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is time to."""
         if time.monotonic() - self._saved_at >= self.every_s:
-            self.point.save(trainer, self.keys)
+            self.point.save(trainer)
             self._saved_at = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, so that a stop between two records of the group costs no training."""
-        self.point.save(trainer, self.keys)
+        self.point.save(trainer)

@@ -83,8 +83,10 @@ class LocalEngine:
                     try:
                         lost = _collect(futures)
                     except BaseException:  # an interrupt, or bad input: do not wait for hours of training
-                        for process in list(pool._processes.values()):
-                            process.terminate()
+                        workers = list(pool._processes.values())
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        for worker in workers:
+                            worker.kill()  # records and checkpoints are written atomically
                         raise
                 left = []
                 # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
@@ -99,21 +101,22 @@ class LocalEngine:
         return failures
 
 
-def _collect(futures: dict[Future[None], Job]) -> list[tuple[Job, Exception]]:
+def _collect(futures: dict[Future[None], Job]) -> list[tuple[Job, BaseException]]:
     """Wait for all jobs and return those that failed; an error of the user's making is raised at once."""
-    lost, remaining = [], set(futures)
+    lost: list[tuple[Job, BaseException]] = []
+    remaining = set(futures)
     while remaining:
         done, remaining = wait(remaining, return_when=FIRST_COMPLETED)
         for future in done:
             error = future.exception()
             if isinstance(error, HighwaysError):
                 raise error
-            if isinstance(error, Exception):
+            if error is not None:
                 lost.append((futures[future], error))
     return lost
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
     place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"

@@ -71,7 +71,7 @@ def execute(job: Job, listener: Listener) -> list[RunRecord]:
     else:
         module = ClassifierModule(job.configs[0], job.keys[0], data, listener)
 
-    point = ResumePoint.of(job.keys)
+    point = ResumePoint(job.keys, job.population)
     _fit(module, job, point, listener)
 
     store = RecordStore(job.records)
@@ -94,22 +94,22 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         max_epochs=job.configs[0].budget.epochs,
         precision="32-true",
         deterministic=True,
-        callbacks=[KeepResumePoint(point, job.keys, checkpoint_every_s())],
+        callbacks=[KeepResumePoint(point, checkpoint_every_s())],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
-    listener(Started(keys=tuple(job.keys), epoch=0))
+    listener(Started(keys=tuple(job.keys)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
         try:
             trainer.fit(module, ckpt_path=point.state if point.exists() else None, weights_only=True)
         except SystemExit:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from None
-        except (EOFError, RuntimeError, KeyError) as error:
-            if point.exists() and module.seconds == 0:
+        except Exception as error:
+            if point.exists() and not module.started:
                 raise HighwaysError(f"{point.folder}: cannot be resumed from ({error}); delete it") from error
             raise
 

@@ -49,13 +49,12 @@ def pending(group: Sequence[str], finished: set[str], points: Sequence[ResumePoi
     Args:
         group: Keys of the group.
         finished: Keys of the runs that have a record.
-        points: All resume points.
+        points: All resume points of populations.
     """
     left = [key for key in group if key not in finished]
     portions = []
     for point in points:
-        keys = point.keys()
-        if set(keys) <= set(group) and any(key in left for key in keys):
-            portions.append(keys)
-            left = [key for key in left if key not in keys]
+        if set(point.keys) <= set(group) and any(key in left for key in point.keys):
+            portions.append(point.keys)
+            left = [key for key in left if key not in point.keys]
     return [*portions, left] if left else portions

@@ -50,6 +50,8 @@ class TrialsModule(pl.LightningModule):
         """Indices of the trials that have not diverged; logits come in this order."""
         self.weights_per_trial = 0
         """Number of trained weights and biases of one trial."""
+        self.started = False
+        """Training has begun: whatever was to be resumed from has been loaded."""
         self.seconds = 0.0
         """Training and evaluation, over all sessions."""
         self._sums: dict[str, dict[str, Tensor]] = {}
@@ -99,6 +101,7 @@ class TrialsModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock."""
+        self.started = True
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from highways.tracking.events import EpochEnded, Event, Finished
 from highways.training.execute import Job
 
-LINE_EVERY_S = 5.0
+LINE_EVERY_S = 2.0
+"""Shorter epochs share a line; the last epoch of a group always has one."""
 
 
 def _style() -> str:
@@ -35,12 +36,12 @@ class Progress:
     Args:
         experiment: Opens every line.
         total: Runs of the sweep.
-        done: Runs that were finished before.
+        done: Keys of the runs that were finished before.
         jobs: What is left to train.
     """
 
-    def __init__(self, experiment: str, total: int, done: int, jobs: Sequence[Job]):
-        self.experiment, self.total, self.done = experiment, total, done
+    def __init__(self, experiment: str, total: int, done: set[str], jobs: Sequence[Job]):
+        self.experiment, self.total, self.done = experiment, total, set(done)
         self._works = {job.keys: _work(job) for job in jobs}
         self._all = sum(self._works[job.keys] * job.configs[0].budget.epochs for job in jobs)
         self._worked = 0.0
@@ -52,8 +53,8 @@ class Progress:
         if self._style == "bar" and jobs:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, initial=done, desc=experiment, unit="run")
-        runs = f"{total} runs, {done} of them finished before"
+            self._bar = tqdm(total=total, initial=len(done), desc=experiment, unit="run")
+        runs = f"{total} runs, {len(done)} of them finished before"
         self._say(f"{runs}, {len(jobs)} groups to train" if jobs else f"all {total} runs are finished")
 
     def _say(self, text: str) -> None:
@@ -65,9 +66,9 @@ class Progress:
         if isinstance(event, EpochEnded):
             self._epoch(event)
         elif isinstance(event, Finished):
-            self.done += 1
-            if self._bar is not None:
+            if self._bar is not None and event.record.run_key not in self.done:
                 self._bar.update()
+            self.done.add(event.record.run_key)
 
     def _epoch(self, event: EpochEnded) -> None:
         work = self._works[event.keys]
@@ -86,7 +87,7 @@ class Progress:
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
         name = event.keys[0].rsplit("-lr", 1)[0]
         text = f"{name} x{len(event.keys)}: epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
-        self._say(f"{text}; {self.done}/{self.total} runs, about {_duration(left)} left")
+        self._say(f"{text}; {len(self.done)}/{self.total} runs, about {_duration(left)} left")
         if self._bar is not None:
             self._bar.set_postfix_str(f"{name}: epoch {event.epoch}/{event.epochs}, {best}")
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from highways import paths
 from highways.config import RunConfig
+from highways.data import locate
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
@@ -75,7 +76,10 @@ def sweep(
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
 
     jobs = []
-    points = ResumePoint.all()
+    points = [point for point in ResumePoint.all() if point.population]
+    for point in points:
+        if set(point.keys) <= set(found):  # a stop after the last record
+            point.remove()
     for group in groups(configs, keys):
         for portion in pending([keys[index] for index in group], set(found), points):
             jobs.append(
@@ -92,19 +96,26 @@ def sweep(
             )
     jobs.sort(key=_cost, reverse=True)  # the longest first, so that no worker is left alone with it
 
+    for name in {job.configs[0].data.name for job in jobs}:
+        locate(name)  # here, once: workers would fetch the same files side by side
+
     log = MlflowLog(profile, experiment) if mlflow else None
-    progress = Progress(experiment, total=len(by_key), done=len(found), jobs=jobs)
+    progress = Progress(experiment, total=len(by_key), done=set(found), jobs=jobs)
     trained: set[str] = set()
+    complaints: list[Exception] = []
 
     def listen(event: Event) -> None:
         if isinstance(event, Finished):
             trained.add(event.record.run_key)
         for listener in (progress, log, on_event):
-            if listener is not None:
-                listener(event)
+            try:
+                if listener is not None:
+                    listener(event)
+            except Exception as error:  # whoever watches does not stop the training
+                complaints.append(error)
 
     if log is not None:
-        log.begin(found.values(), by_key)
+        log.begin(found.values(), {key: by_key[key] for job in jobs for key in job.keys if key not in found})
     failures = []
     try:
         if jobs:
@@ -112,11 +123,13 @@ def sweep(
     finally:
         progress.close()
         if log is not None:
-            log.end(complete=len(found) + len(trained) == len(by_key))
+            log.end(complete=len(found.keys() | trained) == len(by_key))
     if failures:
         lost = sum(len(job.keys) for job, _ in failures)
         job, reason = failures[0]
         raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
+    if complaints:
+        raise complaints[0]
     records = {record.run_key: record for record in store.read_all(by_key)}
     return Sweep(records[key] for key in keys)
 
