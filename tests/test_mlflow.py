@@ -16,6 +16,7 @@ from highways.errors import HighwaysError
 from highways.report.rebuild import rebuild
 from highways.tracking.mlflow_log import MlflowLog, connect, read_records, tracking_uri
 from highways.tracking.records import run_keys
+from highways.training import run as train_one
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
@@ -86,6 +87,16 @@ def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config)
     diverged = by_key[records[2].run_key]
     assert diverged.data.metrics["diverged"] == 1
     assert "train_cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
+
+
+def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
+    record = train_one(run_config(), profile="p", experiment="e")
+    (child,) = [found for found in runs() if found.data.tags["kind"] == "run"]
+    assert child.data.tags["run_key"] == record.run_key
+    assert child.info.status == "FINISHED"
+    assert len(connect().get_metric_history(child.info.run_id, "test_accuracy")) == record.epochs
+    train_one(run_config(), profile="p", experiment="e")
+    assert len(runs()) == 2
 
 
 def test_running_again_adds_nothing(tracked_project: Path, run_config) -> None:

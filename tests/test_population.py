@@ -88,7 +88,7 @@ def test_member_equals_the_run_trained_alone(
     for path in (project / "results").rglob("*.json"):
         path.unlink()
     for config, member in zip(configs, together, strict=True):
-        alone = run(config, profile="p", experiment="alone", threads=1)
+        alone = run(config, mlflow=False, profile="p", experiment="alone", threads=1)
         assert alone.parameters == member.parameters
         for name, curve in alone.curves.items():
             assert member.curves[name] == pytest.approx(curve, rel=tolerance), name

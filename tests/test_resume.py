@@ -40,7 +40,7 @@ SCRIPT = """
         TrialsModule.on_train_batch_start = count
 
     if len(configs) == 1:
-        run(configs[0], profile="p", experiment="e", threads=1, on_event=watch)
+        run(configs[0], profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
     else:
         sweep(configs, profile="p", experiment="e", threads=1, mlflow=os.environ["MLFLOW"] == "1", on_event=watch)
 """
@@ -87,11 +87,11 @@ def test_killed_single_run_resumes_to_the_bit(project: Path, run_config) -> None
     config = run_config(epochs=4)
     killed([config], "mid-epoch")
     epochs = []
-    resumed = run(config, profile="p", experiment="e", threads=1, on_event=epochs.append)
+    resumed = run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=epochs.append)
     assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3, 4]
     for record in (project / "results").rglob("*.json"):
         record.unlink()
-    uninterrupted = run(config, profile="p", experiment="e", threads=1)
+    uninterrupted = run(config, mlflow=False, profile="p", experiment="e", threads=1)
     assert outcome([resumed]) == outcome([uninterrupted])
     assert resumed.epochs == 4
 
@@ -109,7 +109,7 @@ def test_damaged_resume_point_is_one_line(project: Path, run_config) -> None:
     (point,) = ResumePoint.all()
     point.state.write_bytes(point.state.read_bytes()[:1000])
     with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it"):
-        run(config, profile="p", experiment="e", threads=1)
+        run(config, mlflow=False, profile="p", experiment="e", threads=1)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
@@ -132,8 +132,8 @@ def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run
 
 def test_two_runs_of_one_configuration_are_equal_to_the_bit(project: Path, run_config) -> None:
     config = run_config(epochs=3)
-    first = run(config, profile="one", experiment="e", threads=1)
+    first = run(config, mlflow=False, profile="one", experiment="e", threads=1)
     for record in (project / "results").rglob("*.json"):
         record.unlink()
-    second = run(config, profile="two", experiment="e", threads=1)
+    second = run(config, mlflow=False, profile="two", experiment="e", threads=1)
     assert outcome([first]) == outcome([second])

@@ -211,11 +211,11 @@ def test_failing_run_is_reported_and_the_others_finish(project: Path, run_config
 
 def test_weights_are_made_again_where_they_are_missing(project: Path, run_config, capsys) -> None:
     config = run_config()
-    record = run(config, profile="p", experiment="e", threads=1)
+    record = run(config, mlflow=False, profile="p", experiment="e", threads=1)
     weights_path(record.run_key).unlink()
     with pytest.raises(HighwaysError, match=r"no weights at .*final.pt; `highways run CONFIG --weights`"):
         load_network(record)
-    again = run(config, profile="p", experiment="e", threads=1, weights=True)
+    again = run(config, mlflow=False, profile="p", experiment="e", threads=1, weights=True)
     said = capsys.readouterr().out
     assert "training it again" in said
     assert "those of the record, to the bit" in said
@@ -226,7 +226,7 @@ def test_weights_are_made_again_where_they_are_missing(project: Path, run_config
 def test_altered_weights_are_refused(project: Path, run_config) -> None:
     import torch
 
-    record = run(run_config(), profile="p", experiment="e")
+    record = run(run_config(), mlflow=False, profile="p", experiment="e")
     path = weights_path(record.run_key)
     state = torch.load(path, weights_only=True)
     state["readout.bias"] += 1
@@ -239,7 +239,7 @@ def test_weights_of_a_population_member_made_alone_are_accepted_and_compared(pro
     config = run_config(learning_rate=0.01)
     record = sweep([config, run_config(seed=1)], profile="p", experiment="e", mlflow=False, threads=1)[0]
     weights_path(record.run_key).unlink()
-    run(config, profile="p", experiment="e", threads=1, weights=True)
+    run(config, mlflow=False, profile="p", experiment="e", threads=1, weights=True)
     said = capsys.readouterr().out
     assert "last training cross-entropy" in said or "to the bit" in said
     load_network(record)

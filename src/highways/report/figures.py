@@ -65,6 +65,9 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
         if trials >= MIN_TRIALS_FOR_TOP:
             means = [(depth, search.top_mean[0]) for depth, search in rows]
             right.plot(*zip(*means, strict=True), color=line, marker=marker, mfc="white", lw=1, label="mean of top 10")
+            theirs = papers[papers.network == network]
+            hollow = {"marker": marker, "ms": 4, "mfc": "white"}
+            right.plot(theirs.depth, theirs.paper_p2_top10_mean, ":", color=line, lw=0.7, label="P2, top 10", **hollow)
         theirs = papers[papers.network == network]
         right.plot(theirs.depth, theirs.paper_p1, "--", color=line, lw=0.9, alpha=0.75, label="P1, best of 40")
         right.plot(theirs.depth, theirs.paper_p2, ":", color=line, lw=1.1, alpha=0.75, label="P2, best of 100")

@@ -33,13 +33,15 @@ def _depth() -> str:
         "P1, 400 epochs",
         "P2, 400 epochs",
     ]
-    return markdown_text(shown)
+    ratio = table["best_train_cross_entropy"] / table["paper_p1_same_epochs"]
+    compared = f"At the same epoch our values are {ratio.min():.2f} to {ratio.max():.2f} times P1's."
+    return f"{markdown_text(shown)}\n{compared}\n"
 
 
 def _claims() -> str:
     table = pd.read_csv(paths.Results(PROFILE).claims, dtype=str, keep_default_na=False)
     judgements = [Judgement(**row) for row in table.to_dict("records")]
-    shown = frame(judgements).filter(["statement", "source", "measured", "verdict", "scope"])
+    shown = frame(judgements).filter(["statement", "criterion", "measured", "verdict", "scope"])
     return f"{headline(judgements)} (profile `{PROFILE}`).\n\n{markdown_text(shown)}"
 
 

@@ -11,6 +11,7 @@ from highways.config import RunConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
+from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import accept_weights, load_weights, weights_path
@@ -29,6 +30,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
     weights: bool = False,
+    mlflow: bool = True,
     on_event: Listener | None = None,
 ) -> RunRecord:
     """Train one run and return its record; a run that has a record is not trained.
@@ -41,7 +43,8 @@ def run(
         threads: By default all cores.
         weights: The final weights are needed as well: where they are not kept here the run is trained
             again, which is said, and the outcome is compared with the record.
-        on_event: Told about every event.
+        mlflow: Log to MLflow, as a child of the parent run of `experiment` and `profile`.
+        on_event: Told about every event beside MLflow.
 
     Raises:
         HighwaysError: The record, the data or the weights are at fault.
@@ -62,14 +65,21 @@ def run(
         device=devices.resolve(device).type,
         threads=threads or devices.cores(),
     )
-    (trained,) = execute(job, on_event or _ignore)
+    log = MlflowLog(profile, experiment) if mlflow else None
+    listeners = [listener for listener in (log, on_event) if listener is not None]
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    if log is not None:
+        log.begin([record] if record is not None else [], {} if record is not None else {key: config})
+    (trained,) = execute(job, listen)
+    if log is not None:
+        log.end()
     if again and record is not None:
         _compare(record, trained)
     return trained
-
-
-def _ignore(event: Event) -> None:
-    return None
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:
