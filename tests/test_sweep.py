@@ -115,13 +115,19 @@ def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config, 
 
 
 ORPHANS = """
-    import json, os, sys
+    import json, os, signal
     if __name__ == "__main__":
         from highways.config import RunConfig
+        from highways.tracking.events import Started
         from highways.training import sweep
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
+        def show(event):
+            if isinstance(event, Started):
+                print(event, flush=True)
+
         configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-        show = lambda event: print(event, flush=True)
         sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=show)
 """
 
