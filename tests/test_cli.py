@@ -12,6 +12,12 @@ import yaml
 from highways import cli
 from highways.training import sweep
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::ResourceWarning",  # MLflow's own
+)
+
 COMMANDS = [
     [],
     ["data"],

@@ -74,16 +74,26 @@ def run(
 
     if log is not None:
         log.begin([record] if record is not None else [], {} if record is not None else {key: config})
-    (trained,) = execute(job, listen)
-    if log is not None:
-        log.end()
+    finished = False
+    try:
+        (trained,) = execute(job, listen)
+        finished = True
+    finally:
+        if log is not None:
+            log.end(complete=finished)
     if again and record is not None:
         _compare(record, trained)
     return trained
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:
-    """Say how the run that was trained again for its weights compares with its record."""
+    """Say how the run that was trained again for its weights compares with its record.
+
+    Raises:
+        HighwaysError: It diverged this time, so that there are no weights.
+    """
+    if trained.weights_sha256 is None:
+        raise HighwaysError(f"{record.run_key}: diverged when trained again; there are no weights to be had here")
     if trained.weights_sha256 == record.weights_sha256:
         print(f"{record.run_key}: the weights are those of the record, to the bit", flush=True)
         return
