@@ -50,13 +50,16 @@ class Required(Strict):
     epochs: int | None = None
     trials: int | None = None
     """Runs of each kind of network at each depth."""
+    seeds: int | None = None
+    """Different seeds of each kind of network at each depth."""
     depths: list[int] | None = None
     widths: dict[str, int] | None = None
-    """By kind of network."""
+    """By kind of network. Where they are given, the other kinds do not matter."""
 
     def text(self) -> str:
         """Return it on one line."""
-        parts = [f"{name}: {getattr(self, name)}" for name in ("data", "epochs", "trials") if getattr(self, name)]
+        names = ("data", "epochs", "trials", "seeds")
+        parts = [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
         if self.depths:
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
         if self.widths:
@@ -137,8 +140,9 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
         records: The finished runs that they list.
         profile: Name of the profile.
     """
-    value = measure(records, claim.measure["name"], {k: v for k, v in claim.measure.items() if k != "name"})
     complete = settings is not None and len(records) == len(settings.runs())
+    records = _of_one_data_set(claim.required, records)
+    value = measure(records, claim.measure["name"], {k: v for k, v in claim.measure.items() if k != "name"})
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None and complete:
@@ -159,18 +163,29 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
     )
 
 
+def _of_one_data_set(required: Required, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs on the required data or, where there are none, on the first data set that there is."""
+    names = [record.config.data.name for record in records]
+    chosen = required.data if required.data in names else next(iter(names), None)
+    return [record for record in records if record.config.data.name == chosen]
+
+
 def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
     if required.data is not None and {record.config.data.name for record in records} != {required.data}:
         return "stand-in"
-    epochs = min(record.config.budget.epochs for record in records)
-    cells: dict[tuple[str, int], int] = {}
-    for record in records:
-        cell = (record.config.network.kind, record.config.network.depth)
-        cells[cell] = cells.get(cell, 0) + 1
-    enough = epochs >= (required.epochs or 0) and min(cells.values()) >= (required.trials or 0)
-    kinds = {kind for kind, _ in cells}
+    wanted = [record for record in records if required.widths is None or record.config.network.kind in required.widths]
+    cells: dict[tuple[str, int], list[RunRecord]] = {}
+    for record in wanted:
+        cells.setdefault((record.config.network.kind, record.config.network.depth), []).append(record)
+    kinds = {kind for kind, _ in cells} | set(required.widths or {})
+    enough = bool(wanted) and all(
+        len(runs) >= (required.trials or 0)
+        and len({record.config.seed for record in runs}) >= (required.seeds or 0)
+        and min(record.config.budget.epochs for record in runs) >= (required.epochs or 0)
+        for runs in cells.values()
+    )
     complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
-    widths = {(record.config.network.kind, record.config.network.width) for record in records}
+    widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
     as_wide = required.widths is None or widths <= set(required.widths.items())
     return "full" if enough and complete and as_wide else "reduced"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from highways.analysis.depth import searches
+from highways.analysis.sentiment import by_depth
 from highways.tracking import RunRecord
 
 Records = Sequence[RunRecord]
@@ -72,6 +73,44 @@ def parameters_per_layer(records: Records, network: str, width: int) -> float | 
     return (counts[deep] - counts[shallow]) / (deep - shallow)
 
 
+# The sentiment experiment. Accuracies are test accuracies at the best development snapshot, means over seeds.
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def mean_accuracy(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+    """Return the mean accuracy of a variant over the depths from the first to the second, both included."""
+    low, high = depths
+    return _mean([value for depth, value in by_depth(records, variant).items() if low <= depth <= high])
+
+
+def largest_gain_from_depth(records: Records, variant: str) -> float | None:
+    """Return how much the best deeper network of a variant is better than that of one layer."""
+    found = by_depth(records, variant)
+    deeper = [value for depth, value in found.items() if depth > 1]
+    return max(deeper) - found[1] if deeper and 1 in found else None
+
+
+def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+    """Return accuracy at one layer less the mean accuracy over a range of depths, both ends included."""
+    mean, shallow = mean_accuracy(records, variant, depths), by_depth(records, variant).get(1)
+    return None if mean is None or shallow is None else shallow - mean
+
+
+def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+    """Return how much further the accuracy of one variant declines than that of another."""
+    further, less = decline(records, of, depths), decline(records, to, depths)
+    return None if further is None or less is None else further - less
+
+
+def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+    """Return the mean difference in accuracy of two variants over a range of depths, both ends included."""
+    one, other = by_depth(records, of), by_depth(records, to)
+    return _mean([one[d] - other[d] for d in one if d in other and depths[0] <= d <= depths[1]])
+
+
 MEASURES: dict[str, Callable[..., float | None]] = {
     function.__name__: function
     for function in (
@@ -81,6 +120,11 @@ MEASURES: dict[str, Callable[..., float | None]] = {
         top_mean_ratio,
         share_of_depths_faster,
         parameters_per_layer,
+        mean_accuracy,
+        largest_gain_from_depth,
+        decline,
+        difference_in_decline,
+        mean_difference,
     )
 }
 

@@ -7,6 +7,7 @@ the notebooks and turns them into the list of runs of a sweep.
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.profiles import (
     PROFILE_SCHEMAS,
+    BiLSTMProfile,
     DepthProfile,
     Profile,
     ReportProfile,
@@ -14,11 +15,25 @@ from highways.config.profiles import (
     load_profile,
     use_profiles,
 )
-from highways.config.run import NUMERICS, BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
+from highways.config.run import (
+    NUMERICS,
+    AdamConfig,
+    BagOfWordsConfig,
+    BiLSTMConfig,
+    BudgetConfig,
+    DataConfig,
+    DenseConfig,
+    RunConfig,
+    SGDConfig,
+)
 
 __all__ = [
     "NUMERICS",
     "PROFILE_SCHEMAS",
+    "AdamConfig",
+    "BagOfWordsConfig",
+    "BiLSTMConfig",
+    "BiLSTMProfile",
     "BudgetConfig",
     "DataConfig",
     "DenseConfig",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, ValidationError
 
 from highways.errors import HighwaysError
 
@@ -17,6 +17,21 @@ class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def tagged_union(tag: str, default: str) -> Discriminator:
+    """Return what tells the members of a union of settings apart: the value of their field `tag`.
+
+    Args:
+        tag: A field of all members, a `Literal` of one value each.
+        default: Where the field is not given.
+    """
+
+    def value(settings: Any) -> Any:
+        return settings.get(tag, default) if isinstance(settings, Mapping) else getattr(settings, tag, None)
+
+    value.__name__ = tag  # pydantic names it in its messages
+    return Discriminator(value)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -56,15 +71,28 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    for part in location:
+    for part, tag in zip(location, (*location[1:], None), strict=True):
         field = model.model_fields.get(str(part))
         if field is None:
             continue  # the tag of a union, or a list's index
-        nested = field.annotation
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+        members = _models(field.annotation)
+        if len(members) > 1:
+            members = [member for member in members if _has_tag(member, tag)]
+        if len(members) != 1:
             return []
-        model = nested
+        model = members[0]
     return list(model.model_fields)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models in an annotation: itself, or the members of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _has_tag(model: type[BaseModel], tag: Any) -> bool:
+    return any(get_args(field.annotation) == (tag,) for field in model.model_fields.values())
 
 
 def read_yaml(path: Path) -> Any:

@@ -17,7 +17,19 @@ from pydantic import ConfigDict, Field, field_validator
 
 from highways import paths
 from highways.config.base import Strict, read_yaml, validate
-from highways.config.run import BudgetConfig, DataConfig, DataName, DenseConfig, RunConfig, SGDConfig
+from highways.config.run import (
+    AdamConfig,
+    BagOfWordsConfig,
+    BiLSTMConfig,
+    BiLSTMKind,
+    BudgetConfig,
+    DataConfig,
+    DenseConfig,
+    ImageDataName,
+    RunConfig,
+    SGDConfig,
+    TextDataName,
+)
 from highways.errors import HighwaysError
 
 
@@ -61,6 +73,13 @@ class Profile(Strict):
         return settings.model_copy(update={"profile": EXPLORE})
 
 
+def _no_repetition(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+    return values
+
+
 class DepthProfile(Profile):
     """Parameters of `01_depth`: the random search of P1 Fig. 1 and P2 Fig. 1.
 
@@ -83,7 +102,7 @@ class DepthProfile(Profile):
     one_minus_decay_range: ClassVar[tuple[float, float]] = (0.001, 0.1)
     transform_bias_range: ClassVar[tuple[float, float]] = (-10.0, -1.0)
 
-    data: DataName
+    data: ImageDataName
     depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
     trials: int = Field(ge=1)
     epochs: int = Field(ge=1)
@@ -95,9 +114,7 @@ class DepthProfile(Profile):
     @field_validator("depths")
     @classmethod
     def _depths(cls, depths: list[int]) -> list[int]:
-        if len(set(depths)) != len(depths):
-            raise ValueError("a depth is given twice")
-        return depths
+        return _no_repetition(depths)
 
     def draw(self, trial: int) -> dict[str, Any]:
         """Return the settings that trial number `trial` drew."""
@@ -144,13 +161,96 @@ class DepthProfile(Profile):
         )
 
 
+class BiLSTMProfile(Profile):
+    """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (seed 002).
+
+    The bag of words that stands beside them has settings of its own: one run a data set, ten epochs at
+    a rate of 0.01, no decay of weights.
+    """
+
+    experiment: ClassVar[str] = "02_bilstm_depth"
+
+    data: list[TextDataName] = Field(min_length=1)
+    variants: list[BiLSTMKind] = Field(min_length=1)
+    depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
+    seeds: int = Field(ge=1)
+    """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    embedding: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    transform_bias: float = -1.0
+    """P2 sec. 2.2 advises -1 for about ten layers, -2 for twenty; one value serves all depths here."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-8, ge=0)
+    clip_norm: float = Field(default=3.0, gt=0)
+    snapshot_steps: int = Field(default=100, ge=1)
+    padding: Literal["none", "seen"] = "none"
+    """`seen` lets padding into `highway-released`, as the released code did."""
+    vectors: str | None = None
+    """File of word vectors in GloVe's text format, `embedding` wide."""
+
+    @field_validator("data", "variants", "depths")
+    @classmethod
+    def _lists(cls, values: list[Any]) -> list[Any]:
+        return _no_repetition(values)
+
+    def runs(self) -> list[RunConfig]:
+        """Return for every data set the bag of words, then every variant, depth and seed, in this order."""
+        listed = []
+        for data in self.data:
+            listed.append(self._bag_of_words(data))
+            listed += [
+                self._run(data, variant, depth, seed)
+                for variant in self.variants
+                for depth in self.depths
+                for seed in range(self.seeds)
+            ]
+        return listed
+
+    def _bag_of_words(self, data: TextDataName) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name=data),
+            network=BagOfWordsConfig(family="bag-of-words"),
+            optimiser=AdamConfig(kind="adam", learning_rate=0.01),
+            budget=BudgetConfig(epochs=10, batch_size=self.batch_size),
+        )
+
+    def _run(self, data: TextDataName, variant: BiLSTMKind, depth: int, seed: int) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name=data, vectors=self.vectors),
+            network=BiLSTMConfig(
+                family="bilstm",
+                kind=variant,
+                depth=depth,
+                hidden=self.hidden,
+                embedding=self.embedding,
+                dropout=self.dropout,
+                transform_bias=self.transform_bias if variant == "highway" else None,
+                padding=self.padding if variant == "highway-released" else "none",
+            ),
+            optimiser=AdamConfig(
+                kind="adam",
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                clip_norm=self.clip_norm,
+            ),
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size, snapshot_steps=self.snapshot_steps),
+            seed=seed,
+            order_seed=seed,
+        )
+
+
 class ReportProfile(Profile):
     """Parameters of `99_report`."""
 
     experiment: ClassVar[str] = "99_report"
 
 
-PROFILE_SCHEMAS: dict[str, type[Profile]] = {schema.experiment: schema for schema in (DepthProfile, ReportProfile)}
+PROFILE_SCHEMAS: dict[str, type[Profile]] = {
+    schema.experiment: schema for schema in (DepthProfile, BiLSTMProfile, ReportProfile)
+}
 
 EXPLORE = "explore"
 """Profile of what is tried out in a notebook with other parameters than a profile file's."""

@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
-from highways.config.base import Strict
+from highways.config.base import Strict, tagged_union
 
-NUMERICS: dict[str, int] = {"dense": 1}
+NUMERICS: dict[str, int] = {"dense": 1, "bilstm": 1, "bag-of-words": 1}
 """Numerics version of each network family. Raise one by hand when a change alters that family's
 results: its runs then get new keys and are trained again. `tests/test_golden.py` notices when it
 should have been raised."""
 
-DataName = Literal["digits", "mnist"]
+ImageDataName = Literal["digits", "mnist"]
+"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28."""
+TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
+"""`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
+five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
+DataName = Literal[ImageDataName, TextDataName]
 
 
 class DataConfig(Strict):
     """The data set a run is trained and tested on."""
 
     name: DataName
-    """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28."""
+    vectors: str | None = None
+    """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
+    content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
 
 
 class DenseConfig(Strict):
@@ -51,6 +58,96 @@ class DenseConfig(Strict):
             raise ValueError("transform_bias belongs to highway networks, which need it, and to no others")
         return self
 
+    @property
+    def work(self) -> float:
+        """A number that grows with the time that one epoch takes."""
+        return self.depth * self.width**2 * (2 if self.kind == "highway" else 1)
+
+
+BiLSTMKind = Literal[
+    "plain", "highway-described", "highway-released", "highway-zero-padding", "highway", "plain-matched"
+]
+"""See `highways.nn.bilstm`, which says what each one is."""
+
+
+class BiLSTMConfig(Strict):
+    """A stack of bidirectional LSTMs over word vectors, the maximum over time, and a linear read-out.
+
+    Source: seed 002 (bamtercelboo/pytorch_Highway_Networks); `highways.nn.bilstm` describes the kinds.
+    """
+
+    family: Literal["bilstm"]
+    kind: BiLSTMKind
+    depth: int = Field(ge=1, le=1_000)
+    """Number of BiLSTMs."""
+    hidden: int = Field(ge=1)
+    """Units of each direction."""
+    embedding: int = Field(ge=1)
+    """Width of the word vectors."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of the word vectors."""
+    transform_bias: float | None = None
+    """Initial bias of the transform gates; of `highway`, which needs it, and of no other kind: the
+    sources' kinds draw it like any other bias."""
+    padding: Literal["none", "seen"] = "none"
+    """`seen`: batches of all lengths, padded to the longest sentence; LSTMs and maximum see the padding,
+    as in the released code. `highway-released` only."""
+
+    @model_validator(mode="after")
+    def _options_where_they_belong(self) -> BiLSTMConfig:
+        if (self.kind == "highway") != (self.transform_bias is not None):
+            raise ValueError("transform_bias belongs to the kind 'highway', which needs it, and to no other")
+        if self.padding == "seen" and self.kind != "highway-released":
+            raise ValueError("padding 'seen' is an option of the kind 'highway-released'")
+        if self.kind == "highway-zero-padding" and self.embedding > 2 * self.hidden:
+            raise ValueError("zero-padding cannot make an embedding narrower: it must be at most twice hidden")
+        return self
+
+    @property
+    def width(self) -> int:
+        """Units of each direction, as `hidden`."""
+        return self.hidden
+
+    @property
+    def work(self) -> float:
+        """A number that grows with the time that one epoch takes."""
+        return self.depth * self.hidden**2 + 1
+
+
+class BagOfWordsConfig(Strict):
+    """Logistic regression on counts of words: the level that a network that reads must beat."""
+
+    family: Literal["bag-of-words"]
+    kind: Literal["bag-of-words"] = "bag-of-words"
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return 0
+
+    @property
+    def width(self) -> int:
+        """Number of hidden units."""
+        return 0
+
+    @property
+    def transform_bias(self) -> None:
+        """There are no gates."""
+        return
+
+    @property
+    def work(self) -> float:
+        """A number that grows with the time that one epoch takes."""
+        return 1
+
+
+NetworkConfig = Annotated[
+    Annotated[DenseConfig, Tag("dense")]
+    | Annotated[BiLSTMConfig, Tag("bilstm")]
+    | Annotated[BagOfWordsConfig, Tag("bag-of-words")],
+    tagged_union("family", default="dense"),
+]
+
 
 class SGDConfig(Strict):
     """Stochastic gradient descent with momentum: v = momentum * v + g; w = w - rate * v."""
@@ -63,12 +160,30 @@ class SGDConfig(Strict):
     """Factor of the learning rate from one epoch to the next (exponential decay)."""
 
 
+class AdamConfig(Strict):
+    """Adam (Kingma and Ba 2015), its moments' decays .9 and .999, the epsilon 1e-8."""
+
+    kind: Literal["adam"]
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Added to the gradient, times the weight."""
+    clip_norm: float | None = Field(default=None, gt=0)
+    """The norm of the whole gradient is cut to this."""
+
+
+OptimiserConfig = Annotated[
+    Annotated[SGDConfig, Tag("sgd")] | Annotated[AdamConfig, Tag("adam")], tagged_union("kind", default="sgd")
+]
+
+
 class BudgetConfig(Strict):
     """How long a run is trained, and in what portions."""
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    """The last batch of an epoch may be smaller; no example is left out."""
+    """Some batches may be smaller; no example is left out."""
+    snapshot_steps: int | None = Field(default=None, ge=1)
+    """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
 
 class RunConfig(Strict):
@@ -78,12 +193,23 @@ class RunConfig(Strict):
     """
 
     data: DataConfig
-    network: Annotated[DenseConfig, Field()]
-    optimiser: SGDConfig
+    network: NetworkConfig
+    optimiser: OptimiserConfig
     budget: BudgetConfig
     seed: int = Field(default=0, ge=0)
     order_seed: int = Field(default=0, ge=0)
     precision: Literal["float32"] = "float32"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> RunConfig:
+        text = self.data.name in get_args(TextDataName)
+        if text == (self.network.family == "dense"):
+            raise ValueError(f"a network of family {self.network.family!r} cannot be trained on {self.data.name!r}")
+        if not text and (self.data.vectors or self.budget.snapshot_steps):
+            raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {self.data.name!r} is none")
+        if self.network.family == "dense" and self.optimiser.kind != "sgd":
+            raise ValueError("dense networks are trained with the optimiser 'sgd'")
+        return self
 
     @property
     def numerics(self) -> int:
@@ -99,11 +225,11 @@ class RunConfig(Strict):
         union later, such as another optimiser's, has no default: else two kinds would have one key.)
 
         Args:
-            fingerprint: That of the data set (`highways.data.fingerprint`).
+            fingerprint: That of the data (`highways.data.fingerprint`), of the word vectors' file, too.
         """
         content = json.dumps(
             {
-                "config": self.model_dump(mode="json", exclude_defaults=True),
+                "config": self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"vectors"}}),
                 "data": fingerprint,
                 "family": self.network.family,
                 "numerics": self.numerics,
@@ -117,7 +243,11 @@ class RunConfig(Strict):
     def slug(self) -> str:
         """Return what a person wants to see of the run in a list; not unique."""
         network = self.network
-        parts = [network.kind, f"d{network.depth:03d}", self.data.name, network.activation]
+        parts = [network.kind, f"d{network.depth:03d}", self.data.name]
+        if isinstance(network, DenseConfig):
+            parts.append(network.activation)
+        if isinstance(network, BiLSTMConfig):
+            parts.append(f"h{network.hidden}" + ("-padded" if network.padding == "seen" else ""))
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")
         if network.transform_bias is not None:
             parts.append(f"b{network.transform_bias:.2g}")

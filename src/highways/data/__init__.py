@@ -1,7 +1,24 @@
-"""Data sets: fetched and checked (`sources`), turned into tensors (`images`), cut into batches (`batches`)."""
+"""Data sets: fetched and checked (`sources`), turned into tensors (`images`, `text`), cut into batches.
+
+`text` prepares sentences with torchtext; `sentences` holds and batches what came of it.
+"""
 
 from highways.data.batches import Batches
-from highways.data.images import Images, load
+from highways.data.images import Images
+from highways.data.loading import DataSet, load
+from highways.data.sentences import Sentences
 from highways.data.sources import Source, examples, fetch, fingerprint, locate, sources
 
-__all__ = ["Batches", "Images", "Source", "examples", "fetch", "fingerprint", "load", "locate", "sources"]
+__all__ = [
+    "Batches",
+    "DataSet",
+    "Images",
+    "Sentences",
+    "Source",
+    "examples",
+    "fetch",
+    "fingerprint",
+    "load",
+    "locate",
+    "sources",
+]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from highways.config import RunConfig
+from highways.data.batches import Batches
 from highways.data.sources import fingerprint, locate
 from highways.errors import HighwaysError
+
+EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,33 @@ class Images:
     classes: int
     fingerprint: str
 
+    parts: ClassVar[tuple[Literal["train", "test"], ...]] = ("train", "test")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.train_x.device
+
+    def size(self, part: Literal["train", "test"]) -> int:
+        """Return the number of images of a part."""
+        return len(self._part(part)[1])
+
+    def _part(self, part: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
+        return (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
+
+    def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
+        """Return an epoch's batches of the training part, in a random order.
+
+        Args:
+            config: The run; its batch size and its order's seed.
+            epoch: Returns the number of the epoch, from 0; asked when its first batch is.
+        """
+        return Batches(self.train_x, self.train_y, config.budget.batch_size, config.order_seed, epoch)
+
+    def evaluation_batches(self, config: RunConfig, part: Literal["train", "test"]) -> Batches:
+        """Return the batches of a whole part, in the order of the data."""
+        return Batches(*self._part(part), EVALUATION_BATCH)
+
     @property
     def features(self) -> int:
         """Features of an example."""
@@ -53,16 +85,13 @@ class Images:
         )
 
 
-@lru_cache(maxsize=2)
-def load(name: str) -> Images:
-    """Load a data set, fetching its files where they are missing.
+def load_images(name: str) -> Images:
+    """Load a data set of images.
 
     Raises:
         HighwaysError: See `highways.data.sources.locate`.
     """
-    if name not in _LOADERS:
-        raise HighwaysError(f"no data set {name!r}; there are: {', '.join(_LOADERS)}")
-    return _LOADERS[name](locate(name))
+    return LOADERS[name](locate(name))
 
 
 def _digits(files: dict[str, Path]) -> Images:
@@ -98,4 +127,4 @@ def _idx(path: Path, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())
 
 
-_LOADERS = {"digits": _digits, "mnist": _mnist}
+LOADERS = {"digits": _digits, "mnist": _mnist}

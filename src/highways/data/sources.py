@@ -15,14 +15,15 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 import pooch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from highways import paths
-from highways.config import Strict, read_yaml, validate
+from highways.config import DataConfig, Strict, read_yaml, validate
+from highways.data.synthetic import GENERATOR
 from highways.errors import HighwaysError
 
 
@@ -31,6 +32,8 @@ class SourceFile(Strict):
 
     path: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    url: str | None = None
+    """Address on the web, where it is not the source's with the file's name."""
 
 
 class Source(Strict):
@@ -39,19 +42,27 @@ class Source(Strict):
     title: str
     publisher: str
     licence: str
-    examples: dict[Literal["train", "test"], int]
-    """How many there are, by set."""
+    examples: dict[Literal["train", "dev", "test"], int]
+    """How many there are, by part."""
     preparation: int = Field(ge=1)
     """Version of the code that turns the files into tensors."""
     package: str | None = None
     """An installed Python package that ships the files; such a source is never fetched."""
     address: str | None = None
     """Folder on the web; a file's name is appended."""
-    files: list[SourceFile] = Field(min_length=1)
+    generated: bool = False
+    """The project makes the data itself; there are no files."""
+    files: list[SourceFile] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Source:
+        if self.generated == bool(self.files):
+            raise ValueError("either 'generated' or 'files' must be given")
+        return self
 
     def url(self, file: SourceFile) -> str:
         """Return the address of one file."""
-        return urljoin(self.address or "", Path(file.path).name)
+        return file.url or urljoin(self.address or "", Path(file.path).name)
 
 
 @lru_cache(maxsize=4)
@@ -72,19 +83,58 @@ def _source(name: str) -> Source:
         raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}") from None
 
 
-def fingerprint(name: str) -> str:
-    """Return the fingerprint of a data set: sha256 of its files' checksums and its preparation's version.
+def fingerprint(data: DataConfig | str) -> str:
+    """Return the fingerprint of a data set: a sha256 of what its content depends on.
 
-    It is computed from `data/sources.yaml` alone; the files need not be there.
+    That is its files' checksums (of generated data, the generator's name, parameters and version), its
+    preparation's version and the word vectors' content. It is computed from `data/sources.yaml` and the
+    word vectors alone; the source files need not be there.
+
+    Raises:
+        HighwaysError: There is no such data set, or no such file of word vectors.
     """
-    source = _source(name)
-    content = {"files": {file.path: file.sha256 for file in source.files}, "preparation": source.preparation}
+    config = data if isinstance(data, DataConfig) else None
+    source = _source(config.name if config else str(data))
+    content: dict[str, Any] = {
+        "files": {file.path: file.sha256 for file in source.files},
+        "preparation": source.preparation,
+    }
+    if source.generated:
+        content["generator"] = GENERATOR | {"examples": source.examples}
+    if config and (vectors := vectors_path(config)) is not None:
+        content["vectors"] = file_sha256(vectors)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def examples(name: str, part: Literal["train", "test"]) -> int:
-    """Return the number of examples of a data set, without loading it."""
-    return _source(name).examples[part]
+def vectors_path(config: DataConfig) -> Path | None:
+    """Return the file of word vectors that a configuration names, `None` where it names none."""
+    return None if config.vectors is None else paths.root() / Path(config.vectors).expanduser()
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's sha256.
+
+    Raises:
+        HighwaysError: It cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _file_sha256(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+@lru_cache(maxsize=16)
+def _file_sha256(path: Path, changed: int, size: int) -> str:
+    return pooch.file_hash(str(path))
+
+
+def examples(name: str, part: Literal["train", "dev", "test"]) -> int:
+    """Return the number of examples of a part of a data set, without loading it."""
+    try:
+        return _source(name).examples[part]
+    except KeyError:
+        raise HighwaysError(f"{name} has no {part} part") from None
 
 
 def _home(source: Source, file: SourceFile) -> Path:

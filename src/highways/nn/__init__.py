@@ -1,7 +1,8 @@
 """Networks: the highway gate, once for any transform; plain and highway stacks; populations."""
 
+from highways.nn.bilstm import BagOfWords, BiLSTMNetwork
 from highways.nn.dense import Dense, DenseNetwork
 from highways.nn.highway import Highway
 from highways.nn.population import DensePopulation
 
-__all__ = ["Dense", "DenseNetwork", "DensePopulation", "Highway"]
+__all__ = ["BagOfWords", "BiLSTMNetwork", "Dense", "DenseNetwork", "DensePopulation", "Highway"]

@@ -6,6 +6,17 @@ import torch
 from torch import Tensor, nn
 
 
+def gated(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
+    """Return y = h * t + x * (1 - t), the one place where what is transformed and what is carried meet.
+
+    Args:
+        x: What is carried.
+        h: What is transformed, of the shape of `x`.
+        t: The transform gate, in [0, 1], of the shape of `x`.
+    """
+    return torch.lerp(x, h, t)  # x + t * (h - x)
+
+
 class Highway(nn.Module):
     """y = H(x) * T(x) + x * (1 - T(x)), for any transform H.
 
@@ -41,4 +52,4 @@ class Highway(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return y, of the shape of `x`."""
-        return torch.lerp(x, self.transform(x), self.transform_gate(x))  # x + T * (H - x)
+        return gated(x, self.transform(x), self.transform_gate(x))

@@ -88,13 +88,8 @@ def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
         if best is not None and (accuracy := best.last("test_accuracy")) is not None:
             low, high = wilson_interval(accuracy, examples(best.config.data.name, "test"))
             row |= {"test_accuracy": accuracy, "test_accuracy_low": low, "test_accuracy_high": high}
-            row |= {
-                "best_learning_rate": best.config.optimiser.learning_rate,
-                "best_momentum": best.config.optimiser.momentum,
-                "best_decay": best.config.optimiser.decay,
-                "best_activation": best.config.network.activation,
-                "best_transform_bias": best.config.network.transform_bias,
-            }
+            row |= {f"best_{name}": value for name, value in best.config.optimiser if name != "kind"}
+            row |= {f"best_{name}": getattr(best.config.network, name) for name in ("activation", "transform_bias")}
         rows.append(row)
     return pd.DataFrame(rows, columns=DEPTH_COLUMNS)
 

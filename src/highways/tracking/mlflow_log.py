@@ -328,7 +328,7 @@ class MlflowLog:
 
 
 def _sha256(record: RunRecord) -> str:
-    return records.checksum(record.model_dump(mode="json"))
+    return records.content(record)["sha256"]
 
 
 def _milliseconds(timestamp: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from highways import paths
 from highways.config import RunConfig, Strict
@@ -40,6 +40,8 @@ class RunRecord(Strict):
     """A value an epoch, evaluated with the weights at the epoch's end over the whole set:
     `train_cross_entropy` and `test_cross_entropy` (means, nats), `train_accuracy` and
     `test_accuracy` (fractions)."""
+    measurements: dict[str, list[float]] = Field(default_factory=dict)
+    """What was measured beside the curves; each training module says what it measures."""
     weights_sha256: str | None
     """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
     environment: dict[str, Any]
@@ -69,17 +71,23 @@ def _canonical(content: dict[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
-def checksum(content: dict[str, Any]) -> str:
+def checksum(values: dict[str, Any]) -> str:
     """Return the sha256 of a record's canonical content, its own checksum left out."""
-    rest = {name: value for name, value in content.items() if name != "sha256"}
+    rest = {name: value for name, value in values.items() if name != "sha256"}
     return hashlib.sha256(_canonical(rest).encode()).hexdigest()
+
+
+def content(record: RunRecord) -> dict[str, Any]:
+    """Return a record as plain values, with its checksum; what was not measured does not appear."""
+    values = record.model_dump(mode="json")
+    if not values["measurements"]:
+        del values["measurements"]
+    return values | {"sha256": checksum(values)}
 
 
 def dumps(record: RunRecord) -> str:
     """Return a record as text: JSON with its checksum, one line a top-level key."""
-    content = record.model_dump(mode="json")
-    content["sha256"] = checksum(content)
-    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(content.items()))
+    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(content(record).items()))
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -98,19 +106,19 @@ def loads(text: str, where: str) -> RunRecord:
         HighwaysError: Truncated, altered, of an unknown schema version, or not of its own key.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse)
+        values = json.loads(text, parse_constant=_refuse)
     except ValueError:
         raise HighwaysError(f"{where}: truncated or not JSON; it is no record") from None
-    if not isinstance(content, dict):
+    if not isinstance(values, dict):
         raise HighwaysError(f"{where}: not a record")
-    found = content.get("schema_version")
+    found = values.get("schema_version")
     if found != SCHEMA_VERSION:
         raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
-    expected = content.pop("sha256", None)
-    if expected != (actual := checksum(content)):
+    expected = values.pop("sha256", None)
+    if expected != (actual := checksum(values)):
         raise HighwaysError(f"{where}: altered: it says sha256 {expected}, its content has {actual}")
     try:
-        record = RunRecord.model_validate(content)
+        record = RunRecord.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
@@ -136,7 +144,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def run_keys(configs: Iterable[RunConfig]) -> list[str]:
     """Return the keys of runs."""
-    return [config.key(fingerprint(config.data.name)) for config in configs]
+    return [config.key(fingerprint(config.data)) for config in configs]
 
 
 class RecordStore:

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from highways.config import RunConfig
-from highways.data import load
+from highways.data import Sentences, load
 from highways.errors import HighwaysError
 from highways.tracking.environment import describe
 from highways.tracking.events import Finished, Listener, Started
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import device as devices
 from highways.training.checkpoints import KeepResumePoint, ResumePoint, save_weights
-from highways.training.modules import ClassifierModule, PopulationModule, TrialsModule
+from highways.training.modules import ClassifierModule, PopulationModule, SentenceModule, TrialsModule
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,13 @@ def execute(job: Job, listener: Listener) -> list[RunRecord]:
     """
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
-    data = load(job.configs[0].data.name).to(where)
+    data = load(job.configs[0].data).to(where)
     module: TrialsModule
     if job.population:
         module = PopulationModule(job.configs, job.keys, data, listener)
     else:
-        module = ClassifierModule(job.configs[0], job.keys[0], data, listener)
+        kind = SentenceModule if isinstance(data, Sentences) else ClassifierModule
+        module = kind(job.configs[0], job.keys[0], data, listener)
 
     point = ResumePoint(job.keys, job.population)
     _fit(module, job, point, listener)
@@ -126,8 +127,9 @@ def _record(module: TrialsModule, trial: int, config: RunConfig, key: str, job: 
         diverged_epoch=diverged,
         parameters=module.weights_per_trial,
         curves=module.curves[trial],
+        measurements=module.measurements[trial],
         weights_sha256=save_weights(key, state) if state is not None else None,
-        environment=describe(module.data.train_x.device),
+        environment=describe(module.data.device),
         engine={"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population},
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         timing={

@@ -17,6 +17,11 @@ FREE = {
 optimiser, the batch size, the order of the examples or the number of steps."""
 
 
+def trains_together(config: RunConfig) -> bool:
+    """Tell whether runs like this one can be trained as a population: dense networks can."""
+    return config.network.family == "dense"
+
+
 def signature(config: RunConfig) -> str:
     """Return what runs must agree in to be trained together."""
     return json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
@@ -36,7 +41,7 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
     for index, (config, key) in enumerate(zip(configs, keys, strict=True)):
         if key not in seen:
             seen.add(key)
-            found.setdefault(signature(config), []).append(index)
+            found.setdefault(signature(config) if trains_together(config) else key, []).append(index)
     return list(found.values())
 
 
@@ -49,7 +54,7 @@ def pending(group: Sequence[str], finished: set[str], points: Sequence[ResumePoi
     Args:
         group: Keys of the group.
         finished: Keys of the runs that have a record.
-        points: All resume points of populations.
+        points: All resume points of the group's way of training, population or not.
     """
     left = [key for key in group if key not in finished]
     portions = []

@@ -1,15 +1,16 @@
-"""The LightningModules: one network (`ClassifierModule`), or many at once (`PopulationModule`).
+"""The LightningModules: one network (`ClassifierModule`, `SentenceModule`), or many (`PopulationModule`).
 
-Both evaluate every epoch's end on the whole training and test sets and keep the curves themselves,
+All evaluate every epoch's end on the whole of every part of the data and keep the curves themselves,
 so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and
-`torch.optim`; `PopulationModule` is the fast one. A test holds one against the other.
+`torch.optim`, `SentenceModule` the same for texts; `PopulationModule` is the fast one for dense networks.
+A test holds it against the textbook.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,18 +18,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import RunConfig
-from highways.data import Batches, Images
-from highways.nn import DenseNetwork, DensePopulation
+from highways.config import AdamConfig, BagOfWordsConfig, DenseConfig, RunConfig, SGDConfig
+from highways.data import DataSet, Images, Sentences
+from highways.errors import HighwaysError
+from highways.nn import BagOfWords, BiLSTMNetwork, DenseNetwork, DensePopulation
 from highways.tracking.events import EpochEnded, Listener
 
-EVALUATION_BATCH = 500
-SETS = ("train", "test")
+PROBE_BATCHES = 10
+"""Batches over which the gradient's norms are taken, the first of the first epoch."""
 
 
-def build_network(config: RunConfig, data: Images) -> DenseNetwork:
-    """Return the untrained network of a run."""
-    return DenseNetwork(config.network, data.features, data.classes, seed=config.seed)
+def build_network(config: RunConfig, data: DataSet) -> nn.Module:
+    """Return the untrained network of a run.
+
+    Raises:
+        HighwaysError: The word vectors are not as wide as the network's embedding.
+    """
+    network = config.network
+    if isinstance(network, DenseConfig):
+        assert isinstance(data, Images)
+        return DenseNetwork(network, data.features, data.classes, seed=config.seed)
+    assert isinstance(data, Sentences)
+    words = len(data.vocabulary)
+    if isinstance(network, BagOfWordsConfig):
+        return BagOfWords(network, words, data.classes)
+    built = BiLSTMNetwork(network, words, data.classes, seed=config.seed)
+    if (vectors := data.vectors) is not None:
+        if vectors.shape[1] != network.embedding:
+            wide, file = f"{vectors.shape[1]} wide", config.data.vectors
+            raise HighwaysError(f"{file}: its vectors are {wide}, and network.embedding is {network.embedding}")
+        with torch.no_grad():
+            built.embedding.weight.copy_(torch.where(vectors.isnan(), built.embedding.weight, vectors))
+    return built
 
 
 class TrialsModule(pl.LightningModule):
@@ -41,10 +62,12 @@ class TrialsModule(pl.LightningModule):
         listener: Told about every epoch.
     """
 
-    def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: Images, listener: Listener):
+    def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
         super().__init__()
         self.configs, self.keys, self.data, self.listener = list(configs), list(keys), data, listener
         self.curves: list[dict[str, list[float]]] = [{} for _ in configs]
+        self.measurements: list[dict[str, list[float]]] = [{} for _ in configs]
+        """What was measured beside the curves, for the records."""
         self.diverged_epoch: list[int | None] = [None] * len(configs)
         self.alive = list(range(len(configs)))
         """Indices of the trials that have not diverged; logits come in this order."""
@@ -59,19 +82,13 @@ class TrialsModule(pl.LightningModule):
 
     # Data
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Iterable[tuple[Tensor, Tensor]]:
         """Return the training batches."""
-        config, data = self.configs[0], self.data
-        size, seed = config.budget.batch_size, config.order_seed
-        return Batches(data.train_x, data.train_y, size, seed, epoch=lambda: self.current_epoch)
+        return self.data.training_batches(self.configs[0], epoch=lambda: self.current_epoch)
 
-    def val_dataloader(self) -> list[Batches]:
-        """Return the whole training set and the whole test set."""
-        data = self.data
-        return [
-            Batches(data.train_x, data.train_y, EVALUATION_BATCH),
-            Batches(data.test_x, data.test_y, EVALUATION_BATCH),
-        ]
+    def val_dataloader(self) -> list[Iterable[tuple[Tensor, Tensor]]]:
+        """Return every part of the data, whole."""
+        return [self.data.evaluation_batches(self.configs[0], part) for part in self.data.parts]  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return the batch as it is: the data set lies on the device already."""
@@ -88,14 +105,14 @@ class TrialsModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums."""
-        zero = torch.zeros(len(self.alive), dtype=torch.float64, device=self.data.train_x.device)
-        self._sums = {name: {"cross_entropy": zero.clone(), "accuracy": zero.clone()} for name in SETS}
+        zero = torch.zeros(len(self.alive), dtype=torch.float64, device=self.data.device)
+        self._sums = {name: {"cross_entropy": zero.clone(), "accuracy": zero.clone()} for name in self.data.parts}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add a batch's loss and hits to the sums."""
         x, y = batch
         log_p = torch.log_softmax(self.logits(x).double(), dim=-1)
-        sums = self._sums[SETS[dataloader_idx]]
+        sums = self._sums[self.data.parts[dataloader_idx]]
         sums["cross_entropy"] -= log_p.gather(-1, y.expand(len(log_p), -1).unsqueeze(-1)).sum(dim=(1, 2))
         sums["accuracy"] += (log_p.argmax(dim=-1) == y).sum(dim=1)
 
@@ -106,9 +123,8 @@ class TrialsModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Turn the sums into a value of every curve, and take out the trials that diverged."""
-        sizes = {"train": len(self.data.train_x), "test": len(self.data.test_x)}
         values = {
-            f"{name}_{metric}": (total / sizes[name]).tolist()
+            f"{name}_{metric}": (total / self.data.size(name)).tolist()  # type: ignore[arg-type]
             for name, sums in self._sums.items()
             for metric, total in sums.items()
         }
@@ -149,6 +165,7 @@ class TrialsModule(pl.LightningModule):
         checkpoint["trials"] = {
             "keys": self.keys,
             "curves": self.curves,
+            "measurements": self.measurements,
             "diverged_epoch": self.diverged_epoch,
             "alive": self.alive,
             "seconds": self.seconds,
@@ -159,6 +176,7 @@ class TrialsModule(pl.LightningModule):
         trials = checkpoint["trials"]
         assert trials["keys"] == self.keys, "a resume point of other runs"
         self.curves, self.diverged_epoch = trials["curves"], trials["diverged_epoch"]
+        self.measurements = trials["measurements"]
         self.alive, self.seconds = trials["alive"], trials["seconds"]
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
@@ -176,7 +194,7 @@ class ClassifierModule(TrialsModule):
         listener: Told about every epoch.
     """
 
-    def __init__(self, config: RunConfig, key: str, data: Images, listener: Listener):
+    def __init__(self, config: RunConfig, key: str, data: DataSet, listener: Listener):
         super().__init__([config], [key], data, listener)
         self.network: nn.Module = build_network(config, data)
         self.weights_per_trial = sum(parameter.numel() for parameter in self.network.parameters())
@@ -190,24 +208,110 @@ class ClassifierModule(TrialsModule):
         return self(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return SGD with momentum; its rate is set at each epoch's start."""
-        settings = self.configs[0].optimiser
-        return torch.optim.SGD(self.network.parameters(), settings.learning_rate, settings.momentum)
+        """Return the run's optimiser; SGD's rate is set at each epoch's start."""
+        settings, parameters = self.configs[0].optimiser, self.network.parameters()
+        if isinstance(settings, AdamConfig):
+            rate, decay = settings.learning_rate, settings.weight_decay
+            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+        return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate of the epoch, and the stream that dropout draws from, so that resuming is exact."""
+        config = self.configs[0]
+        torch.manual_seed(config.seed * 1_000_003 + self.current_epoch)
+        if isinstance(config.optimiser, SGDConfig):
+            optimizer = self.optimizers(use_pl_optimizer=False)
+            assert isinstance(optimizer, torch.optim.Optimizer)
+            for group in optimizer.param_groups:
+                group["lr"] = config.optimiser.learning_rate * config.optimiser.decay**self.current_epoch
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
-        if batch_idx == 0:
-            optimizer = self.optimizers(use_pl_optimizer=False)
-            assert isinstance(optimizer, torch.optim.Optimizer)
-            settings = self.configs[0].optimiser
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * settings.decay**self.current_epoch
         x, y = batch
         return functional.cross_entropy(self(x), y)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the network's state."""
         return None if self.diverged_epoch[trial] is not None else self.network.state_dict()
+
+
+class SentenceModule(ClassifierModule):
+    """A run on texts; beside the curves it measures snapshots and the gradients of first and last block.
+
+    Batches of sentences of one length are of unequal sizes. So that every sentence counts the same, the loss
+    is the sum over the batch divided by the nominal batch size.
+
+    The record's measurements are then:
+
+    - `snapshot_step`, `snapshot_dev_accuracy`, `snapshot_test_accuracy`: after every `budget.snapshot_steps`
+      steps, and at every epoch's end;
+    - `gradient_norm_first_block`, `gradient_norm_last_block`: before and after training, of the loss over the
+      first ten batches of the first epoch.
+    """
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the summed cross-entropy of a batch over the nominal batch size, in nats."""
+        x, y = batch
+        return functional.cross_entropy(self(x), y, reduction="sum") / self.configs[0].budget.batch_size
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Cut the gradient's norm."""
+        settings = self.configs[0].optimiser
+        if isinstance(settings, AdamConfig) and settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+
+    def on_train_start(self) -> None:
+        """Start the clock, and measure the gradients before the first step."""
+        super().on_train_start()
+        if self.global_step == 0:
+            self._measure_gradients()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Take a snapshot if it is time to; an epoch's end has its own."""
+        every = self.configs[0].budget.snapshot_steps
+        if every is None or self.global_step % every or self.trainer.is_last_batch:
+            return
+        self.network.eval()
+        with torch.no_grad():
+            accuracies = {part: self._accuracy(part) for part in ("dev", "test")}
+        self.network.train()
+        self._snapshot(accuracies)
+
+    def _accuracy(self, part: str) -> float:
+        batches = self.data.evaluation_batches(self.configs[0], part)  # type: ignore[arg-type]
+        hits = torch.stack([(self.network(x).argmax(dim=-1) == y).sum() for x, y in batches]).sum()
+        return int(hits) / self.data.size(part)  # type: ignore[arg-type]
+
+    def _snapshot(self, accuracies: dict[str, float]) -> None:
+        measured = self.measurements[0]
+        measured.setdefault("snapshot_step", []).append(self.global_step)
+        for part, accuracy in accuracies.items():
+            measured.setdefault(f"snapshot_{part}_accuracy", []).append(accuracy)
+
+    def on_train_epoch_end(self) -> None:
+        """Note the epoch's curves and its end as a snapshot; after the last one, measure the gradients."""
+        super().on_train_epoch_end()
+        if self.diverged_epoch[0] is None:
+            self._snapshot({part: self.curves[0][f"{part}_accuracy"][-1] for part in ("dev", "test")})
+            if self.current_epoch + 1 == self.configs[0].budget.epochs:
+                self._measure_gradients()
+
+    def _measure_gradients(self) -> None:
+        """Note the norm of the gradient of the mean loss over some batches, for the first and the last block."""
+        blocks = getattr(self.network, "blocks", None)
+        if not blocks:
+            return
+        torch.manual_seed(self.configs[0].seed)  # dropout
+        self.network.train()
+        batches = self.data.training_batches(self.configs[0], epoch=lambda: 0)
+        for (x, y), _ in zip(batches, range(PROBE_BATCHES), strict=False):
+            (functional.cross_entropy(self.network(x), y) / PROBE_BATCHES).backward()
+        for name, block in (("first", blocks[0]), ("last", blocks[-1])):
+            gradients = [parameter.grad for parameter in block.parameters() if parameter.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients).item()
+            if math.isfinite(norm):
+                self.measurements[0].setdefault(f"gradient_norm_{name}_block", []).append(norm)
+        self.network.zero_grad()
 
 
 class PopulationModule(TrialsModule):
@@ -224,10 +328,11 @@ class PopulationModule(TrialsModule):
         listener: Told about every epoch.
     """
 
-    def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: Images, listener: Listener):
+    def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
         super().__init__(configs, keys, data, listener)
         self.automatic_optimization = False
-        self.population = DensePopulation([build_network(config, data) for config in configs])
+        networks = [build_network(config, data) for config in configs]
+        self.population = DensePopulation([network for network in networks if isinstance(network, DenseNetwork)])
         self.weights_per_trial = sum(stacked.numel() for stacked in self.population.buffers()) // len(configs)
         self.velocity = nn.Module()
         for name, parameter in self.population.named_buffers():
@@ -251,7 +356,8 @@ class PopulationModule(TrialsModule):
         self.population.forward_backward(x, y, self._update)
 
     def _start_epoch(self) -> None:
-        settings = [self.configs[trial].optimiser for trial in self.alive]
+        optimisers = [self.configs[trial].optimiser for trial in self.alive]
+        settings = [optimiser for optimiser in optimisers if isinstance(optimiser, SGDConfig)]
         like = self.population.first_weight
         rates = [s.learning_rate * s.decay**self.current_epoch for s in settings]
         self._rate = -like.new_tensor(rates)[:, None, None]

@@ -26,8 +26,7 @@ def _style() -> str:
 
 def _work(job: Job) -> float:
     """Return a number that grows with the time of one epoch of a job."""
-    network = job.configs[0].network
-    return len(job.keys) * network.depth * network.width**2
+    return len(job.keys) * job.configs[0].network.work
 
 
 class Progress:

@@ -118,6 +118,6 @@ def load_network(record: RunRecord) -> nn.Module:
             f"{record.run_key}: no weights at {weights_path(record.run_key)}; "
             "`highways run CONFIG --weights` trains the run again"
         )
-    network = build_network(record.config, load(record.config.data.name))
+    network = build_network(record.config, load(record.config.data))
     network.load_state_dict(state)
     return network

@@ -9,7 +9,7 @@ import pandas as pd
 
 from highways import paths
 from highways.config import RunConfig
-from highways.data import locate
+from highways.data import load
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
@@ -18,7 +18,7 @@ from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint
 from highways.training.engines import ENGINES
 from highways.training.execute import Job
-from highways.training.groups import groups, pending
+from highways.training.groups import groups, pending, trains_together
 from highways.training.progress import Progress
 
 
@@ -51,7 +51,8 @@ def sweep(
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
 
-    Dense runs that agree in shape, operations, batches and steps are trained as one population.
+    Dense runs that agree in shape, operations, batches and steps are trained as one population, all other
+    runs one by one.
 
     Args:
         configs: The runs.
@@ -76,17 +77,19 @@ def sweep(
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
 
     jobs = []
-    points = [point for point in ResumePoint.all() if point.population]
+    points = ResumePoint.all()
     for point in points:
         if set(point.keys) <= set(found):  # a stop after the last record
             point.remove()
     for group in groups(configs, keys):
-        for portion in pending([keys[index] for index in group], set(found), points):
+        population = trains_together(configs[group[0]])
+        candidates = [point for point in points if point.population == population]
+        for portion in pending([keys[index] for index in group], set(found), candidates):
             jobs.append(
                 Job(
                     configs=tuple(by_key[key] for key in portion),
                     keys=tuple(portion),
-                    population=True,
+                    population=population,
                     records=store.folder,
                     device=where,
                     threads=threads or max(1, devices.cores() // workers),
@@ -96,8 +99,8 @@ def sweep(
             )
     jobs.sort(key=_cost, reverse=True)  # the longest first, so that no worker is left alone with it
 
-    for name in {job.configs[0].data.name for job in jobs}:
-        locate(name)  # here, once: workers would fetch the same files side by side
+    for data in {job.configs[0].data for job in jobs}:
+        load(data)  # here, once: workers would fetch and prepare the same files side by side
 
     log = MlflowLog(profile, experiment) if mlflow else None
     progress = Progress(experiment, total=len(by_key), done=set(found), jobs=jobs)
@@ -135,7 +138,6 @@ def sweep(
 
 
 def _cost(job: Job) -> float:
-    """Return a number that grows with a job's time: weights times epochs."""
+    """Return a number that grows with a job's time."""
     config = job.configs[0]
-    matrices = 2 if config.network.kind == "highway" else 1
-    return len(job.keys) * config.network.depth * matrices * config.network.width**2 * config.budget.epochs
+    return len(job.keys) * config.network.work * config.budget.epochs

@@ -1,0 +1,41 @@
+"""Loading any data set by its configuration."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import get_args
+
+from highways.config import DataConfig
+from highways.config.run import DataName
+from highways.data.images import LOADERS, Images, load_images
+from highways.data.sentences import Sentences
+from highways.errors import HighwaysError
+
+DataSet = Images | Sentences
+"""What all data sets have: `name`, `parts`, `classes`, `fingerprint`, `device`, `size`, `to`,
+`training_batches` and `evaluation_batches`."""
+
+
+def load(data: DataConfig | str) -> DataSet:
+    """Load a data set, fetching and preparing it where that has not been done.
+
+    Args:
+        data: Its configuration, or just its name.
+
+    Raises:
+        HighwaysError: There is no such data set, or its files cannot be had; see `highways.data.sources`.
+    """
+    if isinstance(data, DataConfig):
+        return _load(data.name, data.vectors)
+    if data not in get_args(DataName):
+        raise HighwaysError(f"no data set {data!r}; there are: {', '.join(get_args(DataName))}")
+    return _load(data, None)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, vectors: str | None) -> DataSet:
+    if name in LOADERS:
+        return load_images(name)
+    from highways.data.text import load_sentences
+
+    return load_sentences(DataConfig(name=name, vectors=vectors))  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""Synthetic tweets: a small grammar in which the order of words decides what a tweet says.
+
+Negation turns an adjective around ("not bad at all"), of a contrast the main clause counts ("great cast
+but a dull film"), and of two judgements joined by "and" the stronger one ("slightly dull and really
+funny"). Every adjective is as frequent in positive tweets as in negative ones, so that counting words does
+not help; `02_bilstm_depth` shows what a bag of words gets.
+"""
+
+from __future__ import annotations
+
+import random
+
+GENERATOR = {"name": "synthetic-tweets", "version": 1}
+"""Enters the data set's fingerprint. Raise the version when what is generated changes."""
+
+ADJECTIVES = (
+    ("bad", "dull", "awful", "boring", "weak", "silly", "lame", "flat", "sloppy", "tedious"),
+    ("good", "great", "funny", "brilliant", "moving", "clever", "lovely", "fresh", "sharp", "sweet"),
+)
+"""Negative ones, positive ones."""
+SUBJECTS = ("film", "cast", "plot", "ending", "score", "script", "acting", "story", "sequel", "dialogue")
+STRONG, WEAK = ("really", "very", "so", "truly"), ("slightly", "somewhat", "a bit", "kind of")
+OPENINGS = ("", "", "", "", "omg", "well", "ok so", "@user", "saw it :", "tbh")
+CLOSINGS = ("", "", "", "", "#movies", "lol", "!", "...", "#film !", "rt")
+
+Clause = tuple[str, int]
+"""Words and what they say: 0 negative, 1 positive."""
+
+
+def _subject(draw: random.Random) -> str:
+    return f"{draw.choice(('the', 'this', 'that'))} {draw.choice(SUBJECTS)}"
+
+
+def _clause(draw: random.Random, says: int) -> str:
+    """Return a clause that says `says`, by negation in one case of two."""
+    negated = draw.random() < 0.5
+    adjective = draw.choice(ADJECTIVES[says ^ negated])
+    if not negated:
+        degree = draw.choice(("", "", *STRONG))
+        return " ".join(f"{_subject(draw)} is {degree} {adjective}".split())
+    form = draw.choice(
+        ("{} is not {}", "{} is not {} at all", "{} is never {}", "{} is hardly {}", "{} is far from {}")
+    )
+    return form.format(_subject(draw), adjective)
+
+
+def _contrast(draw: random.Random, says: int) -> str:
+    counts, other = _clause(draw, says), _clause(draw, 1 - says)
+    form = draw.choice(
+        ("{1} but {0}", "although {1} , {0}", "{0} , although {1}", "{1} , and yet {0}", "{0} , even if {1}")
+    )
+    return form.format(counts, other)
+
+
+def _degrees(draw: random.Random, says: int) -> str:
+    strong = f"{draw.choice(STRONG)} {draw.choice(ADJECTIVES[says])}"
+    weak = f"{draw.choice(WEAK)} {draw.choice(ADJECTIVES[1 - says])}"
+    pair = (strong, weak) if draw.random() < 0.5 else (weak, strong)
+    return f"{_subject(draw)} is {pair[0]} and {pair[1]}"
+
+
+def tweet(draw: random.Random, says: int) -> str:
+    """Return one tweet.
+
+    Args:
+        draw: Source of chance.
+        says: 0 negative, 1 positive.
+    """
+    kind = draw.choices((_clause, _contrast, _degrees), weights=(2, 2, 1))[0]
+    return " ".join(f"{draw.choice(OPENINGS)} {kind(draw, says)} {draw.choice(CLOSINGS)}".split())
+
+
+def tweets(count: int, seed: int) -> list[tuple[str, int]]:
+    """Return `count` different labelled tweets, as many positive as negative.
+
+    Args:
+        count: How many.
+        seed: Equal seeds give equal tweets.
+    """
+    draw = random.Random(seed)
+    made: dict[str, int] = {}
+    while len(made) < count:
+        made.setdefault(tweet(draw, len(made) % 2), len(made) % 2)
+    return list(made.items())

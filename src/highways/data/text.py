@@ -1,0 +1,295 @@
+"""Labelled sentences out of files, with torchtext 0.6: the only module that imports it.
+
+torchtext is no longer developed, so what it makes of a data set is kept under `data/prepared/` as plain
+tensors, and nothing behind this module needs it.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from highways import paths
+from highways.config import DataConfig
+from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
+from highways.data.sources import examples, file_sha256, fingerprint, locate, vectors_path
+from highways.data.synthetic import tweets as synthetic_tweets
+from highways.errors import HighwaysError
+
+Labelled = tuple[str, int]
+"""A sentence, its words separated by blanks, and its class."""
+
+CLASSES = {"synthetic-tweets": 2, "sst2": 2, "sst5": 5, "tweets": 2}
+
+
+def load_sentences(config: DataConfig) -> Sentences:
+    """Load a data set of sentences, preparing it where that has not been done.
+
+    Raises:
+        HighwaysError: A source or the file of word vectors is at fault; one line.
+    """
+    mark = fingerprint(config)
+    path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
+    content = _read_prepared(path)
+    if content is None:
+        content = _prepare(config)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        torch.save(content, part)
+        part.replace(path)
+    splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
+    return Sentences(config.name, splits, content["vocabulary"], CLASSES[config.name], mark, content["vectors"])
+
+
+def _read_prepared(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception:  # torch.load raises many kinds for a damaged file; it is made again
+        return None
+
+
+def _prepare(config: DataConfig) -> dict[str, Any]:
+    labelled = read_labelled(config.name)
+    for part in PARTS:
+        if len(labelled[part]) != (announced := examples(config.name, part)):
+            found = len(labelled[part])
+            raise HighwaysError(f"{config.name}: {found} {part} sentences where sources.yaml announces {announced}")
+    vocabulary, splits, vectors = numericalise(labelled, vectors_path(config))
+    content = {
+        part: {"tokens": split.tokens, "lengths": split.lengths, "labels": split.labels}
+        for part, split in splits.items()
+    }
+    return {"splits": content, "vocabulary": vocabulary, "vectors": vectors}
+
+
+# Words to numbers
+
+
+def numericalise(
+    labelled: Mapping[Part, Sequence[Labelled]], vectors: Path | None = None
+) -> tuple[list[str], dict[Part, Split], Tensor | None]:
+    """Number the words of the training part, most frequent first, and write all sentences in these numbers.
+
+    Args:
+        labelled: Sentences by part; words of other parts that the training part lacks become unknown.
+        vectors: File of word vectors.
+
+    Returns:
+        The vocabulary, the parts, and the vectors of the vocabulary's words.
+    """
+    from torchtext.data import BucketIterator, Dataset, Example, Field
+
+    text = Field(tokenize=str.split, include_lengths=True, batch_first=True)
+    label = Field(sequential=False, use_vocab=False)
+    fields = [("text", text), ("label", label)]
+    sets: dict[Part, Any] = {
+        part: Dataset([Example.fromlist(sentence, fields) for sentence in labelled[part]], fields) for part in PARTS
+    }
+    text.build_vocab(sets["train"], min_freq=1)
+    assert text.vocab.stoi[text.unk_token] == UNKNOWN
+    assert text.vocab.stoi[text.pad_token] == PADDING
+    splits: dict[Part, Split] = {}
+    for part, dataset in sets.items():
+        # One batch of everything, in the order of the file: a table padded to the longest sentence.
+        whole = BucketIterator(dataset, len(dataset), train=False, shuffle=False, sort=False, sort_within_batch=False)
+        batch: Any = next(iter(whole))
+        tokens, lengths = batch.text
+        splits[part] = Split(tokens, lengths, batch.label)
+    if vectors is not None:
+        text.vocab.load_vectors(read_vectors(vectors))
+    return text.vocab.itos, splits, text.vocab.vectors if vectors is not None else None
+
+
+def read_vectors(path: Path) -> Any:
+    """Return a file of word vectors in GloVe's text format as torchtext's `Vectors`, NaN for other words.
+
+    A line has a word and its numbers, separated by single blanks; a first line of two numbers (word2vec's
+    head) is passed over.
+
+    Raises:
+        HighwaysError: A line has no numbers, or not as many as the others; with its number.
+    """
+    check_vectors(path)
+    from torchtext.vocab import Vectors
+
+    cache = paths.root() / "data" / "prepared" / f"vectors-{file_sha256(path)[:12]}"
+    cache.mkdir(parents=True, exist_ok=True)
+    context = ssl._create_default_https_context
+    try:
+        return Vectors(str(path), cache=str(cache), unk_init=lambda tensor: tensor.fill_(torch.nan))
+    finally:
+        ssl._create_default_https_context = context  # torchtext switches the checking of certificates off
+
+
+def check_vectors(path: Path) -> int:
+    """Check a file of word vectors and return their width.
+
+    Raises:
+        HighwaysError: See `read_vectors`.
+    """
+    width = None
+    for number, line in read_lines(path):
+        fields = line.split(" ")
+        if number == 1 and len(fields) == 2:
+            continue
+        if width is None:
+            width = len(fields) - 1
+        if len(fields) - 1 != width or width == 0:
+            found, expected = len(fields) - 1, f"{width} as in the lines before" if width else "some"
+            raise HighwaysError(f"{path}, line {number}: {found} numbers behind the word, expected {expected}")
+        try:
+            [float(field) for field in fields[1:]]
+        except ValueError as error:
+            raise HighwaysError(f"{path}, line {number}: {error}") from None
+    if width is None:
+        raise HighwaysError(f"{path}: no word vectors in it")
+    return width
+
+
+# Files to sentences
+
+
+def read_labelled(name: str) -> dict[Part, list[Labelled]]:
+    """Return the labelled sentences of a data set by part, cleaned, their words separated by blanks.
+
+    Raises:
+        HighwaysError: A file is missing, altered or has a line that is at fault.
+    """
+    files = locate(name)
+    if name == "synthetic-tweets":
+        return _cut(synthetic_tweets(sum(examples(name, part) for part in PARTS), seed=0), name)
+    if name == "tweets":
+        return read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
+    coarse = name == "sst2"
+    return {part: read_sst(files[f"raw.clean.{part}"], coarse) for part in PARTS}
+
+
+def _cut(labelled: list[Labelled], name: str) -> dict[Part, list[Labelled]]:
+    parts, start = {}, 0
+    for part in PARTS:
+        parts[part] = labelled[start : start + examples(name, part)]
+        start += len(parts[part])
+    return parts
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file with their numbers, from 1, without their ends.
+
+    Raises:
+        HighwaysError: The file is missing, or a line is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield number, line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise HighwaysError(f"{path}, line {number}: not UTF-8 ({error.reason})") from None
+    except OSError as error:
+        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+def read_sst(path: Path, coarse: bool) -> list[Labelled]:
+    """Read a file of the Stanford Sentiment Treebank as seed 002 ships it: `sentence ||| label` a line.
+
+    Args:
+        path: The file; labels are 0 (very negative) to 4 (very positive).
+        coarse: Two classes: 0 and 1 are negative, 3 and 4 positive, 2 is left out.
+
+    Raises:
+        HighwaysError: A line without ` ||| `, a label outside 0 to 4, an empty sentence, bytes that are
+            not UTF-8: one line with file and line number.
+    """
+    labelled = []
+    for number, line in read_lines(path):
+        sentence, separator, label = line.rpartition(" ||| ")
+        if not separator:
+            raise HighwaysError(f"{path}, line {number}: no ' ||| ' between sentence and label")
+        if label.strip() not in {"0", "1", "2", "3", "4"}:
+            raise HighwaysError(f"{path}, line {number}: the label must be 0 to 4, found {label.strip()!r}")
+        if not (cleaned := clean(sentence)):
+            raise HighwaysError(f"{path}, line {number}: an empty sentence")
+        value = int(label)
+        if not coarse:
+            labelled.append((cleaned, value))
+        elif value != 2:
+            labelled.append((cleaned, int(value > 2)))
+    return labelled
+
+
+SEPARATE = re.compile(r"('s|'ve|'re|'d|'ll|n't|[,!?()])")
+
+
+def clean(sentence: str) -> str:
+    """Return a sentence in lower case, its words, endings and marks separated by single blanks.
+
+    Other characters than letters, digits and (),!?'` become blanks; 's, 've, 're, 'd, 'll and n't become
+    words of their own, as in the sentence classification of Kim (2014), which seed 002 follows.
+    """
+    return " ".join(SEPARATE.sub(r" \1 ", re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)).lower().split())
+
+
+# Tweets
+
+TWEET_LABELS = {"negative": 0, "positive": 1, "neutral": None}
+TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
+
+
+def normalise(tweet: str) -> str:
+    """Return a tweet in lower case, its addresses as `<url>`, its users as `<user>`, its tokens separated by blanks."""
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), tweet)  # the files write some so
+    text = html.unescape(text).lower()
+    text = re.sub(r"https?://\S+|www\.\S+", " <url> ", text)
+    text = re.sub(r"@\w+", " <user> ", text)
+    return " ".join(TWEET_TOKEN.findall(text))
+
+
+def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part, list[Labelled]]:
+    """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` a line, as a two-class task.
+
+    Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not to be had
+    ("Not Available"), and all but one of those that are equal once normalised; of two such in different
+    parts the test part keeps its own before development and training.
+
+    Args:
+        files: All of them.
+        gold: In the name of the file of test tweets.
+        development: In the name of the file of development tweets; all others are for training.
+
+    Raises:
+        HighwaysError: A line without three fields, or another label; with file and line number.
+    """
+    found: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
+    labels: dict[str, set[str]] = {}
+    for path in sorted(files):
+        part: Part = "test" if gold in path.name else "dev" if development in path.name else "train"
+        for number, line in read_lines(path):
+            fields = line.split("\t")
+            if len(fields) < 3:
+                raise HighwaysError(f"{path}, line {number}: expected id, label and tweet, separated by tabs")
+            if fields[1] not in TWEET_LABELS:
+                allowed = ", ".join(TWEET_LABELS)
+                raise HighwaysError(f"{path}, line {number}: the label must be one of {allowed}, found {fields[1]!r}")
+            labels.setdefault(fields[0], set()).add(fields[1])
+            found[part][fields[0]] = (fields[1], normalise(fields[2]))
+    seen: set[str] = set()
+    kept: dict[Part, list[Labelled]] = {}
+    for part in reversed(PARTS):
+        kept[part] = []
+        for number, (label, text) in found[part].items():
+            value = TWEET_LABELS[label]
+            usable = len(labels[number]) == 1 and text not in ("", "not available")
+            if usable and value is not None and text not in seen:
+                seen.add(text)
+                kept[part].append((text, value))
+    return {part: kept[part] for part in PARTS}

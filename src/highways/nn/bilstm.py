@@ -1,0 +1,225 @@
+"""Stacks of bidirectional LSTMs, plain and highway: those of seed 002, and those it meant.
+
+All networks look up word vectors, drop some of them out, pass `depth` BiLSTMs, and read
+`readout(tanh(max over time(tanh(x))))`. Between look-up and read-out they differ (H units a direction,
+T = sigmoid(g) a transform gate):
+
+| kind | a layer | its gate |
+|---|---|---|
+| `plain` | C BiLSTM(x) | none |
+| `highway-described` | C (BiLSTM(x) * T + K x * (1 - T)) | g = G x + b, trained; K, trained, makes x 2H wide |
+| `highway-zero-padding` | the same, x made 2H wide by zeros | g = G x + b, trained |
+| `highway-released` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, drawn anew at every call, carried itself |
+| `highway` | BiLSTM(x) * T + x * (1 - T) | g = G x + b, trained, b starts at `transform_bias` |
+| `plain-matched` | BiLSTM(x) | none |
+
+The first four are the source's: C is a linear map back to H, so that nothing is carried unchanged from
+layer to layer, and each BiLSTM starts from the final state (h, c) of the one below. The last two are what
+a comparison needs: one linear map to 2H at the entry, layers of one width after it, and no difference but
+the gate and the carry.
+
+Source: seed 002, bamtercelboo/pytorch_Highway_Networks, models/model_HBiLSTM.py (commit 514d487 for
+`highway-released`, and the article for the other two) and models/model_BiLSTM_List.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import BagOfWordsConfig, BiLSTMConfig
+from highways.nn.highway import Highway, gated
+
+State = tuple[Tensor, Tensor] | None
+"""Final (h, c) of an LSTM, each `(directions, batch, hidden)`."""
+
+
+class BiLSTM(nn.Module):
+    """One bidirectional LSTM as a transform: `(time, batch, inputs)` to `(time, batch, 2 * hidden)`.
+
+    Args:
+        inputs: Features in.
+        hidden: Units of each direction.
+    """
+
+    def __init__(self, inputs: int, hidden: int):
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return both directions' outputs, side by side."""
+        return self.lstm(x)[0]
+
+
+class RedrawnLinear(nn.Module):
+    """A linear map with fresh random weights at every call, in training and in testing: it never learns.
+
+    That is what a layer made inside `forward` amounts to. The draws depend on the seed, the layer and the
+    number of the call alone; that number is part of the module's state, so that a resumed run goes on
+    with the draws that it would have had.
+
+    Source: seed 002, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as
+    `nn.Linear` does, uniformly within 1 / sqrt(inputs).
+
+    Args:
+        inputs: Features in.
+        outputs: Features out.
+        stream: Distinguishes this layer's draws from all others'.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stream: str):
+        super().__init__()
+        self.inputs, self.outputs, self.stream = inputs, outputs, stream
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(..., inputs)` to `(..., outputs)`."""
+        digest = hashlib.sha256(f"{self.stream} {self.calls}".encode()).digest()
+        random = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        drawn = torch.rand(self.outputs, self.inputs + 1, generator=random, dtype=torch.float32)
+        drawn = ((2 * drawn - 1) / math.sqrt(self.inputs)).to(x)
+        self.calls += 1
+        return functional.linear(x, drawn[:, :-1], drawn[:, -1])
+
+    def get_extra_state(self) -> Tensor:
+        """Return the number of calls, as a tensor."""
+        return torch.tensor(self.calls)
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take the number of calls back."""
+        self.calls = int(state)
+
+
+class SourceLayer(nn.Module):
+    """A layer of the source's networks: a BiLSTM, for highways a gate and a carry, and a linear map to H.
+
+    Args:
+        config: Kind and units.
+        inputs: Features in.
+        stream: For the draws of `highway-released`.
+    """
+
+    def __init__(self, config: BiLSTMConfig, inputs: int, stream: str):
+        super().__init__()
+        wide = 2 * config.hidden
+        self.lstm = nn.LSTM(inputs, config.hidden, bidirectional=True)
+        self.convert = nn.Linear(wide, config.hidden)
+        self.gate: nn.Module | None = None
+        self.carry: nn.Module | None = None
+        if config.kind == "highway-released":
+            self.gate = RedrawnLinear(inputs, wide, stream)
+        elif config.kind == "highway-described":
+            self.gate, self.carry = nn.Linear(inputs, wide), nn.Linear(inputs, wide)
+        elif config.kind == "highway-zero-padding":
+            self.gate, self.carry = nn.Linear(inputs, wide), nn.ConstantPad1d((0, wide - inputs), 0.0)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Map `(time, batch, inputs)` and the state of the layer below to `(time, batch, hidden)` and a state."""
+        y, state = self.lstm(x, state)
+        if self.gate is not None:
+            g = self.gate(x)
+            y = gated(self.carry(x) if self.carry is not None else g, y, torch.sigmoid(g))
+        return self.convert(y), state
+
+
+class BiLSTMNetwork(nn.Module):
+    """A network of this module's table.
+
+    Args:
+        config: Kind, depth, sizes.
+        words: Size of the vocabulary.
+        classes: Number of classes.
+        seed: Of the initial weights, and of the gates drawn at every call.
+    """
+
+    def __init__(self, config: BiLSTMConfig, words: int, classes: int, seed: int = 0):
+        super().__init__()
+        hidden, wide = config.hidden, 2 * config.hidden
+        self.config = config
+        self.embedding = nn.Embedding(words, config.embedding)
+        self.meant = config.kind in ("highway", "plain-matched")
+        self.entry = nn.Linear(config.embedding, wide) if self.meant else nn.Identity()
+        widths = [config.embedding] + [hidden] * (config.depth - 1)
+        self.blocks = nn.ModuleList(
+            self._block(config) if self.meant else SourceLayer(config, inputs, f"{seed} {layer}")
+            for layer, inputs in enumerate(widths)
+        )
+        self.readout = nn.Linear(wide if self.meant else hidden, classes)
+        initialise(self, seed)
+
+    @staticmethod
+    def _block(config: BiLSTMConfig) -> nn.Module:
+        wide = 2 * config.hidden
+        transform = BiLSTM(wide, config.hidden)
+        if config.kind == "plain-matched":
+            return transform
+        return Highway(transform, nn.Linear(wide, wide), cast(float, config.transform_bias))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map sentences of one length, `(batch, time)` int64, to logits `(batch, classes)`."""
+        x = functional.dropout(self.embedding(tokens.t()), self.config.dropout, self.training)
+        x, state = self.entry(x), None
+        for block in self.blocks:
+            if self.meant:
+                x = block(x)
+            else:
+                x, state = block(x, state)
+        return self.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
+
+
+class BagOfWords(nn.Module):
+    """Logistic regression on counts of words: a number for each word and class, summed over the sentence.
+
+    Args:
+        config: Says nothing further.
+        words: Size of the vocabulary.
+        classes: Number of classes.
+    """
+
+    def __init__(self, config: BagOfWordsConfig, words: int, classes: int):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(words, classes)
+        self.bias = nn.Parameter(torch.zeros(classes))
+        nn.init.zeros_(self.embedding.weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map sentences of one length, `(batch, time)` int64, to logits `(batch, classes)`."""
+        return self.embedding(tokens).sum(dim=1) + self.bias
+
+
+def initialise(network: nn.Module, seed: int) -> None:
+    """Draw all weights anew: the source's initialisation, for all kinds.
+
+    Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
+    0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
+    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own.
+
+    Source: seed 002, hyperparams.py and models/model_HBiLSTM.py.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def uniform(parameter: Tensor, bound: float) -> None:
+        drawn = torch.rand(parameter.shape, generator=random, dtype=torch.float32)
+        parameter.copy_((2 * drawn - 1) * bound)
+
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Embedding):
+                module.weight.copy_(torch.randn(module.weight.shape, generator=random, dtype=torch.float32))
+            elif isinstance(module, nn.LSTM):
+                for name, parameter in module.named_parameters():
+                    glorot = math.sqrt(2) * math.sqrt(6 / sum(parameter.shape))
+                    uniform(parameter, 0.0999 if name.startswith("bias") else glorot)
+            elif isinstance(module, nn.Linear):
+                bound = 1 / math.sqrt(module.in_features)
+                uniform(module.weight, bound)
+                uniform(module.bias, bound)
+        for module in network.modules():
+            if isinstance(module, Highway):
+                module.reset_gate_bias()
