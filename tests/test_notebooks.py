@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import nbformat
 import pytest
 import yaml
 
+from highways.claims import load_claims
 from highways.config import PROFILE_SCHEMAS, load_profile
 from highways.report import TABLES
 
@@ -65,8 +65,8 @@ def test_stages_are_the_notebooks(repository: Path) -> None:
         assert any(f"tables/{name}.csv" in entry for entry in made)
 
 
-def shrink(folder: Path, **changes: object) -> None:
-    path = folder / "profiles" / "quick" / "01_depth.yaml"
+def shrink(folder: Path, notebook: str, **changes: object) -> None:
+    path = folder / "profiles" / "quick" / f"{notebook}.yaml"
     content = yaml.safe_load(path.read_text()) | changes
     path.write_text(yaml.safe_dump(content))
 
@@ -79,7 +79,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     left_out = (".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache")
     shutil.copytree(repository, folder, ignore=shutil.ignore_patterns(*left_out))
     (folder / "mlruns").mkdir()
-    shrink(folder, depths=[2, 10], trials=2, epochs=2)
+    shrink(folder, "01_depth", depths=[2, 10], trials=2, epochs=2)
+    shrink(folder, "02_bilstm_depth", depths=[1, 2], hidden=4, embedding=4, epochs=1, batch_size=200)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
@@ -110,10 +111,12 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     results = clone / "results" / "quick"
     trained = records(clone)
     assert len(trained) == 8
-    for name in ("tables/depth.csv", "tables/depth.md", "tables/depth_cost.csv", "figures/depth.png", "claims.csv"):
-        assert (results / name).exists()
+    for table in TABLES:
+        for name in (f"tables/{table}.csv", f"tables/{table}.md", f"tables/{table}_cost.csv", f"figures/{table}.png"):
+            assert (results / name).exists()
+    assert (results / "claims.csv").exists()
     page = (results / "report.html").read_text()
-    assert "10 claims" in page
+    assert f"{len(load_claims())} claims" in page
 
     # the executed notebook shows its parameters
     executed = nbformat.read(results / "notebooks" / "01_depth.ipynb", as_version=4)
@@ -131,10 +134,12 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
 
     # tables come out of both stores, to the byte
     table = (results / "tables" / "depth.csv").read_bytes()
+    accuracies = (results / "tables" / "bilstm_depth.csv").read_bytes()
     for source in ("records", "mlflow"):
         made = execute(clone, "highways", "tables", "--from", source, "--output", f"out/{source}")
         assert made.returncode == 0, made.stderr
         assert (clone / "out" / source / "depth.csv").read_bytes() == table
+        assert (clone / "out" / source / "bilstm_depth.csv").read_bytes() == accuracies
     assert execute(clone, "highways", "verify").returncode == 0
 
     # MLflow is rebuilt from nothing
@@ -160,7 +165,7 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     assert records(clone) == trained
 
     # one more depth in the profile: only its runs are trained
-    shrink(clone, depths=[2, 3, 10])
+    shrink(clone, "01_depth", depths=[2, 3, 10])
     more = execute(clone, "dvc", "repro")
     assert more.returncode == 0, more.stdout + more.stderr
     now = records(clone)
@@ -188,20 +193,34 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
 
 
 @pytest.mark.pipeline
-def test_paper_profile_runs_for_one_epoch_of_two_trials(clone: Path) -> None:
-    parameters = yaml.safe_load((clone / "profiles" / "paper" / "01_depth.yaml").read_text())
-    changes = {"trials": 2, "epochs": 1, "profile": "paper-test"}
-    if not os.environ.get("HIGHWAYS_DATA_MIRROR"):
-        changes |= {"data": "digits"}  # the same networks on what is at hand
+@pytest.mark.parametrize(
+    ("notebook", "changes", "stand_in", "runs"),
+    [
+        ("01_depth", {"trials": 2, "epochs": 1}, "digits", 16),
+        (
+            "02_bilstm_depth",
+            {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200},
+            ["synthetic-tweets"],
+            13,
+        ),
+    ],
+)
+def test_paper_profile_runs_for_one_epoch(
+    clone: Path, notebook: str, changes: dict, stand_in: object, runs: int
+) -> None:
+    parameters = yaml.safe_load((clone / "profiles" / "paper" / f"{notebook}.yaml").read_text())
+    changes = changes | {"profile": "paper-test"}
+    if not os.environ.get("HIGHWAYS_DATA_MIRROR") or notebook != "01_depth":
+        changes |= {"data": stand_in}  # the same networks on what is at hand
     (clone / "profiles" / "paper-test").mkdir(exist_ok=True)
-    (clone / "profiles" / "paper-test" / "01_depth.yaml").write_text(yaml.safe_dump(parameters | changes))
-    output = "results/paper-test/notebooks/01_depth.ipynb"
-    assert execute(clone, "highways", "profile", "check", "paper-test", "01_depth").returncode == 0
-    arguments = ["-f", "profiles/paper-test/01_depth.yaml", "-k", "python3", "--no-progress-bar"]
-    done = execute(clone, "papermill", "notebooks/01_depth.ipynb", output, *arguments)
+    (clone / "profiles" / "paper-test" / f"{notebook}.yaml").write_text(yaml.safe_dump(parameters | changes))
+    output = f"results/paper-test/notebooks/{notebook}.ipynb"
+    assert execute(clone, "highways", "profile", "check", "paper-test", notebook).returncode == 0
+    arguments = ["-f", f"profiles/paper-test/{notebook}.yaml", "-k", "python3", "--no-progress-bar"]
+    done = execute(clone, "papermill", f"notebooks/{notebook}.ipynb", output, *arguments)
     shutil.rmtree(clone / "profiles" / "paper-test")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((clone / "results/paper-test/runs/01_depth").glob("*.json"))) == 16
+    assert len(list((clone / f"results/paper-test/runs/{notebook}").glob("*.json"))) == runs
 
 
 @pytest.mark.pipeline
@@ -223,4 +242,4 @@ def test_notebook_runs_from_its_own_folder_as_jupyterlab_does(clone: Path) -> No
     assert done.returncode == 0, done.stderr
     executed = json.loads((clone / "out" / "99_report.ipynb").read_text())
     text = json.dumps(executed)
-    assert re.search(r"10 claims: ", text)
+    assert f"{len(load_claims())} claims: " in text

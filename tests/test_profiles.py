@@ -79,7 +79,7 @@ def write(project: Path, **changes: object) -> None:
             {"depths": [10, 20000]},
             "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal to",
         ),
-        ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': a depth is given twice"),
+        ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': 10 is given twice"),
         ({"device": "tpu"}, "profiles/quick/01_depth.yaml: key 'device': Input should be 'auto', 'cpu' or 'cuda'"),
         ({"profile": "laptop"}, "profiles/quick/01_depth.yaml: key 'profile' must be 'quick', found 'laptop'"),
     ],

@@ -59,8 +59,9 @@ def data_list() -> None:
 
     for name, source in sources().items():
         states = list(state(name).values())
-        here = "complete" if set(states) == {"ok"} else f"{states.count('ok')} of {len(states)} files"
-        print(f"{name:10} {here:15} {source.title} ({source.publisher}; licence: {source.licence})")
+        here = "complete" if set(states) <= {"ok"} else f"{states.count('ok')} of {len(states)} files"
+        here = "generated" if source.generated else here
+        print(f"{name:17} {here:15} {source.title} ({source.publisher}; licence: {source.licence})")
 
 
 @data_app.command("fetch")
@@ -127,11 +128,16 @@ def profile_check(
     missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if store.read(key) is None]
     if missing:
         from highways.data import locate
+        from highways.data.sources import vectors_path
         from highways.training import device
 
         device.resolve(settings.device)
         for data in sorted({run.data.name for run in missing}):
             locate(data)
+        for vectors in {path for run in missing if (path := vectors_path(run.data)) is not None}:
+            from highways.data.text import check_vectors
+
+            check_vectors(vectors)
     (paths.Results(name).folder / "notebooks").mkdir(parents=True, exist_ok=True)  # Papermill does not make it
 
 

@@ -7,7 +7,7 @@ from highways.data.batches import Batches
 from highways.data.images import Images
 from highways.data.loading import DataSet, load
 from highways.data.sentences import Sentences
-from highways.data.sources import Source, examples, fetch, fingerprint, locate, sources
+from highways.data.sources import Source, examples, fetch, fingerprint, locate, majority, sources
 
 __all__ = [
     "Batches",
@@ -20,5 +20,6 @@ __all__ = [
     "fingerprint",
     "load",
     "locate",
+    "majority",
     "sources",
 ]

@@ -44,6 +44,8 @@ class Source(Strict):
     licence: str
     examples: dict[Literal["train", "dev", "test"], int]
     """How many there are, by part."""
+    majority: int | None = None
+    """Test examples of the most frequent class."""
     preparation: int = Field(ge=1)
     """Version of the code that turns the files into tensors."""
     package: str | None = None
@@ -135,6 +137,17 @@ def examples(name: str, part: Literal["train", "dev", "test"]) -> int:
         return _source(name).examples[part]
     except KeyError:
         raise HighwaysError(f"{name} has no {part} part") from None
+
+
+def majority(name: str) -> float:
+    """Return the accuracy on the test part of always answering its most frequent class.
+
+    Raises:
+        HighwaysError: `sources.yaml` does not say.
+    """
+    if (count := _source(name).majority) is None:
+        raise HighwaysError(f"data/sources.yaml does not say how frequent the test part's classes are: {name}")
+    return count / examples(name, "test")
 
 
 def _home(source: Source, file: SourceFile) -> Path:

@@ -9,13 +9,26 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from highways import paths
 from highways.analysis.depth import MIN_TRIALS_FOR_TOP, searches
+from highways.analysis.sentiment import by_depth, variant
+from highways.analysis.statistics import wilson_interval
+from highways.data import examples, majority
 from highways.tracking import RunRecord
 
 COLOURS = matplotlib.colormaps["viridis"]
+VARIANT_STYLES = {
+    "plain": ("#b2182b", "s", "-"),
+    "plain-matched": ("#ef8a62", "s", "--"),
+    "highway": ("#2166ac", "o", "-"),
+    "highway-described": ("#1b7837", "^", "-"),
+    "highway-released": ("#762a83", "v", "-"),
+    "highway-released, padded": ("#762a83", "v", ":"),
+    "highway-zero-padding": ("#5aae61", "<", "--"),
+}
 STYLES = {"plain": ("#b2182b", "s"), "highway": ("#2166ac", "o")}
 
 
@@ -77,3 +90,59 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
     right.legend(fontsize=8, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     right.grid(alpha=0.25, which="major")
     return figure
+
+
+def bilstm_figure(records: Sequence[RunRecord]) -> Figure:
+    """Draw the sentiment experiment: accuracy over depth, and the gradient that reaches the first block.
+
+    Accuracies are those of the snapshot that is best on the development set, means over seeds, with the 95 %
+    interval of as many test sentences as there are. One row of panels a data set.
+    """
+    names = list(dict.fromkeys(record.config.data.name for record in records))
+    figure = Figure(figsize=(14, 5.6 * len(names)), layout="constrained")
+    rows = figure.subplots(len(names), 2, squeeze=False, width_ratios=[1.3, 1])
+    for (left, right), name in zip(rows, names, strict=True):
+        chosen = [record for record in records if record.config.data.name == name]
+        _draw_accuracies(left, chosen, name)
+        _draw_gradients(right, chosen)
+    return figure
+
+
+def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> None:
+    classes = {"sst5": 5}.get(data, 2)
+    axes.axhline(1 / classes, color="0.4", lw=1, label=f"chance, {1 / classes:.3f}")
+    axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"always the majority, {majority(data):.3f}")
+    for level in by_depth(records, "bag-of-words").values():
+        axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
+    seeds = max(len({record.config.seed for record in records}), 1)
+    for name, (colour, marker, line) in VARIANT_STYLES.items():
+        if not (found := by_depth(records, name)):
+            continue
+        depths, values = list(found), list(found.values())
+        axes.plot(depths, values, line, color=colour, marker=marker, ms=5, lw=1.8, label=name)
+        ends = [wilson_interval(value, examples(data, "test")) for value in values]
+        axes.fill_between(depths, *zip(*ends, strict=True), color=colour, alpha=0.1, lw=0)
+    title = f"{data}: test accuracy at the best development snapshot, {seeds} seed{'s' if seeds > 1 else ''}"
+    axes.set(title=title, xlabel="layers", ylabel="accuracy")
+    ticks = sorted({record.config.network.depth for record in records} - {0})
+    axes.set_xticks(ticks, [str(depth) for depth in ticks])
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, ncol=2, loc="best")
+
+
+def _draw_gradients(axes: Axes, records: Sequence[RunRecord]) -> None:
+    for name, (colour, marker, _) in VARIANT_STYLES.items():
+        norms = {
+            record.config.network.depth: record.measurements.get("gradient_norm_first_block", [])
+            for record in records
+            if variant(record) == name and record.config.seed == 0
+        }
+        for when, line in ((0, "-"), (1, ":")):
+            points = [(depth, values[when]) for depth, values in sorted(norms.items()) if len(values) > when]
+            if points:
+                label = name if when == 0 else None
+                axes.plot(*zip(*points, strict=True), line, color=colour, marker=marker, ms=4, lw=1.4, label=label)
+    axes.set(yscale="log", xlabel="layers", ylabel="norm of the gradient")
+    axes.set_title("gradient of the first block before training (solid) and after (dotted)")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)

@@ -294,6 +294,9 @@ class MlflowLog:
             "seconds": record.timing["seconds"],
         }
         metrics += [Metric(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
+        for name, values in record.measurements.items():
+            steps = record.measurements["snapshot_step"] if name.startswith("snapshot_") else range(len(values))
+            metrics += [Metric(name, value, end, int(step)) for step, value in zip(steps, values, strict=True)]
         run_id = run.info.run_id
         self._log_metrics(run_id, metrics)
         self.client.log_text(run_id, records.dumps(record), RECORD_ARTIFACT)

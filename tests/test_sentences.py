@@ -1,0 +1,105 @@
+"""Batches of sentences: of one length, every sentence once, in an order that seed and epoch decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from highways.config import RunConfig
+from highways.data import Sentences, load
+from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches, Split
+from highways.training.modules import build_network
+
+LENGTHS = [3, 1, 3, 2, 3, 5, 3, 2, 1, 3]
+
+
+def split() -> Split:
+    """Sentences whose words are their own number."""
+    tokens = torch.full((len(LENGTHS), max(LENGTHS)), PADDING)
+    for row, length in enumerate(LENGTHS):
+        tokens[row, :length] = row + 10
+    return Split(tokens, torch.tensor(LENGTHS), torch.arange(len(LENGTHS)))
+
+
+def batches(size: int | None, seed: int | None, epoch: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return list(SentenceBatches(split(), size, seed, epoch=lambda: epoch))
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 0), (4, 7), (None, None)])
+def test_every_sentence_is_in_one_batch_of_its_length(size: int | None, seed: int | None) -> None:
+    made = batches(size, seed)
+    assert sorted(torch.cat([y for _, y in made]).tolist()) == list(range(len(LENGTHS)))
+    for x, y in made:
+        assert {LENGTHS[row] for row in y.tolist()} == {x.shape[1]}
+        assert torch.equal(x, (y + 10)[:, None].expand_as(x)), "no padding"
+        assert size is None or len(y) <= size
+    assert len(SentenceBatches(split(), size, seed)) == len(made)
+
+
+def test_order_follows_seed_and_epoch_alone() -> None:
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        return [y.tolist() for _, y in batches(2, seed, epoch)]
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+def test_padded_batches_reach_to_the_longest_sentence() -> None:
+    made = list(PaddedBatches(split(), 4, order_seed=0))
+    assert [len(y) for _, y in made] == [4, 4, 2]
+    for x, y in made:
+        assert x.shape[1] == max(LENGTHS[row] for row in y.tolist())
+    assert sorted(torch.cat([y for _, y in made]).tolist()) == list(range(len(LENGTHS)))
+
+
+def run(padding: str = "none", kind: str = "highway-released") -> RunConfig:
+    network = {"family": "bilstm", "kind": kind, "depth": 2, "hidden": 4, "embedding": 4, "padding": padding}
+    return RunConfig.model_validate(
+        {
+            "data": {"name": "synthetic-tweets"},
+            "network": network | ({"transform_bias": -1.0} if kind == "highway" else {}),
+            "optimiser": {"kind": "adam", "learning_rate": 0.01},
+            "budget": {"epochs": 1, "batch_size": 32},
+        }
+    )
+
+
+def logits(data: Sentences, config: RunConfig) -> torch.Tensor:
+    """The test sentences' logits, in the order of the file."""
+    network = build_network(config, data).eval()
+    numbered = Sentences(data.name, {"test": _numbered(data)}, data.vocabulary, data.classes, "")
+    found = torch.empty(data.size("test"), 2)
+    with torch.no_grad():
+        for x, rows in numbered.evaluation_batches(config, "test"):
+            for block in network.blocks:
+                if hasattr(block, "gate") and hasattr(block.gate, "calls"):
+                    block.gate.calls = 0  # the same gate for all
+            found[rows] = network(x)
+    return found
+
+
+def _numbered(data: Sentences) -> Split:
+    test = data.splits["test"]
+    return Split(test.tokens, test.lengths, torch.arange(len(test)))
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway", "highway-released"])
+def test_padding_never_reaches_a_result(project: Path, kind: str) -> None:
+    data = load("synthetic-tweets")
+    assert isinstance(data, Sentences)
+    config = run(kind=kind)
+    usual = logits(data, config)
+    test = data.splits["test"]
+    behind = torch.arange(test.tokens.shape[1])[None] >= test.lengths[:, None]
+    other = Split(torch.where(behind, 7, test.tokens), test.lengths, test.labels)
+    refilled = Sentences(data.name, data.splits | {"test": other}, data.vocabulary, data.classes, "")
+    assert torch.equal(logits(refilled, config), usual)
+
+
+def test_padding_reaches_results_where_it_is_let_in(project: Path) -> None:
+    data = load("synthetic-tweets")
+    assert isinstance(data, Sentences)
+    assert not torch.allclose(logits(data, run("seen")), logits(data, run()), atol=1e-3)

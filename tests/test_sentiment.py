@@ -1,0 +1,246 @@
+"""Training on texts: equal to the bit, resumable, measured, and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from highways.analysis.sentiment import accuracies, by_depth, variant
+from highways.claims.judge import judge_experiment
+from highways.config import BiLSTMProfile, RunConfig, load_profile
+from highways.report import figures, write_tables
+from highways.report.tables import table_texts
+from highways.tracking import RunRecord
+from highways.tracking.records import RecordStore, dumps, loads, run_keys
+from highways.training import run, sweep
+from highways.training.checkpoints import ResumePoint
+from highways.training.modules import SentenceModule
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+
+
+def settings(**changes: object) -> BiLSTMProfile:
+    content = {"profile": "quick", "data": ["synthetic-tweets"], "variants": ["plain", "highway"], "depths": [1, 2]}
+    content |= {"seeds": 1, "epochs": 1, "batch_size": 200, "hidden": 4, "embedding": 4, "dropout": 0.2}
+    return BiLSTMProfile.model_validate(content | {"snapshot_steps": 20} | changes)
+
+
+def one(kind: str = "highway-released", **changes: object) -> RunConfig:
+    return settings(variants=[kind], depths=[2], **changes).runs()[1]
+
+
+def outcome(record: RunRecord) -> tuple:
+    return record.curves, record.measurements, record.weights_sha256
+
+
+@pytest.mark.parametrize("kind", ["highway", "highway-released"])
+def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project: Path, monkeypatch, kind: str) -> None:
+    config = one(kind, epochs=3)
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+
+    class Stop(Exception):
+        pass
+
+    original = SentenceModule.training_step
+
+    def stop(self, batch, batch_idx):
+        if self.current_epoch == 2 and batch_idx == 5:
+            raise Stop
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SentenceModule, "training_step", stop)
+        with pytest.raises(Stop):
+            run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    assert len(ResumePoint.all()) == 1
+    epochs: list = []
+    resumed = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3]
+    RecordStore(project / "results/p/runs/e").path(resumed.run_key).unlink()
+    again = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    assert outcome(resumed) == outcome(again)
+
+
+def test_sweep_takes_up_the_resume_point_of_a_text_run(project: Path, monkeypatch) -> None:
+    config = one(epochs=2)
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+    original = RecordStore.write
+
+    def refuse(self, record):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RecordStore, "write", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    monkeypatch.setattr(RecordStore, "write", original)
+    epochs: list = []
+    sweep([config], profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    assert not [event for event in epochs if hasattr(event, "epochs")], "nothing was left to train"
+    assert not ResumePoint.all()
+
+
+def test_record_has_snapshots_and_gradients(project: Path) -> None:
+    record = run(one(epochs=2), profile="p", experiment="e", mlflow=False)
+    measured = record.measurements
+    steps = len(list(_training_batches(record)))
+    assert steps > 20
+    assert measured["snapshot_step"] == sorted({20, *range(20, 2 * steps, 20), steps, 2 * steps})
+    assert {len(values) for name, values in measured.items() if name.startswith("snapshot")} == {
+        len(measured["snapshot_step"])
+    }
+    assert measured["snapshot_test_accuracy"][-1] == record.last("test_accuracy")
+    for block in ("first", "last"):
+        before, after = measured[f"gradient_norm_{block}_block"]
+        assert before > 0
+        assert after > 0
+    assert set(record.curves) == {f"{p}_{m}" for p in ("train", "dev", "test") for m in ("cross_entropy", "accuracy")}
+    assert loads(dumps(record), "x") == record
+
+
+def _training_batches(record: RunRecord):
+    from highways.data import load
+
+    return load(record.config.data).training_batches(record.config, epoch=lambda: 0)
+
+
+def test_rules_choose_their_snapshot(project: Path) -> None:
+    record = run(one(), profile="p", experiment="e", mlflow=False)
+    curves = record.curves | {"test_accuracy": [0.6]}
+    measured = {"snapshot_dev_accuracy": [0.5, 0.8, 0.8, 0.7], "snapshot_test_accuracy": [0.9, 0.7, 0.75, 0.6]}
+    changed = record.model_copy(update={"curves": curves, "measurements": measured})
+    found = accuracies(changed)
+    assert found is not None
+    assert (found.last, found.best_dev, found.best_snapshot) == (0.6, 0.7, 0.9)
+    assert by_depth([changed], "highway-released", "best_snapshot") == {2: 0.9}
+    assert accuracies(record.model_copy(update={"curves": {}, "measurements": {}})) is None
+    assert variant(record.model_copy(update={"config": one(padding="seen")})) == "highway-released, padded"
+
+
+def test_gradient_is_cut_to_the_norm(project: Path) -> None:
+    loose, tight = one("plain", epochs=1, clip_norm=1e9), one("plain", epochs=1, clip_norm=1e-12)
+    records = sweep([loose, tight], profile="p", experiment="e", mlflow=False)
+    assert records[0].last("train_cross_entropy") < 0.99 * records[1].last("train_cross_entropy")
+
+
+@pytest.fixture
+def small(tracked_project: Path) -> BiLSTMProfile:
+    """A small study, trained."""
+    chosen = settings()
+    sweep(chosen.runs(), experiment=chosen.experiment, profile=chosen.profile)
+    return chosen
+
+
+COLUMNS = {"variant", "depth", "seed", "data", "epochs", "parameters", "interval_low", "interval_high"}
+COLUMNS |= {"accuracy_test_last", "accuracy_test_best_dev", "accuracy_test_best_snapshot"}
+
+
+def test_table_has_its_columns_and_both_readers_give_the_same_bytes(small: BiLSTMProfile) -> None:
+    from highways import paths
+
+    write_tables("quick", ["bilstm_depth"], settings=small)
+    table = pd.read_csv(paths.Results("quick").tables / "bilstm_depth.csv")
+    assert set(table.columns) >= COLUMNS
+    rows = list(zip(table.variant, table.depth, strict=True))
+    assert rows == [("bag-of-words", 0), ("plain", 1), ("plain", 2), ("highway", 1), ("highway", 2)]
+    assert ((table.interval_low <= table.accuracy_test_last) & (table.accuracy_test_last <= table.interval_high)).all()
+    assert (table.accuracy_test_best_snapshot >= table.accuracy_test_best_dev).all()
+    cost = pd.read_csv(paths.Results("quick").tables / "bilstm_depth_cost.csv")
+    assert (cost.process_seconds_per_epoch > 0).all()
+    assert table_texts("bilstm_depth", small, "mlflow") == table_texts("bilstm_depth", small, "records")
+
+
+def test_figure_is_the_same_to_the_byte(small: BiLSTMProfile, tmp_path: Path) -> None:
+    records = sweep(small.runs(), experiment=small.experiment, profile=small.profile, mlflow=False)
+    one, two = (figures.save(figures.bilstm_figure(records), tmp_path / f"{n}.png") for n in (1, 2))
+    assert one.read_bytes() == two.read_bytes()
+
+
+# Claims
+
+CHOSEN = {"profile": "x", "data": ["sst2"], "seeds": 3, "epochs": 10, "hidden": 300, "embedding": 300}
+VARIANTS = ["plain", "plain-matched", "highway", "highway-described", "highway-released"]
+
+
+def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str, tuple[str, str]]:
+    """Verdicts and scopes for runs with these test accuracies."""
+    content = CHOSEN | {"variants": VARIANTS, "depths": list(range(1, 21)), "batch_size": 16, "dropout": 0.6} | changes
+    chosen = BiLSTMProfile.model_validate(content)
+    records = []
+    for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
+        value = accuracy(config.network.kind, config.network.depth)
+        records.append(
+            RunRecord(
+                run_key=key,
+                config=config,
+                data_fingerprint="f",
+                numerics=1,
+                status="finished",
+                parameters=1,
+                curves={"test_accuracy": [value]},
+                measurements={"snapshot_dev_accuracy": [value], "snapshot_test_accuracy": [value]},
+                weights_sha256=None,
+                environment={},
+                engine={},
+                finished_at="2026-01-01T00:00:00+00:00",
+                timing={"seconds": 1.0, "group_seconds": 1.0},
+            )
+        )
+    return {row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in judge_experiment(chosen, records)}
+
+
+def as_the_article_says(kind: str, depth: int) -> float:
+    if kind.startswith("plain"):
+        return 0.8 if depth <= 10 else 0.4
+    return 0.8 if depth == 1 else 0.75
+
+
+def test_the_articles_outcome_replicates_its_claims() -> None:
+    found = judged(as_the_article_says)
+    assert found.pop("highway-keeps-its-accuracy") == ("not replicated", "full")
+    assert set(found.values()) == {("replicated", "full")}
+
+
+def test_chance_is_not_below_chance() -> None:
+    found = judged(lambda kind, depth: 909 / 1821 if kind == "plain" and depth > 10 else 0.8)
+    assert found["plain-at-chance-after-10"] == ("replicated", "full")
+    assert found["plain-below-chance-after-10"] == ("not replicated", "full")
+    assert found["highway-keeps-its-accuracy"] == ("replicated", "full")
+
+
+def test_equal_variants_replicate_no_difference() -> None:
+    found = judged(lambda kind, depth: 0.8)
+    for claim in ("highway-released-declines-less", "highway-declines-less", "released-gate-contributes"):
+        assert found[claim] == ("not replicated", "full")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scope"),
+    [
+        ({}, "full"),
+        ({"seeds": 2}, "reduced"),
+        ({"epochs": 9}, "reduced"),
+        ({"hidden": 150}, "reduced"),
+        ({"data": ["sst5", "sst2"]}, "full"),
+        ({"data": ["synthetic-tweets"]}, "stand-in"),
+    ],
+)
+def test_scope_follows_seeds_epochs_widths_and_data(changes: dict, scope: str) -> None:
+    assert judged(as_the_article_says, **changes)["plain-no-gain"] == ("replicated", scope)
+
+
+def test_profiles_list_what_they_must() -> None:
+    quick, laptop, paper = (load_profile(name, BiLSTMProfile) for name in ("quick", "laptop", "paper"))
+    assert {"plain", "highway"} <= set(quick.variants)
+    assert {1, 2, 5, 10, 20} <= set(quick.depths)
+    assert laptop.depths == paper.depths == list(range(1, 21))
+    assert (laptop.data, set(laptop.variants)) == (["sst2"], set(VARIANTS))
+    assert (laptop.hidden, laptop.batch_size, laptop.epochs) == (50, 32, 3)
+    assert (paper.hidden, paper.embedding, paper.batch_size, paper.seeds, paper.epochs) == (300, 300, 16, 3, 10)
+    assert (paper.dropout, paper.learning_rate, paper.weight_decay, paper.clip_norm) == (0.6, 1e-3, 1e-8, 3.0)
+    assert paper.data[0] == "sst2"
+    assert len(paper.runs()) == 3 * (1 + 6 * 20 * 3)

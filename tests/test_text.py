@@ -1,0 +1,277 @@
+"""Texts: read line by line with clear errors, cleaned, numbered, and the sizes that are announced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from highways.config import DataConfig, RunConfig
+from highways.data import Sentences, examples, fingerprint, load, majority
+from highways.data.synthetic import ADJECTIVES, tweets
+from highways.data.text import check_vectors, clean, normalise, numericalise, read_labelled, read_sst, read_tweets
+from highways.errors import HighwaysError
+from highways.training.modules import build_network
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+LINES = "A good one . ||| 4\nNot so good ||| 1\nIt is a film ||| 2\n"
+
+
+def at_hand(name: str) -> Sentences:
+    """The data set, or a skipped test where it is not at hand."""
+    try:
+        data = load(name)
+    except HighwaysError as error:
+        pytest.skip(f"{name} is not at hand: {error}")
+    assert isinstance(data, Sentences)
+    return data
+
+
+# The Stanford Sentiment Treebank
+
+
+def test_treebank_is_read_in_five_classes_and_in_two(tmp_path: Path) -> None:
+    path = tmp_path / "raw.clean.train"
+    path.write_text(LINES)
+    assert read_sst(path, coarse=False) == [("a good one", 4), ("not so good", 1), ("it is a film", 2)]
+    assert read_sst(path, coarse=True) == [("a good one", 1), ("not so good", 0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"no label here", "no ' ||| ' between sentence and label"),
+        (b"fine ||| 5", "the label must be 0 to 4, found '5'"),
+        (b"fine ||| good", "the label must be 0 to 4, found 'good'"),
+        (b" ||| 1", "an empty sentence"),
+        (b". \xc2\xab ||| 1", "an empty sentence"),
+        (b"caf\xe9 ||| 1", "not UTF-8 (invalid continuation byte)"),
+    ],
+)
+def test_faulty_line_is_named_with_its_number(tmp_path: Path, line: bytes, message: str) -> None:
+    path = tmp_path / "raw.clean.dev"
+    path.write_bytes(LINES.encode() + line + b"\n")
+    with pytest.raises(HighwaysError) as caught:
+        read_sst(path, coarse=True)
+    assert str(caught.value) == f"{path}, line 4: {message}"
+
+
+def test_cleaning_separates_endings_and_marks() -> None:
+    assert clean("It 's n't THAT bad-ish, isn't it?!") == "it 's n't that bad ish , is n't it ? !"
+    assert clean("They'll (we've) say I'd") == "they 'll ( we 've ) say i 'd"
+
+
+def test_treebank_has_the_sources_sizes_and_vocabulary(project: Path) -> None:
+    data = at_hand("sst2")
+    assert [data.size(part) for part in data.parts] == [6920, 872, 1821]
+    assert len(data.vocabulary) == 13838, "the number that seed 002's network has"
+    counts = {part: split.labels.bincount().tolist() for part, split in data.splits.items()}
+    assert counts == {"train": [3310, 3610], "dev": [428, 444], "test": [912, 909]}
+    fine = at_hand("sst5")
+    assert fine.splits["test"].labels.bincount().tolist() == [279, 633, 389, 510, 399]
+
+
+@pytest.mark.parametrize("name", ["synthetic-tweets", "sst2", "sst5", "tweets"])
+def test_majority_is_that_of_the_test_part(project: Path, name: str) -> None:
+    data = at_hand(name)
+    assert majority(name) == pytest.approx(int(data.splits["test"].labels.bincount().max()) / data.size("test"))
+    assert [data.size(part) for part in data.parts] == [examples(name, part) for part in data.parts]
+
+
+# Tweets
+
+
+def test_tweets_are_normalised() -> None:
+    raw = "@You &amp; me: SO #happy :) http://t.co/x don\\u2019t www.a.b"
+    assert normalise(raw) == "<user> & me : so #happy :) <url> don ’ t <url>"
+
+
+def write(path: Path, *rows: tuple[str, str, str]) -> Path:
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
+    return path
+
+
+def test_tweets_lose_conflicts_and_duplicates(tmp_path: Path) -> None:
+    train = write(
+        tmp_path / "twitter-2013train-A.tsv",
+        ("1", "positive", "love it"),
+        ("2", "negative", "hate it"),
+        ("3", "neutral", "it is"),
+        ("4", "positive", "conflict"),
+        ("5", "positive", "LOVE it"),
+        ("6", "negative", "Not Available"),
+        ("7", "positive", "also in the test part"),
+    )
+    dev = write(tmp_path / "twitter-2016devtest-A.tsv", ("4", "negative", "conflict"), ("8", "negative", "meh"))
+    test = write(tmp_path / "gold-SemEval2017.txt", ("9", "negative", "Also in the test part"), ("2", "negative", "x"))
+    found = read_tweets([train, dev, test], gold="SemEval2017", development="2016devtest")
+    assert found["train"] == [("love it", 1), ("hate it", 0)]
+    assert found["dev"] == [("meh", 0)]
+    assert found["test"] == [("also in the test part", 0), ("x", 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\tpositive\n", "expected id, label and tweet, separated by tabs"),
+        ("1\thappy\tx\n", "the label must be one of negative, positive, neutral, found 'happy'"),
+    ],
+)
+def test_faulty_tweet_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "twitter-2013train-A.tsv"
+    path.write_text("1\tpositive\tfine\n" + text)
+    with pytest.raises(HighwaysError, match=f"{path.name}, line 2: {message}"):
+        read_tweets([path], gold="gold", development="dev")
+
+
+def test_real_tweets_share_no_text_between_parts(project: Path) -> None:
+    at_hand("tweets")
+    texts = [text for part in read_labelled("tweets").values() for text, _ in part]
+    assert len(set(texts)) == len(texts)
+
+
+# Synthetic tweets
+
+
+def test_synthetic_tweets_are_different_balanced_and_repeat() -> None:
+    made = tweets(1000, seed=3)
+    assert made == tweets(1000, seed=3)
+    assert made != tweets(1000, seed=4)
+    assert len({text for text, _ in made}) == 1000
+    assert sum(label for _, label in made) == 500
+
+
+def test_bag_of_words_cannot_solve_the_synthetic_tweets(project: Path) -> None:
+    labelled = read_labelled("synthetic-tweets")
+    count = CountVectorizer(token_pattern=r"\S+")
+    (train, y), (test, z) = (zip(*labelled[part], strict=True) for part in ("train", "test"))
+    model = LogisticRegression(max_iter=2000).fit(count.fit_transform(train), y)
+    assert model.score(count.transform(test), z) < 0.56
+
+
+def test_adjectives_of_the_synthetic_tweets_say_nothing_alone() -> None:
+    found: Counter[tuple[bool, int]] = Counter()
+    for text, label in tweets(4000, seed=0):
+        for good, words in enumerate(ADJECTIVES):
+            found[bool(good), label] += len(set(text.split()) & set(words))
+    for label in (0, 1):
+        share = found[True, label] / (found[True, label] + found[False, label])
+        assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_order_decides_in_the_synthetic_tweets() -> None:
+    by_bag: dict[tuple[str, ...], set[int]] = {}
+    by_text: dict[str, int] = {}
+    for text, label in tweets(20000, seed=0):
+        by_bag.setdefault(tuple(sorted(text.split())), set()).add(label)
+        assert by_text.setdefault(text, label) == label
+    assert any(len(labels) == 2 for labels in by_bag.values())
+
+
+# Numbers and vectors
+
+
+def test_words_that_only_other_parts_have_are_unknown() -> None:
+    labelled = {"train": [("a b b", 0), ("b c", 1)], "dev": [("c d", 0)], "test": [("e", 1)]}
+    vocabulary, splits, vectors = numericalise(labelled)
+    assert vocabulary == ["<unk>", "<pad>", "b", "a", "c"]
+    assert splits["train"].tokens.tolist() == [[3, 2, 2], [2, 4, 1]]
+    assert splits["train"].lengths.tolist() == [3, 2]
+    assert splits["dev"].tokens.tolist() == [[4, 0]]
+    assert splits["test"].labels.tolist() == [1]
+    assert vectors is None
+
+
+def vectors_run(path: Path, embedding: int) -> RunConfig:
+    network = {"family": "bilstm", "kind": "plain", "depth": 1, "hidden": 3, "embedding": embedding}
+    return RunConfig.model_validate(
+        {
+            "data": {"name": "synthetic-tweets", "vectors": str(path)},
+            "network": network,
+            "optimiser": {"kind": "adam", "learning_rate": 0.01},
+            "budget": {"epochs": 1, "batch_size": 100},
+        }
+    )
+
+
+def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("film 1 2 3\nqwerty 4 5 6\n")
+    second.write_text("film 1 2 3\nqwerty 4 5 6\n")
+    config = vectors_run(first, 3)
+    data = load(config.data)
+    assert isinstance(data, Sentences)
+    network, plain = build_network(config, data), build_network(vectors_run(first, 3), load("synthetic-tweets"))
+    film, other = data.vocabulary.index("film"), data.vocabulary.index("cast")
+    assert network.embedding.weight[film].tolist() == [1, 2, 3]
+    assert torch.equal(network.embedding.weight[other], plain.embedding.weight[other]), "other words are drawn"
+
+    def key(path: Path) -> str:
+        run = vectors_run(path, 3)
+        return run.key(fingerprint(run.data))
+
+    assert key(first) == key(second), "the place of the file does not matter"
+    before = key(second)
+    second.write_text("film 1 2 4\n")
+    assert key(second) != before
+    with pytest.raises(HighwaysError, match=r"a.txt: its vectors are 3 wide, and network.embedding is 4"):
+        build_network(vectors_run(first, 4), data)
+    with pytest.raises(HighwaysError, match=r"nowhere\.txt: No such file"):
+        key(tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a 1 2\nb 1 2 3\n", "line 2: 3 numbers behind the word, expected 2 as in the lines before"),
+        ("a 1 2\nb 1 x\n", "line 2: could not convert string to float: 'x'"),
+        ("a\n", "line 1: 0 numbers behind the word, expected some"),
+        ("", "no word vectors in it"),
+    ],
+)
+def test_faulty_vectors_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text(text)
+    with pytest.raises(HighwaysError, match=message):
+        check_vectors(path)
+
+
+def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("2 3\na 1 2 3\nb 4 5 6\n")
+    assert check_vectors(path) == 3
+
+
+def test_prepared_data_need_no_torchtext_and_damaged_ones_are_made_again(project: Path, monkeypatch) -> None:
+    import builtins
+    import sys
+
+    from highways.data.loading import _load
+
+    _load.cache_clear()
+    first = load("synthetic-tweets")
+    original = builtins.__import__
+
+    def without_torchtext(name, *arguments, **keywords):
+        if name.startswith("torchtext"):
+            raise ImportError(name)
+        return original(name, *arguments, **keywords)
+
+    _load.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "__import__", without_torchtext)
+        for name in [name for name in sys.modules if name.startswith("torchtext")]:
+            patch.delitem(sys.modules, name)
+        second = load("synthetic-tweets")
+    assert isinstance(first, Sentences)
+    assert isinstance(second, Sentences)
+    assert torch.equal(first.splits["train"].tokens, second.splits["train"].tokens)
+    (path,) = (project / "data" / "prepared").glob("synthetic-tweets-*.pt")
+    path.write_bytes(path.read_bytes()[:100])
+    _load.cache_clear()
+    assert load(DataConfig(name="synthetic-tweets")).size("train") == 3000
