@@ -53,6 +53,8 @@ ui: setup  ## Open MLflow's UI on 127.0.0.1:5000, rebuilt from the records first
 
 bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py
+	python benchmarks/sentences.py
+	python benchmarks/convolutions.py
 
 readme: setup  ## Write README's numbers from the committed profile
 	highways readme

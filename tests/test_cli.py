@@ -109,7 +109,7 @@ def test_data_sets_are_listed_and_verified(project: Path, monkeypatch, capsys) -
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
     assert call(monkeypatch, "data", "fetch", "nothing") == 1
     assert (
-        "no data set 'nothing'; there are: digits, mnist, synthetic-tweets, sst2, sst5, tweets"
+        "no data set 'nothing'; there are: digits, mnist, cifar10, cifar100, synthetic-tweets, sst2, sst5, tweets"
         in capsys.readouterr().err
     )
 

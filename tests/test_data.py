@@ -6,6 +6,8 @@ import functools
 import gzip
 import hashlib
 import http.server
+import io
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,3 +187,106 @@ def test_batches_are_a_permutation_that_seed_and_epoch_decide() -> None:
     epoch[0] = 1
     assert order() != first
     assert torch.equal(torch.cat([part for part, _ in Batches(x, x, 5)]), x)
+
+
+# Archives
+
+
+@pytest.fixture
+def packed(project: Path, tmp_path: Path) -> Path:
+    """A project with a source `toy` of two files in an archive, and a mirror folder that has the archive."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    members = {"toy/one.bin": CONTENT, "toy/two.bin": CONTENT * 2}
+    with tarfile.open(mirror / "toy.tar.gz", "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    entry = {
+        "title": "Toy",
+        "publisher": "nobody",
+        "licence": "none",
+        "examples": {"train": 1, "test": 1},
+        "preparation": 1,
+        "archive": {
+            "url": "http://127.0.0.1:9/toy.tar.gz",
+            "md5": hashlib.md5((mirror / "toy.tar.gz").read_bytes()).hexdigest(),
+        },
+        "files": [{"path": path, "sha256": hashlib.sha256(text).hexdigest()} for path, text in members.items()],
+    }
+    (project / "data" / "sources.yaml").write_text(yaml.safe_dump({"toy": entry}))
+    return mirror
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    from highways.data.sources import _read
+
+    path = project / "data" / "sources.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    _read.cache_clear()
+
+
+def test_archive_is_unpacked_and_not_kept(packed: Path, project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    assert {path.name: len(path.read_bytes()) for path in locate("toy").values()} == {"one.bin": 1000, "two.bin": 2000}
+    kept = {path.name for path in (project / "data" / "raw").rglob("*") if path.is_file()}
+    assert kept == {"one.bin", "two.bin"}
+
+
+def test_members_in_the_mirror_need_no_archive(packed: Path, project: Path, monkeypatch) -> None:
+    (packed / "toy.tar.gz").unlink()
+    (packed / "toy").mkdir()
+    (packed / "toy" / "one.bin").write_bytes(CONTENT)
+    (packed / "toy" / "two.bin").write_bytes(CONTENT * 2)
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    assert set(locate("toy")) == {"one.bin", "two.bin"}
+
+
+def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    (packed / "toy.tar.gz").write_bytes(b"other")
+    with pytest.raises(
+        HighwaysError, match=r"toy.tar.gz is not the file it should be: expected md5 .*, found"
+    ) as caught:
+        locate("toy")
+    assert "\n" not in str(caught.value)
+    assert nothing_half_written(project)
+
+
+def test_member_of_the_wrong_checksum_leaves_nothing_half_unpacked(packed: Path, project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    edit(project, hashlib.sha256(CONTENT * 2).hexdigest(), "0" * 63 + "a")
+    with pytest.raises(
+        HighwaysError, match=r"its member toy/two.bin is not the file it should be: expected sha256 0000"
+    ):
+        locate("toy")
+    assert nothing_half_written(project)
+
+
+def test_missing_member_is_named(packed: Path, project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    edit(project, "toy/two.bin", "toy/three.bin")
+    with pytest.raises(HighwaysError, match=r"toy.tar.gz: cannot be unpacked: .*toy/three.bin"):
+        locate("toy")
+    assert nothing_half_written(project)
+
+
+def test_altered_member_is_unpacked_again(packed: Path, project: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+    path = locate("toy")["one.bin"]
+    path.write_bytes(b"other")
+    with pytest.raises(HighwaysError, match="`highways data fetch toy` replaces it"):
+        locate("toy")
+    fetch("toy")
+    assert path.read_bytes() == CONTENT
+    assert "toy: toy.tar.gz unpacked" in capsys.readouterr().out
+
+
+def test_offline_names_the_archive(packed: Path, project: Path, monkeypatch) -> None:
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    with pytest.raises(HighwaysError) as caught:
+        locate("toy")
+    for part in ("http://127.0.0.1:9/toy.tar.gz", "md5", "HIGHWAYS_OFFLINE=1", "HIGHWAYS_DATA_MIRROR"):
+        assert part in str(caught.value)
+    assert nothing_half_written(project)

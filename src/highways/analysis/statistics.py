@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
@@ -17,6 +17,54 @@ def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
     """
     interval = binomtest(round(accuracy * examples), examples).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
+    """Return the 95 % interval of the mean accuracy of runs, as fractions.
+
+    Student's of the runs where there are several, else Wilson's of the examples.
+
+    Args:
+        accuracies: Of the runs.
+        examples: How many each was tested on.
+    """
+    if len(accuracies) == 1:
+        return wilson_interval(accuracies[0], examples)
+    mean, deviation = moments(accuracies)
+    half = float(t.ppf(0.975, len(accuracies) - 1)) * deviation / math.sqrt(len(accuracies))
+    return mean - half, mean + half
+
+
+def difference_interval(
+    ours: tuple[float, float, int], theirs: tuple[float, float, int], examples: int
+) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of two mean accuracies, ours less theirs (Welch's).
+
+    Args:
+        ours: Mean, standard deviation and number of runs. Of a single run, whose deviation is not known,
+            the error is the binomial one of the test set.
+        theirs: The same.
+        examples: Size of the test set.
+    """
+    variances, freedoms = [], []
+    for mean, deviation, runs in (ours, theirs):
+        single = runs < 2 or math.isnan(deviation)
+        variances.append(mean * (1 - mean) / examples if single else deviation**2 / runs)
+        freedoms.append(math.inf if single else runs - 1)
+    total = math.fsum(variances)
+    terms = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
+    freedom = total**2 / math.fsum(terms) if math.fsum(terms) > 0 else math.inf
+    quantile = float(norm.ppf(0.975) if math.isinf(freedom) else t.ppf(0.975, freedom))
+    difference, half = ours[0] - theirs[0], quantile * math.sqrt(total)
+    return difference - half, difference + half
+
+
+def moments(values: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation (n - 1); the deviation of a single value is NaN."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.nan
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from highways import paths
-from highways.claims.measures import MEASURES, measure
+from highways.claims.measures import MEASURES, Interval, measure
 from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
 from highways.tracking import RunRecord, listed_records
@@ -32,8 +32,18 @@ class Bounds(Strict):
     at_most: float | None = None
     equals: float | None = None
 
-    def keep(self, value: float) -> bool:
-        """Tell whether `value` is within."""
+    def keep(self, value: float | Interval) -> bool | None:
+        """Tell whether a value, or the whole of an interval, is within; `None` of an interval that is partly."""
+        if not isinstance(value, tuple):
+            return self._keep(value)
+        low, high = value
+        if self._keep(low) and self._keep(high):
+            return True
+        least = max((bound for bound in (self.above, self.at_least, self.equals) if bound is not None), default=low)
+        most = min((bound for bound in (self.below, self.at_most, self.equals) if bound is not None), default=high)
+        return False if high < least or low > most else None
+
+    def _keep(self, value: float) -> bool:
         return (
             (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
@@ -55,6 +65,8 @@ class Required(Strict):
     depths: list[int] | None = None
     widths: dict[str, int] | None = None
     """By kind of network. Where they are given, the other kinds do not matter."""
+    networks: list[str] | None = None
+    """Names of convolutional networks. Where they are given, the others do not matter."""
 
     def text(self) -> str:
         """Return it on one line."""
@@ -64,6 +76,8 @@ class Required(Strict):
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
         if self.widths:
             parts.append(f"widths: {' '.join(f'{kind} {width}' for kind, width in self.widths.items())}")
+        if self.networks:
+            parts.append(f"networks: {' '.join(self.networks)}")
         return ", ".join(parts) or "any run"
 
 
@@ -131,7 +145,8 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
     The scope is *stand-in* where the data are not the required ones, *reduced* where epochs, trials or
     depths are fewer than required or widths are others, else *full*. A criterion that holds makes the
     claim *replicated* within that scope; one that fails makes it *not replicated* at full scope and
-    *inconclusive* otherwise.
+    *inconclusive* otherwise. Where an interval is measured, all of it must keep the bounds, or all of it
+    break them; one that lies across a bound is *inconclusive*.
 
     Args:
         name: The claim's id.
@@ -148,19 +163,26 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
     if value is not None and complete:
         scope = _scope(claim.required, records)
         kept = claim.holds.keep(value)
-        verdict = "replicated" if kept else "not replicated" if scope == "full" else "inconclusive"
+        if kept is None or (not kept and scope != "full"):
+            verdict = "inconclusive"
+        else:
+            verdict = "replicated" if kept else "not replicated"
     return Judgement(
         claim_id=name,
         source=claim.source,
         statement=claim.statement,
         criterion=claim.criterion,
         required=claim.required.text(),
-        measured="" if value is None or not complete else f"{value:.4g}",
+        measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
         data=", ".join(sorted({record.config.data.name for record in records})),
         profile=profile,
     )
+
+
+def _text(value: float | Interval) -> str:
+    return " to ".join(f"{end:.4g}" for end in value) if isinstance(value, tuple) else f"{value:.4g}"
 
 
 def _of_one_data_set(required: Required, records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -174,6 +196,8 @@ def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
     if required.data is not None and {record.config.data.name for record in records} != {required.data}:
         return "stand-in"
     wanted = [record for record in records if required.widths is None or record.config.network.kind in required.widths]
+    if required.networks is not None:
+        wanted = [record for record in wanted if getattr(record.config.network, "name", None) in required.networks]
     cells: dict[tuple[str, int], list[RunRecord]] = {}
     for record in wanted:
         cells.setdefault((record.config.network.kind, record.config.network.depth), []).append(record)

@@ -9,11 +9,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from highways.analysis.conv import outcomes, papers
 from highways.analysis.depth import searches
 from highways.analysis.sentiment import by_depth
+from highways.analysis.statistics import difference_interval
+from highways.data import examples
 from highways.tracking import RunRecord
 
 Records = Sequence[RunRecord]
+Interval = tuple[float, float]
 
 
 def best_loss(records: Records, network: str, depth: int) -> float | None:
@@ -111,7 +115,44 @@ def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int])
     return _mean([one[d] - other[d] for d in one if d in other and depths[0] <= d <= depths[1]])
 
 
-MEASURES: dict[str, Callable[..., float | None]] = {
+# The convolutional networks. Accuracies after the last epoch; a pair of numbers is a 95 % interval.
+
+
+def difference_from_paper(records: Records, network: str, data: str) -> Interval | None:
+    """Return the interval of our mean accuracy less the paper's, or less its best where it states no mean.
+
+    Args:
+        records: Of one data set, of `data` or of what stands in for it.
+        network: Name of the network.
+        data: The paper's data set.
+    """
+    chosen = [outcome for outcome in outcomes(records).values() if outcome.network == network]
+    if not chosen or chosen[0].moments is None:
+        return None
+    row = papers().loc[(network, data)]
+    stated = not math.isnan(row["paper_mean"])
+    theirs = (row["paper_mean"], row["paper_sd"], int(row["paper_runs"])) if stated else (row["paper"], math.nan, 1)
+    return difference_interval((*chosen[0].moments, len(chosen[0].last)), theirs, examples(chosen[0].data, "test"))
+
+
+def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
+    """Return the interval of the difference in mean accuracy of two networks."""
+    found = {outcome.network: outcome for outcome in outcomes(records).values()}
+    if of not in found or to not in found:
+        return None
+    one, other = found[of], found[to]
+    if one.moments is None or other.moments is None:
+        return None
+    ours, theirs = (*one.moments, len(one.last)), (*other.moments, len(other.last))
+    return difference_interval(ours, theirs, examples(one.data, "test"))
+
+
+def parameters(records: Records, network: str) -> float | None:
+    """Return the parameters of a network that was run."""
+    return next((run.parameters for o in outcomes(records).values() if o.network == network for run in o.runs), None)
+
+
+MEASURES: dict[str, Callable[..., float | Interval | None]] = {
     function.__name__: function
     for function in (
         best_loss,
@@ -125,11 +166,14 @@ MEASURES: dict[str, Callable[..., float | None]] = {
         decline,
         difference_in_decline,
         mean_difference,
+        difference_from_paper,
+        difference_of_networks,
+        parameters,
     )
 }
 
 
-def measure(records: Records, name: str, arguments: dict[str, Any]) -> float | None:
+def measure(records: Records, name: str, arguments: dict[str, Any]) -> float | Interval | None:
     """Return what a measure gives for records; lists of the YAML file stand for tuples."""
     return MEASURES[name](records, **{key: _tuples(value) for key, value in arguments.items()})
 

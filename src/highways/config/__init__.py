@@ -5,9 +5,11 @@ the notebooks and turns them into the list of runs of a sweep.
 """
 
 from highways.config.base import Strict, read_yaml, validate
+from highways.config.conv import ConvConfig
 from highways.config.profiles import (
     PROFILE_SCHEMAS,
     BiLSTMProfile,
+    ConvProfile,
     DepthProfile,
     Profile,
     ReportProfile,
@@ -21,8 +23,10 @@ from highways.config.run import (
     BagOfWordsConfig,
     BiLSTMConfig,
     BudgetConfig,
+    CaffeConfig,
     DataConfig,
     DenseConfig,
+    PicturesConfig,
     RunConfig,
     SGDConfig,
 )
@@ -35,9 +39,13 @@ __all__ = [
     "BiLSTMConfig",
     "BiLSTMProfile",
     "BudgetConfig",
+    "CaffeConfig",
+    "ConvConfig",
+    "ConvProfile",
     "DataConfig",
     "DenseConfig",
     "DepthProfile",
+    "PicturesConfig",
     "Profile",
     "ReportProfile",
     "RunConfig",

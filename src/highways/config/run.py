@@ -13,18 +13,40 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, Tag, model_validator
 
 from highways.config.base import Strict, tagged_union
+from highways.config.conv import ConvConfig
 
-NUMERICS: dict[str, int] = {"dense": 1, "bilstm": 1, "bag-of-words": 1}
+NUMERICS: dict[str, int] = {"dense": 1, "bilstm": 1, "bag-of-words": 1, "conv": 1}
 """Numerics version of each network family. Raise one by hand when a change alters that family's
 results: its runs then get new keys and are trained again. `tests/test_golden.py` notices when it
 should have been raised."""
 
-ImageDataName = Literal["digits", "mnist"]
-"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28."""
+ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
+"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
+`cifar100` have 50,000 + 10,000 of 32x32 in colour."""
 TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
 """`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
 five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
 DataName = Literal[ImageDataName, TextDataName]
+
+
+class PicturesConfig(Strict):
+    """How a convolutional network is shown the images.
+
+    In this order: pixels (0 to 255) times `scale`; contrast normalisation; less the training set's mean
+    image; in training, padding with zeros, a random crop of the former size, a random mirror image.
+
+    Source: the authors' release. MNIST: 1/256, no more. CIFAR: all of it, 8 pixels of padding.
+    """
+
+    scale: float = Field(default=1 / 256, gt=0)
+    contrast: bool = False
+    """Global contrast normalisation: each image less its mean, over its deviation."""
+    mean_image: bool = False
+    pad: int = Field(default=0, ge=0)
+    """Pixels on each side, for the random crops of training."""
+    mirror: bool = False
+    enlarge: int = Field(default=1, ge=1)
+    """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
 
 
 class DataConfig(Strict):
@@ -34,6 +56,8 @@ class DataConfig(Strict):
     vectors: str | None = None
     """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
     content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
+    pictures: PicturesConfig | None = None
+    """For convolutional networks; by default images are flat, scaled to [0, 1]."""
 
 
 class DenseConfig(Strict):
@@ -144,7 +168,8 @@ class BagOfWordsConfig(Strict):
 NetworkConfig = Annotated[
     Annotated[DenseConfig, Tag("dense")]
     | Annotated[BiLSTMConfig, Tag("bilstm")]
-    | Annotated[BagOfWordsConfig, Tag("bag-of-words")],
+    | Annotated[BagOfWordsConfig, Tag("bag-of-words")]
+    | Annotated[ConvConfig, Tag("conv")],
     tagged_union("family", default="dense"),
 ]
 
@@ -171,8 +196,30 @@ class AdamConfig(Strict):
     """The norm of the whole gradient is cut to this."""
 
 
+class CaffeConfig(Strict):
+    """Nesterov's accelerated gradient with steps of the rate, as the authors' Caffe solvers have it.
+
+    Decay is added to the gradients of weights and to none of biases; the classifier's weights have
+    `classifier_decay` times as much, biases `bias_rate` times the rate. At a step the velocity is kept in
+    units of the gradient here, and in units of the update there: for some steps after it, ours are smaller.
+
+    Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks.
+    """
+
+    kind: Literal["caffe"]
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    milestones: list[float] = Field(default=[])
+    """Where the rate is multiplied by `factor`, as fractions of the whole training."""
+    factor: float = Field(default=0.1, gt=0, le=1)
+    weight_decay: float = Field(default=1e-3, ge=0)
+    classifier_decay: float = Field(default=10.0, ge=0)
+    bias_rate: float = Field(default=2.0, ge=0)
+
+
 OptimiserConfig = Annotated[
-    Annotated[SGDConfig, Tag("sgd")] | Annotated[AdamConfig, Tag("adam")], tagged_union("kind", default="sgd")
+    Annotated[SGDConfig, Tag("sgd")] | Annotated[AdamConfig, Tag("adam")] | Annotated[CaffeConfig, Tag("caffe")],
+    tagged_union("kind", default="sgd"),
 ]
 
 
@@ -198,16 +245,21 @@ class RunConfig(Strict):
     budget: BudgetConfig
     seed: int = Field(default=0, ge=0)
     order_seed: int = Field(default=0, ge=0)
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16`: products in bfloat16, weights and sums in float32; convolutional networks only."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:
-        text = self.data.name in get_args(TextDataName)
-        if text == (self.network.family == "dense"):
-            raise ValueError(f"a network of family {self.network.family!r} cannot be trained on {self.data.name!r}")
+        family, text = self.network.family, self.data.name in get_args(TextDataName)
+        if text != (family in ("bilstm", "bag-of-words")):
+            raise ValueError(f"a network of family {family!r} cannot be trained on {self.data.name!r}")
+        if (family == "conv") != (self.data.pictures is not None):
+            raise ValueError("data.pictures belongs to convolutional networks, which need it, and to no others")
+        if self.precision != "float32" and family != "conv":
+            raise ValueError("precision 'bfloat16' is for convolutional networks")
         if not text and (self.data.vectors or self.budget.snapshot_steps):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {self.data.name!r} is none")
-        if self.network.family == "dense" and self.optimiser.kind != "sgd":
+        if family == "dense" and self.optimiser.kind != "sgd":
             raise ValueError("dense networks are trained with the optimiser 'sgd'")
         return self
 
@@ -243,7 +295,8 @@ class RunConfig(Strict):
     def slug(self) -> str:
         """Return what a person wants to see of the run in a list; not unique."""
         network = self.network
-        parts = [network.kind, f"d{network.depth:03d}", self.data.name]
+        kind = network.name if isinstance(network, ConvConfig) else network.kind
+        parts = [kind, f"d{network.depth:03d}", self.data.name]
         if isinstance(network, DenseConfig):
             parts.append(network.activation)
         if isinstance(network, BiLSTMConfig):

@@ -6,6 +6,7 @@
 from highways.data.batches import Batches
 from highways.data.images import Images
 from highways.data.loading import DataSet, load
+from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
 from highways.data.sources import Source, examples, fetch, fingerprint, locate, majority, sources
 
@@ -13,6 +14,7 @@ __all__ = [
     "Batches",
     "DataSet",
     "Images",
+    "Pictures",
     "Sentences",
     "Source",
     "examples",

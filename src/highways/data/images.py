@@ -1,4 +1,4 @@
-"""Image data sets as tensors."""
+"""Image data sets as tensors: flat and scaled (`Images`), or as they are in their files (`Raw`)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,25 @@ from highways.data.sources import fingerprint, locate
 from highways.errors import HighwaysError
 
 EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A data set of images as bytes.
+
+    Attributes:
+        train_x: `(examples, channels, height, width)`, uint8.
+        train_y: `(examples,)`, int64 in [0, classes).
+        test_x: As `train_x`.
+        test_y: As `train_y`.
+        classes: Number of classes.
+    """
+
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,15 @@ def load_images(name: str) -> Images:
     return LOADERS[name](locate(name))
 
 
+def load_raw(name: str) -> Raw:
+    """Load a data set of images as bytes.
+
+    Raises:
+        HighwaysError: See `highways.data.sources.locate`.
+    """
+    return RAW_LOADERS[name](locate(name))
+
+
 def _digits(files: dict[str, Path]) -> Images:
     """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
     table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], delimiter=",", dtype=np.float32))
@@ -102,16 +130,66 @@ def _digits(files: dict[str, Path]) -> Images:
     return Images("digits", x[~test], y[~test], x[test], y[test], 10, fingerprint("digits"))
 
 
-def _mnist(files: dict[str, Path]) -> Images:
-    """MNIST, scaled by 1/255; all 60,000 training images are trained on."""
+def _raw_digits(files: dict[str, Path]) -> Raw:
+    """Scikit-learn's digits; their sixteen steps become 0 to 255."""
+    flat = _digits(files)
+
+    def pictures(x: Tensor) -> Tensor:
+        return (x * 255).round().to(torch.uint8).view(-1, 1, 8, 8)
+
+    return Raw(pictures(flat.train_x), flat.train_y, pictures(flat.test_x), flat.test_y, 10)
+
+
+def _raw_mnist(files: dict[str, Path]) -> Raw:
+    """MNIST; all 60,000 training images are trained on."""
 
     def split(name: str) -> tuple[Tensor, Tensor]:
         x = _idx(files[f"{name}-images-idx3-ubyte.gz"], dimensions=3)
         y = _idx(files[f"{name}-labels-idx1-ubyte.gz"], dimensions=1)
-        return x.flatten(1).float() / 255, y.long()
+        return x[:, None], y.long()
 
-    (train_x, train_y), (test_x, test_y) = split("train"), split("t10k")
-    return Images("mnist", train_x, train_y, test_x, test_y, 10, fingerprint("mnist"))
+    return Raw(*split("train"), *split("t10k"), 10)
+
+
+def _raw_cifar10(files: dict[str, Path]) -> Raw:
+    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10, images=10_000) for n in range(1, 6)]
+    train_x, train_y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return Raw(train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10, images=10_000), 10)
+
+
+def _raw_cifar100(files: dict[str, Path]) -> Raw:
+    train = read_cifar(files["train.bin"], classes=100, images=50_000)
+    return Raw(*train, *read_cifar(files["test.bin"], classes=100, images=10_000), 100)
+
+
+def read_cifar(path: Path, classes: int, images: int) -> tuple[Tensor, Tensor]:
+    """Read a file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
+
+    Args:
+        path: The file.
+        classes: 10; or 100, where a coarse label, which is passed over, comes before the fine one.
+        images: How many there must be.
+
+    Raises:
+        HighwaysError: The file has another size, or a label is out of range.
+    """
+    head = 1 if classes == 10 else 2
+    content = np.fromfile(path, np.uint8)
+    if content.size != images * (head + 3072):
+        expected = images * (head + 3072)
+        raise HighwaysError(f"{path}: {content.size} bytes where {images} images have {expected}")
+    table = torch.from_numpy(content).view(images, head + 3072)
+    labels = table[:, head - 1].long()
+    if int(labels.max()) >= classes:
+        place = int((labels >= classes).nonzero()[0])
+        raise HighwaysError(f"{path}: image {place + 1}: the label must be below {classes}, found {int(labels[place])}")
+    return table[:, head:].reshape(images, 3, 32, 32).contiguous(), labels
+
+
+def _flat(name: str, raw: Raw) -> Images:
+    """Flatten images and scale them by 1/255."""
+    train_x, test_x = (x.flatten(1).float() / 255 for x in (raw.train_x, raw.test_x))
+    return Images(name, train_x, raw.train_y, test_x, raw.test_y, raw.classes, fingerprint(name))
 
 
 def _idx(path: Path, dimensions: int) -> Tensor:
@@ -127,4 +205,15 @@ def _idx(path: Path, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())
 
 
-LOADERS = {"digits": _digits, "mnist": _mnist}
+RAW_LOADERS: dict[str, Callable[[dict[str, Path]], Raw]] = {
+    "digits": _raw_digits,
+    "mnist": _raw_mnist,
+    "cifar10": _raw_cifar10,
+    "cifar100": _raw_cifar100,
+}
+LOADERS: dict[str, Callable[[dict[str, Path]], Images]] = {
+    "digits": _digits,
+    "mnist": lambda files: _flat("mnist", _raw_mnist(files)),
+    "cifar10": lambda files: _flat("cifar10", _raw_cifar10(files)),
+    "cifar100": lambda files: _flat("cifar100", _raw_cifar100(files)),
+}

@@ -8,10 +8,11 @@ from typing import get_args
 from highways.config import DataConfig
 from highways.config.run import DataName
 from highways.data.images import LOADERS, Images, load_images
+from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
 from highways.errors import HighwaysError
 
-DataSet = Images | Sentences
+DataSet = Images | Pictures | Sentences
 """What all data sets have: `name`, `parts`, `classes`, `fingerprint`, `device`, `size`, `to`,
 `training_batches` and `evaluation_batches`."""
 
@@ -26,16 +27,19 @@ def load(data: DataConfig | str) -> DataSet:
         HighwaysError: There is no such data set, or its files cannot be had; see `highways.data.sources`.
     """
     if isinstance(data, DataConfig):
-        return _load(data.name, data.vectors)
+        return _load(data.model_dump_json())
     if data not in get_args(DataName):
         raise HighwaysError(f"no data set {data!r}; there are: {', '.join(get_args(DataName))}")
-    return _load(data, None)
+    return _load(DataConfig.model_validate({"name": data}).model_dump_json())
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, vectors: str | None) -> DataSet:
-    if name in LOADERS:
-        return load_images(name)
+def _load(text: str) -> DataSet:
+    config = DataConfig.model_validate_json(text)
+    if config.pictures is not None:
+        return load_pictures(config)
+    if config.name in LOADERS:
+        return load_images(config.name)
     from highways.data.text import load_sentences
 
-    return load_sentences(DataConfig(name=name, vectors=vectors))  # type: ignore[arg-type]
+    return load_sentences(config)

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +38,19 @@ class SourceFile(Strict):
     """Address on the web, where it is not the source's with the file's name."""
 
 
+class Archive(Strict):
+    """A tar archive that holds all files of a source under their paths."""
+
+    url: str
+    md5: str = Field(pattern=r"^[0-9a-f]{32}$")
+    """As its publisher states it; the members have sha256 sums of their own."""
+
+    @property
+    def name(self) -> str:
+        """The archive's file name, here and in a mirror."""
+        return Path(self.url).name
+
+
 class Source(Strict):
     """One entry of `data/sources.yaml`."""
 
@@ -52,6 +67,8 @@ class Source(Strict):
     """An installed Python package that ships the files; such a source is never fetched."""
     address: str | None = None
     """Folder on the web; a file's name is appended."""
+    archive: Archive | None = None
+    """What is fetched, and unpacked, where the files are neither here nor in the mirror."""
     generated: bool = False
     """The project makes the data itself; there are no files."""
     files: list[SourceFile] = Field(default_factory=list)
@@ -167,10 +184,11 @@ def locate(name: str) -> dict[str, Path]:
             the expected and found checksums.
     """
     source, found = _source(name), {}
+    _unpack_missing(source)
     for file in source.files:
         home = _home(source, file)
         if not home.exists():
-            _obtain(name, source, file, home)
+            _obtain(source, file, home)
         elif (actual := pooch.file_hash(str(home))) != file.sha256:
             cure = "" if source.package else f"; `highways data fetch {name}` replaces it"
             raise HighwaysError(_mismatch(home, file, actual) + cure)
@@ -198,49 +216,112 @@ def fetch(name: str, say: Callable[[str], None] = print) -> None:
     """
     source, states = _source(name), state(name)
     for file in source.files:
-        if states[file.path] != "ok" and source.package is None:
-            _obtain(name, source, file, _home(source, file))
+        if states[file.path] == "altered" and source.package is None:
+            _home(source, file).unlink()
+    if _unpack_missing(source):
+        say(f"{name}: {source.archive.name if source.archive else ''} unpacked")
+    for file in source.files:
+        if not (home := _home(source, file)).exists():
+            _obtain(source, file, home)
             say(f"{name}: {file.path} fetched")
     locate(name)
     say(f"{name}: complete")
 
 
-def _obtain(name: str, source: Source, file: SourceFile, home: Path) -> None:
+def _obtain(source: Source, file: SourceFile, home: Path) -> None:
     """Put a checked copy of `file` at `home`; on any failure, leave nothing there."""
-    if source.package is not None or source.address is None:
+    if source.package is not None or (source.address is None and file.url is None):
         raise HighwaysError(f"{home} is missing: reinstall the package {source.package!r}, which ships it")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    part = home.with_name(f"{home.name}.{os.getpid()}.part")
-    mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
-    mirrored = Path(mirror) / file.path if mirror else None
-    try:
-        if mirrored is not None and mirrored.exists():
-            origin = str(mirrored)
-            shutil.copyfile(mirrored, part)
-        else:
-            origin = source.url(file)
-            _download(name, origin, file, part, mirror)
+    with _part(home) as part:
+        origin = _bring(file.path, source.url(file), f"sha256 {file.sha256}", part)
         actual = pooch.file_hash(str(part))
         if actual != file.sha256:
             raise HighwaysError(_mismatch(origin, file, actual))
         part.replace(home)
+
+
+def _unpack_missing(source: Source) -> bool:
+    """Unpack the files that are missing here, all or none; tell whether there was anything to do.
+
+    A file that the mirror has is copied instead.
+    """
+    missing = [file for file in source.files if not _home(source, file).exists()]
+    if source.archive is None or not missing:
+        return False
+    with contextlib.ExitStack() as stack:
+        parts = {file: stack.enter_context(_part(_home(source, file))) for file in missing}
+        mirrored = {file: _mirrored(file.path) for file in missing}
+        packed = {file: part for file, part in parts.items() if mirrored[file] is None}
+        for file, path in mirrored.items():
+            if path is not None:
+                shutil.copyfile(path, parts[file])
+        if packed:
+            _unpack(source.archive, packed, stack)
+        for file, part in parts.items():
+            actual = pooch.file_hash(str(part))
+            if actual != file.sha256:
+                place = mirrored[file] or f"{source.archive.url}: its member {file.path}"
+                raise HighwaysError(_mismatch(place, file, actual))
+        for file, part in parts.items():
+            part.replace(_home(source, file))
+    return True
+
+
+def _unpack(archive: Archive, packed: dict[SourceFile, Path], stack: contextlib.ExitStack) -> None:
+    """Write members of an archive, which is fetched and checked first, to files."""
+    fetched = stack.enter_context(_part(paths.root() / "data" / "raw" / archive.name))
+    origin = _bring(archive.name, archive.url, f"md5 {archive.md5}", fetched)
+    if (actual := pooch.file_hash(str(fetched), alg="md5")) != archive.md5:
+        raise HighwaysError(f"{origin} is not the file it should be: expected md5 {archive.md5}, found {actual}")
+    try:
+        with tarfile.open(fetched) as content:
+            for file, part in packed.items():
+                member = content.extractfile(file.path)
+                if member is None:
+                    raise HighwaysError(f"{origin}: its member {file.path} is no file")
+                with member, part.open("wb") as target:
+                    shutil.copyfileobj(member, target)
+    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
+        reason = str(error).strip("'\"")
+        raise HighwaysError(f"{origin}: cannot be unpacked: {reason}") from None
+
+
+@contextlib.contextmanager
+def _part(home: Path) -> Iterator[Path]:
+    """Yield a place to write a file to before it is put at `home`; nothing is left there."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    part = home.with_name(f"{home.name}.{os.getpid()}.part")
+    try:
+        yield part
     finally:
         part.unlink(missing_ok=True)
 
 
-def _download(name: str, url: str, file: SourceFile, part: Path, mirror: str | None) -> None:
+def _mirrored(path: str) -> Path | None:
+    mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
+    found = Path(mirror) / path if mirror else None
+    return found if found is not None and found.exists() else None
+
+
+def _bring(path: str, url: str, expected: str, part: Path) -> str:
+    """Copy a file from the mirror or fetch it, unchecked, and return where it came from."""
+    if (mirrored := _mirrored(path)) is not None:
+        shutil.copyfile(mirrored, part)
+        return str(mirrored)
+    mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
     looked = f"it is not in HIGHWAYS_DATA_MIRROR={mirror} either" if mirror else "HIGHWAYS_DATA_MIRROR is not set"
-    help_ = f"put it at {file.path} in a folder and set HIGHWAYS_DATA_MIRROR to that folder ({looked})"
+    help_ = f"put it at {path} in a folder and set HIGHWAYS_DATA_MIRROR to that folder ({looked})"
     if os.environ.get("HIGHWAYS_OFFLINE") == "1":
-        needed = f"{url} (expected sha256 {file.sha256}, found nothing)"
+        needed = f"{url} (expected {expected}, found nothing)"
         raise HighwaysError(f"{needed} is needed, and HIGHWAYS_OFFLINE=1 forbids fetching it; {help_}")
     try:
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)(url, str(part), None)
     except (OSError, ValueError) as error:  # every error of requests is an OSError
         reason = str(error).splitlines()[0][:200]
         raise HighwaysError(
-            f"{url} (expected sha256 {file.sha256}, found nothing) cannot be fetched: {reason}; {help_}"
+            f"{url} (expected {expected}, found nothing) cannot be fetched: {reason}; {help_}"
         ) from None
+    return url
 
 
 def _mismatch(place: Path | str, file: SourceFile, actual: str) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from highways import paths
+from highways.analysis.conv import AUTHORS_LOGS, authors_log, outcomes
 from highways.analysis.depth import MIN_TRIALS_FOR_TOP, searches
 from highways.analysis.sentiment import by_depth, variant
 from highways.analysis.statistics import wilson_interval
@@ -121,7 +123,8 @@ def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> Non
         depths, values = list(found), list(found.values())
         axes.plot(depths, values, line, color=colour, marker=marker, ms=5, lw=1.8, label=name)
         ends = [wilson_interval(value, examples(data, "test")) for value in values]
-        axes.fill_between(depths, *zip(*ends, strict=True), color=colour, alpha=0.1, lw=0)
+        lows, highs = zip(*ends, strict=True)
+        axes.fill_between(depths, lows, highs, color=colour, alpha=0.1, lw=0)
     title = f"{data}: test accuracy at the best development snapshot, {seeds} seed{'s' if seeds > 1 else ''}"
     axes.set(title=title, xlabel="layers", ylabel="accuracy")
     ticks = sorted({record.config.network.depth for record in records} - {0})
@@ -146,3 +149,38 @@ def _draw_gradients(axes: Axes, records: Sequence[RunRecord]) -> None:
     axes.set_title("gradient of the first block before training (solid) and after (dotted)")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
+
+
+def conv_figure(records: Sequence[RunRecord]) -> Figure:
+    """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
+
+    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set.
+    """
+    found = outcomes(records)
+    names = list(dict.fromkeys(data for _, data in found))
+    figure = Figure(figsize=(7 * len(names), 5.4), layout="constrained")
+    figure.suptitle("Convolutional networks: test error; the authors' own runs thin")
+    for axes, data in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        chosen = [outcome for outcome in found.values() if outcome.data == data]
+        for index, outcome in enumerate(chosen):
+            colour = COLOURS(0.9 * index / max(len(chosen) - 1, 1))
+            curves = [run.curves["test_accuracy"] for run in outcome.runs if run.status == "finished"]
+            if not curves:
+                continue
+            errors = 100 * (1 - np.mean(curves, axis=0))
+            runs = f", {len(curves)} runs" if len(curves) > 1 else ""
+            epochs = np.arange(1, len(errors) + 1)
+            axes.plot(epochs, errors, color=colour, lw=2.2, marker=".", label=f"{outcome.network}{runs}")
+        for (network, logged), _ in AUTHORS_LOGS.items():
+            log = authors_log(network, logged)
+            if logged == data and log is not None:
+                log = log[log["epoch"] >= 1]
+                error = 100 * (1 - log["test_accuracy"])
+                axes.plot(log["epoch"], error, color="0.45", lw=0.9, label=f"{network}, the authors' log", zorder=1)
+        axes.set(title=data, xlabel="epoch", ylabel="test error, %", xscale="log", yscale="log")
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axes.grid(alpha=0.25, which="both")
+        axes.legend(fontsize=8)
+    return figure

@@ -16,9 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from highways import paths
-from highways.config import BiLSTMProfile, DepthProfile, Profile, load_profile
+from highways.config import BiLSTMProfile, ConvProfile, DepthProfile, Profile, load_profile
 from highways.errors import HighwaysError
 from highways.report.bilstm_tables import bilstm_cost, bilstm_table
+from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table
 from highways.tracking import RunRecord, listed_records
 from highways.tracking.reading import Source
@@ -56,6 +57,12 @@ TABLES: dict[str, Table] = {
         bilstm_table,
         bilstm_cost,
         "Accuracy of BiLSTMs and Highway BiLSTMs on sentiment, by depth (seed 002)",
+    ),
+    "conv": Table(
+        ConvProfile,
+        conv_table,
+        conv_cost,
+        "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, seed 003)",
     ),
 }
 """By name, in the order of the report."""

@@ -8,18 +8,25 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 
 from highways.config import RunConfig
-from highways.data import Sentences, load
+from highways.data import Pictures, Sentences, load
 from highways.errors import HighwaysError
 from highways.tracking.environment import describe
 from highways.tracking.events import Finished, Listener, Started
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import device as devices
 from highways.training.checkpoints import KeepResumePoint, ResumePoint, save_weights
-from highways.training.modules import ClassifierModule, PopulationModule, SentenceModule, TrialsModule
+from highways.training.modules import (
+    ClassifierModule,
+    PictureModule,
+    PopulationModule,
+    SentenceModule,
+    TrialsModule,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Job:
     workers: int = 1
 
 
+SINGLE: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
+"""What trains a single run, by the kind of its data set; all others `ClassifierModule`."""
+PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+
+
 def checkpoint_every_s() -> float:
     """Return the seconds of training that may be lost beside an epoch's length: `HIGHWAYS_CHECKPOINT_EVERY_S`, 30."""
     given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
@@ -69,8 +81,7 @@ def execute(job: Job, listener: Listener) -> list[RunRecord]:
     if job.population:
         module = PopulationModule(job.configs, job.keys, data, listener)
     else:
-        kind = SentenceModule if isinstance(data, Sentences) else ClassifierModule
-        module = kind(job.configs[0], job.keys[0], data, listener)
+        module = SINGLE.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
 
     point = ResumePoint(job.keys, job.population)
     _fit(module, job, point, listener)
@@ -93,7 +104,7 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         accelerator="gpu" if job.device == "cuda" else "cpu",
         devices=1,
         max_epochs=job.configs[0].budget.epochs,
-        precision="32-true",
+        precision=PRECISION[job.configs[0].precision],
         deterministic=True,
         callbacks=[KeepResumePoint(point, checkpoint_every_s())],
         logger=False,

@@ -1,9 +1,9 @@
 """The LightningModules: one network (`ClassifierModule`, `SentenceModule`), or many (`PopulationModule`).
 
-All evaluate every epoch's end on the whole of every part of the data and keep the curves themselves,
+All evaluate every epoch's end on every part of the data and keep the curves themselves,
 so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and
-`torch.optim`, `SentenceModule` the same for texts; `PopulationModule` is the fast one for dense networks.
-A test holds it against the textbook.
+`torch.optim`, `SentenceModule` the same for texts, `PictureModule` for convolutional networks;
+`PopulationModule` is the fast one for dense networks. A test holds it against the textbook.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import AdamConfig, BagOfWordsConfig, DenseConfig, RunConfig, SGDConfig
-from highways.data import DataSet, Images, Sentences
+from highways.config import AdamConfig, BagOfWordsConfig, CaffeConfig, ConvConfig, DenseConfig, RunConfig, SGDConfig
+from highways.data import DataSet, Images, Pictures, Sentences
 from highways.errors import HighwaysError
-from highways.nn import BagOfWords, BiLSTMNetwork, DenseNetwork, DensePopulation
+from highways.nn import BagOfWords, BiLSTMNetwork, ConvNetwork, DenseNetwork, DensePopulation
 from highways.tracking.events import EpochEnded, Listener
 
 PROBE_BATCHES = 10
@@ -32,9 +32,14 @@ def build_network(config: RunConfig, data: DataSet) -> nn.Module:
     """Return the untrained network of a run.
 
     Raises:
-        HighwaysError: The word vectors are not as wide as the network's embedding.
+        HighwaysError: The word vectors are not as wide as the network's embedding, or the images are
+            too small for the network.
     """
     network = config.network
+    if isinstance(network, ConvConfig):
+        assert isinstance(data, Pictures)
+        conv = ConvNetwork(network, data.shape, data.classes, seed=config.seed)
+        return conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(network, DenseConfig):
         assert isinstance(data, Images)
         return DenseNetwork(network, data.features, data.classes, seed=config.seed)
@@ -210,6 +215,7 @@ class ClassifierModule(TrialsModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the run's optimiser; SGD's rate is set at each epoch's start."""
         settings, parameters = self.configs[0].optimiser, self.network.parameters()
+        assert not isinstance(settings, CaffeConfig)
         if isinstance(settings, AdamConfig):
             rate, decay = settings.learning_rate, settings.weight_decay
             return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
@@ -312,6 +318,43 @@ class SentenceModule(ClassifierModule):
             if math.isfinite(norm):
                 self.measurements[0].setdefault(f"gradient_norm_{name}_block", []).append(norm)
         self.network.zero_grad()
+
+
+class PictureModule(ClassifierModule):
+    """A run of a convolutional network, with the optimiser of the authors' release (or another one)."""
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the run's optimiser; the release's has its own settings for biases and for the classifier."""
+        settings = self.configs[0].optimiser
+        if not isinstance(settings, CaffeConfig):
+            return super().configure_optimizers()
+        network = self.network
+        assert isinstance(network, ConvNetwork)
+        classifier = network.classifier.weight
+        named = list(network.named_parameters())
+        weights = [parameter for name, parameter in named if name.endswith("weight") and parameter is not classifier]
+        biases = [parameter for name, parameter in named if name.endswith("bias")]
+        decay = settings.weight_decay
+        groups = [
+            {"params": weights, "weight_decay": decay},
+            {"params": [classifier], "weight_decay": decay * settings.classifier_decay},
+            {"params": biases, "weight_decay": 0.0},
+        ]
+        return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=True, fused=True)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rates of the step."""
+        config = self.configs[0]
+        settings = config.optimiser
+        if not isinstance(settings, CaffeConfig):
+            return
+        done = self.global_step / (config.budget.epochs * self.trainer.num_training_batches)
+        passed = sum(done >= milestone for milestone in settings.milestones)
+        rate = settings.learning_rate * settings.factor**passed
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        for group, times in zip(optimizer.param_groups, (1.0, 1.0, settings.bias_rate), strict=True):
+            group["lr"] = rate * times
 
 
 class PopulationModule(TrialsModule):

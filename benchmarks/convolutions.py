@@ -1,0 +1,197 @@
+"""How much faster are batches that never leave the device? Ratios, measured in one run.
+
+Three ways to train the same convolutional network (Highway A by default, CIFAR-10's shape, random images) in
+batches of 100, with the same optimiser, the same preparation (contrast, mean image, crops, mirrors):
+
+- `ours`: bytes on the device, a batch prepared by a few tensor operations, channels last
+  (`highways.training.modules.PictureModule`); bfloat16 on a GPU;
+- `float32`: the same in float32;
+- `usual`: a LightningModule, a Dataset with transforms image by image, a DataLoader with workers.
+
+The ways take turns, `--repeats` times; shown is each one's best turn, and the ratios of these. Writes
+`benchmarks/convolutions.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from highways.config import BudgetConfig, DataConfig, RunConfig
+from highways.config.conv import NETWORKS
+from highways.config.profiles import recipe
+from highways.data import Pictures
+from highways.data.pictures import contrasted
+from highways.nn import ConvNetwork
+from highways.tracking.environment import processor
+from highways.training import device as devices
+from highways.training.execute import PRECISION
+from highways.training.modules import PictureModule
+
+BATCH, PAD = 100, 8
+
+
+class UsualDataset(Dataset[tuple[Tensor, Tensor]]):
+    """One image after the other: contrast, mean image, padding, crop, mirror."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures, self.mean = pictures, torch.zeros(pictures.shape)
+
+    def __len__(self) -> int:
+        return len(self.pictures.labels["train"])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        x = self.pictures.images["train"][index].float() / 255
+        x = (x - x.mean()) / x.std() - self.mean
+        x = functional.pad(x, (PAD, PAD, PAD, PAD))
+        row, column = torch.randint(0, 2 * PAD + 1, (2,)).tolist()
+        x = x[:, row : row + 32, column : column + 32]
+        return x.flip(2) if torch.rand(()) < 0.5 else x, self.pictures.labels["train"][index]
+
+
+class UsualModule(pl.LightningModule):
+    """The usual LightningModule."""
+
+    def __init__(self, network: ConvNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss."""
+        x, y = batch
+        loss = functional.cross_entropy(self.network(x), y)
+        self.log("train_loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return SGD with Nesterov momentum."""
+        return torch.optim.SGD(self.parameters(), lr=0.025, momentum=0.9, nesterov=True, weight_decay=1e-3)
+
+
+class Clock(pl.Callback):
+    """Notes when the training batches begin and end; the first ones, in which workers start, do not count."""
+
+    def __init__(self, warmup: int) -> None:
+        self.warmup, self.began, self.seconds, self.images = warmup, 0.0, 0.0, 0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Start the clock after the first batches."""
+        if batch_idx == self.warmup:
+            self._wait()
+            self.began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *rest: object) -> None:
+        """Count."""
+        if self.began:
+            self._wait()
+            self.seconds = time.perf_counter() - self.began
+            self.images += BATCH
+
+    @staticmethod
+    def _wait() -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+
+def images_per_second(module: pl.LightningModule, loader: object, precision: Literal["32-true", "bf16-mixed"]) -> float:
+    """Train for an epoch and return the images a second, the first two batches left out."""
+    clock = Clock(warmup=2)
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_epochs=1,
+        precision=precision,
+        limit_val_batches=0,
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, loader)  # type: ignore[arg-type]
+    return clock.images / clock.seconds
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default="highway-a", help="a network of highways.config.conv.NETWORKS")
+    parser.add_argument("--batches", type=int, default=12, help="batches a turn")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=devices.cores())
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of the usual way's DataLoader")
+    arguments = parser.parse_args()
+
+    devices.prepare(arguments.threads)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    torch.manual_seed(0)
+    where = devices.resolve("auto")
+    network, shown, optimiser, _ = recipe(arguments.network, "cifar10")
+    count = BATCH * arguments.batches
+    images, labels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8), torch.randint(0, 10, (count,))
+    pictures = Pictures(
+        "cifar10", {"train": images, "test": images}, {"train": labels, "test": labels}, 10, "random", shown
+    )
+    pictures = Pictures(**{**vars(pictures), "mean": contrasted(images, shown).mean(dim=0)})
+    ours = pictures.to(where)
+    fast: Literal["float32", "bfloat16"] = "bfloat16" if where.type == "cuda" else "float32"
+
+    def config(precision: str) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name="cifar10", pictures=shown),
+            network=network,
+            optimiser=optimiser,
+            budget=BudgetConfig(epochs=1, batch_size=BATCH),
+            precision=precision,  # type: ignore[arg-type]
+        )
+
+    best = {"ours": 0.0, "float32": 0.0, "usual": 0.0}
+    for _ in range(arguments.repeats):
+        for way, precision in {"ours": fast, "float32": "float32"}.items():
+            if way == "float32" and fast == "float32":
+                continue
+            module = PictureModule(config(precision), "key", ours, lambda event: None)
+            rate = images_per_second(module, module.train_dataloader(), PRECISION[precision])
+            best[way] = max(best[way], rate)
+        loader = DataLoader(
+            UsualDataset(pictures), batch_size=BATCH, shuffle=True, num_workers=arguments.workers, drop_last=True
+        )
+        usual = UsualModule(ConvNetwork(NETWORKS[arguments.network], (3, 32, 32), 10))
+        best["usual"] = max(best["usual"], images_per_second(usual, loader, "32-true"))
+    best["float32"] = best["float32"] or best["ours"]
+    row = {
+        "network": arguments.network,
+        "batch_size": BATCH,
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
+        "threads": arguments.threads,
+        "precision": fast,
+        "ours_images_per_second": round(best["ours"], 1),
+        "float32_images_per_second": round(best["float32"], 1),
+        "usual_images_per_second": round(best["usual"], 1),
+        "times_usual": round(best["ours"] / best["usual"], 2),
+        "processor": processor(),
+    }
+    print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

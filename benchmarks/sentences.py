@@ -1,0 +1,115 @@
+"""How much faster are batches of sentences of one length? Ratios, measured in one run.
+
+Two ways to train the same network (`highways.nn.BiLSTMNetwork`, 50 units a direction) for an epoch of SST-2 in
+batches of 32, with the same optimiser and the same threads:
+
+- `equal`: sentences of one length share a batch, `highways.data.sentences.SentenceBatches`;
+- `padded`: the source's way, random batches filled up to their longest sentence, padding passing through
+  LSTMs and maximum (`highways.data.sentences.PaddedBatches`).
+
+The ways take turns, `--repeats` times; shown are each one's best epoch and the ratio of these. Where SST-2 is not
+at hand, random words in sentences as long as its own (mean 19, deviation 9) stand in. Writes
+`benchmarks/sentences.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils import clip_grad_norm_
+
+from highways.config import BiLSTMConfig
+from highways.data import Sentences, load
+from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches, Split
+from highways.errors import HighwaysError
+from highways.nn import BiLSTMNetwork
+from highways.tracking.environment import processor
+from highways.training import device as devices
+
+BATCH, HIDDEN, WORDS, SENTENCES = 32, 50, 13838, 6920
+
+
+def sentences() -> tuple[str, Split]:
+    """Return the training sentences of SST-2, or random ones as long, and which."""
+    try:
+        data = load("sst2")
+        assert isinstance(data, Sentences)
+        return "sst2", data.splits["train"]
+    except HighwaysError as error:
+        print(f"{error}: random sentences stand in")
+    lengths = (19 + 9 * torch.randn(SENTENCES)).round().long().clamp(1, 52)
+    tokens = torch.randint(2, WORDS, (SENTENCES, 52))
+    tokens[torch.arange(52)[None] >= lengths[:, None]] = PADDING
+    return "random", Split(tokens, lengths, torch.randint(0, 2, (SENTENCES,)))
+
+
+def epoch_seconds(network: BiLSTMNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Train for an epoch and return the seconds it took."""
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    began = time.perf_counter()
+    for x, y in batches:
+        optimiser.zero_grad()
+        (functional.cross_entropy(network(x), y, reduction="sum") / BATCH).backward()
+        clip_grad_norm_(network.parameters(), 3.0)
+        optimiser.step()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", default="highway", help="kind of network (highways.nn.bilstm)")
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 5, 10])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=devices.cores())
+    arguments = parser.parse_args()
+
+    devices.prepare(arguments.threads)
+    torch.manual_seed(0)
+    data, split = sentences()
+    rows = []
+    for depth in arguments.depths:
+        config = BiLSTMConfig.model_validate(
+            {"family": "bilstm", "kind": arguments.kind, "depth": depth, "hidden": HIDDEN, "embedding": HIDDEN}
+            | ({"transform_bias": -1.0} if arguments.kind == "highway" else {})
+        )
+        best = {"equal": float("inf"), "padded": float("inf")}
+        for repeat in range(arguments.repeats):
+            ways = {
+                "equal": SentenceBatches(split, BATCH, order_seed=repeat),
+                "padded": PaddedBatches(split, BATCH, order_seed=repeat),
+            }
+            for way, batches in ways.items():
+                best[way] = min(best[way], epoch_seconds(BiLSTMNetwork(config, WORDS, 2), batches))
+        padded = sum(x.numel() for x, _ in PaddedBatches(split, BATCH, order_seed=0)) / int(split.lengths.sum())
+        rows.append(
+            {
+                "data": data,
+                "network": arguments.kind,
+                "depth": depth,
+                "hidden": HIDDEN,
+                "batch_size": BATCH,
+                "threads": arguments.threads,
+                "equal_seconds_per_epoch": round(best["equal"], 2),
+                "padded_seconds_per_epoch": round(best["padded"], 2),
+                "times_padded": round(best["padded"] / best["equal"], 2),
+                "positions_per_word_padded": round(padded, 2),
+                "processor": processor(),
+            }
+        )
+        print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

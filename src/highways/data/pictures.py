@@ -1,0 +1,203 @@
+"""Images for convolutional networks: bytes on the device, prepared and augmented a batch at a time.
+
+There is no loader and there are no worker processes: a batch is a few tensor operations on the device that
+the whole data set lies on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.data.images import EVALUATION_BATCH, load_raw
+from highways.data.sources import fingerprint
+
+Part = Literal["train", "test"]
+TRAINING_EXAMPLES_EVALUATED = 10_000
+"""Of the training part that many, the first, are evaluated after an epoch: all would cost a third of the training."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A data set of images, and how a network is shown them.
+
+    Attributes:
+        name: Such as `mnist`.
+        images: By part, `(examples, channels, height, width)`, uint8.
+        labels: By part, `(examples,)`, int64 in [0, classes).
+        classes: Number of classes.
+        fingerprint: Of the source files and the preparation.
+        config: How they are shown.
+        mean: The mean image of the training part, where it is subtracted, `(channels, height, width)`.
+    """
+
+    name: str
+    images: dict[Part, Tensor]
+    labels: dict[Part, Tensor]
+    classes: int
+    fingerprint: str
+    config: PicturesConfig
+    mean: Tensor | None = None
+
+    parts: ClassVar[tuple[Part, ...]] = ("train", "test")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.images["train"].device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.images["train"].shape[1:]
+        return channels, height, width
+
+    def size(self, part: Part) -> int:
+        """Return the number of images of a part that are evaluated."""
+        count = len(self.labels[part])
+        return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
+
+    def to(self, device: torch.device) -> Pictures:
+        """Return the data set with its tensors on `device`."""
+        images: dict[Part, Tensor] = {part: images.to(device) for part, images in self.images.items()}
+        labels: dict[Part, Tensor] = {part: labels.to(device) for part, labels in self.labels.items()}
+        return replace(
+            self,
+            images=images,
+            labels=labels,
+            mean=None if self.mean is None else self.mean.to(device),
+        )
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Map bytes `(batch, channels, height, width)` to what a network sees when it is tested, float32."""
+        x = contrasted(images, self.config)
+        return x if self.mean is None else x - self.mean
+
+    def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> PictureBatches:
+        """Return an epoch's batches of the training part, augmented, in a random order.
+
+        Args:
+            config: The run; its batch size and its order's seed.
+            epoch: Returns the number of the epoch, from 0; asked when its first batch is.
+        """
+        return PictureBatches(self, config.budget.batch_size, config.order_seed, epoch)
+
+    def evaluation_batches(self, config: RunConfig, part: Part) -> EvaluationBatches:
+        """Return the batches of a part, not augmented, in the order of the data."""
+        return EvaluationBatches(self, part)
+
+
+def load_pictures(config: DataConfig) -> Pictures:
+    """Load a data set of images for convolutional networks.
+
+    Raises:
+        HighwaysError: See `highways.data.sources.locate`.
+    """
+    assert config.pictures is not None
+    raw, times = load_raw(config.name), config.pictures.enlarge
+
+    def enlarged(images: Tensor) -> Tensor:
+        return images.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
+
+    made = Pictures(
+        name=config.name,
+        images={"train": enlarged(raw.train_x), "test": enlarged(raw.test_x)},
+        labels={"train": raw.train_y, "test": raw.test_y},
+        classes=raw.classes,
+        fingerprint=fingerprint(config),
+        config=config.pictures,
+    )
+    return replace(made, mean=_mean(made)) if config.pictures.mean_image else made
+
+
+def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
+    """Return images as float32, scaled and, if so configured, each with mean 0 and deviation 1."""
+    x = images.float() * config.scale
+    if config.contrast:
+        x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+        x = x / x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-8)
+    return x
+
+
+def _mean(pictures: Pictures) -> Tensor:
+    sums = [contrasted(part, pictures.config).double().sum(dim=0) for part in pictures.images["train"].split(5_000)]
+    return (torch.stack(sums).sum(dim=0) / len(pictures.images["train"])).float()
+
+
+class PictureBatches:
+    """Batches of the training part: shuffled, prepared, cropped and mirrored, as `(order_seed, epoch)` decides.
+
+    Args:
+        pictures: The data set.
+        size: Images a batch; the last one has what is left.
+        order_seed: Seed of orders, crops and mirrors.
+        epoch: See `Pictures.training_batches`.
+    """
+
+    def __init__(self, pictures: Pictures, size: int, order_seed: int, epoch: Callable[[], int]):
+        self.pictures, self.size, self.order_seed, self.epoch = pictures, size, order_seed, epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.pictures.labels["train"]) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        pictures, config = self.pictures, self.pictures.config
+        images, labels = pictures.images["train"], pictures.labels["train"]
+        random = torch.Generator().manual_seed(self.order_seed * 1_000_003 + self.epoch())
+        count = len(labels)
+        order = torch.randperm(count, generator=random)
+        shifts = torch.randint(0, 2 * config.pad + 1, (count, 2), generator=random)
+        mirrors = torch.rand(count, generator=random) < 0.5
+        order, shifts, mirrors = (tensor.to(images.device) for tensor in (order, shifts, mirrors))
+        for start in range(0, count, self.size):
+            part = slice(start, start + self.size)
+            x = pictures.prepared(images[order[part]])
+            if config.pad:
+                x = cropped(x, config.pad, shifts[part])
+            if config.mirror:
+                x = torch.where(mirrors[part, None, None, None], x.flip(3), x)
+            yield x.contiguous(memory_format=torch.channels_last), labels[order[part]]
+
+
+def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
+    """Return images padded with zeros and cropped to their former size.
+
+    Args:
+        x: `(batch, channels, height, width)`.
+        pad: Pixels on each side.
+        shifts: `(batch, 2)`, first row and column of each crop, from 0 to twice `pad`.
+    """
+    batch, _, height, width = x.shape
+    padded = functional.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)
+    rows = shifts[:, 0, None] + torch.arange(height, device=x.device)
+    columns = shifts[:, 1, None] + torch.arange(width, device=x.device)
+    image = torch.arange(batch, device=x.device)[:, None, None]
+    return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+class EvaluationBatches:
+    """Batches of a part as it is evaluated.
+
+    Args:
+        pictures: The data set.
+        part: Which part.
+    """
+
+    def __init__(self, pictures: Pictures, part: Part):
+        self.pictures = pictures
+        self.part: Part = part
+
+    def __len__(self) -> int:
+        return -(-self.pictures.size(self.part) // EVALUATION_BATCH)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        count = self.pictures.size(self.part)
+        images, labels = self.pictures.images[self.part][:count], self.pictures.labels[self.part][:count]
+        for x, y in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+            yield self.pictures.prepared(x).contiguous(memory_format=torch.channels_last), y

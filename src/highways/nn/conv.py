@@ -1,0 +1,174 @@
+"""Convolutional networks, built from their description: stages of plain or highway convolutions, and a head.
+
+Source: P2 sec. 3.2 and 3.3, and the networks that the authors released (`highways.config.conv`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import ConvConfig
+from highways.errors import HighwaysError
+from highways.nn.highway import Highway
+
+
+class Conv(nn.Conv2d):
+    """A convolution of stride 1; `same` padding keeps the size for even kernels, too.
+
+    An even kernel's odd pixel of padding goes to the right and to the bottom, as in Keras 1 (seed 003).
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel: Its height and width.
+        padding: `same` or `none`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, padding: str = "same"):
+        same = padding == "same"
+        super().__init__(inputs, outputs, kernel, padding=(kernel - 1) // 2 if same else 0)
+        self.odd = int(same and kernel % 2 == 0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map `(batch, inputs, height, width)` to `(batch, outputs, height', width')`."""
+        return super().forward(functional.pad(input, (0, self.odd, 0, self.odd)) if self.odd else input)
+
+
+class Activated(nn.Module):
+    """A plain layer: a linear map and its activation; of maxout, twice as many units and the larger of each two.
+
+    Args:
+        linear: Makes the linear map for a number of outputs.
+        outputs: Channels out.
+        activation: `relu` or `maxout`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, activation: str, kernel: int | None, padding: str = "same"):
+        super().__init__()
+        units = outputs * (2 if activation == "maxout" else 1)
+        self.linear = nn.Linear(inputs, units) if kernel is None else Conv(inputs, units, kernel, padding)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(batch, inputs, ...)` to `(batch, outputs, ...)`."""
+        x = self.linear(x)
+        if self.activation == "relu":
+            return torch.relu(x)
+        return torch.maximum(*x.chunk(2, dim=1))
+
+
+class ConvNetwork(nn.Module):
+    """The network that a description describes.
+
+    Args:
+        config: The description.
+        shape: Of an image, `(channels, height, width)`.
+        classes: Number of classes.
+        seed: Of the initial weights.
+
+    Raises:
+        HighwaysError: A convolution or a pooling window does not fit; the message names the stage.
+    """
+
+    def __init__(self, config: ConvConfig, shape: tuple[int, int, int], classes: int, seed: int = 0):
+        super().__init__()
+        self.config = config
+        channels, *size = shape
+        layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
+        self.blocks: list[nn.Module] = []
+        """The highway blocks, or the plain layers in their place, in order."""
+        for number, stage in enumerate(config.stages, start=1):
+            where = f"network {config.name!r}, stage {number}"
+            if stage.entry is not None:
+                if stage.entry_padding == "none":
+                    size = [side - stage.entry + 1 for side in size]
+                _check(size, where, f"its first convolution, {stage.entry}x{stage.entry},", shape)
+                layers.append(Activated(channels, stage.width, config.activation, stage.entry, stage.entry_padding))
+            elif channels != stage.width:
+                raise HighwaysError(f"{where}: {channels} channels come in, its width is {stage.width}")
+            channels = stage.width
+            for index in range(stage.blocks):
+                block = self._block(channels, stage.kernels[index % len(stage.kernels)])
+                self.blocks.append(block)
+                layers.append(block)
+            if stage.pool is not None:
+                stride, up = stage.pool_stride or stage.pool, config.pool_rounding == "up"
+                size = [_pooled(side, stage.pool, stride, up) for side in size]
+                _check(size, where, f"its pooling, {stage.pool}x{stage.pool},", shape)
+                layers.append(nn.MaxPool2d(stage.pool, stride, ceil_mode=up))
+            layers.append(nn.Dropout(stage.dropout))
+        if config.one_by_one is not None:
+            layers.append(Activated(channels, config.one_by_one, config.activation, 1))
+            channels = config.one_by_one
+        if config.head == "convolution":
+            self.body = nn.Sequential(*layers, nn.Dropout(config.head_dropout))
+            self.classifier: nn.Module = Conv(channels, classes, 1)
+        else:
+            layers += [nn.AdaptiveAvgPool2d(1)] if config.head == "average" else []
+            features = channels * (1 if config.head == "average" else math.prod(size))
+            layers += [nn.Flatten(), nn.Dropout(config.head_dropout)]
+            for width in config.hidden:
+                layers += [Activated(features, width, config.activation, None), nn.Dropout(config.hidden_dropout)]
+                features = width
+            self.body = nn.Sequential(*layers)
+            self.classifier = nn.Linear(features, classes)
+        initialise(self, seed)
+
+    def _block(self, width: int, kernel: int) -> nn.Module:
+        transform = Activated(width, width, self.config.activation, kernel)
+        if self.config.kind == "plain":
+            return transform
+        return Highway(transform, Conv(width, width, kernel), cast(float, self.config.transform_bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images `(batch, channels, height, width)` to logits `(batch, classes)`."""
+        x = self.classifier(self.body(x))
+        return x.mean(dim=(2, 3)) if self.config.head == "convolution" else x
+
+
+def _pooled(side: int, window: int, stride: int, up: bool) -> int:
+    """Return the number of pooling windows along a side, as `nn.MaxPool2d` counts them."""
+    if side < 1:
+        return 0
+    steps = (side - window) / stride
+    count = (math.ceil(steps) if up else math.floor(steps)) + 1
+    return count - 1 if up and (count - 1) * stride >= side else count  # each window starts inside
+
+
+def _check(size: list[int], where: str, what: str, shape: tuple[int, int, int]) -> None:
+    if min(size) < 1:
+        raise HighwaysError(f"{where}: {what} does not fit; the image is {shape[1]}x{shape[2]} at the start")
+
+
+def initialise(network: ConvNetwork, seed: int) -> None:
+    """Draw all weights anew as the description says; biases 0, gate biases theirs.
+
+    Drawn on the CPU in the order in which the modules were made, from a stream of their own.
+    """
+    config, random = network.config, torch.Generator().manual_seed(seed)
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        for layer in layers:
+            weight = layer.weight
+            fan_in = weight[0].numel()
+            fan_out = weight.numel() // weight.shape[1]
+            if config.initialisation == "glorot_uniform":
+                drawn = torch.rand(weight.shape, generator=random, dtype=torch.float32)
+                drawn = (2 * drawn - 1) * math.sqrt(6 / (fan_in + fan_out))
+            else:
+                deviation = math.sqrt(2 / fan_in)
+                if layer is layers[0] and config.first_std is not None:
+                    deviation = config.first_std
+                if layer is network.classifier and config.classifier_std is not None:
+                    deviation = config.classifier_std
+                drawn = torch.randn(weight.shape, generator=random, dtype=torch.float32) * deviation
+            weight.copy_(drawn)
+            cast(Tensor, layer.bias).zero_()
+        for module in network.modules():
+            if isinstance(module, Highway):
+                module.reset_gate_bias()

@@ -1,0 +1,307 @@
+"""Convolutional networks: the papers' parameter counts, the equations, training as released."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.nn import functional
+
+from highways.config import CaffeConfig, ConvConfig, ConvProfile, PicturesConfig, RunConfig, load_profile
+from highways.config.conv import NETWORKS, StageConfig
+from highways.config.profiles import recipe
+from highways.data import load
+from highways.errors import HighwaysError
+from highways.nn import ConvNetwork, Highway
+from highways.nn.conv import Conv
+from highways.report.conv_tables import SHAPES, parameters
+from highways.tracking.records import run_keys
+from highways.training import run, sweep
+from highways.training.checkpoints import ResumePoint
+from highways.training.modules import PictureModule
+
+COUNTS = {
+    ("highway-mnist-16", "mnist"): 38_986,
+    ("highway-mnist-32", "mnist"): 151_690,
+    ("highway-b", "cifar10"): 2_256_838,
+    ("highway-b", "cifar100"): 2_265_928,
+    ("highway-a", "cifar10"): 236_458,
+    ("highway-c", "cifar10"): 1_251_798,
+    ("highway-4", "cifar10"): 1_252_294,
+    ("highway-3", "cifar10"): 1_400_142,
+    ("seed-003", "mnist"): 65_240,
+}
+LAYERS = {
+    "highway-mnist-32": 10,
+    "highway-a": 11,
+    "highway-b": 19,
+    "highway-c": 32,
+    "highway-3": 19,
+    "highway-4": 32,
+    "fitnet-1": 11,
+    "fitnet-4": 19,
+}
+
+
+@pytest.mark.parametrize(("network", "data"), COUNTS, ids=" ".join)
+def test_parameter_counts_are_the_releases_and_the_papers(network: str, data: str) -> None:
+    assert parameters(network, data) == COUNTS[network, data]
+
+
+@pytest.mark.parametrize(
+    ("network", "rounded", "unit"),
+    [
+        ("highway-mnist-16", 39, 1e3),
+        ("highway-a", 236, 1e3),
+        ("highway-b", 2.3, 1e6),
+        ("highway-c", 1.25, 1e6),
+        ("highway-3", 1.4, 1e6),
+        ("fitnet-1", 250, 1e3),
+        ("fitnet-4", 2.5, 1e6),
+    ],
+)
+def test_parameter_counts_round_to_the_papers(network: str, rounded: float, unit: float) -> None:
+    count = parameters(network, "mnist" if "mnist" in network else "cifar10")
+    assert count / unit == pytest.approx(rounded, rel=0.02)
+
+
+def test_numbers_of_layers_are_the_papers() -> None:
+    for network, layers in LAYERS.items():
+        assert NETWORKS[network].depth == layers
+
+
+def test_pooling_rounds_up_as_in_caffe() -> None:
+    down = NETWORKS["highway-mnist-32"].model_copy(update={"pool_rounding": "down"})
+    assert sum(p.numel() for p in ConvNetwork(down, (1, 28, 28), 10).parameters()) == 150_090
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_maps_images_to_logits(name: str) -> None:
+    shape = SHAPES["mnist" if "mnist" in name or name == "seed-003" else "cifar10"]
+    network = ConvNetwork(NETWORKS[name], shape, 7)
+    assert network(torch.rand(3, *shape)).shape == (3, 7)
+
+
+def small(**more: object) -> ConvConfig:
+    stages = [{"width": 4, "blocks": 1, "pool": 2}, {"width": 6, "blocks": 2, "kernels": [3, 1]}]
+    content = {"family": "conv", "name": "small", "kind": "highway", "transform_bias": -1.0, "stages": stages}
+    return ConvConfig.model_validate(content | {"one_by_one": 5, "head": "average"} | more)
+
+
+def convolved(x: np.ndarray, layer: nn.Module) -> np.ndarray:
+    """A convolution of stride 1 that keeps the size, written out; the odd pixel of padding right and below."""
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    kernel = weight.shape[2]
+    before, after = (kernel - 1) // 2, kernel // 2
+    padded = np.pad(x, ((0, 0), (0, 0), (before, after), (before, after)))
+    height, width = x.shape[2:]
+    out = np.zeros((len(x), len(weight), height, width))
+    for i in range(kernel):
+        for j in range(kernel):
+            window = padded[:, :, i : i + height, j : j + width]
+            out += np.einsum("bchw,oc->bohw", window, weight[:, :, i, j])
+    return out + bias[:, None, None]
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_highway_convolution_is_the_equation(kernel: int) -> None:
+    network = ConvNetwork(small(stages=[{"width": 3, "entry": None, "blocks": 1, "kernels": [kernel]}]), (3, 6, 6), 2)
+    (block,) = network.double().blocks
+    assert isinstance(block, Highway)
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 6))
+    t = 1 / (1 + np.exp(-convolved(x, block.gate)))
+    want = np.maximum(convolved(x, block.transform.linear), 0) * t + x * (1 - t)
+    np.testing.assert_allclose(block(torch.from_numpy(x)).detach().numpy(), want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "maxout"])
+@pytest.mark.parametrize("head", ["flatten", "average", "convolution"])
+def test_gradients_are_right(activation: str, head: str) -> None:
+    torch.manual_seed(0)
+    network = ConvNetwork(small(activation=activation, head=head), (2, 4, 4), 2).double()
+    x = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda *_: network(x), tuple(network.parameters()))
+
+
+def test_plain_twin_is_the_highway_with_open_gates() -> None:
+    highway = ConvNetwork(small(transform_bias=1e4), (2, 8, 8), 3).double().eval()
+    plain = ConvNetwork(small(kind="plain", transform_bias=None), (2, 8, 8), 3).double().eval()
+    state = {name.replace(".transform.", "."): value for name, value in highway.state_dict().items()}
+    plain.load_state_dict({name: value for name, value in state.items() if ".gate." not in name})
+    x = torch.randn(2, 2, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(highway(x), plain(x), rtol=1e-12, atol=0)
+
+
+def test_even_kernels_are_padded_right_and_below() -> None:
+    conv = Conv(1, 1, 2)
+    nn.init.ones_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    out = conv(torch.arange(4.0).view(1, 1, 2, 2))
+    assert out[0, 0].tolist() == [[6.0, 4.0], [5.0, 3.0]]
+
+
+def test_initialisation_is_the_releases() -> None:
+    network = ConvNetwork(NETWORKS["highway-b"], (3, 32, 32), 10)
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    assert convolutions[0].weight.std().item() == pytest.approx(1, rel=0.06), "the slip of the release"
+    assert convolutions[-2].weight.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+    assert network.classifier.weight.std().item() == pytest.approx(0.05, rel=0.1)
+    assert {block.gate.bias.max().item() for block in network.blocks} == {-2.0}
+    meant = ConvNetwork(NETWORKS["highway-b-std-0.05"], (3, 32, 32), 10)
+    first = next(module for module in meant.modules() if isinstance(module, nn.Conv2d))
+    assert first.weight.std().item() == pytest.approx(0.05, rel=0.06)
+    assert recipe("highway-b", "cifar100")[0].classifier_std is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([{"width": 4, "blocks": 1, "entry": 9, "entry_padding": "none"}], r"stage 1: its first convolution, 9x9,"),
+        ([{"width": 4, "blocks": 0, "pool": 2}, {"width": 4, "blocks": 0, "pool": 9}], r"stage 2: its pooling, 9x9,"),
+        ([{"width": 4, "blocks": 1, "entry": None}], r"stage 1: 2 channels come in, its width is 4"),
+    ],
+)
+def test_description_that_does_not_fit_names_the_stage(stages: list, message: str) -> None:
+    with pytest.raises(HighwaysError, match=f"network 'small', {message}"):
+        ConvNetwork(small(stages=stages, pool_rounding="down"), (2, 8, 8), 2)
+
+
+def test_width_that_changes_without_a_convolution_is_refused() -> None:
+    with pytest.raises(ValidationError, match="stage 2: the width changes from 4 to 6 without a convolution"):
+        small(stages=[{"width": 4, "blocks": 1}, {"width": 6, "entry": None, "blocks": 1}])
+
+
+# Training
+
+
+def config(epochs: int = 2, **more: object) -> RunConfig:
+    network = small(
+        stages=[StageConfig(width=4, blocks=1, pool=2, dropout=0.1).model_dump(), {"width": 4, "blocks": 1}],
+        head="flatten",
+    )
+    content = {
+        "data": {"name": "digits", "pictures": {"pad": 1, "mirror": True}},
+        "network": network.model_dump(),
+        "optimiser": {"kind": "caffe", "learning_rate": 0.02, "milestones": [0.5], "weight_decay": 0.01},
+        "budget": {"epochs": epochs, "batch_size": 100},
+    }
+    return RunConfig.model_validate(content | more)
+
+
+def test_first_step_is_the_solvers(project) -> None:
+    chosen = config(1)
+    data = load(chosen.data)
+    module = PictureModule(chosen, "k", data, lambda event: None)
+    optimiser = module.configure_optimizers()
+    before = {name: value.clone() for name, value in module.network.named_parameters()}
+    x, y = next(iter(data.training_batches(chosen, lambda: 0)))
+    module.network.eval()
+    functional.cross_entropy(module.network(x), y).backward()
+    gradients = {name: value.grad.clone() for name, value in module.network.named_parameters()}
+    for group, times in zip(optimiser.param_groups, (1.0, 1.0, 2.0), strict=True):
+        group["lr"] = 0.02 * times
+    optimiser.step()
+    for name, value in module.network.named_parameters():
+        decay = 0.0 if name.endswith("bias") else 0.1 if name.startswith("classifier") else 0.01
+        gradient = gradients[name] + decay * before[name]
+        rate = 0.04 if name.endswith("bias") else 0.02
+        want = before[name] - rate * 1.9 * gradient  # Nesterov's first step: (1 + momentum) g
+        torch.testing.assert_close(value.detach(), want, rtol=1e-4, atol=1e-6)
+
+
+def test_rate_steps_at_the_milestones(project, monkeypatch) -> None:
+    rates: list[tuple[float, float]] = []
+    original = PictureModule.training_step
+
+    def note(self, batch, batch_idx):
+        groups = self.optimizers(use_pl_optimizer=False).param_groups
+        rates.append((groups[0]["lr"], groups[2]["lr"]))
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(PictureModule, "training_step", note)
+    run(config(2), profile="p", experiment="e", mlflow=False)
+    assert len(rates) == 30
+    assert rates[:15] == [pytest.approx((0.02, 0.04))] * 15
+    assert rates[15:] == [pytest.approx((0.002, 0.004))] * 15
+
+
+def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+
+    class Stop(Exception):
+        pass
+
+    original = PictureModule.training_step
+
+    def stop(self, batch, batch_idx):
+        if self.current_epoch == 2 and batch_idx == 3:
+            raise Stop
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PictureModule, "training_step", stop)
+        with pytest.raises(Stop):
+            run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
+    assert len(ResumePoint.all()) == 1
+    resumed = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
+    again = run(config(3), profile="q", experiment="other", threads=1, mlflow=False)
+    assert again == resumed, "it has a record"
+    for path in project.glob("results/*/runs/*/*.json"):
+        path.unlink()
+    again = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
+    assert (again.curves, again.weights_sha256) == (resumed.curves, resumed.weights_sha256)
+
+
+def test_bfloat16_learns_the_same_within_noise(project) -> None:
+    adam = {"kind": "adam", "learning_rate": 0.01}
+    ways = [(precision, seed) for precision in ("float32", "bfloat16") for seed in (0, 1, 2)]
+    runs = [config(6, seed=seed, precision=precision, optimiser=adam) for precision, seed in ways]
+    assert len(set(run_keys(runs))) == 6
+    records = sweep(runs, profile="p", experiment="e", mlflow=False)
+    exact, fast = ([record.last("train_cross_entropy") for record in records[part]] for part in (slice(3), slice(3, 6)))
+    assert np.mean(fast) == pytest.approx(np.mean(exact), abs=2 * max(np.std(exact), 0.05))
+    assert np.mean(exact) < 2.0
+
+
+def test_one_batch_can_be_overfitted() -> None:
+    network = ConvNetwork(small(), (1, 8, 8), 2)
+    x, y = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
+    optimiser = torch.optim.Adam(network.parameters(), 0.02)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss = functional.cross_entropy(network(x), y)
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.01
+
+
+def test_recipes_are_the_released_solvers() -> None:
+    network, pictures, optimiser, batch = recipe("highway-mnist-32", "mnist")
+    assert (batch, pictures) == (100, PicturesConfig(scale=1 / 256))
+    want = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=[1 / 3, 2 / 3])
+    assert optimiser == want
+    assert (want.momentum, want.weight_decay, want.classifier_decay, want.bias_rate) == (0.9, 1e-3, 10, 2)
+    assert (network.transform_bias, network.input_dropout) == (-1, 0.2)
+    assert [stage.dropout for stage in network.stages] == [0.3, 0.4, 0.5]
+    network, pictures, optimiser, _ = recipe("highway-b", "cifar10")
+    assert (optimiser.learning_rate, optimiser.milestones) == (0.025, [0.5, 0.75, 0.875])
+    assert (pictures.contrast, pictures.mean_image, pictures.pad, pictures.mirror) == (True, True, 8, True)
+    assert (network.transform_bias, network.head_dropout, [s.dropout for s in network.stages]) == (
+        -2,
+        0.2,
+        [0.2, 0.2, 0],
+    )
+
+
+def test_profiles_list_what_they_must() -> None:
+    laptop, paper = (load_profile(name, ConvProfile) for name in ("laptop", "paper"))
+    pairs = {(t.network, t.data, t.epochs) for t in laptop.trainings}
+    assert {("highway-mnist-16", "mnist", 20), ("highway-mnist-32", "mnist", 20), ("seed-003", "mnist", 10)} <= pairs
+    full = {"mnist": 300, "cifar10": 400, "cifar100": 400}
+    assert all(t.runs == 5 and t.epochs == full[t.data] for t in paper.trainings if t.network != "seed-003")
+    with pytest.raises(ValidationError, match="no such network; there are: highway-mnist-16"):
+        ConvProfile.model_validate(
+            {"profile": "x", "trainings": [{"network": "b", "data": "mnist", "epochs": 1, "runs": 1}]}
+        )

@@ -1,0 +1,148 @@
+"""Images as bytes: read and checked, prepared and augmented on the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.data import Images, Pictures, load
+from highways.data.images import read_cifar
+from highways.data.pictures import cropped
+from highways.errors import HighwaysError
+
+
+def pictures(**changes: object) -> Pictures:
+    data = load(DataConfig(name="digits", pictures=PicturesConfig.model_validate(changes)))
+    assert isinstance(data, Pictures)
+    return data
+
+
+def cifar_file(path: Path, images: int, classes: int, label: int | None = None) -> np.ndarray:
+    """A file of CIFAR's layout, of random bytes; return its table."""
+    random = np.random.default_rng(0)
+    head = 1 if classes == 10 else 2
+    table = random.integers(0, 256, (images, head + 3072), dtype=np.uint8)
+    table[:, :head] = random.integers(0, 10, (images, head))
+    if label is not None:
+        table[3, head - 1] = label
+    table.tofile(path)
+    return table
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_cifar_file_is_read(tmp_path: Path, classes: int) -> None:
+    table = cifar_file(tmp_path / "x.bin", 5, classes)
+    images, labels = read_cifar(tmp_path / "x.bin", classes, images=5)
+    head = table.shape[1] - 3072
+    assert labels.tolist() == table[:, head - 1].tolist()
+    assert images.shape == (5, 3, 32, 32)
+    assert images[2, 1, 4, 7] == table[2, head + 1024 + 4 * 32 + 7], "planes of red, green, blue, row by row"
+
+
+def test_cifar_file_at_fault_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    cifar_file(path, 5, 10, label=10)
+    with pytest.raises(HighwaysError, match=r"x.bin: image 4: the label must be below 10, found 10"):
+        read_cifar(path, 10, images=5)
+    with pytest.raises(HighwaysError, match=r"x.bin: 15365 bytes where 6 images have 18438"):
+        read_cifar(path, 10, images=6)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("mnist", 10)])
+def test_flat_images_are_the_bytes_over_255(project: Path, name: str, classes: int) -> None:
+    try:
+        flat, shown = load(name), load(DataConfig(name=name, pictures=PicturesConfig()))  # type: ignore[arg-type]
+    except HighwaysError as error:
+        pytest.skip(f"{name} is not at hand: {error}")
+    assert isinstance(flat, Images)
+    assert isinstance(shown, Pictures)
+    assert flat.classes == classes
+    torch.testing.assert_close(flat.test_x[:50] * 255, shown.images["test"][:50].flatten(1).float())
+
+
+def test_pixels_are_scaled_by_1_over_256(project: Path) -> None:
+    data = pictures()
+    assert torch.equal(data.prepared(data.images["test"][:9]), data.images["test"][:9].float() / 256)
+
+
+def test_contrast_and_mean_image(project: Path) -> None:
+    data = pictures(contrast=True)
+    x = data.prepared(data.images["train"])
+    torch.testing.assert_close(x.mean(dim=(1, 2, 3)), torch.zeros(len(x)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.square().mean(dim=(1, 2, 3)), torch.ones(len(x)), atol=1e-4, rtol=0)
+    centred = pictures(contrast=True, mean_image=True)
+    y = centred.prepared(centred.images["train"])
+    torch.testing.assert_close(y.mean(dim=0), torch.zeros(1, 8, 8), atol=1e-4, rtol=0)
+    assert centred.mean is not None
+    torch.testing.assert_close(y + centred.mean, x)
+
+
+def test_crops_are_windows_of_the_padded_image() -> None:
+    x = torch.arange(2 * 3 * 4 * 4.0).view(2, 3, 4, 4)
+    out = cropped(x, 2, torch.tensor([[2, 2], [0, 3]]))
+    assert torch.equal(out[0], x[0]), "the middle is the image"
+    assert torch.equal(out[1, :, 2:, :3], x[1, :, :2, 1:])
+    assert (out[1, :, :2] == 0).all()
+    assert (out[1, :, :, 3] == 0).all()
+
+
+def run(seed: int = 0) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "data": {"name": "digits", "pictures": {}},
+            "network": {
+                "family": "conv",
+                "name": "x",
+                "kind": "plain",
+                "stages": [{"width": 2, "blocks": 0}],
+            },
+            "optimiser": {"kind": "caffe", "learning_rate": 0.1},
+            "budget": {"epochs": 1, "batch_size": 100},
+            "order_seed": seed,
+        }
+    )
+
+
+def test_batches_are_a_permutation_that_seed_and_epoch_decide(project: Path) -> None:
+    data = pictures(pad=1, mirror=True)
+
+    def epoch(number: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        batches = list(data.training_batches(run(seed), lambda: number))
+        assert [len(y) for _, y in batches] == [100] * 14 + [38]
+        x, y = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+        return x, y
+
+    first, again, other, seeded = epoch(0), epoch(0), epoch(1), epoch(0, seed=1)
+    assert torch.equal(first[0], again[0])
+    for different in (other, seeded):
+        assert not torch.equal(first[0], different[0])
+        assert torch.equal(first[1].sort().values, different[1].sort().values)
+
+
+def test_mirrors_are_half_of_the_images(project: Path) -> None:
+    plain, mirrored = pictures(), pictures(mirror=True)
+    same, flipped = 0, 0
+    pairs = zip(*(data.training_batches(run(), lambda: 0) for data in (plain, mirrored)), strict=True)
+    for (x, _), (z, _) in pairs:
+        same += int((x == z).all(dim=(1, 2, 3)).sum())
+        flipped += int((x.flip(3) == z).all(dim=(1, 2, 3)).sum())
+    assert same + flipped >= 1438
+    assert 600 < same < 840
+
+
+def test_evaluation_is_not_augmented_and_sees_a_part_of_the_training_images(project: Path) -> None:
+    data = pictures(pad=2, mirror=True)
+    x = torch.cat([x for x, _ in data.evaluation_batches(run(), "test")])
+    assert torch.equal(x, data.prepared(data.images["test"]))
+    assert data.size("train") == 1438, "all, where there are fewer than 10,000"
+
+
+def test_enlarged_pixels_are_squares(project: Path) -> None:
+    small, large = pictures(), pictures(enlarge=3)
+    assert large.shape == (1, 24, 24)
+    assert torch.equal(large.images["test"][:, :, ::3, ::3], small.images["test"])
+    assert torch.equal(large.images["test"][:, :, 2::3, 1::3], small.images["test"])
