@@ -9,7 +9,7 @@ import pytest
 from highways.claims import judge, load_claims
 from highways.claims.judge import Bounds, Claim, headline, judge_experiment
 from highways.claims.measures import measure
-from highways.config import DepthProfile
+from highways.config import ConvProfile, DepthProfile
 from highways.errors import HighwaysError
 from highways.tracking import RunRecord
 from highways.tracking.records import run_keys
@@ -146,6 +146,59 @@ def test_faster_means_fewer_epochs_at_every_depth() -> None:
 def test_bounds(bounds: dict, kept: float, broken: float) -> None:
     assert Bounds(**bounds).keep(kept)
     assert not Bounds(**bounds).keep(broken)
+
+
+@pytest.mark.parametrize(
+    ("interval", "kept"),
+    [
+        ((-0.0009, 0.0002), True),
+        ((0.0011, 0.0013), False),
+        ((-0.0052, -0.004), False),
+        ((0.0005, 0.0015), None),
+        ((-0.002, 0.0051), None),
+    ],
+)
+def test_interval_is_within_outside_or_across(interval: tuple[float, float], kept: bool | None) -> None:
+    assert Bounds(at_least=-0.001, at_most=0.001).keep(interval) is kept
+
+
+def test_interval_above_zero() -> None:
+    assert Bounds(above=0).keep((0.01, 0.02)) is True
+    assert Bounds(above=0).keep((-0.02, -0.01)) is False
+    assert Bounds(above=0).keep((-0.02, 0.01)) is None
+
+
+def conv_verdict(accuracies: list[float], epochs: int = 300, data: str = "mnist") -> tuple[str, str]:
+    """Verdict and scope for runs of the MNIST network of width 32 with these test accuracies."""
+    training = {"network": "highway-mnist-32", "data": data, "epochs": epochs, "runs": len(accuracies)}
+    chosen = ConvProfile.model_validate({"profile": "x", "trainings": [training]})
+    found = [
+        RunRecord(
+            run_key=key,
+            config=config,
+            data_fingerprint="f",
+            numerics=1,
+            status="finished",
+            parameters=151_690,
+            curves={"test_accuracy": [accuracy]},
+            weights_sha256=None,
+            environment={},
+            engine={},
+            finished_at="2026-01-01T00:00:00+00:00",
+            timing={"seconds": 1.0, "group_seconds": 1.0},
+        )
+        for config, key, accuracy in zip(chosen.runs(), run_keys(chosen.runs()), accuracies, strict=True)
+    ]
+    return next((j.verdict, j.scope) for j in judge_experiment(chosen, found) if j.claim_id == "conv-mnist-32")
+
+
+def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:
+    assert conv_verdict([0.9955, 0.9953, 0.9954]) == ("replicated", "full")
+    assert conv_verdict([0.9905, 0.9903, 0.9904]) == ("not replicated", "full")
+    assert conv_verdict([0.9985, 0.9953, 0.9914]) == ("inconclusive", "full"), "runs too far apart"
+    assert conv_verdict([0.9955, 0.9953]) == ("replicated", "reduced")
+    assert conv_verdict([0.9905, 0.9903, 0.9904], epochs=20) == ("inconclusive", "reduced")
+    assert conv_verdict([0.9], data="digits") == ("inconclusive", "stand-in")
 
 
 def test_every_claim_is_well_formed_and_has_a_bound() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from highways.analysis.conv import AUTHORS_LOGS, authors_log
 from highways.analysis.depth import Search, searches
-from highways.analysis.statistics import top_mean, wilson_interval
-from highways.config import DepthProfile
+from highways.analysis.statistics import difference_interval, mean_interval, top_mean, wilson_interval
+from highways.config import ConvProfile, DepthProfile
+from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
 from highways.report import write_tables
 from highways.report.tables import table_texts
@@ -95,6 +98,37 @@ def test_outcome_of_a_trial_is_its_lowest_loss_and_diverged_trials_count(small: 
         assert search.epochs_to(0) is None
         assert math.isnan(search.top_mean[0]), "three trials have no top ten"
     assert Search("plain", 1, ()).best is None
+
+
+def test_intervals_of_means_and_differences() -> None:
+    assert mean_interval([0.9], 100) == wilson_interval(0.9, 100)
+    low, high = mean_interval([0.992, 0.993, 0.994], 10_000)
+    half = 4.302653 * 0.001 / 3**0.5  # Student's quantile for two degrees of freedom
+    assert (low, high) == (pytest.approx(0.993 - half, rel=1e-6), pytest.approx(0.993 + half, rel=1e-6))
+    low, high = difference_interval((0.992, 0.001, 3), (0.994, 0.001, 3), 10_000)
+    half = 2.776445 * (2 * 0.001**2 / 3) ** 0.5  # four degrees of freedom
+    assert (low, high) == (pytest.approx(-0.002 - half, rel=1e-6), pytest.approx(-0.002 + half, rel=1e-6))
+    low, high = difference_interval((0.9, math.nan, 1), (0.92, math.nan, 1), 10_000)
+    half = 1.959964 * (0.9 * 0.1 / 1e4 + 0.92 * 0.08 / 1e4) ** 0.5
+    assert (low, high) == (pytest.approx(-0.02 - half, rel=1e-6), pytest.approx(-0.02 + half, rel=1e-6))
+
+
+def test_every_network_has_a_row_in_the_convolutional_table(project: Path) -> None:
+    training = {"network": "highway-mnist-16", "data": "mnist", "epochs": 20, "runs": 1}
+    texts = table_texts("conv", ConvProfile.model_validate({"profile": "quick", "trainings": [training]}))
+    table = pd.read_csv(io.StringIO(texts["conv.csv"]))
+    assert set(NETWORKS) == set(table.network)
+    assert table.accuracy_last_mean.isna().all()
+    row = table[table.network == "highway-mnist-32"].iloc[0]
+    assert (row.parameters, row.paper_parameters, row.paper_mean) == (151_690, 151_000, 0.9954)
+
+
+def test_authors_logs_end_at_the_released_accuracies() -> None:
+    ends = {key: authors_log(*key) for key in AUTHORS_LOGS}
+    last = {key: (log.epoch.iloc[-1], log.test_accuracy.iloc[-1]) for key, log in ends.items() if log is not None}
+    assert last["highway-mnist-32", "mnist"] == (300, 0.9954)
+    assert last["highway-b", "cifar10"] == (400, 0.9214)
+    assert last["highway-b", "cifar100"] == (400, 0.6809)
 
 
 def test_top_mean_and_wilson_interval() -> None:
