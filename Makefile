@@ -1,5 +1,5 @@
 # Each target works as the first command on a fresh clone. The environment is made in .venv when it
-# is missing, and again when requirements.lock or pyproject.toml have changed.
+# is missing, and again when requirements.lock or pyproject.toml have changed, or the checkout was moved.
 
 PYTHON ?= python3.11
 # Step one of the installation: torch's builds differ between CPU and CUDA, so pip picks it by version.
@@ -20,15 +20,21 @@ unexport PYTHONPATH
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The scripts in .venv name its place: where the checkout was moved, it is made anew.
+MOVED := $(if $(wildcard $(STAMP)),$(if $(filter $(CURDIR),$(shell cat $(STAMP))),,yes))
+ifeq ($(MOVED),yes)
+.PHONY: $(STAMP)
+endif
+
 setup: $(STAMP)  ## Make .venv
 $(STAMP): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
 	$(if $(PROFILE),highways profile use $(PROFILE))
@@ -44,7 +50,7 @@ lab: setup  ## Open JupyterLab
 	jupyter lab notebooks
 
 ui: setup  ## Open MLflow's UI on 127.0.0.1:5000, rebuilt from the records first
-	highways tracking rebuild
+	-highways tracking rebuild
 	@case "$$MLFLOW_TRACKING_URI" in \
 	  http*) echo "MLflow is served at $$MLFLOW_TRACKING_URI" ;; \
 	  *) mlflow ui --host 127.0.0.1 --port 5000 \

@@ -114,6 +114,7 @@ def images_per_second(module: pl.LightningModule, loader: object, precision: Lit
         devices=1,
         max_epochs=1,
         precision=precision,
+        deterministic=precision == "32-true" and isinstance(module, PictureModule),  # as in training
         limit_val_batches=0,
         callbacks=[clock],
         logger=False,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
 
-from highways.config import CaffeConfig, ConvConfig, ConvProfile, PicturesConfig, RunConfig, load_profile
+from highways.config import CaffeConfig, ConvConfig, ConvProfile, PicturesConfig, RunConfig, load_profile, validate
 from highways.config.conv import NETWORKS, StageConfig
 from highways.config.profiles import recipe
 from highways.data import load
@@ -78,10 +78,12 @@ def test_pooling_rounds_up_as_in_caffe() -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_maps_images_to_logits(name: str) -> None:
+def test_every_network_maps_images_to_logits_in_both_precisions(name: str) -> None:
     shape = SHAPES["mnist" if "mnist" in name or name == "seed-003" else "cifar10"]
     network = ConvNetwork(NETWORKS[name], shape, 7)
     assert network(torch.rand(3, *shape)).shape == (3, 7)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.rand(3, *shape)).isfinite().all()
 
 
 def small(**more: object) -> ConvConfig:
@@ -265,6 +267,34 @@ def test_bfloat16_learns_the_same_within_noise(project) -> None:
     assert np.mean(exact) < 2.0
 
 
+def test_sweep_trains_them_in_several_processes(project) -> None:
+    runs = [config(1, seed=seed) for seed in (0, 1)]
+    beside = sweep(runs, profile="p", experiment="e", workers=2, threads=1, mlflow=False)
+    alone = [run(chosen, profile="q", experiment="other", threads=1, mlflow=False) for chosen in runs]
+    assert [record.weights_sha256 for record in beside] == [record.weights_sha256 for record in alone]
+
+
+def test_gradients_are_cut_with_adam(project) -> None:
+    loose, tight = ({"kind": "adam", "learning_rate": 0.01, "clip_norm": norm} for norm in (None, 1e-12))
+    records = [run(config(1, optimiser=chosen), profile="p", experiment="e", mlflow=False) for chosen in (loose, tight)]
+    assert records[0].last("train_cross_entropy") < records[1].last("train_cross_entropy") - 0.01
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("network", {"hidden": [-1]}, "network.conv.hidden.0"),
+        ("network", {"stages": [{"width": 2, "blocks": 1, "kernels": [0]}]}, "network.conv.stages.0.kernels.0"),
+        ("optimiser", {"milestones": [1.5]}, "optimiser.caffe.milestones.0"),
+    ],
+)
+def test_malformed_description_names_its_place(section: str, change: dict, message: str) -> None:
+    content = config().model_dump()
+    content[section] = content[section] | change
+    with pytest.raises(HighwaysError, match=message):
+        validate(RunConfig, content, "x")
+
+
 def test_one_batch_can_be_overfitted() -> None:
     network = ConvNetwork(small(), (1, 8, 8), 2)
     x, y = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
@@ -280,13 +310,13 @@ def test_one_batch_can_be_overfitted() -> None:
 def test_recipes_are_the_released_solvers() -> None:
     network, pictures, optimiser, batch = recipe("highway-mnist-32", "mnist")
     assert (batch, pictures) == (100, PicturesConfig(scale=1 / 256))
-    want = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=[1 / 3, 2 / 3])
+    want = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 3, 2 / 3))
     assert optimiser == want
     assert (want.momentum, want.weight_decay, want.classifier_decay, want.bias_rate) == (0.9, 1e-3, 10, 2)
     assert (network.transform_bias, network.input_dropout) == (-1, 0.2)
     assert [stage.dropout for stage in network.stages] == [0.3, 0.4, 0.5]
     network, pictures, optimiser, _ = recipe("highway-b", "cifar10")
-    assert (optimiser.learning_rate, optimiser.milestones) == (0.025, [0.5, 0.75, 0.875])
+    assert (optimiser.learning_rate, optimiser.milestones) == (0.025, (0.5, 0.75, 0.875))
     assert (pictures.contrast, pictures.mean_image, pictures.pad, pictures.mirror) == (True, True, 8, True)
     assert (network.transform_bias, network.head_dropout, [s.dropout for s in network.stages]) == (
         -2,

@@ -32,6 +32,7 @@ def toy(project: Path, tmp_path: Path) -> Path:
         "publisher": "nobody",
         "licence": "none",
         "examples": {"train": 1, "test": 1},
+        "classes": 2,
         "preparation": 1,
         "address": "http://127.0.0.1:9/toy/",
         "files": [{"path": "toy/file.bin", "sha256": SHA256}],
@@ -208,6 +209,7 @@ def packed(project: Path, tmp_path: Path) -> Path:
         "publisher": "nobody",
         "licence": "none",
         "examples": {"train": 1, "test": 1},
+        "classes": 2,
         "preparation": 1,
         "archive": {
             "url": "http://127.0.0.1:9/toy.tar.gz",

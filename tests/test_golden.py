@@ -10,9 +10,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from highways.config import NUMERICS
+from highways.config import NUMERICS, BudgetConfig, DataConfig, RunConfig
+from highways.config.profiles import recipe
 from highways.data import Batches, load
-from highways.training.modules import PopulationModule, build_network
+from highways.training.modules import (
+    ClassifierModule,
+    PictureModule,
+    PopulationModule,
+    SentenceModule,
+    build_network,
+)
 
 STEPS = 20
 GOLDEN = {
@@ -47,3 +54,70 @@ def test_dense_numerics(project, run_config, kind: str, activation: str) -> None
     expected = GOLDEN["dense", NUMERICS["dense"], kind, activation]
     assert single_loss == pytest.approx(expected, rel=1e-4)
     assert population_loss == pytest.approx(expected, rel=1e-4)
+
+
+TEXT_GOLDEN = {
+    ("bilstm", 1, "plain"): 0.7041782,
+    ("bilstm", 1, "highway"): 0.7029122,
+    ("bilstm", 1, "highway-described"): 0.7151061,
+    ("bilstm", 1, "highway-released"): 0.6899623,
+    ("bilstm", 1, "highway-zero-padding"): 0.6996374,
+    ("bilstm", 1, "plain-matched"): 0.7101120,
+    ("bag-of-words", 1, "bag-of-words"): 0.6652288,
+}
+"""By family, its numerics version and kind: loss of a batch after 20 steps."""
+
+
+@pytest.mark.parametrize(("family", "version", "kind"), TEXT_GOLDEN)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_text_numerics(project, family: str, version: int, kind: str) -> None:
+    network: dict = {"family": family, "kind": kind}
+    if family == "bilstm":
+        network |= {"depth": 3, "hidden": 8, "embedding": 8}
+    if kind == "highway":
+        network["transform_bias"] = -1.0
+    config = RunConfig.model_validate(
+        {
+            "data": {"name": "synthetic-tweets"},
+            "network": network,
+            "optimiser": {"kind": "adam", "learning_rate": 0.01, "weight_decay": 1e-3, "clip_norm": 0.05},
+            "budget": {"epochs": 1, "batch_size": 32},
+        }
+    )
+    loss = after_steps(SentenceModule(config, "key", load(config.data), lambda event: None))
+    assert loss == pytest.approx(TEXT_GOLDEN[family, NUMERICS[family], kind], rel=1e-4)
+
+
+CONV_GOLDEN = {
+    ("conv", 1, "highway"): 2.2885864,
+    ("conv", 1, "plain"): 2.3059671,
+}
+"""By family, its numerics version and kind: loss of a batch after 20 steps."""
+
+
+@pytest.mark.parametrize(("family", "version", "kind"), CONV_GOLDEN)
+def test_conv_numerics(project, family: str, version: int, kind: str) -> None:
+    network, pictures, optimiser, _ = recipe(f"{kind}-mnist-16", "digits")
+    config = RunConfig(
+        data=DataConfig(name="digits", pictures=pictures.model_copy(update={"pad": 1, "contrast": True})),
+        network=network,
+        optimiser=optimiser,
+        budget=BudgetConfig(epochs=1, batch_size=20),
+    )
+    loss = after_steps(PictureModule(config, "key", load(config.data), lambda event: None))
+    assert loss == pytest.approx(CONV_GOLDEN[family, NUMERICS[family], kind], rel=1e-4)
+
+
+def after_steps(module: ClassifierModule) -> float:
+    """Loss of the first batch after the first steps of an epoch, taken as Lightning takes them."""
+    batches = list(module.data.training_batches(module.configs[0], lambda: 0))[:STEPS]
+    optimiser = module.configure_optimizers()
+    torch.manual_seed(0)
+    for index, batch in enumerate(batches):
+        optimiser.zero_grad()
+        module.training_step(batch, index).backward()
+        module.on_before_optimizer_step(optimiser)
+        optimiser.step()
+    module.network.eval()
+    with torch.no_grad():
+        return module.training_step(batches[0], 0).item()

@@ -129,6 +129,17 @@ def test_rebuild_restores_all_of_it(tracked_project: Path, run_config) -> None:
         assert json.loads(seen.stdout) == before
 
 
+def test_rebuild_brings_the_rest_over_where_a_record_is_at_fault(tracked_project: Path, run_config) -> None:
+    sweep(configs(run_config), profile="quick", experiment="e", mlflow=False)
+    faulty = sorted((tracked_project / "results/quick/runs/e").glob("*.json"))[0]
+    faulty.write_text("{")
+    with pytest.raises(HighwaysError, match=f"{faulty.name}: truncated or not JSON.*; all other records are in MLflow"):
+        list(rebuild("quick"))
+    children = [run for run in runs() if run.data.tags["kind"] == "run"]
+    assert len(children) == 2
+    assert all(run.info.status == "FINISHED" for run in children)
+
+
 def test_reading_from_mlflow_gives_the_records(tracked_project: Path, run_config) -> None:
     records = sweep(configs(run_config), profile="p", experiment="e")
     keys = run_keys(configs(run_config))

@@ -114,11 +114,13 @@ def test_rules_choose_their_snapshot(project: Path) -> None:
     measured = {"snapshot_dev_accuracy": [0.5, 0.8, 0.8, 0.7], "snapshot_test_accuracy": [0.9, 0.7, 0.75, 0.6]}
     changed = record.model_copy(update={"curves": curves, "measurements": measured})
     found = accuracies(changed)
-    assert found is not None
     assert (found.last, found.best_dev, found.best_snapshot) == (0.6, 0.7, 0.9)
     assert by_depth([changed], "highway-released", "best_snapshot") == {2: 0.9}
-    assert accuracies(record.model_copy(update={"curves": {}, "measurements": {}})) is None
-    assert variant(record.model_copy(update={"config": one(padding="seen")})) == "highway-released, padded"
+    lost = accuracies(record.model_copy(update={"curves": {}, "measurements": {}, "status": "diverged"}))
+    assert (lost.last, lost.best_dev, lost.best_snapshot) == (0.5, 0.5, 0.5), "a run that diverged is guessing"
+    padded = one("highway-released-padded")
+    assert padded.network == one().network.model_copy(update={"padding": "seen"})
+    assert variant(record.model_copy(update={"config": padded})) == "highway-released-padded"
 
 
 def test_gradient_is_cut_to_the_norm(project: Path) -> None:
@@ -243,4 +245,4 @@ def test_profiles_list_what_they_must() -> None:
     assert (paper.hidden, paper.embedding, paper.batch_size, paper.seeds, paper.epochs) == (300, 300, 16, 3, 10)
     assert (paper.dropout, paper.learning_rate, paper.weight_decay, paper.clip_norm) == (0.6, 1e-3, 1e-8, 3.0)
     assert paper.data[0] == "sst2"
-    assert len(paper.runs()) == 3 * (1 + 6 * 20 * 3)
+    assert len(paper.runs()) == 3 * (1 + 7 * 20 * 3)

@@ -127,17 +127,16 @@ def profile_check(
     runs, store = settings.runs(), RecordStore(paths.Results(name).runs(notebook))
     missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if store.read(key) is None]
     if missing:
-        from highways.data import locate
-        from highways.data.sources import vectors_path
+        from highways.data import load, locate
         from highways.training import device
+        from highways.training.modules import build_network
 
         device.resolve(settings.device)
         for data in sorted({run.data.name for run in missing}):
             locate(data)
-        for vectors in {path for run in missing if (path := vectors_path(run.data)) is not None}:
-            from highways.data.text import check_vectors
-
-            check_vectors(vectors)
+        fits = {(run.data, run.network): run for run in missing if run.data.vectors or run.data.pictures}
+        for run in fits.values():
+            build_network(run, load(run.data))
     (paths.Results(name).folder / "notebooks").mkdir(parents=True, exist_ok=True)  # Papermill does not make it
 
 
@@ -283,9 +282,15 @@ def tracking_rebuild(profile: ProfileOption = None) -> None:
     from highways.report.rebuild import rebuild
 
     folders = [path.name for path in sorted((paths.root() / "results").glob("*/")) if (path / "runs").exists()]
+    faults = []
     for name in _profiles(profile) if profile else folders:
-        for line in rebuild(name):
-            print(line, flush=True)
+        try:
+            for line in rebuild(name):
+                print(line, flush=True)
+        except HighwaysError as error:
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise HighwaysError("; ".join(faults))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from highways import paths
 from highways.analysis.statistics import moments
 from highways.config import ConvConfig
+from highways.data import classes
 from highways.tracking.records import RunRecord
 
 AUTHORS_LOGS = {
@@ -30,19 +31,19 @@ class Outcome:
 
     @property
     def last(self) -> list[float]:
-        """Test accuracy of each run after its last epoch, fractions; of runs that did not diverge."""
-        found = (run.last("test_accuracy") for run in self.runs if run.status == "finished")
-        return [value for value in found if value is not None]
+        """Test accuracy of each run after its last epoch, fractions; one that diverged is guessing."""
+        guessing = 1 / classes(self.data)
+        return [run.curves["test_accuracy"][-1] if run.status == "finished" else guessing for run in self.runs]
 
     @property
-    def best(self) -> float | None:
-        """The best of them."""
-        return max(self.last, default=None)
+    def diverged(self) -> int:
+        """How many diverged."""
+        return sum(run.status == "diverged" for run in self.runs)
 
     @property
-    def moments(self) -> tuple[float, float] | None:
-        """Their mean and standard deviation."""
-        return moments(self.last) if self.last else None
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the accuracies; the deviation of a single one is NaN."""
+        return moments(self.last)
 
 
 def outcomes(records: Iterable[RunRecord]) -> dict[tuple[str, str], Outcome]:
@@ -59,7 +60,22 @@ def authors_log(network: str, data: str) -> pd.DataFrame | None:
     """Return the authors' own test curve, with its epochs, or `None` where they published none."""
     if (network, data) not in AUTHORS_LOGS:
         return None
-    name, iterations = AUTHORS_LOGS[network, data]
+    return _log(*AUTHORS_LOGS[network, data])
+
+
+def authors_logs(data: str) -> list[tuple[pd.DataFrame, str]]:
+    """Return all of the authors' test curves on a data set from the first epoch on, each with its network's name.
+
+    On CIFAR-10 there are two, of the corrected release and of the first one (100 outputs by mistake).
+    """
+    found = [(name, network, iterations) for (network, on), (name, iterations) in AUTHORS_LOGS.items() if on == data]
+    if data == "cifar10":
+        found.append(("cifar10_v1", "highway-b, first release", 500))
+    logs = [(_log(name, iterations), network) for name, network, iterations in found]
+    return [(log.query("epoch >= 1"), network) for log, network in logs]
+
+
+def _log(name: str, iterations: int) -> pd.DataFrame:
     log = pd.read_csv(paths.references() / f"authors_log_{name}.csv")
     return log.assign(epoch=log["iteration"] / iterations)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from highways.config import BiLSTMConfig
+from highways.data import classes
 from highways.tracking.records import RunRecord
 
 Rule = Literal["last", "best_dev", "best_snapshot"]
@@ -27,21 +28,20 @@ class Accuracies:
     best_snapshot: float
 
 
-def accuracies(record: RunRecord) -> Accuracies | None:
-    """Return a run's test accuracies, `None` where it diverged before its first snapshot."""
-    dev = record.measurements.get("snapshot_dev_accuracy", [])
-    test = record.measurements.get("snapshot_test_accuracy", [])
-    last = record.last("test_accuracy")
-    if not dev or last is None:
-        return None
+def accuracies(record: RunRecord) -> Accuracies:
+    """Return a run's test accuracies; one that diverged is guessing."""
+    if record.status == "diverged":
+        return Accuracies(*[1 / classes(record.config.data.name)] * 3)
+    dev, test = (record.measurements[f"snapshot_{part}_accuracy"] for part in ("dev", "test"))
+    last = record.curves["test_accuracy"][-1]
     return Accuracies(last=last, best_dev=test[dev.index(max(dev))], best_snapshot=max(test))
 
 
 def variant(record: RunRecord) -> str:
-    """Return the name of a run's network; `, padded` behind it where padding reaches its result."""
+    """Return the name of a run's network; `-padded` behind it where padding reaches its result."""
     network = record.config.network
     padded = isinstance(network, BiLSTMConfig) and network.padding == "seen"
-    return f"{network.kind}, padded" if padded else network.kind
+    return f"{network.kind}-padded" if padded else network.kind
 
 
 def by_depth(records: Iterable[RunRecord], of: str, rule: Rule = "best_dev") -> dict[int, float]:
@@ -54,6 +54,6 @@ def by_depth(records: Iterable[RunRecord], of: str, rule: Rule = "best_dev") -> 
     """
     found: dict[int, list[float]] = {}
     for record in records:
-        if variant(record) == of and (taken := accuracies(record)) is not None:
-            found.setdefault(record.config.network.depth, []).append(getattr(taken, rule))
+        if variant(record) == of:
+            found.setdefault(record.config.network.depth, []).append(getattr(accuracies(record), rule))
     return {depth: sum(values) / len(values) for depth, values in sorted(found.items())}

@@ -41,16 +41,16 @@ def difference_interval(
     """Return the 95 % interval of a difference of two mean accuracies, ours less theirs (Welch's).
 
     Args:
-        ours: Mean, standard deviation and number of runs. Of a single run, whose deviation is not known,
-            the error is the binomial one of the test set.
+        ours: Mean, standard deviation and number of runs. Where the deviation is NaN (a single run of
+            ours), the error is the binomial one of the test set.
         theirs: The same.
         examples: Size of the test set.
     """
     variances, freedoms = [], []
     for mean, deviation, runs in (ours, theirs):
-        single = runs < 2 or math.isnan(deviation)
-        variances.append(mean * (1 - mean) / examples if single else deviation**2 / runs)
-        freedoms.append(math.inf if single else runs - 1)
+        unknown = math.isnan(deviation)
+        variances.append(mean * (1 - mean) / examples if unknown else deviation**2 / runs)
+        freedoms.append(math.inf if unknown or runs < 2 else runs - 1)
     total = math.fsum(variances)
     terms = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
     freedom = total**2 / math.fsum(terms) if math.fsum(terms) > 0 else math.inf

@@ -176,7 +176,7 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
         measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
-        data=", ".join(sorted({record.config.data.name for record in records})),
+        data=", ".join(sorted({record.config.data.name for record in records})) if verdict != "not run" else "",
         profile=profile,
     )
 

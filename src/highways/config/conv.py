@@ -6,11 +6,13 @@ number of layers and of parameters is published, `NETWORKS` says which of the li
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from highways.config.base import Strict
+
+Positive = Annotated[int, Field(ge=1)]
 
 
 class StageConfig(Strict):
@@ -23,7 +25,7 @@ class StageConfig(Strict):
     entry_padding: Literal["same", "none"] = "same"
     blocks: int = Field(ge=0)
     """Highway layers or, in a plain network, plain ones."""
-    kernels: list[int] = Field(default=[3], min_length=1)
+    kernels: tuple[Positive, ...] = Field(default=(3,), min_length=1)
     """Of the blocks, in turn."""
     pool: int | None = Field(default=None, ge=1)
     """Window of the maximum that closes the stage."""
@@ -43,7 +45,7 @@ class ConvConfig(Strict):
     name: str
     """Such as `highway-b`; see `NETWORKS`."""
     kind: Literal["plain", "highway"]
-    stages: list[StageConfig] = Field(min_length=1)
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
     transform_bias: float | None = None
     """Initial bias of the transform gates; highway networks only, and there it must be given."""
     activation: Literal["relu", "maxout"] = "relu"
@@ -57,7 +59,7 @@ class ConvConfig(Strict):
     """What the classifier sees: all positions, or their mean; or it is a 1x1 convolution, averaged itself."""
     head_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Before the classifier and any hidden layers."""
-    hidden: list[int] = Field(default=[])
+    hidden: tuple[Positive, ...] = ()
     """Widths of fully-connected layers before the classifier."""
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Behind each of them."""
@@ -105,11 +107,11 @@ def _mnist(width: int) -> ConvConfig:
         family="conv",
         name=f"highway-mnist-{width}",
         kind="highway",
-        stages=[
+        stages=(
             StageConfig(width=width, entry=5, entry_padding="none", blocks=2, pool=3, pool_stride=2, dropout=0.3),
             StageConfig(width=width, entry=None, blocks=3, pool=3, pool_stride=2, dropout=0.4),
             StageConfig(width=width, entry=None, blocks=3, pool=2, dropout=0.5),
-        ],
+        ),
         transform_bias=-1.0,
         input_dropout=0.2,
         classifier_std=0.1,
@@ -129,14 +131,14 @@ def _cifar(
 ) -> ConvConfig:
     """Three stages as in the released examples/cifar10; 19 layers with its own widths and blocks."""
     stages = [
-        StageConfig(width=width, blocks=count, kernels=list(kernels), pool=2 if n < 2 else None, dropout=0.2 * (n < 2))
+        StageConfig(width=width, blocks=count, kernels=kernels, pool=2 if n < 2 else None, dropout=0.2 * (n < 2))
         for n, (width, count) in enumerate(zip(widths, blocks, strict=True))
     ]
     return ConvConfig(
         family="conv",
         name=name,
         kind="highway",
-        stages=stages,
+        stages=tuple(stages),
         transform_bias=transform_bias,
         input_dropout=0.2,
         one_by_one=one_by_one,
@@ -161,12 +163,12 @@ def _fitnet(name: str, widths: list[list[int]]) -> ConvConfig:
         family="conv",
         name=name,
         kind="plain",
-        stages=stages,
+        stages=tuple(stages),
         activation="maxout",
         input_dropout=0.2,
         head="average",
         head_dropout=0.2,
-        hidden=[500],
+        hidden=(500,),
         classifier_std=0.05,
     )
 
@@ -186,7 +188,7 @@ _HIGHWAYS = [
     # and its 1x1 convolution keeps the last one's.
     _cifar("highway-a", (24, 32, 64), (2, 2, 2), 64, transform_bias=-1.0),
     _cifar("highway-b", (32, 80, 128), (4, 5, 5), 100),
-    # The other reading of the first convolution's initialisation.
+    # The other reading of its first convolution's initialisation.
     _cifar("highway-b-std-0.05", (32, 80, 128), (4, 5, 5), 100, first_std=0.05),
     # Highway C (P2): 32 layers of alternating 3x3 and 1x1, 1.25M; the list is not published. Ten convolutions a
     # stage with widths 24, 48, 96 and 1x1 to 100 give 1,251,798; of the two lists known to fit it is the one whose
@@ -196,7 +198,9 @@ _HIGHWAYS = [
     _cifar("highway-4", (40, 64, 80), (8, 9, 10), 100, kernels=(3, 1), transform_bias=-3.0),
     # Highway 3 (P1): 19 layers, 1.4M: B's blocks with widths 16, 72, 96 give 1,400,142.
     _cifar("highway-3", (16, 72, 96), (4, 5, 5), 100),
-    # P2 Table 3: the fully-connected layer of B replaced by a 1x1 convolution, averaged over all positions.
+    # P2 Table 3 replaces the fully-connected layer by a 1x1 convolution and global average pooling. The released
+    # network has both before its classifier: `highway-b` is Table 3's. Read to the letter, the classifier itself is
+    # the convolution, and its logits are averaged: the same function, but for the place of the dropout.
     _cifar("highway-all-conv", (32, 80, 128), (4, 5, 5), 100, head="convolution"),
 ]
 _OTHERS = [
@@ -207,10 +211,10 @@ _OTHERS = [
         family="conv",
         name="seed-003",
         kind="highway",
-        stages=[StageConfig(width=1, entry=None, blocks=1, kernels=[2], pool=2) for _ in range(3)],
+        stages=(StageConfig(width=1, entry=None, blocks=1, kernels=(2,), pool=2),) * 3,
         transform_bias=0.0,
         pool_rounding="down",
-        hidden=[300, 200],
+        hidden=(300, 200),
         hidden_dropout=0.5,
         initialisation="glorot_uniform",
     ),

@@ -174,7 +174,8 @@ class BiLSTMProfile(Profile):
     experiment: ClassVar[str] = "02_bilstm_depth"
 
     data: list[TextDataName] = Field(min_length=1)
-    variants: list[BiLSTMKind] = Field(min_length=1)
+    variants: list[BiLSTMKind | Literal["highway-released-padded"]] = Field(min_length=1)
+    """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
     depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
     seeds: int = Field(ge=1)
     """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
@@ -189,8 +190,6 @@ class BiLSTMProfile(Profile):
     weight_decay: float = Field(default=1e-8, ge=0)
     clip_norm: float = Field(default=3.0, gt=0)
     snapshot_steps: int = Field(default=100, ge=1)
-    padding: Literal["none", "seen"] = "none"
-    """`seen` lets padding into `highway-released`, as the released code did."""
     vectors: str | None = None
     """File of word vectors in GloVe's text format, `embedding` wide."""
 
@@ -220,18 +219,19 @@ class BiLSTMProfile(Profile):
             budget=BudgetConfig(epochs=10, batch_size=self.batch_size),
         )
 
-    def _run(self, data: TextDataName, variant: BiLSTMKind, depth: int, seed: int) -> RunConfig:
+    def _run(self, data: TextDataName, variant: str, depth: int, seed: int) -> RunConfig:
+        kind = variant.removesuffix("-padded")
         return RunConfig(
             data=DataConfig(name=data, vectors=self.vectors),
             network=BiLSTMConfig(
                 family="bilstm",
-                kind=variant,
+                kind=kind,  # type: ignore[arg-type]
                 depth=depth,
                 hidden=self.hidden,
                 embedding=self.embedding,
                 dropout=self.dropout,
-                transform_bias=self.transform_bias if variant == "highway" else None,
-                padding=self.padding if variant == "highway-released" else "none",
+                transform_bias=self.transform_bias if kind == "highway" else None,
+                padding="none" if variant == kind else "seen",
             ),
             optimiser=AdamConfig(
                 kind="adam",
@@ -313,11 +313,11 @@ def recipe(name: str, data: ImageDataName) -> tuple[ConvConfig, PicturesConfig, 
         return network, PicturesConfig(scale=1.0), AdamConfig(kind="adam", learning_rate=1e-3), 32
     if data in ("cifar10", "cifar100"):
         pictures = PicturesConfig(scale=1 / 255, contrast=True, mean_image=True, pad=8, mirror=True)
-        optimiser = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=[1 / 2, 3 / 4, 7 / 8])
+        optimiser = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=(1 / 2, 3 / 4, 7 / 8))
         if data == "cifar100":  # the one released network whose classifier is drawn like its other layers
             network = network.model_copy(update={"classifier_std": None})
         return network, pictures, optimiser, 100
-    optimiser = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=[1 / 3, 2 / 3])
+    optimiser = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 3, 2 / 3))
     if data == "digits":  # a stand-in, 8x8: enlarged to what the network can pool three times, more steps an epoch
         return network, PicturesConfig(enlarge=3), optimiser, 10
     return network, PicturesConfig(), optimiser, 100

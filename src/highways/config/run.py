@@ -17,7 +17,7 @@ from highways.config.conv import ConvConfig
 
 NUMERICS: dict[str, int] = {"dense": 1, "bilstm": 1, "bag-of-words": 1, "conv": 1}
 """Numerics version of each network family. Raise one by hand when a change alters that family's
-results: its runs then get new keys and are trained again. `tests/test_golden.py` notices when it
+results: its runs then get new keys and are trained again. `tests/test_golden.py` notices when one
 should have been raised."""
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
@@ -209,7 +209,7 @@ class CaffeConfig(Strict):
     kind: Literal["caffe"]
     learning_rate: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    milestones: list[float] = Field(default=[])
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Where the rate is multiplied by `factor`, as fractions of the whole training."""
     factor: float = Field(default=0.1, gt=0, le=1)
     weight_decay: float = Field(default=1e-3, ge=0)
@@ -261,6 +261,8 @@ class RunConfig(Strict):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {self.data.name!r} is none")
         if family == "dense" and self.optimiser.kind != "sgd":
             raise ValueError("dense networks are trained with the optimiser 'sgd'")
+        if family != "conv" and self.optimiser.kind == "caffe":
+            raise ValueError("the optimiser 'caffe' is for convolutional networks")
         return self
 
     @property

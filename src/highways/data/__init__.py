@@ -8,7 +8,7 @@ from highways.data.images import Images
 from highways.data.loading import DataSet, load
 from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
-from highways.data.sources import Source, examples, fetch, fingerprint, locate, majority, sources
+from highways.data.sources import Source, classes, examples, fetch, fingerprint, locate, majority, sources
 
 __all__ = [
     "Batches",
@@ -17,6 +17,7 @@ __all__ = [
     "Pictures",
     "Sentences",
     "Source",
+    "classes",
     "examples",
     "fetch",
     "fingerprint",

@@ -10,6 +10,7 @@ from highways.config.run import DataName
 from highways.data.images import LOADERS, Images, load_images
 from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
+from highways.data.sources import fingerprint
 from highways.errors import HighwaysError
 
 DataSet = Images | Pictures | Sentences
@@ -27,14 +28,15 @@ def load(data: DataConfig | str) -> DataSet:
         HighwaysError: There is no such data set, or its files cannot be had; see `highways.data.sources`.
     """
     if isinstance(data, DataConfig):
-        return _load(data.model_dump_json())
+        return _load(data.model_dump_json(), fingerprint(data))
     if data not in get_args(DataName):
         raise HighwaysError(f"no data set {data!r}; there are: {', '.join(get_args(DataName))}")
-    return _load(DataConfig.model_validate({"name": data}).model_dump_json())
+    return load(DataConfig.model_validate({"name": data}))
 
 
 @lru_cache(maxsize=2)
-def _load(text: str) -> DataSet:
+def _load(text: str, mark: str) -> DataSet:
+    """Load what `text` describes; `mark`, its fingerprint, is new where a file of word vectors was changed."""
     config = DataConfig.model_validate_json(text)
     if config.pictures is not None:
         return load_pictures(config)

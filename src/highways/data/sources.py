@@ -59,6 +59,7 @@ class Source(Strict):
     licence: str
     examples: dict[Literal["train", "dev", "test"], int]
     """How many there are, by part."""
+    classes: int = Field(ge=2)
     majority: int | None = None
     """Test examples of the most frequent class."""
     preparation: int = Field(ge=1)
@@ -156,6 +157,11 @@ def examples(name: str, part: Literal["train", "dev", "test"]) -> int:
         raise HighwaysError(f"{name} has no {part} part") from None
 
 
+def classes(name: str) -> int:
+    """Return the number of classes of a data set, without loading it."""
+    return _source(name).classes
+
+
 def majority(name: str) -> float:
     """Return the accuracy on the test part of always answering its most frequent class.
 
@@ -190,7 +196,8 @@ def locate(name: str) -> dict[str, Path]:
         if not home.exists():
             _obtain(source, file, home)
         elif (actual := pooch.file_hash(str(home))) != file.sha256:
-            cure = "" if source.package else f"; `highways data fetch {name}` replaces it"
+            origin = source.archive.url if source.archive else source.url(file)
+            cure = "" if source.package else f"; `highways data fetch {name}` replaces it from {origin}"
             raise HighwaysError(_mismatch(home, file, actual) + cure)
         found[home.name] = home
     return found

@@ -20,14 +20,12 @@ from torch import Tensor
 from highways import paths
 from highways.config import DataConfig
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
-from highways.data.sources import examples, file_sha256, fingerprint, locate, vectors_path
+from highways.data.sources import classes, examples, file_sha256, fingerprint, locate, vectors_path
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
 
 Labelled = tuple[str, int]
 """A sentence, its words separated by blanks, and its class."""
-
-CLASSES = {"synthetic-tweets": 2, "sst2": 2, "sst5": 5, "tweets": 2}
 
 
 def load_sentences(config: DataConfig) -> Sentences:
@@ -46,7 +44,7 @@ def load_sentences(config: DataConfig) -> Sentences:
         torch.save(content, part)
         part.replace(path)
     splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
-    return Sentences(config.name, splits, content["vocabulary"], CLASSES[config.name], mark, content["vectors"])
+    return Sentences(config.name, splits, content["vocabulary"], classes(config.name), mark, content["vectors"])
 
 
 def _read_prepared(path: Path) -> dict[str, Any] | None:
@@ -140,7 +138,7 @@ def check_vectors(path: Path) -> int:
     width = None
     for number, line in read_lines(path):
         fields = line.split(" ")
-        if number == 1 and len(fields) == 2:
+        if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
             continue
         if width is None:
             width = len(fields) - 1

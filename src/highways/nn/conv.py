@@ -43,9 +43,11 @@ class Activated(nn.Module):
     """A plain layer: a linear map and its activation; of maxout, twice as many units and the larger of each two.
 
     Args:
-        linear: Makes the linear map for a number of outputs.
+        inputs: Channels in.
         outputs: Channels out.
         activation: `relu` or `maxout`.
+        kernel: Of the convolution; `None` makes a fully-connected layer.
+        padding: Of the convolution, `same` or `none`.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str, kernel: int | None, padding: str = "same"):

@@ -14,7 +14,7 @@ def gated(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
         h: What is transformed, of the shape of `x`.
         t: The transform gate, in [0, 1], of the shape of `x`.
     """
-    return torch.lerp(x, h, t)  # x + t * (h - x)
+    return torch.lerp(x.to(h.dtype), h, t.to(h.dtype))  # x + t * (h - x); h is bfloat16 where autocast makes it so
 
 
 class Highway(nn.Module):

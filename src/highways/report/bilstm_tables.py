@@ -40,7 +40,8 @@ def bilstm_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFram
     """Return a row for each run: data set, variant, depth, seed.
 
     Test accuracy stands there by three rules (`highways.analysis.sentiment.Accuracies`); the 95 % Wilson
-    interval is that of the last epoch's. `paper` is what the sources report, with pretrained word vectors.
+    interval is that of the last epoch's; a run that diverged is guessing. `paper` is what the sources report,
+    with pretrained word vectors.
     """
     papers = pd.read_csv(paths.references() / "bilstm_sources.csv").set_index(["variant", "depth", "data"])
     rows = []
@@ -50,13 +51,10 @@ def bilstm_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFram
         row: dict[str, object] = dict(zip(("variant", "depth", "data"), key, strict=True))
         row |= {"seed": record.config.seed, "status": record.status, "epochs": record.config.budget.epochs}
         row |= {"parameters": record.parameters, "train_cross_entropy_last": record.last("train_cross_entropy")}
-        if (taken := accuracies(record)) is not None:
-            low, high = wilson_interval(taken.last, examples(data, "test"))
-            row |= {"accuracy_test_last": taken.last, "interval_low": low, "interval_high": high}
-            row |= {
-                "accuracy_test_best_dev": taken.best_dev,
-                "accuracy_test_best_snapshot": taken.best_snapshot,
-            }
+        taken = accuracies(record)
+        low, high = wilson_interval(taken.last, examples(data, "test"))
+        row |= {"accuracy_test_last": taken.last, "interval_low": low, "interval_high": high}
+        row |= {"accuracy_test_best_dev": taken.best_dev, "accuracy_test_best_snapshot": taken.best_snapshot}
         for block in ("first", "last"):
             norms = record.measurements.get(f"gradient_norm_{block}_block", [])
             row |= {f"gradient_norm_{block}_block_{when}": norm for when, norm in zip(("start", "end"), norms)}  # noqa: B905

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import pandas as pd
 
@@ -10,7 +11,9 @@ from highways.analysis.conv import authors_log, outcomes, papers
 from highways.analysis.statistics import mean_interval
 from highways.config import Profile
 from highways.config.conv import NETWORKS
-from highways.data import examples
+from highways.config.profiles import recipe
+from highways.config.run import ImageDataName
+from highways.data import classes, examples
 from highways.nn import ConvNetwork
 from highways.tracking import RunRecord
 
@@ -25,6 +28,7 @@ COLUMNS = [
     "accuracy_last_mean",
     "accuracy_last_sd",
     "accuracy_best",
+    "diverged",
     "interval_low",
     "interval_high",
     "paper",
@@ -33,22 +37,29 @@ COLUMNS = [
     "authors_log_same_epoch",
     "note",
 ]
-SHAPES = {"digits": (1, 24, 24), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
-CLASSES = {"cifar100": 100}
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "digits": (1, 8, 8),
+    "mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "cifar100": (3, 32, 32),
+}
 
 
 def parameters(network: str, data: str) -> int:
     """Return the number of weights and biases of a network on a data set, from its description."""
-    built = ConvNetwork(NETWORKS[network], SHAPES[data], CLASSES.get(data, 10))
-    return sum(parameter.numel() for parameter in built.parameters())
+    described, pictures, _, _ = recipe(network, cast(ImageDataName, data))
+    channels, height, width = SHAPES[data]
+    shape = channels, height * pictures.enlarge, width * pictures.enlarge
+    return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())
 
 
 def conv_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
     """Return a row for each network that is described, on each data set that it was run or published on.
 
-    Accuracies are those after the last epoch, as in the papers. The interval is the mean's: Student's where there
-    are several runs, Wilson's for one. `authors_log_same_epoch` is the accuracy in the authors' own log after as
-    many epochs as ours had; their schedule was at another point there unless ours had all its epochs.
+    Accuracies are those after the last epoch, as in the papers; a run that diverged is guessing. The interval is
+    the mean's: Student's where there are several runs, Wilson's for one. `authors_log_same_epoch` is the accuracy
+    in the authors' own log after as many epochs as ours had; their schedule was at another point there unless
+    ours had all its epochs.
     """
     found, published = outcomes(records), papers()
     rows = []
@@ -60,10 +71,10 @@ def conv_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
             row |= published.loc[(network, data), columns].to_dict()
         if (outcome := found.get((network, data))) is not None:
             epochs = outcome.runs[0].config.budget.epochs
-            row |= {"epochs": epochs, "runs": len(outcome.runs), "accuracy_best": outcome.best}
-            if outcome.moments is not None:
-                row["accuracy_last_mean"], row["accuracy_last_sd"] = outcome.moments
-                row["interval_low"], row["interval_high"] = mean_interval(outcome.last, examples(data, "test"))
+            row |= {"epochs": epochs, "runs": len(outcome.runs), "diverged": outcome.diverged}
+            row |= {"accuracy_best": max(outcome.last), "parameters": outcome.runs[0].parameters}
+            row["accuracy_last_mean"], row["accuracy_last_sd"] = outcome.moments
+            row["interval_low"], row["interval_high"] = mean_interval(outcome.last, examples(data, "test"))
             if (log := authors_log(network, data)) is not None:
                 row["authors_log_same_epoch"] = log.set_index("epoch")["test_accuracy"].to_dict().get(float(epochs))
         rows.append(row)

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.analysis.conv import AUTHORS_LOGS, authors_log, outcomes
+from highways.analysis.conv import authors_logs, outcomes
 from highways.analysis.depth import MIN_TRIALS_FOR_TOP, searches
 from highways.analysis.sentiment import by_depth, variant
 from highways.analysis.statistics import wilson_interval
-from highways.data import examples, majority
+from highways.data import classes, examples, majority
 from highways.tracking import RunRecord
 
 COLOURS = matplotlib.colormaps["viridis"]
@@ -28,7 +28,7 @@ VARIANT_STYLES = {
     "highway": ("#2166ac", "o", "-"),
     "highway-described": ("#1b7837", "^", "-"),
     "highway-released": ("#762a83", "v", "-"),
-    "highway-released, padded": ("#762a83", "v", ":"),
+    "highway-released-padded": ("#762a83", "v", ":"),
     "highway-zero-padding": ("#5aae61", "<", "--"),
 }
 STYLES = {"plain": ("#b2182b", "s"), "highway": ("#2166ac", "o")}
@@ -111,8 +111,8 @@ def bilstm_figure(records: Sequence[RunRecord]) -> Figure:
 
 
 def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> None:
-    classes = {"sst5": 5}.get(data, 2)
-    axes.axhline(1 / classes, color="0.4", lw=1, label=f"chance, {1 / classes:.3f}")
+    chance = 1 / classes(data)
+    axes.axhline(chance, color="0.4", lw=1, label=f"chance, {chance:.3f}")
     axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"always the majority, {majority(data):.3f}")
     for level in by_depth(records, "bag-of-words").values():
         axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
@@ -171,12 +171,9 @@ def conv_figure(records: Sequence[RunRecord]) -> Figure:
             runs = f", {len(curves)} runs" if len(curves) > 1 else ""
             epochs = np.arange(1, len(errors) + 1)
             axes.plot(epochs, errors, color=colour, lw=2.2, marker=".", label=f"{outcome.network}{runs}")
-        for (network, logged), _ in AUTHORS_LOGS.items():
-            log = authors_log(network, logged)
-            if logged == data and log is not None:
-                log = log[log["epoch"] >= 1]
-                error = 100 * (1 - log["test_accuracy"])
-                axes.plot(log["epoch"], error, color="0.45", lw=0.9, label=f"{network}, the authors' log", zorder=1)
+        for log, name in authors_logs(data):
+            error = 100 * (1 - log["test_accuracy"])
+            axes.plot(log["epoch"], error, color="0.45", lw=0.9, label=f"{name}, the authors' log", zorder=1)
         axes.set(title=data, xlabel="epoch", ylabel="test error, %", xscale="log", yscale="log")
         axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))

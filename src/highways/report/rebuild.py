@@ -27,14 +27,22 @@ def outputs(profile: str, experiment: str) -> list:
 def rebuild(profile: str) -> Iterator[str]:
     """Bring a profile's records, tables and figures to MLflow, and say what was done, a line a notebook.
 
+    A record that is at fault is left out and named in the error, when everything else has been brought over.
+
     Raises:
-        HighwaysError: A record is at fault, or MLflow does not take them.
+        HighwaysError: Records are at fault, or MLflow does not take them.
     """
+    faults: list[str] = []
     folders = sorted((paths.Results(profile).folder / "runs").glob("*/"))
     names = [folder.name for folder in folders]
     names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
     for name in names:
-        records = [read_record(path) for path in sorted(paths.Results(profile).runs(name).glob("*.json"))]
+        records = []
+        for path in sorted(paths.Results(profile).runs(name).glob("*.json")):
+            try:
+                records.append(read_record(path))
+            except HighwaysError as error:
+                faults.append(str(error))
         log = MlflowLog(profile, name)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -44,3 +52,6 @@ def rebuild(profile: str) -> Iterator[str]:
         if log.broken:
             raise HighwaysError(str(caught[-1].message))
         yield f"{name} ({profile}): {len(records)} runs in {tracking_uri()}"
+    if faults:
+        others = f" (and {len(faults) - 1} more records at fault: `highways verify` names them)" if faults[1:] else ""
+        raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")

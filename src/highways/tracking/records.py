@@ -37,9 +37,9 @@ class RunRecord(Strict):
     parameters: int
     """Number of trained weights and biases."""
     curves: dict[str, list[float]]
-    """A value an epoch, evaluated with the weights at the epoch's end over the whole set:
-    `train_cross_entropy` and `test_cross_entropy` (means, nats), `train_accuracy` and
-    `test_accuracy` (fractions)."""
+    """A value an epoch, evaluated with the weights at the epoch's end over the whole set (of the training
+    images of convolutional networks, the first 10,000): `train_cross_entropy` and `test_cross_entropy`
+    (means, nats), `train_accuracy` and `test_accuracy` (fractions); of texts `dev_...`, too."""
     measurements: dict[str, list[float]] = Field(default_factory=dict)
     """What was measured beside the curves; each training module says what it measures."""
     weights_sha256: str | None

@@ -69,7 +69,7 @@ class LocalEngine:
 
     def _train_in_processes(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         context = multiprocessing.get_context("spawn")
-        attempts = dict.fromkeys(jobs, 0)
+        attempts = dict.fromkeys((job.keys for job in jobs), 0)
         left, failures = list(jobs), []
         manager = SyncManager(ctx=context)
         manager.start(initializer=_die_with_parent)
@@ -92,9 +92,9 @@ class LocalEngine:
                 # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
                 # all of them start again, each from its resume point.
                 for job, error in lost:
-                    attempts[job] += 1
+                    attempts[job.keys] += 1
                     allowed = self.retries + (self.workers if isinstance(error, BrokenProcessPool) else 0)
-                    if attempts[job] <= allowed:
+                    if attempts[job.keys] <= allowed:
                         left.append(job)
                     else:
                         failures.append((job, _reason(error)))

@@ -105,7 +105,7 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         devices=1,
         max_epochs=job.configs[0].budget.epochs,
         precision=PRECISION[job.configs[0].precision],
-        deterministic=True,
+        deterministic=job.configs[0].precision == "float32",  # bfloat16 is the fast mode
         callbacks=[KeepResumePoint(point, checkpoint_every_s())],
         logger=False,
         enable_progress_bar=False,

@@ -58,7 +58,7 @@ def build_network(config: RunConfig, data: DataSet) -> nn.Module:
 
 
 class TrialsModule(pl.LightningModule):
-    """What both modules share: trials that are evaluated together, their curves, their divergence.
+    """What all modules share: trials that are evaluated together, their curves, their divergence.
 
     Args:
         configs: The runs, which agree in data, budget and order of examples.
@@ -92,7 +92,7 @@ class TrialsModule(pl.LightningModule):
         return self.data.training_batches(self.configs[0], epoch=lambda: self.current_epoch)
 
     def val_dataloader(self) -> list[Iterable[tuple[Tensor, Tensor]]]:
-        """Return every part of the data, whole."""
+        """Return every part of the data."""
         return [self.data.evaluation_batches(self.configs[0], part) for part in self.data.parts]  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -236,6 +236,12 @@ class ClassifierModule(TrialsModule):
         x, y = batch
         return functional.cross_entropy(self(x), y)
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Cut the gradient's norm."""
+        settings = self.configs[0].optimiser
+        if isinstance(settings, AdamConfig) and settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the network's state."""
         return None if self.diverged_epoch[trial] is not None else self.network.state_dict()
@@ -259,12 +265,6 @@ class SentenceModule(ClassifierModule):
         """Return the summed cross-entropy of a batch over the nominal batch size, in nats."""
         x, y = batch
         return functional.cross_entropy(self(x), y, reduction="sum") / self.configs[0].budget.batch_size
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Cut the gradient's norm."""
-        settings = self.configs[0].optimiser
-        if isinstance(settings, AdamConfig) and settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
 
     def on_train_start(self) -> None:
         """Start the clock, and measure the gradients before the first step."""
