@@ -283,9 +283,9 @@ def test_gradients_are_cut_with_adam(project) -> None:
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
-        ("network", {"hidden": [-1]}, "network.conv.hidden.0"),
-        ("network", {"stages": [{"width": 2, "blocks": 1, "kernels": [0]}]}, "network.conv.stages.0.kernels.0"),
-        ("optimiser", {"milestones": [1.5]}, "optimiser.caffe.milestones.0"),
+        ("network", {"hidden": [-1]}, "network.hidden.0"),
+        ("network", {"stages": [{"width": 2, "blocks": 1, "kernels": [0]}]}, "network.stages.0.kernels.0"),
+        ("optimiser", {"milestones": [1.5]}, "optimiser.milestones.0"),
     ],
 )
 def test_malformed_description_names_its_place(section: str, change: dict, message: str) -> None:

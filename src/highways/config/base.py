@@ -58,30 +58,32 @@ def validate(model: type[M], values: Any, where: str) -> M:
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "the whole"
+    model, place = _place(model, detail["loc"])
+    key = ".".join(place) or "the whole"
     if detail["type"] == "extra_forbidden":
-        allowed = sorted(_fields_at(model, detail["loc"][:-1]))
+        allowed = sorted(model.model_fields)
         near = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
-        return f"unknown key {key!r}{hint} (allowed: {', '.join(allowed)})" if allowed else f"unknown key {key!r}{hint}"
+        return f"unknown key {key!r}{hint} (allowed: {', '.join(allowed)})"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
     given = f", found {detail['input']!r}" if not isinstance(detail["input"], Mapping) else ""
     return f"key {key!r}: {detail['msg'].removeprefix('Value error, ')}{given}"
 
 
-def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    for part, tag in zip(location, (*location[1:], None), strict=True):
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue  # the tag of a union, or a list's index
-        members = _models(field.annotation)
-        if len(members) > 1:
-            members = [member for member in members if _has_tag(member, tag)]
-        if len(members) != 1:
-            return []
-        model = members[0]
-    return list(model.model_fields)
+def _place(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel], list[str]]:
+    """Return the innermost model around a place, and the keys that lead there, without the tags of unions."""
+    keys, members = [], [model]
+    for part in location:
+        if len(members) > 1:  # the tag of a union
+            members = [member for member in members if _has_tag(member, part)] or members[:1]
+            model = members[0]
+            continue
+        keys.append(str(part))
+        if (field := model.model_fields.get(str(part))) is not None and (found := _models(field.annotation)):
+            members = found
+            model = members[0]
+    return model, keys
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
