@@ -65,3 +65,41 @@ def test_value_out_of_range_is_one_line_that_names_it(run_config, section: str, 
     message = str(caught.value)
     assert message.startswith(f"my.yaml: key '{section}.{key}'")
     assert "\n" not in message
+
+
+TEXT_RUN = {
+    "data": {"name": "sst2"},
+    "network": {"family": "bilstm", "kind": "highway", "depth": 2, "hidden": 5, "embedding": 5, "transform_bias": -1},
+    "optimiser": {"kind": "adam", "learning_rate": 0.1},
+    "budget": {"epochs": 1, "batch_size": 2},
+}
+
+
+def test_members_of_unions_are_told_apart_by_their_tags() -> None:
+    run = validate(RunConfig, TEXT_RUN, "my.yaml")
+    assert (type(run.network).__name__, type(run.optimiser).__name__) == ("BiLSTMConfig", "AdamConfig")
+    assert RunConfig.model_validate(run.model_dump(mode="json")) == run
+    content = run.model_dump(mode="json", exclude_defaults=True)
+    assert content["network"]["family"] == "bilstm", "the tag enters the key"
+    assert content["optimiser"]["kind"] == "adam"
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("network", {"depht": 3}, "unknown key 'network.depht', did you mean 'depth'? (allowed: depth, dropout"),
+        ("network", {"family": "cnn"}, "key 'network': Input tag 'cnn'"),
+        ("network", {"transform_bias": None}, "key 'network': transform_bias belongs to the kind 'highway'"),
+        ("network", {"padding": "seen"}, "key 'network': padding 'seen' is an option of the kind"),
+        ("optimiser", {"momentum": 0.9}, "unknown key 'optimiser.momentum' (allowed: clip_norm"),
+        ("optimiser", {"kind": "caffe"}, "key 'the whole': the optimiser 'caffe' is for convolutional networks"),
+        ("data", {"name": "mnist"}, "key 'the whole': a network of family 'bilstm' cannot be trained on 'mnist'"),
+        ("data", {"pictures": {}}, "key 'the whole': data.pictures belongs to convolutional networks"),
+    ],
+)
+def test_parts_that_do_not_fit_are_one_line(section: str, change: dict, message: str) -> None:
+    content = TEXT_RUN | {section: TEXT_RUN[section] | change}
+    with pytest.raises(HighwaysError) as caught:
+        validate(RunConfig, content, "my.yaml")
+    assert str(caught.value).startswith(f"my.yaml: {message}")
+    assert "\n" not in str(caught.value)
