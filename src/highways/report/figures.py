@@ -142,11 +142,13 @@ def _draw_gradients(axes: Axes, records: Sequence[RunRecord]) -> None:
         }
         for when, line in ((0, "-"), (1, ":")):
             points = [(depth, values[when]) for depth, values in sorted(norms.items()) if len(values) > when]
+            points = [(depth, norm) for depth, norm in points if norm > 0]  # float32 ends at 1e-38
             if points:
                 label = name if when == 0 else None
                 axes.plot(*zip(*points, strict=True), line, color=colour, marker=marker, ms=4, lw=1.4, label=label)
     axes.set(yscale="log", xlabel="layers", ylabel="norm of the gradient")
-    axes.set_title("gradient of the first block before training (solid) and after (dotted)")
+    axes.set_title("gradient at the first block, before training and after (dotted)")
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
 
