@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from functools import lru_cache
 
@@ -30,14 +31,31 @@ def resolve(device: str) -> torch.device:
 
 
 def prepare(threads: int) -> None:
-    """Set what a training process needs: its threads, true float32, and denormal numbers flushed to zero.
+    """Set what a training process needs: threads, memory that is kept, true float32, no denormal numbers.
 
     The gradients of deep plain networks vanish into denormals, on which some processors are a
     hundred times slower. At 1e-38 they change no weight.
     """
     torch.set_num_threads(threads)
+    _keep_memory()
     torch.backends.cudnn.allow_tf32 = False  # float32 is float32, in convolutions and LSTMs, too
     torch.set_flush_denormal(True)
+
+
+def _keep_memory() -> None:
+    """Tell the C library to keep freed memory, where it is the GNU one.
+
+    A training step allocates and frees the same buffers as the one before. To give them back to the system
+    and to fetch them again took a seventh of the processor time of a BiLSTM of five to ten layers.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from malloc.h
+    mallopt(mmap_threshold, 32 << 20)  # the highest that is allowed
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 64 << 20)
 
 
 def cores() -> int:
