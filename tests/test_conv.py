@@ -267,6 +267,12 @@ def test_bfloat16_learns_the_same_within_noise(project) -> None:
     assert np.mean(exact) < 2.0
 
 
+def test_configurations_are_values() -> None:
+    assert len({config(), config(), config(3)}) == 2
+    assert len({hash(network) for network in NETWORKS.values()}) == len(NETWORKS)
+
+
+@pytest.mark.pipeline
 def test_sweep_trains_them_in_several_processes(project) -> None:
     runs = [config(1, seed=seed) for seed in (0, 1)]
     beside = sweep(runs, profile="p", experiment="e", workers=2, threads=1, mlflow=False)

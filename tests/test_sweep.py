@@ -96,7 +96,7 @@ WORKER_DEATH = """
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.pipeline)])
 def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config, number: int) -> None:
     import json
 

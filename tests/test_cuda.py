@@ -1,0 +1,75 @@
+"""Every family of networks on a GPU: it trains, it repeats, and it agrees with the CPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from highways.config import RunConfig, validate
+from highways.config.profiles import recipe
+from highways.training import run
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+def text(kind: str) -> RunConfig:
+    network: dict = {"family": "bilstm", "kind": kind, "depth": 3, "hidden": 8, "embedding": 8, "dropout": 0.1}
+    if kind == "bag-of-words":
+        network = {"family": kind}
+    if kind == "highway":
+        network["transform_bias"] = -1.0
+    content = {
+        "data": {"name": "synthetic-tweets"},
+        "network": network,
+        "optimiser": {"kind": "adam", "learning_rate": 0.01, "clip_norm": 3.0},
+        "budget": {"epochs": 2, "batch_size": 100, "snapshot_steps": 20},
+    }
+    return validate(RunConfig, content, "test")
+
+
+def images(name: str, precision: str) -> RunConfig:
+    network, pictures, optimiser, _ = recipe(name, "digits")
+    content = {
+        "data": {"name": "digits", "pictures": pictures.model_dump() | {"pad": 1, "mirror": True}},
+        "network": network.model_dump(),
+        "optimiser": optimiser.model_dump(),
+        "budget": {"epochs": 2, "batch_size": 100},
+        "precision": precision,
+    }
+    return validate(RunConfig, content, "test")
+
+
+RUNS = {
+    **{kind: text(kind) for kind in ("bag-of-words", "plain", "plain-matched", "highway", "highway-released")},
+    "conv": images("highway-mnist-16", "float32"),
+    "conv, bfloat16": images("highway-mnist-16", "bfloat16"),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_run_on_cuda_agrees_with_the_cpu(project, name: str) -> None:
+    config = RUNS[name]
+    cpu = run(config, profile="cpu", experiment="cpu", device="cpu", mlflow=False)
+    for path in project.glob("results/*/runs/*/*.json"):
+        path.unlink()
+    cuda = run(config, profile="cuda", experiment="cuda", device="cuda", mlflow=False)
+    assert cuda.environment["device"] != "cpu"
+    assert cuda.status == cpu.status == "finished"
+    # Dropout and bfloat16 make a difference; the bag of words has neither.
+    noise = 1e-4 if name == "bag-of-words" else 0.3
+    assert cuda.curves["train_cross_entropy"] == pytest.approx(cpu.curves["train_cross_entropy"], rel=noise)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if "bfloat16" not in name])
+def test_float32_repeats_on_cuda(project, name: str) -> None:
+    outcomes = []
+    for _ in range(2):
+        record = run(RUNS[name], profile="cuda", experiment="cuda", device="cuda", mlflow=False)
+        outcomes.append((record.curves, record.measurements, record.weights_sha256))
+        for path in project.glob("results/*/runs/*/*.json"):
+            path.unlink()
+    assert outcomes[0] == outcomes[1]
