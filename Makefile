@@ -73,8 +73,10 @@ lint: setup  ## Check format, lint, types and spelling
 
 lock: setup  ## Resolve requirements.lock anew
 	python -m pip install --quiet pip-tools
+	@# soupsieve 4 wants Python 3.11.5, and Debian 12 has 3.11.2
+	@echo "soupsieve<3" > $(VENV)/constraints.txt
 	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --extra dev --generate-hashes --strip-extras --upgrade \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --unsafe-package torch \
-	  --output-file requirements.lock pyproject.toml
+	  --constraint $(VENV)/constraints.txt --output-file requirements.lock pyproject.toml
 	sed -i "/^# WARNING/,\$$d" requirements.lock
 	@echo "environment.yml names the direct dependencies: bring it up to date, tests/test_layout.py checks it"
