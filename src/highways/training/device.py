@@ -46,7 +46,7 @@ def _keep_memory() -> None:
     """Tell the C library to keep freed memory, where it is the GNU one.
 
     A training step allocates and frees the same buffers as the one before. To give them back to the system
-    and to fetch them again took a seventh of the processor time of a BiLSTM of five to ten layers.
+    and to fetch them again took an eighth of the processor time of a BiLSTM of five to ten layers.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
