@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from highways.errors import HighwaysError
+from highways.errors import HighwaysError, NotYet
 
 app = typer.Typer(
     name="highways",
@@ -103,7 +103,10 @@ def profile_show(
         for notebook, schema in PROFILE_SCHEMAS.items():
             if profile_path(profile, notebook).exists():
                 settings = load_profile(profile, schema)
-                print(f"  {notebook}: {len(settings.runs())} runs")
+                try:
+                    print(f"  {notebook}: {len(settings.runs())} runs")
+                except NotYet as error:
+                    print(f"  {notebook}: its runs follow from an earlier notebook ({error})")
                 for key, value in settings.model_dump().items():
                     print(f"    {key}: {value}")
 
@@ -119,13 +122,13 @@ def profile_check(
     """
     from highways import paths
     from highways.config import PROFILE_SCHEMAS, load_profile
-    from highways.tracking import RecordStore, run_keys
+    from highways.tracking import find_record, run_keys
 
     if notebook not in PROFILE_SCHEMAS:
         raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(PROFILE_SCHEMAS)}")
     settings = load_profile(name, PROFILE_SCHEMAS[notebook])
-    runs, store = settings.runs(), RecordStore(paths.Results(name).runs(notebook))
-    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if store.read(key) is None]
+    runs = settings.runs()
+    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if find_record(key) is None]
     if missing:
         from highways.data import load, locate
         from highways.training import device
@@ -154,33 +157,66 @@ def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -
 
 @app.command("run")
 def run_command(
-    config: Annotated[Path, typer.Argument(help="YAML file of a run, or a run's record (JSON).")],
+    config: Annotated[str, typer.Argument(help="YAML file of a run, a run's record (JSON), or the key of a record.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.depth=20.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     weights: Annotated[bool, typer.Option("--weights", help="Train again if the weights are not kept here.")] = False,
+    show: Annotated[str | None, typer.Option(help="Draw gates, lesions or signal of a trained run.")] = None,
+    example: Annotated[int, typer.Option(min=0, help="With --show gates: number of the training example.")] = 0,
+    classes: Annotated[
+        list[int] | None,
+        typer.Option("--class", help="With --show gates: a class to draw the routing of; twice."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="With --show: the figure's file (PNG).")] = None,
 ) -> None:
-    """Train one run, or show its record if it is finished."""
-    from highways.config import RunConfig, read_yaml, validate
+    """Train one run, or show its record if it is finished; with --show, draw what is inside its network."""
+    from highways.config import RunConfig, validate
     from highways.tracking.events import EpochEnded, Event
     from highways.training import run
 
     if device not in ("auto", "cpu", "cuda"):
         raise HighwaysError(f"--device must be auto, cpu or cuda, found {device!r}")
-    content = read_yaml(config)
-    if isinstance(content, dict) and "run_key" in content:
-        content = content.get("config")
-    content = _with_settings(content, set_ or [])
+    if show is None and (example or classes or output):
+        raise HighwaysError("--example, --class and --output belong to --show")
+    content, where = _run_content(config)
+    settings = validate(RunConfig, _with_settings(content, set_ or []), where)
 
-    def show(event: Event) -> None:
+    if show is not None:
+        from highways.report.inside import draw_inside
+
+        path = draw_inside(settings, show, device, weights, example, classes or [], output)  # type: ignore[arg-type]
+        print(_relative(path))
+        return
+
+    def tell(event: Event) -> None:
         if isinstance(event, EpochEnded):
             metrics = event.metrics[0]
             shown = "diverged" if metrics is None else "  ".join(f"{k} {v:.4g}" for k, v in metrics.items())
             print(f"epoch {event.epoch}/{event.epochs}  {shown}  {event.seconds:.1f} s", flush=True)
 
-    record = run(validate(RunConfig, content, str(config)), device=device, weights=weights, on_event=show)  # type: ignore[arg-type]
+    record = run(settings, device=device, weights=weights, on_event=tell)  # type: ignore[arg-type]
     print(f"{record.run_key}: {record.status} after {record.epochs} epochs, {record.parameters} parameters")
     for name in record.curves:
         print(f"  {name}: {record.last(name):.6g}")
+
+
+def _run_content(given: str) -> tuple[Any, str]:
+    """Return the settings of a run from a file or from the record of a key, and the file's name for messages."""
+    from highways.config import read_yaml
+    from highways.tracking.records import close_keys, find_record
+
+    path = Path(given)
+    if not path.exists() and not path.suffix:
+        found = find_record(given)
+        if found is None:
+            near = close_keys(given)
+            hint = f"; the nearest are: {', '.join(near)}" if near else "; there are no records yet"
+            raise HighwaysError(f"no file and no record of a run {given!r}{hint}")
+        path = found
+    content = read_yaml(path)
+    if isinstance(content, dict) and "run_key" in content:
+        content = content.get("config")
+    return content, str(path)
 
 
 def _with_settings(content: Any, settings: list[str]) -> Any:

@@ -6,3 +6,7 @@ class HighwaysError(Exception):
 
     The command line prints it without a traceback and exits with status 1.
     """
+
+
+class NotYet(HighwaysError):
+    """What an earlier stage of the pipeline makes is not there yet."""

@@ -79,3 +79,7 @@ class Results:
     def runs(self, experiment: str) -> Path:
         """Return the folder of an experiment's records."""
         return self.folder / "runs" / experiment
+
+    def analyses(self, experiment: str) -> Path:
+        """Return the folder of an experiment's analyses."""
+        return self.folder / "analyses" / experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest, norm, spearmanr, t
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
@@ -74,3 +74,8 @@ def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:
         return math.nan, math.nan
     mean = math.fsum(lowest) / count
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in lowest) / (count - 1))
+
+
+def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
+    """Return Spearman's rank correlation of two sequences of one length."""
+    return float(spearmanr(list(xs), list(ys))[0])  # type: ignore[arg-type]

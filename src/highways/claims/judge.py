@@ -15,7 +15,7 @@ from highways import paths
 from highways.claims.measures import MEASURES, Interval, measure
 from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
-from highways.tracking import RunRecord, listed_records
+from highways.tracking import Listed, RunRecord, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
@@ -139,7 +139,7 @@ class Judgement:
     profile: str
 
 
-def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[RunRecord], profile: str) -> Judgement:
+def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     """Judge one claim.
 
     The scope is *stand-in* where the data are not the required ones, *reduced* where epochs, trials or
@@ -151,13 +151,13 @@ def judge(name: str, claim: Claim, settings: Profile | None, records: Sequence[R
     Args:
         name: The claim's id.
         claim: The claim.
-        settings: The notebook's parameters in the profile, `None` where the profile leaves it out.
-        records: The finished runs that they list.
+        records: What the notebook's parameters list, as far as it is there.
         profile: Name of the profile.
     """
-    complete = settings is not None and len(records) == len(settings.runs())
+    complete = records.complete
     records = _of_one_data_set(claim.required, records)
-    value = measure(records, claim.measure["name"], {k: v for k, v in claim.measure.items() if k != "name"})
+    arguments = {key: value for key, value in claim.measure.items() if key != "name"}
+    value = measure(records, claim.measure["name"], arguments) if records else None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None and complete:
@@ -185,11 +185,11 @@ def _text(value: float | Interval) -> str:
     return " to ".join(f"{end:.4g}" for end in value) if isinstance(value, tuple) else f"{value:.4g}"
 
 
-def _of_one_data_set(required: Required, records: Sequence[RunRecord]) -> list[RunRecord]:
+def _of_one_data_set(required: Required, records: Listed) -> Listed:
     """Return the runs on the required data or, where there are none, on the first data set that there is."""
     names = [record.config.data.name for record in records]
     chosen = required.data if required.data in names else next(iter(names), None)
-    return [record for record in records if record.config.data.name == chosen]
+    return records.on(chosen)
 
 
 def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
@@ -222,21 +222,22 @@ def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
         source: Where the records are read from.
     """
     judgements = []
-    read: dict[str, tuple[Profile | None, list[RunRecord]]] = {}
+    read: dict[str, Listed] = {}
     for name, claim in load_claims().items():
         if claim.experiment not in read:
             schema = PROFILE_SCHEMAS[claim.experiment]
             there = profile_path(profile, claim.experiment).exists()
-            settings = load_profile(profile, schema) if there else None
-            read[claim.experiment] = (settings, listed_records(settings, source) if settings else [])
-        judgements.append(judge(name, claim, *read[claim.experiment], profile))
+            listed = listed_records(load_profile(profile, schema), source) if there else Listed(complete=False)
+            read[claim.experiment] = listed
+        judgements.append(judge(name, claim, read[claim.experiment], profile))
     return judgements
 
 
-def judge_experiment(settings: Profile, records: Sequence[RunRecord]) -> list[Judgement]:
-    """Judge the claims of one notebook on the records it holds, with its own parameters."""
+def judge_experiment(settings: Profile) -> list[Judgement]:
+    """Judge the claims of one notebook on what its parameters list."""
+    records = listed_records(settings)
     return [
-        judge(name, claim, settings, records, settings.profile)
+        judge(name, claim, records, settings.profile)
         for name, claim in load_claims().items()
         if claim.experiment == settings.experiment
     ]

@@ -1,4 +1,4 @@
-"""Measures: the numbers that criteria speak of, each a function of an experiment's records.
+"""Measures: the numbers that criteria speak of, each a function of an experiment's runs and analyses.
 
 A measure returns `None` where the runs do not contain what it needs.
 """
@@ -11,12 +11,13 @@ from typing import Any
 
 from highways.analysis.conv import outcomes, papers
 from highways.analysis.depth import searches
+from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
-from highways.analysis.statistics import difference_interval
-from highways.data import examples
-from highways.tracking import RunRecord
+from highways.analysis.statistics import difference_interval, rank_correlation
+from highways.data import classes, examples
+from highways.tracking import Listed
 
-Records = Sequence[RunRecord]
+Records = Listed
 Interval = tuple[float, float]
 
 SINGLE_RUN_SD = 0.0016
@@ -157,6 +158,73 @@ def parameters(records: Records, network: str) -> float | None:
     return next((run.parameters for o in outcomes(records).values() if o.network == network for run in o.runs), None)
 
 
+# Gates and lesions. Layers are counted from 1, the first highway block; they are the layers of the papers' figures.
+
+
+def mean_bias_change(records: Records) -> float | None:
+    """Return how far the transform biases have moved from their initial value, the mean over all units."""
+    layers = gate_layers(records)
+    return None if layers is None else float((layers.bias - layers.initial_bias).mean())
+
+
+def share_of_biases_below_start(records: Records) -> float | None:
+    """Return the fraction of all transform biases that are below their initial value."""
+    layers = gate_layers(records)
+    return None if layers is None else layers.share_below_start
+
+
+def trend_over_layers(records: Records, of: str) -> float | None:
+    """Return Spearman's correlation of the layers' means with the number of the layer.
+
+    Args:
+        records: Of one network.
+        of: `bias`, `gate` (mean T), `change` (of the state, by the layer) or `routing`.
+    """
+    layers = gate_layers(records)
+    return None if layers is None else rank_correlation(range(len(layers.bias)), getattr(layers, of))
+
+
+def bias_gate_correlation(records: Records) -> float | None:
+    """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
+    layers = gate_layers(records)
+    return None if layers is None else rank_correlation(layers.bias, layers.gate)
+
+
+def share_in_first_layers(records: Records, of: str, layers: int) -> float | None:
+    """Return the part of a sum over all layers that the first ones have; `of` as in `trend_over_layers`."""
+    found = gate_layers(records)
+    if found is None or layers >= len(found.bias):
+        return None
+    values = getattr(found, of)
+    return float(values[:layers].sum() / values.sum())
+
+
+def worst_lesion(records: Records, layers: tuple[int, int]) -> float | None:
+    """Return the highest training cross-entropy with a lesion over that without, over a range of layers."""
+    ratios = lesion_ratios(records)
+    if ratios is None or layers[1] > len(ratios):
+        return None
+    return float(ratios[layers[0] - 1 : layers[1]].max())
+
+
+def share_of_idle_layers(records: Records, rise: float, layers: tuple[int, int]) -> float | None:
+    """Return the fraction of a range of layers whose lesion raises the training cross-entropy by less than `rise`.
+
+    Args:
+        records: Of one network.
+        rise: As a fraction of the cross-entropy without lesions.
+        layers: First and last.
+    """
+    ratios = lesion_ratios(records)
+    return None if ratios is None or layers[1] > len(ratios) else idle_share(ratios, rise, layers)
+
+
+def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
+    """Return the best training cross-entropy of a network over that of guessing, the logarithm of the classes."""
+    loss = best_loss(records, network, depth)
+    return None if loss is None else loss / math.log(classes(records[0].config.data.name))
+
+
 MEASURES: dict[str, Callable[..., float | Interval | None]] = {
     function.__name__: function
     for function in (
@@ -174,6 +242,14 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         difference_from_paper,
         difference_of_networks,
         parameters,
+        mean_bias_change,
+        share_of_biases_below_start,
+        trend_over_layers,
+        bias_gate_correlation,
+        share_in_first_layers,
+        worst_lesion,
+        share_of_idle_layers,
+        share_of_guessing,
     )
 }
 

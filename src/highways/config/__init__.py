@@ -4,6 +4,7 @@
 the notebooks and turns them into the list of runs of a sweep.
 """
 
+from highways.config.analysis import AnalysisConfig, CostConfig, GatesConfig, LesionsConfig, SignalConfig
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import ConvConfig
 from highways.config.profiles import (
@@ -11,8 +12,11 @@ from highways.config.profiles import (
     BiLSTMProfile,
     ConvProfile,
     DepthProfile,
+    GatesProfile,
+    LesionProfile,
     Profile,
     ReportProfile,
+    VeryDeepProfile,
     active_profiles,
     load_profile,
     use_profiles,
@@ -35,6 +39,7 @@ __all__ = [
     "NUMERICS",
     "PROFILE_SCHEMAS",
     "AdamConfig",
+    "AnalysisConfig",
     "BagOfWordsConfig",
     "BiLSTMConfig",
     "BiLSTMProfile",
@@ -42,15 +47,22 @@ __all__ = [
     "CaffeConfig",
     "ConvConfig",
     "ConvProfile",
+    "CostConfig",
     "DataConfig",
     "DenseConfig",
     "DepthProfile",
+    "GatesConfig",
+    "GatesProfile",
+    "LesionProfile",
+    "LesionsConfig",
     "PicturesConfig",
     "Profile",
     "ReportProfile",
     "RunConfig",
     "SGDConfig",
+    "SignalConfig",
     "Strict",
+    "VeryDeepProfile",
     "active_profiles",
     "load_profile",
     "read_yaml",

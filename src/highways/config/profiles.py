@@ -7,15 +7,17 @@ table holds these runs and no others.
 
 from __future__ import annotations
 
+import csv
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from highways import paths
+from highways.config.analysis import AnalysisConfig, CostConfig, GatesConfig, LesionsConfig, SignalConfig
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import NETWORKS, ConvConfig
 from highways.config.run import (
@@ -33,7 +35,7 @@ from highways.config.run import (
     SGDConfig,
     TextDataName,
 )
-from highways.errors import HighwaysError
+from highways.errors import HighwaysError, NotYet
 
 
 class Profile(Strict):
@@ -51,7 +53,19 @@ class Profile(Strict):
     """Processes that train at the same time."""
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs that this profile lists, in a fixed order."""
+        """Return the runs that this profile lists, in a fixed order.
+
+        Raises:
+            NotYet: They follow from results of an earlier stage, which has not been run.
+        """
+        return []
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the analyses that this profile lists, in a fixed order.
+
+        Raises:
+            NotYet: See `runs`.
+        """
         return []
 
     @classmethod
@@ -323,6 +337,197 @@ def recipe(name: str, data: ImageDataName) -> tuple[ConvConfig, PicturesConfig, 
     return network, PicturesConfig(), optimiser, 100
 
 
+def best_of_search(
+    profile: str, network: Literal["plain", "highway"], depth: int
+) -> tuple[SGDConfig, Literal["relu", "tanh"], float | None]:
+    """Return the settings of the best trial of `01_depth`: optimiser, activation, transform bias (highway only).
+
+    They are read from the table that `01_depth` wrote, which gives them in full.
+
+    Args:
+        profile: Of the search.
+        network: Kind of network.
+        depth: Its depth.
+
+    Raises:
+        NotYet: The search has not been run.
+        HighwaysError: It was run without that network.
+    """
+    path = paths.Results(profile).tables / "depth.csv"
+    where = path.relative_to(paths.root())
+    if not path.exists():
+        raise NotYet(f"{where}: missing; `dvc repro 01_depth@{profile}` makes it")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    row = next((row for row in rows if (row["network"], row["depth"]) == (network, str(depth))), None)
+    if row is None or not row["best_learning_rate"]:
+        there = ", ".join(f"{row['network']} {row['depth']}" for row in rows if row["best_learning_rate"])
+        raise HighwaysError(f"{where}: no best trial of {network} networks of {depth} layers; there are: {there}")
+    rate, momentum, decay = (float(row[f"best_{name}"]) for name in ("learning_rate", "momentum", "decay"))
+    optimiser = SGDConfig(learning_rate=rate, momentum=momentum, decay=decay)
+    bias = float(row["best_transform_bias"]) if network == "highway" else None
+    return optimiser, row["best_activation"], bias  # type: ignore[return-value]
+
+
+class GatesProfile(Profile):
+    """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
+
+    All settings that P1 sec. 4 does not state are those of the best highway network of `depth` layers of
+    `01_depth`; the transform bias is the paper's.
+    """
+
+    experiment: ClassVar[str] = "04_gates"
+
+    data: list[ImageDataName] = Field(min_length=1)
+    depth: int = Field(default=50, ge=2, le=10_000)
+    width: int = Field(default=50, ge=1)
+    transform_bias: dict[ImageDataName, float]
+    """By data set; P1: -2 for MNIST, -4 for CIFAR-100."""
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+    examples: int = Field(default=10_000, ge=1)
+    """Training examples over which gates are averaged."""
+    example: int = Field(default=0, ge=0)
+    """Number of the one training example that is looked at."""
+    search: str
+    """Profile of the search whose best trial gives the other settings."""
+
+    @model_validator(mode="after")
+    def _a_bias_for_each(self) -> Self:
+        _no_repetition(self.data)
+        if missing := [name for name in self.data if name not in self.transform_bias]:
+            raise ValueError(f"transform_bias has none for {', '.join(missing)}")
+        return self
+
+    def runs(self) -> list[RunConfig]:
+        """Return one run a data set."""
+        optimiser, activation, _ = best_of_search(self.search, "highway", self.depth)
+        return [
+            RunConfig(
+                data=DataConfig(name=name),
+                network=DenseConfig(
+                    kind="highway",
+                    depth=self.depth,
+                    width=self.width,
+                    activation=activation,
+                    transform_bias=self.transform_bias[name],
+                ),
+                optimiser=optimiser,
+                budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+                seed=self.seed,
+                order_seed=self.seed,
+            )
+            for name in self.data
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the gates of every run."""
+        measure = GatesConfig(examples=self.examples, example=self.example)
+        return [AnalysisConfig(run=run, measure=measure) for run in self.runs()]
+
+
+class LesionProfile(Profile):
+    """Parameters of `05_lesion`: P2 Fig. 4, on the networks of `04_gates`."""
+
+    experiment: ClassVar[str] = "05_lesion"
+
+    networks: str
+    """Profile of the `04_gates` whose networks are lesioned."""
+
+    def runs(self) -> list[RunConfig]:
+        """Return the runs of `04_gates`."""
+        return load_profile(self.networks, GatesProfile).runs()
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the lesions of every run."""
+        return [AnalysisConfig(run=run, measure=LesionsConfig()) for run in self.runs()]
+
+
+class VeryDeepProfile(Profile):
+    """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.3, P2 sec. 2.2).
+
+    All settings but depth and epochs are those of the best plain and the best highway network of
+    `search_depth` layers of `01_depth`.
+    """
+
+    experiment: ClassVar[str] = "06_very_deep"
+
+    data: list[ImageDataName] = Field(min_length=1)
+    depths: dict[ImageDataName, list[Annotated[int, Field(ge=2, le=10_000)]]]
+    """By data set."""
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    plain_width: int = Field(default=71, ge=1)
+    highway_width: int = Field(default=50, ge=1)
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    signal_examples: int = Field(default=1_000, ge=1)
+    """Training examples on which gradients are measured."""
+    cost_depths: list[Annotated[int, Field(ge=2, le=10_000)]]
+    """Depths at which a training step's time and memory are measured, on the first data set."""
+    cost_steps: int = Field(default=5, ge=1)
+    search: str
+    """Profile of the search whose best trials give the other settings."""
+    search_depth: int = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _depths_for_each(self) -> Self:
+        for values in (self.data, self.cost_depths, *self.depths.values()):
+            _no_repetition(values)
+        if missing := [name for name in self.data if not self.depths.get(name)]:
+            raise ValueError(f"depths has none for {', '.join(missing)}")
+        return self
+
+    def runs(self) -> list[RunConfig]:
+        """Return for every data set both kinds and every depth, in this order."""
+        return [
+            self._run(name, kind, depth, self.checkpoint_every)
+            for name in self.data
+            for kind in ("plain", "highway")
+            for depth in self.depths[name]
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the signal before and after training of every run, then the cost of a step, by depth.
+
+        The cost of the deepest network is measured with activation checkpointing, too, of every so many
+        blocks as the root of their number.
+        """
+        signals = [
+            AnalysisConfig(run=run, measure=SignalConfig(trained=trained, examples=self.signal_examples))
+            for run in self.runs()
+            for trained in (False, True)
+        ]
+        measured = [(depth, None) for depth in self.cost_depths]
+        if self.cost_depths:
+            measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
+        costs = [
+            AnalysisConfig(run=self._run(self.data[0], kind, depth, every), measure=CostConfig(steps=self.cost_steps))
+            for kind in ("plain", "highway")
+            for depth, every in measured
+        ]
+        return signals + costs
+
+    def _run(self, data: ImageDataName, kind: Literal["plain", "highway"], depth: int, every: int | None) -> RunConfig:
+        optimiser, activation, bias = best_of_search(self.search, kind, self.search_depth)
+        return RunConfig(
+            data=DataConfig(name=data),
+            network=DenseConfig(
+                kind=kind,
+                depth=depth,
+                width=self.highway_width if kind == "highway" else self.plain_width,
+                activation=activation,
+                transform_bias=bias,
+                checkpoint_every=every,
+            ),
+            optimiser=optimiser,
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=self.seed,
+            order_seed=self.seed,
+        )
+
+
 class ReportProfile(Profile):
     """Parameters of `99_report`."""
 
@@ -330,7 +535,16 @@ class ReportProfile(Profile):
 
 
 PROFILE_SCHEMAS: dict[str, type[Profile]] = {
-    schema.experiment: schema for schema in (DepthProfile, BiLSTMProfile, ConvProfile, ReportProfile)
+    schema.experiment: schema
+    for schema in (
+        DepthProfile,
+        BiLSTMProfile,
+        ConvProfile,
+        GatesProfile,
+        LesionProfile,
+        VeryDeepProfile,
+        ReportProfile,
+    )
 }
 
 EXPLORE = "explore"

@@ -75,6 +75,9 @@ class DenseConfig(Strict):
     """Initial bias of the transform gates; highway networks only, and there it must be given."""
     initialisation: Literal["he_normal"] = "he_normal"
     """Of all weights: N(0, 2 / fan-in) (He et al. 2015), as P1 sec. 3.1 has it. Biases start at 0."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
+    first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
 
     @model_validator(mode="after")
     def _gate_only_in_highways(self) -> DenseConfig:

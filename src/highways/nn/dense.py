@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from highways.config import DenseConfig
 from highways.nn.highway import Highway
@@ -65,9 +66,17 @@ class DenseNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(batch, inputs)` to logits `(batch, classes)`."""
         x = self.first(x)
-        for block in self.blocks:
-            x = block(x)
+        every = self.config.checkpoint_every
+        if every is None or not torch.is_grad_enabled():
+            return self.readout(self._pass(x, 0, len(self.blocks)))
+        for start in range(0, len(self.blocks), every):
+            x = cast(Tensor, checkpoint(self._pass, x, start, start + every, use_reentrant=False))
         return self.readout(x)
+
+    def _pass(self, x: Tensor, start: int, stop: int) -> Tensor:
+        for block in self.blocks[start:stop]:
+            x = block(x)
+        return x
 
 
 def initialise(network: nn.Module, seed: int) -> None:

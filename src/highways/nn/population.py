@@ -35,11 +35,12 @@ def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> 
 
 @dataclass
 class _Workspace:
-    """Buffers for one batch size; `layers` is the number of blocks."""
+    """Buffers for one batch size; `layers` is the number of blocks of a segment (without checkpointing, of all)."""
 
     x: Tensor  # (layers + 1, trials, batch, width): input of every block, and the last one's output
     h: Tensor  # (layers, trials, batch, width): H of every block (of a plain block, its output)
     t: Tensor  # (layers, trials, batch, width): T of every block; empty for plain networks
+    kept: Tensor  # (segments - 1, trials, batch, width): input of every segment but the last
     dx: Tensor  # (trials, batch, width): gradient with respect to a block's output, then input
     dh: Tensor  # (trials, batch, width): gradient with respect to H, then its pre-activation
     dt: Tensor  # (trials, batch, width): gradient with respect to T, then its pre-activation
@@ -124,7 +125,9 @@ class DensePopulation(nn.Module):
 
     def _workspace(self, batch: int) -> _Workspace:
         if batch not in self._workspaces:
-            like, width, trials, layers = self.first_weight, self.config.width, self.trials, len(self.h_weight)
+            like, width, trials = self.first_weight, self.config.width, self.trials
+            segments = self._segments()
+            layers = max((len(segment) for segment in segments), default=0)
             x = like.new_empty(layers + 1, trials, batch, width)
             gated = (layers, trials, batch, width) if self.highway else (0,)
             one = (trials, batch, width)
@@ -132,12 +135,25 @@ class DensePopulation(nn.Module):
                 x=x,
                 h=like.new_empty(gated) if self.highway else x[1:],
                 t=like.new_empty(gated),
+                kept=like.new_empty(max(len(segments) - 1, 0), trials, batch, width),
                 dx=like.new_empty(one),
                 dh=like.new_empty(one),
                 dt=like.new_empty(one),
                 dw=like.new_empty(trials, width, width),
             )
         return self._workspaces[batch]
+
+    def _segments(self) -> list[range]:
+        """Return the blocks in portions whose activations are held at the same time."""
+        layers = len(self.h_weight)
+        every = self.config.checkpoint_every or max(layers, 1)
+        return [range(start, min(start + every, layers)) for start in range(0, layers, every)]
+
+    def step_bytes(self, batch: int) -> int:
+        """Return the bytes of weights and of the buffers that a training step on so many examples holds."""
+        buffers = [*self.buffers(), *vars(self._workspace(batch)).values()]
+        storages = {buffer.untyped_storage().data_ptr(): buffer.untyped_storage().nbytes() for buffer in buffers}
+        return sum(storages.values())
 
     def _first(self, x: Tensor, out: Tensor) -> None:
         shared = x.expand(self.trials, *x.shape)
@@ -180,14 +196,24 @@ class DensePopulation(nn.Module):
         Returns:
             Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
         """
-        space, activation, layers = self._workspace(len(x)), self.config.activation, len(self.h_weight)
+        space, activation = self._workspace(len(x)), self.config.activation
+        segments = self._segments()
         xs, hs = space.x.unbind(), space.h.unbind()
-        ts = space.t.unbind() if self.highway else [None] * layers
+        ts: Sequence[Tensor | None] = space.t.unbind() if self.highway else [None] * len(hs)
+
+        def pass_through(segment: range) -> None:
+            for place, layer in enumerate(segment):
+                self._block(layer, xs[place], hs[place], ts[place], out=xs[place + 1])
 
         self._first(x, xs[0])
-        for layer in range(layers):
-            self._block(layer, xs[layer], hs[layer], ts[layer], out=xs[layer + 1])
-        logits = torch.baddbmm(self.readout_bias[0], xs[layers], self.readout_weight[0])
+        for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
+            kept.copy_(xs[0])
+            pass_through(segment)
+            xs[0].copy_(xs[len(segment)])
+        for segment in segments[-1:]:
+            pass_through(segment)
+        top = xs[len(segments[-1])] if segments else xs[0]
+        logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
 
         log_p = torch.log_softmax(logits, dim=-1)
         index = target.expand(self.trials, -1).unsqueeze(-1)
@@ -198,25 +224,29 @@ class DensePopulation(nn.Module):
 
         dx, dh, dt, dw = space.dx, space.dh, space.dt, space.dw
         torch.bmm(dlogits, self.readout_weight[0].mT, out=dx)
-        update("readout_weight", 0, xs[layers].mT @ dlogits)
+        update("readout_weight", 0, top.mT @ dlogits)
         update("readout_bias", 0, dlogits.sum(1, keepdim=True))
-        for layer in reversed(range(layers)):
-            below, h, t = xs[layer], hs[layer], ts[layer]
-            if t is not None:  # y = x + T * (H - x)
-                torch.sub(h, below, out=dt).mul_(dx)
-                torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
-                torch.mul(dx, t, out=dh)
-                dx.sub_(dh)
-                _activation_backward_(activation, dh, h)
-                dx.baddbmm_(dh, self.h_weight[layer].mT).baddbmm_(dt, self.t_weight[layer].mT)
-                update("t_weight", layer, torch.bmm(below.mT, dt, out=dw))
-                update("t_bias", layer, dt.sum(1, keepdim=True))
-            else:  # y = H
-                dx, dh = dh, dx
-                _activation_backward_(activation, dh, h)
-                torch.bmm(dh, self.h_weight[layer].mT, out=dx)
-            update("h_weight", layer, torch.bmm(below.mT, dh, out=dw))
-            update("h_bias", layer, dh.sum(1, keepdim=True))
+        for number, segment in reversed(list(enumerate(segments))):
+            if number < len(segments) - 1:  # its activations have been overwritten
+                xs[0].copy_(space.kept[number])
+                pass_through(segment)
+            for place, layer in reversed(list(enumerate(segment))):
+                below, h, t = xs[place], hs[place], ts[place]
+                if t is not None:  # y = x + T * (H - x)
+                    torch.sub(h, below, out=dt).mul_(dx)
+                    torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
+                    torch.mul(dx, t, out=dh)
+                    dx.sub_(dh)
+                    _activation_backward_(activation, dh, h)
+                    dx.baddbmm_(dh, self.h_weight[layer].mT).baddbmm_(dt, self.t_weight[layer].mT)
+                    update("t_weight", layer, torch.bmm(below.mT, dt, out=dw))
+                    update("t_bias", layer, dt.sum(1, keepdim=True))
+                else:  # y = H
+                    dx, dh = dh, dx
+                    _activation_backward_(activation, dh, h)
+                    torch.bmm(dh, self.h_weight[layer].mT, out=dx)
+                update("h_weight", layer, torch.bmm(below.mT, dh, out=dw))
+                update("h_bias", layer, dh.sum(1, keepdim=True))
         _activation_backward_(activation, dx, xs[0])
         update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
         update("first_bias", 0, dx.sum(1, keepdim=True))

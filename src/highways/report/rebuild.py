@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
 
 from highways import paths
 from highways.config import PROFILE_SCHEMAS
 from highways.errors import HighwaysError
 from highways.report.tables import TABLES, table_files
+from highways.tracking.analyses import read_analysis
 from highways.tracking.mlflow_log import MlflowLog, tracking_uri
 from highways.tracking.records import read_record
 
+R = TypeVar("R")
 
-def outputs(profile: str, experiment: str) -> list:
+
+def outputs(profile: str, experiment: str) -> list[Path]:
     """Return the tables and figures of a notebook, as far as they are there."""
     results = paths.Results(profile)
     names = [name for name, table in TABLES.items() if table.schema.experiment == experiment]
@@ -22,6 +27,17 @@ def outputs(profile: str, experiment: str) -> list:
     if experiment == "99_report":
         files += [results.claims, results.report]
     return [file for file in files if file.exists()]
+
+
+def _readable(folder: Path, read: Callable[[Path], R], faults: list[str]) -> list[R]:
+    """Return the records of a folder that are intact; the others are named in `faults`."""
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            records.append(read(path))
+        except HighwaysError as error:
+            faults.append(str(error))
+    return records
 
 
 def rebuild(profile: str) -> Iterator[str]:
@@ -37,21 +53,19 @@ def rebuild(profile: str) -> Iterator[str]:
     names = [folder.name for folder in folders]
     names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
     for name in names:
-        records = []
-        for path in sorted(paths.Results(profile).runs(name).glob("*.json")):
-            try:
-                records.append(read_record(path))
-            except HighwaysError as error:
-                faults.append(str(error))
+        records = _readable(paths.Results(profile).runs(name), read_record, faults)
+        analyses = _readable(paths.Results(profile).analyses(name), read_analysis, faults)
         log = MlflowLog(profile, name)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             log.begin(records)
+            log.bring_analyses(analyses)
             log.attach(outputs(profile, name))
             log.end()
         if log.broken:
             raise HighwaysError(str(caught[-1].message))
-        yield f"{name} ({profile}): {len(records)} runs in {tracking_uri()}"
+        and_analyses = f" and {len(analyses)} analyses" if analyses else ""
+        yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {tracking_uri()}"
     if faults:
         others = f" (and {len(faults) - 1} more records at fault: `highways verify` names them)" if faults[1:] else ""
         raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")

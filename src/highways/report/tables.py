@@ -9,23 +9,40 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from highways import paths
-from highways.config import BiLSTMProfile, ConvProfile, DepthProfile, Profile, load_profile
+from highways.config import (
+    BiLSTMProfile,
+    ConvProfile,
+    DepthProfile,
+    GatesProfile,
+    LesionProfile,
+    Profile,
+    VeryDeepProfile,
+    load_profile,
+)
 from highways.errors import HighwaysError
 from highways.report.bilstm_tables import bilstm_cost, bilstm_table
 from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table
-from highways.tracking import RunRecord, listed_records
+from highways.report.layer_tables import (
+    gates_cost,
+    gates_table,
+    lesion_cost,
+    lesion_table,
+    very_deep_cost,
+    very_deep_table,
+)
+from highways.tracking import Listed, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
-Builder = Callable[[Sequence[RunRecord], Profile], pd.DataFrame]
+Builder = Callable[[Listed, Profile], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,24 @@ TABLES: dict[str, Table] = {
         conv_cost,
         "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, seed 003)",
     ),
+    "gates": Table(
+        GatesProfile,
+        gates_table,
+        gates_cost,
+        "Transform gates layer by layer (P1 Fig. 2, P2 Figs. 2 and 3)",
+    ),
+    "lesion": Table(
+        LesionProfile,
+        lesion_table,
+        lesion_cost,
+        "Lesions: training loss with one layer's gate closed (P2 Fig. 4)",
+    ),
+    "very_deep": Table(
+        VeryDeepProfile,
+        very_deep_table,
+        very_deep_cost,
+        "Networks of hundreds of layers and a thousand (P1 sec. 1 and 3.3, P2 sec. 2.2)",
+    ),
 }
 """By name, in the order of the report."""
 
@@ -97,7 +132,7 @@ def markdown_text(frame: pd.DataFrame) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, float):
         return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"

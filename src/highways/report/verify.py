@@ -11,23 +11,25 @@ from highways.config import load_profile
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.report.tables import TABLES, table_files, table_texts
+from highways.tracking.analyses import read_analysis
 from highways.tracking.records import read_record
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
-    """Check every record of a profile, and its tables and claims against the records.
+    """Check every record of a profile, of runs and of analyses, and its tables and claims against them.
 
     Returns:
         How many files were checked, and one line for each that is not intact.
     """
     results = paths.Results(profile)
     checked, found = 0, []
-    for path in sorted((results.folder / "runs").glob("*/*.json")):
-        checked += 1
-        try:
-            read_record(path)
-        except HighwaysError as error:
-            found.append(str(error))
+    for kind, read in (("runs", read_record), ("analyses", read_analysis)):
+        for path in sorted((results.folder / kind).glob("*/*.json")):
+            checked += 1
+            try:
+                read(path)
+            except HighwaysError as error:
+                found.append(str(error))
     made: dict[Path, str | None] = {}
     """What the derived files should be; `None` where damaged records do not let us tell."""
     for name, table in TABLES.items():

@@ -1,6 +1,17 @@
 """What was run: records (the truth) and MLflow (the window on it)."""
 
-from highways.tracking.reading import listed_records
+from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
+from highways.tracking.reading import Listed, listed_records
 from highways.tracking.records import RecordStore, RunRecord, find_record, run_keys
 
-__all__ = ["RecordStore", "RunRecord", "find_record", "listed_records", "run_keys"]
+__all__ = [
+    "AnalysisRecord",
+    "AnalysisStore",
+    "Listed",
+    "RecordStore",
+    "RunRecord",
+    "analysis_keys",
+    "find_record",
+    "listed_records",
+    "run_keys",
+]

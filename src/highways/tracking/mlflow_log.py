@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from highways import paths
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.tracking import records
+from highways.tracking import analyses, records
+from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.records import RunRecord
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RECORD_ARTIFACT = "record.json"
+ANALYSES_FOLDER = "analyses"
 FLUSH_S = 5.0
 """Seconds between two writes of a run's epochs while it trains."""
 
@@ -309,6 +311,40 @@ class MlflowLog:
         return any(file.path == RECORD_ARTIFACT for file in self.client.list_artifacts(run.info.run_id))
 
     @_guarded
+    def bring_analyses(self, found: Sequence[AnalysisRecord]) -> None:
+        """Bring analyses over, or what MLflow lacks of them.
+
+        Each is an artifact of the sweep's parent run; what it has one number a layer of is also a metric of
+        the analysed run, the layer in place of the epoch.
+        """
+        if not found:
+            return
+        if self._client is None:
+            self.begin()
+        if self.broken:
+            return
+        there = {Path(file.path).stem for file in self.client.list_artifacts(self._parent, ANALYSES_FOLDER)}
+        for record in found:
+            if record.key not in there:
+                self._log_layers(record)
+                self.client.log_text(self._parent, analyses.dumps(record), f"{ANALYSES_FOLDER}/{record.key}.json")
+
+    def _log_layers(self, record: AnalysisRecord) -> None:
+        from mlflow.entities import Metric
+
+        run_key = record.config.run.key(record.data_fingerprint)
+        if run_key not in self._children:
+            return
+        end = _milliseconds(record.finished_at)
+        metrics = [
+            Metric(f"{record.config.label}_{name}", float(value), end, layer)
+            for name, values in record.values.items()
+            for layer, value in enumerate(values, start=1)
+            if isinstance(value, int | float)
+        ]
+        self._log_metrics(self._children[run_key].info.run_id, metrics)
+
+    @_guarded
     def attach(self, files: Iterable[Path]) -> None:
         """Make tables and figures artifacts of the sweep's parent run."""
         if self._client is None:
@@ -359,3 +395,25 @@ def read_records(profile: str, experiment: str, run_keys: Sequence[str]) -> list
     except Exception as error:
         raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
     return [records.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]
+
+
+def read_analyses(profile: str, experiment: str, keys: Sequence[str]) -> list[AnalysisRecord]:
+    """Return the records of those analyses that MLflow has, in the given order, from their artifacts.
+
+    Raises:
+        HighwaysError: MLflow cannot be reached, or a record in it is at fault.
+    """
+    try:
+        client = connect()
+        number = experiment_id(client, experiment, create=False)
+        parents = [] if number is None else _search(client, number, {"profile": profile, "kind": "sweep"})
+        texts = {}
+        for parent in parents[:1]:
+            there = {Path(file.path).stem for file in client.list_artifacts(parent.info.run_id, ANALYSES_FOLDER)}
+            for key in keys:
+                if key in there:
+                    local = client.download_artifacts(parent.info.run_id, f"{ANALYSES_FOLDER}/{key}.json")
+                    texts[key] = Path(local).read_text(encoding="utf-8")
+    except Exception as error:
+        raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
+    return [analyses.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]

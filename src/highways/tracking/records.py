@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -87,7 +88,12 @@ def content(record: RunRecord) -> dict[str, Any]:
 
 def dumps(record: RunRecord) -> str:
     """Return a record as text: JSON with its checksum, one line a top-level key."""
-    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(content(record).items()))
+    return sealed(content(record))
+
+
+def sealed(values: dict[str, Any]) -> str:
+    """Return the values of a record, their checksum among them, as text."""
+    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(values.items()))
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
@@ -95,15 +101,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def loads(text: str, where: str) -> RunRecord:
-    """Read a record and check it.
+R = TypeVar("R", bound=Strict)
+
+
+def unsealed(model: type[R], text: str, where: str) -> R:
+    """Read what `sealed` returned, and check it.
 
     Args:
-        text: What `dumps` returned.
+        model: Schema of the record.
+        text: The text.
         where: The file or artifact it was read from; it opens every error message.
 
     Raises:
-        HighwaysError: Truncated, altered, of an unknown schema version, or not of its own key.
+        HighwaysError: Truncated, altered, of an unknown schema version, or not of this schema.
     """
     try:
         values = json.loads(text, parse_constant=_refuse)
@@ -118,11 +128,16 @@ def loads(text: str, where: str) -> RunRecord:
     if expected != (actual := checksum(values)):
         raise HighwaysError(f"{where}: altered: it says sha256 {expected}, its content has {actual}")
     try:
-        record = RunRecord.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
         raise HighwaysError(f"{where}: not a record of this schema: {place}: {fault['msg']}") from None
+
+
+def loads(text: str, where: str) -> RunRecord:
+    """Read a record and check it; see `unsealed` for arguments and errors, and it must be of its own key."""
+    record = unsealed(RunRecord, text, where)
     if record.numerics == record.config.numerics and record.run_key != record.config.key(record.data_fingerprint):
         raise HighwaysError(f"{where}: its run key {record.run_key} is not that of its configuration")
     return record
@@ -194,17 +209,26 @@ class RecordStore:
         return iter(sorted(self.folder.glob("*.json")))
 
 
+def read_text(path: Path) -> tuple[str, str]:
+    """Return a record file's text and, for messages, its path from the project's root.
+
+    Raises:
+        HighwaysError: It cannot be read.
+    """
+    where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
+    try:
+        return path.read_text(encoding="utf-8"), where
+    except (OSError, UnicodeDecodeError) as error:
+        raise HighwaysError(f"{where}: cannot be read: {error}") from None
+
+
 def read_record(path: Path) -> RunRecord:
     """Read one record file.
 
     Raises:
         HighwaysError: See `loads`; also where the file bears another run's name.
     """
-    where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HighwaysError(f"{where}: cannot be read: {error}") from None
+    text, where = read_text(path)
     record = loads(text, where)
     if path.stem != record.run_key:
         raise HighwaysError(f"{where}: it is the record of {record.run_key}")
@@ -214,3 +238,9 @@ def read_record(path: Path) -> RunRecord:
 def find_record(run_key: str) -> Path | None:
     """Return the path of a run's record in any profile and experiment, or `None`."""
     return next(iter(sorted((paths.root() / "results").glob(f"*/runs/*/{run_key}.json"))), None)
+
+
+def close_keys(run_key: str) -> list[str]:
+    """Return up to three keys of runs that have a record and resemble a given one."""
+    known = {path.stem for path in (paths.root() / "results").glob("*/runs/*/*.json")}
+    return difflib.get_close_matches(run_key, sorted(known), n=3, cutoff=0.0)

@@ -57,13 +57,14 @@ def run(
         return record
     if again:
         print(f"{key}: its weights are not in {weights_path(key).parent}; training it again", flush=True)
+    as_before = record if again else None  # trained again in the way that it was, it comes out to the bit
     job = Job(
         configs=(config,),
         keys=(key,),
-        population=False,
+        population=as_before is not None and bool(as_before.engine.get("population")),
         records=store.folder,
         device=devices.resolve(device).type,
-        threads=threads or devices.cores(),
+        threads=threads or (as_before and as_before.environment.get("threads")) or devices.cores(),
     )
     log = MlflowLog(profile, experiment) if mlflow else None
     listeners = [listener for listener in (log, on_event) if listener is not None]

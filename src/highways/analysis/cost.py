@@ -1,0 +1,69 @@
+"""Time and memory of a training step."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from highways.config import RunConfig
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.training.modules import PopulationModule
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step costs.
+
+    Attributes:
+        seconds: Median of the timed steps.
+        bytes: On a GPU the most that was allocated. On a CPU what the step holds, counted: weights,
+            velocities, activations and gradient buffers.
+    """
+
+    seconds: float
+    bytes: int
+
+
+def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
+    """Measure the training steps of an untrained dense network, on the first examples.
+
+    Args:
+        config: The run.
+        device: Where.
+        steps: How many steps are timed, after one to warm up.
+
+    Raises:
+        HighwaysError: The network is not dense.
+    """
+    data = load(config.data)
+    if config.network.family != "dense" or not isinstance(data, Images):
+        raise HighwaysError("the cost of a step is measured of dense networks")
+    size = config.budget.batch_size
+    batch = (data.train_x[:size].to(device), data.train_y[:size].to(device))
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    module = PopulationModule([config], ["cost"], data, lambda event: None).to(device)
+    times = []
+    for _ in range(steps + 1):
+        began = time.perf_counter()
+        module.training_step(batch, 0)
+        if cuda:
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+    held = module.population.step_bytes(size) + sum(velocity.nbytes for velocity in module.velocity.buffers())
+    return StepCost(statistics.median(times[1:]), torch.cuda.max_memory_allocated(device) if cuda else held)
+
+
+def exponent(depths: Sequence[float], values: Sequence[float]) -> float:
+    """Return e of the power law value = c * depth^e that fits best (least squares of logarithms)."""
+    if len(depths) < 2:
+        return math.nan
+    xs, ys = [math.log(depth) for depth in depths], [math.log(value) for value in values]
+    return statistics.linear_regression(xs, ys).slope

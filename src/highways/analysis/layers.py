@@ -1,0 +1,76 @@
+"""Gates and lesions by layer, from the records of analyses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from highways.config import DenseConfig
+from highways.tracking import AnalysisRecord, Listed
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GateLayers:
+    """Means over the units of each highway layer, `(layers,)` each.
+
+    Attributes:
+        initial_bias: Transform bias before training.
+        bias: After it.
+        share_below_start: Fraction of all biases that are below the initial value.
+        gate: Mean transform gate over the examples.
+        change: Mean length over the examples of what the layer adds to its input.
+        routing: Mean absolute difference of a class's mean gate and that of all examples.
+    """
+
+    initial_bias: float
+    bias: Row
+    share_below_start: float
+    gate: Row
+    change: Row
+    routing: Row
+
+
+def of_kind(records: Listed, label: str) -> list[AnalysisRecord]:
+    """Return the analyses of one kind; see `AnalysisConfig.label`."""
+    return [analysis for analysis in records.analyses if analysis.config.label == label]
+
+
+def layers_of(analysis: AnalysisRecord) -> GateLayers:
+    """Return the layers' means of one record of gates of a dense network."""
+    network = analysis.config.run.network
+    assert isinstance(network, DenseConfig)
+    start = float(network.transform_bias or 0.0)
+    biases, mean = np.array(analysis.values["biases"]), np.array(analysis.values["mean"])
+    classes = np.array(analysis.values["class_means"])
+    return GateLayers(
+        initial_bias=start,
+        bias=biases.mean(axis=1),
+        share_below_start=float((biases < start).mean()),
+        gate=mean.mean(axis=1),
+        change=np.array(analysis.row("change")),
+        routing=np.abs(classes - mean[:, None]).mean(axis=(1, 2)),
+    )
+
+
+def gate_layers(records: Listed) -> GateLayers | None:
+    """Return the layers' means of the first analysis of gates, `None` where there is none."""
+    found = of_kind(records, "gates")
+    return layers_of(found[0]) if found else None
+
+
+def lesion_ratios(records: Listed) -> Row | None:
+    """Return the training cross-entropy with each layer lesioned over that without; `None` where there is none."""
+    found = of_kind(records, "lesions")
+    if not found:
+        return None
+    losses = np.array(found[0].row("cross_entropy"))
+    return losses[1:] / losses[0]
+
+
+def idle_share(ratios: Row, rise: float, layers: tuple[int, int]) -> float:
+    """Return the fraction of a range of layers whose lesion raises the cross-entropy by less than `rise`."""
+    return float((ratios[layers[0] - 1 : layers[1]] < 1 + rise).mean())

@@ -1,0 +1,80 @@
+"""How signal and gradient fare from layer to layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.errors import HighwaysError
+
+
+@dataclass(frozen=True)
+class Signal:
+    """By block, `(blocks,)` each.
+
+    Attributes:
+        output: Root mean square of the block's outputs, over examples and units.
+        output_gradient: The same of the gradient of an example's loss with respect to them.
+        weight_gradient: Norm of the gradient of the mean loss with respect to all of the block's parameters.
+    """
+
+    output: Tensor
+    output_gradient: Tensor
+    weight_gradient: Tensor
+
+
+def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> Signal:
+    """Measure outputs and gradients of a network's blocks, without dropout.
+
+    Args:
+        network: Has `blocks`.
+        batches: Inputs and classes `(batch,)`.
+        examples: How many of them are looked at; all where there are fewer.
+
+    Raises:
+        HighwaysError: The network has no blocks.
+    """
+    blocks = list(getattr(network, "blocks", []))
+    if not blocks:
+        raise HighwaysError("the network has no blocks to measure")
+    network.eval()
+    network.zero_grad()
+    outputs: list[Tensor] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        output.retain_grad()
+        outputs.append(output)
+
+    handles = [block.register_forward_hook(note) for block in blocks]
+    squares = torch.zeros(2, len(blocks), dtype=torch.float64)
+    elements = torch.zeros(len(blocks), dtype=torch.float64)
+    done = 0
+    try:
+        for x, y in batches:
+            x, y = x[: examples - done], y[: examples - done]
+            if not len(y):
+                break
+            outputs.clear()
+            with torch.enable_grad():
+                functional.cross_entropy(network(x), y, reduction="sum").backward()
+            for layer, output in enumerate(outputs):
+                gradient = output.grad
+                assert gradient is not None
+                squares[0, layer] += output.detach().double().square().sum().cpu()
+                squares[1, layer] += gradient.double().square().sum().cpu()
+                elements[layer] += output.numel()
+            done += len(y)
+    finally:
+        for handle in handles:
+            handle.remove()
+    norms = [
+        torch.stack([p.grad.double().square().sum() for p in block.parameters() if p.grad is not None]).sum().sqrt()
+        for block in blocks
+    ]
+    network.zero_grad()
+    size, gradient = (squares / elements).sqrt()
+    return Signal(size, gradient, torch.stack(norms).cpu() / done)

@@ -1,0 +1,94 @@
+"""`highways run --show`: a figure of what is inside one trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from matplotlib.figure import Figure
+
+from highways import paths
+from highways.analysis.perform import analyse
+from highways.config import AnalysisConfig, GatesConfig, LesionsConfig, RunConfig, SignalConfig
+from highways.data import classes as classes_of
+from highways.errors import HighwaysError
+from highways.report.figures import save
+from highways.report.layer_figures import ROUTED, gate_panels, lesion_panel, signal_panel
+from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
+from highways.training.checkpoints import load_weights, weights_path
+from highways.training.run import ADHOC
+
+SHOWN = ("gates", "lesions", "signal")
+
+
+def draw_inside(
+    run: RunConfig,
+    show: str,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    weights: bool = False,
+    example: int = 0,
+    classes: Sequence[int] = (),
+    output: Path | None = None,
+) -> Path:
+    """Draw the gates, the lesions or the signal of a trained run, and return the figure's path.
+
+    The analysis is kept as a record (profile and experiment `adhoc`), so that a second figure needs no weights.
+
+    Args:
+        run: The run.
+        show: `gates`, `lesions` or `signal`.
+        device: Where the network is computed.
+        weights: Train the run again where its weights are not kept here; without it, that is an error.
+        example: Number of the training example whose gates are drawn.
+        classes: The two classes whose routing is drawn.
+        output: The figure's file; by default it goes to `results/adhoc/figures`.
+
+    Raises:
+        HighwaysError: There is no such thing to show, no trained run, no weights, class or example.
+    """
+    if show not in SHOWN:
+        raise HighwaysError(f"--show {show}: there are {', '.join(SHOWN)}")
+    number = classes_of(run.data.name)
+    if wrong := [label for label in classes if not 0 <= label < number]:
+        raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
+    routed = [*classes, *(label for label in (*ROUTED, 1) if label not in classes and label < number)][:2]
+    measures = {
+        "gates": [GatesConfig(example=example)],
+        "lesions": [LesionsConfig()],
+        "signal": [SignalConfig(trained=False), SignalConfig(trained=True)],
+    }[show]
+    configs = [AnalysisConfig(run=run, measure=measure) for measure in measures]
+    key = run_keys([run])[0]
+    store = AnalysisStore(paths.Results(ADHOC).analyses(ADHOC))
+    if any(store.adopt(wanted) is None for wanted in analysis_keys(configs)) and not weights:
+        _check_weights(key)
+    analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
+    if len(analyses) < len(configs):
+        raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
+    figure = _drawn(show, analyses, routed)
+    return save(figure, output or paths.Results(ADHOC).figures / f"{show}-{key}.png")
+
+
+def _check_weights(key: str) -> None:
+    record = RecordStore(paths.Results(ADHOC).runs(ADHOC)).adopt(key)
+    if record is None:
+        raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
+    if record.status == "finished" and load_weights(key, record.weights_sha256) is None:
+        raise HighwaysError(
+            f"{key}: no weights at {weights_path(key)}; with --weights the run is trained again for them"
+        )
+
+
+def _drawn(show: str, analyses: Sequence[AnalysisRecord], classes: Sequence[int]) -> Figure:
+    if show == "gates":
+        figure = Figure(figsize=(18, 9), layout="constrained")
+        gate_panels(figure, analyses[0], classes)
+        return figure
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    axes = figure.subplots()
+    if show == "lesions":
+        lesion_panel(axes, analyses[0])
+    else:
+        signal_panel(axes, analyses)
+    return figure
