@@ -11,7 +11,7 @@ from highways.claims.judge import Bounds, Claim, headline, judge_experiment
 from highways.claims.measures import measure
 from highways.config import ConvProfile, DepthProfile
 from highways.errors import HighwaysError
-from highways.tracking import RunRecord
+from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
 
 
@@ -20,7 +20,7 @@ def settings(**changes: object) -> DepthProfile:
     return DepthProfile.model_validate(content | {"batch_size": 100} | changes)
 
 
-def records(chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_loss: int = 1) -> list[RunRecord]:
+def records(chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_loss: int = 1) -> Listed:
     """Records whose best outcomes are `loss`, reached after `epochs_to_loss` epochs of 2.3."""
     found = []
     for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
@@ -42,7 +42,7 @@ def records(chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_
                 timing={"seconds": 1.0, "group_seconds": 1.0},
             )
         )
-    return found
+    return Listed(found)
 
 
 PAPER_P1 = {
@@ -109,17 +109,17 @@ def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
         else record
         for record in records(chosen, PAPER_P1)
     ]
-    found = {row.claim_id: (row.verdict, row.measured) for row in judge_experiment(chosen, diverged)}
+    found = {row.claim_id: (row.verdict, row.measured) for row in judge_experiment(chosen, Listed(diverged))}
     assert found["depth-highway-two-orders-better"] == ("replicated", "inf")
 
 
 def test_incomplete_runs_are_not_judged() -> None:
     chosen = settings()
-    some = records(chosen, PAPER_P1)[:-1]
+    some = Listed(records(chosen, PAPER_P1)[:-1], complete=False)
     assert {row.verdict for row in judge_experiment(chosen, some)} == {"not run"}
-    assert {row.verdict for row in judge_experiment(chosen, [])} == {"not run"}
     claim = load_claims()["depth-plain-degrades"]
-    assert judge("x", claim, None, [], "p").verdict == "not run"
+    assert judge("x", claim, Listed(complete=False), "p").verdict == "not run"
+    assert judge("x", claim, Listed(), "p").verdict == "not run"
 
 
 def test_faster_means_fewer_epochs_at_every_depth() -> None:
@@ -189,7 +189,7 @@ def conv_verdict(accuracies: list[float], epochs: int = 300, data: str = "mnist"
         )
         for config, key, accuracy in zip(chosen.runs(), run_keys(chosen.runs()), accuracies, strict=True)
     ]
-    return next((j.verdict, j.scope) for j in judge_experiment(chosen, found) if j.claim_id == "conv-mnist-32")
+    return next((j.verdict, j.scope) for j in judge_experiment(chosen, Listed(found)) if j.claim_id == "conv-mnist-32")
 
 
 def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:

@@ -143,3 +143,32 @@ def test_population_on_cuda_equals_that_on_the_cpu(project: Path, run_config, ki
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
         assert ours.last("train_cross_entropy") == pytest.approx(theirs.last("train_cross_entropy"), rel=1e-3)
         assert ours.environment["device"] != "cpu"
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+@pytest.mark.parametrize("every", [1, 3, 4, 100])
+def test_activation_checkpointing_changes_no_bit(kind: str, every: int) -> None:
+    networks = members(kind, "tanh", depth=9)
+    torch.manual_seed(0)
+    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+
+    def gradients(checkpoint_every: int | None) -> tuple[torch.Tensor, dict]:
+        for network in networks:
+            network.config = network.config.model_copy(update={"checkpoint_every": checkpoint_every})
+        population, found = DensePopulation(networks), {}
+        losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}))
+        return losses, found
+
+    losses, whole = gradients(None)
+    again, kept = gradients(every)
+    assert torch.equal(losses, again)
+    assert whole.keys() == kept.keys()
+    assert all(torch.equal(whole[place], kept[place]) for place in whole)
+
+    network = networks[0]
+    functional.cross_entropy(network(x), y).backward()
+    for name, sources in DensePopulation(networks[:1])._sources().items():
+        for layer, source in enumerate(sources):
+            ours = whole[name, layer][0]
+            ours = ours.T if name.endswith("weight") else ours[0]
+            torch.testing.assert_close(network.get_parameter(source).grad, ours, rtol=1e-10, atol=1e-14)

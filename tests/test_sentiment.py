@@ -13,7 +13,7 @@ from highways.claims.judge import judge_experiment
 from highways.config import BiLSTMProfile, RunConfig, load_profile
 from highways.report import figures, write_tables
 from highways.report.tables import table_texts
-from highways.tracking import RunRecord
+from highways.tracking import Listed, RunRecord
 from highways.tracking.records import RecordStore, dumps, loads, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
@@ -192,7 +192,10 @@ def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str
                 timing={"seconds": 1.0, "group_seconds": 1.0},
             )
         )
-    return {row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in judge_experiment(chosen, records)}
+    return {
+        row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope)
+        for row in judge_experiment(chosen, Listed(records))
+    }
 
 
 def as_the_article_says(kind: str, depth: int) -> float:

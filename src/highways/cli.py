@@ -206,7 +206,7 @@ def _run_content(given: str) -> tuple[Any, str]:
     from highways.tracking.records import close_keys, find_record
 
     path = Path(given)
-    if not path.exists() and not path.suffix:
+    if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
         found = find_record(given)
         if found is None:
             near = close_keys(given)

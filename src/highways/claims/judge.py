@@ -233,9 +233,9 @@ def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
     return judgements
 
 
-def judge_experiment(settings: Profile) -> list[Judgement]:
-    """Judge the claims of one notebook on what its parameters list."""
-    records = listed_records(settings)
+def judge_experiment(settings: Profile, records: Listed | None = None) -> list[Judgement]:
+    """Judge the claims of one notebook on what its parameters list, or on given records."""
+    records = listed_records(settings) if records is None else records
     return [
         judge(name, claim, records, settings.profile)
         for name, claim in load_claims().items()

@@ -1,0 +1,474 @@
+"""Inside trained networks: gates, lesions, signal, the cost of depth; their records; `run --show`."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from highways import cli
+from highways.analysis.cost import exponent, step_cost
+from highways.analysis.gates import gates
+from highways.analysis.layers import lesion_ratios
+from highways.analysis.lesions import lesioned, lesions, lesions_one_by_one
+from highways.analysis.perform import analyse
+from highways.analysis.signal import signal
+from highways.claims.judge import judge_experiment
+from highways.config import (
+    AnalysisConfig,
+    BiLSTMConfig,
+    BudgetConfig,
+    CostConfig,
+    DataConfig,
+    DenseConfig,
+    GatesConfig,
+    GatesProfile,
+    LesionProfile,
+    LesionsConfig,
+    RunConfig,
+    SGDConfig,
+    SignalConfig,
+    VeryDeepProfile,
+)
+from highways.config.profiles import recipe
+from highways.data import load
+from highways.errors import HighwaysError, NotYet
+from highways.nn import BiLSTMNetwork, DenseNetwork
+from highways.report.tables import table_texts
+from highways.report.verify import faults
+from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
+from highways.tracking.analyses import dumps, loads
+from highways.training import run, sweep
+from highways.training.checkpoints import weights_path
+from highways.training.modules import build_network
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+
+
+def dense(depth: int = 5, kind: str = "highway", activation: str = "relu", seed: int = 0) -> DenseNetwork:
+    """An untrained network whose gates are neither open nor closed."""
+    config = DenseConfig.model_validate(
+        {"kind": kind, "depth": depth, "width": 6, "activation": activation}
+        | ({"transform_bias": -0.5} if kind == "highway" else {})
+    )
+    return DenseNetwork(config, 4, 3, seed=seed).double()
+
+
+def batches(sizes: tuple[int, ...] = (7, 7, 3), classes: int = 3) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    random = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.randn(n, 4, generator=random, dtype=torch.float64),
+            torch.randint(0, classes, (n,), generator=random),
+        )
+        for n in sizes
+    ]
+
+
+# Gates
+
+
+def test_gates_are_those_of_the_equation() -> None:
+    network, data = dense(), batches()
+    found = gates(network, data, classes=3, examples=10, example=8)
+    x, y = (torch.cat(parts)[:10] for parts in zip(*data, strict=True))
+    state = network.first(x)
+    for layer, block in enumerate(network.blocks):
+        t = torch.sigmoid(state @ block.gate.weight.T + block.gate.bias)
+        after = t * torch.relu(state @ block.transform.linear.weight.T + block.transform.linear.bias) + (1 - t) * state
+        torch.testing.assert_close(found.mean[layer], t.mean(dim=0), rtol=1e-6, atol=0)
+        torch.testing.assert_close(found.example_gates[layer].double(), t[8], rtol=1e-6, atol=0)
+        torch.testing.assert_close(found.example_outputs[layer].double(), state[8], rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(found.change[layer], (after - state).norm(dim=1).mean(), rtol=1e-6, atol=0)
+        for label in range(3):
+            difference = t[y == label].mean(dim=0) - t.mean(dim=0)
+            torch.testing.assert_close(found.routing[layer][label], difference, rtol=1e-5, atol=1e-7)
+        assert torch.equal(found.biases[layer], torch.full((6,), -0.5, dtype=torch.float64))
+        state = after
+    torch.testing.assert_close(found.example_outputs[-1].double(), state[8], rtol=1e-6, atol=1e-7)
+
+
+def test_gates_of_convolutions_and_bilstms_are_means_over_positions() -> None:
+    config = BiLSTMConfig(family="bilstm", kind="highway", depth=3, hidden=4, embedding=5, transform_bias=-1.0)
+    sentences = [(torch.randint(0, 9, (6, 7)), torch.randint(0, 2, (6,)))]
+    found = gates(BiLSTMNetwork(config, 9, 2), sentences, classes=2, examples=6)
+    assert [len(bias) for bias in found.biases] == [len(mean) for mean in found.mean]
+    network, pictures, optimiser, size = recipe("highway-mnist-16", "digits")
+    settings = RunConfig(
+        data=DataConfig(name="digits", pictures=pictures),
+        network=network,
+        optimiser=optimiser,
+        budget=BudgetConfig(epochs=1, batch_size=size),
+    )
+    data = load(settings.data)
+    conv = gates(build_network(settings, data), data.evaluation_batches(settings, "train"), 10, examples=50)
+    assert len(conv.mean) == 8
+    assert all(mean.shape == (16,) and mean.min() > 0 and mean.max() < 1 for mean in conv.mean)
+
+
+def test_example_out_of_range_and_networks_without_gates_are_named() -> None:
+    with pytest.raises(HighwaysError, match="no training example 99: they are 0 to 16"):
+        gates(dense(), batches(), 3, examples=10, example=99)
+    with pytest.raises(HighwaysError, match="no gates"):
+        gates(dense(kind="plain"), batches(), 3, examples=10)
+
+
+# Lesions
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_lesions_together_are_those_one_by_one(activation: str) -> None:
+    network, data = dense(depth=9, activation=activation), batches((20, 20, 5))
+    together, alone = lesions(network, data), lesions_one_by_one(network, data)
+    torch.testing.assert_close(together.cross_entropy, alone.cross_entropy, rtol=1e-12, atol=0)
+    assert torch.equal(together.accuracy, alone.accuracy)
+
+
+def test_lesioned_block_is_the_identity() -> None:
+    network, data = dense(depth=4), batches((9,))
+    with torch.no_grad():
+        network.blocks[1].gate.bias.fill_(-1e9)  # T = 0
+    found = lesions(network, data)
+    assert found.cross_entropy[2] == pytest.approx(float(found.cross_entropy[0]), rel=1e-12)
+    assert found.cross_entropy[1] != pytest.approx(float(found.cross_entropy[0]), rel=1e-6)
+    x = torch.randn(3, 6, dtype=torch.float64)
+    with lesioned(network, 3):
+        assert torch.equal(network.blocks[2](x), x)
+    assert not torch.equal(network.blocks[2](x), x)
+
+
+def test_layer_out_of_range_is_named() -> None:
+    with pytest.raises(HighwaysError, match="no highway layer 5: they are 1 to 4"), lesioned(dense(), 5):
+        pass
+
+
+# Signal and cost
+
+
+def test_signal_is_autograds() -> None:
+    network, data = dense(depth=4), batches((8, 8))
+    found = signal(network, data, examples=12)
+    x, y = (torch.cat(parts)[:12] for parts in zip(*data, strict=True))
+    state, outputs = network.first(x), []
+    for block in network.blocks:
+        state = block(state)
+        state.retain_grad()
+        outputs.append(state)
+    nn.functional.cross_entropy(network.readout(state), y).backward()
+    for layer, (block, output) in enumerate(zip(network.blocks, outputs, strict=True)):
+        norm = torch.stack([parameter.grad.square().sum() for parameter in block.parameters()]).sum().sqrt()
+        torch.testing.assert_close(found.weight_gradient[layer], norm, rtol=1e-10, atol=0)
+        torch.testing.assert_close(found.output[layer], output.detach().square().mean().sqrt(), rtol=1e-10, atol=0)
+        per_example = (output.grad * 12).square().mean().sqrt()
+        torch.testing.assert_close(found.output_gradient[layer], per_example, rtol=1e-10, atol=0)
+
+
+def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None:
+    def cost(depth: int, every: int | None = None) -> int:
+        network = DenseConfig(kind="highway", depth=depth, width=10, transform_bias=-1.0, checkpoint_every=every)
+        config = RunConfig(
+            data=DataConfig(name="digits"),
+            network=network,
+            optimiser=SGDConfig(learning_rate=0.01),
+            budget=BudgetConfig(epochs=1, batch_size=100),
+        )
+        return step_cost(config, torch.device("cpu"), 1).bytes
+
+    depths = [100, 200, 400, 800]
+    assert exponent(depths, [cost(depth) for depth in depths]) == pytest.approx(1.0, abs=0.02)
+    weights = 2 * 2 * 399 * 110 * 4  # and velocities
+    assert cost(400, every=20) - weights < 0.2 * (cost(400) - weights)
+
+
+def test_exponent_of_a_power_law() -> None:
+    assert exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
+
+
+# Records
+
+
+@pytest.fixture
+def trained(project: Path, run_config) -> RunRecord:
+    return run(run_config(depth=4, epochs=1), profile="p", experiment="e", mlflow=False)
+
+
+def settings_of(record: RunRecord) -> list[AnalysisConfig]:
+    measures = [
+        GatesConfig(examples=100),
+        LesionsConfig(),
+        SignalConfig(trained=True, examples=50),
+        CostConfig(steps=1),
+    ]
+    return [AnalysisConfig(run=record.config, measure=measure) for measure in measures]
+
+
+def test_analyses_are_made_once_and_need_no_weights_afterwards(project: Path, trained: RunRecord, capsys) -> None:
+    first = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
+    weights_path(trained.run_key).unlink()
+    again = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
+    assert [dumps(record) for record in again] == [dumps(record) for record in first]
+    elsewhere = analyse(settings_of(trained), experiment="other", profile="q", mlflow=False)
+    assert elsewhere == first
+    assert "training it again" not in capsys.readouterr().out
+
+
+def test_missing_weights_are_trained_again_to_the_bit(project: Path, run_config, capsys) -> None:
+    config = run_config(depth=4, epochs=2)
+    (record,) = sweep([config], profile="p", experiment="e", mlflow=False, threads=1)
+    weights_path(record.run_key).unlink()
+    (found,) = analyse([AnalysisConfig(run=config, measure=LesionsConfig())], experiment="e", profile="p", mlflow=False)
+    out = capsys.readouterr().out
+    assert "training it again" in out
+    assert "are those of the record, to the bit" in out
+    assert found.weights_sha256 == record.weights_sha256
+    assert found.row("cross_entropy")[0] == pytest.approx(record.last("train_cross_entropy"), rel=1e-5)
+
+
+def test_analysis_record_reads_back_and_damage_is_named(project: Path, trained: RunRecord) -> None:
+    (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
+    assert loads(dumps(record), "here") == record
+    path = project / "results/p/analyses/e" / f"{record.key}.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(HighwaysError, match=r"results/p/analyses/e/gates-.*altered"):
+        AnalysisStore(path.parent).read(record.key)
+    assert [line for line in faults("p")[1] if "altered" in line]
+
+
+def test_analyses_come_out_of_mlflow_as_they_went_in(tracked_project: Path, run_config) -> None:
+    from highways.report.rebuild import rebuild
+    from highways.tracking.mlflow_log import read_analyses
+
+    config = run_config(depth=4, epochs=1)
+    record = sweep([config], profile="p", experiment="e")[0]
+    configs = [AnalysisConfig(run=config, measure=LesionsConfig())]
+    made = analyse(configs, experiment="e", profile="p")
+    assert read_analyses("p", "e", analysis_keys(configs)) == made
+    (tracked_project / "mlruns" / "mlflow.db").unlink()
+    lines = list(rebuild("p"))
+    assert "e (p): 1 runs and 1 analyses" in lines[0]
+    assert read_analyses("p", "e", analysis_keys(configs)) == made
+    from highways.tracking.mlflow_log import connect
+
+    client = connect()
+    number = client.get_experiment_by_name("e").experiment_id
+    (child,) = client.search_runs([number], f"tags.run_key = '{record.run_key}'")
+    history = client.get_metric_history(child.info.run_id, "lesions_cross_entropy")
+    assert [metric.value for metric in sorted(history, key=lambda m: m.step)] == made[0].values["cross_entropy"]
+
+
+# Profiles
+
+
+def search_table(project: Path, *depths: int) -> None:
+    folder = project / "results/quick/tables"
+    folder.mkdir(parents=True)
+    rows = [
+        f"{kind},{depth},0.01,0.9,0.99,tanh,{'-3.5' if kind == 'highway' else ''}"
+        for kind in ("plain", "highway")
+        for depth in depths
+    ]
+    head = "network,depth,best_learning_rate,best_momentum,best_decay,best_activation,best_transform_bias"
+    (folder / "depth.csv").write_text("\n".join([head, *rows]) + "\n")
+
+
+GATES = {
+    "profile": "quick",
+    "data": ["digits"],
+    "depth": 6,
+    "width": 5,
+    "transform_bias": {"digits": -2.0},
+    "epochs": 1,
+    "batch_size": 100,
+    "search": "quick",
+}
+VERY_DEEP = {
+    "profile": "quick",
+    "data": ["digits"],
+    "depths": {"digits": [5, 9]},
+    "epochs": 1,
+    "batch_size": 100,
+    "plain_width": 6,
+    "highway_width": 5,
+    "cost_depths": [100, 200],
+    "cost_steps": 1,
+    "search": "quick",
+    "search_depth": 6,
+}
+
+
+def test_hyperparameters_are_those_of_the_best_trial_of_the_search(project: Path) -> None:
+    search_table(project, 6)
+    (found,) = GatesProfile.model_validate(GATES).runs()
+    assert found.optimiser == SGDConfig(learning_rate=0.01, momentum=0.9, decay=0.99)
+    assert (found.network.activation, found.network.transform_bias) == ("tanh", -2.0)  # type: ignore[union-attr]
+    deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
+    assert [(r.network.kind, r.network.depth, r.network.transform_bias) for r in deep] == [  # type: ignore[union-attr]
+        ("plain", 5, None),
+        ("plain", 9, None),
+        ("highway", 5, -3.5),
+        ("highway", 9, -3.5),
+    ]
+
+
+def test_search_that_has_not_been_run_is_named(project: Path) -> None:
+    chosen = GatesProfile.model_validate(GATES)
+    with pytest.raises(NotYet, match=r"depth.csv: missing; `dvc repro 01_depth@quick` makes it"):
+        chosen.runs()
+    listed = listed_records(chosen)
+    assert (list(listed), listed.complete) == ([], False)
+    assert {row.verdict for row in judge_experiment(chosen)} == {"not run"}
+    search_table(project, 10)
+    with pytest.raises(HighwaysError, match="no best trial of highway networks of 6 layers; there are: plain 10, hi"):
+        chosen.runs()
+
+
+@pytest.mark.parametrize(
+    ("schema", "values", "message"),
+    [
+        (GatesProfile, GATES | {"transform_bias": {"mnist": -2.0}}, "transform_bias has none for digits"),
+        (VeryDeepProfile, VERY_DEEP | {"depths": {"mnist": [5]}}, "depths has none for digits"),
+        (VeryDeepProfile, VERY_DEEP | {"cost_depths": [5, 5]}, "5 is given twice"),
+    ],
+)
+def test_profiles_that_do_not_fit_are_refused(schema, values: dict, message: str) -> None:
+    from highways.config import validate
+
+    with pytest.raises(HighwaysError, match=message):
+        validate(schema, values, "here")
+
+
+@pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
+def test_later_notebooks_build_on_the_earlier_ones_of_their_own_profile(profile: str) -> None:
+    from highways.config import load_profile
+
+    assert load_profile(profile, GatesProfile).search == profile
+    assert load_profile(profile, VeryDeepProfile).search == profile
+    assert load_profile(profile, LesionProfile).networks == profile
+
+
+def test_tables_of_small_studies(project: Path) -> None:
+    search_table(project, 6)
+    for schema, values in ((GatesProfile, GATES), (VeryDeepProfile, VERY_DEEP)):
+        chosen = schema.model_validate(values)
+        sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
+        analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
+    found = {
+        name: table_texts(name, schema.model_validate(values))
+        for name, schema, values in (("gates", GatesProfile, GATES), ("very_deep", VeryDeepProfile, VERY_DEEP))
+    }
+    gate_rows = found["gates"]["gates.csv"].splitlines()
+    assert len(gate_rows) == 1 + 5
+    assert gate_rows[1].startswith("digits,1,-2,")
+    deep = pd.read_csv(io.StringIO(found["very_deep"]["very_deep.csv"]))
+    assert list(zip(deep.network, deep.depth, strict=True)) == [(k, d) for k in ("plain", "highway") for d in (5, 9)]
+    assert (deep.initial_gradient_first_layer > 0).all()
+    cost = pd.read_csv(io.StringIO(found["very_deep"]["very_deep_cost.csv"]))
+    assert list(cost.checkpoint_every.dropna()) == [14, 14]
+    assert cost.memory_exponent.dropna().between(0.9, 1.1).all()
+
+
+def paper_records(kind: str, data: str) -> Listed:
+    """Records whose layers are those of the papers' figures."""
+    from highways import paths
+
+    config = RunConfig.model_validate(
+        {
+            "data": {"name": "mnist" if data == "mnist" else "cifar100"},
+            "network": {"kind": "highway", "depth": 50, "width": 50, "transform_bias": -2.0 if data == "mnist" else -4},
+            "optimiser": {"learning_rate": 0.1},
+            "budget": {"epochs": 400, "batch_size": 100},
+        }
+    )
+    if kind == "gates":
+        table = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
+        biases, mean = table[f"{data}_gate_bias"], table[f"{data}_mean_transform_gate"]
+        values = {
+            "biases": [[b] for b in biases],
+            "mean": [[m] for m in mean],
+            "class_means": [[[1.1 * m]] for m in mean],
+        }
+        values["change"] = [1.0] * 49
+        measure = GatesConfig()
+    else:
+        table = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
+        values, measure = {"cross_entropy": list(table[f"{data}_train_cross_entropy"])}, LesionsConfig()
+    analysis = AnalysisRecord.model_construct(
+        key="k", config=AnalysisConfig(run=config, measure=measure), values=values, timing={"seconds": 1.0}
+    )
+    record = RunRecord.model_construct(config=config, curves={}, status="finished", run_key="r")
+    return Listed([record], [analysis])
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar100"])
+def test_the_papers_own_figures_replicate_their_claims(project: Path, data: str) -> None:
+    chosen = LesionProfile(profile="x", networks="x")
+    short = "mnist" if data == "mnist" else "cifar"
+    found = {
+        row.claim_id: (row.verdict, row.scope)
+        for profile, kind in ((chosen, "lesions"), (GatesProfile.model_validate(GATES), "gates"))
+        for row in judge_experiment(profile, paper_records(kind, data))
+        if short in row.claim_id and not row.claim_id.endswith("-early")  # not to be had from the figures
+    }
+    assert len(found) >= 4
+    assert set(found.values()) == {("replicated", "full")}
+
+
+def test_lesion_ratios_are_to_the_network_without_lesion(project: Path) -> None:
+    ratios = lesion_ratios(paper_records("lesions", "mnist"))
+    assert ratios is not None
+    assert len(ratios) == 49
+    assert ratios[0] == pytest.approx(4.612e-2 / 2.36e-5)
+    assert np.median(ratios) < 1.5
+
+
+# The command line
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["highways", *arguments])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("show", ["gates", "lesions", "signal"])
+def test_show_draws_a_trained_run(project: Path, trained: RunRecord, monkeypatch, capsys, show: str) -> None:
+    assert call(monkeypatch, "run", "--show", show, trained.run_key) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"results/adhoc/figures/{show}-{trained.run_key}.png"
+    assert (project / f"results/adhoc/figures/{show}-{trained.run_key}.png").stat().st_size > 10_000
+    record = project / "results/p/runs/e" / f"{trained.run_key}.json"
+    weights_path(trained.run_key).unlink()  # its analysis is kept
+    assert call(monkeypatch, "run", str(record), "--show", show, "--output", str(project / "x.png")) == 0
+    assert (project / "x.png").exists()
+
+
+def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, monkeypatch, capsys) -> None:
+    def error(*arguments: str) -> str:
+        assert call(monkeypatch, "run", *arguments) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    key = trained.run_key
+    assert f"the nearest are: {key}" in error("--show", "gates", "highway-d004-mnist")
+    assert "there is no class 10 in digits: they are 0 to 9" in error("--show", "gates", "--class", "10", key)
+    assert "there are gates, lesions, signal" in error("--show", "roads", key)
+    assert "no training example 5000" in error("--show", "gates", "--example", "5000", key)
+    state = torch.load(weights_path(key))
+    torch.save({name: weights + 1 for name, weights in state.items()}, weights_path(key))
+    assert "expected weights of sha256" in error("--show", "gates", key)
+    weights_path(key).unlink()
+    assert "with --weights the run is trained again" in error("--show", "lesions", key)
+    record = json.loads((project / "results/p/runs/e" / f"{key}.json").read_text())
+    assert record["weights_sha256"]
+    assert call(monkeypatch, "run", "--show", "lesions", "--weights", key) == 0
