@@ -61,6 +61,7 @@ bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py
 	python benchmarks/sentences.py
 	python benchmarks/convolutions.py
+	python benchmarks/lesions.py
 
 readme: setup  ## Write README's numbers from the committed profile
 	highways readme

@@ -87,6 +87,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trainings=[{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}],
         workers=1,
     )
+    shrink(folder, "04_gates", depth=10, width=6, epochs=1)
+    shrink(
+        folder,
+        "06_very_deep",
+        depths={"digits": [12]},
+        epochs=1,
+        plain_width=6,
+        highway_width=5,
+        cost_depths=[5],
+        search_depth=10,
+        workers=1,
+    )
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
@@ -141,11 +153,13 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     # tables come out of both stores, to the byte
     table = (results / "tables" / "depth.csv").read_bytes()
     accuracies = (results / "tables" / "bilstm_depth.csv").read_bytes()
+    layers = (results / "tables" / "gates.csv").read_bytes()
     for source in ("records", "mlflow"):
         made = execute(clone, "highways", "tables", "--from", source, "--output", f"out/{source}")
         assert made.returncode == 0, made.stderr
         assert (clone / "out" / source / "depth.csv").read_bytes() == table
         assert (clone / "out" / source / "bilstm_depth.csv").read_bytes() == accuracies
+        assert (clone / "out" / source / "gates.csv").read_bytes() == layers
     assert execute(clone, "highways", "verify").returncode == 0
 
     # MLflow is rebuilt from nothing
@@ -156,6 +170,7 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     made = execute(clone, "highways", "tables", "--from", "mlflow", "--output", "out/rebuilt")
     assert made.returncode == 0, made.stderr
     assert (clone / "out" / "rebuilt" / "depth.csv").read_bytes() == table
+    assert (clone / "out" / "rebuilt" / "gates.csv").read_bytes() == layers
 
     # another depth tried out in the notebook: only its runs are trained, the profile's results stay
     command = ["papermill", "notebooks/01_depth.ipynb", "out/tried.ipynb", "-k", "python3", "--no-progress-bar"]
@@ -215,6 +230,18 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
             None,
             1,
         ),
+        (
+            "04_gates",
+            {"data": ["digits"], "transform_bias": {"digits": -2.0}, "epochs": 1, "search": "paper-test"},
+            None,
+            1,
+        ),
+        (
+            "06_very_deep",
+            {"data": ["digits"], "depths": {"digits": [900]}, "epochs": 1, "cost_depths": [5], "search": "paper-test"},
+            None,
+            2,
+        ),
     ],
 )
 def test_paper_profile_runs_for_one_epoch(
@@ -226,6 +253,12 @@ def test_paper_profile_runs_for_one_epoch(
         changes |= {"data": stand_in} if stand_in else {}  # the same networks on what is at hand
     (clone / "profiles" / "paper-test").mkdir(exist_ok=True)
     (clone / "profiles" / "paper-test" / f"{notebook}.yaml").write_text(yaml.safe_dump(parameters | changes))
+    search = clone / "results" / "paper-test" / "tables" / "depth.csv"
+    search.parent.mkdir(parents=True, exist_ok=True)
+    names = ("learning_rate", "momentum", "decay", "activation", "transform_bias")
+    lines = [f"network,depth,{','.join(f'best_{name}' for name in names)}"]
+    lines += [f"{kind},{depth},0.01,0.9,0.99,relu,-3" for kind in ("plain", "highway") for depth in (50, 100)]
+    search.write_text("\n".join(lines) + "\n")
     output = f"results/paper-test/notebooks/{notebook}.ipynb"
     assert execute(clone, "highways", "profile", "check", "paper-test", notebook).returncode == 0
     arguments = ["-f", f"profiles/paper-test/{notebook}.yaml", "-k", "python3", "--no-progress-bar"]

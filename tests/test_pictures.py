@@ -146,3 +146,26 @@ def test_enlarged_pixels_are_squares(project: Path) -> None:
     assert large.shape == (1, 24, 24)
     assert torch.equal(large.images["test"][:, :, ::3, ::3], small.images["test"])
     assert torch.equal(large.images["test"][:, :, 2::3, 1::3], small.images["test"])
+
+
+def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
+    from highways.config.profiles import recipe
+
+    def shown(name: str) -> tuple[bool, int | None]:
+        pictures = recipe(name, "cifar10")[1]
+        return pictures.mirror, pictures.training_images
+
+    assert shown("highway-b") == shown("highway-all-conv") == (True, None)  # as released
+    assert shown("highway-a") == shown("plain-a") == shown("highway-c") == shown("fitnet-1") == (False, None)
+    assert shown("highway-3") == shown("plain-4") == (False, 40_000)
+
+
+def test_training_part_is_cut_to_the_images_asked_for() -> None:
+    whole, cut = (
+        load_pictures(DataConfig(name="digits", pictures=PicturesConfig(training_images=n))) for n in (None, 50)
+    )
+    assert cut.size("train") == 50
+    assert torch.equal(cut.images["train"], whole.images["train"][:50])
+    assert cut.size("test") == whole.size("test")
+    with pytest.raises(HighwaysError, match="training_images is 9999, but digits has"):
+        digits(9999)

@@ -318,6 +318,9 @@ class ConvProfile(Profile):
 def recipe(name: str, data: ImageDataName) -> tuple[ConvConfig, PicturesConfig, CaffeConfig | AdamConfig, int]:
     """Return how a network is trained on a data set: the network, the pictures, the optimiser, the batch size.
 
+    The networks of P1 Table 1 and P2 Table 2 (A, C, 3, 4, their plain twins, the Fitnets) have translations only,
+    Highway 3 and 4 the first 40,000 images only, as the papers say; the others mirror images, too, as released.
+
     Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks (rate .01 with
     steps at 1/3 and 2/3 on MNIST; .025 with steps at 1/2, 3/4 and 7/8 on CIFAR; batches of 100); seed 003
     (Adam with Keras's settings, batches of 32, pixels from 0 to 255).
@@ -326,12 +329,22 @@ def recipe(name: str, data: ImageDataName) -> tuple[ConvConfig, PicturesConfig, 
     if name == "seed-003":
         return network, PicturesConfig(scale=1.0), AdamConfig(kind="adam", learning_rate=1e-3), 32
     if data in ("cifar10", "cifar100"):
-        pictures = PicturesConfig(scale=1 / 255, contrast=True, mean_image=True, pad=8, mirror=True)
+        kind = name.removeprefix("highway-").removeprefix("plain-")
+        pictures = PicturesConfig(
+            scale=1 / 255,
+            contrast=True,
+            mean_image=True,
+            pad=8,
+            mirror=kind not in ("a", "c", "3", "4", "fitnet-1", "fitnet-4"),
+            training_images=40_000 if kind in ("3", "4") else None,
+        )
         optimiser = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=(1 / 2, 3 / 4, 7 / 8))
         if data == "cifar100":  # the one released network whose classifier is drawn like its other layers
             network = network.model_copy(update={"classifier_std": None})
         return network, pictures, optimiser, 100
     optimiser = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 3, 2 / 3))
+    if name == "highway-mnist-32-short":
+        optimiser = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=(1 / 2, 3 / 4, 7 / 8))
     if data == "digits":  # a stand-in, 8x8: enlarged to what the network can pool three times, more steps an epoch
         return network, PicturesConfig(enlarge=3), optimiser, 10
     return network, PicturesConfig(), optimiser, 100

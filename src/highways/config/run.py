@@ -45,6 +45,8 @@ class PicturesConfig(Strict):
     pad: int = Field(default=0, ge=0)
     """Pixels on each side, for the random crops of training."""
     mirror: bool = False
+    training_images: int | None = Field(default=None, ge=1)
+    """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
     enlarge: int = Field(default=1, ge=1)
     """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data.images import EVALUATION_BATCH, load_raw
 from highways.data.sources import fingerprint
+from highways.errors import HighwaysError
 
 Part = Literal["train", "test"]
 TRAINING_EXAMPLES_EVALUATED = 10_000
@@ -97,18 +98,20 @@ def load_pictures(config: DataConfig) -> Pictures:
     """Load a data set of images for convolutional networks.
 
     Raises:
-        HighwaysError: See `highways.data.sources.locate`.
+        HighwaysError: See `highways.data.sources.locate`; or there are fewer training images than asked for.
     """
     assert config.pictures is not None
-    raw, times = load_raw(config.name), config.pictures.enlarge
+    raw, times, count = load_raw(config.name), config.pictures.enlarge, config.pictures.training_images
+    if count is not None and count > len(raw.train_y):
+        raise HighwaysError(f"data.pictures.training_images is {count}, but {config.name} has {len(raw.train_y)}")
 
     def enlarged(images: Tensor) -> Tensor:
         return images.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
 
     made = Pictures(
         name=config.name,
-        images={"train": enlarged(raw.train_x), "test": enlarged(raw.test_x)},
-        labels={"train": raw.train_y, "test": raw.test_y},
+        images={"train": enlarged(raw.train_x[:count]), "test": enlarged(raw.test_x)},
+        labels={"train": raw.train_y[:count], "test": raw.test_y},
         classes=raw.classes,
         fingerprint=fingerprint(config),
         config=config.pictures,

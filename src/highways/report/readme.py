@@ -80,6 +80,79 @@ def _conv() -> str:
     return markdown_text(pd.DataFrame(rows))
 
 
+SHOWN_LAYERS = [1, 5, 10, 15, 20, 30, 40, 45, 49]
+
+
+def _gates() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "gates.csv")
+    rows = [
+        {
+            "data": row["data"],
+            "layer": row["layer"],
+            "transform bias": f"{row['bias_mean']:.2f}",
+            f"P1 ({row['paper_data']})": f"{row['paper_bias_mean']:.2f}",
+            "mean gate": f"{row['mean_gate']:.3f}",
+            "P1's": f"{row['paper_mean_gate']:.3f}",
+            "change of the state": f"{row['change']:.2f}",
+        }
+        for row in table[table["layer"].isin(SHOWN_LAYERS)].to_dict("records")
+    ]
+    return "\n".join(markdown_text(pd.DataFrame(rows_of)) for rows_of in _by_data(rows))
+
+
+def _lesion() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "lesion.csv")
+    rows = [
+        {
+            "data": row["data"],
+            "lesioned layer": row["layer"] or "none",
+            "training cross-entropy": f"{row['train_cross_entropy']:.2g}",
+            "training accuracy": _percent(row["train_accuracy"]),
+            f"P2 ({row['paper_data']}), training cross-entropy": f"{row['paper_train_cross_entropy']:.2g}",
+        }
+        for row in table[table["layer"].isin([0, *SHOWN_LAYERS])].to_dict("records")
+    ]
+    return "\n".join(markdown_text(pd.DataFrame(rows_of)) for rows_of in _by_data(rows))
+
+
+def _by_data(rows: list[dict[str, object]]) -> list[list[dict[str, object]]]:
+    return [[row for row in rows if row["data"] == name] for name in dict.fromkeys(row["data"] for row in rows)]
+
+
+def _very_deep() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "very_deep.csv")
+    rows = [
+        {
+            "network": row["network"],
+            "layers": f"{row['depth']:,}",
+            "data": row["data"],
+            "epochs": row["epochs"],
+            "training cross-entropy, first epoch": f"{row['first_train_cross_entropy']:.3g}",
+            "best": f"{row['best_train_cross_entropy']:.3g}",
+            "guessing": f"{row['guessing_cross_entropy']:.3g}",
+            "test accuracy": _percent(row["test_accuracy"]),
+        }
+        for row in table.to_dict("records")
+    ]
+    cost = pd.read_csv(paths.Results(PROFILE).tables / "very_deep_cost.csv").query("seconds_per_step.notna()")
+    whole = cost[cost["checkpoint_every"].isna()]
+    fits = [
+        f"{kind} {chosen['time_exponent'].iloc[0]:.2f} and {chosen['memory_exponent'].iloc[0]:.2f}"
+        for kind, chosen in whole.groupby("network", sort=False)
+    ]
+    deepest = cost[(cost["depth"] == cost["depth"].max()) & (cost["network"] == "highway")].set_index(
+        "checkpoint_every"
+    )
+    plain, kept = deepest[deepest.index.isna()].iloc[0], deepest[deepest.index.notna()].iloc[0]
+    return (
+        f"{markdown_text(pd.DataFrame(rows))}\nTime and memory of a training step grow with depth to the power "
+        f"(time and memory, {whole['depth'].min():,.0f} to {whole['depth'].max():,.0f} layers): {', '.join(fits)}. A "
+        f"highway network of {plain['depth']:,.0f} layers holds {plain['mebibytes_per_step']:.0f} MiB in a step, with "
+        f"activation checkpointing {kept['mebibytes_per_step']:.0f} MiB, for "
+        f"{kept['seconds_per_step'] / plain['seconds_per_step']:.1f} times the time.\n"
+    )
+
+
 def _percent(value: float) -> str:
     return "" if pd.isna(value) else f"{100 * value:.2f} %"
 
@@ -158,16 +231,29 @@ def _bench_conv() -> str:
     return markdown_text(table)
 
 
+def _bench_lesions() -> str:
+    row = pd.read_csv(paths.root() / "benchmarks" / "lesions.csv").to_dict("records")[0]
+    return (
+        f"All {row['depth'] - 1} lesions of a network of {row['depth']} layers together take "
+        f"{row['together_seconds']:.2f} s over {row['examples']:,} examples, one after the other "
+        f"{row['passes_seconds']:.2f} s: {row['times_passes']:.1f} times.\n"
+    )
+
+
 SECTIONS = {
     "depth": _depth,
     "bilstm": _bilstm,
     "bilstm_paper": _bilstm_paper,
     "conv": _conv,
+    "gates": _gates,
+    "lesion": _lesion,
+    "very_deep": _very_deep,
     "claims": _claims,
     "cost": _cost,
     "bench": _bench,
     "bench_sentences": _bench_sentences,
     "bench_conv": _bench_conv,
+    "bench_lesions": _bench_lesions,
 }
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
 

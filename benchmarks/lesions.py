@@ -1,0 +1,82 @@
+"""How much faster are all lesions together than one after the other? A ratio, measured in one run.
+
+A highway network of 50 layers of 50 units, with random weights, on random images of MNIST's shape; both ways
+give the same numbers, which is checked:
+
+- `together`: `highways.analysis.lesions.lesions`;
+- `passes`: one pass over the data for each of the 49 lesions and one without, the same batches.
+
+The ways take turns, `--repeats` times; shown is each one's best turn. Writes `benchmarks/lesions.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from highways.analysis.lesions import Lesions, lesions, lesions_one_by_one
+from highways.config import DenseConfig
+from highways.data.batches import Batches
+from highways.data.images import EVALUATION_BATCH
+from highways.nn import DenseNetwork
+from highways.tracking.environment import processor
+from highways.training import device as devices
+
+
+def timed(way: Callable[..., Lesions], network: DenseNetwork, batches: Batches) -> tuple[float, Lesions]:
+    """Return seconds and outcome."""
+    began = time.perf_counter()
+    found = way(network, batches)
+    return time.perf_counter() - began, found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", type=int, default=50)
+    parser.add_argument("--width", type=int, default=50)
+    parser.add_argument("--examples", type=int, default=5_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=devices.cores())
+    arguments = parser.parse_args()
+
+    devices.prepare(arguments.threads)
+    torch.manual_seed(0)
+    where = devices.resolve("auto")
+    config = DenseConfig(kind="highway", depth=arguments.depth, width=arguments.width, transform_bias=-2.0)
+    network = DenseNetwork(config, 784, 10).to(where)
+    x, y = torch.rand(arguments.examples, 784), torch.randint(0, 10, (arguments.examples,))
+    batches = Batches(x.to(where), y.to(where), EVALUATION_BATCH)
+    best = {"together": float("inf"), "passes": float("inf")}
+    for _ in range(arguments.repeats):
+        outcomes = {}
+        for name, way in (("together", lesions), ("passes", lesions_one_by_one)):
+            seconds, outcomes[name] = timed(way, network, batches)
+            best[name] = min(best[name], seconds)
+        gap = (outcomes["together"].cross_entropy - outcomes["passes"].cross_entropy).abs().max().item()
+        assert gap < 1e-6, f"the two ways differ by {gap}"
+    row = {
+        "depth": arguments.depth,
+        "width": arguments.width,
+        "examples": arguments.examples,
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
+        "threads": arguments.threads,
+        "together_seconds": round(best["together"], 3),
+        "passes_seconds": round(best["passes"], 3),
+        "times_passes": round(best["passes"] / best["together"], 2),
+        "processor": processor(),
+    }
+    print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
