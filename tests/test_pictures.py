@@ -161,9 +161,12 @@ def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
 
 
 def test_training_part_is_cut_to_the_images_asked_for() -> None:
-    whole, cut = (
-        load_pictures(DataConfig(name="digits", pictures=PicturesConfig(training_images=n))) for n in (None, 50)
-    )
+    def digits(count: int | None) -> Pictures:
+        found = load(DataConfig(name="digits", pictures=PicturesConfig(training_images=count)))
+        assert isinstance(found, Pictures)
+        return found
+
+    whole, cut = digits(None), digits(50)
     assert cut.size("train") == 50
     assert torch.equal(cut.images["train"], whole.images["train"][:50])
     assert cut.size("test") == whole.size("test")

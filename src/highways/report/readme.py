@@ -140,10 +140,8 @@ def _very_deep() -> str:
         f"{kind} {chosen['time_exponent'].iloc[0]:.2f} and {chosen['memory_exponent'].iloc[0]:.2f}"
         for kind, chosen in whole.groupby("network", sort=False)
     ]
-    deepest = cost[(cost["depth"] == cost["depth"].max()) & (cost["network"] == "highway")].set_index(
-        "checkpoint_every"
-    )
-    plain, kept = deepest[deepest.index.isna()].iloc[0], deepest[deepest.index.notna()].iloc[0]
+    deepest = cost[(cost["depth"] == cost["depth"].max()) & (cost["network"] == "highway")]
+    plain, kept = (deepest[deepest["checkpoint_every"].isna() == without].iloc[0] for without in (True, False))
     return (
         f"{markdown_text(pd.DataFrame(rows))}\nTime and memory of a training step grow with depth to the power "
         f"(time and memory, {whole['depth'].min():,.0f} to {whole['depth'].max():,.0f} layers): {', '.join(fits)}. A "
