@@ -41,24 +41,26 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
     Raises:
         HighwaysError: The network is not dense.
     """
-    data = load(config.data)
+    data = load(config.data)  # stays where it is: only the batch is moved
     if config.network.family != "dense" or not isinstance(data, Images):
         raise HighwaysError("the cost of a step is measured of dense networks")
     size = config.budget.batch_size
     batch = (data.train_x[:size].to(device), data.train_y[:size].to(device))
     cuda = device.type == "cuda"
+    before = torch.cuda.memory_allocated(device) if cuda else 0
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     module = PopulationModule([config], ["cost"], data, lambda event: None).to(device)
     times = []
-    for _ in range(steps + 1):
+    for number in range(steps + 1):
         began = time.perf_counter()
-        module.training_step(batch, 0)
+        module.training_step(batch, number)  # the first one is an epoch's, which prepares what the others use
         if cuda:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
     held = module.population.step_bytes(size) + sum(velocity.nbytes for velocity in module.velocity.buffers())
-    return StepCost(statistics.median(times[1:]), torch.cuda.max_memory_allocated(device) if cuda else held)
+    peak = torch.cuda.max_memory_allocated(device) - before if cuda else held
+    return StepCost(statistics.median(times[1:]), peak)
 
 
 def exponent(depths: Sequence[float], values: Sequence[float]) -> float:

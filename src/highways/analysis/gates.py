@@ -35,11 +35,6 @@ class Gates:
     example_outputs: list[Tensor]
     change: Tensor
 
-    @property
-    def routing(self) -> list[Tensor]:
-        """Mean T of a class less the mean T of all examples, `(classes, units)` each (P2 Fig. 3)."""
-        return [of_class - mean for of_class, mean in zip(self.class_means, self.mean, strict=True)]
-
 
 def highways(network: nn.Module) -> list[Highway]:
     """Return a network's highway blocks, in order.
@@ -123,7 +118,7 @@ def gates(
             network(x)
             if done <= example < done + len(y):
                 row = example - done
-                one = [now.t[row].cpu() for now in seen], [now.x[row].cpu() for now in [*seen]]
+                one = [now.t[row].cpu() for now in seen], [now.x[row].cpu() for now in seen]
                 one[1].append(seen[-1].y[row].cpu())
             used = max(min(len(y), examples - done), 0)
             member = torch.nn.functional.one_hot(y[:used].cpu(), classes).double()

@@ -41,7 +41,7 @@ def of_kind(records: Listed, label: str) -> list[AnalysisRecord]:
 
 def layers_of(analysis: AnalysisRecord) -> GateLayers:
     """Return the layers' means of one record of gates of a dense network."""
-    network = analysis.config.run.network
+    network = analysis.run.network
     assert isinstance(network, DenseConfig)
     start = float(network.transform_bias or 0.0)
     biases, mean = np.array(analysis.values["biases"]), np.array(analysis.values["mean"])

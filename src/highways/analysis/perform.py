@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,17 +13,28 @@ from torch import Tensor, nn
 from highways import paths
 from highways.analysis.cost import step_cost
 from highways.analysis.gates import gates
+from highways.analysis.initialisation import stuck_versions, z_variance
 from highways.analysis.lesions import lesions
+from highways.analysis.parity import parity
 from highways.analysis.signal import signal
-from highways.config import AnalysisConfig, CostConfig, GatesConfig, LesionsConfig, SignalConfig
-from highways.data import fingerprint, load
-from highways.tracking import AnalysisRecord, AnalysisStore, analysis_keys
-from highways.tracking.analyses import rounded
+from highways.config import (
+    AnalysisConfig,
+    CostConfig,
+    GatesConfig,
+    LesionsConfig,
+    ParityConfig,
+    SignalConfig,
+    StuckConfig,
+    VarianceConfig,
+)
+from highways.data import load
+from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
+from highways.tracking.analyses import fingerprint_of, rounded
 from highways.tracking.environment import describe
 from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.records import RunRecord
 from highways.training import device as devices
 from highways.training import load_network, run
+from highways.training.checkpoints import accepted_sha256, weights_sha256
 from highways.training.modules import build_network
 
 
@@ -53,20 +64,26 @@ def analyse(
         HighwaysError: A record, the data or the weights are at fault, or the network has not what is analysed.
     """
     store = AnalysisStore(paths.Results(profile).analyses(experiment))
+    store.folder.mkdir(parents=True, exist_ok=True)
+    runs = RecordStore(paths.Results(profile).runs(experiment))
     records = []
     for config, key in zip(configs, analysis_keys(configs), strict=True):
-        record = store.adopt(key)
-        if record is None:
-            devices.prepare(threads or devices.cores())
+        costs = isinstance(config.measure, CostConfig)  # another profile's may be another machine's
+        record = store.read(key) if costs else store.adopt(key)
+        if record is None or not _is_of_the_weights(record, runs):
             where = devices.resolve(device)
-            trained: RunRecord | None = None
+            network, sha256 = None, None
             if config.needs_weights:
-                place = {"experiment": experiment, "profile": profile, "mlflow": mlflow}
+                assert config.run is not None
+                place = {"experiment": experiment, "profile": profile, "threads": threads, "mlflow": mlflow}
                 trained = run(config.run, device=device, weights=True, **place)  # type: ignore[arg-type]
                 if trained.status == "diverged":
                     continue
+                network = load_network(trained)
+                sha256 = weights_sha256(network.state_dict())
+            devices.prepare(threads or devices.cores())
             began = time.perf_counter()
-            record = _made(config, key, trained, where, _values(config, trained, where), began)
+            record = _made(config, key, sha256, where, _values(config, network, where), began)
             store.write(record)
             print(f"{experiment}: {key}, {record.timing['seconds']:.1f} s", flush=True)
         records.append(record)
@@ -75,10 +92,19 @@ def analyse(
     return records
 
 
+def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
+    """Tell whether an analysis is of the weights that the run's record names, or that stand for them."""
+    if not record.config.needs_weights:
+        return True
+    (run_key,) = run_keys([record.run])
+    trained = runs.adopt(run_key)
+    return trained is None or record.weights_sha256 in (trained.weights_sha256, accepted_sha256(run_key))
+
+
 def _made(
     config: AnalysisConfig,
     key: str,
-    trained: RunRecord | None,
+    sha256: str | None,
     where: torch.device,
     values: dict[str, Any],
     began: float,
@@ -86,10 +112,10 @@ def _made(
     return AnalysisRecord(
         key=key,
         config=config,
-        data_fingerprint=fingerprint(config.run.data),
+        data_fingerprint=fingerprint_of(config),
         version=config.version,
-        numerics=config.run.numerics,
-        weights_sha256=trained.weights_sha256 if trained is not None else None,
+        numerics=config.numerics,
+        weights_sha256=sha256,
         values=values,
         environment=describe(where),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -97,25 +123,38 @@ def _made(
     )
 
 
-def _values(config: AnalysisConfig, trained: RunRecord | None, where: torch.device) -> dict[str, Any]:
-    """Return what an analysis finds, as nested lists; see the dataclasses that the functions return."""
-    measure, data = config.measure, load(config.run.data).to(where)
+def _values(config: AnalysisConfig, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+    """Return what an analysis finds, as nested lists; see what the functions return.
+
+    Args:
+        config: The analysis.
+        network: Trained; `None` where none is needed.
+        where: The device.
+    """
+    measure = config.measure
+    if isinstance(measure, VarianceConfig):
+        return _lists(vars(z_variance(measure)))
+    if isinstance(measure, StuckConfig):
+        return _lists(stuck_versions(measure))
+    if isinstance(measure, ParityConfig):
+        return _lists(parity(measure))
+    assert config.run is not None
     if isinstance(measure, CostConfig):
         cost = step_cost(config.run, where, measure.steps)
         return {"seconds_per_step": [rounded(cost.seconds)], "bytes": [float(cost.bytes)]}
-    network: nn.Module
-    network = load_network(trained) if trained is not None else build_network(config.run, data)
-    network, batches = network.to(where), data.evaluation_batches(config.run, "train")
+    data = load(config.run.data).to(where)
+    network = (network or build_network(config.run, data)).to(where)
+    batches = data.evaluation_batches(config.run, "train")
     if isinstance(measure, SignalConfig):
         return _lists(vars(signal(network, batches, measure.examples)))
     if isinstance(measure, LesionsConfig):
         return _lists(vars(lesions(network, batches)))
     assert isinstance(measure, GatesConfig)
     found = gates(network, batches, data.classes, measure.examples, measure.example)
-    return _lists(vars(found), digits=4)
+    return _lists(vars(found), digits=4) | _lists({"biases": found.biases})
 
 
-def _lists(values: dict[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:
+def _lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:
     return {
         name: rounded(value.tolist() if isinstance(value, Tensor) else [row.tolist() for row in value], digits)
         for name, value in values.items()

@@ -43,11 +43,13 @@ def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], example
         raise HighwaysError("the network has no blocks to measure")
     network.eval()
     network.zero_grad()
-    outputs: list[Tensor] = []
+    outputs: dict[nn.Module, Tensor] = {}
 
-    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        output.retain_grad()
-        outputs.append(output)
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], result: Tensor | tuple[Tensor, ...]) -> None:
+        output = result[0] if isinstance(result, tuple) else result  # a BiLSTM's state is behind it
+        if module not in outputs:  # activation checkpointing computes blocks again
+            output.retain_grad()
+            outputs[module] = output
 
     handles = [block.register_forward_hook(note) for block in blocks]
     squares = torch.zeros(2, len(blocks), dtype=torch.float64)
@@ -59,9 +61,9 @@ def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], example
             if not len(y):
                 break
             outputs.clear()
-            with torch.enable_grad():
+            with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its LSTMs want training mode
                 functional.cross_entropy(network(x), y, reduction="sum").backward()
-            for layer, output in enumerate(outputs):
+            for layer, output in enumerate(outputs[block] for block in blocks):
                 gradient = output.grad
                 assert gradient is not None
                 squares[0, layer] += output.detach().double().square().sum().cpu()

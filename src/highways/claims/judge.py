@@ -15,6 +15,7 @@ from highways import paths
 from highways.claims.measures import MEASURES, Interval, measure
 from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
+from highways.config.run import STAND_INS
 from highways.tracking import Listed, RunRecord, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
@@ -65,12 +66,14 @@ class Required(Strict):
     depths: list[int] | None = None
     widths: dict[str, int] | None = None
     """By kind of network. Where they are given, the other kinds do not matter."""
+    steps: int | None = None
+    """Of a study."""
     networks: list[str] | None = None
     """Names of convolutional networks. Where they are given, the others do not matter."""
 
     def text(self) -> str:
         """Return it on one line."""
-        names = ("data", "epochs", "trials", "seeds")
+        names = ("data", "epochs", "trials", "seeds", "steps")
         parts = [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
         if self.depths:
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
@@ -157,9 +160,11 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     complete = records.complete
     records = _of_one_data_set(claim.required, records)
     arguments = {key: value for key, value in claim.measure.items() if key != "name"}
-    value = measure(records, claim.measure["name"], arguments) if records else None
+    value = measure(records, claim.measure["name"], arguments) if records or records.analyses else None
     verdict: Verdict = "not run"
     scope: Scope = ""
+    if value is None and complete and records and all(run.status == "diverged" for run in records):
+        verdict, scope = "inconclusive", _scope(claim.required, records)  # there is nothing to measure
     if value is not None and complete:
         scope = _scope(claim.required, records)
         kept = claim.holds.keep(value)
@@ -176,7 +181,7 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
         measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
-        data=", ".join(sorted({record.config.data.name for record in records})) if verdict != "not run" else "",
+        data=", ".join(records.data) if verdict != "not run" else "",
         profile=profile,
     )
 
@@ -186,15 +191,20 @@ def _text(value: float | Interval) -> str:
 
 
 def _of_one_data_set(required: Required, records: Listed) -> Listed:
-    """Return the runs on the required data or, where there are none, on the first data set that there is."""
-    names = [record.config.data.name for record in records]
-    chosen = required.data if required.data in names else next(iter(names), None)
-    return records.on(chosen)
+    """Return what is on the required data or, where there is none, on its stand-in or the first data set there is."""
+    wanted = [required.data, STAND_INS.get(required.data or ""), *records.data]
+    return records.on(next((name for name in wanted if name in records.data), None))
 
 
-def _scope(required: Required, records: Sequence[RunRecord]) -> Scope:
-    if required.data is not None and {record.config.data.name for record in records} != {required.data}:
+def _scope(required: Required, records: Listed) -> Scope:
+    if required.data is not None and records.data != [required.data]:
         return "stand-in"
+    if required.steps is not None:
+        steps = [getattr(analysis.config.measure, "steps", 0) for analysis in records.analyses]
+        if max(steps, default=0) < required.steps:
+            return "reduced"
+    if not records:  # studies only
+        return "full"
     wanted = [record for record in records if required.widths is None or record.config.network.kind in required.widths]
     if required.networks is not None:
         wanted = [record for record in wanted if getattr(record.config.network, "name", None) in required.networks]

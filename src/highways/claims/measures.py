@@ -11,11 +11,12 @@ from typing import Any
 
 from highways.analysis.conv import outcomes, papers
 from highways.analysis.depth import searches
+from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
 from highways.analysis.statistics import difference_interval, rank_correlation
 from highways.data import classes, examples
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
 
 Records = Listed
 Interval = tuple[float, float]
@@ -220,9 +221,69 @@ def share_of_idle_layers(records: Records, rise: float, layers: tuple[int, int])
 
 
 def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
-    """Return the best training cross-entropy of a network over that of guessing, the logarithm of the classes."""
-    loss = best_loss(records, network, depth)
-    return None if loss is None else loss / math.log(classes(records[0].config.data.name))
+    """Return the best training cross-entropy of a run over that of guessing, the logarithm of the classes.
+
+    A run that diverged guesses.
+    """
+    runs = [run for run in records if (run.config.network.kind, run.config.network.depth) == (network, depth)]
+    return _best_or_guessing(runs[0]) / _guessing(runs[0]) if runs else None
+
+
+def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
+    """Return the ratio of the best training cross-entropies of two single runs; one that diverged guesses."""
+    found = {(run.config.network.kind, run.config.network.depth): run for run in records}
+    if tuple(of) not in found or tuple(to) not in found:
+        return None
+    return _best_or_guessing(found[of[0], of[1]]) / _best_or_guessing(found[to[0], to[1]])
+
+
+def _guessing(run: RunRecord) -> float:
+    return math.log(classes(run.config.data.name))
+
+
+def _best_or_guessing(run: RunRecord) -> float:
+    best = run.best()
+    return _guessing(run) if run.status == "diverged" or best is None else best
+
+
+# Initial weights, and studies without runs.
+
+
+def initialisation_ratio(records: Records, network: str, depth: int, names: tuple[str, ...]) -> float | None:
+    """Return the best training cross-entropy with the worst of some initialisations over that with the best."""
+    found = outcomes_by_initialisation(records)
+    if any((network, depth, name) not in found for name in names):
+        return None
+    losses = [found[network, depth, name].best_loss for name in names]
+    return None if math.isinf(min(losses)) else max(losses) / min(losses)
+
+
+def initialisation_share_of_guessing(records: Records, network: str, depth: int, initialisation: str) -> float | None:
+    """Return the best training cross-entropy with an initialisation over that of guessing."""
+    outcome = outcomes_by_initialisation(records).get((network, depth, initialisation))
+    return None if outcome is None else outcome.best_loss / math.log(classes(records[0].config.data.name))
+
+
+def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
+    """Return a number of a study.
+
+    Args:
+        records: With the study.
+        of: Kind of the study.
+        value: Name in its record.
+        take: Of several numbers the `first`, the `last`, or the `largest` in size.
+    """
+    found = study(records, of)
+    if found is None or value not in found.values:
+        return None
+    numbers = found.row(value)
+    return {"first": numbers[0], "last": numbers[-1], "largest": max(map(abs, numbers))}[take]
+
+
+def study_difference(records: Records, of: str, value: str, less: str) -> float | None:
+    """Return the difference of the last numbers of two values of a study."""
+    one, other = study_value(records, of, value), study_value(records, of, less)
+    return None if one is None or other is None else one - other
 
 
 MEASURES: dict[str, Callable[..., float | Interval | None]] = {
@@ -250,6 +311,11 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         worst_lesion,
         share_of_idle_layers,
         share_of_guessing,
+        depth_ratio,
+        initialisation_ratio,
+        initialisation_share_of_guessing,
+        study_value,
+        study_difference,
     )
 }
 

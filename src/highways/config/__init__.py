@@ -4,7 +4,16 @@
 the notebooks and turns them into the list of runs of a sweep.
 """
 
-from highways.config.analysis import AnalysisConfig, CostConfig, GatesConfig, LesionsConfig, SignalConfig
+from highways.config.analysis import (
+    AnalysisConfig,
+    CostConfig,
+    GatesConfig,
+    LesionsConfig,
+    ParityConfig,
+    SignalConfig,
+    StuckConfig,
+    VarianceConfig,
+)
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import ConvConfig
 from highways.config.profiles import (
@@ -13,7 +22,9 @@ from highways.config.profiles import (
     ConvProfile,
     DepthProfile,
     GatesProfile,
+    InitialisationProfile,
     LesionProfile,
+    ParityProfile,
     Profile,
     ReportProfile,
     VeryDeepProfile,
@@ -53,8 +64,11 @@ __all__ = [
     "DepthProfile",
     "GatesConfig",
     "GatesProfile",
+    "InitialisationProfile",
     "LesionProfile",
     "LesionsConfig",
+    "ParityConfig",
+    "ParityProfile",
     "PicturesConfig",
     "Profile",
     "ReportProfile",
@@ -62,6 +76,8 @@ __all__ = [
     "SGDConfig",
     "SignalConfig",
     "Strict",
+    "StuckConfig",
+    "VarianceConfig",
     "VeryDeepProfile",
     "active_profiles",
     "load_profile",

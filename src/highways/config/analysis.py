@@ -1,17 +1,25 @@
-"""Analyses of trained networks, as values: what is measured, and of which run."""
+"""Analyses of networks, as values: what is measured, and of which run; and studies, which have no run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
 from highways.config.base import Strict, tagged_union
-from highways.config.run import RunConfig
+from highways.config.run import DataConfig, ImageDataName, RunConfig
 
-VERSIONS: dict[str, int] = {"gates": 1, "lesions": 1, "signal": 1, "cost": 1}
+VERSIONS: dict[str, int] = {
+    "gates": 1,
+    "lesions": 1,
+    "signal": 1,
+    "cost": 1,
+    "variance": 1,
+    "stuck": 1,
+    "parity": 1,
+}
 """Version of each kind of analysis. Raise one by hand when a change alters its results."""
 
 
@@ -26,7 +34,10 @@ class GatesConfig(Strict):
 
 
 class LesionsConfig(Strict):
-    """Every block's gate closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4)."""
+    """Every block's gate closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4).
+
+    Of convolutional networks, over the first 10,000 training images, as their curves.
+    """
 
     kind: Literal["lesions"] = "lesions"
 
@@ -49,23 +60,81 @@ class CostConfig(Strict):
     """Timed, after one to warm up; their median counts."""
 
 
-class AnalysisConfig(Strict):
-    """One analysis of one run."""
+class VarianceConfig(Strict):
+    """Variance of z = w x + b for one example, over draws of the weights (seed 001 a)."""
 
-    run: RunConfig
+    kind: Literal["variance"] = "variance"
+    inputs: int = Field(default=1_000, ge=1)
+    active: int = Field(default=500, ge=1)
+    """So many inputs are 1, the others 0."""
+    draws: int = Field(default=20_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+
+class StuckConfig(Strict):
+    """The network that learned nothing, in four versions, on boolean features made for it (seed 001 c)."""
+
+    kind: Literal["stuck"] = "stuck"
+    features: int = Field(default=512, ge=1)
+    hidden: int = Field(default=256, ge=1)
+    examples: int = Field(default=2_000, ge=10)
+    subset: int = Field(default=20, ge=2)
+    """Size of the subset of the answer's advice: can it be overfitted?"""
+    steps: int = Field(default=200, ge=1)
+    learning_rate: float = Field(default=0.5, gt=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class ParityConfig(Strict):
+    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay (seed 004)."""
+
+    kind: Literal["parity"] = "parity"
+    data: ImageDataName
+    examples: int | None = Field(default=None, ge=10)
+    """The first of the training set; all by default."""
+    hidden: int = Field(default=30, ge=1)
+    steps: int = Field(default=100, ge=1)
+    """Of full-batch gradient descent."""
+    learning_rate: float = Field(default=1.0, gt=0)
+    decay: float = Field(default=0.01, gt=0)
+    """Lambda."""
+    loop_examples: int = Field(default=500, ge=1)
+    """Examples on which the source's loop is timed beside the vectorised step."""
+
+
+class AnalysisConfig(Strict):
+    """One analysis of one run, or a study, which needs none."""
+
+    run: RunConfig | None = None
     measure: Annotated[
         Annotated[GatesConfig, Tag("gates")]
         | Annotated[LesionsConfig, Tag("lesions")]
         | Annotated[SignalConfig, Tag("signal")]
-        | Annotated[CostConfig, Tag("cost")],
+        | Annotated[CostConfig, Tag("cost")]
+        | Annotated[VarianceConfig, Tag("variance")]
+        | Annotated[StuckConfig, Tag("stuck")]
+        | Annotated[ParityConfig, Tag("parity")],
         tagged_union("kind", default="gates"),
     ]
 
     @property
     def needs_weights(self) -> bool:
         """Tell whether the run must have been trained; one that diverged has no weights to analyse."""
-        untrained = isinstance(self.measure, SignalConfig) and not self.measure.trained
-        return not untrained and not isinstance(self.measure, CostConfig)
+        if isinstance(self.measure, SignalConfig):
+            return self.measure.trained
+        return isinstance(self.measure, GatesConfig | LesionsConfig)
+
+    @property
+    def data(self) -> DataConfig | None:
+        """The data set, `None` where the study makes its own examples."""
+        if self.run is not None:
+            return self.run.data
+        return DataConfig(name=self.measure.data) if isinstance(self.measure, ParityConfig) else None
+
+    @property
+    def numerics(self) -> int | None:
+        """Numerics version of the run's network."""
+        return None if self.run is None else self.run.numerics
 
     @property
     def label(self) -> str:
@@ -83,7 +152,12 @@ class AnalysisConfig(Strict):
         """Return the analysis's key: its kind, a hash, and the key of its run.
 
         Args:
-            fingerprint: That of the run's data (`highways.data.fingerprint`).
+            fingerprint: That of the data (`highways.data.fingerprint`); empty where there is none.
         """
-        content = json.dumps({"measure": self.measure.model_dump(), "version": self.version}, sort_keys=True)
-        return f"{self.measure.kind}-{hashlib.sha256(content.encode()).hexdigest()[:6]}-{self.run.key(fingerprint)}"
+        content: dict[str, Any] = {"measure": self.measure.model_dump(), "version": self.version}
+        if self.run is None and fingerprint:
+            content["data"] = fingerprint
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        if self.run is None:
+            return f"{self.measure.kind}-{digest[:12]}"
+        return f"{self.measure.kind}-{digest[:6]}-{self.run.key(fingerprint)}"

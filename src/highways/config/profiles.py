@@ -17,7 +17,16 @@ import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from highways import paths
-from highways.config.analysis import AnalysisConfig, CostConfig, GatesConfig, LesionsConfig, SignalConfig
+from highways.config.analysis import (
+    AnalysisConfig,
+    CostConfig,
+    GatesConfig,
+    LesionsConfig,
+    ParityConfig,
+    SignalConfig,
+    StuckConfig,
+    VarianceConfig,
+)
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import NETWORKS, ConvConfig
 from highways.config.run import (
@@ -30,6 +39,7 @@ from highways.config.run import (
     DataConfig,
     DenseConfig,
     ImageDataName,
+    Initialisation,
     PicturesConfig,
     RunConfig,
     SGDConfig,
@@ -363,22 +373,25 @@ def best_of_search(
         depth: Its depth.
 
     Raises:
-        NotYet: The search has not been run.
-        HighwaysError: It was run without that network.
+        NotYet: The search has not been run, not with that network, or all of its trials diverged.
+        HighwaysError: The table is damaged.
     """
     path = paths.Results(profile).tables / "depth.csv"
     where = path.relative_to(paths.root())
     if not path.exists():
         raise NotYet(f"{where}: missing; `dvc repro 01_depth@{profile}` makes it")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    row = next((row for row in rows if (row["network"], row["depth"]) == (network, str(depth))), None)
-    if row is None or not row["best_learning_rate"]:
-        there = ", ".join(f"{row['network']} {row['depth']}" for row in rows if row["best_learning_rate"])
-        raise HighwaysError(f"{where}: no best trial of {network} networks of {depth} layers; there are: {there}")
-    rate, momentum, decay = (float(row[f"best_{name}"]) for name in ("learning_rate", "momentum", "decay"))
-    optimiser = SGDConfig(learning_rate=rate, momentum=momentum, decay=decay)
-    bias = float(row["best_transform_bias"]) if network == "highway" else None
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = {(row["network"], row["depth"]): row for row in csv.DictReader(file) if row["best_learning_rate"]}
+        row = rows.get((network, str(depth)))
+        if row is None:
+            there = ", ".join(" ".join(key) for key in rows)
+            raise NotYet(f"{where}: no best trial of {network} networks of {depth} layers; there are: {there}")
+        rate, momentum, decay = (float(row[f"best_{name}"]) for name in ("learning_rate", "momentum", "decay"))
+        optimiser = SGDConfig(learning_rate=rate, momentum=momentum, decay=decay)
+        bias = float(row["best_transform_bias"]) if network == "highway" else None
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError):
+        raise HighwaysError(f"{where}: damaged; `highways tables depth --profile {profile}` makes it anew") from None
     return optimiser, row["best_activation"], bias  # type: ignore[return-value]
 
 
@@ -541,6 +554,101 @@ class VeryDeepProfile(Profile):
         )
 
 
+class InitialisationProfile(Profile):
+    """Parameters of `08_initialisation`: initial weights, by depth, and two questions about them (seed 001 a, c)."""
+
+    experiment: ClassVar[str] = "08_initialisation"
+
+    data: ImageDataName
+    initialisations: list[Initialisation] = Field(min_length=1)
+    depths: list[Annotated[int, Field(ge=2, le=10_000)]] = Field(min_length=1)
+    width: int = Field(default=50, ge=1)
+    activation: Literal["relu", "tanh"] = "relu"
+    transform_bias: float = -2.0
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    """Each network is trained at each of these; the best one's training cross-entropy counts."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    seeds: int = Field(default=1, ge=1)
+    signal_examples: int = Field(default=1_000, ge=1)
+    draws: int = Field(default=20_000, ge=2)
+    """Of the weights of one unit, for the variance of its input."""
+    stuck_steps: int = Field(default=200, ge=1)
+    """Of the network that learned nothing."""
+
+    @field_validator("initialisations", "depths", "learning_rates")
+    @classmethod
+    def _lists(cls, values: list[Any]) -> list[Any]:
+        return _no_repetition(values)
+
+    def runs(self) -> list[RunConfig]:
+        """Return both kinds, every depth, initialisation, rate and seed, in this order."""
+        return [
+            self._run(kind, depth, initialisation, rate, seed)
+            for kind in ("plain", "highway")
+            for depth in self.depths
+            for initialisation in self.initialisations
+            for rate in self.learning_rates
+            for seed in range(self.seeds)
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the signal of every network before training, then the two studies."""
+        untrained = [
+            run for run in self.runs() if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0)
+        ]
+        measure = SignalConfig(trained=False, examples=self.signal_examples)
+        studies = [VarianceConfig(draws=self.draws), StuckConfig(steps=self.stuck_steps)]
+        return [AnalysisConfig(run=run, measure=measure) for run in untrained] + [
+            AnalysisConfig(measure=study) for study in studies
+        ]
+
+    def _run(
+        self,
+        kind: Literal["plain", "highway"],
+        depth: int,
+        initialisation: Initialisation,
+        rate: float,
+        seed: int,
+    ) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name=self.data),
+            network=DenseConfig(
+                kind=kind,
+                depth=depth,
+                width=self.width,
+                activation=self.activation,
+                transform_bias=self.transform_bias if kind == "highway" else None,
+                initialisation=initialisation,
+            ),
+            optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=seed,
+            order_seed=seed,
+        )
+
+
+class ParityProfile(Profile):
+    """Parameters of `09_l2_parity`: NumPy beside PyTorch with Keras's penalty (seed 004)."""
+
+    experiment: ClassVar[str] = "09_l2_parity"
+
+    data: ImageDataName
+    examples: int | None = Field(default=None, ge=10)
+    hidden: int = Field(default=30, ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    decay: float = Field(gt=0)
+    """Lambda."""
+    loop_examples: int = Field(default=500, ge=1)
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the one study."""
+        names = ("data", "examples", "hidden", "steps", "learning_rate", "decay", "loop_examples")
+        return [AnalysisConfig(measure=ParityConfig(**{name: getattr(self, name) for name in names}))]
+
+
 class ReportProfile(Profile):
     """Parameters of `99_report`."""
 
@@ -556,6 +664,8 @@ PROFILE_SCHEMAS: dict[str, type[Profile]] = {
         GatesProfile,
         LesionProfile,
         VeryDeepProfile,
+        InitialisationProfile,
+        ParityProfile,
         ReportProfile,
     )
 }

@@ -23,6 +23,8 @@ should have been raised."""
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
 `cifar100` have 50,000 + 10,000 of 32x32 in colour."""
+STAND_INS: dict[str, str] = {"cifar100": "cifar10"}
+"""What stands in for a data set that is not at hand, and is compared with the papers' numbers of that one."""
 TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
 """`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
 five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
@@ -62,6 +64,12 @@ class DataConfig(Strict):
     """For convolutional networks; by default images are flat, scaled to [0, 1]."""
 
 
+Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
+"""`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);
+`glorot_uniform`: uniform within the root of 6 / (fan-in + fan-out) (Glorot and Bengio 2010); `orthogonal`:
+orthonormal rows or columns (Saxe et al. 2014)."""
+
+
 class DenseConfig(Strict):
     """A fully-connected network: a plain layer to `width`, `depth - 1` further layers, a softmax.
 
@@ -75,8 +83,8 @@ class DenseConfig(Strict):
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float | None = None
     """Initial bias of the transform gates; highway networks only, and there it must be given."""
-    initialisation: Literal["he_normal"] = "he_normal"
-    """Of all weights: N(0, 2 / fan-in) (He et al. 2015), as P1 sec. 3.1 has it. Biases start at 0."""
+    initialisation: Initialisation = "he_normal"
+    """Of all weights. He's is P1 sec. 3.1's. Biases start at 0."""
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
     first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
@@ -306,6 +314,8 @@ class RunConfig(Strict):
         parts = [kind, f"d{network.depth:03d}", self.data.name]
         if isinstance(network, DenseConfig):
             parts.append(network.activation)
+            if network.initialisation != "he_normal":
+                parts.append(network.initialisation.replace("_", "-"))
         if isinstance(network, BiLSTMConfig):
             parts.append(f"h{network.hidden}" + ("-padded" if network.padding == "seen" else ""))
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from highways.config import DenseConfig
+from highways.config.run import Initialisation
 from highways.nn.highway import Highway
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
@@ -79,20 +80,39 @@ class DenseNetwork(nn.Module):
         return x
 
 
-def initialise(network: nn.Module, seed: int) -> None:
-    """Draw all weights anew from N(0, 2 / fan-in), set biases to 0 and gate biases to theirs.
+def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Tensor:
+    """Return initial weights of a linear map, float32; see `highways.config.run.Initialisation`.
+
+    Args:
+        shape: `(outputs, inputs)`.
+        how: The initialisation's name.
+        random: Drawn from.
+    """
+    outputs, inputs = shape
+    if how == "zeros":
+        return torch.zeros(shape)
+    if how == "glorot_uniform":
+        return (2 * torch.rand(shape, generator=random) - 1) * math.sqrt(6 / (inputs + outputs))
+    weight = torch.randn(shape, generator=random, dtype=torch.float32)
+    if how == "orthogonal":
+        tall = weight if outputs >= inputs else weight.T
+        q, r = torch.linalg.qr(tall)
+        q = q * r.diagonal().sign()  # else not uniform over the orthogonal matrices
+        return q if outputs >= inputs else q.T
+    return weight * {"he_normal": math.sqrt(2 / inputs), "normal": 1.0, "normal_fan_in": math.sqrt(1 / inputs)}[how]
+
+
+def initialise(network: DenseNetwork, seed: int) -> None:
+    """Draw all weights anew as the configuration says, set biases to 0 and gate biases to theirs.
 
     The weights are drawn on the CPU in the order in which the modules were made, from a stream of
     their own, so that a seed means the same weights everywhere.
-
-    Source: He et al. 2015, as P1 sec. 3.1 has it.
     """
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Linear):
-                weight = torch.randn(module.weight.shape, generator=random, dtype=torch.float32)
-                module.weight.copy_(weight * math.sqrt(2 / module.in_features))
+                module.weight.copy_(drawn(module.weight.shape, network.config.initialisation, random))
                 module.bias.zero_()
         for module in network.modules():
             if isinstance(module, Highway):

@@ -91,6 +91,11 @@ def _rows(run: list[tuple[str, str]], published: list[tuple[str, str]]) -> list[
     return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), list(SHAPES).index(pair[1])))
 
 
+def _trained_on(run: RunRecord) -> int:
+    pictures = run.config.data.pictures
+    return (pictures and pictures.training_images) or examples(run.config.data.name, "train")
+
+
 def conv_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
     """Return what each network cost: training and evaluation."""
     rows = []
@@ -104,7 +109,7 @@ def conv_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
                 "data": data,
                 "process_seconds": seconds,
                 "process_seconds_per_epoch": seconds / epochs,
-                "training_images_per_process_second": epochs * examples(data, "train") / seconds,
+                "training_images_per_process_second": epochs * _trained_on(first) / seconds,
                 "processor": first.environment["processor"],
                 "device": first.environment["device"],
                 "threads": first.environment["threads"],

@@ -46,6 +46,13 @@ def _ends(values: Sequence[Sequence[float]]) -> tuple[float, float]:
     return min(flat), max(flat)
 
 
+def _nothing() -> Figure:
+    """Return a figure that says why it is empty."""
+    figure = Figure(figsize=(7, 1.2))
+    figure.text(0.5, 0.5, "every run has diverged: there are no weights to look into", ha="center")
+    return figure
+
+
 def gate_panels(figure: Figure | SubFigure, analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> None:
     """Draw the gates of one network in two rows of four panels.
 
@@ -65,7 +72,7 @@ def gate_panels(figure: Figure | SubFigure, analysis: AnalysisRecord, classes: S
     number = len(by_class[0])  # type: ignore[arg-type]
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]}: they are 0 to {number - 1}")
-    network = analysis.config.run.network
+    network = analysis.run.network
     bias = f", transform bias {network.transform_bias:g} at first" if network.transform_bias is not None else ""
     figure.suptitle(f"{analysis.data}: gates of a trained network of {network.depth} layers{bias}")
     panels = figure.subplots(2, 4)
@@ -115,6 +122,8 @@ def _layer_means(left: Axes, right: Axes, analysis: AnalysisRecord) -> None:
 def gates_figure(records: Listed) -> Figure:
     """Draw the gates of every network, two rows of panels each; see `gate_panels`."""
     found = of_kind(records, "gates")
+    if not found:
+        return _nothing()
     figure = Figure(figsize=(18, 9 * len(found)), layout="constrained")
     parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
     for part, analysis in zip(parts, found, strict=True):
@@ -142,6 +151,8 @@ def lesion_panel(axes: Axes, analysis: AnalysisRecord) -> None:
 def lesion_figure(records: Listed) -> Figure:
     """Draw what every lesion costs, a panel a network; see `lesion_panel`."""
     found = of_kind(records, "lesions")
+    if not found:
+        return _nothing()
     figure = Figure(figsize=(7 * len(found), 5.2), layout="constrained")
     figure.suptitle("One layer's gate closed: cross-entropy over the whole training set")
     for axes, analysis in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
@@ -151,9 +162,9 @@ def lesion_figure(records: Listed) -> Figure:
 
 def signal_panel(axes: Axes, analyses: Sequence[AnalysisRecord]) -> None:
     """Draw the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
-    depths = sorted({analysis.config.run.network.depth for analysis in analyses})
+    depths = sorted({analysis.run.network.depth for analysis in analyses})
     for analysis in analyses:
-        network = analysis.config.run.network
+        network = analysis.run.network
         norms = analysis.row("weight_gradient")
         trained = analysis.config.label == "signal_trained"
         shade = 1.0 if len(depths) < 2 else 0.35 + 0.65 * depths.index(network.depth) / (len(depths) - 1)
@@ -198,7 +209,7 @@ def very_deep_figure(records: Listed) -> Figure:
     ):
         for kind, (colour, marker) in STYLES.items():
             costs = step_costs(records, kind)
-            depths = [cost.config.run.network.depth for cost in costs]
+            depths = [cost.run.network.depth for cost in costs]
             values = np.array([cost.row(name)[0] for cost in costs]) / (2**20 if name == "bytes" else 1)
             power = step_exponents(records, kind)[name == "bytes"]
             label = f"{kind}: depth to the power {power:.2f}"

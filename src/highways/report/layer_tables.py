@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -10,11 +11,12 @@ from highways import paths
 from highways.analysis.cost import exponent
 from highways.analysis.layers import layers_of, of_kind
 from highways.config import DenseConfig, Profile
+from highways.config.run import STAND_INS
 from highways.data import classes
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
-PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", "cifar10": "cifar100"}
-"""Whose values in the papers' figures stand beside a data set's: CIFAR-10 stands in for CIFAR-100."""
+PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
+"""Whose values in the papers' figures stand beside a data set's."""
 
 
 def _paper(file: str) -> pd.DataFrame:
@@ -32,7 +34,8 @@ def gates_table(records: Listed, settings: Profile) -> pd.DataFrame:
     theirs = _paper("highway2015_fig2_layer_means.csv")
     rows = []
     for analysis in of_kind(records, "gates"):
-        layers, paper = layers_of(analysis), PAPER_DATA.get(analysis.data)
+        layers = layers_of(analysis)
+        paper = PAPER_DATA.get(analysis.data) if len(layers.bias) == len(theirs) else None
         for index in range(len(layers.bias)):
             row: dict[str, object] = {
                 "data": analysis.data,
@@ -44,7 +47,7 @@ def gates_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 "routing": float(layers.routing[index]),
                 "paper_data": paper,
             }
-            if paper is not None and index + 1 in theirs.index:
+            if paper is not None:
                 row["paper_bias_mean"] = theirs.loc[index + 1, f"{paper}_gate_bias"]
                 row["paper_mean_gate"] = theirs.loc[index + 1, f"{paper}_mean_transform_gate"]
             rows.append(row)
@@ -61,7 +64,7 @@ def lesion_table(records: Listed, settings: Profile) -> pd.DataFrame:
     rows = []
     for analysis in of_kind(records, "lesions"):
         losses, accuracies = analysis.row("cross_entropy"), analysis.row("accuracy")
-        paper = PAPER_DATA.get(analysis.data)
+        paper = PAPER_DATA.get(analysis.data) if len(losses) == len(theirs) else None
         for layer, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
             row: dict[str, object] = {
                 "data": analysis.data,
@@ -71,7 +74,7 @@ def lesion_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 "times_without_lesion": loss / losses[0],
                 "paper_data": paper,
             }
-            if paper is not None and layer in theirs.index:
+            if paper is not None:
                 row["paper_train_cross_entropy"] = theirs.loc[layer, f"{paper}_train_cross_entropy"]
             rows.append(row)
     columns = ["data", "layer", "train_cross_entropy", "train_accuracy", "times_without_lesion", "paper_data"]
@@ -81,17 +84,18 @@ def lesion_table(records: Listed, settings: Profile) -> pd.DataFrame:
 MACHINE = ["processor", "device", "threads", "workers"]
 
 
-def _machine(environment: dict[str, object], workers: object = 1) -> dict[str, object]:
+def machine(environment: Mapping[str, object], workers: object = 1) -> dict[str, object]:
+    """Return what a cost was measured on, `MACHINE`."""
     return {name: environment[name] for name in MACHINE[:3]} | {"workers": workers}
 
 
 def _training(run: RunRecord) -> dict[str, object]:
-    return {"process_seconds": run.timing["seconds"]} | _machine(run.environment, run.engine["workers"])
+    return {"process_seconds": run.timing["seconds"]} | machine(run.environment, run.engine["workers"])
 
 
 def gates_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return what training each network cost, and measuring its gates."""
-    seconds = {analysis.config.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
+    seconds = {analysis.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
     rows = [
         {"data": run.config.data.name, "network": run.config.network.kind, "depth": run.config.network.depth}
         | _training(run)
@@ -104,9 +108,9 @@ def gates_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def lesion_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return what all lesions of a network cost; its training is among the costs of `04_gates`."""
     rows = [
-        {"data": analysis.data, "depth": analysis.config.run.network.depth}
+        {"data": analysis.data, "depth": analysis.run.network.depth}
         | {"process_seconds": analysis.timing["seconds"]}
-        | _machine(analysis.environment)
+        | machine(analysis.environment)
         for analysis in of_kind(records, "lesions")
     ]
     return pd.DataFrame(rows, columns=["data", "depth", "process_seconds", *MACHINE])
@@ -145,7 +149,7 @@ def very_deep_table(records: Listed, settings: Profile) -> pd.DataFrame:
     (`paper` is empty).
     """
     gradients = {
-        (analysis.config.run, analysis.config.label): analysis.row("weight_gradient")
+        (analysis.run, analysis.config.label): analysis.row("weight_gradient")
         for analysis in records.analyses
         if analysis.kind == "signal"
     }
@@ -179,19 +183,20 @@ def very_deep_table(records: Listed, settings: Profile) -> pd.DataFrame:
 
 def step_costs(records: Listed, kind: str) -> list[AnalysisRecord]:
     """Return the measured steps of one kind of network, without checkpointing, by depth."""
-    found = [cost for cost in of_kind(records, "cost") if (cost.config.run.network.kind, _every(cost)) == (kind, None)]
-    return sorted(found, key=lambda cost: cost.config.run.network.depth)
+    found = [cost for cost in of_kind(records, "cost") if (cost.run.network.kind, _every(cost)) == (kind, None)]
+    return sorted(found, key=lambda cost: cost.run.network.depth)
 
 
 def _every(cost: AnalysisRecord) -> int | None:
-    network = cost.config.run.network
+    network = cost.run.network
     return network.checkpoint_every if isinstance(network, DenseConfig) else None
 
 
 def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
-    """Return the exponents of time and of memory of a training step over depth, from 100 layers on."""
-    costs = [cost for cost in step_costs(records, kind) if cost.config.run.network.depth >= 100]
-    depths = [cost.config.run.network.depth for cost in costs]
+    """Return the exponents of time and of memory of a step over depth, from 100 layers on, of one machine."""
+    costs = [cost for cost in step_costs(records, kind) if cost.run.network.depth >= 100]
+    costs = [cost for cost in costs if machine(cost.environment) == machine(costs[-1].environment)]
+    depths = [cost.run.network.depth for cost in costs]
     seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
     return exponent(depths, seconds), exponent(depths, held)
 
@@ -208,7 +213,7 @@ def very_deep_cost(records: Listed, settings: Profile) -> pd.DataFrame:
         row = {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
         rows.append(row | _training(run))
     for cost in of_kind(records, "cost"):
-        network = cost.config.run.network
+        network = cost.run.network
         of_time, of_memory = step_exponents(records, network.kind) if _every(cost) is None else (None, None)
         rows.append(
             {
@@ -222,7 +227,7 @@ def very_deep_cost(records: Listed, settings: Profile) -> pd.DataFrame:
                 "time_exponent": of_time,
                 "memory_exponent": of_memory,
             }
-            | _machine(cost.environment)
+            | machine(cost.environment)
         )
     columns = ["data", "network", "depth", "process_seconds", "checkpoint_every", "seconds_per_step"]
     columns += ["mebibytes_per_step", "time_exponent", "memory_exponent", *MACHINE]

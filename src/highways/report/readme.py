@@ -95,7 +95,8 @@ def _gates() -> str:
             "P1's": f"{row['paper_mean_gate']:.3f}",
             "change of the state": f"{row['change']:.2f}",
         }
-        for row in table[table["layer"].isin(SHOWN_LAYERS)].to_dict("records")
+        for row in table.to_dict("records")
+        if row["layer"] in SHOWN_LAYERS
     ]
     return "\n".join(markdown_text(pd.DataFrame(rows_of)) for rows_of in _by_data(rows))
 
@@ -110,7 +111,8 @@ def _lesion() -> str:
             "training accuracy": _percent(row["train_accuracy"]),
             f"P2 ({row['paper_data']}), training cross-entropy": f"{row['paper_train_cross_entropy']:.2g}",
         }
-        for row in table[table["layer"].isin([0, *SHOWN_LAYERS])].to_dict("records")
+        for row in table.to_dict("records")
+        if row["layer"] in (0, *SHOWN_LAYERS)
     ]
     return "\n".join(markdown_text(pd.DataFrame(rows_of)) for rows_of in _by_data(rows))
 
@@ -134,18 +136,18 @@ def _very_deep() -> str:
         }
         for row in table.to_dict("records")
     ]
-    cost = pd.read_csv(paths.Results(PROFILE).tables / "very_deep_cost.csv").query("seconds_per_step.notna()")
-    whole = cost[cost["checkpoint_every"].isna()]
-    fits = [
-        f"{kind} {chosen['time_exponent'].iloc[0]:.2f} and {chosen['memory_exponent'].iloc[0]:.2f}"
-        for kind, chosen in whole.groupby("network", sort=False)
-    ]
-    deepest = cost[(cost["depth"] == cost["depth"].max()) & (cost["network"] == "highway")]
-    plain, kept = (deepest[deepest["checkpoint_every"].isna() == without].iloc[0] for without in (True, False))
+    cost = pd.read_csv(paths.Results(PROFILE).tables / "very_deep_cost.csv").to_dict("records")
+    steps = [row for row in cost if row["seconds_per_step"] > 0]
+    whole = [row for row in steps if pd.isna(row["checkpoint_every"])]
+    depths = [row["depth"] for row in whole]
+    fits = dict.fromkeys(
+        f"{row['network']} {row['time_exponent']:.2f} and {row['memory_exponent']:.2f}" for row in whole
+    )
+    plain, kept = (row for row in steps if (row["network"], row["depth"]) == ("highway", max(depths)))
     return (
         f"{markdown_text(pd.DataFrame(rows))}\nTime and memory of a training step grow with depth to the power "
-        f"(time and memory, {whole['depth'].min():,.0f} to {whole['depth'].max():,.0f} layers): {', '.join(fits)}. A "
-        f"highway network of {plain['depth']:,.0f} layers holds {plain['mebibytes_per_step']:.0f} MiB in a step, with "
+        f"(time and memory, {min(depths):,} to {max(depths):,} layers): {', '.join(fits)}. A "
+        f"highway network of {plain['depth']:,} layers holds {plain['mebibytes_per_step']:.0f} MiB in a step, with "
         f"activation checkpointing {kept['mebibytes_per_step']:.0f} MiB, for "
         f"{kept['seconds_per_step'] / plain['seconds_per_step']:.1f} times the time.\n"
     )

@@ -49,8 +49,8 @@ def rebuild(profile: str) -> Iterator[str]:
         HighwaysError: Records are at fault, or MLflow does not take them.
     """
     faults: list[str] = []
-    folders = sorted((paths.Results(profile).folder / "runs").glob("*/"))
-    names = [folder.name for folder in folders]
+    folders = [*paths.Results(profile).folder.glob("runs/*/"), *paths.Results(profile).folder.glob("analyses/*/")]
+    names = sorted({folder.name for folder in folders})
     names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
     for name in names:
         records = _readable(paths.Results(profile).runs(name), read_record, faults)

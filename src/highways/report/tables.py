@@ -21,7 +21,9 @@ from highways.config import (
     ConvProfile,
     DepthProfile,
     GatesProfile,
+    InitialisationProfile,
     LesionProfile,
+    ParityProfile,
     Profile,
     VeryDeepProfile,
     load_profile,
@@ -30,6 +32,14 @@ from highways.errors import HighwaysError
 from highways.report.bilstm_tables import bilstm_cost, bilstm_table
 from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table
+from highways.report.initialisation_tables import (
+    initialisation_cost,
+    initialisation_table,
+    parity_cost,
+    parity_table,
+    studies_cost,
+    studies_table,
+)
 from highways.report.layer_tables import (
     gates_cost,
     gates_table,
@@ -99,6 +109,24 @@ TABLES: dict[str, Table] = {
         very_deep_cost,
         "Networks of hundreds of layers and a thousand (P1 sec. 1 and 3.3, P2 sec. 2.2)",
     ),
+    "initialisation": Table(
+        InitialisationProfile,
+        initialisation_table,
+        initialisation_cost,
+        "Initial weights, by depth (seed 001 a)",
+    ),
+    "initialisation_studies": Table(
+        InitialisationProfile,
+        studies_table,
+        studies_cost,
+        "The variance of a unit's input, and the network that learned nothing (seed 001 a, c)",
+    ),
+    "l2_parity": Table(
+        ParityProfile,
+        parity_table,
+        parity_cost,
+        "NumPy beside PyTorch with Keras's penalty (seed 004)",
+    ),
 }
 """By name, in the order of the report."""
 
@@ -145,7 +173,12 @@ def table_files(name: str) -> tuple[str, str, str]:
 
 
 def table_texts(name: str, settings: Profile, source: Source = "records") -> dict[str, str]:
-    """Return the content of a table's files by file name."""
+    """Return the content of a table's files by file name.
+
+    Raises:
+        NotYet: The runs follow from results of an earlier stage that are not there.
+    """
+    settings.runs()
     frame, cost = build_table(name, settings, source)
     return dict(zip(table_files(name), (csv_text(frame), markdown_text(frame), csv_text(cost)), strict=True))
 
@@ -170,7 +203,8 @@ def write_tables(
     written = []
     for name in names or TABLES:
         chosen = settings or _settings(name, profile)
-        if not names and not listed_records(chosen, source):
+        listed = listed_records(chosen, source)
+        if not names and not listed and not listed.analyses:
             continue  # the profile has not run this notebook yet
         for file, text in table_texts(name, chosen, source).items():
             write_atomically(folder / file, text)

@@ -34,7 +34,8 @@ def faults(profile: str) -> tuple[int, list[str]]:
     """What the derived files should be; `None` where damaged records do not let us tell."""
     for name, table in TABLES.items():
         listed = profile_path(profile, table.schema.experiment).exists()
-        if not listed or not any(results.runs(table.schema.experiment).glob("*.json")):
+        folders = (results.runs(table.schema.experiment), results.analyses(table.schema.experiment))
+        if not listed or not any(path for folder in folders for path in folder.glob("*.json")):
             continue
         texts: dict[str, str | None] = dict.fromkeys(table_files(name))
         with contextlib.suppress(HighwaysError):

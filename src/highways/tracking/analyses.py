@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from highways import paths
-from highways.config import Strict
+from highways.config import RunConfig, Strict
 from highways.config.analysis import AnalysisConfig
 from highways.data import fingerprint
 from highways.errors import HighwaysError
@@ -27,7 +27,8 @@ class AnalysisRecord(Strict):
     config: AnalysisConfig
     data_fingerprint: str
     version: int
-    numerics: int
+    numerics: int | None
+    """Numerics version of the run's network; `None` of a study."""
     weights_sha256: str | None
     """Of the weights that were analysed; `None` where they were initial ones."""
     values: dict[str, Values]
@@ -45,8 +46,14 @@ class AnalysisRecord(Strict):
 
     @property
     def data(self) -> str:
-        """Name of the data set."""
-        return self.config.run.data.name
+        """Name of the data set; empty where a study makes its own examples."""
+        return self.config.data.name if self.config.data is not None else ""
+
+    @property
+    def run(self) -> RunConfig:
+        """The analysed run; a study has none."""
+        assert self.config.run is not None
+        return self.config.run
 
     def row(self, name: str) -> list[float]:
         """Return a list of values, NaN where one was not finite."""
@@ -60,16 +67,21 @@ def rounded(values: Any, digits: int = 6) -> Any:
     return float(f"{values:.{digits}g}") if math.isfinite(values) else None
 
 
+def content(record: AnalysisRecord) -> dict[str, Any]:
+    """Return a record as plain values, with its checksum."""
+    values = record.model_dump(mode="json")
+    return values | {"sha256": checksum(values)}
+
+
 def dumps(record: AnalysisRecord) -> str:
     """Return a record as text: JSON with its checksum, one line a top-level key."""
-    values = record.model_dump(mode="json")
-    return sealed(values | {"sha256": checksum(values)})
+    return sealed(content(record))
 
 
 def loads(text: str, where: str) -> AnalysisRecord:
     """Read a record and check it; see `highways.tracking.records.unsealed` for arguments and errors."""
     record = unsealed(AnalysisRecord, text, where)
-    current = record.version == record.config.version and record.numerics == record.config.run.numerics
+    current = record.version == record.config.version and record.numerics == record.config.numerics
     if current and record.key != record.config.key(record.data_fingerprint):
         raise HighwaysError(f"{where}: its key {record.key} is not that of its configuration")
     return record
@@ -77,7 +89,12 @@ def loads(text: str, where: str) -> AnalysisRecord:
 
 def analysis_keys(configs: Iterable[AnalysisConfig]) -> list[str]:
     """Return the keys of analyses."""
-    return [config.key(fingerprint(config.run.data)) for config in configs]
+    return [config.key(fingerprint_of(config)) for config in configs]
+
+
+def fingerprint_of(config: AnalysisConfig) -> str:
+    """Return the fingerprint of an analysis's data; empty where there is none."""
+    return fingerprint(config.data) if config.data is not None else ""
 
 
 class AnalysisStore:

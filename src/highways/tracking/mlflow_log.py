@@ -323,23 +323,26 @@ class MlflowLog:
             self.begin()
         if self.broken:
             return
-        there = {Path(file.path).stem for file in self.client.list_artifacts(self._parent, ANALYSES_FOLDER)}
+        there = self.client.get_run(self._parent).data.tags
         for record in found:
-            if record.key not in there:
+            tag, sha256 = f"analysis.{record.key}", analyses.content(record)["sha256"]
+            if there.get(tag) != sha256:
                 self._log_layers(record)
                 self.client.log_text(self._parent, analyses.dumps(record), f"{ANALYSES_FOLDER}/{record.key}.json")
+                self.client.set_tag(self._parent, tag, sha256)
 
     def _log_layers(self, record: AnalysisRecord) -> None:
         from mlflow.entities import Metric
 
-        run_key = record.config.run.key(record.data_fingerprint)
-        if run_key not in self._children:
+        run = record.config.run
+        if run is None or (run_key := run.key(record.data_fingerprint)) not in self._children:
             return
         end = _milliseconds(record.finished_at)
+        first = 0 if record.kind == "lesions" else 1  # a lesion record begins with the whole network
         metrics = [
             Metric(f"{record.config.label}_{name}", float(value), end, layer)
             for name, values in record.values.items()
-            for layer, value in enumerate(values, start=1)
+            for layer, value in enumerate(values, start=first)
             if isinstance(value, int | float)
         ]
         self._log_metrics(self._children[run_key].info.run_id, metrics)

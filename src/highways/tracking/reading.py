@@ -29,11 +29,17 @@ class Listed(list[RunRecord]):
         self.analyses = list(analyses)
         self.complete = complete
 
+    @property
+    def data(self) -> list[str]:
+        """Names of the data sets of runs and analyses, each once."""
+        names = [*(run.config.data.name for run in self), *(analysis.data for analysis in self.analyses)]
+        return list(dict.fromkeys(name for name in names if name))
+
     def on(self, data: str | None) -> Listed:
-        """Return those on one data set."""
+        """Return those on one data set, and the studies that make their own examples."""
         return Listed(
             (run for run in self if run.config.data.name == data),
-            (analysis for analysis in self.analyses if analysis.data == data),
+            (analysis for analysis in self.analyses if analysis.data in ("", data)),
             self.complete,
         )
 
@@ -79,4 +85,5 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     found = ANALYSIS_READERS[source](*place, analysis_keys(analyses)) if analyses else []
     diverged = [run.config for run in runs if run.status == "diverged"]
     possible = [analysis for analysis in analyses if not (analysis.needs_weights and analysis.run in diverged)]
-    return Listed(runs, found, len(runs) == len(keys) and len(found) == len(possible))
+    made = {analysis.key for analysis in found}
+    return Listed(runs, found, len(runs) == len(keys) and made >= set(analysis_keys(possible)))

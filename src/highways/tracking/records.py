@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import hashlib
 import json
 import os
@@ -237,7 +238,7 @@ def read_record(path: Path) -> RunRecord:
 
 def find_record(run_key: str) -> Path | None:
     """Return the path of a run's record in any profile and experiment, or `None`."""
-    return next(iter(sorted((paths.root() / "results").glob(f"*/runs/*/{run_key}.json"))), None)
+    return next(iter(sorted((paths.root() / "results").glob(f"*/runs/*/{glob.escape(run_key)}.json"))), None)
 
 
 def close_keys(run_key: str) -> list[str]:

@@ -64,8 +64,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
         actual = weights_sha256(state)
     except Exception as error:  # torch.load raises many kinds for a damaged file
         raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); delete it") from None
-    accepted = path.with_name("retrained.sha256")
-    known = {expected_sha256, accepted.read_text().strip() if accepted.exists() else None}
+    known = {expected_sha256, accepted_sha256(run_key)}
     if expected_sha256 is not None and actual not in known:
         raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; delete it")
     return state
@@ -74,6 +73,12 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
 def accept_weights(run_key: str, sha256: str | None) -> None:
     """Note that weights made again may stand for the record's, although they differ from them."""
     write_atomically(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
+
+
+def accepted_sha256(run_key: str) -> str | None:
+    """Return what `accept_weights` noted, `None` where it has not."""
+    path = weights_path(run_key).with_name("retrained.sha256")
+    return path.read_text().strip() if path.exists() else None
 
 
 class ResumePoint:

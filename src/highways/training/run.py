@@ -64,7 +64,7 @@ def run(
         population=as_before is not None and bool(as_before.engine.get("population")),
         records=store.folder,
         device=devices.resolve(device).type,
-        threads=threads or (as_before and as_before.environment.get("threads")) or devices.cores(),
+        threads=threads or _threads_of(as_before) or devices.cores(),
     )
     log = MlflowLog(profile, experiment) if mlflow else None
     listeners = [listener for listener in (log, on_event) if listener is not None]
@@ -85,6 +85,11 @@ def run(
     if again and record is not None:
         _compare(record, trained)
     return trained
+
+
+def _threads_of(record: RunRecord | None) -> int | None:
+    """Return the threads that a run was trained with, as far as there are cores for them."""
+    return None if record is None else min(record.environment.get("threads", 1), devices.cores())
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:

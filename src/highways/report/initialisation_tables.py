@@ -1,0 +1,143 @@
+"""Tables of the initialisations, of the studies beside them, and of the parity of two implementations."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from highways.analysis.initial_weights import outcomes_by_initialisation, study
+from highways.analysis.initialisation import STUCK_VERSIONS
+from highways.analysis.parity import VARIANTS
+from highways.config import ParityConfig, Profile
+from highways.report.layer_tables import MACHINE, machine
+from highways.tracking import Listed
+
+SOURCE_VARIANCE = {"normal": 501.0, "normal_fan_in": 1.5}
+"""Of z, in seed 001 (a)."""
+
+
+def initialisation_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return a row for each kind of network, depth and initialisation.
+
+    Outputs are root mean squares over units and examples, gradients norms over a layer's parameters, both before
+    training, of the first and the last layer behind the first. `best_*` are of the best of the learning rates.
+    """
+    rows = []
+    for (network, depth, initialisation), outcome in outcomes_by_initialisation(records).items():
+        best = outcome.best
+        row: dict[str, object] = {
+            "network": network,
+            "depth": depth,
+            "initialisation": initialisation,
+            "data": outcome.runs[0].config.data.name,
+            "runs": len(outcome.runs),
+            "diverged": sum(run.status == "diverged" for run in outcome.runs),
+            "epochs": outcome.runs[0].config.budget.epochs,
+            "best_train_cross_entropy": outcome.best_loss,
+        }
+        if outcome.signal is not None:
+            output, gradient = outcome.signal.row("output"), outcome.signal.row("weight_gradient")
+            row |= {"output_first_layer": output[0], "output_last_layer": output[-1]}
+            row |= {"gradient_first_layer": gradient[0], "gradient_last_layer": gradient[-1]}
+        if best is not None:
+            row["best_learning_rate"] = best.config.optimiser.learning_rate
+            row["test_accuracy"] = best.last("test_accuracy")
+        rows.append(row)
+    columns = ["network", "depth", "initialisation", "data", "runs", "diverged", "epochs", "output_first_layer"]
+    columns += ["output_last_layer", "gradient_first_layer", "gradient_last_layer", "best_train_cross_entropy"]
+    return pd.DataFrame(rows, columns=[*columns, "best_learning_rate", "test_accuracy", "paper"])
+
+
+def initialisation_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what each kind of network cost at each depth: training, all initialisations together."""
+    rows = {}
+    for run in records:
+        key = (run.config.network.kind, run.config.network.depth)
+        row = rows.setdefault(key, {"network": key[0], "depth": key[1], "process_seconds": 0.0})
+        row["process_seconds"] += run.timing["seconds"]
+        row |= machine(run.environment, run.engine["workers"])
+    return pd.DataFrame(list(rows.values()), columns=["network", "depth", "process_seconds", *MACHINE])
+
+
+def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return a row a number: the variance of z, and what the network that learned nothing does in four versions.
+
+    `source` is the number or the statement of seed 001, empty where it has none.
+    """
+    rows = []
+    if (variance := study(records, "variance")) is not None:
+        rows += [
+            {
+                "study": "variance of z",
+                "version": name,
+                "quantity": "variance",
+                "value": variance.row(name)[0],
+                "source": SOURCE_VARIANCE.get(name),
+            }
+            for name in variance.values
+        ]
+    if (stuck := study(records, "stuck")) is not None:
+        for version in STUCK_VERSIONS:
+            name = version.replace("-", "_")
+            first, last = stuck.row(f"{name}_loss")[0], stuck.row(f"{name}_loss")[-1]
+            values = {
+                "loss before": first,
+                "loss after": last,
+                "accuracy after": stuck.row(f"{name}_accuracy")[-1],
+                "gradient of the first layer before": stuck.row(f"{name}_first_gradient")[0],
+                "hidden units with a gradient of their own": stuck.row(f"{name}_distinct_units")[0],
+                "accuracy after, on the subset": stuck.row(f"{name}_subset_accuracy")[0],
+            }
+            for quantity, value in values.items():
+                rows.append({"study": "learned nothing", "version": version, "quantity": quantity, "value": value})
+    return pd.DataFrame(rows, columns=["study", "version", "quantity", "value", "source"])
+
+
+def studies_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what each study cost."""
+    rows = [
+        {"study": analysis.kind, "process_seconds": analysis.timing["seconds"]} | machine(analysis.environment)
+        for analysis in records.analyses
+        if analysis.config.run is None
+    ]
+    return pd.DataFrame(rows, columns=["study", "process_seconds", *MACHINE])
+
+
+def parity_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return how far apart each pair is after 1, 2, 5, 10, ... steps and at the end.
+
+    `difference` is the largest difference of two weights over the largest weight of the first of the pair.
+    """
+    rows = []
+    found = study(records, "parity")
+    if found is not None and isinstance(found.config.measure, ParityConfig):
+        steps = found.config.measure.steps
+        shown = sorted({step for power in range(6) for step in (10**power, 2 * 10**power, 5 * 10**power)} | {steps})
+        for variant in VARIANTS:
+            gaps = found.row(variant.replace("-", "_"))
+            for step in shown:
+                if step <= steps:
+                    row = {"variant": variant, "data": found.data, "step": step, "difference": gaps[step - 1]}
+                    rows.append(row | {"source": SOURCE_PARITY.get(variant)})
+    return pd.DataFrame(rows, columns=["variant", "data", "step", "difference", "source"])
+
+
+SOURCE_PARITY = {"no-decay": "equal to the last digit", "penalty": "different"}
+"""What seed 004 says; it gives no numbers."""
+
+
+def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what a step costs vectorised and in the source's loop over examples, and what the study cost."""
+    rows = []
+    found = study(records, "parity")
+    if found is not None and isinstance(found.config.measure, ParityConfig):
+        loop, vectorised = found.row("loop_seconds")[0], found.row("vectorised_seconds")[0]
+        row = {
+            "process_seconds": found.timing["seconds"],
+            "examples_of_step": found.config.measure.loop_examples,
+            "loop_seconds": loop,
+            "vectorised_seconds": vectorised,
+            "times_loop": loop / vectorised,
+        }
+        rows.append(row | machine(found.environment))
+    columns = ["process_seconds", "examples_of_step", "loop_seconds", "vectorised_seconds", "times_loop"]
+    return pd.DataFrame(rows, columns=[*columns, *MACHINE])
