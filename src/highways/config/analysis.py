@@ -81,7 +81,7 @@ class StuckConfig(Strict):
     subset: int = Field(default=20, ge=2)
     """Size of the subset of the answer's advice: can it be overfitted?"""
     steps: int = Field(default=200, ge=1)
-    learning_rate: float = Field(default=0.5, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     seed: int = Field(default=0, ge=0)
 
 

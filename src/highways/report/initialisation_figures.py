@@ -44,6 +44,9 @@ def initialisation_figure(records: Listed) -> Figure:
         row[2].axhline(math.log(classes(data)), color="0.5", lw=1, ls=":", label="guessing")
         for axes in row:
             axes.set(xlabel="layers", xscale="log", yscale="log")
+            ticks = sorted({depth for _, depth, _ in found})
+            axes.set_xticks(ticks, [str(depth) for depth in ticks])
+            axes.minorticks_off()
             axes.grid(alpha=0.25)
             axes.legend(fontsize=7)
     if (stuck := study(records, "stuck")) is not None:
