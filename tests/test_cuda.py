@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from highways.config import RunConfig, validate
 from highways.config.profiles import recipe
+from highways.data import load
 from highways.training import run
 
 pytestmark = [
@@ -73,3 +76,28 @@ def test_float32_repeats_on_cuda(project, name: str) -> None:
         for path in project.glob("results/*/runs/*/*.json"):
             path.unlink()
     assert outcomes[0] == outcomes[1]
+
+
+def test_inside_of_a_network_is_the_same_on_both_devices(project: Path, run_config) -> None:
+    from highways.analysis.cost import step_cost
+    from highways.analysis.gates import gates
+    from highways.analysis.lesions import lesions
+    from highways.analysis.signal import signal
+    from highways.training.modules import build_network
+
+    config = run_config(depth=6)
+    found = []
+    for device in ("cpu", "cuda"):
+        data = load(config.data).to(torch.device(device))
+        network, batches = build_network(config, data).to(device), data.evaluation_batches(config, "train")
+        by_layer = signal(network, batches, examples=100)
+        found.append(
+            [
+                *gates(network, batches, data.classes, examples=100).mean,
+                lesions(network, batches).cross_entropy,
+                by_layer.weight_gradient,
+            ]
+        )
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert step_cost(config, torch.device("cuda"), 2).bytes > 0

@@ -170,6 +170,8 @@ def _cost() -> str:
         path = paths.Results(PROFILE).tables / f"{name}_cost.csv"
         if path.exists():
             cost = pd.read_csv(path)
+            if cost.empty:
+                continue
             rows.append(
                 {
                     "notebook": f"`{table.schema.experiment}`",
