@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from highways.analysis.foundations import class_loss, dropout_means, recurrence, recurrence_data, two_heads
 from highways.analysis.initialisation import boolean_task, stuck_versions, z_variance
 from highways.analysis.parity import _gradient, _gradient_loop, _zeros, parity
 from highways.analysis.perform import analyse
@@ -16,10 +17,13 @@ from highways.claims.judge import judge_experiment
 from highways.config import (
     AnalysisConfig,
     DenseConfig,
+    DropoutConfig,
     InitialisationProfile,
     ParityConfig,
     ParityProfile,
+    RecurrenceConfig,
     StuckConfig,
+    TwoHeadsConfig,
     VarianceConfig,
 )
 from highways.errors import HighwaysError
@@ -59,9 +63,9 @@ def test_networks_are_drawn_as_they_say_and_gates_keep_their_bias() -> None:
 
 def test_variance_of_z_is_that_of_the_text() -> None:
     found = z_variance(VarianceConfig(draws=40_000))
-    assert float(found.normal) == pytest.approx(501, rel=0.03)
-    assert float(found.normal_fan_in) == pytest.approx(1.5, rel=0.03)
-    assert float(found.he_normal) == pytest.approx(2.0, rel=0.03)
+    assert float(found["normal"]) == pytest.approx(501, rel=0.03)
+    assert float(found["normal_fan_in"]) == pytest.approx(1.5, rel=0.03)
+    assert float(found["he_normal"]) == pytest.approx(2.0, rel=0.03)
 
 
 def test_what_was_wrong_with_the_network_that_learned_nothing() -> None:
@@ -150,6 +154,51 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     assert len(texts["initialisation.csv"].splitlines()) == 1 + 2 * 2 * 3
     assert len(table_texts("initialisation_studies", chosen)["initialisation_studies.csv"].splitlines()) == 1 + 3 + 24
     assert listed_records(chosen).complete
+
+
+def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:
+    found = dropout_means(DropoutConfig(draws=3_000, inputs=500))
+    torch.testing.assert_close(found["inverted"], torch.ones(4, dtype=torch.float64), rtol=0, atol=0.01)
+    torch.testing.assert_close(found["plain"], torch.tensor([1.0, 0.7, 0.5, 0.3]).double(), rtol=0, atol=0.01)
+
+
+def test_windows_of_the_recurrence_follow_its_rule() -> None:
+    x, y = recurrence_data(RecurrenceConfig(examples=50, length=6))
+    numbers = torch.cat([x, y[:, None]], dim=1)
+    before, after = numbers[:, :-1], numbers[:, 1:]
+    assert torch.equal(after, torch.where(before < 10, before + 1, before.sin()))
+    assert (before[:, -1] >= 10).any()
+
+
+def test_recurrence_trains_what_it_says() -> None:
+    found = recurrence(RecurrenceConfig(examples=100, steps=30, hidden=8, learning_rate=0.01))
+    for name in ("as_asked", "scaled", "frozen"):
+        assert len(found[f"{name}_lstm_gradient"]) == 30
+    assert float(found["as_asked_lstm_gradient"][0]) == float(found["frozen_lstm_gradient"][0])
+    assert float(found["as_asked_steps_error"]) < float(found["frozen_steps_error"])
+
+
+def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
+    logits = torch.randn(6, 3, requires_grad=True)
+    target, labelled = torch.eye(3).repeat(2, 1), torch.tensor([True, True, False, False, False, False])
+    target = target * labelled[:, None]
+
+    def rows(version: str) -> torch.Tensor:
+        return torch.autograd.grad(class_loss(version, logits, target, labelled), logits)[0].abs().sum(dim=1)
+
+    for silent in ("zeros-categorical", "masked-categorical", "masked-binary", "alone"):
+        assert (rows(silent)[2:] == 0).all(), silent
+        assert (rows(silent)[:2] > 0).all()
+    assert (rows("zeros-binary") > 0).all()
+    torch.testing.assert_close(rows("zeros-categorical")[:2], rows("masked-categorical")[:2] / 3)
+
+
+def test_two_heads_learn(project: Path) -> None:
+    found = two_heads(TwoHeadsConfig(data="digits", epochs=3))
+    assert float(found["alone_accuracy"]) > 0.7
+    assert float(found["zeros_binary_confidence"]) < float(found["masked_binary_confidence"])
+    with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
+        two_heads(TwoHeadsConfig(data="digits", labelled=9_999))
 
 
 def test_study_has_a_key_of_its_own(project: Path) -> None:

@@ -101,6 +101,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shrink(folder, "08_initialisation", depths=[2], initialisations=["he_normal"], learning_rates=[0.1], epochs=1)
     shrink(folder, "09_l2_parity", steps=3, loop_examples=10)
+    shrink(folder, "10_foundations", epochs=1, recurrence_steps=3, dropout_draws=20)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)

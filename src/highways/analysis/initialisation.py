@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,30 +18,20 @@ DRAWN = {
 """Variance of a weight, by the name of the initialisation and the number of a unit's inputs."""
 
 
-@dataclass(frozen=True)
-class Variance:
-    """Variance of z = sum of w x + b over draws of w and b, one value each; b is drawn from N(0, 1).
+def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
+    """Measure the variance of z = sum of w x + b over draws of w and of b, which is drawn from N(0, 1).
 
-    Attributes:
-        normal: w from N(0, 1).
-        normal_fan_in: w from N(0, 1 / inputs).
-        he_normal: w from N(0, 2 / inputs).
+    Returns:
+        The variance for each way to draw the weights, one value each; by seed 001 (a) 501 for N(0, 1) and 1.5
+        for N(0, 1 / n).
     """
-
-    normal: Tensor
-    normal_fan_in: Tensor
-    he_normal: Tensor
-
-
-def z_variance(config: VarianceConfig) -> Variance:
-    """Measure the variance of a unit's input (seed 001 a: 501 for N(0, 1), 1.5 for N(0, 1 / n))."""
     found = {}
     for name, variance in DRAWN.items():
         random = torch.Generator().manual_seed(config.seed)
         weights = torch.randn(config.draws, config.active, generator=random) * math.sqrt(variance(config.inputs))
         z = weights.sum(dim=1) + torch.randn(config.draws, generator=random)
         found[name] = z.double().var().reshape(1)
-    return Variance(**found)
+    return found
 
 
 STUCK_VERSIONS = ("as-written", "sigmoid", "all-zero", "random")

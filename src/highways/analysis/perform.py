@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from highways import paths
 from highways.analysis.cost import step_cost
+from highways.analysis.foundations import dropout_means, recurrence, two_heads
 from highways.analysis.gates import gates
 from highways.analysis.initialisation import stuck_versions, z_variance
 from highways.analysis.lesions import lesions
@@ -20,11 +21,14 @@ from highways.analysis.signal import signal
 from highways.config import (
     AnalysisConfig,
     CostConfig,
+    DropoutConfig,
     GatesConfig,
     LesionsConfig,
     ParityConfig,
+    RecurrenceConfig,
     SignalConfig,
     StuckConfig,
+    TwoHeadsConfig,
     VarianceConfig,
 )
 from highways.data import load
@@ -36,6 +40,16 @@ from highways.training import device as devices
 from highways.training import load_network, run
 from highways.training.checkpoints import accepted_sha256, weights_sha256
 from highways.training.modules import build_network
+
+STUDIES: dict[type, Callable[[Any], Mapping[str, Tensor]]] = {
+    VarianceConfig: z_variance,
+    StuckConfig: stuck_versions,
+    ParityConfig: parity,
+    DropoutConfig: dropout_means,
+    RecurrenceConfig: recurrence,
+    TwoHeadsConfig: two_heads,
+}
+"""What makes each kind of study."""
 
 
 def analyse(
@@ -132,12 +146,8 @@ def _values(config: AnalysisConfig, network: nn.Module | None, where: torch.devi
         where: The device.
     """
     measure = config.measure
-    if isinstance(measure, VarianceConfig):
-        return _lists(vars(z_variance(measure)))
-    if isinstance(measure, StuckConfig):
-        return _lists(stuck_versions(measure))
-    if isinstance(measure, ParityConfig):
-        return _lists(parity(measure))
+    if type(measure) in STUDIES:
+        return _lists(STUDIES[type(measure)](measure))
     assert config.run is not None
     if isinstance(measure, CostConfig):
         cost = step_cost(config.run, where, measure.steps)

@@ -286,6 +286,12 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
     return None if one is None or other is None else one - other
 
 
+def study_ratio(records: Records, of: str, value: str, to: str, take: str = "last") -> float | None:
+    """Return the ratio of two values of a study; `take` as in `study_value`."""
+    one, other = study_value(records, of, value, take), study_value(records, of, to, take)
+    return None if one is None or not other else one / other
+
+
 MEASURES: dict[str, Callable[..., float | Interval | None]] = {
     function.__name__: function
     for function in (
@@ -316,6 +322,7 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         initialisation_share_of_guessing,
         study_value,
         study_difference,
+        study_ratio,
     )
 }
 

@@ -19,6 +19,9 @@ VERSIONS: dict[str, int] = {
     "variance": 1,
     "stuck": 1,
     "parity": 1,
+    "dropout": 1,
+    "recurrence": 1,
+    "two-heads": 1,
 }
 """Version of each kind of analysis. Raise one by hand when a change alters its results."""
 
@@ -102,6 +105,46 @@ class ParityConfig(Strict):
     """Examples on which the source's loop is timed beside the vectorised step."""
 
 
+class DropoutConfig(Strict):
+    """Mean activation of a linear unit under inverted dropout (seed 001 d)."""
+
+    kind: Literal["dropout"] = "dropout"
+    keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
+    """Probabilities of keeping an input."""
+    inputs: int = Field(default=1_000, ge=1)
+    draws: int = Field(default=2_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+
+class RecurrenceConfig(Strict):
+    """An LSTM that learns x + 1 below 10, else sin(x) (seed 001 e)."""
+
+    kind: Literal["recurrence"] = "recurrence"
+    examples: int = Field(default=1_000, ge=10)
+    length: int = Field(default=5, ge=1)
+    """Numbers that the network sees before it predicts the next one."""
+    hidden: int = Field(default=32, ge=1)
+    steps: int = Field(default=1_000, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of Adam; the question's."""
+    seed: int = Field(default=0, ge=0)
+
+
+class TwoHeadsConfig(Strict):
+    """One encoder with a classifier and a decoder, on partly labelled data (seed 001 f)."""
+
+    kind: Literal["two-heads"] = "two-heads"
+    data: ImageDataName
+    labelled: int = Field(default=100, ge=10)
+    """Training examples that have a label."""
+    hidden: int = Field(default=64, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=100, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
+    seed: int = Field(default=0, ge=0)
+
+
 class AnalysisConfig(Strict):
     """One analysis of one run, or a study, which needs none."""
 
@@ -113,7 +156,10 @@ class AnalysisConfig(Strict):
         | Annotated[CostConfig, Tag("cost")]
         | Annotated[VarianceConfig, Tag("variance")]
         | Annotated[StuckConfig, Tag("stuck")]
-        | Annotated[ParityConfig, Tag("parity")],
+        | Annotated[ParityConfig, Tag("parity")]
+        | Annotated[DropoutConfig, Tag("dropout")]
+        | Annotated[RecurrenceConfig, Tag("recurrence")]
+        | Annotated[TwoHeadsConfig, Tag("two-heads")],
         tagged_union("kind", default="gates"),
     ]
 
@@ -129,7 +175,8 @@ class AnalysisConfig(Strict):
         """The data set, `None` where the study makes its own examples."""
         if self.run is not None:
             return self.run.data
-        return DataConfig(name=self.measure.data) if isinstance(self.measure, ParityConfig) else None
+        own = isinstance(self.measure, ParityConfig | TwoHeadsConfig)
+        return DataConfig(name=self.measure.data) if own else None  # type: ignore[union-attr]
 
     @property
     def numerics(self) -> int | None:

@@ -20,11 +20,14 @@ from highways import paths
 from highways.config.analysis import (
     AnalysisConfig,
     CostConfig,
+    DropoutConfig,
     GatesConfig,
     LesionsConfig,
     ParityConfig,
+    RecurrenceConfig,
     SignalConfig,
     StuckConfig,
+    TwoHeadsConfig,
     VarianceConfig,
 )
 from highways.config.base import Strict, read_yaml, validate
@@ -649,6 +652,28 @@ class ParityProfile(Profile):
         return [AnalysisConfig(measure=ParityConfig(**{name: getattr(self, name) for name in names}))]
 
 
+class FoundationsProfile(Profile):
+    """Parameters of `10_foundations`: three small questions of seed 001 (d, e, f)."""
+
+    experiment: ClassVar[str] = "10_foundations"
+
+    data: ImageDataName
+    """Of the two heads."""
+    labelled: int = Field(default=100, ge=10)
+    epochs: int = Field(ge=1)
+    recurrence_steps: int = Field(ge=1)
+    dropout_draws: int = Field(default=2_000, ge=2)
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the three studies."""
+        studies = (
+            DropoutConfig(draws=self.dropout_draws),
+            RecurrenceConfig(steps=self.recurrence_steps),
+            TwoHeadsConfig(data=self.data, labelled=self.labelled, epochs=self.epochs),
+        )
+        return [AnalysisConfig(measure=study) for study in studies]
+
+
 class ReportProfile(Profile):
     """Parameters of `99_report`."""
 
@@ -666,6 +691,7 @@ PROFILE_SCHEMAS: dict[str, type[Profile]] = {
         VeryDeepProfile,
         InitialisationProfile,
         ParityProfile,
+        FoundationsProfile,
         ReportProfile,
     )
 }

@@ -1,18 +1,22 @@
-"""Figures of the initialisations and of the parity of two implementations, drawn from records."""
+"""Figures of the initialisations, of the parity of two implementations, and of the small studies."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from highways.analysis.foundations import HEAD_VERSIONS, RECURRENCE_VERSIONS
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.initialisation import STUCK_VERSIONS
 from highways.analysis.parity import VARIANTS
+from highways.config import DropoutConfig
 from highways.data import classes
-from highways.tracking import Listed
+from highways.tracking import AnalysisRecord, Listed
 
 
 def initialisation_figure(records: Listed) -> Figure:
@@ -80,3 +84,37 @@ def parity_figure(records: Listed) -> Figure:
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
     return figure
+
+
+def foundations_figure(records: Listed) -> Figure:
+    """Draw dropout's means, the gradients and errors of the recurrence, and the accuracies of the two heads."""
+    figure = Figure(figsize=(18, 5), layout="constrained")
+    left, middle, third, right = figure.subplots(1, 4)
+    if (dropout := study(records, "dropout")) is not None and isinstance(dropout.config.measure, DropoutConfig):
+        keep = dropout.config.measure.keep
+        left.errorbar(keep, dropout.row("inverted"), dropout.row("inverted_error"), fmt="o-", label="inverted")
+        left.plot(keep, dropout.row("plain"), "s--", label="plain")
+        left.set(title="(d) mean activation under dropout", xlabel="probability of keeping an input")
+        left.legend()
+    if (found := study(records, "recurrence")) is not None:
+        for part, line in (("lstm", "-"), ("readout", "--")):
+            for version, colour in (("as-asked", "#b2182b"), ("scaled", "#2166ac")):
+                norms = found.row(f"{version.replace('-', '_')}_{part}_gradient")
+                middle.plot(norms, line, color=colour, lw=1.2, label=f"{version}, {part}")
+        middle.set(title="(e) gradient over the steps", xlabel="step", ylabel="norm", yscale="log")
+        middle.legend(fontsize=8)
+        _bars(third, found, RECURRENCE_VERSIONS, {"steps_error": "x + 1 follows", "sine_error": "sin(x) follows"})
+        third.set(title="(e) error after training", ylabel="root mean square")
+    if (found := study(records, "two-heads")) is not None:
+        _bars(right, found, HEAD_VERSIONS, {"accuracy": "test accuracy", "confidence": "mean highest probability"})
+        right.set(title=f"(f) {found.data}: two heads, few labels")
+    return figure
+
+
+def _bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: dict[str, str]) -> None:
+    places = np.arange(len(versions))
+    for shift, (quantity, label) in zip((-0.2, 0.2), quantities.items(), strict=True):
+        values = [found.row(f"{version.replace('-', '_')}_{quantity}")[-1] for version in versions]
+        axes.bar(places + shift, values, width=0.4, label=label)
+    axes.set_xticks(places, versions, rotation=20, ha="right")
+    axes.legend(fontsize=8)

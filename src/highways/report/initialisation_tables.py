@@ -1,13 +1,14 @@
-"""Tables of the initialisations, of the studies beside them, and of the parity of two implementations."""
+"""Tables of the initialisations, of the parity of two implementations, and of the small studies."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from highways.analysis.foundations import HEAD_VERSIONS, RECURRENCE_VERSIONS
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.initialisation import STUCK_VERSIONS
 from highways.analysis.parity import VARIANTS
-from highways.config import ParityConfig, Profile
+from highways.config import DropoutConfig, ParityConfig, Profile
 from highways.report.layer_tables import MACHINE, machine
 from highways.tracking import Listed
 
@@ -141,3 +142,41 @@ def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
         rows.append(row | machine(found.environment))
     columns = ["process_seconds", "examples_of_step", "loop_seconds", "vectorised_seconds", "times_loop"]
     return pd.DataFrame(rows, columns=[*columns, *MACHINE])
+
+
+def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return a row a measured number of seed 001 (d), (e), (f), with the source's number where it gives one.
+
+    Gradients are norms, of the last step where there are many; errors are root mean squares.
+    """
+    rows: list[dict[str, object]] = []
+    if (dropout := study(records, "dropout")) is not None and isinstance(dropout.config.measure, DropoutConfig):
+        for quantity, source in (("inverted", 1.0), ("plain", None)):
+            for keep, value in zip(dropout.config.measure.keep, dropout.row(quantity), strict=True):
+                row = {"question": "d: dropout", "version": f"{quantity}, keep {keep:g}", "value": value}
+                rows.append(row | {"quantity": "mean activation over that without dropout", "source": source})
+    for question, kind, versions, quantities in (
+        ("e: recurrence", "recurrence", RECURRENCE_VERSIONS, RECURRENCE_QUANTITIES),
+        ("f: two heads", "two-heads", HEAD_VERSIONS, HEAD_QUANTITIES),
+    ):
+        if (found := study(records, kind)) is None:
+            continue
+        for version in versions:
+            for quantity, text in quantities.items():
+                value = found.row(f"{version.replace('-', '_')}_{quantity}")[-1]
+                rows.append({"question": question, "version": version, "quantity": text, "value": value})
+    return pd.DataFrame(rows, columns=["question", "version", "quantity", "value", "source"])
+
+
+RECURRENCE_QUANTITIES = {
+    "steps_error": "error where x + 1 follows",
+    "sine_error": "error where sin(x) follows",
+    "lstm_gradient": "gradient of the LSTM",
+    "readout_gradient": "gradient of the read-out",
+}
+HEAD_QUANTITIES = {
+    "unlabelled_gradient": "gradient that unlabelled rows send into the classifier",
+    "labelled_gradient": "gradient that labelled rows among them send into it",
+    "accuracy": "test accuracy",
+    "confidence": "mean highest probability",
+}

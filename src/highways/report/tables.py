@@ -20,6 +20,7 @@ from highways.config import (
     BiLSTMProfile,
     ConvProfile,
     DepthProfile,
+    FoundationsProfile,
     GatesProfile,
     InitialisationProfile,
     LesionProfile,
@@ -33,6 +34,7 @@ from highways.report.bilstm_tables import bilstm_cost, bilstm_table
 from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table
 from highways.report.initialisation_tables import (
+    foundations_table,
     initialisation_cost,
     initialisation_table,
     parity_cost,
@@ -126,6 +128,12 @@ TABLES: dict[str, Table] = {
         parity_table,
         parity_cost,
         "NumPy beside PyTorch with Keras's penalty (seed 004)",
+    ),
+    "foundations": Table(
+        FoundationsProfile,
+        foundations_table,
+        studies_cost,
+        "Dropout, a recurrence, two heads on some labels (seed 001 d, e, f)",
     ),
 }
 """By name, in the order of the report."""

@@ -1,0 +1,215 @@
+"""Small studies of seed 001: inverted dropout (d), an LSTM on a recurrence (e), two heads on some labels (f)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import DropoutConfig, RecurrenceConfig, TwoHeadsConfig
+from highways.data import Images, load
+from highways.errors import HighwaysError
+
+# (d)
+
+
+def dropout_means(config: DropoutConfig) -> dict[str, Tensor]:
+    """Measure mean linear activations under dropout, over those without.
+
+    Returns:
+        `inverted` and `plain`, a value for each of `config.keep`: the mean over draws of a layer's activations
+        with kept inputs divided by the probability of keeping them, and without that, over the mean without
+        dropout; `inverted_error`, the standard error of the first.
+    """
+    random = torch.Generator().manual_seed(config.seed)
+    x = torch.rand(config.inputs, generator=random, dtype=torch.float64)
+    weight = torch.rand(config.inputs, generator=random, dtype=torch.float64)
+    whole = x @ weight
+    inverted, plain, errors = [], [], []
+    for keep in config.keep:
+        mask = (torch.rand(config.draws, config.inputs, generator=random) < keep).double()
+        activations = (mask * x) @ weight / whole
+        plain.append(activations.mean())
+        inverted.append(activations.mean() / keep)
+        errors.append(activations.std() / keep / config.draws**0.5)
+    return {"inverted": torch.stack(inverted), "plain": torch.stack(plain), "inverted_error": torch.stack(errors)}
+
+
+# (e)
+
+
+class Recurrent(nn.Module):
+    """An LSTM over a sequence of numbers, and a linear read-out of its last state.
+
+    Args:
+        hidden: Units.
+        elu: ELU on the output, as the question has it.
+    """
+
+    def __init__(self, hidden: int, elu: bool):
+        super().__init__()
+        self.lstm = nn.LSTM(1, hidden, batch_first=True)
+        self.readout = nn.Linear(hidden, 1)
+        self.elu = elu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(batch, time)` to the next number, `(batch,)`."""
+        y = self.readout(self.lstm(x[..., None])[0][:, -1])[:, 0]
+        return functional.elu(y) if self.elu else y
+
+
+RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
+"""`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
+out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
+
+
+def recurrence_data(config: RecurrenceConfig) -> tuple[Tensor, Tensor]:
+    """Return windows `(examples, length)` of the recurrence, and the number that follows each, `(examples,)`.
+
+    From x follows x + 1 where x is below 10, else sin(x); each window starts at its own place.
+    """
+    random = torch.Generator().manual_seed(config.seed)
+    numbers = [torch.rand(config.examples, generator=random) * 12 - 1]
+    for _ in range(config.length):
+        now = numbers[-1]
+        numbers.append(torch.where(now < 10, now + 1, torch.sin(now)))
+    return torch.stack(numbers[:-1], dim=1), numbers[-1]
+
+
+def recurrence(config: RecurrenceConfig) -> dict[str, Tensor]:
+    """Train the versions with Adam, on all windows at once.
+
+    Returns:
+        For each version, with `_` for `-`: `<version>_steps_error` and `<version>_sine_error`, the root mean square
+        errors on fresh windows that go on with x + 1 and with sin(x), after training; `<version>_lstm_gradient` and
+        `<version>_readout_gradient`, norms over the steps.
+    """
+    x, y = recurrence_data(config)
+    test_x, test_y = recurrence_data(config.model_copy(update={"seed": config.seed + 1}))
+    steps = test_x[:, -1] < 10
+    found: dict[str, Tensor] = {}
+    for version in RECURRENCE_VERSIONS:
+        torch.manual_seed(config.seed)
+        network = Recurrent(config.hidden, elu=version in ("as-asked", "frozen"))
+        scale = 10.0 if version == "scaled" else 1.0
+        trained = network.readout.parameters() if version.endswith("frozen") else network.parameters()
+        optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
+        gradients: dict[str, list[float]] = {"lstm": [], "readout": []}
+        for _ in range(config.steps):
+            network.zero_grad()
+            functional.mse_loss(network(x / scale), y / scale).backward()
+            for part, norms in gradients.items():
+                module = network.get_submodule(part)
+                norms.append(
+                    float(nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None]))
+                )
+            optimiser.step()
+        with torch.no_grad():
+            errors = (network(test_x / scale) * scale - test_y).square()
+        name = version.replace("-", "_")
+        found[f"{name}_steps_error"] = errors[steps].mean().sqrt().reshape(1)
+        found[f"{name}_sine_error"] = errors[~steps].mean().sqrt().reshape(1)
+        for part, norms in gradients.items():
+            found[f"{name}_{part}_gradient"] = torch.tensor(norms)
+    return found
+
+
+# (f)
+
+
+class TwoHeads(nn.Module):
+    """An encoder with a classifier and a decoder.
+
+    Args:
+        features: Of an example.
+        hidden: Units of the encoder.
+        classes: Number of classes.
+    """
+
+    def __init__(self, features: int, hidden: int, classes: int):
+        super().__init__()
+        self.encoder = nn.Linear(features, hidden)
+        self.classifier = nn.Linear(hidden, classes)
+        self.decoder = nn.Linear(hidden, features)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `(batch, features)` to logits of the classes and of the features."""
+        code = torch.relu(self.encoder(x))
+        return self.classifier(code), self.decoder(code)
+
+
+HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
+"""`alone`: the classifier, without decoder, on labelled rows; `zeros-...`: both heads, unlabelled rows have zero
+one-hot vectors; `masked-...`: both heads, the classifier's loss is the mean over labelled rows only. `categorical`
+is softmax cross-entropy, `binary` a sigmoid and binary cross-entropy for each class (the question's own)."""
+
+
+def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Return the classifier's loss.
+
+    Args:
+        version: See `HEAD_VERSIONS`.
+        logits: `(batch, classes)`.
+        target: One-hot, `(batch, classes)`, zero where there is no label.
+        labelled: Whether there is one, `(batch,)`, bool.
+    """
+    if version.endswith("binary"):
+        rows = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
+    else:
+        rows = -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
+    if version.startswith("zeros"):
+        return rows.mean()
+    return (rows * labelled).sum() / labelled.sum().clamp_min(1)
+
+
+def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
+    """Train the versions with RMSprop on partly labelled data.
+
+    Returns:
+        For each version, with `_` for `-`: `<version>_accuracy`, on the test set after training;
+        `<version>_confidence`, the mean highest probability there; `<version>_unlabelled_gradient`, norm of the
+        gradient that unlabelled rows alone send into the classifier before training; `<version>_labelled_gradient`,
+        of labelled rows among unlabelled ones.
+
+    Raises:
+        HighwaysError: There are fewer training examples than labels asked for.
+    """
+    data = load(config.data)
+    assert isinstance(data, Images)
+    count = len(data.train_y)
+    if config.labelled >= count:
+        raise HighwaysError(f"{config.labelled} labelled examples were asked for, {config.data} has {count}")
+    random = torch.Generator().manual_seed(config.seed)
+    x = data.train_x.cpu()
+    labelled = torch.zeros(count, dtype=torch.bool)
+    labelled[torch.randperm(count, generator=random)[: config.labelled]] = True
+    target = functional.one_hot(data.train_y.cpu(), data.classes).float() * labelled[:, None]
+    found: dict[str, Tensor] = {}
+    for version in HEAD_VERSIONS:
+        name = version.replace("-", "_")
+        torch.manual_seed(config.seed)
+        network = TwoHeads(data.features, config.hidden, data.classes)
+        probe = torch.cat([labelled.nonzero()[:10, 0], (~labelled).nonzero()[:90, 0]])
+        for rows, part in (("unlabelled", probe[10:]), ("labelled", probe)):
+            network.zero_grad()
+            class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
+            gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
+            found[f"{name}_{rows}_gradient"] = nn.utils.get_total_norm(gradients).reshape(1)
+        used = labelled.nonzero()[:, 0] if version == "alone" else torch.arange(count)
+        optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
+        epochs = config.epochs * (count // len(used) if version == "alone" else 1)  # as many steps for all
+        for _ in range(epochs):
+            for part in used[torch.randperm(len(used), generator=random)].split(config.batch_size):
+                logits, decoded = network(x[part])
+                loss = class_loss(version, logits, target[part], labelled[part])
+                if version != "alone":
+                    loss = loss + functional.binary_cross_entropy_with_logits(decoded, x[part])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        with torch.no_grad():
+            logits = network(data.test_x.cpu())[0]
+        odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
+        found[f"{name}_accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean().reshape(1)
+        found[f"{name}_confidence"] = odds.max(dim=1).values.mean().reshape(1)
+    return found
