@@ -126,7 +126,7 @@ def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
     )
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
     rows = table_texts("l2_parity", chosen)["l2_parity.csv"].splitlines()
-    assert rows[0] == "variant,data,step,difference,source"
+    assert rows[0] == "variant,data,step,difference,source_says"
     assert [row for row in rows if row.startswith("penalty,digits,20,")]
     judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in judge_experiment(chosen)}
     assert judged["parity-factor-two"] == ("replicated", "stand-in", "digits")
@@ -194,9 +194,10 @@ def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
 
 
 def test_two_heads_learn(project: Path) -> None:
-    found = two_heads(TwoHeadsConfig(data="digits", epochs=3))
-    assert float(found["alone_accuracy"]) > 0.7
-    assert float(found["zeros_binary_confidence"]) < float(found["masked_binary_confidence"])
+    found = two_heads(TwoHeadsConfig(data="digits", steps=150, seeds=2))
+    assert len(found["alone_accuracy"]) == 2
+    assert float(found["alone_accuracy"].min()) > 0.6
+    assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
     with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
         two_heads(TwoHeadsConfig(data="digits", labelled=9_999))
 

@@ -17,7 +17,7 @@ from torch import nn
 from highways import cli
 from highways.analysis.cost import exponent, step_cost
 from highways.analysis.gates import gates
-from highways.analysis.layers import lesion_ratios
+from highways.analysis.layers import lesion_ratios, of_each_data_set
 from highways.analysis.lesions import lesioned, lesions, lesions_one_by_one
 from highways.analysis.perform import analyse
 from highways.analysis.signal import signal
@@ -29,6 +29,7 @@ from highways.config import (
     CostConfig,
     DataConfig,
     DenseConfig,
+    DepthProfile,
     GatesConfig,
     GatesProfile,
     LesionProfile,
@@ -37,15 +38,17 @@ from highways.config import (
     SGDConfig,
     SignalConfig,
     VeryDeepProfile,
+    load_profile,
 )
 from highways.config.profiles import recipe
-from highways.data import load
+from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
 from highways.nn import BiLSTMNetwork, DenseNetwork
 from highways.report.tables import table_texts
 from highways.report.verify import faults
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.analyses import dumps, loads
+from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import weights_path
 from highways.training.modules import build_network
@@ -295,22 +298,37 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
 # Profiles
 
 
-def search_table(project: Path, *depths: int) -> None:
-    folder = project / "results/quick/tables"
-    folder.mkdir(parents=True)
-    rows = [
-        f"{kind},{depth},0.01,0.9,0.99,tanh,{'-3.5' if kind == 'highway' else ''}"
-        for kind in ("plain", "highway")
-        for depth in depths
-    ]
-    head = "network,depth,best_learning_rate,best_momentum,best_decay,best_activation,best_transform_bias"
-    (folder / "depth.csv").write_text("\n".join([head, *rows]) + "\n")
+def search(project: Path, depth: int, *outcomes: float) -> list[RunConfig]:
+    """Write records of the first trials of the quick search at one depth; return their configurations."""
+    listed = load_profile("quick", DepthProfile).runs()
+    store, chosen = RecordStore(project / "results/quick/runs/01_depth"), []
+    for kind in ("plain", "highway"):
+        runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
+        for config, outcome in zip(runs, outcomes, strict=False):
+            store.write(
+                RunRecord(
+                    run_key=run_keys([config])[0],
+                    config=config,
+                    data_fingerprint=fingerprint(config.data),
+                    numerics=config.numerics,
+                    status="finished",
+                    parameters=1,
+                    curves={"train_cross_entropy": [2.3, outcome]},
+                    weights_sha256=None,
+                    environment={},
+                    engine={},
+                    finished_at="2026-01-01T00:00:00+00:00",
+                    timing={"seconds": 1.0, "group_seconds": 1.0},
+                )
+            )
+            chosen.append(config)
+    return chosen
 
 
 GATES = {
     "profile": "quick",
     "data": ["digits"],
-    "depth": 6,
+    "depth": 10,
     "width": 5,
     "transform_bias": {"digits": -2.0},
     "epochs": 1,
@@ -328,39 +346,51 @@ VERY_DEEP = {
     "cost_depths": [100, 200],
     "cost_steps": 1,
     "search": "quick",
-    "search_depth": 6,
+    "search_depth": 10,
 }
 
 
-def test_hyperparameters_are_those_of_the_best_trial_of_the_search(project: Path) -> None:
-    search_table(project, 6)
+def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Path) -> None:
+    *_, worst, best, second = search(project, 10, 0.9, 0.1, 0.2)
     (found,) = GatesProfile.model_validate(GATES).runs()
-    assert found.optimiser == SGDConfig(learning_rate=0.01, momentum=0.9, decay=0.99)
-    assert (found.network.activation, found.network.transform_bias) == ("tanh", -2.0)  # type: ignore[union-attr]
+    assert (found.optimiser, found.network.activation) == (best.optimiser, best.network.activation)  # type: ignore[union-attr]
+    assert found.network.transform_bias == -2.0
+    ranked = GatesProfile.model_validate(GATES | {"ranks": [2, 3]}).runs()
+    assert [run.optimiser for run in ranked] == [second.optimiser, worst.optimiser]
     deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
-    assert [(r.network.kind, r.network.depth, r.network.transform_bias) for r in deep] == [  # type: ignore[union-attr]
+    bias = best.network.transform_bias
+    assert [(run.network.kind, run.network.depth, run.network.transform_bias) for run in deep] == [
         ("plain", 5, None),
         ("plain", 9, None),
-        ("highway", 5, -3.5),
-        ("highway", 9, -3.5),
+        ("highway", 5, bias),
+        ("highway", 9, bias),
     ]
 
 
 def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     chosen = GatesProfile.model_validate(GATES)
-    with pytest.raises(NotYet, match=r"depth.csv: missing; `dvc repro 01_depth@quick` makes it"):
+    with pytest.raises(NotYet, match=r"has 0 trials of highway networks of 10 layers .* `dvc repro 01_depth@quick`"):
         chosen.runs()
     listed = listed_records(chosen)
     assert (list(listed), listed.complete) == ([], False)
     assert {row.verdict for row in judge_experiment(chosen)} == {"not run"}
-    search_table(project, 10)
-    with pytest.raises(NotYet, match="no best trial of highway networks of 6 layers; there are: plain 10, hi"):
-        chosen.runs()
+    search(project, 20, 0.1)
     with pytest.raises(NotYet):
         table_texts("gates", chosen)
-    (project / "results/quick/tables/depth.csv").write_text("<<<<<<< HEAD\nplain,6\n")
-    with pytest.raises(HighwaysError, match=r"depth\.csv: damaged; `highways tables depth --profile quick`"):
-        chosen.runs()
+    (damaged,) = (project / "results/quick/runs/01_depth").glob("highway-d020*")
+    damaged.write_text("<<<<<<< HEAD")
+    with pytest.raises(HighwaysError, match=r"highway-d020.*: damaged; `highways verify` says more"):
+        GatesProfile.model_validate(GATES | {"depth": 20}).runs()
+
+
+def test_first_trial_that_does_not_diverge_is_shown(project: Path, run_config) -> None:
+    configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05, 0.01)]
+    records = sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert [record.status for record in records] == ["diverged", "finished", "finished"]
+    wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
+    listed = Listed(records, analyse(wanted, experiment="e", profile="p", mlflow=False))
+    (shown,) = of_each_data_set(listed, "gates")
+    assert shown.run == configs[1]
 
 
 @pytest.mark.parametrize(
@@ -380,15 +410,13 @@ def test_profiles_that_do_not_fit_are_refused(schema, values: dict, message: str
 
 @pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
 def test_later_notebooks_build_on_the_earlier_ones_of_their_own_profile(profile: str) -> None:
-    from highways.config import load_profile
-
     assert load_profile(profile, GatesProfile).search == profile
     assert load_profile(profile, VeryDeepProfile).search == profile
     assert load_profile(profile, LesionProfile).networks == profile
 
 
 def test_tables_of_small_studies(project: Path) -> None:
-    search_table(project, 6)
+    search(project, 10, 0.1)
     for schema, values in ((GatesProfile, GATES), (VeryDeepProfile, VERY_DEEP)):
         chosen = schema.model_validate(values)
         sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
@@ -398,7 +426,7 @@ def test_tables_of_small_studies(project: Path) -> None:
         for name, schema, values in (("gates", GatesProfile, GATES), ("very_deep", VeryDeepProfile, VERY_DEEP))
     }
     gate_rows = found["gates"]["gates.csv"].splitlines()
-    assert len(gate_rows) == 1 + 5
+    assert len(gate_rows) == 1 + 9
     assert gate_rows[1].startswith("digits,1,-2,")
     deep = pd.read_csv(io.StringIO(found["very_deep"]["very_deep.csv"]))
     assert list(zip(deep.network, deep.depth, strict=True)) == [(k, d) for k in ("plain", "highway") for d in (5, 9)]
@@ -482,7 +510,8 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert diverged.status == "diverged"
     listed = Listed([fine, diverged])
     assert share_of_guessing(listed, "highway", 6) == 1
-    assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == pytest.approx(np.log(10) / fine.best())
+    assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
+    assert depth_ratio(listed, ("highway", 4), ("highway", 6)) == pytest.approx(fine.best() / np.log(10))
     wanted = [AnalysisConfig(run=config, measure=LesionsConfig()) for config in configs]
     assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
     for draw in (gates_figure, lesion_figure):

@@ -122,13 +122,19 @@ def profile_check(
     """
     from highways import paths
     from highways.config import PROFILE_SCHEMAS, load_profile
-    from highways.tracking import find_record, run_keys
+    from highways.tracking import AnalysisStore, analysis_keys, find_record, run_keys
 
     if notebook not in PROFILE_SCHEMAS:
         raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(PROFILE_SCHEMAS)}")
     settings = load_profile(name, PROFILE_SCHEMAS[notebook])
     runs = settings.runs()
     missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if find_record(key) is None]
+    analyses, store = settings.analyses(), AnalysisStore(paths.Results(name).analyses(notebook))
+    for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
+        if analysis.run is None and analysis.data is not None and store.read(key) is None:
+            from highways.data import load
+
+            load(analysis.data)
     if missing:
         from highways.data import load, locate
         from highways.training import device

@@ -139,9 +139,10 @@ class TwoHeads(nn.Module):
 
 
 HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
-"""`alone`: the classifier, without decoder, on labelled rows; `zeros-...`: both heads, unlabelled rows have zero
-one-hot vectors; `masked-...`: both heads, the classifier's loss is the mean over labelled rows only. `categorical`
-is softmax cross-entropy, `binary` a sigmoid and binary cross-entropy for each class (the question's own)."""
+"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
+rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
+the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
+cross-entropy for each class, the question's own. All see the same batches."""
 
 
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
@@ -163,53 +164,66 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
 
 
 def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
-    """Train the versions with RMSprop on partly labelled data.
+    """Train the versions with RMSprop on partly labelled data, from several seeds.
 
     Returns:
-        For each version, with `_` for `-`: `<version>_accuracy`, on the test set after training;
+        For each version, with `_` for `-`, a value a seed: `<version>_accuracy`, on the test set after training;
         `<version>_confidence`, the mean highest probability there; `<version>_unlabelled_gradient`, norm of the
-        gradient that unlabelled rows alone send into the classifier before training; `<version>_labelled_gradient`,
-        of labelled rows among unlabelled ones.
+        gradient that the unlabelled rows of a batch alone send into the classifier before training;
+        `<version>_labelled_gradient`, of the whole batch.
 
     Raises:
         HighwaysError: There are fewer training examples than labels asked for.
     """
     data = load(config.data)
     assert isinstance(data, Images)
-    count = len(data.train_y)
-    if config.labelled >= count:
+    if config.labelled >= len(data.train_y):
+        count = len(data.train_y)
         raise HighwaysError(f"{config.labelled} labelled examples were asked for, {config.data} has {count}")
-    random = torch.Generator().manual_seed(config.seed)
-    x = data.train_x.cpu()
-    labelled = torch.zeros(count, dtype=torch.bool)
-    labelled[torch.randperm(count, generator=random)[: config.labelled]] = True
-    target = functional.one_hot(data.train_y.cpu(), data.classes).float() * labelled[:, None]
+    found: dict[str, list[Tensor]] = {}
+    for seed in range(config.seeds):
+        for version in HEAD_VERSIONS:
+            for name, value in _train_heads(config, data, version, seed).items():
+                found.setdefault(f"{version.replace('-', '_')}_{name}", []).append(value)
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
+def _train_heads(config: TwoHeadsConfig, data: Images, version: str, seed: int) -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    x, y = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
+    order = torch.randperm(len(x), generator=random)
+    known, unknown = order[: config.labelled], order[config.labelled :]
+    few = config.labelled_of_batch
+    labelled = torch.arange(config.batch_size) < few
+
+    def batch() -> tuple[Tensor, Tensor]:
+        of_known = known[torch.randint(len(known), (few,), generator=random)]
+        of_unknown = unknown[torch.randint(len(unknown), (config.batch_size - few,), generator=random)]
+        rows = torch.cat([of_known, of_unknown])
+        return x[rows], y[rows] * labelled[:, None]
+
+    torch.manual_seed(seed)
+    network = TwoHeads(data.features, config.hidden, data.classes)
     found: dict[str, Tensor] = {}
-    for version in HEAD_VERSIONS:
-        name = version.replace("-", "_")
-        torch.manual_seed(config.seed)
-        network = TwoHeads(data.features, config.hidden, data.classes)
-        probe = torch.cat([labelled.nonzero()[:10, 0], (~labelled).nonzero()[:90, 0]])
-        for rows, part in (("unlabelled", probe[10:]), ("labelled", probe)):
-            network.zero_grad()
-            class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
-            gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
-            found[f"{name}_{rows}_gradient"] = nn.utils.get_total_norm(gradients).reshape(1)
-        used = labelled.nonzero()[:, 0] if version == "alone" else torch.arange(count)
-        optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
-        epochs = config.epochs * (count // len(used) if version == "alone" else 1)  # as many steps for all
-        for _ in range(epochs):
-            for part in used[torch.randperm(len(used), generator=random)].split(config.batch_size):
-                logits, decoded = network(x[part])
-                loss = class_loss(version, logits, target[part], labelled[part])
-                if version != "alone":
-                    loss = loss + functional.binary_cross_entropy_with_logits(decoded, x[part])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-        with torch.no_grad():
-            logits = network(data.test_x.cpu())[0]
-        odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
-        found[f"{name}_accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean().reshape(1)
-        found[f"{name}_confidence"] = odds.max(dim=1).values.mean().reshape(1)
+    rows, target = batch()
+    for name, part in (("unlabelled", slice(few, None)), ("labelled", slice(None))):
+        network.zero_grad()
+        class_loss(version, network(rows[part])[0], target[part], labelled[part]).backward()
+        gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
+        found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
+    optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
+    for _ in range(config.steps):
+        rows, target = batch()
+        logits, decoded = network(rows)
+        loss = class_loss(version, logits, target, labelled)
+        if version != "alone":
+            loss = loss + functional.binary_cross_entropy_with_logits(decoded, rows)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        logits = network(data.test_x.cpu())[0]
+    odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
+    found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+    found["confidence"] = odds.max(dim=1).values.mean().double()
     return found

@@ -29,13 +29,13 @@ class Outcome:
 
     @property
     def best(self) -> RunRecord | None:
-        """The run with the lowest training cross-entropy; `None` where none has finished an epoch."""
-        ranked = [run for run in self.runs if run.best() is not None]
+        """The run with the lowest training cross-entropy; `None` where all have diverged."""
+        ranked = [run for run in self.runs if run.status == "finished"]
         return min(ranked, key=lambda run: (run.best(), run.run_key), default=None)
 
     @property
     def best_loss(self) -> float:
-        """Its training cross-entropy, nats; infinite where all runs diverged at once."""
+        """Its training cross-entropy, nats; infinite where all runs diverged."""
         loss = self.best.best() if self.best is not None else None
         return math.inf if loss is None else loss
 

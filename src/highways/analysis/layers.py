@@ -39,6 +39,11 @@ def of_kind(records: Listed, label: str) -> list[AnalysisRecord]:
     return [analysis for analysis in records.analyses if analysis.config.label == label]
 
 
+def of_each_data_set(records: Listed, label: str) -> list[AnalysisRecord]:
+    """Return the first analysis of one kind of every data set: that of the first run that did not diverge."""
+    return list({analysis.data: analysis for analysis in reversed(of_kind(records, label))}.values())[::-1]
+
+
 def layers_of(analysis: AnalysisRecord) -> GateLayers:
     """Return the layers' means of one record of gates of a dense network."""
     network = analysis.run.network

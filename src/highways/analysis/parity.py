@@ -7,6 +7,7 @@ adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -43,7 +44,7 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
         `<variant>` (with `_` for `-`): after every step, the largest difference of two weights over the largest
         weight; `accuracy` of the network from scratch with decay, on its training examples, and `loss`;
         `hidden_units`, the number of different hidden units it ends with; `loop_seconds` and
-        `vectorised_seconds`, one step over `loop_examples` examples.
+        `vectorised_seconds`, the gradient over `loop_examples` examples, medians of five.
 
     Raises:
         HighwaysError: There are fewer examples than asked for.
@@ -67,8 +68,8 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
         "decoupled": lambda: (with_decay, _torch(x, y, config, "sgd", rate, decoupled=decay)),
         "weight-decay": lambda: (with_decay, _torch(x, y, config, "sgd", rate, weight_decay=decay)),
         "adam": lambda: (
-            _torch(x, y, config, "adam", 0.01, penalty=decay / 2),
-            _torch(x, y, config, "adam", 0.01, decoupled=decay),
+            _torch(x, y, config, "adam", config.adam_rate, penalty=decay / 2),
+            _torch(x, y, config, "adam", config.adam_rate, decoupled=decay),
         ),
     }
     found = {}
@@ -83,9 +84,13 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
     found["hidden_units"] = torch.tensor([float(len(np.unique(end[0].round(12), axis=1).T))])
     few = slice(0, config.loop_examples)
     for name, step in (("loop", _gradient_loop), ("vectorised", _gradient)):
-        began = time.perf_counter()
-        step(x.numpy()[few], y.numpy()[few], end)
-        found[f"{name}_seconds"] = torch.tensor([time.perf_counter() - began])
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            step(x.numpy()[few], y.numpy()[few], end)
+            times.append(time.perf_counter() - began)
+        found[f"{name}_seconds"] = torch.tensor([statistics.median(times)])
+    found["loop_examples"] = torch.tensor([float(len(x[few]))])
     return found
 
 

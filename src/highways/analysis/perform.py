@@ -82,10 +82,10 @@ def analyse(
     runs = RecordStore(paths.Results(profile).runs(experiment))
     records = []
     for config, key in zip(configs, analysis_keys(configs), strict=True):
-        costs = isinstance(config.measure, CostConfig)  # another profile's may be another machine's
-        record = store.read(key) if costs else store.adopt(key)
+        clocked = isinstance(config.measure, CostConfig | ParityConfig)  # another profile's may be another machine's
+        record = store.read(key) if clocked else store.adopt(key)
         if record is None or not _is_of_the_weights(record, runs):
-            where = devices.resolve(device)
+            where = torch.device("cpu") if type(config.measure) in STUDIES else devices.resolve(device)
             network, sha256 = None, None
             if config.needs_weights:
                 assert config.run is not None

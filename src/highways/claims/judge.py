@@ -12,11 +12,12 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from highways import paths
+from highways.analysis.initial_weights import study
 from highways.claims.measures import MEASURES, Interval, measure
 from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
 from highways.config.run import STAND_INS
-from highways.tracking import Listed, RunRecord, listed_records
+from highways.tracking import AnalysisRecord, Listed, RunRecord, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
@@ -160,13 +161,14 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     complete = records.complete
     records = _of_one_data_set(claim.required, records)
     arguments = {key: value for key, value in claim.measure.items() if key != "name"}
+    own = study(records, claim.measure.get("of", "")) if claim.measure["name"].startswith("study_") else None
     value = measure(records, claim.measure["name"], arguments) if records or records.analyses else None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is None and complete and records and all(run.status == "diverged" for run in records):
         verdict, scope = "inconclusive", _scope(claim.required, records)  # there is nothing to measure
     if value is not None and complete:
-        scope = _scope(claim.required, records)
+        scope = _scope(claim.required, records, own)
         kept = claim.holds.keep(value)
         if kept is None or (not kept and scope != "full"):
             verdict = "inconclusive"
@@ -181,7 +183,7 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
         measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
-        data=", ".join(records.data) if verdict != "not run" else "",
+        data="" if verdict == "not run" else ", ".join(records.data) if own is None else own.data,
         profile=profile,
     )
 
@@ -196,15 +198,14 @@ def _of_one_data_set(required: Required, records: Listed) -> Listed:
     return records.on(next((name for name in wanted if name in records.data), None))
 
 
-def _scope(required: Required, records: Listed) -> Scope:
-    if required.data is not None and records.data != [required.data]:
+def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None) -> Scope:
+    data = records.data if of is None else [of.data]
+    if required.data is not None and data != [required.data]:
         return "stand-in"
-    if required.steps is not None:
-        steps = [getattr(analysis.config.measure, "steps", 0) for analysis in records.analyses]
-        if max(steps, default=0) < required.steps:
-            return "reduced"
-    if not records:  # studies only
-        return "full"
+    if of is not None:  # a study, which has no runs
+        settings = of.config.measure
+        asked = {name: getattr(required, name) or 0 for name in ("steps", "seeds", "epochs", "trials")}
+        return "full" if all(getattr(settings, name, 0) >= least for name, least in asked.items()) else "reduced"
     wanted = [record for record in records if required.widths is None or record.config.network.kind in required.widths]
     if required.networks is not None:
         wanted = [record for record in wanted if getattr(record.config.network, "name", None) in required.networks]

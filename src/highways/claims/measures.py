@@ -14,7 +14,7 @@ from highways.analysis.depth import searches
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
-from highways.analysis.statistics import difference_interval, rank_correlation
+from highways.analysis.statistics import difference_interval, mean_interval, rank_correlation
 from highways.data import classes, examples
 from highways.tracking import Listed, RunRecord
 
@@ -230,11 +230,17 @@ def share_of_guessing(records: Records, network: str, depth: int) -> float | Non
 
 
 def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
-    """Return the ratio of the best training cross-entropies of two single runs; one that diverged guesses."""
+    """Return the ratio of the best training cross-entropies of two single runs; one that diverged guesses.
+
+    It is infinite where the first has not learned, that is, is within 5 % of guessing.
+    """
     found = {(run.config.network.kind, run.config.network.depth): run for run in records}
     if tuple(of) not in found or tuple(to) not in found:
         return None
-    return _best_or_guessing(found[of[0], of[1]]) / _best_or_guessing(found[to[0], to[1]])
+    above, below = found[of[0], of[1]], found[to[0], to[1]]
+    if _best_or_guessing(above) > 0.95 * _guessing(above):
+        return math.inf
+    return _best_or_guessing(above) / _best_or_guessing(below)
 
 
 def _guessing(run: RunRecord) -> float:
@@ -258,10 +264,17 @@ def initialisation_ratio(records: Records, network: str, depth: int, names: tupl
     return None if math.isinf(min(losses)) else max(losses) / min(losses)
 
 
-def initialisation_share_of_guessing(records: Records, network: str, depth: int, initialisation: str) -> float | None:
-    """Return the best training cross-entropy with an initialisation over that of guessing."""
-    outcome = outcomes_by_initialisation(records).get((network, depth, initialisation))
-    return None if outcome is None else outcome.best_loss / math.log(classes(records[0].config.data.name))
+def initialisation_share_of_guessing(
+    records: Records, network: str, depth: int, names: tuple[str, ...]
+) -> float | None:
+    """Return the best training cross-entropy with the worst of some initialisations over that of guessing.
+
+    Where all runs diverged it is infinite.
+    """
+    found = outcomes_by_initialisation(records)
+    if any((network, depth, name) not in found for name in names):
+        return None
+    return max(found[network, depth, name].best_loss for name in names) / _guessing(records[0])
 
 
 def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
@@ -271,19 +284,24 @@ def study_value(records: Records, of: str, value: str, take: str = "last") -> fl
         records: With the study.
         of: Kind of the study.
         value: Name in its record.
-        take: Of several numbers the `first`, the `last`, or the `largest` in size.
+        take: Of several numbers the `first`, the `last`, the `largest` in size, or their `mean`.
     """
     found = study(records, of)
     if found is None or value not in found.values:
         return None
     numbers = found.row(value)
-    return {"first": numbers[0], "last": numbers[-1], "largest": max(map(abs, numbers))}[take]
+    largest = math.nan if any(map(math.isnan, numbers)) else max(map(abs, numbers))
+    mean = math.fsum(numbers) / len(numbers)
+    return {"first": numbers[0], "last": numbers[-1], "largest": largest, "mean": mean}[take]
 
 
-def study_difference(records: Records, of: str, value: str, less: str) -> float | None:
-    """Return the difference of the last numbers of two values of a study."""
-    one, other = study_value(records, of, value), study_value(records, of, less)
-    return None if one is None or other is None else one - other
+def study_difference(records: Records, of: str, value: str, less: str) -> float | Interval | None:
+    """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
+    found = study(records, of)
+    if found is None or value not in found.values or less not in found.values:
+        return None
+    pairs = [one - other for one, other in zip(found.row(value), found.row(less), strict=True)]
+    return pairs[0] if len(pairs) == 1 else mean_interval(pairs, 1)
 
 
 def study_ratio(records: Records, of: str, value: str, to: str, take: str = "last") -> float | None:

@@ -101,6 +101,8 @@ class ParityConfig(Strict):
     learning_rate: float = Field(default=1.0, gt=0)
     decay: float = Field(default=0.01, gt=0)
     """Lambda."""
+    adam_rate: float = Field(default=0.01, gt=0)
+    """Of the pair that Adam trains."""
     loop_examples: int = Field(default=500, ge=1)
     """Examples on which the source's loop is timed beside the vectorised step."""
 
@@ -138,11 +140,14 @@ class TwoHeadsConfig(Strict):
     labelled: int = Field(default=100, ge=10)
     """Training examples that have a label."""
     hidden: int = Field(default=64, ge=1)
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=100, ge=1)
+    steps: int = Field(default=500, ge=1)
+    batch_size: int = Field(default=100, ge=10)
+    labelled_of_batch: int = Field(default=10, ge=1)
+    """So many rows of each batch have a label."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
-    seed: int = Field(default=0, ge=0)
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws labels, weights and batches."""
 
 
 class AnalysisConfig(Strict):

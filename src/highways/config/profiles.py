@@ -7,8 +7,8 @@ table holds these runs and no others.
 
 from __future__ import annotations
 
-import csv
 import itertools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -363,46 +363,45 @@ def recipe(name: str, data: ImageDataName) -> tuple[ConvConfig, PicturesConfig, 
     return network, PicturesConfig(), optimiser, 100
 
 
-def best_of_search(
-    profile: str, network: Literal["plain", "highway"], depth: int
-) -> tuple[SGDConfig, Literal["relu", "tanh"], float | None]:
-    """Return the settings of the best trial of `01_depth`: optimiser, activation, transform bias (highway only).
+def trial_of_search(profile: str, network: Literal["plain", "highway"], depth: int, rank: int = 1) -> RunConfig:
+    """Return a trial of `01_depth` by its outcome, from the records of the search.
 
-    They are read from the table that `01_depth` wrote, which gives them in full.
+    The outcome is the lowest training cross-entropy that the trial reached, as in the search itself.
 
     Args:
         profile: Of the search.
         network: Kind of network.
         depth: Its depth.
+        rank: 1 for the best trial, 2 for the second best, ...
 
     Raises:
-        NotYet: The search has not been run, not with that network, or all of its trials diverged.
-        HighwaysError: The table is damaged.
+        NotYet: The search has not been run, not with that network, or has not so many trials that learned.
+        HighwaysError: A record is damaged.
     """
-    path = paths.Results(profile).tables / "depth.csv"
-    where = path.relative_to(paths.root())
-    if not path.exists():
-        raise NotYet(f"{where}: missing; `dvc repro 01_depth@{profile}` makes it")
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {(row["network"], row["depth"]): row for row in csv.DictReader(file) if row["best_learning_rate"]}
-        row = rows.get((network, str(depth)))
-        if row is None:
-            there = ", ".join(" ".join(key) for key in rows)
-            raise NotYet(f"{where}: no best trial of {network} networks of {depth} layers; there are: {there}")
-        rate, momentum, decay = (float(row[f"best_{name}"]) for name in ("learning_rate", "momentum", "decay"))
-        optimiser = SGDConfig(learning_rate=rate, momentum=momentum, decay=decay)
-        bias = float(row["best_transform_bias"]) if network == "highway" else None
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError):
-        raise HighwaysError(f"{where}: damaged; `highways tables depth --profile {profile}` makes it anew") from None
-    return optimiser, row["best_activation"], bias  # type: ignore[return-value]
+    folder = paths.Results(profile).runs(DepthProfile.experiment)
+    where = folder.relative_to(paths.root())
+    listed = load_profile(profile, DepthProfile).runs()
+    outcomes = []
+    for path in sorted(folder.glob(f"{network}-d{depth:03d}-*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            config, curve = RunConfig.model_validate(record["config"]), record["curves"].get("train_cross_entropy")
+        except (OSError, ValueError, KeyError, AttributeError):
+            raise HighwaysError(f"{path.relative_to(paths.root())}: damaged; `highways verify` says more") from None
+        if config in listed and curve:
+            outcomes.append((min(curve), path.stem, config))
+    if len(outcomes) < rank:
+        trials = f"{len(outcomes)} trials of {network} networks of {depth} layers that learned"
+        raise NotYet(f"{where} has {trials}, number {rank} is needed; `dvc repro 01_depth@{profile}` makes it")
+    return sorted(outcomes, key=lambda outcome: outcome[:2])[rank - 1][2]
 
 
 class GatesProfile(Profile):
     """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
 
-    All settings that P1 sec. 4 does not state are those of the best highway network of `depth` layers of
-    `01_depth`; the transform bias is the paper's.
+    All settings that P1 sec. 4 does not state are those of the best highway networks of `depth` layers of
+    `01_depth`; the transform bias is the paper's. With another bias than it was found with a network may diverge:
+    then the next one of `ranks` counts.
     """
 
     experiment: ClassVar[str] = "04_gates"
@@ -420,35 +419,39 @@ class GatesProfile(Profile):
     example: int = Field(default=0, ge=0)
     """Number of the one training example that is looked at."""
     search: str
-    """Profile of the search whose best trial gives the other settings."""
+    """Profile of the search whose best trials give the other settings."""
+    ranks: list[Annotated[int, Field(ge=1)]] = Field(default=[1], min_length=1)
+    """Which of its trials, 1 is the best. Of each data set the first one that does not diverge is shown."""
 
     @model_validator(mode="after")
     def _a_bias_for_each(self) -> Self:
-        _no_repetition(self.data)
+        for values in (self.data, self.ranks):
+            _no_repetition(values)
         if missing := [name for name in self.data if name not in self.transform_bias]:
             raise ValueError(f"transform_bias has none for {', '.join(missing)}")
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return one run a data set."""
-        optimiser, activation, _ = best_of_search(self.search, "highway", self.depth)
-        return [
-            RunConfig(
-                data=DataConfig(name=name),
-                network=DenseConfig(
-                    kind="highway",
-                    depth=self.depth,
-                    width=self.width,
-                    activation=activation,
-                    transform_bias=self.transform_bias[name],
-                ),
-                optimiser=optimiser,
-                budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-                seed=self.seed,
-                order_seed=self.seed,
-            )
-            for name in self.data
-        ]
+        """Return for every data set a run a rank."""
+        trials = [trial_of_search(self.search, "highway", self.depth, rank) for rank in self.ranks]
+        return [self._run(name, trial) for name in self.data for trial in trials]
+
+    def _run(self, name: ImageDataName, trial: RunConfig) -> RunConfig:
+        assert isinstance(trial.network, DenseConfig)
+        return RunConfig(
+            data=DataConfig(name=name),
+            network=DenseConfig(
+                kind="highway",
+                depth=self.depth,
+                width=self.width,
+                activation=trial.network.activation,
+                transform_bias=self.transform_bias[name],
+            ),
+            optimiser=trial.optimiser,
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=self.seed,
+            order_seed=self.seed,
+        )
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the gates of every run."""
@@ -539,18 +542,19 @@ class VeryDeepProfile(Profile):
         return signals + costs
 
     def _run(self, data: ImageDataName, kind: Literal["plain", "highway"], depth: int, every: int | None) -> RunConfig:
-        optimiser, activation, bias = best_of_search(self.search, kind, self.search_depth)
+        trial = trial_of_search(self.search, kind, self.search_depth)
+        assert isinstance(trial.network, DenseConfig)
         return RunConfig(
             data=DataConfig(name=data),
             network=DenseConfig(
                 kind=kind,
                 depth=depth,
                 width=self.highway_width if kind == "highway" else self.plain_width,
-                activation=activation,
-                transform_bias=bias,
+                activation=trial.network.activation,
+                transform_bias=trial.network.transform_bias,
                 checkpoint_every=every,
             ),
-            optimiser=optimiser,
+            optimiser=trial.optimiser,
             budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
             seed=self.seed,
             order_seed=self.seed,
@@ -564,12 +568,12 @@ class InitialisationProfile(Profile):
 
     data: ImageDataName
     initialisations: list[Initialisation] = Field(min_length=1)
-    depths: list[Annotated[int, Field(ge=2, le=10_000)]] = Field(min_length=1)
+    depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
     width: int = Field(default=50, ge=1)
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float = -2.0
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    """Each network is trained at each of these; the best one's training cross-entropy counts."""
+    """Each network is trained at each of these; the best run's training cross-entropy counts."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -627,8 +631,7 @@ class InitialisationProfile(Profile):
             ),
             optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
             budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-            seed=seed,
-            order_seed=seed,
+            seed=seed,  # one order for all, so that all train together
         )
 
 
@@ -660,7 +663,9 @@ class FoundationsProfile(Profile):
     data: ImageDataName
     """Of the two heads."""
     labelled: int = Field(default=100, ge=10)
-    epochs: int = Field(ge=1)
+    seeds: int = Field(default=5, ge=2)
+    steps: int = Field(ge=1)
+    """Of the two heads."""
     recurrence_steps: int = Field(ge=1)
     dropout_draws: int = Field(default=2_000, ge=2)
 
@@ -669,7 +674,7 @@ class FoundationsProfile(Profile):
         studies = (
             DropoutConfig(draws=self.dropout_draws),
             RecurrenceConfig(steps=self.recurrence_steps),
-            TwoHeadsConfig(data=self.data, labelled=self.labelled, epochs=self.epochs),
+            TwoHeadsConfig(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),
         )
         return [AnalysisConfig(measure=study) for study in studies]
 

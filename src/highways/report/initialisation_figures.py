@@ -22,13 +22,14 @@ from highways.tracking import AnalysisRecord, Listed
 def initialisation_figure(records: Listed) -> Figure:
     """Draw for plain and highway networks, by depth and initialisation: outputs, gradients, what training makes of it.
 
-    First row plain networks, second row highway ones; the third row has the network that learned nothing.
+    First row plain networks, second row highway ones; the third has outputs and gradients of the deepest networks
+    block by block, the fourth the network that learned nothing.
     """
     found = outcomes_by_initialisation(records)
     names = list(dict.fromkeys(name for *_, name in found))
     colours = dict(zip(names, matplotlib.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
-    figure = Figure(figsize=(16, 14), layout="constrained")
-    grid = figure.subplots(3, 3)
+    figure = Figure(figsize=(16, 18), layout="constrained")
+    grid = figure.subplots(4, 3)
     data = records[0].config.data.name
     for row, network in zip(grid, ("plain", "highway"), strict=False):
         for name in names:
@@ -42,8 +43,8 @@ def initialisation_figure(records: Listed) -> Figure:
                 axes.plot([depth for depth, _ in measured], values, marker="o", ms=4, color=colours[name], label=name)
             losses = [o.best_loss if math.isfinite(o.best_loss) else math.nan for _, o in chosen]
             row[2].plot(depths, losses, marker="o", ms=4, color=colours[name], label=name)
-        row[0].set(title=f"{network}: output of the last layer, untrained", ylabel="root mean square")
-        row[1].set(title=f"{network}: gradient at the first layer, untrained", ylabel="norm")
+        row[0].set(title=f"{network}: output of the last block, untrained", ylabel="root mean square")
+        row[1].set(title=f"{network}: gradient at the first block, untrained", ylabel="norm")
         row[2].set(title=f"{network}: {data}, best training cross-entropy", ylabel="nats")
         row[2].axhline(math.log(classes(data)), color="0.5", lw=1, ls=":", label="guessing")
         for axes in row:
@@ -53,15 +54,27 @@ def initialisation_figure(records: Listed) -> Figure:
             axes.minorticks_off()
             axes.grid(alpha=0.25)
             axes.legend(fontsize=7)
+    deepest = max(depth for _, depth, _ in found)
+    panels = (("plain", "output"), ("plain", "weight_gradient"), ("highway", "weight_gradient"))
+    for axes, (network, quantity) in zip(grid[2], panels, strict=True):
+        for name in names:
+            outcome = found.get((network, deepest, name))
+            if outcome is not None and outcome.signal is not None:
+                values = [value if value > 0 else math.nan for value in outcome.signal.row(quantity)]
+                axes.plot(range(1, len(values) + 1), values, color=colours[name], lw=1.5, label=name)
+        what = "output, root mean square" if quantity == "output" else "gradient, norm"
+        axes.set(title=f"{network}, {deepest} layers, untrained: {what}", xlabel="block", yscale="log")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=7)
     if (stuck := study(records, "stuck")) is not None:
-        for axes, quantity in ((grid[2, 0], "loss"), (grid[2, 1], "accuracy")):
+        for axes, quantity in ((grid[3, 0], "loss"), (grid[3, 1], "accuracy")):
             for version in STUCK_VERSIONS:
                 axes.plot(stuck.row(f"{version.replace('-', '_')}_{quantity}"), lw=1.8, label=version)
             axes.set(title=f"the network that learned nothing: {quantity}", xlabel="step", ylabel=quantity)
             axes.grid(alpha=0.25)
             axes.legend(fontsize=8)
     if (variance := study(records, "variance")) is not None:
-        axes, labels = grid[2, 2], list(variance.values)
+        axes, labels = grid[3, 2], list(variance.values)
         axes.bar(labels, [variance.row(name)[0] for name in labels], color="#2166ac")
         for place, name in enumerate(labels):
             axes.text(place, variance.row(name)[0], f"{variance.row(name)[0]:.4g}", ha="center", va="bottom")
@@ -98,7 +111,7 @@ def foundations_figure(records: Listed) -> Figure:
         left.legend()
     if (found := study(records, "recurrence")) is not None:
         for part, line in (("lstm", "-"), ("readout", "--")):
-            for version, colour in (("as-asked", "#b2182b"), ("scaled", "#2166ac")):
+            for version, colour in (("as-asked", "#b2182b"), ("frozen", "#2166ac")):
                 norms = found.row(f"{version.replace('-', '_')}_{part}_gradient")
                 middle.plot(norms, line, color=colour, lw=1.2, label=f"{version}, {part}")
         middle.set(title="(e) gradient over the steps", xlabel="step", ylabel="norm", yscale="log")
@@ -114,7 +127,7 @@ def foundations_figure(records: Listed) -> Figure:
 def _bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: dict[str, str]) -> None:
     places = np.arange(len(versions))
     for shift, (quantity, label) in zip((-0.2, 0.2), quantities.items(), strict=True):
-        values = [found.row(f"{version.replace('-', '_')}_{quantity}")[-1] for version in versions]
+        values = [np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")) for version in versions]
         axes.bar(places + shift, values, width=0.4, label=label)
     axes.set_xticks(places, versions, rotation=20, ha="right")
     axes.legend(fontsize=8)

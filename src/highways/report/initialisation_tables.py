@@ -8,6 +8,7 @@ from highways.analysis.foundations import HEAD_VERSIONS, RECURRENCE_VERSIONS
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.initialisation import STUCK_VERSIONS
 from highways.analysis.parity import VARIANTS
+from highways.analysis.statistics import mean_interval, moments
 from highways.config import DropoutConfig, ParityConfig, Profile
 from highways.report.layer_tables import MACHINE, machine
 from highways.tracking import Listed
@@ -19,8 +20,8 @@ SOURCE_VARIANCE = {"normal": 501.0, "normal_fan_in": 1.5}
 def initialisation_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row for each kind of network, depth and initialisation.
 
-    Outputs are root mean squares over units and examples, gradients norms over a layer's parameters, both before
-    training, of the first and the last layer behind the first. `best_*` are of the best of the learning rates.
+    Outputs are root mean squares over units and examples, gradients norms over a block's parameters, both before
+    training; blocks are the layers behind the first, the figure has all of them. `best_*` are of the best run.
     """
     rows = []
     for (network, depth, initialisation), outcome in outcomes_by_initialisation(records).items():
@@ -37,14 +38,14 @@ def initialisation_table(records: Listed, settings: Profile) -> pd.DataFrame:
         }
         if outcome.signal is not None:
             output, gradient = outcome.signal.row("output"), outcome.signal.row("weight_gradient")
-            row |= {"output_first_layer": output[0], "output_last_layer": output[-1]}
-            row |= {"gradient_first_layer": gradient[0], "gradient_last_layer": gradient[-1]}
+            row |= {"output_first_block": output[0], "output_last_block": output[-1]}
+            row |= {"gradient_first_block": gradient[0], "gradient_last_block": gradient[-1]}
         if best is not None:
             row["best_learning_rate"] = best.config.optimiser.learning_rate
             row["test_accuracy"] = best.last("test_accuracy")
         rows.append(row)
-    columns = ["network", "depth", "initialisation", "data", "runs", "diverged", "epochs", "output_first_layer"]
-    columns += ["output_last_layer", "gradient_first_layer", "gradient_last_layer", "best_train_cross_entropy"]
+    columns = ["network", "depth", "initialisation", "data", "runs", "diverged", "epochs", "output_first_block"]
+    columns += ["output_last_block", "gradient_first_block", "gradient_last_block", "best_train_cross_entropy"]
     return pd.DataFrame(rows, columns=[*columns, "best_learning_rate", "test_accuracy", "paper"])
 
 
@@ -62,7 +63,7 @@ def initialisation_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row a number: the variance of z, and what the network that learned nothing does in four versions.
 
-    `source` is the number or the statement of seed 001, empty where it has none.
+    `paper` is the number of seed 001, empty where it has none.
     """
     rows = []
     if (variance := study(records, "variance")) is not None:
@@ -72,7 +73,7 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 "version": name,
                 "quantity": "variance",
                 "value": variance.row(name)[0],
-                "source": SOURCE_VARIANCE.get(name),
+                "paper": SOURCE_VARIANCE.get(name),
             }
             for name in variance.values
         ]
@@ -90,7 +91,7 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
             }
             for quantity, value in values.items():
                 rows.append({"study": "learned nothing", "version": version, "quantity": quantity, "value": value})
-    return pd.DataFrame(rows, columns=["study", "version", "quantity", "value", "source"])
+    return pd.DataFrame(rows, columns=["study", "version", "quantity", "value", "paper"])
 
 
 def studies_cost(records: Listed, settings: Profile) -> pd.DataFrame:
@@ -118,8 +119,8 @@ def parity_table(records: Listed, settings: Profile) -> pd.DataFrame:
             for step in shown:
                 if step <= steps:
                     row = {"variant": variant, "data": found.data, "step": step, "difference": gaps[step - 1]}
-                    rows.append(row | {"source": SOURCE_PARITY.get(variant)})
-    return pd.DataFrame(rows, columns=["variant", "data", "step", "difference", "source"])
+                    rows.append(row | {"source_says": SOURCE_PARITY.get(variant)})
+    return pd.DataFrame(rows, columns=["variant", "data", "step", "difference", "source_says"])
 
 
 SOURCE_PARITY = {"no-decay": "equal to the last digit", "penalty": "different"}
@@ -134,7 +135,7 @@ def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
         loop, vectorised = found.row("loop_seconds")[0], found.row("vectorised_seconds")[0]
         row = {
             "process_seconds": found.timing["seconds"],
-            "examples_of_step": found.config.measure.loop_examples,
+            "examples_of_step": int(found.row("loop_examples")[0]),
             "loop_seconds": loop,
             "vectorised_seconds": vectorised,
             "times_loop": loop / vectorised,
@@ -147,14 +148,18 @@ def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row a measured number of seed 001 (d), (e), (f), with the source's number where it gives one.
 
-    Gradients are norms, of the last step where there are many; errors are root mean squares.
+    Gradients are norms, errors root mean squares; of several seeds the mean with its 95 % interval (Student's).
     """
     rows: list[dict[str, object]] = []
     if (dropout := study(records, "dropout")) is not None and isinstance(dropout.config.measure, DropoutConfig):
         for quantity, source in (("inverted", 1.0), ("plain", None)):
             for keep, value in zip(dropout.config.measure.keep, dropout.row(quantity), strict=True):
-                row = {"question": "d: dropout", "version": f"{quantity}, keep {keep:g}", "value": value}
-                rows.append(row | {"quantity": "mean activation over that without dropout", "source": source})
+                row: dict[str, object] = {
+                    "question": "d: dropout",
+                    "version": f"{quantity}, keep {keep:g}",
+                    "value": value,
+                }
+                rows.append(row | {"quantity": "mean activation over that without dropout", "paper": source})
     for question, kind, versions, quantities in (
         ("e: recurrence", "recurrence", RECURRENCE_VERSIONS, RECURRENCE_QUANTITIES),
         ("f: two heads", "two-heads", HEAD_VERSIONS, HEAD_QUANTITIES),
@@ -163,16 +168,25 @@ def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
             continue
         for version in versions:
             for quantity, text in quantities.items():
-                value = found.row(f"{version.replace('-', '_')}_{quantity}")[-1]
-                rows.append({"question": question, "version": version, "quantity": text, "value": value})
-    return pd.DataFrame(rows, columns=["question", "version", "quantity", "value", "source"])
+                values = found.row(f"{version.replace('-', '_')}_{quantity.removeprefix('first_')}")
+                row = {"question": question, "data": found.data, "version": version}
+                if kind == "recurrence":
+                    values = values[:1] if quantity.startswith("first_") else values[-1:]
+                mean, _ = moments(values)
+                low, high = mean_interval(values, 1) if len(values) > 1 else (None, None)
+                ends = {"interval_low": low, "interval_high": high}
+                rows.append(row | {"quantity": text, "value": mean, "seeds": len(values)} | ends)
+    columns = ["question", "data", "version", "quantity", "value", "interval_low", "interval_high", "seeds", "paper"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 RECURRENCE_QUANTITIES = {
     "steps_error": "error where x + 1 follows",
     "sine_error": "error where sin(x) follows",
-    "lstm_gradient": "gradient of the LSTM",
-    "readout_gradient": "gradient of the read-out",
+    "first_lstm_gradient": "gradient of the LSTM, first step",
+    "lstm_gradient": "gradient of the LSTM, last step",
+    "first_readout_gradient": "gradient of the read-out, first step",
+    "readout_gradient": "gradient of the read-out, last step",
 }
 HEAD_QUANTITIES = {
     "unlabelled_gradient": "gradient that unlabelled rows send into the classifier",

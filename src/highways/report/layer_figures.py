@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from highways import paths
-from highways.analysis.layers import layers_of, of_kind
+from highways.analysis.layers import layers_of, of_each_data_set
 from highways.config import DenseConfig
 from highways.errors import HighwaysError
 from highways.report.figures import COLOURS, STYLES
@@ -121,7 +121,7 @@ def _layer_means(left: Axes, right: Axes, analysis: AnalysisRecord) -> None:
 
 def gates_figure(records: Listed) -> Figure:
     """Draw the gates of every network, two rows of panels each; see `gate_panels`."""
-    found = of_kind(records, "gates")
+    found = of_each_data_set(records, "gates")
     if not found:
         return _nothing()
     figure = Figure(figsize=(18, 9 * len(found)), layout="constrained")
@@ -150,7 +150,7 @@ def lesion_panel(axes: Axes, analysis: AnalysisRecord) -> None:
 
 def lesion_figure(records: Listed) -> Figure:
     """Draw what every lesion costs, a panel a network; see `lesion_panel`."""
-    found = of_kind(records, "lesions")
+    found = of_each_data_set(records, "lesions")
     if not found:
         return _nothing()
     figure = Figure(figsize=(7 * len(found), 5.2), layout="constrained")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from highways import paths
 from highways.analysis.cost import exponent
-from highways.analysis.layers import layers_of, of_kind
+from highways.analysis.layers import layers_of, of_each_data_set, of_kind
 from highways.config import DenseConfig, Profile
 from highways.config.run import STAND_INS
 from highways.data import classes
@@ -33,7 +33,7 @@ def gates_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """
     theirs = _paper("highway2015_fig2_layer_means.csv")
     rows = []
-    for analysis in of_kind(records, "gates"):
+    for analysis in of_each_data_set(records, "gates"):
         layers = layers_of(analysis)
         paper = PAPER_DATA.get(analysis.data) if len(layers.bias) == len(theirs) else None
         for index in range(len(layers.bias)):
@@ -62,7 +62,7 @@ def lesion_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """
     theirs = _paper("verydeep2015_fig4_lesion.csv")
     rows = []
-    for analysis in of_kind(records, "lesions"):
+    for analysis in of_each_data_set(records, "lesions"):
         losses, accuracies = analysis.row("cross_entropy"), analysis.row("accuracy")
         paper = PAPER_DATA.get(analysis.data) if len(losses) == len(theirs) else None
         for layer, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
