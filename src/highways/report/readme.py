@@ -165,22 +165,23 @@ def _claims() -> str:
 
 
 def _cost() -> str:
-    rows = []
+    costs: dict[str, list[pd.DataFrame]] = {}
     for name, table in TABLES.items():
         path = paths.Results(PROFILE).tables / f"{name}_cost.csv"
-        if path.exists():
-            cost = pd.read_csv(path)
-            if cost.empty:
-                continue
-            rows.append(
-                {
-                    "notebook": f"`{table.schema.experiment}`",
-                    "minutes of processes' time": f"{cost['process_seconds'].sum() / 60:.0f}",
-                    "processes side by side": cost["workers"].max(),
-                    "threads of each": cost["threads"].max(),
-                    "processor": cost["processor"].iloc[0],
-                }
-            )
+        if path.exists() and not (cost := pd.read_csv(path)).empty:
+            costs.setdefault(table.schema.experiment, []).append(cost)
+    rows = []
+    for notebook, parts in costs.items():
+        cost = pd.concat(parts)
+        rows.append(
+            {
+                "notebook": f"`{notebook}`",
+                "minutes of processes' time": f"{cost['process_seconds'].sum() / 60:.0f}",
+                "processes side by side": cost["workers"].max(),
+                "threads of each": cost["threads"].max(),
+                "processor": cost["processor"].iloc[0],
+            }
+        )
     return markdown_text(pd.DataFrame(rows))
 
 
