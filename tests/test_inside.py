@@ -355,7 +355,7 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
     (found,) = GatesProfile.model_validate(GATES).runs()
     assert (found.optimiser, found.network.activation) == (best.optimiser, best.network.activation)  # type: ignore[union-attr]
     assert found.network.transform_bias == -2.0
-    ranked = GatesProfile.model_validate(GATES | {"ranks": [2, 3]}).runs()
+    ranked = GatesProfile.model_validate(GATES | {"ranks": {"digits": [2, 3]}}).runs()
     assert [run.optimiser for run in ranked] == [second.optimiser, worst.optimiser]
     deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
     bias = best.network.transform_bias

@@ -242,7 +242,7 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
                 "depth": 10,
                 "epochs": 1,
                 "search": "quick",
-                "ranks": [1],
+                "ranks": {},
             },
             None,
             1,

@@ -420,12 +420,12 @@ class GatesProfile(Profile):
     """Number of the one training example that is looked at."""
     search: str
     """Profile of the search whose best trials give the other settings."""
-    ranks: list[Annotated[int, Field(ge=1)]] = Field(default=[1], min_length=1)
-    """Which of its trials, 1 is the best. Of each data set the first one that does not diverge is shown."""
+    ranks: dict[ImageDataName, list[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    """Which of its trials, by data set; 1, the best one, by default. The first that does not diverge is shown."""
 
     @model_validator(mode="after")
     def _a_bias_for_each(self) -> Self:
-        for values in (self.data, self.ranks):
+        for values in (self.data, *self.ranks.values()):
             _no_repetition(values)
         if missing := [name for name in self.data if name not in self.transform_bias]:
             raise ValueError(f"transform_bias has none for {', '.join(missing)}")
@@ -433,8 +433,11 @@ class GatesProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set a run a rank."""
-        trials = [trial_of_search(self.search, "highway", self.depth, rank) for rank in self.ranks]
-        return [self._run(name, trial) for name in self.data for trial in trials]
+        return [
+            self._run(name, trial_of_search(self.search, "highway", self.depth, rank))
+            for name in self.data
+            for rank in self.ranks.get(name) or [1]
+        ]
 
     def _run(self, name: ImageDataName, trial: RunConfig) -> RunConfig:
         assert isinstance(trial.network, DenseConfig)
