@@ -225,8 +225,18 @@ def share_of_guessing(records: Records, network: str, depth: int) -> float | Non
 
     A run that diverged guesses.
     """
-    runs = [run for run in records if (run.config.network.kind, run.config.network.depth) == (network, depth)]
-    return _best_or_guessing(runs[0]) / _guessing(runs[0]) if runs else None
+    run = _judged(records).get((network, depth))
+    return None if run is None else _best_or_guessing(run) / _guessing(run)
+
+
+def _judged(records: Records) -> dict[tuple[str, int], RunRecord]:
+    """Return for every kind of network and depth the first run that did not diverge, or else the first."""
+    found: dict[tuple[str, int], RunRecord] = {}
+    for run in records:
+        key = (run.config.network.kind, run.config.network.depth)
+        if key not in found or (found[key].status == "diverged" and run.status == "finished"):
+            found[key] = run
+    return found
 
 
 def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
@@ -234,7 +244,7 @@ def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> f
 
     It is infinite where the first has not learned, that is, is within 5 % of guessing.
     """
-    found = {(run.config.network.kind, run.config.network.depth): run for run in records}
+    found = _judged(records)
     if tuple(of) not in found or tuple(to) not in found:
         return None
     above, below = found[of[0], of[1]], found[to[0], to[1]]

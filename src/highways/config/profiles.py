@@ -483,7 +483,8 @@ class VeryDeepProfile(Profile):
     """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.3, P2 sec. 2.2).
 
     All settings but depth and epochs are those of the best plain and the best highway network of
-    `search_depth` layers of `01_depth`.
+    `search_depth` layers of `01_depth`. At another depth or on other data than it was found with a network may
+    diverge: then the next one of `highway_ranks` counts.
     """
 
     experiment: ClassVar[str] = "06_very_deep"
@@ -505,22 +506,26 @@ class VeryDeepProfile(Profile):
     search: str
     """Profile of the search whose best trials give the other settings."""
     search_depth: int = Field(default=100, ge=1)
+    highway_ranks: dict[ImageDataName, list[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    """Which trials of highway networks, by data set; 1, the best one, by default. All are trained; of each depth the
+    first that does not diverge is judged."""
 
     @model_validator(mode="after")
     def _depths_for_each(self) -> Self:
-        for values in (self.data, self.cost_depths, *self.depths.values()):
+        for values in (self.data, self.cost_depths, *self.depths.values(), *self.highway_ranks.values()):
             _no_repetition(values)
         if missing := [name for name in self.data if not self.depths.get(name)]:
             raise ValueError(f"depths has none for {', '.join(missing)}")
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return for every data set both kinds and every depth, in this order."""
+        """Return for every data set both kinds, every depth and rank, in this order."""
         return [
-            self._run(name, kind, depth, self.checkpoint_every)
+            self._run(name, kind, depth, self.checkpoint_every, rank)
             for name in self.data
             for kind in ("plain", "highway")
             for depth in self.depths[name]
+            for rank in (self.highway_ranks.get(name) if kind == "highway" else None) or [1]
         ]
 
     def analyses(self) -> list[AnalysisConfig]:
@@ -544,8 +549,10 @@ class VeryDeepProfile(Profile):
         ]
         return signals + costs
 
-    def _run(self, data: ImageDataName, kind: Literal["plain", "highway"], depth: int, every: int | None) -> RunConfig:
-        trial = trial_of_search(self.search, kind, self.search_depth)
+    def _run(
+        self, data: ImageDataName, kind: Literal["plain", "highway"], depth: int, every: int | None, rank: int = 1
+    ) -> RunConfig:
+        trial = trial_of_search(self.search, kind, self.search_depth, rank)
         assert isinstance(trial.network, DenseConfig)
         return RunConfig(
             data=DataConfig(name=data),
