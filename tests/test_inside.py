@@ -367,6 +367,18 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
     ]
 
 
+def test_of_several_ranks_the_first_that_does_not_diverge_is_judged(project: Path, run_config) -> None:
+    from highways.claims.measures import share_of_guessing
+
+    search(project, 10, 0.1, 0.2)
+    ranked = VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()
+    assert len(ranked) == 2 + 4
+    configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05)]
+    bad, good = sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert share_of_guessing(Listed([bad, good]), "highway", 4) == pytest.approx(good.best() / np.log(10))
+    assert share_of_guessing(Listed([bad]), "highway", 4) == 1
+
+
 def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     chosen = GatesProfile.model_validate(GATES)
     with pytest.raises(NotYet, match=r"has 0 trials of highway networks of 10 layers .* `dvc repro 01_depth@quick`"):
