@@ -129,8 +129,9 @@ def _very_deep() -> str:
             "layers": f"{row['depth']:,}",
             "data": row["data"],
             "epochs": row["epochs"],
-            "training cross-entropy, first epoch": f"{row['first_train_cross_entropy']:.3g}",
-            "best": f"{row['best_train_cross_entropy']:.3g}",
+            "rate, units": f"{row['learning_rate']:.2g}, {row['activation']}",
+            "training cross-entropy, first epoch": _or_empty(row["first_train_cross_entropy"]),
+            "best": "diverged" if row["status"] == "diverged" else _or_empty(row["best_train_cross_entropy"]),
             "guessing": f"{row['guessing_cross_entropy']:.3g}",
             "test accuracy": _percent(row["test_accuracy"]),
         }
@@ -151,6 +152,10 @@ def _very_deep() -> str:
         f"activation checkpointing {kept['mebibytes_per_step']:.0f} MiB, for "
         f"{kept['seconds_per_step'] / plain['seconds_per_step']:.1f} times the time.\n"
     )
+
+
+def _or_empty(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3g}"
 
 
 def _percent(value: float) -> str:
