@@ -55,7 +55,7 @@ def test_stages_are_the_notebooks(repository: Path) -> None:
         for entry in stage["do"]["outs"]:
             ((path, options),) = entry.items()
             assert options["cache"] is False
-            assert options.get("persist", False) == path.endswith(f"runs/{name}")
+            assert options.get("persist", False) == path.endswith((f"runs/{name}", f"analyses/{name}"))
             outputs.append(path)
         for dependency in stage["do"]["deps"]:
             assert "results/${item}/notebooks" not in dependency, "no stage depends on an executed notebook"
