@@ -21,7 +21,7 @@ class StepCost:
     """What a training step costs.
 
     Attributes:
-        seconds: Median of the timed steps.
+        seconds: Of the fastest of the timed steps: whatever else the machine does only adds.
         bytes: On a GPU the most that was allocated. On a CPU what the step holds, counted: weights,
             velocities, activations and gradient buffers.
     """
@@ -60,7 +60,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
         times.append(time.perf_counter() - began)
     held = module.population.step_bytes(size) + sum(velocity.nbytes for velocity in module.velocity.buffers())
     peak = torch.cuda.max_memory_allocated(device) - before if cuda else held
-    return StepCost(statistics.median(times[1:]), peak)
+    return StepCost(min(times[1:]), peak)
 
 
 def exponent(depths: Sequence[float], values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ VERSIONS: dict[str, int] = {
     "gates": 1,
     "lesions": 1,
     "signal": 1,
-    "cost": 1,
+    "cost": 2,
     "variance": 1,
     "stuck": 1,
     "parity": 1,
@@ -60,7 +60,7 @@ class CostConfig(Strict):
 
     kind: Literal["cost"] = "cost"
     steps: int = Field(default=5, ge=1)
-    """Timed, after one to warm up; their median counts."""
+    """Timed, after one to warm up; the fastest counts."""
 
 
 class VarianceConfig(Strict):
