@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from highways.config import DenseConfig
+from highways.config import DenseConfig, RunConfig
 from highways.nn import DenseNetwork, DensePopulation
+from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
 
 
-def members(kind: str, activation: str, depth: int = 5, count: int = 3) -> list[DenseNetwork]:
+def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
     bias = -1.0 if kind == "highway" else None
-    config = DenseConfig(kind=kind, depth=depth, width=7, activation=activation, transform_bias=bias)
+    config = DenseConfig(kind=kind, depth=depth, width=7, activation=activation, transform_bias=bias, **more)
     return [DenseNetwork(config, 6, 4, seed=seed).double() for seed in range(count)]
 
 
@@ -41,6 +42,43 @@ def test_gradients_equal_autograds_in_float64(kind: str, activation: str, depth:
                 torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("first", ["linear", "relu", "tanh"])
+@pytest.mark.parametrize("every", [None, 2])
+def test_gradients_with_dropout_equal_autograds(kind: str, activation: str, first: str, every: int | None) -> None:
+    networks = members(kind, activation, dropout=0.3, first_activation=first, checkpoint_every=every)
+    population = DensePopulation(networks)
+    torch.manual_seed(0)
+    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+    masks = [dropout_masks(n.config, 11, seed=seed, epoch=0, step=0).double() for seed, n in enumerate(networks)]
+    found: dict[tuple[str, int], torch.Tensor] = {}
+    population.forward_backward(
+        x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}), torch.stack(masks, dim=1)
+    )
+    for trial, network in enumerate(networks):
+        functional.cross_entropy(network(x, masks[trial]), y).backward()
+        torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
+        for name, sources in population._sources().items():
+            for layer, source in enumerate(sources):
+                ours = found[name, layer][trial]
+                ours = ours.T if name.endswith("weight") else ours[0]
+                torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
+
+
+def test_dropout_keeps_as_many_as_it_should_and_the_mean() -> None:
+    config = DenseConfig(kind="highway", depth=6, width=40, transform_bias=-1.0, dropout=0.2)
+    masks = dropout_masks(config, 500, seed=1, epoch=2, step=3)
+    assert masks.shape == (6, 500, 40)
+    assert masks[:-1].unique().tolist() == pytest.approx([0.0, 1 / 0.8])
+    assert masks[-1].unique().tolist() == pytest.approx([0.0, 1 / 0.64])  # twice before the read-out
+    assert (masks[:-1] > 0).double().mean().item() == pytest.approx(0.8, abs=0.01)
+    assert (masks[-1] > 0).double().mean().item() == pytest.approx(0.64, abs=0.02)
+    assert torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=2, step=3))
+    assert not torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=2, step=4))
+    assert not torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=3, step=3))
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     population = DensePopulation(members("highway", "relu"))
     names = []
@@ -59,7 +97,7 @@ def test_member_state_gives_the_member_back() -> None:
 
 
 def test_members_of_two_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match="one kind, depth, width and activation"):
+    with pytest.raises(ValueError, match="one kind, depth, width, activation"):
         DensePopulation([*members("plain", "relu"), *members("plain", "tanh")])
 
 
@@ -92,6 +130,38 @@ def test_member_equals_the_run_trained_alone(
         assert alone.parameters == member.parameters
         for name, curve in alone.curves.items():
             assert member.curves[name] == pytest.approx(curve, rel=tolerance), name
+
+
+@pytest.mark.parametrize("optimiser", [{"kind": "adagrad"}, {"kind": "adadelta"}])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_member_with_dropout_equals_the_run_trained_alone(
+    project: Path, run_config, optimiser: dict, shuffle: bool
+) -> None:
+    """Adagrad, Adadelta, dropout, a linear first layer, blocks drawn otherwise: as autograd and torch.optim have it."""
+    values = run_config(epochs=2).model_dump()
+    configs = []
+    for seed, (bias, blocks) in enumerate([(-1.0, "orthogonal"), (-2.0, None), (1.0, "glorot_uniform")]):
+        network = values["network"] | {
+            "initialisation": "glorot_uniform",
+            "block_initialisation": blocks,
+            "first_activation": "linear",
+            "dropout": 0.1,
+            "transform_bias": bias,
+        }
+        budget = values["budget"] | {"shuffle": shuffle}
+        new = {"network": network, "optimiser": optimiser, "budget": budget, "seed": seed}
+        configs.append(RunConfig.model_validate(values | new))
+    together = sweep(configs, profile="p", experiment="together", mlflow=False, threads=1)
+    assert {record.engine["group"] for record in together} == {3}
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+    for config, member in zip(configs, together, strict=True):
+        alone = run(config, mlflow=False, profile="p", experiment="alone", threads=1)
+        assert alone.engine["population"] is False
+        assert alone.parameters == member.parameters
+        assert alone.curves["train_cross_entropy"][1] != alone.curves["train_cross_entropy"][0]
+        for name, curve in alone.curves.items():
+            assert member.curves[name] == pytest.approx(curve, rel=1e-4), name
 
 
 def test_diverged_member_costs_the_others_nothing(project: Path, run_config) -> None:

@@ -58,7 +58,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
         if cuda:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
-    held = module.population.step_bytes(size) + sum(velocity.nbytes for velocity in module.velocity.buffers())
+    held = module.population.step_bytes(size) + sum(kept.nbytes for kept in module.state.buffers())
     peak = torch.cuda.max_memory_allocated(device) - before if cuda else held
     return StepCost(min(times[1:]), peak)
 

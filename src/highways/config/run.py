@@ -23,12 +23,15 @@ should have been raised."""
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
 `cifar100` have 50,000 + 10,000 of 32x32 in colour."""
-STAND_INS: dict[str, str] = {"cifar100": "cifar10"}
-"""What stands in for a data set that is not at hand, and is compared with the papers' numbers of that one."""
+STAND_INS: dict[str, str] = {"cifar100": "cifar10", "seed-000": "weak-signal"}
+"""What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
+FeatureDataName = Literal["weak-signal", "mnist-4-9"]
+"""Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
+and nines at 12x12 pixels."""
 TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
 """`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
 five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
-DataName = Literal[ImageDataName, TextDataName]
+DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
 
 
 class PicturesConfig(Strict):
@@ -62,6 +65,9 @@ class DataConfig(Strict):
     content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
     pictures: PicturesConfig | None = None
     """For convolutional networks; by default images are flat, scaled to [0, 1]."""
+    training_examples: int | None = Field(default=None, ge=1)
+    """Only the first so many of the training part are used; of flat images and features only. (For pictures:
+    `pictures.training_images`.)"""
 
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
@@ -85,6 +91,14 @@ class DenseConfig(Strict):
     """Initial bias of the transform gates; highway networks only, and there it must be given."""
     initialisation: Initialisation = "he_normal"
     """Of all weights. He's is P1 sec. 3.1's. Biases start at 0."""
+    block_initialisation: Initialisation | None = None
+    """Of the weights of the blocks, where it is another: Lasagne's highway layers were drawn orthogonal, the layers
+    around them Glorot-uniform (seed 000)."""
+    first_activation: Literal["linear", "relu", "tanh"] | None = None
+    """Of the first layer; by default `activation`. Seed 000's Keras network begins with a linear one."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Inverted dropout behind the first layer and behind every block, and once more before the read-out, as both
+    networks of seed 000 have it."""
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
     first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
@@ -94,6 +108,11 @@ class DenseConfig(Strict):
         if (self.kind == "highway") != (self.transform_bias is not None):
             raise ValueError("transform_bias belongs to highway networks, which need it, and to no others")
         return self
+
+    @property
+    def first(self) -> Literal["linear", "relu", "tanh"]:
+        """Activation of the first layer."""
+        return self.first_activation or self.activation
 
     @property
     def work(self) -> float:
@@ -230,10 +249,43 @@ class CaffeConfig(Strict):
     bias_rate: float = Field(default=2.0, ge=0)
 
 
+class AdagradConfig(Strict):
+    """Adagrad (Duchi et al. 2011): w = w - rate * g / (root of the sum of all g^2 + epsilon)."""
+
+    kind: Literal["adagrad"]
+    learning_rate: float = Field(default=0.01, gt=0)
+    """Keras's default."""
+    epsilon: float = Field(default=1e-8, gt=0)
+    """Keras 1's."""
+
+
+class AdadeltaConfig(Strict):
+    """Adadelta (Zeiler 2012): steps as large as the last ones, by root mean squares that decay with `rho`."""
+
+    kind: Literal["adadelta"]
+    learning_rate: float = Field(default=1.0, gt=0)
+    """Lasagne's default, as are the others."""
+    rho: float = Field(default=0.95, gt=0, lt=1)
+    epsilon: float = Field(default=1e-6, gt=0)
+
+
 OptimiserConfig = Annotated[
-    Annotated[SGDConfig, Tag("sgd")] | Annotated[AdamConfig, Tag("adam")] | Annotated[CaffeConfig, Tag("caffe")],
+    Annotated[SGDConfig, Tag("sgd")]
+    | Annotated[AdamConfig, Tag("adam")]
+    | Annotated[CaffeConfig, Tag("caffe")]
+    | Annotated[AdagradConfig, Tag("adagrad")]
+    | Annotated[AdadeltaConfig, Tag("adadelta")],
     tagged_union("kind", default="sgd"),
 ]
+
+
+OPTIMISERS: dict[str, tuple[str, ...]] = {
+    "dense": ("sgd", "adagrad", "adadelta"),
+    "bilstm": ("sgd", "adam"),
+    "bag-of-words": ("sgd", "adam"),
+    "conv": ("sgd", "adam", "caffe"),
+}
+"""Which optimisers each family of networks is trained with."""
 
 
 class BudgetConfig(Strict):
@@ -242,6 +294,8 @@ class BudgetConfig(Strict):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     """Some batches may be smaller; no example is left out."""
+    shuffle: bool = True
+    """A new random order every epoch; otherwise the data's own. Texts and pictures are always shuffled."""
     snapshot_steps: int | None = Field(default=None, ge=1)
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
@@ -272,10 +326,14 @@ class RunConfig(Strict):
             raise ValueError("precision 'bfloat16' is for convolutional networks")
         if not text and (self.data.vectors or self.budget.snapshot_steps):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {self.data.name!r} is none")
-        if family == "dense" and self.optimiser.kind != "sgd":
-            raise ValueError("dense networks are trained with the optimiser 'sgd'")
-        if family != "conv" and self.optimiser.kind == "caffe":
-            raise ValueError("the optimiser 'caffe' is for convolutional networks")
+        if family != "dense" and (self.data.training_examples or not self.budget.shuffle):
+            raise ValueError("data.training_examples and budget.shuffle are for dense networks")
+        if self.data.name in get_args(FeatureDataName) and family != "dense":
+            raise ValueError(f"{self.data.name!r} is for dense networks")
+        allowed = OPTIMISERS[family]
+        if self.optimiser.kind not in allowed:
+            named = ", ".join(map(repr, allowed))
+            raise ValueError(f"networks of family {family!r} are trained with {named}, not {self.optimiser.kind!r}")
         return self
 
     @property
@@ -316,11 +374,19 @@ class RunConfig(Strict):
             parts.append(network.activation)
             if network.initialisation != "he_normal":
                 parts.append(network.initialisation.replace("_", "-"))
+            if network.block_initialisation is not None:
+                parts.append(network.block_initialisation.replace("_", "-"))
+            if network.first != network.activation:
+                parts.append(f"{network.first}-first")
+            if self.optimiser.kind != "sgd":
+                parts.append(self.optimiser.kind)
         if isinstance(network, BiLSTMConfig):
             parts.append(f"h{network.hidden}" + ("-padded" if network.padding == "seen" else ""))
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")
         if network.transform_bias is not None:
             parts.append(f"b{network.transform_bias:.2g}")
+        if not self.budget.shuffle:
+            parts.append("in-order")
         parts.append(f"s{self.seed}")
         return "-".join(parts)
 

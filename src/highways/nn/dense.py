@@ -13,7 +13,31 @@ from highways.config import DenseConfig
 from highways.config.run import Initialisation
 from highways.nn.highway import Highway
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}
+
+
+def dropout_masks(config: DenseConfig, batch: int, *, seed: int, epoch: int, step: int) -> Tensor:
+    """Draw what dropout keeps in one training step of a network.
+
+    The draw depends on the arguments alone, so that a run that is resumed, or trained among others, sees the same.
+
+    Args:
+        config: The network.
+        batch: Examples.
+        seed: The run's.
+        epoch: From 0.
+        step: Of the epoch, from 0.
+
+    Returns:
+        `(depth, batch, width)` on the CPU: for the output of the first layer and of every block 0, or one over the
+        probability of being kept. The last one has been drawn twice, since dropout comes twice before the read-out.
+    """
+    keep = 1 - config.dropout
+    random = torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + step)
+    drawn = torch.rand(config.depth + 1, batch, config.width, generator=random) < keep
+    masks = drawn[:-1] / keep
+    masks[-1] *= drawn[-1] / keep
+    return masks
 
 
 class Dense(nn.Module):
@@ -22,7 +46,7 @@ class Dense(nn.Module):
     Args:
         inputs: Features in.
         outputs: Features out.
-        activation: `relu` or `tanh`.
+        activation: `relu`, `tanh` or `linear`.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str):
@@ -51,7 +75,7 @@ class DenseNetwork(nn.Module):
         super().__init__()
         width = config.width
         self.config = config
-        self.first = Dense(inputs, width, config.activation)
+        self.first = Dense(inputs, width, config.first)
         self.blocks = nn.ModuleList(self._block(config) for _ in range(config.depth - 1))
         self.readout = nn.Linear(width, classes)
         initialise(self, seed)
@@ -64,19 +88,28 @@ class DenseNetwork(nn.Module):
             return transform
         return Highway(transform, nn.Linear(width, width), cast(float, config.transform_bias))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(batch, inputs)` to logits `(batch, classes)`."""
+    def forward(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Map `(batch, inputs)` to logits `(batch, classes)`.
+
+        Args:
+            x: The batch.
+            masks: In training with dropout, those of `dropout_masks`, on the device.
+        """
         x = self.first(x)
+        if masks is not None:
+            x = x * masks[0]
         every = self.config.checkpoint_every
         if every is None or not torch.is_grad_enabled():
-            return self.readout(self._pass(x, 0, len(self.blocks)))
+            return self.readout(self._pass(x, 0, len(self.blocks), masks))
         for start in range(0, len(self.blocks), every):
-            x = cast(Tensor, checkpoint(self._pass, x, start, start + every, use_reentrant=False))
+            x = cast(Tensor, checkpoint(self._pass, x, start, start + every, masks, use_reentrant=False))
         return self.readout(x)
 
-    def _pass(self, x: Tensor, start: int, stop: int) -> Tensor:
-        for block in self.blocks[start:stop]:
+    def _pass(self, x: Tensor, start: int, stop: int, masks: Tensor | None) -> Tensor:
+        for layer, block in enumerate(self.blocks[start:stop], start):
             x = block(x)
+            if masks is not None:
+                x = x * masks[layer + 1]
         return x
 
 
@@ -109,10 +142,13 @@ def initialise(network: DenseNetwork, seed: int) -> None:
     their own, so that a seed means the same weights everywhere.
     """
     random = torch.Generator().manual_seed(seed)
+    config = network.config
     with torch.no_grad():
-        for module in network.modules():
+        for name, module in network.named_modules():
             if isinstance(module, nn.Linear):
-                module.weight.copy_(drawn(module.weight.shape, network.config.initialisation, random))
+                of_block = name.startswith("blocks.") and config.block_initialisation is not None
+                how = config.block_initialisation if of_block else config.initialisation
+                module.weight.copy_(drawn(module.weight.shape, how, random))  # type: ignore[arg-type]
                 module.bias.zero_()
         for module in network.modules():
             if isinstance(module, Highway):

@@ -23,13 +23,13 @@ Update = Callable[[str, int, Tensor], None]
 """Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape
 `(trials, ...)`. The gradient is a buffer that the next layer overwrites."""
 
-_activate_ = {"relu": torch.relu_, "tanh": torch.tanh_}
+_activate_: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu_, "tanh": torch.tanh_, "linear": lambda x: x}
 
 
 def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> None:
     if activation == "relu":
         torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)
-    else:
+    elif activation == "tanh":
         torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
 
 
@@ -40,6 +40,7 @@ class _Workspace:
     x: Tensor  # (layers + 1, trials, batch, width): input of every block, and the last one's output
     h: Tensor  # (layers, trials, batch, width): H of every block (of a plain block, its output)
     t: Tensor  # (layers, trials, batch, width): T of every block; empty for plain networks
+    first: Tensor  # (trials, batch, width): output of the first layer; without dropout that is x[0]
     kept: Tensor  # (segments - 1, trials, batch, width): input of every segment but the last
     dx: Tensor  # (trials, batch, width): gradient with respect to a block's output, then input
     dh: Tensor  # (trials, batch, width): gradient with respect to H, then its pre-activation
@@ -55,7 +56,7 @@ class DensePopulation(nn.Module):
     `t_*` to the transform gate T.
 
     Args:
-        members: Networks that agree in kind, depth, width and activation.
+        members: Networks that agree in kind, depth, width, activations and dropout.
 
     Raises:
         ValueError: The members' shapes or operations differ.
@@ -63,9 +64,13 @@ class DensePopulation(nn.Module):
 
     def __init__(self, members: Sequence[DenseNetwork]):
         super().__init__()
-        shapes = {(m.config.kind, m.config.depth, m.config.width, m.config.activation) for m in members}
+        shapes = {
+            (m.config.kind, m.config.depth, m.config.width, m.config.activation, m.config.first, m.config.dropout)
+            for m in members
+        }
         if len(shapes) != 1:
-            raise ValueError(f"members of a population have one kind, depth, width and activation, found {shapes}")
+            agree = "one kind, depth, width, activation, first activation and dropout"
+            raise ValueError(f"members of a population have {agree}, found {shapes}")
         self.config = members[0].config
         self.highway = self.config.kind == "highway"
         states = [member.state_dict() for member in members]
@@ -129,12 +134,13 @@ class DensePopulation(nn.Module):
             segments = self._segments()
             layers = max((len(segment) for segment in segments), default=0)
             x = like.new_empty(layers + 1, trials, batch, width)
-            gated = (layers, trials, batch, width) if self.highway else (0,)
-            one = (trials, batch, width)
+            whole, one = (layers, trials, batch, width), (trials, batch, width)
+            dropout = self.config.dropout > 0
             self._workspaces[batch] = _Workspace(
                 x=x,
-                h=like.new_empty(gated) if self.highway else x[1:],
-                t=like.new_empty(gated),
+                h=like.new_empty(whole) if self.highway or dropout else x[1:],
+                t=like.new_empty(whole if self.highway else (0,)),
+                first=like.new_empty(one) if dropout else x[0],
                 kept=like.new_empty(max(len(segments) - 1, 0), trials, batch, width),
                 dx=like.new_empty(one),
                 dh=like.new_empty(one),
@@ -157,7 +163,7 @@ class DensePopulation(nn.Module):
 
     def _first(self, x: Tensor, out: Tensor) -> None:
         shared = x.expand(self.trials, *x.shape)
-        _activate_[self.config.activation](torch.baddbmm(self.first_bias[0], shared, self.first_weight[0], out=out))
+        _activate_[self.config.first](torch.baddbmm(self.first_bias[0], shared, self.first_weight[0], out=out))
 
     def _block(self, layer: int, x: Tensor, h: Tensor, t: Tensor | None, out: Tensor) -> None:
         torch.baddbmm(self.h_bias[layer], x, self.h_weight[layer], out=h)
@@ -182,7 +188,7 @@ class DensePopulation(nn.Module):
         return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
 
     @torch.no_grad()
-    def forward_backward(self, x: Tensor, target: Tensor, update: Update) -> Tensor:
+    def forward_backward(self, x: Tensor, target: Tensor, update: Update, masks: Tensor | None = None) -> Tensor:
         """Compute the gradient of every member's mean cross-entropy and hand it to `update`.
 
         Layers come from last to first. A weight is read for the last time before its gradient is
@@ -192,6 +198,8 @@ class DensePopulation(nn.Module):
             x: The batch, `(batch, inputs)`, the same for all members.
             target: Classes, `(batch,)`, int64.
             update: See `Update`.
+            masks: With dropout, what it keeps of every layer's output, `(depth, trials, batch, width)`; see
+                `highways.nn.dense.dropout_masks`.
 
         Returns:
             Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
@@ -204,8 +212,13 @@ class DensePopulation(nn.Module):
         def pass_through(segment: range) -> None:
             for place, layer in enumerate(segment):
                 self._block(layer, xs[place], hs[place], ts[place], out=xs[place + 1])
+                if masks is not None:
+                    y = xs[place + 1] if self.highway else hs[place]
+                    torch.mul(y, masks[layer + 1], out=xs[place + 1])
 
-        self._first(x, xs[0])
+        self._first(x, space.first)
+        if masks is not None:
+            torch.mul(space.first, masks[0], out=xs[0])
         for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
             kept.copy_(xs[0])
             pass_through(segment)
@@ -232,6 +245,8 @@ class DensePopulation(nn.Module):
                 pass_through(segment)
             for place, layer in reversed(list(enumerate(segment))):
                 below, h, t = xs[place], hs[place], ts[place]
+                if masks is not None:
+                    dx.mul_(masks[layer + 1])
                 if t is not None:  # y = x + T * (H - x)
                     torch.sub(h, below, out=dt).mul_(dx)
                     torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
@@ -247,7 +262,9 @@ class DensePopulation(nn.Module):
                     torch.bmm(dh, self.h_weight[layer].mT, out=dx)
                 update("h_weight", layer, torch.bmm(below.mT, dh, out=dw))
                 update("h_bias", layer, dh.sum(1, keepdim=True))
-        _activation_backward_(activation, dx, xs[0])
+        if masks is not None:
+            dx.mul_(masks[0])
+        _activation_backward_(self.config.first, dx, space.first)
         update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
         update("first_bias", 0, dx.sum(1, keepdim=True))
         return loss

@@ -10,7 +10,7 @@ from highways.training.checkpoints import ResumePoint
 
 FREE = {
     "optimiser": {"learning_rate", "momentum", "decay"},
-    "network": {"transform_bias", "initialisation"},
+    "network": {"transform_bias", "initialisation", "block_initialisation"},
     "seed": True,
 }
 """What members of a population may differ in: nothing that changes shapes, operations, the kind of

@@ -18,11 +18,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import AdamConfig, BagOfWordsConfig, CaffeConfig, ConvConfig, DenseConfig, RunConfig, SGDConfig
+from highways.config import (
+    AdadeltaConfig,
+    AdagradConfig,
+    AdamConfig,
+    BagOfWordsConfig,
+    CaffeConfig,
+    ConvConfig,
+    DenseConfig,
+    RunConfig,
+    SGDConfig,
+)
 from highways.data import DataSet, Images, Pictures, Sentences
 from highways.errors import HighwaysError
 from highways.nn import BagOfWords, BiLSTMNetwork, ConvNetwork, DenseNetwork, DensePopulation
+from highways.nn.dense import dropout_masks
 from highways.tracking.events import EpochEnded, Listener
+from highways.training.rules import RULES, Rule
 
 PROBE_BATCHES = 10
 """Batches over which the gradient's norms are taken, the first of the first epoch."""
@@ -219,6 +231,10 @@ class ClassifierModule(TrialsModule):
         if isinstance(settings, AdamConfig):
             rate, decay = settings.learning_rate, settings.weight_decay
             return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+        if isinstance(settings, AdagradConfig):
+            return torch.optim.Adagrad(parameters, settings.learning_rate, eps=settings.epsilon)
+        if isinstance(settings, AdadeltaConfig):
+            return torch.optim.Adadelta(parameters, settings.learning_rate, settings.rho, settings.epsilon)
         return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
 
     def on_train_epoch_start(self) -> None:
@@ -234,6 +250,10 @@ class ClassifierModule(TrialsModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
         x, y = batch
+        network, seed = self.configs[0].network, self.configs[0].seed
+        if isinstance(network, DenseConfig) and network.dropout:
+            masks = dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=batch_idx)
+            return functional.cross_entropy(self.network(x, masks.to(x.device)), y)
         return functional.cross_entropy(self(x), y)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -377,12 +397,14 @@ class PopulationModule(TrialsModule):
         networks = [build_network(config, data) for config in configs]
         self.population = DensePopulation([network for network in networks if isinstance(network, DenseNetwork)])
         self.weights_per_trial = sum(stacked.numel() for stacked in self.population.buffers()) // len(configs)
-        self.velocity = nn.Module()
-        for name, parameter in self.population.named_buffers():
-            self.velocity.register_buffer(name, torch.zeros_like(parameter))
-        self._rate = torch.empty(0)
-        self._momentum = torch.empty(0)
-        self._pairs: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self._rule = RULES[configs[0].optimiser.kind]
+        self.state = nn.ModuleDict({name: nn.Module() for name in self._rule.state})
+        """Of the optimiser: for each name, a tensor of every weight's shape."""
+        for kept in self.state.values():
+            for name, parameter in self.population.named_buffers():
+                kept.register_buffer(name, torch.zeros_like(parameter))
+        self._step: Rule | None = None
+        self._states: dict[str, list[tuple[Tensor, ...]]] = {}
 
     def configure_optimizers(self) -> None:
         """Return nothing: the weights are updated within the backward pass."""
@@ -396,30 +418,42 @@ class PopulationModule(TrialsModule):
         if batch_idx == 0:
             self._start_epoch()
         x, y = batch
-        self.population.forward_backward(x, y, self._update)
+        self.population.forward_backward(x, y, self._update, self._masks(x, batch_idx))
 
     def _start_epoch(self) -> None:
-        optimisers = [self.configs[trial].optimiser for trial in self.alive]
-        settings = [optimiser for optimiser in optimisers if isinstance(optimiser, SGDConfig)]
-        like = self.population.first_weight
-        rates = [s.learning_rate * s.decay**self.current_epoch for s in settings]
-        self._rate = -like.new_tensor(rates)[:, None, None]
-        self._momentum = like.new_tensor([s.momentum for s in settings])[:, None, None]
-        self._pairs = {
-            name: list(zip(parameter.unbind(), self.velocity.get_buffer(name).unbind(), strict=True))
+        settings = [self.configs[trial].optimiser for trial in self.alive]
+        self._step = self._rule(settings, self.current_epoch, self.population.first_weight)
+        self._states = {
+            name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
             for name, parameter in self.population.named_buffers()
         }
 
+    def _kept(self, name: str) -> list[Tensor]:
+        return [kept.get_buffer(name) for kept in self.state.values()]
+
+    def _masks(self, x: Tensor, step: int) -> Tensor | None:
+        """Return what dropout keeps, `(depth, trials, batch, width)`; trials of one seed see the same."""
+        network = self.population.config
+        if not network.dropout:
+            return None
+        seeds = [self.configs[trial].seed for trial in self.alive]
+        drawn = {
+            seed: dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=step).to(x.device)
+            for seed in dict.fromkeys(seeds)
+        }
+        return torch.stack([drawn[seed] for seed in seeds], dim=1)
+
     def _update(self, name: str, layer: int, gradient: Tensor) -> None:
-        weight, velocity = self._pairs[name][layer]
-        torch.addcmul(gradient, velocity, self._momentum, out=velocity)  # v = momentum * v + g
-        weight.addcmul_(velocity, self._rate)  # w = w - rate * v
+        assert self._step is not None
+        weight, *state = self._states[name][layer]
+        self._step.update(weight, gradient, *state)
 
     def drop(self, kept: list[int]) -> None:
         """Take the diverged trials out of the stacked tensors."""
         self.population.keep(kept)
-        for name, velocity in list(self.velocity.named_buffers()):
-            setattr(self.velocity, name, velocity[:, kept].contiguous())
+        for state in self.state.values():
+            for name, stacked in list(state.named_buffers()):
+                setattr(state, name, stacked[:, kept].contiguous())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the curves back and make the tensors as many trials long as were saved."""

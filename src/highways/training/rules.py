@@ -1,0 +1,98 @@
+"""Update rules: what optimisers do to the weights of a population, each trial with its own rate.
+
+Each is `torch.optim`'s rule of the same name over a leading trial axis; `tests/test_population.py` holds
+them together.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from highways.config import AdadeltaConfig, AdagradConfig, SGDConfig
+
+
+class Rule(ABC):
+    """One step of an optimiser, for the trials that are still alive.
+
+    Args:
+        settings: Of each trial.
+        epoch: From 0.
+        like: A tensor of the weights' device and type.
+    """
+
+    state: ClassVar[tuple[str, ...]]
+    """Names of what is kept from step to step, each a tensor of the weight's shape, zero at first."""
+
+    @abstractmethod
+    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor): ...
+
+    @abstractmethod
+    def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
+        """Change a weight, `(trials, ...)`, and its state in place; `gradient` may be overwritten."""
+
+
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
+    return like.new_tensor(values)[:, None, None]
+
+
+class SGD(Rule):
+    """v = momentum * v + g; w = w - rate * v."""
+
+    state = ("velocity",)
+
+    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
+        own = [one for one in settings if isinstance(one, SGDConfig)]
+        self.step = _column([-one.learning_rate * one.decay**epoch for one in own], like)
+        self.momentum = _column([one.momentum for one in own], like)
+
+    def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
+        """See `Rule`."""
+        (velocity,) = state
+        torch.addcmul(gradient, velocity, self.momentum, out=velocity)
+        weight.addcmul_(velocity, self.step)
+
+
+class Adagrad(Rule):
+    """s = s + g^2; w = w - rate * g / (sqrt(s) + epsilon)."""
+
+    state = ("squares",)
+
+    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
+        own = [one for one in settings if isinstance(one, AdagradConfig)]
+        self.step = _column([-one.learning_rate for one in own], like)
+        self.epsilon = _column([one.epsilon for one in own], like)
+
+    def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
+        """See `Rule`."""
+        (squares,) = state
+        squares.addcmul_(gradient, gradient)
+        weight.addcmul_(gradient.div_(squares.sqrt().add_(self.epsilon)), self.step)
+
+
+class Adadelta(Rule):
+    """u = g * sqrt(d + epsilon) / sqrt(s + epsilon), with decaying means s of g^2 and d of u^2; w = w - rate * u."""
+
+    state = ("squares", "deltas")
+
+    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
+        own = [one for one in settings if isinstance(one, AdadeltaConfig)]
+        self.step = _column([-one.learning_rate for one in own], like)
+        self.rest = _column([1 - one.rho for one in own], like)
+        self.epsilon = _column([one.epsilon for one in own], like)
+
+    def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
+        """See `Rule`."""
+        squares, deltas = state
+        squares.lerp_(gradient.square(), self.rest)
+        gradient.mul_((deltas + self.epsilon).div_(squares + self.epsilon).sqrt_())
+        deltas.lerp_(gradient.square(), self.rest)
+        weight.addcmul_(gradient, self.step)
+
+
+RULES: dict[str, type[Rule]] = {"sgd": SGD, "adagrad": Adagrad, "adadelta": Adadelta}
+"""By the optimiser's kind."""
