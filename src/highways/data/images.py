@@ -41,11 +41,11 @@ class Raw:
 
 @dataclass(frozen=True)
 class Images:
-    """A data set of images, flattened.
+    """A data set of images, flattened, or of other examples with a fixed number of features.
 
     Attributes:
         name: Such as `mnist`.
-        train_x: `(examples, features)`, float32 in [0, 1].
+        train_x: `(examples, features)`, float32, of images in [0, 1].
         train_y: `(examples,)`, int64 in [0, classes).
         test_x: As `train_x`.
         test_y: As `train_y`.
@@ -76,17 +76,28 @@ class Images:
         return (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
-        """Return an epoch's batches of the training part, in a random order.
+        """Return an epoch's batches of the training part, in a random order, or in that of the data.
 
         Args:
-            config: The run; its batch size and its order's seed.
+            config: The run; its batch size, whether it shuffles, and its order's seed.
             epoch: Returns the number of the epoch, from 0; asked when its first batch is.
         """
-        return Batches(self.train_x, self.train_y, config.budget.batch_size, config.order_seed, epoch)
+        order = config.order_seed if config.budget.shuffle else None
+        return Batches(self.train_x, self.train_y, config.budget.batch_size, order, epoch)
 
     def evaluation_batches(self, config: RunConfig, part: Literal["train", "test"]) -> Batches:
         """Return the batches of a whole part, in the order of the data."""
         return Batches(*self._part(part), EVALUATION_BATCH)
+
+    def first(self, count: int) -> Images:
+        """Return the data set with only the first `count` training examples.
+
+        Raises:
+            HighwaysError: There are fewer.
+        """
+        if count > len(self.train_y):
+            raise HighwaysError(f"data.training_examples is {count}, but {self.name} has {len(self.train_y)}")
+        return replace(self, train_x=self.train_x[:count], train_y=self.train_y[:count])
 
     @property
     def features(self) -> int:
@@ -102,15 +113,6 @@ class Images:
             test_x=self.test_x.to(device),
             test_y=self.test_y.to(device),
         )
-
-
-def load_images(name: str) -> Images:
-    """Load a data set of images.
-
-    Raises:
-        HighwaysError: See `highways.data.sources.locate`.
-    """
-    return LOADERS[name](locate(name))
 
 
 def load_raw(name: str) -> Raw:
@@ -140,7 +142,7 @@ def _raw_digits(files: dict[str, Path]) -> Raw:
     return Raw(pictures(flat.train_x), flat.train_y, pictures(flat.test_x), flat.test_y, 10)
 
 
-def _raw_mnist(files: dict[str, Path]) -> Raw:
+def raw_mnist(files: dict[str, Path]) -> Raw:
     """MNIST; all 60,000 training images are trained on."""
 
     def split(name: str) -> tuple[Tensor, Tensor]:
@@ -207,13 +209,13 @@ def _idx(path: Path, dimensions: int) -> Tensor:
 
 RAW_LOADERS: dict[str, Callable[[dict[str, Path]], Raw]] = {
     "digits": _raw_digits,
-    "mnist": _raw_mnist,
+    "mnist": raw_mnist,
     "cifar10": _raw_cifar10,
     "cifar100": _raw_cifar100,
 }
 LOADERS: dict[str, Callable[[dict[str, Path]], Images]] = {
     "digits": _digits,
-    "mnist": lambda files: _flat("mnist", _raw_mnist(files)),
+    "mnist": lambda files: _flat("mnist", raw_mnist(files)),
     "cifar10": lambda files: _flat("cifar10", _raw_cifar10(files)),
     "cifar100": lambda files: _flat("cifar100", _raw_cifar100(files)),
 }

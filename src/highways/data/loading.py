@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import get_args
 
 from highways.config import DataConfig
 from highways.config.run import DataName
-from highways.data.images import LOADERS, Images, load_images
+from highways.data import features, images
+from highways.data.images import Images
 from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
-from highways.data.sources import fingerprint
+from highways.data.sources import fingerprint, locate
 from highways.errors import HighwaysError
 
+LOADERS: dict[str, Callable[[dict[str, Path]], Images]] = images.LOADERS | {
+    "weak-signal": features.weak_signal,
+    "mnist-4-9": features.mnist_fours_and_nines,
+}
+"""What makes flat data sets out of their files."""
 DataSet = Images | Pictures | Sentences
 """What all data sets have: `name`, `parts`, `classes`, `fingerprint`, `device`, `size`, `to`,
 `training_batches` and `evaluation_batches`."""
@@ -41,7 +49,8 @@ def _load(text: str, mark: str) -> DataSet:
     if config.pictures is not None:
         return load_pictures(config)
     if config.name in LOADERS:
-        return load_images(config.name)
+        data = LOADERS[config.name](locate(config.name))
+        return data.first(config.training_examples) if config.training_examples else data
     from highways.data.text import load_sentences
 
     return load_sentences(config)

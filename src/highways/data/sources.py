@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 
 from highways import paths
 from highways.config import DataConfig, Strict, read_yaml, validate
-from highways.data.synthetic import GENERATOR
+from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
 
 
@@ -114,13 +114,14 @@ def fingerprint(data: DataConfig | str) -> str:
         HighwaysError: There is no such data set, or no such file of word vectors.
     """
     config = data if isinstance(data, DataConfig) else None
-    source = _source(config.name if config else str(data))
+    name = config.name if config else str(data)
+    source = _source(name)
     content: dict[str, Any] = {
         "files": {file.path: file.sha256 for file in source.files},
         "preparation": source.preparation,
     }
     if source.generated:
-        content["generator"] = GENERATOR | {"examples": source.examples}
+        content["generator"] = GENERATORS[name] | {"examples": source.examples}
     if config and (vectors := vectors_path(config)) is not None:
         content["vectors"] = file_sha256(vectors)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
