@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from highways import paths
 from highways.analysis.cost import step_cost
+from highways.analysis.factorial import logistic
 from highways.analysis.foundations import dropout_means, recurrence, two_heads
 from highways.analysis.gates import gates
 from highways.analysis.initialisation import stuck_versions, z_variance
@@ -24,6 +25,7 @@ from highways.config import (
     DropoutConfig,
     GatesConfig,
     LesionsConfig,
+    LogisticConfig,
     ParityConfig,
     RecurrenceConfig,
     SignalConfig,
@@ -42,6 +44,7 @@ from highways.training.checkpoints import accepted_sha256, weights_sha256
 from highways.training.modules import build_network
 
 STUDIES: dict[type, Callable[[Any], Mapping[str, Tensor]]] = {
+    LogisticConfig: logistic,
     VarianceConfig: z_variance,
     StuckConfig: stuck_versions,
     ParityConfig: parity,

@@ -11,10 +11,12 @@ from typing import Any
 
 from highways.analysis.conv import outcomes, papers
 from highways.analysis.depth import searches
+from highways.analysis.factorial import factorials, summary
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
 from highways.analysis.statistics import difference_interval, mean_interval, rank_correlation
+from highways.config.factorial import KERAS, KERAS_1_2_2, LASAGNE
 from highways.data import classes, examples
 from highways.tracking import Listed, RunRecord
 
@@ -262,6 +264,38 @@ def _best_or_guessing(run: RunRecord) -> float:
     return _guessing(run) if run.status == "diverged" or best is None else best
 
 
+# The factorial of Keras and Lasagne. Intervals are over seeds, 95 %.
+
+CELLS = {"keras": KERAS, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE}
+
+
+def configuration_difference(records: Records, of: str, less: str) -> Interval | None:
+    """Return the interval of the difference in test accuracy of two configurations.
+
+    Args:
+        records: Of one data set.
+        of: `keras`, `keras-1.2.2` or `lasagne`, as written.
+        less: Another one, or `logistic`, the regression.
+    """
+    differences = [
+        found.difference(CELLS[of], None if less == "logistic" else CELLS[less])
+        for found in factorials(records).values()
+    ]
+    return summary(differences[0])[1:] if differences and differences[0] else None
+
+
+def factor_effect(records: Records, factor: str, third_level: bool = False) -> Interval | None:
+    """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's, over all cells.
+
+    Args:
+        records: Of one data set.
+        factor: A name in `highways.config.factorial.FACTORS`.
+        third_level: Of Keras 1.2.2's level in place of Lasagne's.
+    """
+    effects = [found.third_level() if third_level else found.effect(factor) for found in factorials(records).values()]
+    return summary(effects[0])[1:] if effects and effects[0] else None
+
+
 # Initial weights, and studies without runs.
 
 
@@ -346,6 +380,8 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         share_of_idle_layers,
         share_of_guessing,
         depth_ratio,
+        configuration_difference,
+        factor_effect,
         initialisation_ratio,
         initialisation_share_of_guessing,
         study_value,

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from highways.config.base import Strict, tagged_union
-from highways.config.run import DataConfig, ImageDataName, RunConfig
+from highways.config.run import DataConfig, FeatureDataName, ImageDataName, RunConfig
 
 VERSIONS: dict[str, int] = {
     "gates": 1,
     "lesions": 1,
     "signal": 1,
     "cost": 2,
+    "logistic": 1,
     "variance": 1,
     "stuck": 1,
     "parity": 1,
@@ -61,6 +62,15 @@ class CostConfig(Strict):
     kind: Literal["cost"] = "cost"
     steps: int = Field(default=5, ge=1)
     """Timed, after one to warm up; the fastest counts."""
+
+
+class LogisticConfig(Strict):
+    """Logistic regression, the level to beat (seed 000)."""
+
+    kind: Literal["logistic"] = "logistic"
+    data: FeatureDataName
+    training_examples: int | None = Field(default=None, ge=1)
+    """The first so many; all by default."""
 
 
 class VarianceConfig(Strict):
@@ -159,6 +169,7 @@ class AnalysisConfig(Strict):
         | Annotated[LesionsConfig, Tag("lesions")]
         | Annotated[SignalConfig, Tag("signal")]
         | Annotated[CostConfig, Tag("cost")]
+        | Annotated[LogisticConfig, Tag("logistic")]
         | Annotated[VarianceConfig, Tag("variance")]
         | Annotated[StuckConfig, Tag("stuck")]
         | Annotated[ParityConfig, Tag("parity")]
@@ -180,6 +191,8 @@ class AnalysisConfig(Strict):
         """The data set, `None` where the study makes its own examples."""
         if self.run is not None:
             return self.run.data
+        if isinstance(self.measure, LogisticConfig):
+            return DataConfig(name=self.measure.data, training_examples=self.measure.training_examples)
         own = isinstance(self.measure, ParityConfig | TwoHeadsConfig)
         return DataConfig(name=self.measure.data) if own else None  # type: ignore[union-attr]
 

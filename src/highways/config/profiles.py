@@ -23,6 +23,7 @@ from highways.config.analysis import (
     DropoutConfig,
     GatesConfig,
     LesionsConfig,
+    LogisticConfig,
     ParityConfig,
     RecurrenceConfig,
     SignalConfig,
@@ -32,6 +33,7 @@ from highways.config.analysis import (
 )
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import NETWORKS, ConvConfig
+from highways.config.factorial import cells, run_of
 from highways.config.run import (
     AdamConfig,
     BagOfWordsConfig,
@@ -41,6 +43,7 @@ from highways.config.run import (
     CaffeConfig,
     DataConfig,
     DenseConfig,
+    FeatureDataName,
     ImageDataName,
     Initialisation,
     PicturesConfig,
@@ -571,6 +574,44 @@ class VeryDeepProfile(Profile):
         )
 
 
+class KerasLasagneProfile(Profile):
+    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in (seed 000)."""
+
+    experiment: ClassVar[str] = "07_keras_vs_lasagne"
+
+    data: list[FeatureDataName] = Field(min_length=1)
+    training_examples: int | None = Field(default=None, ge=1)
+    """Of each data set, the first so many; all by default."""
+    fraction: bool
+    """Sixteen cells of the 128 of the levels as written, and one more; otherwise all 192. See
+    `highways.config.factorial`."""
+    seeds: int = Field(default=3, ge=2)
+    """Each is a whole factorial of its own."""
+    epochs: int = Field(default=10, ge=2)
+    """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
+    width: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.04, ge=0, lt=1)
+
+    @field_validator("data")
+    @classmethod
+    def _data(cls, values: list[Any]) -> list[Any]:
+        return _no_repetition(values)
+
+    def runs(self) -> list[RunConfig]:
+        """Return every data set's cells, each with every seed."""
+        return [
+            run_of(cell, data, self.training_examples, self.epochs, self.width, self.dropout, seed)
+            for data in self.data
+            for cell in cells(self.fraction)
+            for seed in range(self.seeds)
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return a logistic regression on each data set."""
+        levels = [LogisticConfig(data=data, training_examples=self.training_examples) for data in self.data]
+        return [AnalysisConfig(measure=level) for level in levels]
+
+
 class InitialisationProfile(Profile):
     """Parameters of `08_initialisation`: initial weights, by depth, and two questions about them (seed 001 a, c)."""
 
@@ -704,6 +745,7 @@ PROFILE_SCHEMAS: dict[str, type[Profile]] = {
         GatesProfile,
         LesionProfile,
         VeryDeepProfile,
+        KerasLasagneProfile,
         InitialisationProfile,
         ParityProfile,
         FoundationsProfile,

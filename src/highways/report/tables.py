@@ -23,6 +23,7 @@ from highways.config import (
     FoundationsProfile,
     GatesProfile,
     InitialisationProfile,
+    KerasLasagneProfile,
     LesionProfile,
     ParityProfile,
     Profile,
@@ -33,6 +34,7 @@ from highways.errors import HighwaysError
 from highways.report.bilstm_tables import bilstm_cost, bilstm_table
 from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table
+from highways.report.factorial_tables import keras_lasagne_cost, keras_lasagne_table
 from highways.report.initialisation_tables import (
     foundations_table,
     initialisation_cost,
@@ -110,6 +112,12 @@ TABLES: dict[str, Table] = {
         very_deep_table,
         very_deep_cost,
         "Networks of hundreds of layers and a thousand (P1 sec. 1 and 3.3, P2 sec. 2.2)",
+    ),
+    "keras_lasagne": Table(
+        KerasLasagneProfile,
+        keras_lasagne_table,
+        keras_lasagne_cost,
+        "Two implementations of one network that did not agree, as a factorial (seed 000)",
     ),
     "initialisation": Table(
         InitialisationProfile,

@@ -1,0 +1,159 @@
+"""The table of the factorial over what a Keras and a Lasagne network differ in, and what it says in a sentence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from highways.analysis.factorial import Factorial, factorials, summary
+from highways.config import KerasLasagneProfile, Profile
+from highways.config.factorial import FACTORS, KERAS, KERAS_1_2_2, LASAGNE, Cell, aliases
+from highways.report.layer_tables import MACHINE, machine
+from highways.tracking import Listed
+
+CONFIGURATIONS: dict[str, Cell] = {
+    "Keras as written": KERAS,
+    "Keras 1.2.2 (gates start at +1)": KERAS_1_2_2,
+    "Lasagne as written": LASAGNE,
+}
+SOURCE_SAYS = {
+    "Keras as written": "hardly better than logistic regression",
+    "Lasagne as written": "by far the best",
+}
+"""Seed 000 gives no numbers."""
+
+
+def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
+
+    `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
+    `effect`, `interaction` (see `highways.analysis.factorial`), or `share` of the difference of the two networks
+    (Shapley's; of a whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals
+    (Student's, over seeds). `aliases` are what a fraction cannot tell from the effect.
+    """
+    assert isinstance(settings, KerasLasagneProfile)
+    rows: list[dict[str, object]] = []
+    for found in factorials(records).values():
+        first = next(run for run in records if run.config.data.name == found.data)
+        base = {"data": found.data, "training_examples": settings.training_examples, "parameters": first.parameters}
+        rows += [base | row for row in _rows(found)]
+    columns = ["data", "training_examples", "quantity", "term", "aliases", "value", "interval_low", "interval_high"]
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "cells", "source_says"])
+
+
+def _rows(found: Factorial) -> Iterable[dict[str, object]]:
+    fractional = not found.full
+    if found.logistic is not None:
+        yield {"quantity": "test accuracy", "term": "logistic regression", "value": found.logistic}
+    for name, cell in CONFIGURATIONS.items():
+        says = {"source_says": SOURCE_SAYS.get(name)}
+        yield from _row("test accuracy", name, found.accuracies.get(cell, []), 1, says)
+    ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
+    for name, cell in (("best cell", ranked[0]), ("worst cell", ranked[-1])):
+        yield from _row("test accuracy", f"{name}: {described(cell)}", found.accuracies[cell], 1)
+    for name, factor in FACTORS.items():
+        yield from _row("gain", f"Keras with {_change(factor.levels)}", found.one_step_from_keras(name), 2)
+    cells = sum(max(cell) <= 1 for cell in found.accuracies)
+    for name, factor in FACTORS.items():
+        more = {"aliases": _named(aliases(frozenset({name}), 3)) if fractional else None}
+        yield from _row("effect", f"{factor.text}: {_change(factor.levels)}", found.effect(name), cells, more)
+    third = "transform bias: -2 to 1"
+    yield from _row("effect", third, found.third_level(), cells)
+    told = set()
+    for pair in itertools.combinations(FACTORS, 2):
+        same = aliases(frozenset(pair)) if fractional else []
+        if frozenset(pair) in told:
+            continue
+        told |= set(same)
+        term = f"{FACTORS[pair[0]].text} x {FACTORS[pair[1]].text}"
+        yield from _row("interaction", term, found.effect(*pair), cells, {"aliases": _named(same) or None})
+    for name, factor in FACTORS.items():
+        if name != "transform_bias":
+            yield from _row("interaction", f"{third} x {factor.text}", found.third_level(name), cells)
+    for name, values in found.shares().items():
+        yield from _row("share", FACTORS[name].text, values, cells)
+
+
+def _row(
+    quantity: str, term: str, values: list[float], cells: int, more: Mapping[str, object] | None = None
+) -> Iterable[dict[str, object]]:
+    if values:
+        mean, low, high = summary(values)
+        ends = {"value": mean, "interval_low": low, "interval_high": high, "seeds": len(values), "cells": cells}
+        yield {"quantity": quantity, "term": term} | ends | dict(more or {})
+
+
+def _change(levels: tuple[object, ...]) -> str:
+    return f"{_level(levels[0])} to {_level(levels[1])}"
+
+
+def _level(level: object) -> str:
+    if isinstance(level, bool):
+        return "yes" if level else "no"
+    return f"{level:g}" if isinstance(level, float) else str(level).replace("_", " ")
+
+
+def described(cell: Cell) -> str:
+    """Return a cell's levels in words."""
+    return ", ".join(
+        f"{factor.text} {_level(factor.levels[place])}" for factor, place in zip(FACTORS.values(), cell, strict=True)
+    )
+
+
+def _named(effects: Iterable[frozenset[str]]) -> str:
+    def text(effect: frozenset[str]) -> str:
+        return " x ".join(FACTORS[name].text for name in FACTORS if name in effect)
+
+    return "; ".join(text(effect) for effect in effects)
+
+
+def keras_lasagne_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what training cost, by data set."""
+    rows: dict[str, dict[str, object]] = {}
+    for run in records:
+        row = rows.setdefault(run.config.data.name, {"data": run.config.data.name, "runs": 0, "process_seconds": 0.0})
+        row["runs"] = int(row["runs"]) + 1  # type: ignore[call-overload]
+        row["process_seconds"] = float(row["process_seconds"]) + run.timing["seconds"]  # type: ignore[arg-type]
+        row |= machine(run.environment, run.engine["workers"])
+    return pd.DataFrame(list(rows.values()), columns=["data", "runs", "process_seconds", *MACHINE])
+
+
+def answer(records: Listed) -> str:
+    """Return what the factorial says, a sentence a data set."""
+    sentences = [_answer(found) for found in factorials(records).values()]
+    return "\n\n".join(sentences) or "Not all runs are there yet."
+
+
+def _answer(found: Factorial) -> str:
+    means = {name: summary(found.accuracies[cell])[0] for name, cell in CONFIGURATIONS.items()}
+    keras, newer, lasagne = (means[name] for name in CONFIGURATIONS)
+    level = "" if found.logistic is None else f", and logistic regression {found.logistic:.3f}"
+    difference, low, high = summary(found.difference(LASAGNE, KERAS))
+    if low > 0:
+        verdict = "Lasagne's is the better one, as the source saw it"
+    elif high < 0:
+        verdict = "Keras's is the better one, the reverse of what the source saw"
+    else:
+        verdict = "the two cannot be told apart"
+    text = (
+        f"**{found.data}**: as written, Keras's network reaches {keras:.3f}, with Keras 1.2.2's gates {newer:.3f}, "
+        f"Lasagne's {lasagne:.3f}{level}: {verdict} ({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
+    )
+    ranked = _by_size({name: summary(found.effect(name)) for name in FACTORS})
+    if shares := found.shares():
+        sizes = _by_size({name: summary(values) for name, values in shares.items()})
+        shown = ", ".join(f"{FACTORS[name].text} {value[0]:+.3f}" for name, value in sizes[:3])
+        rest = math.fsum(value[0] for _, value in sizes[3:])
+        text += f"; the difference is made of {shown}, and all others together {rest:+.3f}"
+    effects = ", ".join(
+        f"{FACTORS[name].text} ({_change(FACTORS[name].levels)}: {value[0]:+.3f}, {value[1]:+.3f} to {value[2]:+.3f})"
+        for name, value in ranked[:2]
+    )
+    return f"{text}; over all settings of the others, what moves accuracy most is {effects}."
+
+
+def _by_size(found: dict[str, tuple[float, float, float]]) -> list[tuple[str, tuple[float, float, float]]]:
+    return sorted(found.items(), key=lambda item: -abs(item[1][0]))
