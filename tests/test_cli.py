@@ -109,8 +109,8 @@ def test_data_sets_are_listed_and_verified(project: Path, monkeypatch, capsys) -
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
     assert call(monkeypatch, "data", "fetch", "nothing") == 1
     assert (
-        "no data set 'nothing'; there are: digits, mnist, cifar10, cifar100, synthetic-tweets, sst2, sst5, tweets"
-        in capsys.readouterr().err
+        "no data set 'nothing'; there are: digits, mnist, cifar10, cifar100, weak-signal, mnist-4-9, "
+        "synthetic-tweets, sst2, sst5, tweets" in capsys.readouterr().err
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from highways.config import RunConfig, validate
+from highways.config.factorial import KERAS, LASAGNE, Cell, run_of
 from highways.config.profiles import recipe
 from highways.data import load
 from highways.training import run
@@ -46,7 +47,13 @@ def images(name: str, precision: str) -> RunConfig:
     return validate(RunConfig, content, "test")
 
 
+def features(cell: Cell) -> RunConfig:
+    return run_of(cell, "weak-signal", training_examples=500, epochs=2, width=8, dropout=0.04, seed=0)
+
+
 RUNS = {
+    "dense, Adagrad, dropout": features(KERAS),
+    "dense, Adadelta, dropout": features(LASAGNE),
     **{kind: text(kind) for kind in ("bag-of-words", "plain", "plain-matched", "highway", "highway-released")},
     "conv": images("highway-mnist-16", "float32"),
     "conv, bfloat16": images("highway-mnist-16", "bfloat16"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from pathlib import Path
 
@@ -9,7 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from highways.analysis.foundations import class_loss, dropout_means, recurrence, recurrence_data, two_heads
+from highways.analysis.foundations import (
+    POINTS,
+    PRINTED,
+    class_loss,
+    dropout_means,
+    perceptron,
+    recurrence,
+    recurrence_data,
+    two_heads,
+)
 from highways.analysis.initialisation import boolean_task, stuck_versions, z_variance
 from highways.analysis.parity import _gradient, _gradient_loop, _zeros, parity
 from highways.analysis.perform import analyse
@@ -21,6 +32,7 @@ from highways.config import (
     InitialisationProfile,
     ParityConfig,
     ParityProfile,
+    PerceptronConfig,
     RecurrenceConfig,
     StuckConfig,
     TwoHeadsConfig,
@@ -154,6 +166,37 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     assert len(texts["initialisation.csv"].splitlines()) == 1 + 2 * 2 * 3
     assert len(table_texts("initialisation_studies", chosen)["initialisation_studies.csv"].splitlines()) == 1 + 3 + 24
     assert listed_records(chosen).complete
+
+
+def test_points_of_the_perceptron_are_those_that_have_the_printed_loss() -> None:
+    """Of all fives with whole inputs from -4 to 10: (0, 0) twice, (2, 1) twice, and one far out."""
+    inputs = torch.arange(-4, 11, dtype=torch.float64)
+    points = [(x, y) for x in inputs.tolist() for y in (0, 1)]
+    out = torch.sigmoid(PRINTED["w"] * inputs + PRINTED["b"])
+    errors = torch.stack([out.square(), (1 - out).square()], dim=1).flatten().tolist()
+    pairs = sorted((errors[i] + errors[j], i, j) for i in range(len(points)) for j in range(i, len(points)))
+    sums = [total for total, _, _ in pairs]
+    found = set()
+    for three in itertools.combinations_with_replacement(range(len(points)), 3):
+        left = 5 * PRINTED["loss"] - math.fsum(errors[i] for i in three)
+        for _, i, j in pairs[bisect.bisect_left(sums, left - 5e-8) : bisect.bisect_right(sums, left + 5e-8)]:
+            found.add(tuple(sorted(points[place] for place in (*three, i, j))))
+    assert found == {((0, 0), (0, 0), (2, 1), (2, 1), (last, 0)) for last in (8, 9, 10)}
+    assert tuple(sorted(POINTS)) in found
+
+
+def test_perceptron_on_five_points() -> None:
+    found = perceptron(PerceptronConfig(starts=50))
+    assert found["threshold_right"].tolist() == [4]
+    assert found["printed_loss"].item() == pytest.approx(PRINTED["loss"], abs=2e-8)
+    assert set(found["linear_right"].tolist()) == {3}
+    assert set(found["sigmoid_right"].tolist()) == {3, 4}, "the repair depends on where it starts"
+    slow = perceptron(PerceptronConfig(starts=50, steps=1))
+    w, b = found["start_w"][0].item(), found["start_b"][0].item()
+    x, y = (np.array(values, float) for values in zip(*POINTS, strict=True))
+    out = w * x + b
+    w, b = w - 0.01 * np.mean(2 * (out - y) * x), b - 0.01 * np.mean(2 * (out - y))
+    assert slow["linear_loss"][0].item() == pytest.approx(np.mean((w * x + b - y) ** 2))
 
 
 def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:

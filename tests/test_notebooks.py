@@ -99,6 +99,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         search_depth=10,
         workers=1,
     )
+    shrink(folder, "07_keras_vs_lasagne", training_examples=200, epochs=2, seeds=2, width=4)
     shrink(folder, "08_initialisation", depths=[2], initialisations=["he_normal"], learning_rates=[0.1], epochs=1)
     shrink(folder, "09_l2_parity", steps=3, loop_examples=10)
     shrink(folder, "10_foundations", steps=2, recurrence_steps=3, dropout_draws=20)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
@@ -81,6 +82,26 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     uninterrupted = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False)
     assert outcome(resumed) == outcome(uninterrupted)
     assert [record.status for record in resumed] == ["finished", "finished", "diverged"]
+
+
+@pytest.mark.parametrize(("optimiser", "together"), [("adadelta", True), ("adagrad", False)])
+def test_killed_run_with_dropout_resumes_to_the_bit(project: Path, run_config, optimiser: str, together: bool) -> None:
+    values = run_config(epochs=4).model_dump() | {"optimiser": {"kind": optimiser}}
+    values["network"] |= {"dropout": 0.1}
+    configs = [RunConfig.model_validate(values | {"seed": seed}) for seed in range(2 if together else 1)]
+
+    def train(**more) -> list:
+        more |= {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
+        return sweep(configs, **more) if together else [run(configs[0], **more)]
+
+    killed(configs, "mid-epoch")
+    epochs = []
+    resumed = train(on_event=epochs.append)
+    assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3, 4]
+    for record in (project / "results").rglob("*.json"):
+        record.unlink()
+    assert outcome(resumed) == outcome(train())
+    assert all(record.engine["population"] is together for record in resumed)
 
 
 def test_killed_single_run_resumes_to_the_bit(project: Path, run_config) -> None:

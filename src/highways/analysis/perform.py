@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from highways import paths
 from highways.analysis.cost import step_cost
 from highways.analysis.factorial import logistic
-from highways.analysis.foundations import dropout_means, recurrence, two_heads
+from highways.analysis.foundations import dropout_means, perceptron, recurrence, two_heads
 from highways.analysis.gates import gates
 from highways.analysis.initialisation import stuck_versions, z_variance
 from highways.analysis.lesions import lesions
@@ -27,6 +27,7 @@ from highways.config import (
     LesionsConfig,
     LogisticConfig,
     ParityConfig,
+    PerceptronConfig,
     RecurrenceConfig,
     SignalConfig,
     StuckConfig,
@@ -48,6 +49,7 @@ STUDIES: dict[type, Callable[[Any], Mapping[str, Tensor]]] = {
     VarianceConfig: z_variance,
     StuckConfig: stuck_versions,
     ParityConfig: parity,
+    PerceptronConfig: perceptron,
     DropoutConfig: dropout_means,
     RecurrenceConfig: recurrence,
     TwoHeadsConfig: two_heads,

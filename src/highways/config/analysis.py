@@ -20,6 +20,7 @@ VERSIONS: dict[str, int] = {
     "variance": 1,
     "stuck": 1,
     "parity": 1,
+    "perceptron": 1,
     "dropout": 1,
     "recurrence": 1,
     "two-heads": 1,
@@ -117,6 +118,18 @@ class ParityConfig(Strict):
     """Examples on which the source's loop is timed beside the vectorised step."""
 
 
+class PerceptronConfig(Strict):
+    """One unit on five points, trained for squared error, and how many of them it gets right (seed 001 b)."""
+
+    kind: Literal["perceptron"] = "perceptron"
+    learning_rate: float = Field(default=0.01, gt=0)
+    """The source's, as are the steps."""
+    steps: int = Field(default=10_000, ge=1)
+    starts: int = Field(default=500, ge=1)
+    """Initial states, drawn from N(0, 1)."""
+    seed: int = Field(default=0, ge=0)
+
+
 class DropoutConfig(Strict):
     """Mean activation of a linear unit under inverted dropout (seed 001 d)."""
 
@@ -173,6 +186,7 @@ class AnalysisConfig(Strict):
         | Annotated[VarianceConfig, Tag("variance")]
         | Annotated[StuckConfig, Tag("stuck")]
         | Annotated[ParityConfig, Tag("parity")]
+        | Annotated[PerceptronConfig, Tag("perceptron")]
         | Annotated[DropoutConfig, Tag("dropout")]
         | Annotated[RecurrenceConfig, Tag("recurrence")]
         | Annotated[TwoHeadsConfig, Tag("two-heads")],

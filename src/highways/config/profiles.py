@@ -25,6 +25,7 @@ from highways.config.analysis import (
     LesionsConfig,
     LogisticConfig,
     ParityConfig,
+    PerceptronConfig,
     RecurrenceConfig,
     SignalConfig,
     StuckConfig,
@@ -707,7 +708,7 @@ class ParityProfile(Profile):
 
 
 class FoundationsProfile(Profile):
-    """Parameters of `10_foundations`: three small questions of seed 001 (d, e, f)."""
+    """Parameters of `10_foundations`: four small questions of seed 001 (b, d, e, f)."""
 
     experiment: ClassVar[str] = "10_foundations"
 
@@ -721,8 +722,9 @@ class FoundationsProfile(Profile):
     dropout_draws: int = Field(default=2_000, ge=2)
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the three studies."""
+        """Return the four studies."""
         studies = (
+            PerceptronConfig(),
             DropoutConfig(draws=self.dropout_draws),
             RecurrenceConfig(steps=self.recurrence_steps),
             TwoHeadsConfig(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),

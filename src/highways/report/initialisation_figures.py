@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from highways.analysis.foundations import HEAD_VERSIONS, RECURRENCE_VERSIONS
+from highways.analysis.foundations import HEAD_VERSIONS, POINTS, PRINTED, RECURRENCE_VERSIONS
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.initialisation import STUCK_VERSIONS
 from highways.analysis.parity import VARIANTS
@@ -100,9 +100,26 @@ def parity_figure(records: Listed) -> Figure:
 
 
 def foundations_figure(records: Listed) -> Figure:
-    """Draw dropout's means, the gradients and errors of the recurrence, and the accuracies of the two heads."""
-    figure = Figure(figsize=(18, 5), layout="constrained")
-    left, middle, third, right = figure.subplots(1, 4)
+    """Draw where the unit on five points ends, dropout's means, the recurrence, the two heads."""
+    figure = Figure(figsize=(18, 9.5), layout="constrained")
+    (first, second, left), (middle, third, right) = figure.subplots(2, 3)
+    if (found := study(records, "perceptron")) is not None:
+        starts = np.array([found.row("start_w"), found.row("start_b")])
+        count = np.array(found.row("sigmoid_right"))
+        for right_ones in sorted(set(count)):
+            chosen = starts[:, count == right_ones]
+            share = f"{right_ones:.0f} of 5 points right: {(count == right_ones).mean():.0%} of the starts"
+            first.plot(*chosen, "o", ms=4, color="#2166ac" if right_ones == 4 else "#b2182b", label=share)
+        first.plot(PRINTED["w"], PRINTED["b"], "k*", ms=12, label="last printed state")
+        first.set(title="(b) where the repaired unit ends, by where it starts", xlabel="w", ylabel="b")
+        first.legend(fontsize=8)
+        x = np.linspace(-1, 10, 300)
+        second.plot(*np.array(POINTS).T, "ko", ms=8, label="the points (two of them twice)")
+        second.plot(x, 1 / (1 + np.exp(-PRINTED["w"] * x - PRINTED["b"])), color="#2166ac", label="last printed state")
+        second.plot(x, np.poly1d(np.polyfit(*np.array(POINTS).T, 1))(x), color="#b2182b", label="linear output, fitted")
+        second.axhline(0.5, color="0.5", lw=1, ls=":")
+        second.set(title="(b) a linear output and a sigmoid on five points", xlabel="x", ylabel="y")
+        second.legend(fontsize=8)
     if (dropout := study(records, "dropout")) is not None and isinstance(dropout.config.measure, DropoutConfig):
         keep = dropout.config.measure.keep
         left.errorbar(keep, dropout.row("inverted"), dropout.row("inverted_error"), fmt="o-", label="inverted")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from highways.analysis.foundations import HEAD_VERSIONS, RECURRENCE_VERSIONS
+from highways.analysis.foundations import HEAD_VERSIONS, POINTS, PRINTED, RECURRENCE_VERSIONS
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.initialisation import STUCK_VERSIONS
 from highways.analysis.parity import VARIANTS
 from highways.analysis.statistics import mean_interval, moments
 from highways.config import DropoutConfig, ParityConfig, Profile
 from highways.report.layer_tables import MACHINE, machine
-from highways.tracking import Listed
+from highways.tracking import AnalysisRecord, Listed
 
 SOURCE_VARIANCE = {"normal": 501.0, "normal_fan_in": 1.5}
 """Of z, in seed 001 (a)."""
@@ -146,11 +146,13 @@ def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
-    """Return a row a measured number of seed 001 (d), (e), (f), with the source's number where it gives one.
+    """Return a row a measured number of seed 001 (b), (d), (e), (f), with the source's number where it gives one.
 
     Gradients are norms, errors root mean squares; of several seeds the mean with its 95 % interval (Student's).
     """
     rows: list[dict[str, object]] = []
+    if (found := study(records, "perceptron")) is not None:
+        rows += [{"question": "b: perceptron"} | row for row in _perceptron_rows(found)]
     if (dropout := study(records, "dropout")) is not None and isinstance(dropout.config.measure, DropoutConfig):
         for quantity, source in (("inverted", 1.0), ("plain", None)):
             for keep, value in zip(dropout.config.measure.keep, dropout.row(quantity), strict=True):
@@ -178,6 +180,35 @@ def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 rows.append(row | {"quantity": text, "value": mean, "seeds": len(values)} | ends)
     columns = ["question", "data", "version", "quantity", "value", "interval_low", "interval_high", "seeds", "paper"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _perceptron_rows(found: AnalysisRecord) -> list[dict[str, object]]:
+    starts = f"{len(found.row('start_w'))} starts"
+    rows: list[dict[str, object]] = [
+        {
+            "version": "a threshold",
+            "quantity": "points right, of all",
+            "value": found.row("threshold_right")[0] / len(POINTS),
+            "paper": 0.8,
+        },
+        {
+            "version": "sigmoid, at the last printed state",
+            "quantity": "loss",
+            "value": found.row("printed_loss")[0],
+            "paper": PRINTED["loss"],
+        },
+    ]
+    for name, text, source in (("linear", "linear output", 0.6), ("sigmoid", "sigmoid", 0.8)):
+        right, losses = found.row(f"{name}_right"), found.row(f"{name}_loss")
+        values = {
+            "points right, of all, from the best start": (max(right) / len(POINTS), source),
+            "points right, of all, from the worst start": (min(right) / len(POINTS), None),
+            "starts that end with four points right": (sum(count >= 4 for count in right) / len(right), None),
+            "loss from the best start": (min(losses), None),
+        }
+        for quantity, (value, paper) in values.items():
+            rows.append({"version": f"{text}, {starts}", "quantity": quantity, "value": value, "paper": paper})
+    return rows
 
 
 RECURRENCE_QUANTITIES = {

@@ -1,0 +1,223 @@
+"""The factorial over what a Keras and a Lasagne network differ in: its cells, its effects, its table."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from highways.analysis.factorial import Factorial, factorials, logistic, summary
+from highways.analysis.perform import analyse
+from highways.claims.judge import judge_experiment
+from highways.config import DataConfig, KerasLasagneProfile, LogisticConfig, RunConfig
+from highways.config.factorial import FACTORS, KERAS, KERAS_1_2_2, LASAGNE, Cell, aliases, cell_of, cells, run_of
+from highways.data import Images, load
+from highways.data.features import mnist_fours_and_nines
+from highways.errors import HighwaysError
+from highways.report.factorial_figures import keras_lasagne_figure
+from highways.report.factorial_tables import answer
+from highways.report.tables import build_table
+from highways.tracking import listed_records
+from highways.training import run, sweep
+
+NAMES = list(FACTORS)
+
+
+def with_epochs(chosen: list[Cell]) -> list[Cell]:
+    return [(*cell[:-1], level) for cell in chosen for level in (0, 1)]
+
+
+def made(chosen: list[Cell], seeds: int = 3, **effects: float) -> Factorial:
+    """A factorial that follows from effects, such as `optimiser` or `optimiser_x_epochs`, to the last digit."""
+
+    def accuracy(cell: Cell, seed: int) -> float:
+        signs = {name: 1 if level else -1 for name, level in zip(NAMES, cell, strict=True)}
+        terms = [
+            effect / 2 * math.prod(signs[factor] for factor in name.split("_x_")) for name, effect in effects.items()
+        ]
+        return 0.7 + seed / 100 + math.fsum(terms)
+
+    return Factorial("made", {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
+
+
+def test_cells_hold_both_networks_as_written() -> None:
+    assert len(set(cells(False))) == 192
+    assert len(set(cells(True))) == 17
+    for fraction in (True, False):
+        found = with_epochs(cells(fraction))
+        assert {KERAS, LASAGNE, KERAS_1_2_2} <= set(found)
+
+
+def test_fraction_mixes_what_it_says_and_nothing_else() -> None:
+    chosen = np.array([cell for cell in with_epochs(cells(True)) if max(cell) == 1 or cell in (KERAS,)])
+    assert len(chosen) == 32
+    signs = {name: 2 * chosen[:, place] - 1 for place, name in enumerate(NAMES)}
+    effects = [frozenset(names) for count in (1, 2) for names in itertools.combinations(NAMES, count)]
+    columns = {effect: np.prod([signs[name] for name in effect], axis=0) for effect in effects}
+    for one, other in itertools.combinations(effects, 2):
+        overlap = abs(int(columns[one] @ columns[other]))
+        assert overlap == (32 if other in aliases(one) else 0), (one, other)
+    assert all(not aliases(frozenset({name})) for name in NAMES), "resolution IV"
+
+
+@pytest.mark.parametrize("fraction", [True, False])
+def test_effects_come_out_as_they_were_put_in(fraction: bool) -> None:
+    found = made(with_epochs(cells(fraction)), optimiser=0.1, transform_bias=-0.04, optimiser_x_epochs=0.06)
+    assert found.full is not fraction
+    assert found.effect("optimiser") == pytest.approx([0.1] * 3)
+    assert found.effect("transform_bias") == pytest.approx([-0.04] * 3)
+    assert found.effect("shuffle") == pytest.approx([0.0] * 3)
+    assert found.effect("optimiser", "epochs") == pytest.approx([0.06] * 3)
+    assert found.effect("epochs", "optimiser") == pytest.approx([0.06] * 3)
+    assert found.difference(LASAGNE, KERAS) == pytest.approx([0.06] * 3)
+    assert found.difference(KERAS, None) == pytest.approx([0.1 - 0.03 + 0.03 + seed / 100 for seed in range(3)])
+
+
+def test_fraction_gives_the_sum_of_what_it_cannot_tell_apart() -> None:
+    effects = {"initialisation_x_optimiser": 0.02, "transform_bias_x_highway_layers": 0.05}
+    assert made(with_epochs(cells(True)), **effects).effect("batch_size", "shuffle") == pytest.approx([0.07] * 3)
+    assert made(with_epochs(cells(False)), **effects).effect("batch_size", "shuffle") == pytest.approx([0.0] * 3)
+
+
+def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
+    found = made(with_epochs(cells(False)), optimiser=0.1, optimiser_x_epochs=0.06, shuffle=-0.02)
+    shares = {name: summary(values)[0] for name, values in found.shares().items()}
+    assert math.fsum(shares.values()) == pytest.approx(found.difference(LASAGNE, KERAS)[0])
+    # From (-1, -1) to (1, 1) an interaction changes nothing in the end, and each factor's part of it is 0.
+    assert shares["optimiser"] == pytest.approx(0.1)
+    assert shares["epochs"] == pytest.approx(0.0)
+    assert shares["shuffle"] == pytest.approx(-0.02)
+    assert made(with_epochs(cells(True)), optimiser=0.1).shares() == {}
+
+
+def test_third_level_is_compared_with_the_first() -> None:
+    found = made(with_epochs(cells(False)))
+    bias = NAMES.index("transform_bias")
+    for cell, values in found.accuracies.items():
+        if cell[bias] == 2:
+            found.accuracies[cell] = [value - (0.1 if cell[NAMES.index("epochs")] else 0.2) for value in values]
+    assert found.third_level() == pytest.approx([-0.15] * 3)
+    assert found.third_level("epochs") == pytest.approx([0.05] * 3)
+    assert made(with_epochs(cells(True))).third_level() == []
+
+
+def test_run_of_a_cell_says_which_cell_it_is_of() -> None:
+    configs = [run_of(cell, "weak-signal", None, 10, 32, 0.04, 0) for cell in cells(False)]
+    assert [cell_of(config) for config in configs] == cells(False)
+    assert len({config.key("") for config in configs}) == 192
+    keras = run_of(KERAS, "weak-signal", None, 10, 32, 0.04, 0)
+    assert (keras.network.depth, keras.network.transform_bias) == (33, -2.0)
+    assert (keras.optimiser.kind, keras.optimiser.learning_rate) == ("adagrad", 0.01)
+
+
+def test_binary_cross_entropy_over_a_softmax_of_two_is_categorical() -> None:
+    logits = torch.randn(20, 2, dtype=torch.float64, requires_grad=True)
+    target = torch.randint(0, 2, (20,))
+    categorical = functional.cross_entropy(logits, target)
+    one_hot = functional.one_hot(target, 2).double()
+    binary = functional.binary_cross_entropy(torch.softmax(logits, dim=1), one_hot)
+    torch.testing.assert_close(categorical, binary)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (categorical, binary)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("cell", [KERAS, LASAGNE])
+def test_first_epoch_of_a_long_run_is_a_run_of_one_epoch(project: Path, cell: Cell) -> None:
+    first, long = (run_of(cell, "weak-signal", 300, epochs, 6, 0.04, 0) for epochs in (1, 3))
+    short = run(first, profile="p", experiment="e", mlflow=False, threads=1)
+    assert [run(long, profile="p", experiment="e", mlflow=False, threads=1).curves[n][0] for n in short.curves] == [
+        curve[0] for curve in short.curves.values()
+    ]
+
+
+def test_weak_signal_is_weak_and_standardised(project: Path) -> None:
+    data = load("weak-signal")
+    assert isinstance(data, Images)
+    assert (data.size("train"), data.size("test"), data.features, data.classes) == (20_000, 5_000, 144, 2)
+    torch.testing.assert_close(data.train_x.mean(dim=0), torch.zeros(144), rtol=0, atol=1e-4)
+    torch.testing.assert_close(data.train_x.std(dim=0), torch.ones(144), rtol=1e-3, atol=0)
+    few = load(DataConfig(name="weak-signal", training_examples=4_000))
+    assert torch.equal(few.train_x, data.train_x[:4_000])  # type: ignore[union-attr]
+    level = logistic(LogisticConfig(data="weak-signal", training_examples=4_000))
+    assert 0.6 < float(level["test_accuracy"]) < 0.7
+
+
+def test_too_many_training_examples_is_one_line(project: Path) -> None:
+    with pytest.raises(HighwaysError, match="training_examples is 20001, but weak-signal has 20000"):
+        load(DataConfig(name="weak-signal", training_examples=20_001))
+
+
+def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> None:
+    files = {}
+    for part, count in (("train", 30), ("t10k", 20)):
+        pixels = np.full((count, 28, 28), 7, np.uint8)
+        pixels[:, 2:4, 2:4] = [[10, 20], [30, 40]]  # the first pixel of the small image
+        labels = np.arange(count, dtype=np.uint8) % 10
+        for name, array in ((f"{part}-images-idx3-ubyte.gz", pixels), (f"{part}-labels-idx1-ubyte.gz", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            files[name] = tmp_path / name
+            files[name].write_bytes(gzip.compress(head + array.tobytes()))
+    data = mnist_fours_and_nines(files)
+    assert data.train_x.shape == (6, 144)
+    assert data.train_y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert data.test_y.tolist() == [0, 1, 0, 1]
+    assert data.train_x[0, 0].item() == pytest.approx(25 / 255)
+    assert data.train_x[0, 1].item() == pytest.approx(7 / 255)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimiser": {"kind": "adam", "learning_rate": 0.1}}, "'sgd', 'adagrad', 'adadelta', not 'adam'"),
+        ({"network": {"family": "bag-of-words"}}, "cannot be trained on 'weak-signal'"),
+        ({"data": {"name": "sst2", "training_examples": 5}, "network": {"family": "bag-of-words"}}, "dense networks"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
+    values = run_of(KERAS, "weak-signal", None, 10, 32, 0.04, 0).model_dump() | change
+    with pytest.raises(ValueError, match=message):
+        RunConfig.model_validate(values)
+
+
+@pytest.fixture
+def settings() -> KerasLasagneProfile:
+    return KerasLasagneProfile(
+        profile="p", data=["weak-signal"], training_examples=200, fraction=True, seeds=2, epochs=2, width=4
+    )
+
+
+def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings: KerasLasagneProfile) -> None:
+    sweep(settings.runs(), experiment=settings.experiment, profile="p", mlflow=False)
+    assert answer(listed_records(settings)) == "Not all runs are there yet."
+    analyse(settings.analyses(), experiment=settings.experiment, profile="p", mlflow=False)
+    listed = listed_records(settings)
+    (found,) = factorials(listed).values()
+    assert set(found.accuracies) == set(with_epochs(cells(True)))
+    curve = next(run for run in listed if cell_of(run.config) == KERAS and run.config.seed == 1).curves["test_accuracy"]
+    assert (found.accuracies[KERAS][1], found.accuracies[(*KERAS[:-1], 1)][1]) == (curve[1], curve[0])
+
+    table, cost = build_table("keras_lasagne", settings)
+    assert table.value_counts("quantity").to_dict() == {"effect": 8, "interaction": 14, "test accuracy": 6, "gain": 1}
+    row = table[table.term == "optimiser: adagrad to adadelta"].iloc[0]
+    assert row.value == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
+    assert row.interval_low <= row.value <= row.interval_high
+    assert "initial weights of the highway layers x batch size x shuffled every epoch" in row.aliases
+    assert cost.runs.tolist() == [34]
+    assert "**weak-signal**: as written, Keras's network reaches" in answer(listed)
+    assert len(keras_lasagne_figure(listed).axes) == 4
+    scopes = {judgement.claim_id: judgement.scope for judgement in judge_experiment(settings)}
+    assert scopes["keras-lasagne-lasagne-beats-keras"] == "stand-in"
+    assert scopes["keras-lasagne-gates-that-start-open"] == ""  # a fraction does not have that level
+
+
+def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:
+    sweep(settings.runs()[:5], experiment=settings.experiment, profile="p", mlflow=False)
+    assert factorials(listed_records(settings)) == {}
+    assert build_table("keras_lasagne", settings)[0].empty
+    assert {judgement.verdict for judgement in judge_experiment(settings)} == {"not run"}
