@@ -230,10 +230,13 @@ class AnalysisConfig(Strict):
     def key(self, fingerprint: str) -> str:
         """Return the analysis's key: its kind, a hash, and the key of its run.
 
+        As in a run's key, a field that has its default value does not enter.
+
         Args:
             fingerprint: That of the data (`highways.data.fingerprint`); empty where there is none.
         """
-        content: dict[str, Any] = {"measure": self.measure.model_dump(), "version": self.version}
+        measure = {"kind": self.measure.kind} | self.measure.model_dump(exclude_defaults=True)
+        content: dict[str, Any] = {"measure": measure, "version": self.version}
         if self.run is None and fingerprint:
             content["data"] = fingerprint
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -114,9 +114,10 @@ def foundations_figure(records: Listed) -> Figure:
         first.set(title="(b) where the repaired unit ends, by where it starts", xlabel="w", ylabel="b")
         first.legend(fontsize=8)
         x = np.linspace(-1, 10, 300)
-        second.plot(*np.array(POINTS).T, "ko", ms=8, label="the points (two of them twice)")
+        inputs, targets = np.array(POINTS).T
+        second.plot(inputs, targets, "ko", ms=8, label="the points (two of them twice)")
         second.plot(x, 1 / (1 + np.exp(-PRINTED["w"] * x - PRINTED["b"])), color="#2166ac", label="last printed state")
-        second.plot(x, np.poly1d(np.polyfit(*np.array(POINTS).T, 1))(x), color="#b2182b", label="linear output, fitted")
+        second.plot(x, np.poly1d(np.polyfit(inputs, targets, 1))(x), color="#b2182b", label="linear output, fitted")
         second.axhline(0.5, color="0.5", lw=1, ls=":")
         second.set(title="(b) a linear output and a sigmoid on five points", xlabel="x", ylabel="y")
         second.legend(fontsize=8)
