@@ -17,7 +17,6 @@ The ways take turns, `--repeats` times; shown is each one's best turn, and the r
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import multiprocessing
 import time
@@ -26,6 +25,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -206,10 +206,7 @@ def main() -> None:
         "processor": processor(),
     }
     print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(row)
+    pd.DataFrame([row]).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

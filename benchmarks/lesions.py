@@ -12,11 +12,11 @@ The ways take turns, `--repeats` times; shown is each one's best turn. Writes `b
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from highways.analysis.lesions import Lesions, lesions, lesions_one_by_one
@@ -72,10 +72,7 @@ def main() -> None:
         "processor": processor(),
     }
     print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row.keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(row)
+    pd.DataFrame([row]).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ trial a second is a trial's step, not its whole training. The peak is that of a 
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -212,10 +212,7 @@ def main() -> None:
             }
         )
         print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ at hand, random words in sentences as long as its own (mean 19, deviation 9) sta
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -107,10 +107,7 @@ def main() -> None:
             }
         )
         print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,22 @@ def tracked_project(project: Path, empty_mlflow: Path) -> Path:
     (project / "mlruns").mkdir()
     shutil.copyfile(empty_mlflow, project / "mlruns" / "mlflow.db")
     return project
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the command line in this process and returns its exit status."""
+    from highways import cli
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["highways", *arguments])
+        try:
+            cli.main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    return command
 
 
 @pytest.fixture

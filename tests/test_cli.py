@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from highways import cli
 from highways.claims import load_claims
 from highways.training import sweep
 
@@ -39,19 +38,9 @@ COMMANDS = [
 ]
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run the command line in this process and return its exit status."""
-    monkeypatch.setattr(sys, "argv", ["highways", *arguments])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help(monkeypatch, capsys, command: list[str]) -> None:
-    assert call(monkeypatch, *command, "--help") == 0
+def test_every_command_has_help(call, capsys, command: list[str]) -> None:
+    assert call(*command, "--help") == 0
     assert "Usage: highways" in capsys.readouterr().out
 
 
@@ -65,39 +54,39 @@ def test_errors_are_one_line_and_status_1(project: Path) -> None:
     assert "Traceback" in traceback.stderr
 
 
-def test_profile_is_shown_checked_and_used(project: Path, monkeypatch, capsys) -> None:
-    assert call(monkeypatch, "profile", "show") == 0
+def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
+    assert call("profile", "show") == 0
     out = capsys.readouterr().out
     assert "quick (active)" in out
     assert "01_depth: 64 runs" in out
-    assert call(monkeypatch, "profile", "use", "laptop") == 0
+    assert call("profile", "use", "laptop") == 0
     assert yaml.safe_load((project / "params.yaml").read_text()) == {"active": ["laptop"]}
-    assert call(monkeypatch, "profile", "check", "quick", "01_depth") == 0
+    assert call("profile", "check", "quick", "01_depth") == 0
     assert (project / "results" / "quick" / "notebooks").is_dir()
     path = project / "profiles" / "quick" / "01_depth.yaml"
     path.write_text(path.read_text() + "colour: red\n")
     capsys.readouterr()
-    assert call(monkeypatch, "profile", "check", "quick", "01_depth") == 1
+    assert call("profile", "check", "quick", "01_depth") == 1
     assert "profiles/quick/01_depth.yaml: unknown key 'colour' (allowed: " in capsys.readouterr().err
 
 
-def test_run_trains_and_shows_the_record(project: Path, run_config, monkeypatch, capsys, tmp_path: Path) -> None:
+def test_run_trains_and_shows_the_record(project: Path, run_config, call, capsys, tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(run_config().model_dump(mode="json")))
-    assert call(monkeypatch, "run", str(path), "--set", "network.depth=3", "--device", "cpu") == 0
+    assert call("run", str(path), "--set", "network.depth=3", "--device", "cpu") == 0
     out = capsys.readouterr().out
     assert "epoch 2/2" in out
     assert "highway-d003-digits" in out
     assert "finished after 2 epochs" in out
-    assert call(monkeypatch, "run", str(path), "--set", "network.depth=3") == 0
+    assert call("run", str(path), "--set", "network.depth=3") == 0
     assert "epoch" not in capsys.readouterr().out.split("finished")[0]
     for setting, message in (("network.deep=3", "unknown key 'network.deep'"), ("depth", "expected key=value")):
-        assert call(monkeypatch, "run", str(path), "--set", setting) == 1
+        assert call("run", str(path), "--set", setting) == 1
         assert message in capsys.readouterr().err
 
 
-def test_data_sets_are_listed_and_verified(project: Path, monkeypatch, capsys) -> None:
-    assert call(monkeypatch, "data", "list") == 0
+def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
+    assert call("data", "list") == 0
     out = capsys.readouterr().out
     assert "digits            complete" in out
     assert "mnist             0 of 4 files" in out
@@ -105,9 +94,9 @@ def test_data_sets_are_listed_and_verified(project: Path, monkeypatch, capsys) -
     raw = project / "data" / "raw" / "mnist"
     raw.mkdir(parents=True)
     (raw / "train-images-idx3-ubyte.gz").write_bytes(b"x")
-    assert call(monkeypatch, "data", "verify") == 1
+    assert call("data", "verify") == 1
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
-    assert call(monkeypatch, "data", "fetch", "nothing") == 1
+    assert call("data", "fetch", "nothing") == 1
     assert (
         "no data set 'nothing'; there are: digits, mnist, cifar10, cifar100, weak-signal, mnist-4-9, "
         "synthetic-tweets, sst2, sst5, tweets" in capsys.readouterr().err
@@ -131,8 +120,8 @@ def study(project: Path) -> Path:
     return project
 
 
-def test_intact_results_are_verified(study: Path, monkeypatch, capsys) -> None:
-    assert call(monkeypatch, "verify") == 0
+def test_intact_results_are_verified(study: Path, call, capsys) -> None:
+    assert call("verify") == 0
     assert "12 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims
 
 
@@ -140,11 +129,11 @@ def test_intact_results_are_verified(study: Path, monkeypatch, capsys) -> None:
     ("pattern", "message"),
     [("runs/01_depth/*-s1-*.json", "altered"), ("tables/depth.csv", "not what the records give")],
 )
-def test_every_altered_file_is_named(study: Path, monkeypatch, capsys, pattern: str, message: str) -> None:
+def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, message: str) -> None:
     altered = sorted((study / "results" / "quick").glob(pattern))[:2]
     for path in altered:
         path.write_text(path.read_text().replace("1", "2"))
-    assert call(monkeypatch, "verify") == 1
+    assert call("verify") == 1
     lines = capsys.readouterr().out.splitlines()
     for path in altered:
         (line,) = [line for line in lines if path.name in line]
@@ -152,15 +141,15 @@ def test_every_altered_file_is_named(study: Path, monkeypatch, capsys, pattern: 
     assert len(lines) >= len(altered)
 
 
-def test_missing_table_is_named(study: Path, monkeypatch, capsys) -> None:
+def test_missing_table_is_named(study: Path, call, capsys) -> None:
     (study / "results" / "quick" / "tables" / "depth.md").unlink()
-    assert call(monkeypatch, "verify") == 1
+    assert call("verify") == 1
     assert capsys.readouterr().out == "results/quick/tables/depth.md: missing; `highways tables` makes it\n"
 
 
-def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monkeypatch, capsys) -> None:
+def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monkeypatch, call, capsys) -> None:
     monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    assert call(monkeypatch, "profile", "check", "laptop", "01_depth") == 1
+    assert call("profile", "check", "laptop", "01_depth") == 1
     error = capsys.readouterr().err
     assert error.startswith("error: https://")
     assert "HIGHWAYS_DATA_MIRROR" in error
@@ -176,19 +165,19 @@ def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monke
         (["tables", "--fro", "x"], "error: No such option: --fro"),
     ],
 )
-def test_wrong_usage_is_one_line(project: Path, monkeypatch, capsys, arguments: list[str], message: str) -> None:
-    assert call(monkeypatch, *arguments) != 0
+def test_wrong_usage_is_one_line(project: Path, call, capsys, arguments: list[str], message: str) -> None:
+    assert call(*arguments) != 0
     error = capsys.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
 
 
-def test_tables_and_claims_are_made(study: Path, monkeypatch, capsys, tmp_path: Path) -> None:
-    assert call(monkeypatch, "tables", "depth", "--output", str(tmp_path / "t")) == 0
+def test_tables_and_claims_are_made(study: Path, call, capsys, tmp_path: Path) -> None:
+    assert call("tables", "depth", "--output", str(tmp_path / "t")) == 0
     made = (tmp_path / "t" / "depth.csv").read_bytes()
     assert made == (study / "results" / "quick" / "tables" / "depth.csv").read_bytes()
     capsys.readouterr()
-    assert call(monkeypatch, "claims") == 0
+    assert call("claims") == 0
     out = capsys.readouterr().out
     assert "depth-plain-degrades" in out
     assert f"{len(load_claims())} claims" in out

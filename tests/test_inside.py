@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 import torch
 from torch import nn
 
-from highways import cli
 from highways.analysis.cost import exponent, step_cost
 from highways.analysis.gates import gates
 from highways.analysis.layers import lesion_ratios, of_each_data_set
@@ -549,29 +547,20 @@ def test_lesion_ratios_are_to_the_network_without_lesion(project: Path) -> None:
 # The command line
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["highways", *arguments])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
 @pytest.mark.parametrize("show", ["gates", "lesions", "signal"])
-def test_show_draws_a_trained_run(project: Path, trained: RunRecord, monkeypatch, capsys, show: str) -> None:
-    assert call(monkeypatch, "run", "--show", show, trained.run_key) == 0
+def test_show_draws_a_trained_run(project: Path, trained: RunRecord, call, capsys, show: str) -> None:
+    assert call("run", "--show", show, trained.run_key) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"results/adhoc/figures/{show}-{trained.run_key}.png"
     assert (project / f"results/adhoc/figures/{show}-{trained.run_key}.png").stat().st_size > 10_000
     record = project / "results/p/runs/e" / f"{trained.run_key}.json"
     weights_path(trained.run_key).unlink()  # its analysis is kept
-    assert call(monkeypatch, "run", str(record), "--show", show, "--output", str(project / "x.png")) == 0
+    assert call("run", str(record), "--show", show, "--output", str(project / "x.png")) == 0
     assert (project / "x.png").exists()
 
 
-def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, monkeypatch, capsys) -> None:
+def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, call, capsys) -> None:
     def error(*arguments: str) -> str:
-        assert call(monkeypatch, "run", *arguments) == 1
+        assert call("run", *arguments) == 1
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
@@ -587,4 +576,4 @@ def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, 
     assert "with --weights the run is trained again" in error("--show", "lesions", key)
     record = json.loads((project / "results/p/runs/e" / f"{key}.json").read_text())
     assert record["weights_sha256"]
-    assert call(monkeypatch, "run", "--show", "lesions", "--weights", key) == 0
+    assert call("run", "--show", "lesions", "--weights", key) == 0

@@ -154,6 +154,76 @@ def _very_deep() -> str:
     )
 
 
+def _keras_lasagne() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "keras_lasagne.csv")
+    names = list(dict.fromkeys(table["data"]))
+
+    def cell(quantity: str, term: str, data: str, points: bool) -> str:
+        chosen = table.query("quantity == @quantity and term == @term and data == @data").to_dict("records")
+        if not chosen:
+            return ""
+        value, low, high = (chosen[0][name] for name in ("value", "interval_low", "interval_high"))
+        if points:
+            return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+    levels = [term for term in dict.fromkeys(table.query("quantity == 'test accuracy'")["term"]) if ": " not in term]
+    accuracies = [
+        {"network": term} | {f"test accuracy, {data}": cell("test accuracy", term, data, False) for data in names}
+        for term in levels
+    ]
+    effects, shared = [], set[str]()
+    for term in dict.fromkeys(table.query("quantity == 'effect'")["term"]):
+        row, factor = {"factor": term}, term.split(":")[0]
+        for data in names:
+            row[f"effect, {data}"] = cell("effect", term, data, True)
+            share = "" if factor in shared else cell("share", factor, data, True)  # of the levels as written
+            row[f"share of the difference, {data}"] = share
+        effects.append(row)
+        shared.add(factor)
+    return f"{markdown_text(pd.DataFrame(accuracies))}\n{markdown_text(pd.DataFrame(effects))}"
+
+
+def _initialisation() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "initialisation.csv")
+    rows = []
+    for (network, depth), chosen in table.groupby(["network", "depth"], sort=False):
+        losses = {
+            row["initialisation"].replace("_", " "): (
+                "diverged" if row["diverged"] == row["runs"] else _or_empty(row["best_train_cross_entropy"])
+            )
+            for row in chosen.to_dict("records")
+        }
+        rows.append({"network": network, "layers": depth} | losses)
+    return markdown_text(pd.DataFrame(rows))
+
+
+def _parity() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "l2_parity.csv")
+    wide = table.pivot_table("difference", "variant", "step", sort=False)
+    shown = wide[[step for step in (1, 10, 50, 100) if step in wide]].map("{:.1g}".format).reset_index()
+    shown.columns = [shown.columns[0], *(f"after {step} steps" for step in shown.columns[1:])]
+    return markdown_text(shown)
+
+
+def _foundations() -> str:
+    table = pd.read_csv(paths.Results(PROFILE).tables / "foundations.csv")
+    rows = [
+        {
+            "question": row["question"],
+            "version": row["version"],
+            "quantity": row["quantity"],
+            "ours": _or_empty(row["value"])
+            if pd.isna(row["interval_low"])
+            else f"{row['value']:.3f} ({row['interval_low']:.3f} to {row['interval_high']:.3f})",
+            "source": _or_empty(row["paper"]),
+        }
+        for row in table.to_dict("records")
+        if not row["quantity"].startswith("gradient")
+    ]
+    return markdown_text(pd.DataFrame(rows))
+
+
 def _or_empty(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.3g}"
 
@@ -256,6 +326,10 @@ SECTIONS = {
     "gates": _gates,
     "lesion": _lesion,
     "very_deep": _very_deep,
+    "keras_lasagne": _keras_lasagne,
+    "initialisation": _initialisation,
+    "parity": _parity,
+    "foundations": _foundations,
     "claims": _claims,
     "cost": _cost,
     "bench": _bench,
