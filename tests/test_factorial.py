@@ -16,12 +16,23 @@ from highways.analysis.factorial import Factorial, factorials, logistic, summary
 from highways.analysis.perform import analyse
 from highways.claims.judge import judge_experiment
 from highways.config import DataConfig, KerasLasagneProfile, LogisticConfig, RunConfig
-from highways.config.factorial import FACTORS, KERAS, KERAS_1_2_2, LASAGNE, Cell, aliases, cell_of, cells, run_of
+from highways.config.factorial import (
+    FACTORS,
+    KERAS,
+    KERAS_1_0_0,
+    KERAS_1_2_2,
+    LASAGNE,
+    Cell,
+    aliases,
+    cell_of,
+    cells,
+    run_of,
+)
 from highways.data import Images, load
 from highways.data.features import mnist_fours_and_nines
 from highways.errors import HighwaysError
 from highways.report.factorial_figures import keras_lasagne_figure
-from highways.report.factorial_tables import answer
+from highways.report.factorial_tables import _answer, answer
 from highways.report.tables import build_table
 from highways.tracking import listed_records
 from highways.training import run, sweep
@@ -43,19 +54,19 @@ def made(chosen: list[Cell], seeds: int = 3, **effects: float) -> Factorial:
         ]
         return 0.7 + seed / 100 + math.fsum(terms)
 
-    return Factorial("made", {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
+    return Factorial("made", 10, {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
 
 
 def test_cells_hold_both_networks_as_written() -> None:
-    assert len(set(cells(False))) == 192
-    assert len(set(cells(True))) == 17
+    assert len(set(cells(False))) == 193
+    assert len(set(cells(True))) == 18
     for fraction in (True, False):
         found = with_epochs(cells(fraction))
-        assert {KERAS, LASAGNE, KERAS_1_2_2} <= set(found)
+        assert {KERAS, LASAGNE, KERAS_1_0_0, KERAS_1_2_2} <= set(found)
 
 
 def test_fraction_mixes_what_it_says_and_nothing_else() -> None:
-    chosen = np.array([cell for cell in with_epochs(cells(True)) if max(cell) == 1 or cell in (KERAS,)])
+    chosen = np.array([cell for cell in with_epochs(cells(True)) if max(cell) <= 1])
     assert len(chosen) == 32
     signs = {name: 2 * chosen[:, place] - 1 for place, name in enumerate(NAMES)}
     effects = [frozenset(names) for count in (1, 2) for names in itertools.combinations(NAMES, count)]
@@ -110,7 +121,7 @@ def test_third_level_is_compared_with_the_first() -> None:
 def test_run_of_a_cell_says_which_cell_it_is_of() -> None:
     configs = [run_of(cell, "weak-signal", None, 10, 32, 0.04, 0) for cell in cells(False)]
     assert [cell_of(config) for config in configs] == cells(False)
-    assert len({config.key("") for config in configs}) == 192
+    assert len({config.key("") for config in configs}) == 193
     keras = run_of(KERAS, "weak-signal", None, 10, 32, 0.04, 0)
     assert (keras.network.depth, keras.network.transform_bias) == (33, -2.0)
     assert (keras.optimiser.kind, keras.optimiser.learning_rate) == ("adagrad", 0.01)
@@ -194,7 +205,7 @@ def settings() -> KerasLasagneProfile:
 
 def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings: KerasLasagneProfile) -> None:
     sweep(settings.runs(), experiment=settings.experiment, profile="p", mlflow=False)
-    assert answer(listed_records(settings)) == "Not all runs are there yet."
+    assert "logistic" not in answer(listed_records(settings))
     analyse(settings.analyses(), experiment=settings.experiment, profile="p", mlflow=False)
     listed = listed_records(settings)
     (found,) = factorials(listed).values()
@@ -203,17 +214,35 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     assert (found.accuracies[KERAS][1], found.accuracies[(*KERAS[:-1], 1)][1]) == (curve[1], curve[0])
 
     table, cost = build_table("keras_lasagne", settings)
-    assert table.value_counts("quantity").to_dict() == {"effect": 8, "interaction": 14, "test accuracy": 6, "gain": 1}
+    assert table.value_counts("quantity").to_dict() == {"effect": 8, "interaction": 14, "test accuracy": 7, "gain": 1}
     row = table[table.term == "optimiser: adagrad to adadelta"].iloc[0]
     assert row.value == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
     assert row.interval_low <= row.value <= row.interval_high
-    assert "initial weights of the highway layers x batch size x shuffled every epoch" in row.aliases
-    assert cost.runs.tolist() == [34]
-    assert "**weak-signal**: as written, Keras's network reaches" in answer(listed)
-    assert len(keras_lasagne_figure(listed).axes) == 4
+    assert "initial weights x batch size x shuffled every epoch" in row.aliases
+    assert cost.runs.tolist() == [36]
+    assert "epochs: 2 to 1" in table[table.quantity == "effect"].term.tolist()
+    assert table.training_examples.unique().tolist() == [200]
+    assert "over a fraction of the settings" in answer(listed)
+    assert f"Keras {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
+    assert [axes.get_visible() for axes in keras_lasagne_figure(listed).axes] == [True, True, True, False]
     scopes = {judgement.claim_id: judgement.scope for judgement in judge_experiment(settings)}
+    assert scopes["keras-lasagne-on-images-too"] == "", "no other data stand in for images"
     assert scopes["keras-lasagne-lasagne-beats-keras"] == "stand-in"
     assert scopes["keras-lasagne-gates-that-start-open"] == ""  # a fraction does not have that level
+
+
+def test_answer_names_no_effect_that_may_be_none() -> None:
+    found = made(with_epochs(cells(False)), optimiser=0.1)
+    turned = {  # all effects as large in one seed as they are negative in another
+        cell: [0.5 + 0.01 * times * (2 * sum(cell) - len(cell)) for times in (1, -1, 0)] for cell in found.accuracies
+    }
+    assert "optimiser: adagrad to adadelta (+0.100" in _answer(found)
+    assert "no effect is told from 0" in _answer(Factorial("turned", 10, turned, None))
+
+
+def test_one_class_is_one_line(project: Path) -> None:
+    with pytest.raises(HighwaysError, match="its first 1 training examples have one class only"):
+        logistic(LogisticConfig(data="weak-signal", training_examples=1))
 
 
 def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:

@@ -45,7 +45,6 @@ from highways.nn import BiLSTMNetwork, DenseNetwork
 from highways.report.tables import table_texts
 from highways.report.verify import faults
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
-from highways.tracking.analyses import dumps, loads
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import weights_path
@@ -238,7 +237,7 @@ def test_analyses_are_made_once_and_need_no_weights_afterwards(project: Path, tr
     first = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
     weights_path(trained.run_key).unlink()
     again = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
-    assert [dumps(record) for record in again] == [dumps(record) for record in first]
+    assert [record.dumps() for record in again] == [record.dumps() for record in first]
     elsewhere = analyse(settings_of(trained)[:-1], experiment="other", profile="q", mlflow=False)
     assert elsewhere == first[:-1]  # but for the cost, which is a machine's
     assert "training it again" not in capsys.readouterr().out
@@ -258,7 +257,7 @@ def test_missing_weights_are_trained_again_to_the_bit(project: Path, run_config,
 
 def test_analysis_record_reads_back_and_damage_is_named(project: Path, trained: RunRecord) -> None:
     (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
-    assert loads(dumps(record), "here") == record
+    assert AnalysisRecord.loads(record.dumps(), "here") == record
     path = project / "results/p/analyses/e" / f"{record.key}.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(HighwaysError, match=r"results/p/analyses/e/gates-.*altered"):

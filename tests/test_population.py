@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from highways.config import DenseConfig, RunConfig
+from highways.config import AdagradConfig, DenseConfig, RunConfig
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
+from highways.training.rules import Adagrad
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
@@ -132,7 +133,10 @@ def test_member_equals_the_run_trained_alone(
             assert member.curves[name] == pytest.approx(curve, rel=tolerance), name
 
 
-@pytest.mark.parametrize("optimiser", [{"kind": "adagrad"}, {"kind": "adadelta"}])
+@pytest.mark.parametrize(
+    "optimiser",
+    [{"kind": "adagrad"}, {"kind": "adagrad", "epsilon": 0.0, "initial_accumulator": 1e-6}, {"kind": "adadelta"}],
+)
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_member_with_dropout_equals_the_run_trained_alone(
     project: Path, run_config, optimiser: dict, shuffle: bool
@@ -162,6 +166,32 @@ def test_member_with_dropout_equals_the_run_trained_alone(
         assert alone.curves["train_cross_entropy"][1] != alone.curves["train_cross_entropy"][0]
         for name, curve in alone.curves.items():
             assert member.curves[name] == pytest.approx(curve, rel=1e-4), name
+
+
+@pytest.mark.parametrize("kind", ["adagrad", "adadelta"])
+def test_diverged_member_leaves_with_all_of_its_state(project: Path, run_config, kind: str) -> None:
+    def config(rate: float, seed: int) -> RunConfig:
+        return RunConfig.model_validate(
+            run_config(epochs=3).model_dump() | {"optimiser": {"kind": kind, "learning_rate": rate}, "seed": seed}
+        )
+
+    good = [config(rate, seed) for seed, rate in enumerate((0.01, 0.03))]
+    records = sweep([good[0], config(1e30, 7), good[1]], profile="p", experiment="with", mlflow=False, threads=1)
+    assert [record.status for record in records] == ["finished", "diverged", "finished"]
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+    without = sweep(good, profile="p", experiment="without", mlflow=False, threads=1)
+    for ours, theirs in zip(records[::2], without, strict=True):
+        assert ours.curves["train_cross_entropy"] == pytest.approx(theirs.curves["train_cross_entropy"], rel=1e-5)
+
+
+def test_first_adagrad_of_keras_has_its_epsilon_under_the_root() -> None:
+    settings = AdagradConfig(kind="adagrad", learning_rate=0.1, epsilon=0.0, initial_accumulator=1e-6)
+    weight = torch.zeros(1, 1, 1, dtype=torch.float64)
+    squares = torch.full_like(weight, Adagrad.initial(settings))
+    gradient = torch.full_like(weight, 1e-4)
+    Adagrad([settings], 0, weight).update(weight, gradient.clone(), squares)
+    assert weight.item() == pytest.approx(-0.1 * 1e-4 / (1e-8 + 1e-6) ** 0.5)
 
 
 def test_diverged_member_costs_the_others_nothing(project: Path, run_config) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from highways.errors import HighwaysError
-from highways.tracking import RecordStore, RunRecord, find_record
-from highways.tracking.records import checksum, dumps, loads
+from highways.tracking import RecordStore, RunRecord
+from highways.tracking.records import checksum
 from highways.training import sweep
 
 
@@ -26,8 +26,8 @@ def place(project: Path, record: RunRecord) -> Path:
 
 def test_record_reads_back_as_it_was(project: Path, record: RunRecord) -> None:
     text = place(project, record).read_text()
-    assert loads(text, "x") == record
-    assert dumps(record) == text
+    assert RunRecord.loads(text, "x") == record
+    assert record.dumps() == text
 
 
 def test_record_says_what_the_run_was_and_no_paths(project: Path, record: RunRecord) -> None:
@@ -35,8 +35,8 @@ def test_record_says_what_the_run_was_and_no_paths(project: Path, record: RunRec
     assert set(record.curves) == {"train_cross_entropy", "train_accuracy", "test_cross_entropy", "test_accuracy"}
     assert {"torch", "python", "git_commit", "processor", "device", "threads"} <= set(record.environment)
     assert record.timing["group_seconds"] > 0
-    assert str(project) not in dumps(record)
-    assert str(Path.home()) not in dumps(record)
+    assert str(project) not in record.dumps()
+    assert str(Path.home()) not in record.dumps()
 
 
 def damage(path: Path, how: str) -> None:
@@ -95,7 +95,7 @@ def test_record_of_another_profile_is_adopted(project: Path, record: RunRecord) 
     assert store.read(record.run_key) is None
     assert store.adopt(record.run_key) == record
     assert store.read(record.run_key) == record
-    assert find_record("no-such-key") is None
+    assert RecordStore.find("no-such-key") is None
     assert store.adopt("no-such-key") is None
 
 

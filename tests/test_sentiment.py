@@ -14,7 +14,7 @@ from highways.config import BiLSTMProfile, RunConfig, load_profile
 from highways.report import figures, write_tables
 from highways.report.tables import table_texts
 from highways.tracking import Listed, RunRecord
-from highways.tracking.records import RecordStore, dumps, loads, run_keys
+from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
 from highways.training.modules import SentenceModule
@@ -99,7 +99,7 @@ def test_record_has_snapshots_and_gradients(project: Path) -> None:
         assert before > 0
         assert after > 0
     assert set(record.curves) == {f"{p}_{m}" for p in ("train", "dev", "test") for m in ("cross_entropy", "accuracy")}
-    assert loads(dumps(record), "x") == record
+    assert RunRecord.loads(record.dumps(), "x") == record
 
 
 def _training_batches(record: RunRecord):

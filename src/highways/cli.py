@@ -122,13 +122,13 @@ def profile_check(
     """
     from highways import paths
     from highways.config import PROFILE_SCHEMAS, load_profile
-    from highways.tracking import AnalysisStore, analysis_keys, find_record, run_keys
+    from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 
     if notebook not in PROFILE_SCHEMAS:
         raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(PROFILE_SCHEMAS)}")
     settings = load_profile(name, PROFILE_SCHEMAS[notebook])
     runs = settings.runs()
-    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if find_record(key) is None]
+    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
     analyses, store = settings.analyses(), AnalysisStore(paths.Results(name).analyses(notebook))
     for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
         if analysis.run is None and analysis.data is not None and store.read(key) is None:
@@ -209,11 +209,11 @@ def run_command(
 def _run_content(given: str) -> tuple[Any, str]:
     """Return the settings of a run from a file or from the record of a key, and the file's name for messages."""
     from highways.config import read_yaml
-    from highways.tracking.records import close_keys, find_record
+    from highways.tracking.records import RecordStore, close_keys
 
     path = Path(given)
     if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
-        found = find_record(given)
+        found = RecordStore.find(given)
         if found is None:
             near = close_keys(given)
             hint = f"; the nearest are: {', '.join(near)}" if near else "; there are no records yet"

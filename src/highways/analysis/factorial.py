@@ -13,8 +13,9 @@ from torch import Tensor
 from highways.analysis.initial_weights import study
 from highways.analysis.statistics import mean_interval
 from highways.config import DataConfig, LogisticConfig
-from highways.config.factorial import FACTORS, KERAS, Cell, cell_of
+from highways.config.factorial import FACTORS, KERAS, Cell, cell_of, cells
 from highways.data import Images, load
+from highways.errors import HighwaysError
 from highways.tracking import Listed, RunRecord
 
 GUESSING = 0.5
@@ -26,6 +27,9 @@ def logistic(config: LogisticConfig) -> dict[str, Tensor]:
 
     Returns:
         `test_accuracy` and `train_accuracy`.
+
+    Raises:
+        HighwaysError: The training examples asked for are more than there are, or have one class only.
     """
     from sklearn.linear_model import LogisticRegression  # takes a second to import
     from sklearn.pipeline import make_pipeline
@@ -33,6 +37,8 @@ def logistic(config: LogisticConfig) -> dict[str, Tensor]:
 
     data = load(DataConfig(name=config.data, training_examples=config.training_examples))
     assert isinstance(data, Images)
+    if len(data.train_y.unique()) < 2:
+        raise HighwaysError(f"{config.data}: its first {len(data.train_y)} training examples have one class only")
     train, test = (data.train_x.numpy(), data.train_y.numpy()), (data.test_x.numpy(), data.test_y.numpy())
     fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(*train)
     scores = {"test_accuracy": fitted.score(*test), "train_accuracy": fitted.score(*train)}
@@ -44,15 +50,18 @@ class Factorial:
     """Test accuracies by cell.
 
     Every estimate is a list with a value a seed, each from that seed's runs alone: their spread over seeds is that of
-    the estimate, whatever the runs of one seed have in common.
+    the estimate, whatever the runs of one seed have in common. A seed draws initial weights and dropout; the data, the
+    test examples and the order of the batches are the same for all, and their part of the uncertainty is not in it.
 
     Attributes:
         data: Name of the data set.
+        epochs: The larger level of the epochs.
         accuracies: By cell, a value a seed.
         logistic: That of logistic regression; `None` where it was not fitted.
     """
 
     data: str
+    epochs: int
     accuracies: dict[Cell, list[float]]
     logistic: float | None
 
@@ -139,14 +148,18 @@ class Factorial:
 
 
 def factorials(records: Listed) -> dict[str, Factorial]:
-    """Sort runs into factorials, by data set; those of which not every cell has every seed are left out."""
+    """Sort runs into factorials, by data set.
+
+    One that is neither the whole nor the fraction, with every seed, is left out: it is not finished.
+    """
     found: dict[str, dict[Cell, dict[int, RunRecord]]] = {}
     for run in records:
         found.setdefault(run.config.data.name, {}).setdefault(cell_of(run.config), {})[run.config.seed] = run
     made = {}
     for data, runs in found.items():
         seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
-        if not records.complete or any(sorted(by_seed) != seeds for by_seed in runs.values()):
+        unfinished = any(sorted(by_seed) != seeds for by_seed in runs.values())
+        if unfinished or set(runs) not in (set(cells(True)), set(cells(False))):
             continue
         accuracies = {
             (*cell[:-1], level): [_accuracy(by_seed[seed], level) for seed in seeds]
@@ -154,7 +167,9 @@ def factorials(records: Listed) -> dict[str, Factorial]:
             for level in (0, 1)
         }
         fitted = study(records.on(data), "logistic")
-        made[data] = Factorial(data, accuracies, None if fitted is None else fitted.row("test_accuracy")[0])
+        level = None if fitted is None else fitted.row("test_accuracy")[0]
+        epochs = next(iter(runs[KERAS].values())).config.budget.epochs
+        made[data] = Factorial(data, epochs, accuracies, level)
     return made
 
 

@@ -13,9 +13,11 @@ from highways.errors import HighwaysError
 # (b)
 
 POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
-"""Inputs and classes. The source's points are not in our notes of it, but its last printed state is, and gives them
-away: of all fives of points whose inputs are whole numbers from -4 to 10, these alone have the printed loss at that
-state, to all its digits, with 8, 9 or 10 as the last input, which makes no other difference. A test searches them."""
+"""Inputs and classes. The source's points are not in our notes of it, but its last printed state is, and gives four of
+them away: of all fives of points whose inputs are whole numbers from -4 to 10, only (0, 0) twice, (2, 1) twice and a
+point of class 0 at 8, 9 or 10 have the printed loss at that state within 1e-8 (a test searches them). Any input from 9
+on fits as well; 9 is our choice. It decides how large the linear unit's loss is, and not how many points are right.
+"""
 PRINTED = {"w": 2.42539024, "b": -2.1028473, "loss": 0.20618653}
 """The last row that the answer prints, after step 9,999."""
 

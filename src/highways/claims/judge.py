@@ -17,6 +17,7 @@ from highways.claims.measures import MEASURES, Interval, measure
 from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
 from highways.config.run import STAND_INS
+from highways.data import examples
 from highways.tracking import AnalysisRecord, Listed, RunRecord, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
@@ -69,12 +70,13 @@ class Required(Strict):
     """By kind of network. Where they are given, the other kinds do not matter."""
     steps: int | None = None
     """Of a study."""
+    training_examples: int | None = None
     networks: list[str] | None = None
     """Names of convolutional networks. Where they are given, the others do not matter."""
 
     def text(self) -> str:
         """Return it on one line."""
-        names = ("data", "epochs", "trials", "seeds", "steps")
+        names = ("data", "epochs", "trials", "seeds", "steps", "training_examples")
         parts = [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
         if self.depths:
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
@@ -217,12 +219,17 @@ def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None
         len(runs) >= (required.trials or 0)
         and len({record.config.seed for record in runs}) >= (required.seeds or 0)
         and min(record.config.budget.epochs for record in runs) >= (required.epochs or 0)
+        and min(map(_trained_on, runs)) >= (required.training_examples or 0)
         for runs in cells.values()
     )
     complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
     widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
     as_wide = required.widths is None or widths <= set(required.widths.items())
     return "full" if enough and complete and as_wide else "reduced"
+
+
+def _trained_on(run: RunRecord) -> int:
+    return run.config.data.training_examples or examples(run.config.data.name, "train")
 
 
 def judge_all(profile: str, source: Source = "records") -> list[Judgement]:

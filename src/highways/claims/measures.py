@@ -11,12 +11,12 @@ from typing import Any
 
 from highways.analysis.conv import outcomes, papers
 from highways.analysis.depth import searches
-from highways.analysis.factorial import factorials, summary
+from highways.analysis.factorial import Factorial, factorials, summary
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
 from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
 from highways.analysis.statistics import difference_interval, mean_interval, rank_correlation
-from highways.config.factorial import KERAS, KERAS_1_2_2, LASAGNE
+from highways.config.factorial import KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE
 from highways.data import classes, examples
 from highways.tracking import Listed, RunRecord
 
@@ -266,34 +266,39 @@ def _best_or_guessing(run: RunRecord) -> float:
 
 # The factorial of Keras and Lasagne. Intervals are over seeds, 95 %.
 
-CELLS = {"keras": KERAS, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE}
+CELLS = {"keras": KERAS, "keras-1.0.0": KERAS_1_0_0, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE}
 
 
-def configuration_difference(records: Records, of: str, less: str) -> Interval | None:
+def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
     """Return the interval of the difference in test accuracy of two configurations.
 
     Args:
         records: Of one data set.
-        of: `keras`, `keras-1.2.2` or `lasagne`, as written.
+        of: `keras`, `keras-1.0.0`, `keras-1.2.2` or `lasagne`.
         less: Another one, or `logistic`, the regression.
+        data: Of this data set and of no other in its place.
     """
-    differences = [
-        found.difference(CELLS[of], None if less == "logistic" else CELLS[less])
-        for found in factorials(records).values()
-    ]
-    return summary(differences[0])[1:] if differences and differences[0] else None
+    found = _factorial(records, data)
+    difference = found.difference(CELLS[of], None if less == "logistic" else CELLS[less]) if found else []
+    return summary(difference)[1:] if difference else None
 
 
-def factor_effect(records: Records, factor: str, third_level: bool = False) -> Interval | None:
+def _factorial(records: Records, data: str | None) -> Factorial | None:
+    return next((found for name, found in factorials(records).items() if data in (None, name)), None)
+
+
+def factor_effect(records: Records, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's, over all cells.
 
     Args:
         records: Of one data set.
         factor: A name in `highways.config.factorial.FACTORS`.
         third_level: Of Keras 1.2.2's level in place of Lasagne's.
+        data: Of this data set and of no other in its place.
     """
-    effects = [found.third_level() if third_level else found.effect(factor) for found in factorials(records).values()]
-    return summary(effects[0])[1:] if effects and effects[0] else None
+    found = _factorial(records, data)
+    effect = (found.third_level() if third_level else found.effect(factor)) if found else []
+    return summary(effect)[1:] if effect else None
 
 
 # Initial weights, and studies without runs.

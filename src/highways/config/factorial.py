@@ -1,7 +1,10 @@
-"""The factorial of seed 000: everything that its Keras and its Lasagne network differ in, as factors.
+"""The factorial of seed 000: what its Keras and its Lasagne network are known to differ in, as factors.
 
-A cell is a choice of one level of every factor. Level 0 is Keras 1.0's as written, level 1 Lasagne's as written;
-level 2, of the transform bias, is what Keras 1.2.2 makes of it: it ignores the setting and starts at +1.
+A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
+is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad of 1.0.0
+to 1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). Which version the source had is not
+known. nolearn, which trained the Lasagne network, keeps a fifth of the training examples for validation unless it is
+told not to; whether it was is not known either, and that is no factor here.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ class Factor:
 
     Attributes:
         text: What it is, in words.
-        levels: Keras's, Lasagne's, another one.
+        levels: Keras's, Lasagne's, another version of Keras's.
         read: Finds the level's value in a run; `None` for the epochs, which are read off a run's curve.
     """
 
@@ -47,13 +50,22 @@ def _dense(config: RunConfig) -> DenseConfig:
     return config.network
 
 
+KERAS_1_0_0_ADAGRAD = "adagrad of Keras 1.0.0"
+
+
+def _optimiser(config: RunConfig) -> str:
+    settings = config.optimiser
+    older = isinstance(settings, AdagradConfig) and settings.initial_accumulator > 0
+    return KERAS_1_0_0_ADAGRAD if older else settings.kind
+
+
 FACTORS: dict[str, Factor] = {
     "initialisation": Factor(
-        "initial weights of the highway layers",
+        "initial weights",
         ("glorot_uniform", "orthogonal"),
         lambda config: _dense(config).block_initialisation or _dense(config).initialisation,
     ),
-    "optimiser": Factor("optimiser", ("adagrad", "adadelta"), lambda config: config.optimiser.kind),
+    "optimiser": Factor("optimiser", ("adagrad", "adadelta", KERAS_1_0_0_ADAGRAD), _optimiser),
     "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0), lambda config: _dense(config).transform_bias),
     "first_layer": Factor("first layer", ("linear", "relu"), lambda config: _dense(config).first),
     "highway_layers": Factor("highway layers", (32, 31), lambda config: _dense(config).depth - 1),
@@ -61,11 +73,13 @@ FACTORS: dict[str, Factor] = {
     "shuffle": Factor("shuffled every epoch", (True, False), lambda config: config.budget.shuffle),
     "epochs": Factor("epochs", (10, 1), None),
 }
-"""Source: seed 000; Keras 1.0's and Lasagne's defaults. The loss is no factor: binary cross-entropy, averaged over the
-two outputs of a softmax, is categorical cross-entropy."""
+"""Source: seed 000; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of the highway layers,
+H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary cross-entropy, averaged over
+the two outputs of a softmax, is categorical cross-entropy."""
 KERAS: Cell = (0,) * len(FACTORS)
 LASAGNE: Cell = (1,) * len(FACTORS)
 KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
+KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
 
 GENERATORS = {
     "highway_layers": ("initialisation", "optimiser", "transform_bias"),
@@ -79,19 +93,21 @@ def cells(fraction: bool) -> list[Cell]:
     """Return the cells that are trained, with the epochs at level 0.
 
     Args:
-        fraction: A sixteenth-run fraction of resolution IV, 2^(7-3), of the levels as written, and Keras 1.2.2's
-            cell; otherwise all 192. Both hold Keras's cell, and with one epoch Lasagne's.
+        fraction: An eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
+            is mixed with another or with a pair. Otherwise all of them, and with the transform bias of Keras 1.2.2 as
+            a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
     """
     trained = [name for name in FACTORS if name != "epochs"]
     if not fraction:
-        return [(*levels, 0) for levels in itertools.product(*(range(len(FACTORS[n].levels)) for n in trained))]
+        levels = [range(3 if name == "transform_bias" else 2) for name in trained]
+        return [*((*chosen, 0) for chosen in itertools.product(*levels)), KERAS_1_0_0]
     free = [name for name in trained if name not in GENERATORS]
     found = []
-    for levels in itertools.product((0, 1), repeat=len(free)):
-        cell = dict(zip(free, levels, strict=True))
+    for chosen in itertools.product((0, 1), repeat=len(free)):
+        cell = dict(zip(free, chosen, strict=True))
         cell |= {name: reduce(xor, (cell[of] for of in generator)) for name, generator in GENERATORS.items()}
         found.append(tuple(cell.get(name, 0) for name in FACTORS))
-    return [*found, KERAS_1_2_2]
+    return [*found, KERAS_1_2_2, KERAS_1_0_0]
 
 
 def aliases(effect: frozenset[str], largest: int = 2) -> list[frozenset[str]]:
@@ -136,7 +152,11 @@ def run_of(
     """
     level = {name: FACTORS[name].levels[place] for name, place in zip(FACTORS, cell, strict=True)}
     orthogonal = level["initialisation"] == "orthogonal"
-    adagrad = level["optimiser"] == "adagrad"
+    optimiser = {
+        "adagrad": AdagradConfig(kind="adagrad"),
+        "adadelta": AdadeltaConfig(kind="adadelta"),
+        KERAS_1_0_0_ADAGRAD: AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+    }[level["optimiser"]]
     return RunConfig(
         data=DataConfig(name=data, training_examples=training_examples),
         network=DenseConfig(
@@ -149,7 +169,7 @@ def run_of(
             first_activation="linear" if level["first_layer"] == "linear" else None,
             dropout=dropout,
         ),
-        optimiser=AdagradConfig(kind="adagrad") if adagrad else AdadeltaConfig(kind="adadelta"),
+        optimiser=optimiser,
         budget=BudgetConfig(epochs=epochs, batch_size=level["batch_size"], shuffle=level["shuffle"]),
         seed=seed,
     )

@@ -584,10 +584,10 @@ class KerasLasagneProfile(Profile):
     training_examples: int | None = Field(default=None, ge=1)
     """Of each data set, the first so many; all by default."""
     fraction: bool
-    """Sixteen cells of the 128 of the levels as written, and one more; otherwise all 192. See
+    """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
     `highways.config.factorial`."""
     seeds: int = Field(default=3, ge=2)
-    """Each is a whole factorial of its own."""
+    """Of initial weights and dropout; each is a whole factorial of its own. The batches come in one order for all."""
     epochs: int = Field(default=10, ge=2)
     """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
     width: int = Field(default=32, ge=1)

@@ -250,13 +250,17 @@ class CaffeConfig(Strict):
 
 
 class AdagradConfig(Strict):
-    """Adagrad (Duchi et al. 2011): w = w - rate * g / (root of the sum of all g^2 + epsilon)."""
+    """Adagrad (Duchi et al. 2011): w = w - rate * g / (sqrt(s) + epsilon), where s is the sum of all g^2.
+
+    Keras 1.0.3 to 1.2.2 have the defaults here. Keras 1.0.0 to 1.0.2 divide by sqrt(s + 1e-6), which is `epsilon` 0
+    and `initial_accumulator` 1e-6 (their `keras/optimizers.py`): as long as gradients are small, so are their steps.
+    """
 
     kind: Literal["adagrad"]
     learning_rate: float = Field(default=0.01, gt=0)
-    """Keras's default."""
-    epsilon: float = Field(default=1e-8, gt=0)
-    """Keras 1's."""
+    epsilon: float = Field(default=1e-8, ge=0)
+    initial_accumulator: float = Field(default=0.0, ge=0)
+    """What s starts at."""
 
 
 class AdadeltaConfig(Strict):

@@ -11,38 +11,46 @@ from matplotlib.figure import Figure
 
 from highways.analysis.factorial import Factorial, factorials, summary
 from highways.config.factorial import FACTORS
-from highways.report.factorial_tables import CONFIGURATIONS
+from highways.report.factorial_tables import CONFIGURATIONS, effect_text
 from highways.tracking import Listed
 
-COLOURS = dict(zip(CONFIGURATIONS, ("#b2182b", "#ef8a62", "#2166ac"), strict=True))
+COLOURS = dict(zip(CONFIGURATIONS, ("#b2182b", "#7b3294", "#ef8a62", "#2166ac"), strict=True))
 
 
 def keras_lasagne_figure(records: Listed) -> Figure:
-    """Draw, for each data set: all cells in order, the effects, the interactions, the shares of the difference."""
+    """Draw, for each data set: all cells in order, the effects, the interactions, the shares of the difference.
+
+    A fraction has no shares.
+    """
     found = factorials(records)
     figure = Figure(figsize=(18, 5.4 * max(len(found), 1)), layout="constrained")
     rows = figure.subplots(max(len(found), 1), 4, squeeze=False, width_ratios=(1.15, 1, 1.15, 1))
     for row, one in zip(rows, found.values(), strict=False):
         _cells(row[0], one)
-        effects = {factor.text: one.effect(name) for name, factor in FACTORS.items()}
+        effects = {effect_text(name, one): one.effect(name) for name in FACTORS}
         if third := one.third_level():
-            effects["transform bias +1"] = third
-        _intervals(row[1], effects, f"{one.data}: effect of Lasagne's level")
+            effects["transform bias: -2 to 1"] = third
+        _intervals(row[1], effects, f"{one.data}: effects")
         _interactions(row[2], one)
         shares = {FACTORS[name].text: values for name, values in one.shares().items()}
         if shares:
             _intervals(row[3], shares, f"{one.data}: share of Lasagne less Keras")
         else:
-            gains = {factor.text: one.one_step_from_keras(name) for name, factor in FACTORS.items()}
-            gains = {text: values for text, values in gains.items() if values}
-            _intervals(row[3], gains, f"{one.data}: Keras with one of Lasagne's levels")
+            row[3].set_visible(False)
     return figure
 
 
 def _cells(axes: Axes, found: Factorial) -> None:
     ranked = sorted(found.accuracies, key=lambda cell: math.fsum(found.accuracies[cell]))
     means = [math.fsum(found.accuracies[cell]) / len(found.accuracies[cell]) for cell in ranked]
-    axes.plot(range(1, len(ranked) + 1), means, ".", color="0.6", ms=4, label=f"{len(ranked)} cells, by rank")
+    axes.plot(
+        range(1, len(ranked) + 1),
+        means,
+        ".",
+        color="0.6",
+        ms=4,
+        label=f"{len(ranked) // 2} cells at two epochs, by rank",
+    )
     for name, cell in CONFIGURATIONS.items():
         place = ranked.index(cell)
         mean, low, high = summary(found.accuracies[cell])

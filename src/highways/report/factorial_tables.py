@@ -10,19 +10,18 @@ import pandas as pd
 
 from highways.analysis.factorial import Factorial, factorials, summary
 from highways.config import KerasLasagneProfile, Profile
-from highways.config.factorial import FACTORS, KERAS, KERAS_1_2_2, LASAGNE, Cell, aliases
+from highways.config.factorial import FACTORS, KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE, Cell, aliases
+from highways.data import examples
 from highways.report.layer_tables import MACHINE, machine
 from highways.tracking import Listed
 
 CONFIGURATIONS: dict[str, Cell] = {
-    "Keras as written": KERAS,
-    "Keras 1.2.2 (gates start at +1)": KERAS_1_2_2,
-    "Lasagne as written": LASAGNE,
+    "Keras": KERAS,
+    "Keras 1.0.0, another Adagrad": KERAS_1_0_0,
+    "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
+    "Lasagne": LASAGNE,
 }
-SOURCE_SAYS = {
-    "Keras as written": "hardly better than logistic regression",
-    "Lasagne as written": "by far the best",
-}
+SOURCE_SAYS = {"Keras": "hardly better than logistic regression", "Lasagne": "by far the best"}
 """Seed 000 gives no numbers."""
 
 
@@ -32,13 +31,14 @@ def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
     `effect`, `interaction` (see `highways.analysis.factorial`), or `share` of the difference of the two networks
     (Shapley's; of a whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals
-    (Student's, over seeds). `aliases` are what a fraction cannot tell from the effect.
+    (Student's, over seeds). `aliases` are what a fraction cannot tell from the effect: of one factor the threes, of a
+    pair the pairs. `cells` are those that a value was computed from, each epoch that is looked at one of its own.
     """
     assert isinstance(settings, KerasLasagneProfile)
     rows: list[dict[str, object]] = []
     for found in factorials(records).values():
-        first = next(run for run in records if run.config.data.name == found.data)
-        base = {"data": found.data, "training_examples": settings.training_examples, "parameters": first.parameters}
+        count = settings.training_examples or examples(found.data, "train")
+        base = {"data": found.data, "training_examples": count}
         rows += [base | row for row in _rows(found)]
     columns = ["data", "training_examples", "quantity", "term", "aliases", "value", "interval_low", "interval_high"]
     return pd.DataFrame(rows, columns=[*columns, "seeds", "cells", "source_says"])
@@ -52,14 +52,14 @@ def _rows(found: Factorial) -> Iterable[dict[str, object]]:
         says = {"source_says": SOURCE_SAYS.get(name)}
         yield from _row("test accuracy", name, found.accuracies.get(cell, []), 1, says)
     ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
-    for name, cell in (("best cell", ranked[0]), ("worst cell", ranked[-1])):
-        yield from _row("test accuracy", f"{name}: {described(cell)}", found.accuracies[cell], 1)
-    for name, factor in FACTORS.items():
-        yield from _row("gain", f"Keras with {_change(factor.levels)}", found.one_step_from_keras(name), 2)
+    for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
+        yield from _row("test accuracy", f"{name}: {described(cell, found)}", found.accuracies[cell], 1)
+    for name in FACTORS:
+        yield from _row("gain", f"Keras, {effect_text(name, found)}", found.one_step_from_keras(name), 2)
     cells = sum(max(cell) <= 1 for cell in found.accuracies)
-    for name, factor in FACTORS.items():
+    for name in FACTORS:
         more = {"aliases": _named(aliases(frozenset({name}), 3)) if fractional else None}
-        yield from _row("effect", f"{factor.text}: {_change(factor.levels)}", found.effect(name), cells, more)
+        yield from _row("effect", effect_text(name, found), found.effect(name), cells, more)
     third = "transform bias: -2 to 1"
     yield from _row("effect", third, found.third_level(), cells)
     told = set()
@@ -86,8 +86,14 @@ def _row(
         yield {"quantity": quantity, "term": term} | ends | dict(more or {})
 
 
-def _change(levels: tuple[object, ...]) -> str:
-    return f"{_level(levels[0])} to {_level(levels[1])}"
+def _levels(name: str, found: Factorial) -> tuple[object, ...]:
+    return (found.epochs, 1) if name == "epochs" else FACTORS[name].levels
+
+
+def effect_text(name: str, found: Factorial) -> str:
+    """Return a factor and its two levels, such as `batch size: 100 to 128`."""
+    one, other = _levels(name, found)[:2]
+    return f"{FACTORS[name].text}: {_level(one)} to {_level(other)}"
 
 
 def _level(level: object) -> str:
@@ -96,11 +102,10 @@ def _level(level: object) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level).replace("_", " ")
 
 
-def described(cell: Cell) -> str:
+def described(cell: Cell, found: Factorial) -> str:
     """Return a cell's levels in words."""
-    return ", ".join(
-        f"{factor.text} {_level(factor.levels[place])}" for factor, place in zip(FACTORS.values(), cell, strict=True)
-    )
+    levels = {name: _levels(name, found)[place] for name, place in zip(FACTORS, cell, strict=True)}
+    return ", ".join(f"{FACTORS[name].text} {_level(level)}" for name, level in levels.items())
 
 
 def _named(effects: Iterable[frozenset[str]]) -> str:
@@ -122,37 +127,35 @@ def keras_lasagne_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 def answer(records: Listed) -> str:
-    """Return what the factorial says, a sentence a data set."""
+    """Return what the factorial says, a sentence a data set, from what the table is made of."""
     sentences = [_answer(found) for found in factorials(records).values()]
     return "\n\n".join(sentences) or "Not all runs are there yet."
 
 
 def _answer(found: Factorial) -> str:
-    means = {name: summary(found.accuracies[cell])[0] for name, cell in CONFIGURATIONS.items()}
-    keras, newer, lasagne = (means[name] for name in CONFIGURATIONS)
-    level = "" if found.logistic is None else f", and logistic regression {found.logistic:.3f}"
+    means = {name: f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in CONFIGURATIONS.items()}
+    level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
     difference, low, high = summary(found.difference(LASAGNE, KERAS))
     if low > 0:
-        verdict = "Lasagne's is the better one, as the source saw it"
+        verdict = "Lasagne's network is the better one, as in the source"
     elif high < 0:
-        verdict = "Keras's is the better one, the reverse of what the source saw"
+        verdict = "Keras's network is the better one, the reverse of the source"
     else:
-        verdict = "the two cannot be told apart"
-    text = (
-        f"**{found.data}**: as written, Keras's network reaches {keras:.3f}, with Keras 1.2.2's gates {newer:.3f}, "
-        f"Lasagne's {lasagne:.3f}{level}: {verdict} ({difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
-    )
-    ranked = _by_size({name: summary(found.effect(name)) for name in FACTORS})
+        verdict = "the two networks cannot be told apart"
+    text = f"**{found.data}**: {verdict} ({difference:+.3f}; {'; '.join(means.values())}{level})"
     if shares := found.shares():
         sizes = _by_size({name: summary(values) for name, values in shares.items()})
         shown = ", ".join(f"{FACTORS[name].text} {value[0]:+.3f}" for name, value in sizes[:3])
         rest = math.fsum(value[0] for _, value in sizes[3:])
         text += f"; the difference is made of {shown}, and all others together {rest:+.3f}"
+    ranked = _by_size({name: summary(found.effect(name)) for name in FACTORS})
+    told = [(name, value) for name, value in ranked if value[1] > 0 or value[2] < 0]
+    over = "over all settings of the others" if found.full else "over a fraction of the settings (see its aliases)"
     effects = ", ".join(
-        f"{FACTORS[name].text} ({_change(FACTORS[name].levels)}: {value[0]:+.3f}, {value[1]:+.3f} to {value[2]:+.3f})"
-        for name, value in ranked[:2]
+        f"{effect_text(name, found)} ({value[0]:+.3f}, 95 % interval {value[1]:+.3f} to {value[2]:+.3f})"
+        for name, value in told[:2]
     )
-    return f"{text}; over all settings of the others, what moves accuracy most is {effects}."
+    return f"{text}; {over}, " + (f"what moves accuracy most is {effects}." if told else "no effect is told from 0.")
 
 
 def _by_size(found: dict[str, tuple[float, float, float]]) -> list[tuple[str, tuple[float, float, float]]]:

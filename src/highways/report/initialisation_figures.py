@@ -110,8 +110,8 @@ def foundations_figure(records: Listed) -> Figure:
             chosen = starts[:, count == right_ones]
             share = f"{right_ones:.0f} of 5 points right: {(count == right_ones).mean():.0%} of the starts"
             first.plot(*chosen, "o", ms=4, color="#2166ac" if right_ones == 4 else "#b2182b", label=share)
-        first.plot(PRINTED["w"], PRINTED["b"], "k*", ms=12, label="last printed state")
-        first.set(title="(b) where the repaired unit ends, by where it starts", xlabel="w", ylabel="b")
+        first.plot(PRINTED["w"], PRINTED["b"], "k*", ms=12, label="last printed state, an end")
+        first.set(title="(b) what the repaired unit gets right, by where it starts", xlabel="w", ylabel="b")
         first.legend(fontsize=8)
         x = np.linspace(-1, 10, 300)
         inputs, targets = np.array(POINTS).T

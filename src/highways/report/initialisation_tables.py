@@ -192,7 +192,7 @@ def _perceptron_rows(found: AnalysisRecord) -> list[dict[str, object]]:
             "paper": 0.8,
         },
         {
-            "version": "sigmoid, at the last printed state",
+            "version": "sigmoid, at the last printed state (the points were found by it)",
             "quantity": "loss",
             "value": found.row("printed_loss")[0],
             "paper": PRINTED["loss"],

@@ -187,7 +187,8 @@ def _keras_lasagne() -> str:
 def _initialisation() -> str:
     table = pd.read_csv(paths.Results(PROFILE).tables / "initialisation.csv")
     rows = []
-    for (network, depth), chosen in table.groupby(["network", "depth"], sort=False):
+    for network, depth in dict.fromkeys(zip(table["network"], table["depth"], strict=True)):
+        chosen = table.query("network == @network and depth == @depth")
         losses = {
             row["initialisation"].replace("_", " "): (
                 "diverged" if row["diverged"] == row["runs"] else _or_empty(row["best_train_cross_entropy"])

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from highways import paths
 from highways.config import PROFILE_SCHEMAS
 from highways.errors import HighwaysError
 from highways.report.tables import TABLES, table_files
-from highways.tracking.analyses import read_analysis
+from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_log import MlflowLog, tracking_uri
-from highways.tracking.records import read_record
-
-R = TypeVar("R")
+from highways.tracking.records import R, Store
 
 
 def outputs(profile: str, experiment: str) -> list[Path]:
@@ -29,12 +26,12 @@ def outputs(profile: str, experiment: str) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-def _readable(folder: Path, read: Callable[[Path], R], faults: list[str]) -> list[R]:
+def _readable(store: Store[R], faults: list[str]) -> list[R]:
     """Return the records of a folder that are intact; the others are named in `faults`."""
     records = []
-    for path in sorted(folder.glob("*.json")):
+    for path in store:
         try:
-            records.append(read(path))
+            records.append(store.record.read(path))
         except HighwaysError as error:
             faults.append(str(error))
     return records
@@ -53,8 +50,8 @@ def rebuild(profile: str) -> Iterator[str]:
     names = sorted({folder.name for folder in folders})
     names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
     for name in names:
-        records = _readable(paths.Results(profile).runs(name), read_record, faults)
-        analyses = _readable(paths.Results(profile).analyses(name), read_analysis, faults)
+        records = _readable(RecordStore(paths.Results(profile).runs(name)), faults)
+        analyses = _readable(AnalysisStore(paths.Results(profile).analyses(name)), faults)
         log = MlflowLog(profile, name)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

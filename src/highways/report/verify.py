@@ -11,8 +11,7 @@ from highways.config import load_profile
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.report.tables import TABLES, table_files, table_texts
-from highways.tracking.analyses import read_analysis
-from highways.tracking.records import read_record
+from highways.tracking import AnalysisStore, RecordStore
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
@@ -23,11 +22,11 @@ def faults(profile: str) -> tuple[int, list[str]]:
     """
     results = paths.Results(profile)
     checked, found = 0, []
-    for kind, read in (("runs", read_record), ("analyses", read_analysis)):
-        for path in sorted((results.folder / kind).glob("*/*.json")):
+    for store in (RecordStore, AnalysisStore):
+        for path in sorted((results.folder / store.kind).glob("*/*.json")):
             checked += 1
             try:
-                read(path)
+                store.record.read(path)
             except HighwaysError as error:
                 found.append(str(error))
     made: dict[Path, str | None] = {}

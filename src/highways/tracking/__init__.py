@@ -2,7 +2,7 @@
 
 from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
 from highways.tracking.reading import Listed, listed_records
-from highways.tracking.records import RecordStore, RunRecord, find_record, run_keys
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 __all__ = [
     "AnalysisRecord",
@@ -11,7 +11,6 @@ __all__ = [
     "RecordStore",
     "RunRecord",
     "analysis_keys",
-    "find_record",
     "listed_records",
     "run_keys",
 ]

@@ -13,7 +13,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from highways import paths
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.tracking import analyses, records
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
 from highways.tracking.events import EpochEnded, Event, Started
@@ -301,7 +301,7 @@ class MlflowLog:
             metrics += [Metric(name, value, end, int(step)) for step, value in zip(steps, values, strict=True)]
         run_id = run.info.run_id
         self._log_metrics(run_id, metrics)
-        self.client.log_text(run_id, records.dumps(record), RECORD_ARTIFACT)
+        self.client.log_text(run_id, record.dumps(), RECORD_ARTIFACT)
         tags = [RunTag("status", record.status), RunTag("record_sha256", sha256)]
         self.client.log_batch(run_id, tags=tags)
         self.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
@@ -325,10 +325,10 @@ class MlflowLog:
             return
         there = self.client.get_run(self._parent).data.tags
         for record in found:
-            tag, sha256 = f"analysis.{record.key}", analyses.content(record)["sha256"]
+            tag, sha256 = f"analysis.{record.key}", record.content()["sha256"]
             if there.get(tag) != sha256:
                 self._log_layers(record)
-                self.client.log_text(self._parent, analyses.dumps(record), f"{ANALYSES_FOLDER}/{record.key}.json")
+                self.client.log_text(self._parent, record.dumps(), f"{ANALYSES_FOLDER}/{record.key}.json")
                 self.client.set_tag(self._parent, tag, sha256)
 
     def _log_layers(self, record: AnalysisRecord) -> None:
@@ -370,11 +370,26 @@ class MlflowLog:
 
 
 def _sha256(record: RunRecord) -> str:
-    return records.content(record)["sha256"]
+    return record.content()["sha256"]
 
 
 def _milliseconds(timestamp: str) -> int:
     return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn whatever goes wrong with MLflow into one line."""
+    try:
+        yield
+    except HighwaysError:
+        raise
+    except Exception as error:
+        raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _artifact(client: MlflowClient, run_id: str, path: str) -> str:
+    return Path(client.download_artifacts(run_id, path)).read_text(encoding="utf-8")
 
 
 def read_records(profile: str, experiment: str, run_keys: Sequence[str]) -> list[RunRecord]:
@@ -383,21 +398,13 @@ def read_records(profile: str, experiment: str, run_keys: Sequence[str]) -> list
     Raises:
         HighwaysError: MLflow cannot be reached, or a record in it is at fault.
     """
-    try:
+    with _reading():
         client = connect()
         number = experiment_id(client, experiment, create=False)
         runs = [] if number is None else _search(client, number, {"profile": profile, "kind": "run"})
-        by_key = {run.data.tags["run_key"]: run for run in runs if run.info.status == "FINISHED"}
-        texts = {}
-        for key in run_keys:
-            if key in by_key:
-                local = client.download_artifacts(by_key[key].info.run_id, RECORD_ARTIFACT)
-                texts[key] = Path(local).read_text(encoding="utf-8")
-    except HighwaysError:
-        raise
-    except Exception as error:
-        raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
-    return [records.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]
+        by_key = {run.data.tags["run_key"]: run.info.run_id for run in runs if run.info.status == "FINISHED"}
+        texts = {key: _artifact(client, by_key[key], RECORD_ARTIFACT) for key in run_keys if key in by_key}
+    return [RunRecord.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]
 
 
 def read_analyses(profile: str, experiment: str, keys: Sequence[str]) -> list[AnalysisRecord]:
@@ -406,17 +413,12 @@ def read_analyses(profile: str, experiment: str, keys: Sequence[str]) -> list[An
     Raises:
         HighwaysError: MLflow cannot be reached, or a record in it is at fault.
     """
-    try:
+    texts: dict[str, str] = {}
+    with _reading():
         client = connect()
         number = experiment_id(client, experiment, create=False)
         parents = [] if number is None else _search(client, number, {"profile": profile, "kind": "sweep"})
-        texts = {}
-        for parent in parents[:1]:
-            there = {Path(file.path).stem for file in client.list_artifacts(parent.info.run_id, ANALYSES_FOLDER)}
-            for key in keys:
-                if key in there:
-                    local = client.download_artifacts(parent.info.run_id, f"{ANALYSES_FOLDER}/{key}.json")
-                    texts[key] = Path(local).read_text(encoding="utf-8")
-    except Exception as error:
-        raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
-    return [analyses.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]
+        for parent in (parent.info.run_id for parent in parents[:1]):
+            there = {Path(file.path).stem for file in client.list_artifacts(parent, ANALYSES_FOLDER)}
+            texts = {key: _artifact(client, parent, f"{ANALYSES_FOLDER}/{key}.json") for key in keys if key in there}
+    return [AnalysisRecord.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]

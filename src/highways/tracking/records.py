@@ -7,9 +7,10 @@ import glob
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -19,19 +20,72 @@ from highways.data import fingerprint
 from highways.errors import HighwaysError
 
 SCHEMA_VERSION = 1
+M = TypeVar("M", bound=Strict)
 
 
-class RunRecord(Strict):
+class Record(Strict, ABC):
+    """What the records of runs and of analyses share: how they are written, read and checked."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    data_fingerprint: str
+    environment: dict[str, Any]
+    finished_at: str
+    """UTC, ISO 8601."""
+    timing: dict[str, float]
+
+    @property
+    @abstractmethod
+    def own_key(self) -> str:
+        """The key, which is the name of its file, too."""
+
+    @abstractmethod
+    def expected_key(self) -> str | None:
+        """Return the key that its configuration gives; `None` where it comes from another version of the code."""
+
+    def content(self) -> dict[str, Any]:
+        """Return the record as plain values, with its checksum."""
+        values = self.model_dump(mode="json")
+        return values | {"sha256": checksum(values)}
+
+    def dumps(self) -> str:
+        """Return the record as text: JSON with its checksum, one line a top-level key."""
+        return sealed(self.content())
+
+    @classmethod
+    def loads(cls, text: str, where: str) -> Self:
+        """Read a record and check it, its key too; see `unsealed` for arguments and errors."""
+        record = unsealed(cls, text, where)
+        if (expected := record.expected_key()) is not None and record.own_key != expected:
+            raise HighwaysError(f"{where}: its key {record.own_key} is not that of its configuration")
+        return record
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read one record file.
+
+        Raises:
+            HighwaysError: It cannot be read, or see `loads`; also where the file bears another record's name.
+        """
+        where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise HighwaysError(f"{where}: cannot be read: {error}") from None
+        record = cls.loads(text, where)
+        if path.stem != record.own_key:
+            raise HighwaysError(f"{where}: it is the record of {record.own_key}")
+        return record
+
+
+class RunRecord(Record):
     """What came of a run.
 
     A run that *diverged* (a loss that is not finite) is finished, too: its curves end with the last
     finite epoch.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
     run_key: str
     config: RunConfig
-    data_fingerprint: str
     numerics: int
     status: Literal["finished", "diverged"]
     diverged_epoch: int | None = None
@@ -46,13 +100,26 @@ class RunRecord(Strict):
     """What was measured beside the curves; each training module says what it measures."""
     weights_sha256: str | None
     """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
-    environment: dict[str, Any]
     engine: dict[str, Any]
     """How it was trained: engine, workers, `group` (runs trained together)."""
-    finished_at: str
-    """UTC, ISO 8601."""
     timing: dict[str, float]
     """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
+
+    @property
+    def own_key(self) -> str:
+        """See `Record`."""
+        return self.run_key
+
+    def expected_key(self) -> str | None:
+        """See `Record`."""
+        return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
+
+    def content(self) -> dict[str, Any]:
+        """See `Record`; what was not measured does not appear."""
+        values = self.model_dump(mode="json")
+        if not values["measurements"]:
+            del values["measurements"]
+        return values | {"sha256": checksum(values)}
 
     @property
     def epochs(self) -> int:
@@ -79,19 +146,6 @@ def checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(_canonical(rest).encode()).hexdigest()
 
 
-def content(record: RunRecord) -> dict[str, Any]:
-    """Return a record as plain values, with its checksum; what was not measured does not appear."""
-    values = record.model_dump(mode="json")
-    if not values["measurements"]:
-        del values["measurements"]
-    return values | {"sha256": checksum(values)}
-
-
-def dumps(record: RunRecord) -> str:
-    """Return a record as text: JSON with its checksum, one line a top-level key."""
-    return sealed(content(record))
-
-
 def sealed(values: dict[str, Any]) -> str:
     """Return the values of a record, their checksum among them, as text."""
     lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(values.items()))
@@ -102,10 +156,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-R = TypeVar("R", bound=Strict)
-
-
-def unsealed(model: type[R], text: str, where: str) -> R:
+def unsealed(model: type[M], text: str, where: str) -> M:
     """Read what `sealed` returned, and check it.
 
     Args:
@@ -136,14 +187,6 @@ def unsealed(model: type[R], text: str, where: str) -> R:
         raise HighwaysError(f"{where}: not a record of this schema: {place}: {fault['msg']}") from None
 
 
-def loads(text: str, where: str) -> RunRecord:
-    """Read a record and check it; see `unsealed` for arguments and errors, and it must be of its own key."""
-    record = unsealed(RunRecord, text, where)
-    if record.numerics == record.config.numerics and record.run_key != record.config.key(record.data_fingerprint):
-        raise HighwaysError(f"{where}: its run key {record.run_key} is not that of its configuration")
-    return record
-
-
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that at any moment it is the old one, the new one, or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,82 +206,70 @@ def run_keys(configs: Iterable[RunConfig]) -> list[str]:
     return [config.key(fingerprint(config.data)) for config in configs]
 
 
-class RecordStore:
-    """The records of one experiment in one profile.
+R = TypeVar("R", bound=Record)
+
+
+class Store(Generic[R]):
+    """The records of one kind, of one experiment in one profile.
 
     Args:
-        folder: `results/<profile>/runs/<experiment>`.
+        folder: `results/<profile>/<kind>/<experiment>`.
     """
+
+    record: type[R]
+    kind: str
+    """Name of the folder under `results/<profile>`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def path(self, run_key: str) -> Path:
-        """Return where a run's record is, or will be."""
-        return self.folder / f"{run_key}.json"
+    def path(self, key: str) -> Path:
+        """Return where a record is, or will be."""
+        return self.folder / f"{key}.json"
 
-    def write(self, record: RunRecord) -> Path:
+    def write(self, record: R) -> Path:
         """Write a record, atomically, and return its path."""
-        path = self.path(record.run_key)
-        write_atomically(path, dumps(record))
+        path = self.path(record.own_key)
+        write_atomically(path, record.dumps())
         return path
 
-    def read(self, run_key: str) -> RunRecord | None:
-        """Return a run's record, or `None` where there is none.
+    def read(self, key: str) -> R | None:
+        """Return a record, or `None` where there is none.
 
         Raises:
-            HighwaysError: There is one and it is at fault; see `loads`.
+            HighwaysError: There is one and it is at fault; see `Record.read`.
         """
-        path = self.path(run_key)
-        return read_record(path) if path.exists() else None
+        path = self.path(key)
+        return self.record.read(path) if path.exists() else None
 
-    def read_all(self, run_keys: Iterable[str]) -> list[RunRecord]:
-        """Return the records of those runs that have one, in the given order."""
-        return [record for key in run_keys if (record := self.read(key)) is not None]
+    def read_all(self, keys: Iterable[str]) -> list[R]:
+        """Return those of the records that there are, in the given order."""
+        return [record for key in keys if (record := self.read(key)) is not None]
 
-    def adopt(self, run_key: str) -> RunRecord | None:
-        """Return a run's record from here or, copied to here, from any other profile or experiment."""
-        if (record := self.read(run_key)) is not None:
+    def adopt(self, key: str) -> R | None:
+        """Return a record from here or, copied to here, from any other profile or experiment."""
+        if (record := self.read(key)) is not None:
             return record
-        if (elsewhere := find_record(run_key)) is None:
+        if (elsewhere := self.find(key)) is None:
             return None
-        record = read_record(elsewhere)
-        write_atomically(self.path(run_key), elsewhere.read_text(encoding="utf-8"))
+        record = self.record.read(elsewhere)
+        write_atomically(self.path(key), elsewhere.read_text(encoding="utf-8"))
         return record
+
+    @classmethod
+    def find(cls, key: str) -> Path | None:
+        """Return the path of a record in any profile and experiment, or `None`."""
+        found = (paths.root() / "results").glob(f"*/{cls.kind}/*/{glob.escape(key)}.json")
+        return next(iter(sorted(found)), None)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(sorted(self.folder.glob("*.json")))
 
 
-def read_text(path: Path) -> tuple[str, str]:
-    """Return a record file's text and, for messages, its path from the project's root.
+class RecordStore(Store[RunRecord]):
+    """Those of runs."""
 
-    Raises:
-        HighwaysError: It cannot be read.
-    """
-    where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
-    try:
-        return path.read_text(encoding="utf-8"), where
-    except (OSError, UnicodeDecodeError) as error:
-        raise HighwaysError(f"{where}: cannot be read: {error}") from None
-
-
-def read_record(path: Path) -> RunRecord:
-    """Read one record file.
-
-    Raises:
-        HighwaysError: See `loads`; also where the file bears another run's name.
-    """
-    text, where = read_text(path)
-    record = loads(text, where)
-    if path.stem != record.run_key:
-        raise HighwaysError(f"{where}: it is the record of {record.run_key}")
-    return record
-
-
-def find_record(run_key: str) -> Path | None:
-    """Return the path of a run's record in any profile and experiment, or `None`."""
-    return next(iter(sorted((paths.root() / "results").glob(f"*/runs/*/{glob.escape(run_key)}.json"))), None)
+    record, kind = RunRecord, "runs"
 
 
 def close_keys(run_key: str) -> list[str]:

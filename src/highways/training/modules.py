@@ -202,7 +202,7 @@ class TrialsModule(pl.LightningModule):
 
 
 class ClassifierModule(TrialsModule):
-    """One run, trained the textbook way: autograd, `torch.optim.SGD`, a network of `highways.nn`.
+    """One run, trained the textbook way: autograd, `torch.optim`, a network of `highways.nn`.
 
     Args:
         config: The run.
@@ -232,7 +232,8 @@ class ClassifierModule(TrialsModule):
             rate, decay = settings.learning_rate, settings.weight_decay
             return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
         if isinstance(settings, AdagradConfig):
-            return torch.optim.Adagrad(parameters, settings.learning_rate, eps=settings.epsilon)
+            rate, start = settings.learning_rate, settings.initial_accumulator
+            return torch.optim.Adagrad(parameters, rate, initial_accumulator_value=start, eps=settings.epsilon)
         if isinstance(settings, AdadeltaConfig):
             return torch.optim.Adadelta(parameters, settings.learning_rate, settings.rho, settings.epsilon)
         return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
@@ -402,7 +403,7 @@ class PopulationModule(TrialsModule):
         """Of the optimiser: for each name, a tensor of every weight's shape."""
         for kept in self.state.values():
             for name, parameter in self.population.named_buffers():
-                kept.register_buffer(name, torch.zeros_like(parameter))
+                kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
         self._step: Rule | None = None
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
 

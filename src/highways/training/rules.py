@@ -26,7 +26,12 @@ class Rule(ABC):
     """
 
     state: ClassVar[tuple[str, ...]]
-    """Names of what is kept from step to step, each a tensor of the weight's shape, zero at first."""
+    """Names of what is kept from step to step, each a tensor of the weight's shape."""
+
+    @staticmethod
+    def initial(settings: object) -> float:
+        """Return what the state starts at."""
+        return 0.0
 
     @abstractmethod
     def __init__(self, settings: Sequence[object], epoch: int, like: Tensor): ...
@@ -61,6 +66,12 @@ class Adagrad(Rule):
     """s = s + g^2; w = w - rate * g / (sqrt(s) + epsilon)."""
 
     state = ("squares",)
+
+    @staticmethod
+    def initial(settings: object) -> float:
+        """See `Rule`."""
+        assert isinstance(settings, AdagradConfig)
+        return settings.initial_accumulator
 
     def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
         own = [one for one in settings if isinstance(one, AdagradConfig)]
