@@ -21,6 +21,15 @@ def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) 
     return [DenseNetwork(config, 6, 4, seed=seed).double() for seed in range(count)]
 
 
+def assert_gradients_agree(population: DensePopulation, found: dict, trial: int, network: DenseNetwork) -> None:
+    """Compare one trial's gradients with those that autograd left in its network."""
+    for name, sources in population._sources().items():
+        for layer, source in enumerate(sources):
+            ours = found[name, layer][trial]
+            ours = ours.T if name.endswith("weight") else ours[0]
+            torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
+
+
 @pytest.mark.parametrize("kind", ["plain", "highway"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("depth", [1, 2, 5])
@@ -36,11 +45,7 @@ def test_gradients_equal_autograds_in_float64(kind: str, activation: str, depth:
         loss.backward()
         torch.testing.assert_close(losses[trial], loss.detach(), rtol=1e-12, atol=0)
         torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
-        for name, sources in population._sources().items():
-            for layer, source in enumerate(sources):
-                ours = found[name, layer][trial]
-                ours = ours.T if name.endswith("weight") else ours[0]
-                torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
+        assert_gradients_agree(population, found, trial, network)
 
 
 @pytest.mark.parametrize("kind", ["plain", "highway"])
@@ -60,11 +65,7 @@ def test_gradients_with_dropout_equal_autograds(kind: str, activation: str, firs
     for trial, network in enumerate(networks):
         functional.cross_entropy(network(x, masks[trial]), y).backward()
         torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
-        for name, sources in population._sources().items():
-            for layer, source in enumerate(sources):
-                ours = found[name, layer][trial]
-                ours = ours.T if name.endswith("weight") else ours[0]
-                torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
+        assert_gradients_agree(population, found, trial, network)
 
 
 def test_dropout_keeps_as_many_as_it_should_and_the_mean() -> None:
