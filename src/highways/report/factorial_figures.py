@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from highways.analysis.factorial import Factorial, factorials, summary
 from highways.config.factorial import FACTORS
-from highways.report.factorial_tables import CONFIGURATIONS, effect_text
+from highways.report.factorial_tables import CONFIGURATIONS, THIRD_LEVEL, effect_text
 from highways.tracking import Listed
 
 COLOURS = dict(zip(CONFIGURATIONS, ("#b2182b", "#7b3294", "#ef8a62", "#2166ac"), strict=True))
@@ -29,7 +29,7 @@ def keras_lasagne_figure(records: Listed) -> Figure:
         _cells(row[0], one)
         effects = {effect_text(name, one): one.effect(name) for name in FACTORS}
         if third := one.third_level():
-            effects["transform bias: -2 to 1"] = third
+            effects[THIRD_LEVEL] = third
         _intervals(row[1], effects, f"{one.data}: effects")
         _interactions(row[2], one)
         shares = {FACTORS[name].text: values for name, values in one.shares().items()}

@@ -23,6 +23,8 @@ CONFIGURATIONS: dict[str, Cell] = {
 }
 SOURCE_SAYS = {"Keras": "hardly better than logistic regression", "Lasagne": "by far the best"}
 """Seed 000 gives no numbers."""
+THIRD_LEVEL = "transform bias: -2 to 1"
+"""What Keras 1.2.2 makes of it."""
 
 
 def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
@@ -60,8 +62,7 @@ def _rows(found: Factorial) -> Iterable[dict[str, object]]:
     for name in FACTORS:
         more = {"aliases": _named(aliases(frozenset({name}), 3)) if fractional else None}
         yield from _row("effect", effect_text(name, found), found.effect(name), cells, more)
-    third = "transform bias: -2 to 1"
-    yield from _row("effect", third, found.third_level(), cells)
+    yield from _row("effect", THIRD_LEVEL, found.third_level(), cells)
     told = set()
     for pair in itertools.combinations(FACTORS, 2):
         same = aliases(frozenset(pair)) if fractional else []
@@ -72,7 +73,7 @@ def _rows(found: Factorial) -> Iterable[dict[str, object]]:
         yield from _row("interaction", term, found.effect(*pair), cells, {"aliases": _named(same) or None})
     for name, factor in FACTORS.items():
         if name != "transform_bias":
-            yield from _row("interaction", f"{third} x {factor.text}", found.third_level(name), cells)
+            yield from _row("interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), cells)
     for name, values in found.shares().items():
         yield from _row("share", FACTORS[name].text, values, cells)
 
@@ -148,12 +149,13 @@ def _answer(found: Factorial) -> str:
         shown = ", ".join(f"{FACTORS[name].text} {value[0]:+.3f}" for name, value in sizes[:3])
         rest = math.fsum(value[0] for _, value in sizes[3:])
         text += f"; the difference is made of {shown}, and all others together {rest:+.3f}"
-    ranked = _by_size({name: summary(found.effect(name)) for name in FACTORS})
-    told = [(name, value) for name, value in ranked if value[1] > 0 or value[2] < 0]
+    measured = {effect_text(name, found): summary(found.effect(name)) for name in FACTORS}
+    if third := found.third_level():
+        measured[THIRD_LEVEL] = summary(third)
+    told = [(text, value) for text, value in _by_size(measured) if value[1] > 0 or value[2] < 0]
     over = "over all settings of the others" if found.full else "over a fraction of the settings (see its aliases)"
     effects = ", ".join(
-        f"{effect_text(name, found)} ({value[0]:+.3f}, 95 % interval {value[1]:+.3f} to {value[2]:+.3f})"
-        for name, value in told[:2]
+        f"{name} ({value[0]:+.3f}, 95 % interval {value[1]:+.3f} to {value[2]:+.3f})" for name, value in told[:2]
     )
     return f"{text}; {over}, " + (f"what moves accuracy most is {effects}." if told else "no effect is told from 0.")
 
