@@ -41,6 +41,7 @@ from highways.config import (
 from highways.errors import HighwaysError
 from highways.nn import DenseNetwork
 from highways.nn.dense import drawn
+from highways.report.initialisation_figures import initialisation_figure
 from highways.report.tables import table_texts
 from highways.tracking import listed_records
 from highways.training import sweep
@@ -150,7 +151,7 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
         profile="quick",
         data="digits",
         initialisations=["he_normal", "zeros", "normal"],
-        depths=[2, 4],
+        depths=[1, 2, 4],
         width=6,
         learning_rates=[0.1, 0.01],
         epochs=1,
@@ -163,7 +164,8 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     assert {record.engine["group"] for record in records} == {6}
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
     texts = table_texts("initialisation", chosen)
-    assert len(texts["initialisation.csv"].splitlines()) == 1 + 2 * 2 * 3
+    assert len(texts["initialisation.csv"].splitlines()) == 1 + 2 * 3 * 3
+    assert initialisation_figure(listed_records(chosen)).axes
     assert len(table_texts("initialisation_studies", chosen)["initialisation_studies.csv"].splitlines()) == 1 + 3 + 24
     assert listed_records(chosen).complete
 

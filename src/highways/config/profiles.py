@@ -653,9 +653,11 @@ class InitialisationProfile(Profile):
         ]
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the signal of every network before training, then the two studies."""
+        """Return the signal before training of every network that has blocks, then the two studies."""
         untrained = [
-            run for run in self.runs() if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0)
+            run
+            for run in self.runs()
+            if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0) and run.network.depth > 1
         ]
         measure = SignalConfig(trained=False, examples=self.signal_examples)
         studies = [VarianceConfig(draws=self.draws), StuckConfig(steps=self.stuck_steps)]
