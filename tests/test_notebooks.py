@@ -38,6 +38,15 @@ def test_parameters_cell_is_the_quick_profile(repository: Path, notebook: str) -
 
 
 @pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+def test_profile_files_say_all_in_which_they_differ_from_the_cell(repository: Path, notebook: str) -> None:
+    """Papermill passes what a file holds; what it does not hold stays as the parameters cell has it."""
+    cell = parameters(repository / "notebooks" / f"{notebook}.ipynb")
+    for path in sorted((repository / "profiles").glob(f"*/{notebook}.yaml")):
+        passed = PROFILE_SCHEMAS[notebook].model_validate(cell | yaml.safe_load(path.read_text()))
+        assert passed == load_profile(path.parent.name, PROFILE_SCHEMAS[notebook]), path
+
+
+@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
 def test_notebook_opens_with_its_card(repository: Path, notebook: str) -> None:
     card = nbformat.read(repository / "notebooks" / f"{notebook}.ipynb", as_version=4).cells[0]
     assert card.cell_type == "markdown"
