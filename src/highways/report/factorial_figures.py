@@ -34,7 +34,7 @@ def keras_lasagne_figure(records: Listed) -> Figure:
         _interactions(row[2], one)
         shares = {FACTORS[name].text: values for name, values in one.shares().items()}
         if shares:
-            _intervals(row[3], shares, f"{one.data}: share of Lasagne less Keras")
+            _intervals(row[3], shares, f"{one.data}: shares, Lasagne less Keras")
         else:
             row[3].set_visible(False)
     return figure
@@ -52,10 +52,9 @@ def _cells(axes: Axes, found: Factorial) -> None:
         label=f"{len(ranked) // 2} cells at two epochs, by rank",
     )
     for name, cell in CONFIGURATIONS.items():
-        place = ranked.index(cell)
-        mean, low, high = summary(found.accuracies[cell])
-        error = [[mean - low], [high - mean]]
-        axes.errorbar(place + 1, mean, yerr=error, fmt="o", color=COLOURS[name], capsize=3, label=f"{name}: {mean:.3f}")
+        values = found.accuracies[cell]
+        label = f"{name}: {math.fsum(values) / len(values):.3f}, each seed"
+        axes.plot([ranked.index(cell) + 1] * len(values), values, "o", ms=6, color=COLOURS[name], label=label)
     if found.logistic is not None:
         axes.axhline(found.logistic, color="0.2", lw=1, ls="--", label=f"logistic regression: {found.logistic:.3f}")
     axes.set(title=f"{found.data}: every cell", xlabel="rank", ylabel="test accuracy")
