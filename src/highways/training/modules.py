@@ -406,6 +406,7 @@ class PopulationModule(TrialsModule):
                 kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
         self._step: Rule | None = None
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
+        self._gradients: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> None:
         """Return nothing: the weights are updated within the backward pass."""
@@ -420,6 +421,9 @@ class PopulationModule(TrialsModule):
             self._start_epoch()
         x, y = batch
         self.population.forward_backward(x, y, self._update, self._masks(x, batch_idx))
+        assert self._step is not None
+        for name, gradient in self._gradients.items():
+            self._step.update(self.population.get_buffer(name), gradient, *self._kept(name))
 
     def _start_epoch(self) -> None:
         settings = [self.configs[trial].optimiser for trial in self.alive]
@@ -428,6 +432,8 @@ class PopulationModule(TrialsModule):
             name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
             for name, parameter in self.population.named_buffers()
         }
+        if self._rule.at_once:
+            self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
 
     def _kept(self, name: str) -> list[Tensor]:
         return [kept.get_buffer(name) for kept in self.state.values()]
@@ -446,6 +452,9 @@ class PopulationModule(TrialsModule):
 
     def _update(self, name: str, layer: int, gradient: Tensor) -> None:
         assert self._step is not None
+        if self._gradients:
+            self._gradients[name][layer].copy_(gradient)
+            return
         weight, *state = self._states[name][layer]
         self._step.update(weight, gradient, *state)
 

@@ -27,6 +27,9 @@ class Rule(ABC):
 
     state: ClassVar[tuple[str, ...]]
     """Names of what is kept from step to step, each a tensor of the weight's shape."""
+    at_once: ClassVar[bool] = True
+    """Better done once for all layers, after the backward pass, than layer by layer within it: where a step has many
+    operations, small ones cost most by their number. The numbers are the same."""
 
     @staticmethod
     def initial(settings: object) -> float:
@@ -38,7 +41,7 @@ class Rule(ABC):
 
     @abstractmethod
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
-        """Change a weight, `(trials, ...)`, and its state in place; `gradient` may be overwritten."""
+        """Change a weight, `(..., trials, inputs, outputs)`, and its state in place; `gradient` may be overwritten."""
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:
@@ -49,6 +52,7 @@ class SGD(Rule):
     """v = momentum * v + g; w = w - rate * v."""
 
     state = ("velocity",)
+    at_once = False  # two operations, while the weight is still in the cache
 
     def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
         own = [one for one in settings if isinstance(one, SGDConfig)]
