@@ -34,7 +34,7 @@ def keras_lasagne_figure(records: Listed) -> Figure:
         _interactions(row[2], one)
         shares = {FACTORS[name].text: values for name, values in one.shares().items()}
         if shares:
-            _intervals(row[3], shares, f"{one.data}: shares, Lasagne less Keras")
+            _intervals(row[3], shares, f"{one.data}: shares of Lasagne - Keras")
         else:
             row[3].set_visible(False)
     return figure
@@ -59,7 +59,7 @@ def _cells(axes: Axes, found: Factorial) -> None:
         axes.axhline(found.logistic, color="0.2", lw=1, ls="--", label=f"logistic regression: {found.logistic:.3f}")
     axes.set(title=f"{found.data}: every cell", xlabel="rank", ylabel="test accuracy")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center right")
 
 
 def _intervals(axes: Axes, estimates: dict[str, list[float]], title: str) -> None:
@@ -70,7 +70,8 @@ def _intervals(axes: Axes, estimates: dict[str, list[float]], title: str) -> Non
         axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3)
     axes.set_yticks(range(len(estimates)), list(estimates), fontsize=8)
     axes.invert_yaxis()
-    axes.set(title=title, xlabel="test accuracy")
+    axes.set_title(title, loc="right", fontsize=11)
+    axes.set(xlabel="test accuracy")
     axes.grid(alpha=0.25, axis="x")
 
 
