@@ -79,6 +79,7 @@ def test_dropout_keeps_as_many_as_it_should_and_the_mean() -> None:
     assert torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=2, step=3))
     assert not torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=2, step=4))
     assert not torch.equal(masks, dropout_masks(config, 500, seed=1, epoch=3, step=3))
+    assert dropout_masks(config, 1, seed=20_261_121, epoch=9_999, step=9_999).shape == (6, 1, 40), "any seed will do"
 
 
 def test_every_parameter_gets_a_gradient() -> None:

@@ -33,7 +33,7 @@ def dropout_masks(config: DenseConfig, batch: int, *, seed: int, epoch: int, ste
         probability of being kept. The last one has been drawn twice, since dropout comes twice before the read-out.
     """
     keep = 1 - config.dropout
-    random = torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + step)
+    random = torch.Generator().manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**63)
     drawn = torch.rand(config.depth + 1, batch, config.width, generator=random) < keep
     masks = drawn[:-1] / keep
     masks[-1] *= drawn[-1] / keep
