@@ -34,9 +34,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from highways.config import BudgetConfig, DataConfig, PicturesConfig, RunConfig
 from highways.config.conv import NETWORKS
-from highways.config.profiles import recipe
 from highways.data import Pictures
 from highways.data.pictures import contrasted
+from highways.experiments import recipe
 from highways.nn import ConvNetwork
 from highways.tracking.environment import processor
 from highways.training import device as devices

@@ -60,13 +60,13 @@ def expected(built: BiLSTMNetwork, words: torch.Tensor) -> np.ndarray:
     """The table in the module's docstring, written out."""
     kind = built.config.kind
     x = built.embedding.weight.detach().numpy()[words.numpy()].transpose(1, 0, 2)
-    if built.meant:
+    if built.matched:
         x = affine(built.entry, x)
     state = None
     for block in built.blocks:
         inner = block.transform if kind == "highway" else block
         parameters = {name: value.detach().numpy() for name, value in inner.lstm.named_parameters()}
-        h, reached = lstm(parameters, x, None if built.meant else state)
+        h, reached = lstm(parameters, x, None if built.matched else state)
         if kind == "plain-matched":
             x = h
             continue
@@ -81,6 +81,9 @@ def expected(built: BiLSTMNetwork, words: torch.Tensor) -> np.ndarray:
             block.gate.calls = 0
             g = block.gate(torch.from_numpy(x)).numpy()
             block.gate.calls = 0
+            y = h * sigmoid(g) + g * (1 - sigmoid(g))
+        elif kind == "highway-article":
+            g = affine(block.gate, x)
             y = h * sigmoid(g) + g * (1 - sigmoid(g))
         else:
             t = sigmoid(affine(block.gate, x))
@@ -126,7 +129,7 @@ def test_parameter_counts(kind: str) -> None:
         gate = linear(wide, wide) if kind == "highway" else 0
         want = ends + linear(e, wide) + 2 * (bilstm(wide) + gate) + linear(wide, 2)
     else:
-        maps = {"highway-described": 2, "highway-zero-padding": 1}.get(kind, 0)
+        maps = {"highway-described": 2, "highway-zero-padding": 1, "highway-article": 1}.get(kind, 0)
         layers = (bilstm(inputs) + linear(wide, h) + maps * linear(inputs, wide) for inputs in (e, h))
         want = ends + sum(layers) + linear(h, 2)
     assert sum(parameter.numel() for parameter in network(kind).parameters()) == want

@@ -9,10 +9,26 @@ import pytest
 from highways.claims import judge, load_claims
 from highways.claims.judge import Bounds, Claim, headline, judge_experiment
 from highways.claims.measures import measure
-from highways.config import ConvProfile, DepthProfile
 from highways.errors import HighwaysError
+from highways.experiments import BiLSTMProfile, ConvProfile, DepthProfile
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
+
+SOURCES = (
+    "P1",
+    "P2",
+    "Keras/Lasagne question",
+    "initialisation questions",
+    "Highway BiLSTM article",
+    "Keras convolution post",
+    "NumPy/Keras question",
+)
+BILSTM = {"profile": "x", "data": ["sst2"], "variants": ["plain"], "depths": [1], "seeds": 1, "epochs": 1} | {
+    "batch_size": 1,
+    "hidden": 1,
+    "embedding": 1,
+    "dropout": 0.0,
+}
 
 
 def settings(**changes: object) -> DepthProfile:
@@ -81,9 +97,63 @@ def test_equal_networks_do_not() -> None:
 )
 def test_scope_follows_data_and_budget(changes: dict, scope: str) -> None:
     chosen = settings(**changes)
-    assert verdicts(chosen, PAPER_P1)["depth-plain-degrades"] == ("replicated", scope)
-    failed = verdicts(chosen, NO_DIFFERENCE)["depth-plain-degrades"]
+    assert verdicts(chosen, PAPER_P1)["depth-highway-two-orders-better"] == ("replicated", scope)
+    failed = verdicts(chosen, NO_DIFFERENCE)["depth-highway-two-orders-better"]
     assert failed == ("not replicated" if scope == "full" else "inconclusive", scope)
+
+
+def test_what_less_budget_makes_easier_is_replicated_at_full_budget_only() -> None:
+    claim = "depth-plain-degrades"
+    assert verdicts(settings(), PAPER_P1)[claim] == ("replicated", "full")
+    assert verdicts(settings(epochs=10), PAPER_P1)[claim] == ("inconclusive", "reduced")
+    assert verdicts(settings(data="digits"), PAPER_P1)[claim] == ("inconclusive", "stand-in")
+
+
+def with_rungs(*rungs: tuple[int, int], **changes: object) -> Listed:
+    """Records of a search of `trials` for 10 epochs, of which each rung kept so many for so many epochs."""
+    first = settings(epochs=10, **changes)
+    found = list(records(first, dict.fromkeys(PAPER_P1, 0.1)))
+    for keep, epochs in rungs:
+        found += records(settings(**changes | {"trials": keep, "epochs": epochs}), PAPER_P1)
+    return Listed(found)
+
+
+@pytest.mark.parametrize(
+    ("rungs", "trials", "scope"),
+    [
+        (((10, 40), (3, 400)), 40, "pruned"),
+        (((1, 400),), 40, "pruned"),
+        (((3, 400),), 39, "reduced"),
+        (((10, 40),), 40, "reduced"),
+    ],
+)
+def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rungs, trials: int, scope: str) -> None:
+    claim = load_claims()["depth-plain-degrades"]
+    row = judge("x", claim, with_rungs(*rungs, trials=trials), "p")
+    assert (row.verdict, row.scope) == ("replicated" if scope == "pruned" else "inconclusive", scope)
+    top = load_claims()["depth-highway-two-orders-better-top10"]
+    assert judge("x", top, with_rungs(*rungs, trials=trials), "p").verdict == "not run", "three have no top ten"
+
+
+def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
+    chosen = settings()
+    whole = records(chosen, PAPER_P1)
+    missing = [record.config for record in whole if record.config.network.depth == 100][:1]
+    some = Listed((record for record in whole if record.config not in missing), missing=missing)
+    found = {row.claim_id: row.verdict for row in judge_experiment(chosen, some)}
+    assert found["depth-plain-trains-at-10"] == found["depth-plain-trains-at-20"] == "replicated"
+    assert found["depth-plain-degrades"] == found["depth-highway-two-orders-better"] == "not run"
+
+
+def test_parameters_are_counted_on_built_networks_without_any_run() -> None:
+    for name in ("depth-plain-parameters-per-layer", "conv-parameters-b"):
+        row = judge(name, load_claims()[name], Listed(known=False), "p")
+        assert (row.verdict, row.scope, row.data) == ("replicated", "full", "")
+
+
+def test_own_questions_are_counted_apart() -> None:
+    rows = judge_experiment(BiLSTMProfile.model_validate(BILSTM), Listed(known=False))
+    assert headline(rows) == "6 claims of the sources: 6 not run. 4 questions and calculations of our own: 4 not run"
 
 
 def test_claim_without_requirements_is_judged_in_full_on_any_run() -> None:
@@ -97,8 +167,7 @@ def test_fewer_depths_or_other_widths_are_a_reduced_judgement() -> None:
     assert found["depth-highway-converges-faster"][1] == "reduced"
     assert found["depth-plain-degrades"] == ("not run", "")
     wide = verdicts(settings(plain_width=100), PAPER_P1)
-    assert wide["depth-plain-degrades"] == ("replicated", "reduced")
-    assert wide["depth-plain-parameters-per-layer"] == ("not run", "")
+    assert wide["depth-highway-two-orders-better"] == ("replicated", "reduced")
 
 
 def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
@@ -115,10 +184,11 @@ def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
 
 def test_incomplete_runs_are_not_judged() -> None:
     chosen = settings()
-    some = Listed(records(chosen, PAPER_P1)[:-1], complete=False)
-    assert {row.verdict for row in judge_experiment(chosen, some)} == {"not run"}
+    whole = records(chosen, PAPER_P1)
+    some = Listed(whole[:-1], missing=[whole[-1].config])
+    assert judge("x", load_claims()["depth-highway-does-not-degrade"], some, "p").verdict == "not run"
     claim = load_claims()["depth-plain-degrades"]
-    assert judge("x", claim, Listed(complete=False), "p").verdict == "not run"
+    assert judge("x", claim, Listed(known=False), "p").verdict == "not run"
     assert judge("x", claim, Listed(), "p").verdict == "not run"
 
 
@@ -207,7 +277,7 @@ def test_every_claim_is_well_formed_and_has_a_bound() -> None:
     for claim in claims.values():
         assert isinstance(claim, Claim)
         assert claim.holds.model_dump(exclude_none=True)
-        assert claim.source.startswith(("P1", "P2", "seed 00", "our question"))
+        assert claim.source.startswith((*SOURCES, "our question", "our calculation"))
 
 
 def test_faulty_claim_is_named(project: Path) -> None:
@@ -222,4 +292,5 @@ def test_faulty_claim_is_named(project: Path) -> None:
 def test_headline_shows_the_scope() -> None:
     chosen = settings(data="digits")
     text = headline(judge_experiment(chosen, records(chosen, PAPER_P1)))
-    assert text.startswith("10 claims: 9 replicated (2 full, 7 stand-in)")
+    assert text.startswith("12 claims of the sources: ")
+    assert "stand-in" in text

@@ -111,7 +111,8 @@ def study(project: Path) -> Path:
     content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
     path.write_text(yaml.safe_dump(content))
     from highways.claims import write_claims
-    from highways.config import DepthProfile, load_profile
+    from highways.config import load_profile
+    from highways.experiments import DepthProfile
     from highways.report import write_tables
 
     sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)

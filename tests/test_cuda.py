@@ -9,8 +9,8 @@ import torch
 
 from highways.config import RunConfig, validate
 from highways.config.factorial import KERAS, LASAGNE, Cell, run_of
-from highways.config.profiles import recipe
 from highways.data import load
+from highways.experiments import recipe
 from highways.training import run
 
 pytestmark = [

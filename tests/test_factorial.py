@@ -15,7 +15,7 @@ from torch.nn import functional
 from highways.analysis.factorial import Factorial, factorials, logistic, summary
 from highways.analysis.perform import analyse
 from highways.claims.judge import judge_experiment
-from highways.config import DataConfig, KerasLasagneProfile, LogisticConfig, RunConfig
+from highways.config import DataConfig, LogisticConfig, RunConfig
 from highways.config.factorial import (
     FACTORS,
     KERAS,
@@ -31,6 +31,7 @@ from highways.config.factorial import (
 from highways.data import Images, load
 from highways.data.features import mnist_fours_and_nines
 from highways.errors import HighwaysError
+from highways.experiments import KerasLasagneProfile
 from highways.report.factorial_figures import keras_lasagne_figure
 from highways.report.factorial_tables import _answer, answer
 from highways.report.tables import build_table

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from highways.config import NUMERICS, BudgetConfig, DataConfig, RunConfig
-from highways.config.profiles import recipe
 from highways.data import Batches, load
+from highways.experiments import recipe
 from highways.training.modules import (
     ClassifierModule,
     PictureModule,

@@ -27,20 +27,16 @@ from highways.config import (
     CostConfig,
     DataConfig,
     DenseConfig,
-    DepthProfile,
     GatesConfig,
-    GatesProfile,
-    LesionProfile,
     LesionsConfig,
     RunConfig,
     SGDConfig,
     SignalConfig,
-    VeryDeepProfile,
     load_profile,
 )
-from highways.config.profiles import recipe
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
+from highways.experiments import DepthProfile, GatesProfile, LesionProfile, VeryDeepProfile, recipe
 from highways.nn import BiLSTMNetwork, DenseNetwork
 from highways.report.tables import table_texts
 from highways.report.verify import faults

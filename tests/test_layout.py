@@ -18,6 +18,7 @@ FLOORS = [
     {"config"},
     {"nn", "data"},
     {"tracking"},
+    {"experiments"},
     {"training"},
     {"analysis"},
     {"claims"},

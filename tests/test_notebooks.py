@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from highways.claims import load_claims
-from highways.config import PROFILE_SCHEMAS, load_profile
+from highways.config import load_profile
+from highways.experiments import PROFILE_SCHEMAS
 from highways.report import TABLES
 
 BIN = Path(sys.executable).parent

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from highways.config import PROFILE_SCHEMAS, DepthProfile, active_profiles, load_profile, use_profiles
+from highways.config import active_profiles, load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
+from highways.experiments import PROFILE_SCHEMAS, DepthProfile
 
 
 def test_every_profile_file_is_valid() -> None:

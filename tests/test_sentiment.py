@@ -10,7 +10,8 @@ import pytest
 
 from highways.analysis.sentiment import accuracies, by_depth, variant
 from highways.claims.judge import judge_experiment
-from highways.config import BiLSTMProfile, RunConfig, load_profile
+from highways.config import RunConfig, load_profile
+from highways.experiments import BiLSTMProfile
 from highways.report import figures, write_tables
 from highways.report.tables import table_texts
 from highways.tracking import Listed, RunRecord
@@ -165,7 +166,7 @@ def test_figure_is_the_same_to_the_byte(small: BiLSTMProfile, tmp_path: Path) ->
 # Claims
 
 CHOSEN = {"profile": "x", "data": ["sst2"], "seeds": 3, "epochs": 10, "hidden": 300, "embedding": 300}
-VARIANTS = ["plain", "plain-matched", "highway", "highway-described", "highway-released"]
+VARIANTS = ["plain", "plain-matched", "highway", "highway-article", "highway-described", "highway-released"]
 
 
 def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str, tuple[str, str]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from highways.analysis.conv import AUTHORS_LOGS, authors_log
+from highways.analysis.conv import AUTHORS_LOGS, LABELS, authors_log
 from highways.analysis.depth import Search, searches
-from highways.analysis.statistics import difference_interval, mean_interval, top_mean, wilson_interval
-from highways.config import ConvProfile, DepthProfile
+from highways.analysis.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
+from highways.experiments import ConvProfile, DepthProfile
 from highways.report import write_tables
 from highways.report.tables import table_texts
 from highways.training import sweep
@@ -97,14 +97,17 @@ def test_outcome_of_a_trial_is_its_lowest_loss_and_diverged_trials_count(small: 
         assert search.epochs_to(math.inf) == 1
         assert search.epochs_to(0) is None
         assert math.isnan(search.top_mean[0]), "three trials have no top ten"
-    assert Search("plain", 1, ()).best is None
+    assert Search("plain", 1, ((),)).best is None
 
 
 def test_intervals_of_means_and_differences() -> None:
     assert mean_interval([0.9], 100) == wilson_interval(0.9, 100)
-    low, high = mean_interval([0.992, 0.993, 0.994], 10_000)
+    assert all(map(math.isnan, mean_interval([0.992, 0.993, 0.994], 10_000))), "fewer than five stand for themselves"
+    low, high = student_interval([0.992, 0.993, 0.994])
     half = 4.302653 * 0.001 / 3**0.5  # Student's quantile for two degrees of freedom
     assert (low, high) == (pytest.approx(0.993 - half, rel=1e-6), pytest.approx(0.993 + half, rel=1e-6))
+    assert mean_interval([0.5, 1.0, 1.0, 1.0, 1.0], 100)[1] == 1, "no accuracy is above 1"
+    assert mean_interval([0.0, 0.0, 0.0, 0.0, 0.5], 100)[0] == 0
     low, high = difference_interval((0.992, 0.001, 3), (0.994, 0.001, 3), 10_000)
     half = 2.776445 * (2 * 0.001**2 / 3) ** 0.5  # four degrees of freedom
     assert (low, high) == (pytest.approx(-0.002 - half, rel=1e-6), pytest.approx(-0.002 + half, rel=1e-6))
@@ -117,7 +120,9 @@ def test_every_network_has_a_row_in_the_convolutional_table(project: Path) -> No
     training = {"network": "highway-mnist-16", "data": "mnist", "epochs": 20, "runs": 1}
     texts = table_texts("conv", ConvProfile.model_validate({"profile": "quick", "trainings": [training]}))
     table = pd.read_csv(io.StringIO(texts["conv.csv"]))
-    assert set(NETWORKS) == set(table.network)
+    ours = table[table.layers.notna()]
+    assert {LABELS.get(name, name) for name in NETWORKS} == set(ours.network)
+    assert {"teacher", "fitnet-2", "maxout", "dsn", "dasnet", "nin", "all-cnn"} <= set(table.network), "others' too"
     assert table.accuracy_last_mean.isna().all()
     row = table[table.network == "highway-mnist-32"].iloc[0]
     assert (row.parameters, row.paper_parameters, row.paper_mean) == (151_690, 151_000, 0.9954)

@@ -95,8 +95,9 @@ def profile_show(
     name: Annotated[str | None, typer.Argument(help="Profile; by default the active ones.")] = None,
 ) -> None:
     """Show the parameters of every notebook in a profile, checked."""
-    from highways.config import PROFILE_SCHEMAS, active_profiles, load_profile
+    from highways.config import active_profiles, load_profile
     from highways.config.profiles import profile_path
+    from highways.experiments import PROFILE_SCHEMAS
 
     for profile in _profiles(name):
         print(f"{profile}{' (active)' if profile in active_profiles() else ''}")
@@ -121,7 +122,8 @@ def profile_check(
     Papermill itself takes unknown parameters without a word, and shows errors as tracebacks.
     """
     from highways import paths
-    from highways.config import PROFILE_SCHEMAS, load_profile
+    from highways.config import load_profile
+    from highways.experiments import PROFILE_SCHEMAS
     from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 
     if notebook not in PROFILE_SCHEMAS:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 
 from highways import paths
 from highways.analysis.statistics import moments
 from highways.config import ConvConfig
+from highways.config.run import ImageDataName
 from highways.data import classes
+from highways.experiments import recipe
+from highways.nn import ConvNetwork
 from highways.tracking.records import RunRecord
 
 AUTHORS_LOGS = {
@@ -19,6 +23,10 @@ AUTHORS_LOGS = {
     ("highway-b", "cifar100"): ("cifar100", 500),
 }
 """Which of the authors' own test curves is that of a network on a data set, and its iterations an epoch."""
+
+
+LABELS = {"seed-003": "keras-post, epsilon 1e-8"}
+"""Names of networks where they are shown, if others than in their records."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +91,19 @@ def _log(name: str, iterations: int) -> pd.DataFrame:
 def papers() -> pd.DataFrame:
     """Return the papers' accuracies by network and data set."""
     return pd.read_csv(paths.references() / "conv_papers.csv").set_index(["network", "data"])
+
+
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "digits": (1, 8, 8),
+    "mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "cifar100": (3, 32, 32),
+}
+
+
+def parameters(network: str, data: str) -> int:
+    """Return the number of weights and biases of a network on a data set, from its description."""
+    described, pictures, _, _ = recipe(network, cast(ImageDataName, data))
+    channels, height, width = SHAPES[data]
+    shape = channels, height * pictures.enlarge, width * pictures.enlarge
+    return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())

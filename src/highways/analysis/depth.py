@@ -19,12 +19,24 @@ class Search:
     """The trials of one kind of network at one depth.
 
     As in the papers the outcome of a trial is the lowest training cross-entropy that it reached, and
-    the best trial is the one with the lowest outcome. The test set has no part in it.
+    the best trial is the one with the lowest outcome, of the last rung where there are several. The test
+    set has no part in it.
     """
 
     network: str
     depth: int
-    trials: tuple[RunRecord, ...]
+    rungs: tuple[tuple[RunRecord, ...], ...]
+    """Trials by the number of their epochs, the shortest first; one rung where all are equally long."""
+
+    @property
+    def trials(self) -> tuple[RunRecord, ...]:
+        """All trials: the first rung."""
+        return self.rungs[0]
+
+    @property
+    def last(self) -> tuple[RunRecord, ...]:
+        """The trials of the last rung: those whose outcome counts."""
+        return self.rungs[-1]
 
     @property
     def diverged(self) -> int:
@@ -34,7 +46,7 @@ class Search:
     @property
     def best(self) -> RunRecord | None:
         """The best trial; `None` where none has finished an epoch."""
-        ranked = [record for record in self.trials if record.best() is not None]
+        ranked = [record for record in self.last if record.best() is not None]
         return min(ranked, key=lambda record: (record.best(), record.run_key), default=None)
 
     @property
@@ -45,9 +57,9 @@ class Search:
 
     @property
     def top_mean(self) -> tuple[float, float]:
-        """Mean and deviation of the ten lowest outcomes; NaN for fewer than twenty trials."""
-        outcomes = [loss for record in self.trials if (loss := record.best()) is not None]
-        return top_mean(outcomes if len(self.trials) >= MIN_TRIALS_FOR_TOP else [], TOP)
+        """Mean and deviation of the ten lowest outcomes; NaN for fewer than twenty trials, and with rungs."""
+        outcomes = [loss for record in self.last if (loss := record.best()) is not None]
+        return top_mean(outcomes if len(self.last) >= MIN_TRIALS_FOR_TOP else [], TOP)
 
     def epochs_to(self, loss: float) -> int | None:
         """Return the first epoch, counted from 1, at which the best trial's loss was at most `loss`."""
@@ -57,8 +69,9 @@ class Search:
 
 def searches(records: Iterable[RunRecord]) -> dict[tuple[str, int], Search]:
     """Sort the records of a depth study by network and depth."""
-    found: dict[tuple[str, int], list[RunRecord]] = {}
+    found: dict[tuple[str, int], dict[int, list[RunRecord]]] = {}
     for record in records:
         network = record.config.network
-        found.setdefault((network.kind, network.depth), []).append(record)
-    return {key: Search(*key, tuple(trials)) for key, trials in found.items()}
+        rungs = found.setdefault((network.kind, network.depth), {})
+        rungs.setdefault(record.config.budget.epochs, []).append(record)
+    return {key: Search(*key, tuple(tuple(rungs[epochs]) for epochs in sorted(rungs))) for key, rungs in found.items()}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from highways.analysis.initial_weights import study
-from highways.analysis.statistics import mean_interval
+from highways.analysis.statistics import student_interval
 from highways.config import DataConfig, LogisticConfig
 from highways.config.factorial import FACTORS, KERAS, Cell, cell_of, cells
 from highways.data import Images, load
@@ -186,5 +186,5 @@ def summary(values: Sequence[float]) -> tuple[float, float, float]:
 
     Where all seeds agree to the last digit the interval has no width.
     """
-    low, high = mean_interval(values, 1)
+    low, high = student_interval(values)
     return math.fsum(values) / len(values), low, high

@@ -1,14 +1,19 @@
-"""Small studies of initial weights: the variance of a unit's input, and the network that learned nothing (seed 001)."""
+"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation (seed 001)."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config import StuckConfig, VarianceConfig
+from highways.analysis.thinning import kept_steps
+from highways.config import SaturationConfig, SmallNetConfig, VarianceConfig
+from highways.config.run import Initialisation
+from highways.data import Images, load
+from highways.nn.dense import drawn
 
 DRAWN = {
     "normal": lambda inputs: 1.0,
@@ -22,8 +27,9 @@ def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
     """Measure the variance of z = sum of w x + b over draws of w and of b, which is drawn from N(0, 1).
 
     Returns:
-        The variance for each way to draw the weights, one value each; by seed 001 (a) 501 for N(0, 1) and 1.5
-        for N(0, 1 / n).
+        The variance for each way to draw the weights, one value each. By calculation it is the variance of a weight
+        times the inputs that are on, and one for b: 501 for N(0, 1) and 1.5 for N(0, 1 / n). (The formulas of
+        seed 001 (a) are lost in the text at hand, so that these are no numbers of the source.)
     """
     found = {}
     for name, variance in DRAWN.items():
@@ -34,75 +40,155 @@ def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
     return found
 
 
-STUCK_VERSIONS = ("as-written", "sigmoid", "all-zero", "random")
-"""The four versions of the network that learned nothing:
+# The 7-4-2-1 network (seed 001, first question)
 
-- `as-written`: softmax cross-entropy over one logit; first layer zero, second one random;
-- `sigmoid`: the same weights, sigmoid cross-entropy;
-- `all-zero`: sigmoid cross-entropy, both layers zero;
-- `random`: sigmoid cross-entropy, both layers random.
-"""
+SMALL_NET = (7, 4, 2, 1)
+"""Units of its layers, inputs and output among them."""
+SMALL_NET_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in", "he_normal", "glorot_uniform")
 
 
-def boolean_task(config: StuckConfig) -> tuple[Tensor, Tensor]:
-    """Return boolean features `(examples, features)`, float32, and labels `(examples,)` of a linear rule.
+def small_task(config: SmallNetConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a binary task of seven features: to train on and to test on, `(examples, 7)` and `(examples,)`, float32.
 
-    The label is 1 where the sum of random weights over the features that are on is above its median.
+    Features are from N(0, 1). The label is 1 where the output of a network of four tanh units with random weights is
+    above its median.
     """
     random = torch.Generator().manual_seed(config.seed)
-    x = (torch.rand(config.examples, config.features, generator=random) < 0.5).float()
-    score = x @ torch.randn(config.features, generator=random)
-    return x, (score > score.median()).float()
+    x = torch.randn(config.examples + config.test_examples, SMALL_NET[0], generator=random)
+    first, second = torch.randn(SMALL_NET[0], 4, generator=random), torch.randn(4, generator=random)
+    score = torch.tanh(x @ first) @ second
+    y = (score > score.median()).float()
+    return x[: config.examples], y[: config.examples], x[config.examples :], y[config.examples :]
 
 
-def stuck_versions(config: StuckConfig) -> dict[str, Tensor]:
-    """Train the four versions with full-batch gradient descent, on all examples and on a small subset.
+def small_net(config: SmallNetConfig) -> dict[str, Tensor]:
+    """Train the 7-4-2-1 network of rectified units by gradient descent on all examples, from several initialisations.
+
+    The loss is sigmoid cross-entropy, biases start at 0. All seeds of all initialisations train side by side.
 
     Returns:
-        For each version, with `_` for `-`: `<version>_loss` and `<version>_accuracy` over the steps, from before
-        the first one; `<version>_first_gradient`, the norm of the gradient of the first layer at the start;
-        `<version>_distinct_units`, how many hidden units have a gradient of their own there;
-        `<version>_subset_accuracy`, after as many steps on the subset.
+        `<initialisation>_accuracy`, a value a seed, on fresh examples; `<initialisation>_constant`, the share of seeds
+        whose outputs after training are the same for all of these.
     """
-    x, y = boolean_task(config)
-    found: dict[str, Tensor] = {}
-    for version in STUCK_VERSIONS:
-        name = version.replace("-", "_")
-        losses, accuracies, gradient = _train_stuck(config, version, x, y)
-        found[f"{name}_loss"], found[f"{name}_accuracy"] = losses, accuracies
-        found[f"{name}_first_gradient"] = gradient.norm().reshape(1)
-        rows = torch.unique((gradient / gradient.abs().max().clamp_min(1e-30) * 1e4).round(), dim=0)
-        found[f"{name}_distinct_units"] = torch.tensor([float(len(rows)) if gradient.any() else 0.0])
-        subset = _train_stuck(config, version, x[: config.subset], y[: config.subset])
-        found[f"{name}_subset_accuracy"] = subset[1][-1:]
+    x, y, test_x, test_y = small_task(config)
+    weights: list[Tensor] = []
+    streams = [torch.Generator().manual_seed(seed) for seed in range(config.seeds)]
+    for inputs, outputs in pairwise(SMALL_NET):
+        shape = torch.Size((outputs, inputs))
+        drawn_ones = [drawn(shape, how, stream).T for how in SMALL_NET_INITIALISATIONS for stream in streams]
+        weights += [torch.stack(drawn_ones), torch.zeros(len(drawn_ones), 1, outputs)]
+    for weight in weights:
+        weight.requires_grad_()
+
+    def logits(inputs: Tensor) -> Tensor:
+        out = inputs.expand(len(weights[0]), -1, -1)
+        for weight, bias in zip(weights[0::2], weights[1::2], strict=True):
+            out = torch.baddbmm(bias, torch.relu(out) if weight is not weights[0] else out, weight)
+        return out[:, :, 0]
+
+    targets = y.expand(len(weights[0]), -1)
+    for _ in range(config.steps):
+        loss = functional.binary_cross_entropy_with_logits(logits(x), targets, reduction="none").mean(dim=1).sum()
+        with torch.no_grad():
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                weight -= config.learning_rate * gradient
+    with torch.no_grad():
+        outputs = logits(test_x)
+    accuracies = ((outputs > 0).float() == test_y).double().mean(dim=1)
+    constant = (outputs.amax(dim=1) - outputs.amin(dim=1) <= 1e-6).double()
+    found = {}
+    for place, how in enumerate(SMALL_NET_INITIALISATIONS):
+        own = slice(place * config.seeds, (place + 1) * config.seeds)
+        found[f"{how}_accuracy"] = accuracies[own]
+        found[f"{how}_constant"] = constant[own].mean().reshape(1)
     return found
 
 
-def _train_stuck(config: StuckConfig, version: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    random = torch.Generator().manual_seed(config.seed + 1)
-    first = torch.randn(config.hidden, config.features, generator=random) / math.sqrt(config.features)
-    second = torch.randn(1, config.hidden, generator=random) / math.sqrt(config.hidden)
-    if version != "random":
-        first.zero_()
-    if version == "all-zero":
-        second.zero_()
-    weights = [first, torch.zeros(config.hidden), second, torch.zeros(1)]
-    for weight in weights:
-        weight.requires_grad_()
-    losses, accuracies, start = [], [], torch.empty(0)
-    for step in range(config.steps + 1):
-        hidden = torch.sigmoid(functional.linear(x, weights[0], weights[1]))
-        logit = functional.linear(hidden, weights[2], weights[3])
-        if version == "as-written":
-            loss = -(y[:, None] * torch.log_softmax(logit, dim=1)).sum(dim=1).mean()
-        else:
-            loss = functional.binary_cross_entropy_with_logits(logit[:, 0], y)
-        losses.append(loss.detach())
-        accuracies.append(((logit[:, 0] > 0).float() == y).float().mean())
-        gradients = torch.autograd.grad(loss, weights)
-        if step == 0:
-            start = gradients[0]
-        with torch.no_grad():
+# A hidden layer of sigmoids (seed 001 a)
+
+SATURATION_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in")
+SATURATED = 0.01
+"""A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
+
+
+def saturation(config: SaturationConfig) -> dict[str, Tensor]:
+    """Train a network of one hidden layer of sigmoids by gradient descent, softmax cross-entropy at its output.
+
+    Biases start at 0, as weights from N(0, 1) or N(0, 1 / inputs of a unit). All seeds of both train side by side; a
+    seed means the same order of the examples in both.
+
+    Returns:
+        For `normal` and `normal_fan_in`, a value a seed: `<initialisation>_saturated`, the share of hidden activations
+        that are saturated at the start, over units and examples; `<initialisation>_first_gradient`, the norm of the
+        first layer's gradient at the start, over its weights and biases, of the mean loss; both over the first
+        training examples; `<initialisation>_accuracy`, on the test set after training. And `<initialisation>_loss`,
+        mean cross-entropy on the first training examples, nats, averaged over seeds, at `kept_steps` of the steps,
+        from before the first one to after the last one.
+    """
+    data = load(config.data)
+    assert isinstance(data, Images)
+    train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
+    few_x, few_y = train_x[: config.examples], train_y[: config.examples]
+    kinds, seeds = len(SATURATION_INITIALISATIONS), range(config.seeds)
+    weights: list[Tensor] = []
+    streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for inputs, outputs in pairwise((data.features, config.hidden, data.classes)):
+        shape = torch.Size((outputs, inputs))
+        ones = [drawn(shape, how, stream).T for how in SATURATION_INITIALISATIONS for stream in streams]
+        weights += [torch.stack(ones), torch.zeros(kinds * config.seeds, 1, outputs)]
+    networks, steps = len(weights[0]), min(config.steps, len(train_y) // config.batch_size)
+    found: dict[str, Tensor] = {}
+    hidden = _hidden(few_x, weights)
+    saturated = (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2))
+    first = _sigmoid_gradients(few_x.expand(networks, -1, -1), few_y.expand(networks, -1), weights)[:2]
+    norms = torch.cat([gradient.flatten(1) for gradient in first], dim=1).norm(dim=1)
+    orders = [torch.randperm(len(train_y), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    order, kept, losses = torch.stack(orders).repeat(kinds, 1), set(kept_steps(steps + 1)), []
+    for step in range(steps + 1):
+        if step in kept:
+            losses.append(_losses(few_x, few_y, weights))
+        if step < steps:
+            rows = order[:, step * config.batch_size : (step + 1) * config.batch_size]
+            gradients = _sigmoid_gradients(train_x[rows], train_y[rows], weights)
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight -= config.learning_rate * gradient
-    return torch.stack(losses), torch.stack(accuracies), start
+    test_x, test_y = data.test_x.cpu(), data.test_y.cpu()
+    accuracies = (_logits(test_x, weights).argmax(dim=2) == test_y).double().mean(dim=1)
+    curves = torch.stack(losses)
+    for place, how in enumerate(SATURATION_INITIALISATIONS):
+        own = slice(place * config.seeds, (place + 1) * config.seeds)
+        found |= {f"{how}_saturated": saturated[own], f"{how}_first_gradient": norms[own]}
+        found |= {f"{how}_loss": curves[:, own].mean(dim=1), f"{how}_accuracy": accuracies[own]}
+    return found
+
+
+def _hidden(x: Tensor, weights: list[Tensor]) -> Tensor:
+    """Return activations of the sigmoids, `(networks, batch, hidden)`; inputs of all networks, or each one's own."""
+    inputs = x if x.dim() == 3 else x.expand(len(weights[0]), -1, -1)
+    return torch.sigmoid(torch.baddbmm(weights[1], inputs, weights[0]))
+
+
+def _logits(x: Tensor, weights: list[Tensor]) -> Tensor:
+    return torch.baddbmm(weights[3], _hidden(x, weights), weights[2])
+
+
+def _losses(x: Tensor, y: Tensor, weights: list[Tensor]) -> Tensor:
+    """Return each network's mean cross-entropy, `(networks,)`."""
+    odds = torch.log_softmax(_logits(x, weights), dim=2)
+    return -odds.gather(2, y.expand(len(odds), -1)[:, :, None]).mean(dim=(1, 2))
+
+
+def _sigmoid_gradients(x: Tensor, y: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    """Return each network's gradients of its mean cross-entropy, by backpropagation; see `saturation`.
+
+    Args:
+        x: `(networks, batch, features)`.
+        y: Classes, `(networks, batch)`.
+        weights: First layer's weights and biases, output weights and biases, the networks on the first axis.
+    """
+    hidden = _hidden(x, weights)
+    above = torch.softmax(torch.baddbmm(weights[3], hidden, weights[2]), dim=2)
+    above = (above - functional.one_hot(y, above.shape[2])) / y.shape[1]
+    below = above @ weights[2].transpose(1, 2) * hidden * (1 - hidden)
+    first, second = x.transpose(1, 2) @ below, hidden.transpose(1, 2) @ above
+    return [first, below.sum(dim=1, keepdim=True), second, above.sum(dim=1, keepdim=True)]

@@ -22,6 +22,7 @@ class GateLayers:
         bias: After it.
         share_below_start: Fraction of all biases that are below the initial value.
         gate: Mean transform gate over the examples.
+        gates: The same unit by unit, `(layers, units)`.
         change: Mean length over the examples of what the layer adds to its input.
         routing: Mean absolute difference of a class's mean gate and that of all examples.
     """
@@ -30,6 +31,7 @@ class GateLayers:
     bias: Row
     share_below_start: float
     gate: Row
+    gates: Row
     change: Row
     routing: Row
 
@@ -56,6 +58,7 @@ def layers_of(analysis: AnalysisRecord) -> GateLayers:
         bias=biases.mean(axis=1),
         share_below_start=float((biases < start).mean()),
         gate=mean.mean(axis=1),
+        gates=mean,
         change=np.array(analysis.row("change")),
         routing=np.abs(classes - mean[:, None]).mean(axis=(1, 2)),
     )
@@ -65,6 +68,12 @@ def gate_layers(records: Listed) -> GateLayers | None:
     """Return the layers' means of the first analysis of gates, `None` where there is none."""
     found = of_kind(records, "gates")
     return layers_of(found[0]) if found else None
+
+
+def gates_of_example(records: Listed) -> Row | None:
+    """Return one example's gates, `(layers, units)`, of the first analysis of gates; `None` where there is none."""
+    found = of_kind(records, "gates")
+    return np.array(found[0].values["example_gates"]) if found else None
 
 
 def lesion_ratios(records: Listed) -> Row | None:

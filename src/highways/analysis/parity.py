@@ -1,8 +1,9 @@
 """One network twice: from scratch in NumPy, and in PyTorch with the penalty that Keras has (seed 004).
 
 Inputs, a hidden layer, ten outputs, sigmoids throughout, mean squared error, weights zero at first, gradient
-descent over all examples at once. The network from scratch decays its weights by lambda * w; Keras's `l2(lambda)`
-adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w.
+descent over all examples at once. The network from scratch decays its weights by lambda * w, and its cost has
+lambda / 2 * sum(w^2); Keras's `l2(lambda)` adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w. Keras
+itself is not run: its penalty is, in PyTorch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +26,20 @@ from highways.errors import HighwaysError
 Array = NDArray[np.float64]
 Weights = list[Array]
 """First layer's weights `(inputs, hidden)` and biases, second layer's `(hidden, outputs)` and biases."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """A network after a step."""
+
+    weights: Weights
+    cost: float
+    """Mean squared error over examples and outputs, and the penalty, where the network has one."""
+    accuracy: float
+    """On the training examples."""
+    gradient: Weights
+    """Of the cost, but for decay that is apart from it."""
+
 
 VARIANTS = ("no-decay", "penalty", "half-penalty", "decoupled", "weight-decay", "adam")
 """What is compared with the network from scratch, whose decay is lambda:
@@ -42,7 +58,12 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
 
     Returns:
         `<variant>` (with `_` for `-`): after every step, the largest difference of two weights over the largest
-        weight; `accuracy` of the network from scratch with decay, on its training examples, and `loss`;
+        weight. For `no_decay` and `half_penalty`, whose costs have equal penalties, after every step, too:
+        `<variant>_loss`, the difference of the two costs over the first; `<variant>_accuracy_gap`, that of the
+        accuracies, absolute; `<variant>_gradient`, the largest difference of two entries of the costs' gradients over
+        the largest entry. `penalty_loss_gap`: the difference of the two costs, over the first, that with the same
+        lambda are lambda / 2 and lambda times the sum of squares beside the error, each after its own steps.
+        `accuracy` of the network from scratch with decay, on its training examples, and `loss`;
         `hidden_units`, the number of different hidden units it ends with; `loop_seconds` and
         `vectorised_seconds`, the gradient over `loop_examples` examples, medians of five.
 
@@ -57,11 +78,11 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
     y = functional.one_hot(data.train_y[: config.examples].cpu(), data.classes).double()
     rate, decay = config.learning_rate, config.decay
 
-    def scratch(decayed: float) -> list[Weights]:
+    def scratch(decayed: float) -> list[_State]:
         return _scratch(x.numpy(), y.numpy(), config, decayed)
 
     without, with_decay = scratch(0.0), scratch(decay)
-    pairs: dict[str, Callable[[], tuple[list[Weights], list[Weights]]]] = {
+    pairs: dict[str, Callable[[], tuple[list[_State], list[_State]]]] = {
         "no-decay": lambda: (without, _torch(x, y, config, "sgd", rate)),
         "penalty": lambda: (with_decay, _torch(x, y, config, "sgd", rate, penalty=decay)),
         "half-penalty": lambda: (with_decay, _torch(x, y, config, "sgd", rate, penalty=decay / 2)),
@@ -72,25 +93,41 @@ def parity(config: ParityConfig) -> dict[str, Tensor]:
             _torch(x, y, config, "adam", config.adam_rate, decoupled=decay),
         ),
     }
-    found = {}
-    for name in VARIANTS:
-        one, other = pairs[name]()
-        gaps = [_gap(a, b) for a, b in zip(one, other, strict=True)]
-        found[name.replace("-", "_")] = torch.tensor(gaps, dtype=torch.float64)
-    end = with_decay[-1]
-    out = _forward(x.numpy(), end)[1]
-    found["loss"] = torch.tensor([float(np.mean((out - y.numpy()) ** 2))])
-    found["accuracy"] = torch.tensor([float((out.argmax(axis=1) == data.train_y[: config.examples].numpy()).mean())])
+    found: dict[str, Tensor] = {}
+    for variant in VARIANTS:
+        found |= _gaps(variant, *pairs[variant]())
+    end = with_decay[-1].weights
+    error = float(np.mean((_forward(x.numpy(), end)[1] - y.numpy()) ** 2))
+    found["loss"], found["accuracy"] = torch.tensor([error]), torch.tensor([with_decay[-1].accuracy])
     found["hidden_units"] = torch.tensor([float(len(np.unique(end[0].round(12), axis=1).T))])
-    few = slice(0, config.loop_examples)
+    return found | _times(x.numpy()[: config.loop_examples], y.numpy()[: config.loop_examples], end)
+
+
+def _gaps(variant: str, one: list[_State], other: list[_State]) -> dict[str, Tensor]:
+    """Return how far apart a pair is after every step; see `parity`."""
+    name = variant.replace("-", "_")
+    pairs = list(zip(one, other, strict=True))
+    gaps = {name: [_gap(a.weights, b.weights) for a, b in pairs]}
+    costs = [abs(a.cost - b.cost) / a.cost for a, b in pairs]
+    if variant == "penalty":
+        gaps[f"{name}_loss_gap"] = costs
+    if variant in ("no-decay", "half-penalty"):
+        gaps[f"{name}_loss"] = costs
+        gaps[f"{name}_accuracy_gap"] = [abs(a.accuracy - b.accuracy) for a, b in pairs]
+        gaps[f"{name}_gradient"] = [_gap(a.gradient, b.gradient) for a, b in pairs]
+    return {key: torch.tensor(values, dtype=torch.float64) for key, values in gaps.items()}
+
+
+def _times(x: Array, y: Array, weights: Weights) -> dict[str, Tensor]:
+    """Return the time of a gradient, in the source's loop and vectorised, seconds, medians of five."""
+    found = {"loop_examples": torch.tensor([float(len(x))])}
     for name, step in (("loop", _gradient_loop), ("vectorised", _gradient)):
         times = []
         for _ in range(5):
             began = time.perf_counter()
-            step(x.numpy()[few], y.numpy()[few], end)
+            step(x, y, weights)
             times.append(time.perf_counter() - began)
         found[f"{name}_seconds"] = torch.tensor([statistics.median(times)])
-    found["loop_examples"] = torch.tensor([float(len(x[few]))])
     return found
 
 
@@ -131,15 +168,23 @@ def _zeros(x: Array, y: Array, hidden: int) -> Weights:
     return [np.zeros(shape) for shape in shapes]
 
 
-def _scratch(x: Array, y: Array, config: ParityConfig, decay: float) -> list[Weights]:
-    """Return the weights after every step of the network from scratch; biases do not decay."""
+def _accuracy(out: Array, y: Array) -> float:
+    return float((out.argmax(axis=1) == y.argmax(axis=1)).mean())
+
+
+def _scratch(x: Array, y: Array, config: ParityConfig, decay: float) -> list[_State]:
+    """Return the network from scratch after every step; biases do not decay."""
     weights, history = _zeros(x, y, config.hidden), []
-    for _ in range(config.steps):
-        gradients = _gradient(x, y, weights)
-        for index, gradient in enumerate(gradients):
-            decayed = decay * weights[index] if index % 2 == 0 else 0.0
-            weights[index] = weights[index] - config.learning_rate * (gradient + decayed)
-        history.append(list(weights))
+    for step in range(config.steps + 1):
+        out = _forward(x, weights)[1]
+        gradients = [
+            gradient + decay * weight if index % 2 == 0 else gradient
+            for index, (gradient, weight) in enumerate(zip(_gradient(x, y, weights), weights, strict=True))
+        ]
+        if step:
+            cost = np.mean((out - y) ** 2) + decay / 2 * sum(float((weight**2).sum()) for weight in weights[0::2])
+            history.append(_State(weights, float(cost), _accuracy(out, y), gradients))
+        weights = [w - config.learning_rate * gradient for w, gradient in zip(weights, gradients, strict=True)]
     return history
 
 
@@ -152,8 +197,8 @@ def _torch(
     penalty: float = 0.0,
     decoupled: float = 0.0,
     weight_decay: float = 0.0,
-) -> list[Weights]:
-    """Return the weights after every step of the network in PyTorch, with autograd."""
+) -> list[_State]:
+    """Return the network in PyTorch, with autograd, after every step."""
     weights = [torch.from_numpy(weight).requires_grad_() for weight in _zeros(x.numpy(), y.numpy(), config.hidden)]
     groups = [
         {"params": weights[0::2], "weight_decay": decoupled if optimiser == "adam" else weight_decay},
@@ -162,16 +207,20 @@ def _torch(
     made = torch.optim.AdamW if optimiser == "adam" else torch.optim.SGD  # without decay AdamW is Adam
     torch_optimiser: torch.optim.Optimizer = made(groups, lr=rate)
     history = []
-    for _ in range(config.steps):
+    for step in range(config.steps + 1):
         hidden = torch.sigmoid(x @ weights[0] + weights[1])
-        loss = functional.mse_loss(torch.sigmoid(hidden @ weights[2] + weights[3]), y)
+        out = torch.sigmoid(hidden @ weights[2] + weights[3])
+        loss = functional.mse_loss(out, y)
         loss = loss + penalty * sum((weight.square().sum() for weight in weights[0::2]), start=torch.zeros(()))
         torch_optimiser.zero_grad()
         loss.backward()
+        if step:
+            now = [weight.detach().numpy().copy() for weight in weights]
+            gradients = [weight.grad.numpy().copy() for weight in weights if weight.grad is not None]
+            history.append(_State(now, float(loss.detach()), _accuracy(out.detach().numpy(), y.numpy()), gradients))
         if decoupled and optimiser == "sgd":
             with torch.no_grad():
                 for weight in weights[0::2]:
                     weight.mul_(1 - rate * decoupled)
         torch_optimiser.step()
-        history.append([weight.detach().numpy().copy() for weight in weights])
     return history

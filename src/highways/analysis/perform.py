@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from highways import paths
 from highways.analysis.cost import step_cost
 from highways.analysis.factorial import logistic
-from highways.analysis.foundations import dropout_means, perceptron, recurrence, two_heads
+from highways.analysis.foundations import dropout_means, perceptron
 from highways.analysis.gates import gates
-from highways.analysis.initialisation import stuck_versions, z_variance
+from highways.analysis.initialisation import saturation, small_net, z_variance
 from highways.analysis.lesions import lesions
 from highways.analysis.parity import parity
+from highways.analysis.recurrence import recurrence
 from highways.analysis.signal import signal
+from highways.analysis.stuck import stuck_versions
+from highways.analysis.two_heads import two_heads
 from highways.config import (
     AnalysisConfig,
     CostConfig,
@@ -29,7 +32,9 @@ from highways.config import (
     ParityConfig,
     PerceptronConfig,
     RecurrenceConfig,
+    SaturationConfig,
     SignalConfig,
+    SmallNetConfig,
     StuckConfig,
     TwoHeadsConfig,
     VarianceConfig,
@@ -48,6 +53,8 @@ STUDIES: dict[type, Callable[[Any], Mapping[str, Tensor]]] = {
     LogisticConfig: logistic,
     VarianceConfig: z_variance,
     StuckConfig: stuck_versions,
+    SmallNetConfig: small_net,
+    SaturationConfig: saturation,
     ParityConfig: parity,
     PerceptronConfig: perceptron,
     DropoutConfig: dropout_means,

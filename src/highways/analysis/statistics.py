@@ -19,10 +19,22 @@ def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
-    """Return the 95 % interval of the mean accuracy of runs, as fractions.
+FEWEST_FOR_INTERVAL = 5
+"""With fewer runs an interval of their mean says more of its formula than of them: the values themselves are shown."""
 
-    Student's of the runs where there are several, else Wilson's of the examples.
+
+def student_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return Student's 95 % interval of a mean, of two values or more."""
+    mean, deviation = moments(values)
+    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
+    """Return the 95 % interval of the mean accuracy of runs, as fractions, within [0, 1].
+
+    Wilson's of the examples for a single run, Student's of the runs where there are five or more; NaN for two
+    to four.
 
     Args:
         accuracies: Of the runs.
@@ -30,9 +42,15 @@ def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, fl
     """
     if len(accuracies) == 1:
         return wilson_interval(accuracies[0], examples)
-    mean, deviation = moments(accuracies)
-    half = float(t.ppf(0.975, len(accuracies) - 1)) * deviation / math.sqrt(len(accuracies))
-    return mean - half, mean + half
+    if len(accuracies) < FEWEST_FOR_INTERVAL:
+        return math.nan, math.nan
+    low, high = student_interval(accuracies)
+    return max(low, 0.0), min(high, 1.0)
+
+
+def each(values: Sequence[float]) -> str:
+    """Return a few values as text, in their order, four digits behind the point."""
+    return " ".join(f"{value:.4f}" for value in values)
 
 
 def difference_interval(

@@ -13,17 +13,19 @@ from pydantic import Field, field_validator
 
 from highways import paths
 from highways.analysis.initial_weights import study
-from highways.claims.measures import MEASURES, Interval, measure
-from highways.config import PROFILE_SCHEMAS, Profile, Strict, load_profile, read_yaml, validate
+from highways.claims.measures import CALCULATIONS, MEASURES, Interval, measure
+from highways.config import Profile, RunConfig, Strict, load_profile, read_yaml, validate
 from highways.config.profiles import profile_path
 from highways.config.run import STAND_INS
 from highways.data import examples
+from highways.experiments import PROFILE_SCHEMAS
 from highways.tracking import AnalysisRecord, Listed, RunRecord, listed_records
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
 Verdict = Literal["replicated", "not replicated", "inconclusive", "not run"]
-Scope = Literal["full", "reduced", "stand-in", ""]
+Scope = Literal["full", "pruned", "reduced", "stand-in", ""]
+SCOPES: tuple[Scope, ...] = ("full", "pruned", "reduced", "stand-in")
 
 
 class Bounds(Strict):
@@ -59,13 +61,17 @@ class Bounds(Strict):
 class Required(Strict):
     """What a full judgement needs; what is not given does not matter."""
 
-    data: str | None = None
+    data: str | list[str] | None = None
+    """A data set, or several, on all of which is measured."""
     epochs: int | None = None
     trials: int | None = None
     """Runs of each kind of network at each depth."""
+    survivors: int | None = None
+    """Of a search with rungs: for the scope *pruned* so many of the `trials` must have been trained to the end."""
     seeds: int | None = None
     """Different seeds of each kind of network at each depth."""
     depths: list[int] | None = None
+    """Where they are given, what is missing at others does not matter."""
     widths: dict[str, int] | None = None
     """By kind of network. Where they are given, the other kinds do not matter."""
     steps: int | None = None
@@ -74,10 +80,16 @@ class Required(Strict):
     networks: list[str] | None = None
     """Names of convolutional networks. Where they are given, the others do not matter."""
 
+    @property
+    def data_sets(self) -> list[str]:
+        """The data sets, in a list."""
+        return [self.data] if isinstance(self.data, str) else self.data or []
+
     def text(self) -> str:
         """Return it on one line."""
-        names = ("data", "epochs", "trials", "seeds", "steps", "training_examples")
-        parts = [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
+        parts = [f"data: {' '.join(self.data_sets)}"] if self.data_sets else []
+        names = ("epochs", "trials", "survivors", "seeds", "steps", "training_examples")
+        parts += [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
         if self.depths:
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
         if self.widths:
@@ -85,6 +97,15 @@ class Required(Strict):
         if self.networks:
             parts.append(f"networks: {' '.join(self.networks)}")
         return ", ".join(parts) or "any run"
+
+    def concerns(self, run: RunConfig) -> bool:
+        """Tell whether a run's outcome can matter."""
+        network = run.network
+        return (
+            (self.depths is None or network.depth in self.depths)
+            and (self.widths is None or network.kind in self.widths)
+            and (self.networks is None or getattr(network, "name", None) in self.networks)
+        )
 
 
 class Claim(Strict):
@@ -97,6 +118,9 @@ class Claim(Strict):
     measure: dict[str, Any]
     holds: Bounds
     required: Required = Field(default_factory=Required)
+    easier_with_less: bool = False
+    """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
+    the claim is *inconclusive* also where it holds."""
 
     @field_validator("experiment")
     @classmethod
@@ -144,15 +168,22 @@ class Judgement:
     data: str
     profile: str
 
+    @property
+    def own(self) -> bool:
+        """Whether it is a question or a calculation of ours, not a source's claim."""
+        return self.source.startswith("our ")
+
 
 def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     """Judge one claim.
 
-    The scope is *stand-in* where the data are not the required ones, *reduced* where epochs, trials or
-    depths are fewer than required or widths are others, else *full*. A criterion that holds makes the
-    claim *replicated* within that scope; one that fails makes it *not replicated* at full scope and
-    *inconclusive* otherwise. Where an interval is measured, all of it must keep the bounds, or all of it
-    break them; one that lies across a bound is *inconclusive*.
+    The scope is *stand-in* where the data are not the required ones; *full* where nothing is less than required;
+    *pruned* where a search with rungs began with all trials and trained the survivors to the end; else *reduced*:
+    epochs, trials, seeds or depths are fewer, or widths are others. A criterion that holds makes the claim
+    *replicated* within that scope, but for one that is easier with less: that needs a full or pruned scope. One that
+    fails makes it *not replicated* at full or pruned scope and *inconclusive* otherwise. Where an interval is
+    measured, all of it must keep the bounds, or all of it break them; one that lies across a bound is
+    *inconclusive*. A claim is *not run* as long as a run that it concerns is missing.
 
     Args:
         name: The claim's id.
@@ -160,32 +191,38 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
         records: What the notebook's parameters list, as far as it is there.
         profile: Name of the profile.
     """
-    complete = records.complete
-    records = _of_one_data_set(claim.required, records)
+    required, called = claim.required, claim.measure["name"]
     arguments = {key: value for key, value in claim.measure.items() if key != "name"}
-    own = study(records, claim.measure.get("of", "")) if claim.measure["name"].startswith("study_") else None
-    value = measure(records, claim.measure["name"], arguments) if records or records.analyses else None
+    records = _of_data_sets(required, records)
+    own = study(records, arguments["of"]) if called.startswith("study_") else None
+    if called in CALCULATIONS:
+        value, complete = measure(records, called, arguments), True
+    else:
+        value = measure(records, called, arguments) if records or records.analyses else None
+        complete = own is not None or (records.known and not any(map(required.concerns, records.missing)))
     verdict: Verdict = "not run"
     scope: Scope = ""
-    if value is None and complete and records and all(run.status == "diverged" for run in records):
-        verdict, scope = "inconclusive", _scope(claim.required, records)  # there is nothing to measure
+    concerned = [run for run in records if required.concerns(run.config)]
+    if value is None and complete and concerned and all(run.status == "diverged" for run in concerned):
+        verdict, scope = "inconclusive", _scope(required, records)  # there is nothing to measure
     if value is not None and complete:
-        scope = _scope(claim.required, records, own)
-        kept = claim.holds.keep(value)
-        if kept is None or (not kept and scope != "full"):
+        scope = "full" if called in CALCULATIONS else _scope(required, records, own)
+        kept, decisive = claim.holds.keep(value), scope in ("full", "pruned")
+        if kept is None or not (decisive or (kept and not claim.easier_with_less)):
             verdict = "inconclusive"
         else:
             verdict = "replicated" if kept else "not replicated"
+    data = ", ".join(records.data) if own is None else own.data
     return Judgement(
         claim_id=name,
         source=claim.source,
         statement=claim.statement,
         criterion=claim.criterion,
-        required=claim.required.text(),
+        required=required.text(),
         measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
-        data="" if verdict == "not run" else ", ".join(records.data) if own is None else own.data,
+        data="" if verdict == "not run" or called in CALCULATIONS else data,
         profile=profile,
     )
 
@@ -194,38 +231,49 @@ def _text(value: float | Interval) -> str:
     return " to ".join(f"{end:.4g}" for end in value) if isinstance(value, tuple) else f"{value:.4g}"
 
 
-def _of_one_data_set(required: Required, records: Listed) -> Listed:
+def _of_data_sets(required: Required, records: Listed) -> Listed:
     """Return what is on the required data or, where there is none, on its stand-in or the first data set there is."""
-    wanted = [required.data, STAND_INS.get(required.data or ""), *records.data]
-    return records.on(next((name for name in wanted if name in records.data), None))
+    there = list(dict.fromkeys([*records.data, *(run.data.name for run in records.missing)]))
+    wanted = required.data_sets or there[:1]
+    chosen = [next((one for one in (name, STAND_INS.get(name)) if one in there), None) for name in wanted]
+    if None in chosen:
+        chosen = [chosen[0] or next(iter(there), None)]
+    return records.on(*chosen)
 
 
 def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None) -> Scope:
     data = records.data if of is None else [of.data]
-    if required.data is not None and data != [required.data]:
+    if required.data is not None and set(data) != set(required.data_sets):
         return "stand-in"
     if of is not None:  # a study, which has no runs
         settings = of.config.measure
         asked = {name: getattr(required, name) or 0 for name in ("steps", "seeds", "epochs", "trials")}
         return "full" if all(getattr(settings, name, 0) >= least for name, least in asked.items()) else "reduced"
-    wanted = [record for record in records if required.widths is None or record.config.network.kind in required.widths]
-    if required.networks is not None:
-        wanted = [record for record in wanted if getattr(record.config.network, "name", None) in required.networks]
+    wanted = [record for record in records if required.concerns(record.config)]
     cells: dict[tuple[str, int], list[RunRecord]] = {}
     for record in wanted:
         cells.setdefault((record.config.network.kind, record.config.network.depth), []).append(record)
     kinds = {kind for kind, _ in cells} | set(required.widths or {})
-    enough = bool(wanted) and all(
-        len(runs) >= (required.trials or 0)
-        and len({record.config.seed for record in runs}) >= (required.seeds or 0)
-        and min(record.config.budget.epochs for record in runs) >= (required.epochs or 0)
-        and min(map(_trained_on, runs)) >= (required.training_examples or 0)
-        for runs in cells.values()
-    )
     complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
     widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
     as_wide = required.widths is None or widths <= set(required.widths.items())
-    return "full" if enough and complete and as_wide else "reduced"
+    found = {_scope_of_cell(required, runs) for runs in cells.values()}
+    if not wanted or not complete or not as_wide or "reduced" in found:
+        return "reduced"
+    return "pruned" if "pruned" in found else "full"
+
+
+def _scope_of_cell(required: Required, runs: list[RunRecord]) -> Scope:
+    """Return the scope of the runs of one kind of network at one depth, by their number and length."""
+    epochs = [record.config.budget.epochs for record in runs]
+    seeds = {record.config.seed for record in runs}
+    if min(map(_trained_on, runs)) < (required.training_examples or 0) or len(seeds) < (required.seeds or 0):
+        return "reduced"
+    if min(epochs) == max(epochs):
+        return "full" if len(runs) >= (required.trials or 0) and epochs[0] >= (required.epochs or 0) else "reduced"
+    first, last = epochs.count(min(epochs)), epochs.count(max(epochs))
+    enough = first >= (required.trials or 0) and required.survivors is not None and last >= required.survivors
+    return "pruned" if enough and max(epochs) >= (required.epochs or 0) else "reduced"
 
 
 def _trained_on(run: RunRecord) -> int:
@@ -245,7 +293,7 @@ def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
         if claim.experiment not in read:
             schema = PROFILE_SCHEMAS[claim.experiment]
             there = profile_path(profile, claim.experiment).exists()
-            listed = listed_records(load_profile(profile, schema), source) if there else Listed(complete=False)
+            listed = listed_records(load_profile(profile, schema), source) if there else Listed(known=False)
             read[claim.experiment] = listed
         judgements.append(judge(name, claim, read[claim.experiment], profile))
     return judgements
@@ -262,19 +310,21 @@ def judge_experiment(settings: Profile, records: Listed | None = None) -> list[J
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
-    """Return the counts on one line, with their scope."""
+    """Return the counts on one line, with their scope: the sources' claims, then our own questions."""
+    theirs = [judgement for judgement in judgements if not judgement.own]
+    ours = [judgement for judgement in judgements if judgement.own]
+    text = f"{len(theirs)} claims of the sources: {_counts(theirs)}"
+    return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
+
+
+def _counts(judgements: Sequence[Judgement]) -> str:
     parts = []
     for verdict in ("replicated", "not replicated", "inconclusive", "not run"):
-        chosen = [judgement for judgement in judgements if judgement.verdict == verdict]
-        if not chosen:
-            continue
-        scopes = [f"{n} {scope}" for scope in ("full", "reduced", "stand-in") if (n := _count(chosen, scope))]
-        parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
-    return f"{len(judgements)} claims: {', '.join(parts)}"
-
-
-def _count(judgements: Sequence[Judgement], scope: str) -> int:
-    return sum(judgement.scope == scope for judgement in judgements)
+        chosen = [judgement.scope for judgement in judgements if judgement.verdict == verdict]
+        scopes = [f"{chosen.count(scope)} {scope}" for scope in SCOPES if scope in chosen]
+        if chosen:
+            parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
+    return ", ".join(parts)
 
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from highways.analysis.conv import outcomes, papers
+from highways.analysis.conv import outcomes, papers, parameters
 from highways.analysis.depth import searches
 from highways.analysis.factorial import Factorial, factorials, summary
 from highways.analysis.initial_weights import outcomes_by_initialisation, study
-from highways.analysis.layers import gate_layers, idle_share, lesion_ratios
 from highways.analysis.sentiment import by_depth
-from highways.analysis.statistics import difference_interval, mean_interval, rank_correlation
+from highways.analysis.statistics import difference_interval, student_interval
+from highways.claims import layer_measures
+from highways.claims.layer_measures import Interval, Records, guessing
+from highways.config import DenseConfig
 from highways.config.factorial import KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE
 from highways.data import classes, examples
-from highways.tracking import Listed, RunRecord
-
-Records = Listed
-Interval = tuple[float, float]
+from highways.nn import DenseNetwork
 
 SINGLE_RUN_SD = 0.0016
 """Deviation from run to run of a CIFAR-10 network, P2 Table 2's of Highway B."""
@@ -61,7 +60,10 @@ def top_mean_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -
 
 
 def share_of_depths_faster(records: Records, loss: float) -> float | None:
-    """Return the fraction of depths at which the best highway trial reaches `loss` before the best plain one."""
+    """Return the fraction of depths at which the best highway trial reaches `loss` before the best plain one.
+
+    Where at some depth neither reaches it, there is nothing to compare.
+    """
     found = searches(records)
     depths = {depth for _, depth in found}
     if not depths or any((network, depth) not in found for network in ("plain", "highway") for depth in depths):
@@ -69,19 +71,35 @@ def share_of_depths_faster(records: Records, loss: float) -> float | None:
     faster = 0
     for depth in depths:
         highway, plain = found["highway", depth].epochs_to(loss), found["plain", depth].epochs_to(loss)
+        if highway is None and plain is None:
+            return None
         faster += highway is not None and (plain is None or highway < plain)
     return faster / len(depths)
 
 
-def parameters_per_layer(records: Records, network: str, width: int) -> float | None:
-    """Return the parameters that one more layer of a width has, from the shallowest and deepest networks."""
-    chosen = [record for record in records if record.config.network.width == width]
-    found = searches(chosen).items()
-    counts = {depth: search.trials[0].parameters for (kind, depth), search in found if kind == network}
-    if len(counts) < 2:
+def worst_activation(records: Records, network: str) -> float | None:
+    """Return the best training cross-entropy over that of guessing, of the worse activation at its worst depth."""
+    outcomes: dict[tuple[int, str], float] = {}
+    for run in records:
+        config = run.config.network
+        if config.kind == network and isinstance(config, DenseConfig):
+            loss = run.best()
+            place = (config.depth, config.activation)
+            outcomes[place] = min(outcomes.get(place, math.inf), math.inf if loss is None else loss)
+    activations = {activation for _, activation in outcomes}
+    if len(activations) < 2 or any((depth, one) not in outcomes for depth, _ in outcomes for one in activations):
         return None
-    shallow, deep = min(counts), max(counts)
-    return (counts[deep] - counts[shallow]) / (deep - shallow)
+    return max(outcomes.values()) / math.log(classes(records[0].config.data.name))
+
+
+def built_parameters_per_layer(records: Records, network: Literal["plain", "highway"], width: int) -> float:
+    """Return the parameters that one more layer of a width has, counted on two networks built for it."""
+    bias = -1.0 if network == "highway" else None
+    counts = [
+        sum(p.numel() for p in DenseNetwork(config, inputs=784, classes=10).parameters())
+        for config in (DenseConfig(kind=network, depth=depth, width=width, transform_bias=bias) for depth in (10, 11))
+    ]
+    return counts[1] - counts[0]
 
 
 # The sentiment experiment. Accuracies are test accuracies at the best development snapshot, means over seeds.
@@ -135,10 +153,14 @@ def difference_from_paper(records: Records, network: str, data: str) -> Interval
         network: Name of the network.
         data: The paper's data set.
     """
+    return _less_published(records, network, data, network)
+
+
+def _less_published(records: Records, network: str, data: str, other: str) -> Interval | None:
     chosen = [outcome for outcome in outcomes(records).values() if outcome.network == network]
     if not chosen:
         return None
-    row = papers().loc[(network, data)]
+    row = papers().loc[(other, data)]
     stated = not math.isnan(row["paper_mean"])
     theirs = (
         (row["paper_mean"], row["paper_sd"], int(row["paper_runs"])) if stated else (row["paper"], SINGLE_RUN_SD, 1)
@@ -156,112 +178,27 @@ def difference_of_networks(records: Records, of: str, to: str) -> Interval | Non
     return difference_interval(ours, theirs, examples(one.data, "test"))
 
 
-def parameters(records: Records, network: str) -> float | None:
-    """Return the parameters of a network that was run."""
-    return next((run.parameters for o in outcomes(records).values() if o.network == network for run in o.runs), None)
-
-
-# Gates and lesions. Layers are counted from 1, the first highway block; they are the layers of the papers' figures.
-
-
-def mean_bias_change(records: Records) -> float | None:
-    """Return how far the transform biases have moved from their initial value, the mean over all units."""
-    layers = gate_layers(records)
-    return None if layers is None else float((layers.bias - layers.initial_bias).mean())
-
-
-def share_of_biases_below_start(records: Records) -> float | None:
-    """Return the fraction of all transform biases that are below their initial value."""
-    layers = gate_layers(records)
-    return None if layers is None else layers.share_below_start
-
-
-def trend_over_layers(records: Records, of: str) -> float | None:
-    """Return Spearman's correlation of the layers' means with the number of the layer.
+def difference_from_another(records: Records, network: str, data: str, other: str) -> Interval | None:
+    """Return the interval of our mean accuracy less the one that the papers state of another network.
 
     Args:
-        records: Of one network.
-        of: `bias`, `gate` (mean T), `change` (of the state, by the layer) or `routing`.
+        records: Of one data set, of `data` or of what stands in for it.
+        network: Name of ours.
+        data: The papers' data set.
+        other: Name of theirs in `references/conv_papers.csv`.
     """
-    layers = gate_layers(records)
-    return None if layers is None else rank_correlation(range(len(layers.bias)), getattr(layers, of))
+    return _less_published(records, network, data, other)
 
 
-def bias_gate_correlation(records: Records) -> float | None:
-    """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
-    layers = gate_layers(records)
-    return None if layers is None else rank_correlation(layers.bias, layers.gate)
+def least_accuracy(records: Records, networks: tuple[str, ...]) -> float | None:
+    """Return the lowest mean accuracy of some networks after the last epoch."""
+    found = {outcome.network: outcome.moments[0] for outcome in outcomes(records).values()}
+    return min(found[name] for name in networks) if set(networks) <= set(found) else None
 
 
-def share_in_first_layers(records: Records, of: str, layers: int) -> float | None:
-    """Return the part of a sum over all layers that the first ones have; `of` as in `trend_over_layers`."""
-    found = gate_layers(records)
-    if found is None or layers >= len(found.bias):
-        return None
-    values = getattr(found, of)
-    return float(values[:layers].sum() / values.sum())
-
-
-def worst_lesion(records: Records, layers: tuple[int, int]) -> float | None:
-    """Return the highest training cross-entropy with a lesion over that without, over a range of layers."""
-    ratios = lesion_ratios(records)
-    if ratios is None or layers[1] > len(ratios):
-        return None
-    return float(ratios[layers[0] - 1 : layers[1]].max())
-
-
-def share_of_idle_layers(records: Records, rise: float, layers: tuple[int, int]) -> float | None:
-    """Return the fraction of a range of layers whose lesion raises the training cross-entropy by less than `rise`.
-
-    Args:
-        records: Of one network.
-        rise: As a fraction of the cross-entropy without lesions.
-        layers: First and last.
-    """
-    ratios = lesion_ratios(records)
-    return None if ratios is None or layers[1] > len(ratios) else idle_share(ratios, rise, layers)
-
-
-def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
-    """Return the best training cross-entropy of a run over that of guessing, the logarithm of the classes.
-
-    A run that diverged guesses.
-    """
-    run = _judged(records).get((network, depth))
-    return None if run is None else _best_or_guessing(run) / _guessing(run)
-
-
-def _judged(records: Records) -> dict[tuple[str, int], RunRecord]:
-    """Return for every kind of network and depth the first run that did not diverge, or else the first."""
-    found: dict[tuple[str, int], RunRecord] = {}
-    for run in records:
-        key = (run.config.network.kind, run.config.network.depth)
-        if key not in found or (found[key].status == "diverged" and run.status == "finished"):
-            found[key] = run
-    return found
-
-
-def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
-    """Return the ratio of the best training cross-entropies of two single runs; one that diverged guesses.
-
-    It is infinite where the first has not learned, that is, is within 5 % of guessing.
-    """
-    found = _judged(records)
-    if tuple(of) not in found or tuple(to) not in found:
-        return None
-    above, below = found[of[0], of[1]], found[to[0], to[1]]
-    if _best_or_guessing(above) > 0.95 * _guessing(above):
-        return math.inf
-    return _best_or_guessing(above) / _best_or_guessing(below)
-
-
-def _guessing(run: RunRecord) -> float:
-    return math.log(classes(run.config.data.name))
-
-
-def _best_or_guessing(run: RunRecord) -> float:
-    best = run.best()
-    return _guessing(run) if run.status == "diverged" or best is None else best
+def built_parameters(records: Records, network: str, data: str) -> float:
+    """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
+    return parameters(network, data)
 
 
 # The factorial of Keras and Lasagne. Intervals are over seeds, 95 %.
@@ -323,7 +260,7 @@ def initialisation_share_of_guessing(
     found = outcomes_by_initialisation(records)
     if any((network, depth, name) not in found for name in names):
         return None
-    return max(found[network, depth, name].best_loss for name in names) / _guessing(records[0])
+    return max(found[network, depth, name].best_loss for name in names) / guessing(records[0])
 
 
 def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
@@ -350,7 +287,7 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
     if found is None or value not in found.values or less not in found.values:
         return None
     pairs = [one - other for one, other in zip(found.row(value), found.row(less), strict=True)]
-    return pairs[0] if len(pairs) == 1 else mean_interval(pairs, 1)
+    return pairs[0] if len(pairs) == 1 else student_interval(pairs)
 
 
 def study_ratio(records: Records, of: str, value: str, to: str, take: str = "last") -> float | None:
@@ -358,6 +295,9 @@ def study_ratio(records: Records, of: str, value: str, to: str, take: str = "las
     one, other = study_value(records, of, value, take), study_value(records, of, to, take)
     return None if one is None or not other else one / other
 
+
+CALCULATIONS = ("built_parameters", "built_parameters_per_layer")
+"""Measures that need no runs."""
 
 MEASURES: dict[str, Callable[..., float | Interval | None]] = {
     function.__name__: function
@@ -367,7 +307,8 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         worst_loss_ratio,
         top_mean_ratio,
         share_of_depths_faster,
-        parameters_per_layer,
+        worst_activation,
+        built_parameters_per_layer,
         mean_accuracy,
         largest_gain_from_depth,
         decline,
@@ -375,16 +316,9 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         mean_difference,
         difference_from_paper,
         difference_of_networks,
-        parameters,
-        mean_bias_change,
-        share_of_biases_below_start,
-        trend_over_layers,
-        bias_gate_correlation,
-        share_in_first_layers,
-        worst_lesion,
-        share_of_idle_layers,
-        share_of_guessing,
-        depth_ratio,
+        difference_from_another,
+        least_accuracy,
+        built_parameters,
         configuration_difference,
         factor_effect,
         initialisation_ratio,
@@ -392,6 +326,7 @@ MEASURES: dict[str, Callable[..., float | Interval | None]] = {
         study_value,
         study_difference,
         study_ratio,
+        *layer_measures.MEASURES,
     )
 }
 

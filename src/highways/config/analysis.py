@@ -18,12 +18,14 @@ VERSIONS: dict[str, int] = {
     "cost": 2,
     "logistic": 1,
     "variance": 1,
-    "stuck": 1,
-    "parity": 1,
-    "perceptron": 1,
-    "dropout": 1,
-    "recurrence": 1,
-    "two-heads": 1,
+    "stuck": 2,
+    "parity": 2,
+    "perceptron": 2,
+    "dropout": 2,
+    "recurrence": 2,
+    "two-heads": 2,
+    "small-net": 1,
+    "saturation": 1,
 }
 """Version of each kind of analysis. Raise one by hand when a change alters its results."""
 
@@ -86,7 +88,10 @@ class VarianceConfig(Strict):
 
 
 class StuckConfig(Strict):
-    """The network that learned nothing, in four versions, on boolean features made for it (seed 001 c)."""
+    """The network that learned nothing, on boolean features made for it (seed 001 c), and its faults one by one.
+
+    Rate, range of the output weights, batches and steps are the source's; sizes and data are ours.
+    """
 
     kind: Literal["stuck"] = "stuck"
     features: int = Field(default=512, ge=1)
@@ -94,9 +99,50 @@ class StuckConfig(Strict):
     examples: int = Field(default=2_000, ge=10)
     subset: int = Field(default=20, ge=2)
     """Size of the subset of the answer's advice: can it be overfitted?"""
-    steps: int = Field(default=200, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
+    steps: int = Field(default=500, ge=1)
+    batch_size: int = Field(default=300, ge=1)
+    learning_rate: float = Field(default=0.005, gt=0)
+    healthy_rate: float = Field(default=0.5, gt=0)
+    """Of the healthy network, which has each fault alone; ours."""
+    output_range: float = Field(default=2 / 512, gt=0)
+    """Output weights are uniform from the negative of this to this."""
     seed: int = Field(default=0, ge=0)
+
+
+class SmallNetConfig(Strict):
+    """A 7-4-2-1 network of rectified units, from several initialisations (seed 001, its first question).
+
+    The question's data and settings are not known; all but the network are ours.
+    """
+
+    kind: Literal["small-net"] = "small-net"
+    examples: int = Field(default=500, ge=10)
+    """To train on, all in one batch."""
+    test_examples: int = Field(default=2_000, ge=10)
+    steps: int = Field(default=1_000, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Of gradient descent."""
+    seeds: int = Field(default=30, ge=2)
+    """How many; each draws weights, the task is one."""
+    seed: int = Field(default=0, ge=0)
+    """Of the task."""
+
+
+class SaturationConfig(Strict):
+    """A network of one hidden layer of sigmoids, from N(0, 1) and from N(0, 1 / n) weights (seed 001 a)."""
+
+    kind: Literal["saturation"] = "saturation"
+    data: ImageDataName
+    hidden: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=10, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Of gradient descent."""
+    steps: int = Field(default=6_000, ge=1)
+    """At most one epoch's."""
+    examples: int = Field(default=1_000, ge=1)
+    """The first of the training set, on which activations, gradients and losses are measured."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws weights and the order of the examples."""
 
 
 class ParityConfig(Strict):
@@ -131,18 +177,19 @@ class PerceptronConfig(Strict):
 
 
 class DropoutConfig(Strict):
-    """Mean activation of a linear unit under inverted dropout (seed 001 d)."""
+    """Sum of a linear unit under inverted dropout, all inputs one (seed 001 d)."""
 
     kind: Literal["dropout"] = "dropout"
     keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
     """Probabilities of keeping an input."""
-    inputs: int = Field(default=1_000, ge=1)
-    draws: int = Field(default=2_000, ge=2)
+    inputs: int = Field(default=1_000_000, ge=1)
+    """As many weights, drawn from N(0, 1); the source's number, as are the draws."""
+    draws: int = Field(default=1_000, ge=2)
     seed: int = Field(default=0, ge=0)
 
 
 class RecurrenceConfig(Strict):
-    """An LSTM that learns x + 1 below 10, else sin(x) (seed 001 e)."""
+    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (seed 001 e)."""
 
     kind: Literal["recurrence"] = "recurrence"
     examples: int = Field(default=1_000, ge=10)
@@ -152,7 +199,10 @@ class RecurrenceConfig(Strict):
     steps: int = Field(default=1_000, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     """Of Adam; the question's."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws weights and the order of the windows."""
     seed: int = Field(default=0, ge=0)
+    """Of the windows."""
 
 
 class TwoHeadsConfig(Strict):
@@ -189,7 +239,9 @@ class AnalysisConfig(Strict):
         | Annotated[PerceptronConfig, Tag("perceptron")]
         | Annotated[DropoutConfig, Tag("dropout")]
         | Annotated[RecurrenceConfig, Tag("recurrence")]
-        | Annotated[TwoHeadsConfig, Tag("two-heads")],
+        | Annotated[TwoHeadsConfig, Tag("two-heads")]
+        | Annotated[SmallNetConfig, Tag("small-net")]
+        | Annotated[SaturationConfig, Tag("saturation")],
         tagged_union("kind", default="gates"),
     ]
 
@@ -207,7 +259,7 @@ class AnalysisConfig(Strict):
             return self.run.data
         if isinstance(self.measure, LogisticConfig):
             return DataConfig(name=self.measure.data, training_examples=self.measure.training_examples)
-        own = isinstance(self.measure, ParityConfig | TwoHeadsConfig)
+        own = isinstance(self.measure, ParityConfig | TwoHeadsConfig | SaturationConfig)
         return DataConfig(name=self.measure.data) if own else None  # type: ignore[union-attr]
 
     @property

@@ -203,24 +203,29 @@ _HIGHWAYS = [
     # the convolution, and its logits are averaged: the same function, but for the place of the dropout.
     _cifar("highway-all-conv", (32, 80, 128), (4, 5, 5), 100, head="convolution"),
 ]
+# The Keras convolution post: one channel throughout, gate bias 0, two hidden layers; Keras's initialisation.
+_KERAS_POST = ConvConfig(
+    family="conv",
+    name="keras-post",
+    kind="highway",
+    stages=(StageConfig(width=1, entry=None, blocks=1, kernels=(2,), pool=2),) * 3,
+    transform_bias=0.0,
+    pool_rounding="down",
+    hidden=(300, 200),
+    hidden_dropout=0.5,
+    initialisation="glorot_uniform",
+)
 _OTHERS = [
     # For a few epochs: the same network with the rate and the steps of the release's CIFAR solver (`recipe`). The MNIST
     # solver makes its first step after a third of the epochs, which is early where these are twenty and not 300.
     _mnist(32).model_copy(update={"name": "highway-mnist-32-short"}),
     _fitnet("fitnet-1", [[16, 16, 16], [32, 32, 32], [48, 48, 64]]),
     _fitnet("fitnet-4", [[32, 32, 32, 48, 48], [80] * 6, [128] * 6]),
-    # Seed 003: one channel throughout, gate bias 0, two hidden layers; Keras's initialisation.
-    ConvConfig(
-        family="conv",
-        name="seed-003",
-        kind="highway",
-        stages=(StageConfig(width=1, entry=None, blocks=1, kernels=(2,), pool=2),) * 3,
-        transform_bias=0.0,
-        pool_rounding="down",
-        hidden=(300, 200),
-        hidden_dropout=0.5,
-        initialisation="glorot_uniform",
-    ),
+    # The same trained with Adam's usual epsilon, 1e-8 (`recipe`); its name stands in records.
+    _KERAS_POST.model_copy(update={"name": "seed-003"}),
+    _KERAS_POST,
+    # P1's Highway 2, P2 Table 2's Highway B: the released network with translations only (`recipe`).
+    _cifar("highway-2", (32, 80, 128), (4, 5, 5), 100),
 ]
 NETWORKS: dict[str, ConvConfig] = {
     network.name: network for network in [*_HIGHWAYS, *map(plain_twin, _HIGHWAYS), *_OTHERS]

@@ -121,7 +121,13 @@ class DenseConfig(Strict):
 
 
 BiLSTMKind = Literal[
-    "plain", "highway-described", "highway-released", "highway-zero-padding", "highway", "plain-matched"
+    "plain",
+    "highway-article",
+    "highway-described",
+    "highway-released",
+    "highway-zero-padding",
+    "highway",
+    "plain-matched",
 ]
 """See `highways.nn.bilstm`, which says what each one is."""
 
@@ -218,7 +224,7 @@ class SGDConfig(Strict):
 
 
 class AdamConfig(Strict):
-    """Adam (Kingma and Ba 2015), its moments' decays .9 and .999, the epsilon 1e-8."""
+    """Adam (Kingma and Ba 2015), its moments' decays .9 and .999."""
 
     kind: Literal["adam"]
     learning_rate: float = Field(gt=0)
@@ -226,6 +232,8 @@ class AdamConfig(Strict):
     """Added to the gradient, times the weight."""
     clip_norm: float | None = Field(default=None, gt=0)
     """The norm of the whole gradient is cut to this."""
+    epsilon: float = Field(default=1e-8, gt=0)
+    """Keras has 1e-7."""
 
 
 class CaffeConfig(Strict):

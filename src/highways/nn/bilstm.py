@@ -1,4 +1,4 @@
-"""Stacks of bidirectional LSTMs, plain and highway: those of seed 002, and those it meant.
+"""Stacks of bidirectional LSTMs, plain and highway: the sources', and what a comparison needs.
 
 All networks look up word vectors, drop some of them out, pass `depth` BiLSTMs, and read
 `readout(tanh(max over time(tanh(x))))`. Between look-up and read-out they differ (H units a direction,
@@ -7,19 +7,23 @@ T = sigmoid(g) a transform gate):
 | kind | a layer | its gate |
 |---|---|---|
 | `plain` | C BiLSTM(x) | none |
+| `highway-article` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, trained, carried itself |
+| `highway-released` | the same | g = G x + b, drawn anew at every call |
 | `highway-described` | C (BiLSTM(x) * T + K x * (1 - T)) | g = G x + b, trained; K, trained, makes x 2H wide |
 | `highway-zero-padding` | the same, x made 2H wide by zeros | g = G x + b, trained |
-| `highway-released` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, drawn anew at every call, carried itself |
 | `highway` | BiLSTM(x) * T + x * (1 - T) | g = G x + b, trained, b starts at `transform_bias` |
 | `plain-matched` | BiLSTM(x) | none |
 
-The first four are the source's: C is a linear map back to H, so that nothing is carried unchanged from
-layer to layer, and each BiLSTM starts from the final state (h, c) of the one below. The last two are what
-a comparison needs: one linear map to 2H at the entry, layers of one width after it, and no difference but
-the gate and the carry.
+`plain`, `highway-article` and `highway-released` are the source's: the code in its article, and the code in its
+repository. `highway-described` and `highway-zero-padding` are two readings of its sentence that the input is carried;
+no text has them. In all five C is a linear map back to H, so that nothing is carried unchanged from layer to layer, and
+each BiLSTM starts from the final state (h, c) of the one below. The last two are what a comparison needs: one linear
+map to 2H at the entry, layers of one width after it, and no difference but the gate and the carry.
 
-Source: seed 002, bamtercelboo/pytorch_Highway_Networks, models/model_HBiLSTM.py (commit 514d487 for
-`highway-released`, and the article for the other two) and models/model_BiLSTM_List.py.
+Source: the Highway BiLSTM article and its repository, bamtercelboo/pytorch_Highway_Networks. In models/model_HBiLSTM.py
+the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September); it is drawn anew in
+`forward` in 6a2a02c and 6f92a8d, on 20 and 21 September in `model_HighWayBiLSTM`, and in every commit from 1ba7a17 (26
+September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
 """
 
 from __future__ import annotations
@@ -113,6 +117,8 @@ class SourceLayer(nn.Module):
         self.carry: nn.Module | None = None
         if config.kind == "highway-released":
             self.gate = RedrawnLinear(inputs, wide, stream)
+        elif config.kind == "highway-article":
+            self.gate = nn.Linear(inputs, wide)
         elif config.kind == "highway-described":
             self.gate, self.carry = nn.Linear(inputs, wide), nn.Linear(inputs, wide)
         elif config.kind == "highway-zero-padding":
@@ -142,14 +148,14 @@ class BiLSTMNetwork(nn.Module):
         hidden, wide = config.hidden, 2 * config.hidden
         self.config = config
         self.embedding = nn.Embedding(words, config.embedding)
-        self.meant = config.kind in ("highway", "plain-matched")
-        self.entry = nn.Linear(config.embedding, wide) if self.meant else nn.Identity()
+        self.matched = config.kind in ("highway", "plain-matched")
+        self.entry = nn.Linear(config.embedding, wide) if self.matched else nn.Identity()
         widths = [config.embedding] + [hidden] * (config.depth - 1)
         self.blocks = nn.ModuleList(
-            self._block(config) if self.meant else SourceLayer(config, inputs, f"{seed} {layer}")
+            self._block(config) if self.matched else SourceLayer(config, inputs, f"{seed} {layer}")
             for layer, inputs in enumerate(widths)
         )
-        self.readout = nn.Linear(wide if self.meant else hidden, classes)
+        self.readout = nn.Linear(wide if self.matched else hidden, classes)
         initialise(self, seed)
 
     @staticmethod
@@ -165,7 +171,7 @@ class BiLSTMNetwork(nn.Module):
         x = functional.dropout(self.embedding(tokens.t()), self.config.dropout, self.training)
         x, state = self.entry(x), None
         for block in self.blocks:
-            if self.meant:
+            if self.matched:
                 x = block(x)
             else:
                 x, state = block(x, state)
@@ -176,7 +182,7 @@ class BagOfWords(nn.Module):
     """Logistic regression on counts of words: a number for each word and class, summed over the sentence.
 
     Args:
-        config: Says nothing further.
+        config: Its family; there is nothing to set.
         words: Size of the vocabulary.
         classes: Number of classes.
     """

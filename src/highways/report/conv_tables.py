@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import pandas as pd
 
-from highways.analysis.conv import authors_log, outcomes, papers
-from highways.analysis.statistics import mean_interval
+from highways.analysis.conv import LABELS, SHAPES, authors_log, outcomes, papers, parameters
+from highways.analysis.statistics import each, mean_interval
 from highways.config import Profile
 from highways.config.conv import NETWORKS
-from highways.config.profiles import recipe
-from highways.config.run import ImageDataName
-from highways.data import classes, examples
-from highways.nn import ConvNetwork
+from highways.data import examples
 from highways.tracking import RunRecord
 
 COLUMNS = [
@@ -27,6 +23,7 @@ COLUMNS = [
     "runs",
     "accuracy_last_mean",
     "accuracy_last_sd",
+    "accuracy_last_each",
     "accuracy_best",
     "diverged",
     "interval_low",
@@ -37,35 +34,22 @@ COLUMNS = [
     "authors_log_same_epoch",
     "note",
 ]
-SHAPES: dict[str, tuple[int, int, int]] = {
-    "digits": (1, 8, 8),
-    "mnist": (1, 28, 28),
-    "cifar10": (3, 32, 32),
-    "cifar100": (3, 32, 32),
-}
-
-
-def parameters(network: str, data: str) -> int:
-    """Return the number of weights and biases of a network on a data set, from its description."""
-    described, pictures, _, _ = recipe(network, cast(ImageDataName, data))
-    channels, height, width = SHAPES[data]
-    shape = channels, height * pictures.enlarge, width * pictures.enlarge
-    return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())
 
 
 def conv_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
     """Return a row for each network that is described, on each data set that it was run or published on.
 
     Accuracies are those after the last epoch, as in the papers; a run that diverged is guessing. The interval is
-    the mean's: Student's where there are several runs, Wilson's for one. `authors_log_same_epoch` is the accuracy
-    in the authors' own log after as many epochs as ours had; their schedule was at another point there unless
-    ours had all its epochs.
+    the mean's: Student's of five runs or more, Wilson's for one; a few runs stand there each by itself.
+    `authors_log_same_epoch` is the accuracy in the authors' own log after as many epochs as ours had; their rate had
+    not been lowered yet there, ours had, unless ours had all its epochs. What others published stands below.
     """
     found, published = outcomes(records), papers()
     rows = []
     for network, data in _rows(list(found), list(published.index)):
-        row: dict[str, object] = {"network": network, "data": data, "layers": NETWORKS[network].depth}
-        row["parameters"] = parameters(network, data)
+        row: dict[str, object] = {"network": LABELS.get(network, network), "data": data}
+        if network in NETWORKS:
+            row |= {"layers": NETWORKS[network].depth, "parameters": parameters(network, data)}
         if (network, data) in published.index:
             columns = ["paper_parameters", "paper", "paper_mean", "paper_sd", "note"]
             row |= published.loc[(network, data), columns].to_dict()
@@ -74,6 +58,7 @@ def conv_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
             row |= {"epochs": epochs, "runs": len(outcome.runs), "diverged": outcome.diverged}
             row |= {"accuracy_best": max(outcome.last), "parameters": outcome.runs[0].parameters}
             row["accuracy_last_mean"], row["accuracy_last_sd"] = outcome.moments
+            row["accuracy_last_each"] = each(outcome.last)
             row["interval_low"], row["interval_high"] = mean_interval(outcome.last, examples(data, "test"))
             if (log := authors_log(network, data)) is not None:
                 row["authors_log_same_epoch"] = log.set_index("epoch")["test_accuracy"].to_dict().get(float(epochs))
@@ -86,8 +71,8 @@ def _rows(run: list[tuple[str, str]], published: list[tuple[str, str]]) -> list[
     known = [*run, *(pair for pair in published if pair not in run)]
     for network in NETWORKS:
         if network not in {name for name, _ in known}:
-            known.append((network, "mnist" if "mnist" in network else "cifar10"))
-    order = list(NETWORKS)
+            known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
+    order = [*NETWORKS, *(network for network, _ in known if network not in NETWORKS)]
     return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), list(SHAPES).index(pair[1])))
 
 

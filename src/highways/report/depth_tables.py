@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from highways import paths
@@ -11,7 +9,7 @@ from highways.analysis.depth import searches
 from highways.analysis.statistics import wilson_interval
 from highways.config import Profile
 from highways.data import examples
-from highways.tracking import RunRecord
+from highways.tracking import Listed
 
 DEPTH_COLUMNS = [
     "network",
@@ -20,6 +18,7 @@ DEPTH_COLUMNS = [
     "parameters",
     "trials",
     "diverged",
+    "rungs",
     "epochs",
     "best_train_cross_entropy",
     "paper_p1_same_epochs",
@@ -28,6 +27,8 @@ DEPTH_COLUMNS = [
     "top10_mean_train_cross_entropy",
     "top10_sd_train_cross_entropy",
     "paper_p2_top10_mean",
+    "drawn",
+    "drawn_best_train_cross_entropy",
     "epochs_to_0.01",
     "test_accuracy",
     "test_accuracy_low",
@@ -40,16 +41,19 @@ DEPTH_COLUMNS = [
 ]
 
 
-def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
+def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row for each kind of network and depth, the papers' values beside ours.
 
     `best_train_cross_entropy` is the lowest over trials and epochs; `test_accuracy` is the best trial's
     at its last epoch, with its Wilson interval; `best_*` are that trial's settings. `paper_p1` is the end
     of P1's curve (400 epochs), `paper_p1_same_epochs` its lowest point within as many epochs as ours had;
-    that one is given for MNIST only, on which an epoch is the same.
+    that one is given for MNIST only, on which an epoch is the same. `rungs` has trials and epochs of every rung of
+    the search, such as `40x10 10x40 3x400`; the outcome is the best of the last one. `drawn` trials that no last
+    rung kept were trained as long as it: the best of them, beside the outcome, tells what the rungs missed.
     """
     papers = pd.read_csv(paths.references() / "depth_papers.csv").set_index(["network", "depth"])
     curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    auxiliary = searches(records.auxiliary)
     rows = []
     for (network, depth), search in searches(records).items():
         best = search.best
@@ -62,12 +66,15 @@ def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
             "parameters": first.parameters,
             "trials": len(search.trials),
             "diverged": search.diverged,
-            "epochs": first.config.budget.epochs,
+            "rungs": " ".join(f"{len(rung)}x{rung[0].config.budget.epochs}" for rung in search.rungs),
+            "epochs": search.last[0].config.budget.epochs,
             "best_train_cross_entropy": search.best_loss,
             "top10_mean_train_cross_entropy": mean,
             "top10_sd_train_cross_entropy": deviation,
             "epochs_to_0.01": search.epochs_to(0.01),
         }
+        if (drawn := auxiliary.get((network, depth))) is not None:
+            row |= {"drawn": len(drawn.last), "drawn_best_train_cross_entropy": drawn.best_loss}
         if (network, depth) in papers.index:
             row |= papers.loc[(network, depth), ["paper_p1", "paper_p2", "paper_p2_top10_mean"]].to_dict()
             if row["data"] == "mnist":
@@ -82,14 +89,14 @@ def depth_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
     return pd.DataFrame(rows, columns=DEPTH_COLUMNS)
 
 
-def depth_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
-    """Return what each row of the depth table cost, training and evaluation."""
+def depth_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what each row of the depth table cost, training and evaluation, all rungs and drawn trials."""
     rows = []
     for (network, depth), search in searches(records).items():
-        seconds = sum(record.timing["seconds"] for record in search.trials)
-        examples_seen = sum(
-            max(record.epochs, 1) * examples(record.config.data.name, "train") for record in search.trials
-        )
+        trained = [record for rung in search.rungs for record in rung]
+        trained += [r for r in records.auxiliary if (r.config.network.kind, r.config.network.depth) == (network, depth)]
+        seconds = sum(record.timing["seconds"] for record in trained)
+        examples_seen = sum(max(record.epochs, 1) * examples(record.config.data.name, "train") for record in trained)
         rows.append(
             {
                 "network": network,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from highways.analysis.factorial import Factorial, factorials, summary
+from highways.analysis.statistics import FEWEST_FOR_INTERVAL
 from highways.config.factorial import FACTORS
 from highways.report.factorial_tables import CONFIGURATIONS, THIRD_LEVEL, effect_text
 from highways.tracking import Listed
@@ -67,7 +68,11 @@ def _intervals(axes: Axes, estimates: dict[str, list[float]], title: str) -> Non
     for place, values in enumerate(estimates.values()):
         mean, low, high = summary(values)
         colour = "#2166ac" if low > 0 else "#b2182b" if high < 0 else "0.5"
-        axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3)
+        if len(values) < FEWEST_FOR_INTERVAL:
+            axes.plot(values, [place] * len(values), "|", ms=9, color=colour)
+            axes.plot(mean, place, "o", color=colour)
+        else:
+            axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3)
     axes.set_yticks(range(len(estimates)), list(estimates), fontsize=8)
     axes.invert_yaxis()
     axes.set_title(title, loc="right", fontsize=11)

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from highways.analysis.factorial import Factorial, factorials, summary
-from highways.config import KerasLasagneProfile, Profile
+from highways.analysis.statistics import FEWEST_FOR_INTERVAL, each
+from highways.config import Profile
 from highways.config.factorial import FACTORS, KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE, Cell, aliases
 from highways.data import examples
+from highways.experiments import KerasLasagneProfile
 from highways.report.layer_tables import MACHINE, machine
 from highways.tracking import Listed
 
@@ -42,7 +44,17 @@ def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
         count = settings.training_examples or examples(found.data, "train")
         base = {"data": found.data, "training_examples": count}
         rows += [base | row for row in _rows(found)]
-    columns = ["data", "training_examples", "quantity", "term", "aliases", "value", "interval_low", "interval_high"]
+    columns = [
+        "data",
+        "training_examples",
+        "quantity",
+        "term",
+        "aliases",
+        "value",
+        "interval_low",
+        "interval_high",
+        "values",
+    ]
     return pd.DataFrame(rows, columns=[*columns, "seeds", "cells", "source_says"])
 
 
@@ -83,7 +95,16 @@ def _row(
 ) -> Iterable[dict[str, object]]:
     if values:
         mean, low, high = summary(values)
-        ends = {"value": mean, "interval_low": low, "interval_high": high, "seeds": len(values), "cells": cells}
+        if len(values) < FEWEST_FOR_INTERVAL:
+            low, high = math.nan, math.nan
+        ends: dict[str, object] = {
+            "value": mean,
+            "interval_low": low,
+            "interval_high": high,
+            "seeds": len(values),
+            "cells": cells,
+        }
+        ends["values"] = each(values)
         yield {"quantity": quantity, "term": term} | ends | dict(more or {})
 
 
@@ -154,9 +175,7 @@ def _answer(found: Factorial) -> str:
         measured[THIRD_LEVEL] = summary(third)
     told = [(text, value) for text, value in _by_size(measured) if value[1] > 0 or value[2] < 0]
     over = "over all settings of the others" if found.full else "over a fraction of the settings (see its aliases)"
-    effects = ", ".join(
-        f"{name} ({value[0]:+.3f}, 95 % interval {value[1]:+.3f} to {value[2]:+.3f})" for name, value in told[:2]
-    )
+    effects = ", ".join(f"{name} ({value[0]:+.3f} in the mean of the seeds)" for name, value in told[:2])
     return f"{text}; {over}, " + (f"what moves accuracy most is {effects}." if told else "no effect is told from 0.")
 
 

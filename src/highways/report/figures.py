@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from highways import paths
 from highways.analysis.conv import authors_logs, outcomes
 from highways.analysis.depth import MIN_TRIALS_FOR_TOP, searches
-from highways.analysis.sentiment import by_depth, variant
+from highways.analysis.sentiment import accuracies, by_depth, variant
 from highways.analysis.statistics import wilson_interval
 from highways.data import classes, examples, majority
 from highways.tracking import RunRecord
@@ -26,6 +26,7 @@ VARIANT_STYLES = {
     "plain": ("#b2182b", "s", "-"),
     "plain-matched": ("#ef8a62", "s", "--"),
     "highway": ("#2166ac", "o", "-"),
+    "highway-article": ("#b8860b", "D", "-"),
     "highway-described": ("#1b7837", "^", "-"),
     "highway-released": ("#762a83", "v", "-"),
     "highway-released-padded": ("#762a83", "v", ":"),
@@ -55,11 +56,13 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
     colour = {depth: COLOURS(0.85 * index / max(len(depths) - 1, 1)) for index, depth in enumerate(depths)}
     data = records[0].config.data.name
     trials = max(len(search.trials) for search in found.values())
+    pruned = any(len(search.rungs) > 1 for search in found.values())
 
     figure = Figure(figsize=(14, 5.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[1, 1, 0.9])
     left.set(yscale="log", ylabel="training cross-entropy, nats")
-    figure.suptitle(f"Depth study, {data}: best of {trials} trials of a random search; P1's MNIST curves dashed")
+    how = f"{trials} trials of a random search{', the best trained to the end' if pruned else ''}"
+    figure.suptitle(f"Depth study, {data}: best of {how}; P1's MNIST curves dashed")
     for axes, network in ((left, "plain"), (middle, "highway")):
         for depth in depths:
             theirs = curves[(curves.network == network) & (curves.depth == depth)]
@@ -68,7 +71,14 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
             if search is not None and search.best is not None:
                 ours = search.best.curves["train_cross_entropy"]
                 epochs = np.arange(1, len(ours) + 1)
-                axes.plot(epochs, ours, lw=2.2, color=colour[depth], label=f"{depth} layers", marker=".")
+                axes.plot(
+                    epochs,
+                    ours,
+                    lw=2.2,
+                    color=colour[depth],
+                    label=f"{depth} layers",
+                    marker="." if len(ours) < 50 else None,
+                )
         axes.set(title=f"{network} networks", xlabel="epoch", xscale="log")
         axes.legend(fontsize=9)
         axes.grid(alpha=0.25, which="major")
@@ -77,7 +87,7 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
         best = [(depth, search.best_loss) for depth, search in rows if math.isfinite(search.best_loss)]
         if best:
             right.plot(*zip(*best, strict=True), color=line, marker=marker, lw=2, label=f"{network}, best of {trials}")
-        if trials >= MIN_TRIALS_FOR_TOP:
+        if trials >= MIN_TRIALS_FOR_TOP and not pruned:
             means = [(depth, search.top_mean[0]) for depth, search in rows]
             right.plot(*zip(*means, strict=True), color=line, marker=marker, mfc="white", lw=1, label="mean of top 10")
             theirs = papers[papers.network == network]
@@ -97,8 +107,9 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
 def bilstm_figure(records: Sequence[RunRecord]) -> Figure:
     """Draw the sentiment experiment: accuracy over depth, and the gradient that reaches the first block.
 
-    Accuracies are those of the snapshot that is best on the development set, means over seeds, with the 95 %
-    interval of as many test sentences as there are. One row of panels a data set.
+    Accuracies are those of the snapshot that is best on the development set: the lines are means over seeds, the
+    small marks every seed; of a single seed the 95 % interval of as many test sentences as there are is shaded. One
+    row of panels a data set.
     """
     names = list(dict.fromkeys(record.config.data.name for record in records))
     figure = Figure(figsize=(14, 5.6 * len(names)), layout="constrained")
@@ -122,9 +133,12 @@ def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> Non
             continue
         depths, values = list(found), list(found.values())
         axes.plot(depths, values, line, color=colour, marker=marker, ms=5, lw=1.8, label=name)
-        ends = [wilson_interval(value, examples(data, "test")) for value in values]
-        lows, highs = zip(*ends, strict=True)
-        axes.fill_between(depths, lows, highs, color=colour, alpha=0.1, lw=0)
+        if seeds > 1:
+            each = [(run.config.network.depth, accuracies(run).best_dev) for run in records if variant(run) == name]
+            axes.plot(*zip(*each, strict=True), marker, color=colour, ms=3, alpha=0.45, lw=0)
+        else:
+            ends = [wilson_interval(value, examples(data, "test")) for value in values]
+            axes.fill_between(depths, *zip(*ends, strict=True), color=colour, alpha=0.1, lw=0)
     title = f"{data}: test accuracy at the best development snapshot, {seeds} seed{'s' if seeds > 1 else ''}"
     axes.set(title=title, xlabel="layers", ylabel="accuracy")
     ticks = sorted({record.config.network.depth for record in records} - {0})

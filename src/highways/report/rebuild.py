@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from highways import paths
-from highways.config import PROFILE_SCHEMAS
 from highways.errors import HighwaysError
+from highways.experiments import PROFILE_SCHEMAS
 from highways.report.tables import TABLES, table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_log import MlflowLog, tracking_uri

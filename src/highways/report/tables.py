@@ -16,7 +16,9 @@ from pathlib import Path
 import pandas as pd
 
 from highways import paths
-from highways.config import (
+from highways.config import Profile, load_profile
+from highways.errors import HighwaysError
+from highways.experiments import (
     BiLSTMProfile,
     ConvProfile,
     DepthProfile,
@@ -26,11 +28,8 @@ from highways.config import (
     KerasLasagneProfile,
     LesionProfile,
     ParityProfile,
-    Profile,
     VeryDeepProfile,
-    load_profile,
 )
-from highways.errors import HighwaysError
 from highways.report.bilstm_tables import bilstm_cost, bilstm_table
 from highways.report.conv_tables import conv_cost, conv_table
 from highways.report.depth_tables import depth_cost, depth_table

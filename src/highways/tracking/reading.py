@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from highways import paths
-from highways.config import Profile
+from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError, NotYet
 from highways.tracking import mlflow_log
 from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
@@ -19,15 +19,35 @@ class Listed(list[RunRecord]):
     """Records of the runs that a profile lists, as far as they are finished.
 
     Args:
-        runs: The records.
+        runs: The records, but for auxiliary ones.
         analyses: Those of the profile's analyses, as far as they have been made.
-        complete: All that is listed is there: every run, and every analysis that its runs allow.
+        missing: Runs that are listed and not finished, or whose analysis has not been made; and a run of every
+            network more of whose runs follow once records stand.
+        auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
+        studies_missing: Kinds of the listed studies that have not been made.
+        known: What is listed is known; it may follow from an earlier stage that has not been run.
     """
 
-    def __init__(self, runs: Iterable[RunRecord] = (), analyses: Iterable[AnalysisRecord] = (), complete: bool = True):
+    def __init__(
+        self,
+        runs: Iterable[RunRecord] = (),
+        analyses: Iterable[AnalysisRecord] = (),
+        missing: Iterable[RunConfig] = (),
+        auxiliary: Iterable[RunRecord] = (),
+        studies_missing: Iterable[str] = (),
+        known: bool = True,
+    ):
         super().__init__(runs)
         self.analyses = list(analyses)
-        self.complete = complete
+        self.missing = list(missing)
+        self.auxiliary = list(auxiliary)
+        self.studies_missing = list(studies_missing)
+        self.known = known
+
+    @property
+    def complete(self) -> bool:
+        """All that is listed is there: every run, and every analysis that its runs allow."""
+        return self.known and not self.missing and not self.studies_missing
 
     @property
     def data(self) -> list[str]:
@@ -35,12 +55,15 @@ class Listed(list[RunRecord]):
         names = [*(run.config.data.name for run in self), *(analysis.data for analysis in self.analyses)]
         return list(dict.fromkeys(name for name in names if name))
 
-    def on(self, data: str | None) -> Listed:
-        """Return those on one data set, and the studies that make their own examples."""
+    def on(self, *data: str | None) -> Listed:
+        """Return those on some data sets, and the studies that make their own examples."""
         return Listed(
-            (run for run in self if run.config.data.name == data),
-            (analysis for analysis in self.analyses if analysis.data in ("", data)),
-            self.complete,
+            (run for run in self if run.config.data.name in data),
+            (analysis for analysis in self.analyses if analysis.data in ("", *data)),
+            (run for run in self.missing if run.data.name in data),
+            (run for run in self.auxiliary if run.config.data.name in data),
+            self.studies_missing,
+            self.known,
         )
 
 
@@ -78,12 +101,25 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
         raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(READERS)}")
     place = (settings.profile, settings.experiment)
     try:
-        keys, analyses = list(dict.fromkeys(run_keys(settings.runs()))), settings.analyses()
+        configs, analyses, waiting = settings.runs(), settings.analyses(), settings.waiting()
     except NotYet:
-        return Listed(complete=False)
-    runs = READERS[source](*place, keys)
+        return Listed(known=False)
+    wanted = dict(zip(run_keys(configs), configs, strict=True))
+    auxiliary = set(run_keys(settings.auxiliary()))
+    runs = READERS[source](*place, list(wanted))
     found = ANALYSIS_READERS[source](*place, analysis_keys(analyses)) if analyses else []
     diverged = [run.config for run in runs if run.status == "diverged"]
     possible = [analysis for analysis in analyses if not (analysis.needs_weights and analysis.run in diverged)]
-    made = {analysis.key for analysis in found}
-    return Listed(runs, found, len(runs) == len(keys) and made >= set(analysis_keys(possible)))
+    made, there = {analysis.key for analysis in found}, {run.run_key for run in runs}
+    to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]
+    return Listed(
+        (run for run in runs if run.run_key not in auxiliary),
+        found,
+        [
+            *(config for key, config in wanted.items() if key not in there),
+            *(analysis.run for analysis in to_make if analysis.run is not None),
+            *waiting,
+        ],
+        (run for run in runs if run.run_key in auxiliary),
+        (analysis.measure.kind for analysis in to_make if analysis.run is None),
+    )

@@ -225,18 +225,23 @@ class ClassifierModule(TrialsModule):
         return self(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the run's optimiser; SGD's rate is set at each epoch's start."""
+        """Return the run's optimiser; SGD's rate is set at each epoch's start.
+
+        Raises:
+            HighwaysError: It is one that this module does not know.
+        """
         settings, parameters = self.configs[0].optimiser, self.network.parameters()
-        assert not isinstance(settings, CaffeConfig)
         if isinstance(settings, AdamConfig):
-            rate, decay = settings.learning_rate, settings.weight_decay
-            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+            rate, decay, epsilon = settings.learning_rate, settings.weight_decay, settings.epsilon
+            return torch.optim.Adam(parameters, rate, eps=epsilon, weight_decay=decay, fused=True)
         if isinstance(settings, AdagradConfig):
             rate, start = settings.learning_rate, settings.initial_accumulator
             return torch.optim.Adagrad(parameters, rate, initial_accumulator_value=start, eps=settings.epsilon)
         if isinstance(settings, AdadeltaConfig):
             return torch.optim.Adadelta(parameters, settings.learning_rate, settings.rho, settings.epsilon)
-        return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
+        if isinstance(settings, SGDConfig):
+            return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
+        raise HighwaysError(f"{type(self).__name__} has no optimiser {settings.kind!r}")
 
     def on_train_epoch_start(self) -> None:
         """Set the learning rate of the epoch, and the stream that dropout draws from, so that resuming is exact."""

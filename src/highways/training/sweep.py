@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from highways import paths
-from highways.config import RunConfig
+from highways.config import Profile, RunConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Finished, Listener
@@ -35,6 +35,36 @@ class Sweep(list[RunRecord]):
             row["best_train_cross_entropy"] = record.best()
             rows.append(row)
         return pd.DataFrame(rows)
+
+
+def train(settings: Profile, *, engine: str = "local", threads: int | None = None, mlflow: bool = True) -> Sweep:
+    """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
+
+    Args:
+        settings: The parameters.
+        engine: See `sweep`, as for the others.
+        threads: Of each worker.
+        mlflow: Log to MLflow.
+
+    Raises:
+        HighwaysError: See `sweep`.
+        NotYet: The runs follow from results of an earlier stage, which has not been run.
+    """
+    found: dict[RunConfig, RunRecord] = {}
+    for portion in settings.portions():
+        if portion:
+            records = sweep(
+                portion,
+                experiment=settings.experiment,
+                profile=settings.profile,
+                engine=engine,
+                workers=settings.workers,
+                device=settings.device,
+                threads=threads,
+                mlflow=mlflow,
+            )
+            found |= zip(portion, records, strict=True)
+    return Sweep(found[config] for config in settings.runs())
 
 
 def sweep(
