@@ -48,7 +48,7 @@ def test_errors_are_one_line_and_status_1(project: Path) -> None:
     command = [sys.executable, "-m", "highways.cli", "profile", "show", "huge"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "error: no profile 'huge'; there are: laptop, paper, quick\n"
+    assert done.stderr == "error: no profile 'huge'; there are: laptop, paper, quick, weekend\n"
     traceback = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
     assert traceback.returncode == 1
     assert "Traceback" in traceback.stderr

@@ -134,7 +134,7 @@ def test_small_network_from_several_initialisations() -> None:
         assert found[f"{name}_accuracy"].shape == (8,)
         assert float(found[f"{name}_accuracy"].mean()) > 0.6
         guessing = ((found[f"{name}_accuracy"] - 0.5).abs() < 0.05).double().mean()
-        assert float(found[f"{name}_constant"]) <= float(guessing), "one output for all inputs is right for half of them"
+        assert float(found[f"{name}_constant"]) <= float(guessing), "one output for all is right for half"
 
 
 def test_wide_weights_saturate_sigmoids(project: Path) -> None:
@@ -216,7 +216,7 @@ def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
     assert parity_figure(listed_records(chosen)).axes
     judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in judge_experiment(chosen)}
     assert judged["parity-factor-two"] == ("replicated", "stand-in", "digits")
-    assert len(judged) == 6
+    assert {"parity-without-decay", "parity-penalty-differs"} <= judged.keys()
 
 
 def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
@@ -261,9 +261,9 @@ def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
 
 def test_loss_of_a_printed_row_is_that_of_its_state() -> None:
     inputs, targets = np.array(POINTS).T
-    for row in printed_trajectory().itertuples():
-        out = 1 / (1 + np.exp(-(row.weight * inputs + row.bias)))  # type: ignore[operator]
-        assert np.mean((out - targets) ** 2) == pytest.approx(row.loss, abs=1e-7)
+    for row in printed_trajectory().to_dict("records"):
+        out = 1 / (1 + np.exp(-(row["weight"] * inputs + row["bias"])))
+        assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7)
 
 
 def test_perceptron_on_five_points() -> None:
@@ -362,7 +362,7 @@ def test_table_of_the_foundations_has_the_printed_values(project: Path, seeds: i
     chosen = FoundationsProfile(
         profile="quick", data="digits", seeds=seeds, steps=2, recurrence_steps=2, dropout_draws=5, dropout_inputs=1_000
     )
-    analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
+    analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", threads=1, mlflow=False)
     rows = list(csv.DictReader(table_texts("foundations", chosen)["foundations.csv"].splitlines()))
     trajectory = [row for row in rows if " at step " in row["quantity"]]
     assert len(trajectory) == 3 * 16

@@ -14,7 +14,7 @@ from highways.experiments import PROFILE_SCHEMAS, DepthProfile
 
 
 def test_every_profile_file_is_valid() -> None:
-    assert profile_names() == ["laptop", "paper", "quick"]
+    assert profile_names() == ["laptop", "paper", "quick", "weekend"]
     for profile in profile_names():
         files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
         assert files == set(PROFILE_SCHEMAS)
@@ -117,5 +117,5 @@ def test_active_profiles_are_set_and_read(project: Path) -> None:
     use_profiles(["laptop", "quick"])
     assert active_profiles() == ["laptop", "quick"]
     assert (project / "params.yaml").read_text().startswith("# The profiles")
-    with pytest.raises(HighwaysError, match="no profile 'big'; there are: laptop, paper, quick"):
+    with pytest.raises(HighwaysError, match="no profile 'big'; there are: laptop, paper, quick, weekend"):
         use_profiles(["big"])

@@ -87,7 +87,7 @@ def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
         f"printed_{name}": torch.tensor(printed[column].tolist(), dtype=torch.float64)
         for name, column in columns.items()
     }
-    w, b = (torch.tensor([[float(printed[name].iloc[0])]], dtype=torch.float32) for name in ("weight", "bias"))
+    w, b = (found[f"printed_{name}"][:1, None].float() for name in ("weight", "bias"))
     right, _, rows = _descend(w, b, config, sigmoid=True, keep=printed["step"].tolist())
     for place, name in enumerate(("loss", "weight", "bias")):
         found[f"sigmoid_{name}_rows"] = rows[:, place]
@@ -100,7 +100,9 @@ def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
     starts = torch.randn(2, config.starts, 1, generator=random, dtype=torch.float64)
     found |= {"start_w": starts[0, :, 0], "start_b": starts[1, :, 0]}
     for name in ("linear", "sigmoid"):
-        found[f"{name}_right"], found[f"{name}_loss"], _ = _descend(*starts, config, sigmoid=name == "sigmoid")
+        found[f"{name}_right"], found[f"{name}_loss"], _ = _descend(
+            starts[0], starts[1], config, sigmoid=name == "sigmoid"
+        )
     return found
 
 

@@ -40,9 +40,7 @@ def checked(rungs: Sequence[Rung], trials: int, epochs: int) -> None:
     """
     for rung in rungs:
         if rung.keep > trials:
-            raise ValueError(
-                f"a rung of {rung.epochs} epochs keeps {rung.keep} trials, and there are {trials} before it"
-            )
+            raise ValueError(f"a rung of {rung.epochs} epochs keeps {rung.keep} trials, there are {trials} before it")
         if rung.epochs <= epochs:
             raise ValueError(
                 f"a rung of {rung.epochs} epochs follows one of {epochs}: epochs must grow from rung to rung"

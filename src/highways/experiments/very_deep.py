@@ -104,9 +104,7 @@ class VeryDeepProfile(Profile):
                 checkpoint_every=every,
             ),
             optimiser=trial.optimiser,
-            budget=BudgetConfig(
-                epochs=self.epochs if isinstance(self.epochs, int) else self.epochs[data], batch_size=self.batch_size
-            ),
+            budget=BudgetConfig(epochs=epochs, batch_size=self.batch_size),
             seed=self.seed,
             order_seed=self.seed,
         )

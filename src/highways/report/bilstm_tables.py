@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from highways import paths
@@ -11,7 +9,7 @@ from highways.analysis.sentiment import accuracies, variant
 from highways.analysis.statistics import wilson_interval
 from highways.config import Profile
 from highways.data import examples
-from highways.tracking import RunRecord
+from highways.tracking import Listed
 
 COLUMNS = [
     "variant",
@@ -36,8 +34,8 @@ COLUMNS = [
 COST_COLUMNS = ["variant", "depth", "seed", "data", "process_seconds", "process_seconds_per_epoch"]
 
 
-def bilstm_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
-    """Return a row for each run: data set, variant, depth, seed.
+def bilstm_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return a row for each run: data set, variant, depth, seed; the longer ones last.
 
     Test accuracy stands there by three rules (`highways.analysis.sentiment.Accuracies`); the 95 % Wilson
     interval is that of the last epoch's; a run that diverged is guessing. `paper` is what the sources report,
@@ -45,7 +43,7 @@ def bilstm_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFram
     """
     papers = pd.read_csv(paths.references() / "bilstm_sources.csv").set_index(["variant", "depth", "data"])
     rows = []
-    for record in records:
+    for record in [*records, *records.auxiliary]:
         data = record.config.data.name
         key = (variant(record), record.config.network.depth, data)
         row: dict[str, object] = dict(zip(("variant", "depth", "data"), key, strict=True))
@@ -64,7 +62,7 @@ def bilstm_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFram
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def bilstm_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
+def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return what each run cost: training, evaluation and snapshots."""
     rows = [
         {
@@ -79,6 +77,6 @@ def bilstm_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame
             "threads": record.environment["threads"],
             "workers": record.engine["workers"],
         }
-        for record in records
+        for record in [*records, *records.auxiliary]
     ]
     return pd.DataFrame(rows, columns=[*COST_COLUMNS, "processor", "device", "threads", "workers"])

@@ -19,7 +19,7 @@ from highways.analysis.depth import MIN_TRIALS_FOR_TOP, searches
 from highways.analysis.sentiment import accuracies, by_depth, variant
 from highways.analysis.statistics import wilson_interval
 from highways.data import classes, examples, majority
-from highways.tracking import RunRecord
+from highways.tracking import Listed, RunRecord
 
 COLOURS = matplotlib.colormaps["viridis"]
 VARIANT_STYLES = {
@@ -104,7 +104,7 @@ def depth_figure(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def bilstm_figure(records: Sequence[RunRecord]) -> Figure:
+def bilstm_figure(records: Listed) -> Figure:
     """Draw the sentiment experiment: accuracy over depth, and the gradient that reaches the first block.
 
     Accuracies are those of the snapshot that is best on the development set: the lines are means over seeds, the
@@ -115,8 +115,9 @@ def bilstm_figure(records: Sequence[RunRecord]) -> Figure:
     figure = Figure(figsize=(14, 5.6 * len(names)), layout="constrained")
     rows = figure.subplots(len(names), 2, squeeze=False, width_ratios=[1.3, 1])
     for (left, right), name in zip(rows, names, strict=True):
-        chosen = [record for record in records if record.config.data.name == name]
+        chosen = records.on(name)
         _draw_accuracies(left, chosen, name)
+        _draw_longer(left, chosen.auxiliary)
         _draw_gradients(right, chosen)
     return figure
 
@@ -145,6 +146,17 @@ def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> Non
     axes.set_xticks(ticks, [str(depth) for depth in ticks])
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, ncol=2, loc="best")
+
+
+def _draw_longer(axes: Axes, records: Sequence[RunRecord]) -> None:
+    """Draw accuracies of longer runs, thin and dotted; those that stand beside the study."""
+    for name, (colour, marker, _) in VARIANT_STYLES.items():
+        if found := by_depth(records, name):
+            epochs = max(record.config.budget.epochs for record in records)
+            label = f"{name}, {epochs} epochs" if name == "highway" else None
+            axes.plot(
+                *zip(*found.items(), strict=True), ":", color=colour, marker=marker, mfc="white", lw=1, label=label
+            )
 
 
 def _draw_gradients(axes: Axes, records: Sequence[RunRecord]) -> None:

@@ -73,9 +73,8 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     if (variance := study(records, "variance")) is not None:
         for name in variance.values:
-            quantity = f"variance, by calculation {CALCULATED_VARIANCE[name]}"
-            row = {"version": name, "quantity": quantity, "value": variance.row(name)[0]}
-            rows.append({"study": "variance of z"} | row)
+            numbers = {f"variance, by calculation {CALCULATED_VARIANCE[name]}": variance.row(name)[0]}
+            rows += [{"study": "variance of z", "version": name} | row for row in _quantities(numbers)]
     if (stuck := study(records, "stuck")) is not None:
         for version in STUCK_VERSIONS:
             rows += [{"study": "learned nothing", "version": version} | row for row in _stuck_rows(stuck, version)]
@@ -290,8 +289,8 @@ def _dropout_rows(found: AnalysisRecord) -> list[dict[str, object]]:
             row: dict[str, object] = {"version": f"{quantity}, keep {keep:g}", "value": value, "paper": paper}
             ends = {"interval_low": value - half, "interval_high": value + half} if half else {}
             rows.append(row | ends | {"quantity": "mean sum over that without dropout"})
-    without = {"version": "keep 1", "quantity": "sum without dropout, of other weights than the source's"}
-    return [*rows, without | {"value": found.row("sum")[0]}]
+    without = {"sum without dropout, of other weights than the source's": found.row("sum")[0]}
+    return rows + [{"version": "keep 1"} | row for row in _quantities(without)]
 
 
 def _head_rows(found: AnalysisRecord) -> list[dict[str, object]]:

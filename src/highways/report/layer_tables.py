@@ -100,7 +100,7 @@ def gates_cost(records: Listed, settings: Profile) -> pd.DataFrame:
         {"data": run.config.data.name, "network": run.config.network.kind, "depth": run.config.network.depth}
         | _training(run)
         | {"analysis_seconds": seconds.get(run.config)}
-        for run in records
+        for run in [*records, *records.auxiliary]
     ]
     return pd.DataFrame(rows, columns=["data", "network", "depth", "process_seconds", "analysis_seconds", *MACHINE])
 

@@ -1,0 +1,193 @@
+"""Searches with rungs: what a later rung holds follows from the records of the earlier one, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from highways import paths
+from highways.config import load_profile
+from highways.data import fingerprint
+from highways.errors import HighwaysError
+from highways.experiments import DepthProfile, GatesProfile, Rung
+from highways.experiments.rungs import climb
+from highways.tracking import RecordStore, RunRecord, listed_records
+from highways.tracking.outcomes import rank
+from highways.tracking.records import run_keys
+from highways.training import sweep, train
+
+SMALL = {"profile": "x", "data": "digits", "depths": [2, 3], "trials": 5, "epochs": 1, "batch_size": 200} | {
+    "plain_width": 4,
+    "highway_width": 4,
+    "rungs": [{"epochs": 2, "keep": 3}, {"epochs": 4, "keep": 2}],
+    "drawn": {2: 1},
+}
+
+
+def depth_profile(**changes: object) -> DepthProfile:
+    return DepthProfile.model_validate(SMALL | changes)
+
+
+@pytest.fixture
+def record(run_config: Callable) -> Callable[..., RunRecord]:
+    """Makes records with given outcomes."""
+
+    def make(seed: int, curve: list[float], status: str = "finished", **more: object) -> RunRecord:
+        config = run_config(seed=seed, **more)
+        (key,) = run_keys([config])
+        return RunRecord(
+            run_key=key,
+            config=config,
+            data_fingerprint=fingerprint(config.data),
+            numerics=config.numerics,
+            status=status,  # type: ignore[arg-type]
+            diverged_epoch=len(curve) + 1 if status == "diverged" else None,
+            parameters=1,
+            curves={"train_cross_entropy": curve} if curve else {},
+            weights_sha256=None,
+            environment={},
+            engine={},
+            finished_at="2026-01-01T00:00:00+00:00",
+            timing={"seconds": 1.0, "group_seconds": 1.0},
+        )
+
+    return make
+
+
+def store_of(experiment: str = "01_depth") -> RecordStore:
+    return RecordStore(paths.Results("x").runs(experiment))
+
+
+def test_the_lowest_loss_so_far_is_best_and_diverged_trials_are_last(record: Callable) -> None:
+    late, early = record(0, [1.0, 0.3]), record(1, [0.2, 0.9])
+    diverged, at_once = record(2, [0.1], "diverged"), record(3, [], "diverged")
+    ranked = sorted([at_once, diverged, late, early], key=rank)
+    assert [one.config.seed for one in ranked] == [1, 0, 2, 3]
+
+
+def test_equal_losses_are_ranked_by_key(record: Callable) -> None:
+    same = [record(seed, [0.5]) for seed in range(4)]
+    assert [one.run_key for one in sorted(same, key=rank)] == sorted(one.run_key for one in same)
+
+
+def test_next_rung_waits_for_every_record_of_the_one_before(project: Path, record: Callable) -> None:
+    trials = [record(seed, [0.1 * (seed + 1)]) for seed in range(3)]
+    first, rungs = [one.config for one in trials], [Rung(epochs=5, keep=2)]
+    for one in trials[:2]:
+        store_of().write(one)
+    ladder = climb(first, rungs, "x", "01_depth")
+    assert (len(ladder.rungs), ladder.whole) == (1, False)
+    store_of().write(trials[2])
+    ladder = climb(first, rungs, "x", "01_depth")
+    assert ladder.whole
+    assert [(run.seed, run.budget.epochs) for run in ladder.rungs[1]] == [(0, 5), (1, 5)]
+
+
+def test_damaged_record_is_named_and_nothing_is_guessed(project: Path, record: Callable) -> None:
+    trials = [record(seed, [0.1 * (seed + 1)]) for seed in range(2)]
+    for one in trials:
+        path = store_of().write(one)
+    path.write_text(path.read_text().replace("0.2", "0.01"))
+    with pytest.raises(HighwaysError, match=rf"results/x/runs/01_depth/{path.stem}.json: altered"):
+        climb([one.config for one in trials], [Rung(epochs=5, keep=1)], "x", "01_depth")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rungs": [{"epochs": 2, "keep": 6}]}, "a rung of 2 epochs keeps 6 trials, there are 5 before it"),
+        ({"rungs": [{"epochs": 2, "keep": 2}, {"epochs": 4, "keep": 3}]}, "keeps 3 trials, there are 2 before it"),
+        ({"rungs": [{"epochs": 1, "keep": 2}]}, "a rung of 1 epochs follows one of 1: epochs must grow"),
+        ({"rungs": [{"epochs": 3, "keep": 2}, {"epochs": 3, "keep": 1}]}, "a rung of 3 epochs follows one of 3"),
+        ({"rungs": [{"epochs": 3, "keep": 0}]}, "greater than or equal to 1"),
+        ({"rungs": []}, "drawn belongs to searches with rungs"),
+        ({"drawn": {7: 1}}, "drawn names depths that are not among depths: 7"),
+    ],
+)
+def test_bad_rungs_are_refused_in_one_line(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        depth_profile(**changes)
+
+
+def test_search_trains_rung_by_rung_and_never_twice(project: Path) -> None:
+    settings = depth_profile()
+    assert len(settings.runs()) == 4 * 5
+    assert len(settings.waiting()) == 4
+    trained = train(settings, mlflow=False)
+    assert len(trained) == len(settings.runs()) == 4 * (5 + 3 + 2) + 2
+    assert settings.waiting() == []
+    before = {path: path.stat().st_mtime_ns for path in store_of()}
+    assert [one.run_key for one in train(settings, mlflow=False)] == [one.run_key for one in trained]
+    assert {path: path.stat().st_mtime_ns for path in store_of()} == before
+    listed = listed_records(settings)
+    assert listed.complete
+    assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
+
+
+def test_last_rung_trains_the_best_of_every_network_first(project: Path) -> None:
+    settings = depth_profile()
+    portions = []
+    for portion in settings.portions():
+        portions.append(portion)
+        sweep(portion, experiment="01_depth", profile="x", mlflow=False)
+    assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2]
+    assert {(run.network.kind, run.network.depth) for run in portions[2]} == {
+        (kind, depth) for kind in ("plain", "highway") for depth in (2, 3)
+    }
+
+
+def test_drawn_trials_are_such_as_no_last_rung_kept_and_count_for_no_outcome(project: Path) -> None:
+    settings = depth_profile()
+    train(settings, mlflow=False)
+    listed = listed_records(settings)
+    for one in listed.auxiliary:
+        network = one.config.network
+        assert (network.depth, one.config.budget.epochs) == (2, 4)
+        kept = {
+            run.config.seed
+            for run in listed
+            if run.config.budget.epochs == 4
+            and (run.config.network.kind, run.config.network.depth) == (network.kind, 2)
+        }
+        assert one.config.seed not in kept
+    assert settings.auxiliary() == depth_profile().auxiliary(), "the draw does not change"
+
+
+def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None:
+    content = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "transform_bias": {"digits": -2.0}}
+    content |= {"epochs": 3, "batch_size": 200, "own_search": {"trials": 4, "epochs": 1, "keep": 2}}
+    settings = GatesProfile.model_validate(content)
+    assert (len(settings.runs()), settings.analyses(), len(settings.waiting())) == (4, [], 1)
+    train(settings, mlflow=False)
+    shown = settings.shown()
+    assert len(shown) == 2
+    assert all(run.network.transform_bias == -2.0 for run in settings.runs())
+    listed = listed_records(settings)
+    by_config = {one.config: one for one in listed}
+    assert sorted((by_config[run] for run in shown), key=rank)[0].config == shown[0]
+    assert len(listed.auxiliary) == 4, "the short trials count for nothing"
+    assert {run.budget.epochs for run in by_config} == {3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "one of search and own_search is needed"),
+        ({"search": "quick", "own_search": {"trials": 4, "epochs": 1, "keep": 2}}, "one of search and own_search"),
+        ({"own_search": {"trials": 4, "epochs": 3, "keep": 2}}, "a rung of 3 epochs follows one of 3"),
+        ({"own_search": {"trials": 4, "epochs": 1, "keep": 5}}, "keeps 5 trials, there are 4"),
+    ],
+)
+def test_faults_of_an_own_search_are_one_line(changes: dict, message: str) -> None:
+    content = {"profile": "x", "data": ["digits"], "transform_bias": {"digits": -2.0}, "epochs": 3, "batch_size": 1}
+    with pytest.raises(ValueError, match=message):
+        GatesProfile.model_validate(content | changes)
+
+
+def test_weekend_has_the_papers_search_in_rungs() -> None:
+    settings = load_profile("weekend", DepthProfile)
+    assert (settings.trials, settings.epochs) == (40, 10)
+    assert [(rung.keep, rung.epochs) for rung in settings.rungs] == [(10, 40), (3, 400)]
+    assert set(load_profile("laptop", DepthProfile).runs()) <= set(settings.runs()), "the laptop's are shared"
