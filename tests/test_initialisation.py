@@ -77,7 +77,7 @@ def test_variance_of_z_is_that_of_the_calculation() -> None:
 
 
 def test_what_was_wrong_with_the_network_that_learned_nothing() -> None:
-    config = StuckConfig(features=64, hidden=32, examples=400, steps=250)
+    config = StuckConfig(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
     found = {name: values.tolist() for name, values in stuck_versions(config).items()}
     assert set(found["as_written_loss"]) == {0.0}, "softmax over one logit"
     assert found["as_written_first_gradient"] == [0.0]
@@ -90,7 +90,7 @@ def test_what_was_wrong_with_the_network_that_learned_nothing() -> None:
 
 
 def test_each_fault_of_the_network_that_learned_nothing_alone() -> None:
-    config = StuckConfig(features=64, hidden=32, examples=400, steps=250)
+    config = StuckConfig(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
     found = {name: values.tolist() for name, values in stuck_versions(config).items()}
     last = {version: found[f"{version.replace('-', '_')}_accuracy"][-1] for version in STUCK_VERSIONS}
     for version in ("healthy", "only-zero-first", "only-shared-bias", "only-small-output"):
@@ -106,7 +106,7 @@ def test_each_fault_of_the_network_that_learned_nothing_alone() -> None:
 
 def test_a_study_is_deterministic(project: Path) -> None:
     studies = (
-        lambda: stuck_versions(StuckConfig(features=20, hidden=8, examples=50, steps=3)),
+        lambda: stuck_versions(StuckConfig(features=20, hidden=8, examples=50, steps=3, healthy_steps=3)),
         lambda: small_net(SmallNetConfig(steps=3, seeds=2)),
         lambda: saturation(SaturationConfig(data="digits", steps=3, seeds=2)),
         lambda: recurrence(RecurrenceConfig(steps=3, seeds=2)),

@@ -69,7 +69,7 @@ def test_cleaning_separates_endings_and_marks() -> None:
 def test_treebank_has_the_sources_sizes_and_vocabulary(project: Path) -> None:
     data = at_hand("sst2")
     assert [data.size(part) for part in data.parts] == [6920, 872, 1821]
-    assert len(data.vocabulary) == 13838, "the number that seed 002's network has"
+    assert len(data.vocabulary) == 13838, "the number that the Highway BiLSTM article's network has"
     counts = {part: split.labels.bincount().tolist() for part, split in data.splits.items()}
     assert counts == {"train": [3310, 3610], "dev": [428, 444], "test": [912, 909]}
     fine = at_hand("sst5")

@@ -24,7 +24,7 @@ class _Version:
     shared_bias: bool = False
     """One scalar, added in both layers; else a bias for every unit."""
     slow: bool = False
-    """At the source's rate; else at the healthy one."""
+    """The source's rate and steps; else the healthy ones."""
 
 
 _SOURCE = _Version(one_logit=True, zero_first=True, small_output=True, shared_bias=True, slow=True)
@@ -47,17 +47,26 @@ STUCK_VERSIONS = tuple(_VERSIONS)
   bias for both layers, rate 0.005, batches of 300, 500 steps;
 - `right-loss`: the same with sigmoid cross-entropy;
 - `right-loss-random-first`: the same, and a random first layer;
-- `healthy`: sigmoid cross-entropy, both layers from N(0, 1 / inputs of a unit), biases of their own, the healthy rate;
-- `only-...`: healthy but for one fault: the loss, the first layer, the rate, the bias or the output weights;
+- `healthy`: sigmoid cross-entropy, both layers from N(0, 1 / inputs of a unit), biases of their own, rate 0.05, 2,000
+  steps;
+- `only-...`: healthy but for one fault: the loss, the first layer, rate and steps, the bias or the output weights;
 - `all-zero`: healthy but for both layers, which start at zero.
 
-Batches and steps are the same for all; a subset smaller than a batch is one batch.
+Batches are the same for all; a subset smaller than a batch is one batch.
 """
 
 
-def stuck_steps(config: StuckConfig) -> list[int]:
-    """Return the steps at which losses and accuracies are recorded: 51 at most, each a pass over all examples."""
-    return kept_steps(config.steps + 1, most=51)
+KEPT = 51
+"""Most steps at which losses and accuracies are recorded."""
+
+
+def stuck_steps(config: StuckConfig, version: str) -> list[int]:
+    """Return the steps at which losses and accuracies are recorded; each is a pass over all examples."""
+    return kept_steps(_steps(config, _VERSIONS[version]) + 1, most=KEPT)
+
+
+def _steps(config: StuckConfig, version: _Version) -> int:
+    return config.steps if version.slow else config.healthy_steps
 
 
 def boolean_task(config: StuckConfig) -> tuple[Tensor, Tensor]:
@@ -148,18 +157,18 @@ def _loss(version: _Version, logits: Tensor, y: Tensor) -> Tensor:
 def _train(config: StuckConfig, version: _Version, x: Tensor, y: Tensor) -> _Trained:
     trained, layers = _weights(config, version)
     random = torch.Generator().manual_seed(config.seed + 2)
-    rate = config.learning_rate if version.slow else config.healthy_rate
-    kept = set(stuck_steps(config))
+    rate, steps = (config.learning_rate if version.slow else config.healthy_rate), _steps(config, version)
+    kept = set(kept_steps(steps + 1, most=KEPT))
     losses, accuracies = [], []
     gradient = torch.autograd.grad(_loss(version, _logits(x, layers), y), trained)[0]
     logits = torch.empty(0)
-    for step in range(config.steps + 1):
+    for step in range(steps + 1):
         if step in kept:
             with torch.no_grad():
                 logits = _logits(x, layers)
             losses.append(_loss(version, logits, y))
             accuracies.append(((logits > 0).float() == y).float().mean())
-        if step == config.steps:
+        if step == steps:
             break
         rows = torch.randperm(len(x), generator=random)[: config.batch_size]
         loss = _loss(version, _logits(x[rows], layers), y[rows])

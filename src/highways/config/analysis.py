@@ -102,8 +102,9 @@ class StuckConfig(Strict):
     steps: int = Field(default=500, ge=1)
     batch_size: int = Field(default=300, ge=1)
     learning_rate: float = Field(default=0.005, gt=0)
-    healthy_rate: float = Field(default=0.5, gt=0)
-    """Of the healthy network, which has each fault alone; ours."""
+    healthy_rate: float = Field(default=0.05, gt=0)
+    """Of the healthy network, which has each fault alone; ours, as its steps."""
+    healthy_steps: int = Field(default=2_000, ge=1)
     output_range: float = Field(default=2 / 512, gt=0)
     """Output weights are uniform from the negative of this to this."""
     seed: int = Field(default=0, ge=0)

@@ -38,7 +38,7 @@ class StageConfig(Strict):
 class ConvConfig(Strict):
     """A convolutional network: stages, then a head.
 
-    Source: P1 Table 1, P2 Tables 1 to 3 and their authors' release; seed 003.
+    Source: P1 Table 1, P2 Tables 1 to 3 and their authors' release; the Keras convolution post.
     """
 
     family: Literal["conv"]

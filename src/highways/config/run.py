@@ -93,12 +93,12 @@ class DenseConfig(Strict):
     """Of all weights. He's is P1 sec. 3.1's. Biases start at 0."""
     block_initialisation: Initialisation | None = None
     """Of the weights of the blocks, where it is another: Lasagne's highway layers were drawn orthogonal, the layers
-    around them Glorot-uniform (seed 000)."""
+    around them Glorot-uniform (the Keras/Lasagne question)."""
     first_activation: Literal["linear", "relu", "tanh"] | None = None
-    """Of the first layer; by default `activation`. Seed 000's Keras network begins with a linear one."""
+    """Of the first layer; by default `activation`. The Keras/Lasagne question's Keras network begins with a linear one."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Inverted dropout behind the first layer and behind every block, and once more before the read-out, as both
-    networks of seed 000 have it."""
+    networks of the Keras/Lasagne question have it."""
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
     first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
@@ -135,7 +135,7 @@ BiLSTMKind = Literal[
 class BiLSTMConfig(Strict):
     """A stack of bidirectional LSTMs over word vectors, the maximum over time, and a linear read-out.
 
-    Source: seed 002 (bamtercelboo/pytorch_Highway_Networks); `highways.nn.bilstm` describes the kinds.
+    Source: the Highway BiLSTM article (bamtercelboo/pytorch_Highway_Networks); `highways.nn.bilstm` describes the kinds.
     """
 
     family: Literal["bilstm"]

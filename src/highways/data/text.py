@@ -198,7 +198,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:
-    """Read a file of the Stanford Sentiment Treebank as seed 002 ships it: `sentence ||| label` a line.
+    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it: `sentence ||| label` a line.
 
     Args:
         path: The file; labels are 0 (very negative) to 4 (very positive).
@@ -232,7 +232,7 @@ def clean(sentence: str) -> str:
     """Return a sentence in lower case, its words, endings and marks separated by single blanks.
 
     Other characters than letters, digits and (),!?'` become blanks; 's, 've, 're, 'd, 'll and n't become
-    words of their own, as in the sentence classification of Kim (2014), which seed 002 follows.
+    words of their own, as in the sentence classification of Kim (2014), which the Highway BiLSTM article follows.
     """
     return " ".join(SEPARATE.sub(r" \1 ", re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)).lower().split())
 

@@ -1,4 +1,4 @@
-"""BiLSTMs of 1 to 20 layers on sentiment (seed 002): parameters and runs."""
+"""BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article): parameters and runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Longer(Strict):
 
 
 class BiLSTMProfile(Profile):
-    """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (seed 002).
+    """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (the Highway BiLSTM article).
 
     The bag of words that stands beside them has settings of its own: one run a data set, ten epochs at
     a rate of 0.01, no decay of weights.

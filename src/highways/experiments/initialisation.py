@@ -47,7 +47,7 @@ class InitialisationProfile(Profile):
     draws: int = Field(default=20_000, ge=2)
     """Of the weights of one unit, for the variance of its input."""
     stuck_steps: int = Field(default=500, ge=1)
-    """Of the network that learned nothing; 500 are the source's."""
+    """Of the network that learned nothing; 500 are the source's. The healthy one has four times as many."""
     small_net_steps: int = Field(default=1_000, ge=1)
     """Of the 7-4-2-1 network."""
     saturation_steps: int = Field(default=6_000, ge=1)
@@ -79,7 +79,7 @@ class InitialisationProfile(Profile):
         measure = SignalConfig(trained=False, examples=self.signal_examples)
         studies = (
             VarianceConfig(draws=self.draws),
-            StuckConfig(steps=self.stuck_steps),
+            StuckConfig(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
             SmallNetConfig(steps=self.small_net_steps),
             SaturationConfig(data=self.data, steps=self.saturation_steps),
         )

@@ -1,4 +1,4 @@
-"""A factorial over what two implementations differ in (seed 000): parameters and runs."""
+"""A factorial over what two implementations differ in (the Keras/Lasagne question): parameters and runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from highways.config.run import FeatureDataName, RunConfig
 
 
 class KerasLasagneProfile(Profile):
-    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in (seed 000)."""
+    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in (the Keras/Lasagne question)."""
 
     experiment: ClassVar[str] = "07_keras_vs_lasagne"
 

@@ -67,7 +67,7 @@ class RedrawnLinear(nn.Module):
     number of the call alone; that number is part of the module's state, so that a resumed run goes on
     with the draws that it would have had.
 
-    Source: seed 002, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as
+    Source: the Highway BiLSTM article, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as
     `nn.Linear` does, uniformly within 1 / sqrt(inputs).
 
     Args:
@@ -206,7 +206,7 @@ def initialise(network: nn.Module, seed: int) -> None:
     0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
     theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own.
 
-    Source: seed 002, hyperparams.py and models/model_HBiLSTM.py.
+    Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
     """
     random = torch.Generator().manual_seed(seed)
 

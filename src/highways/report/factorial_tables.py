@@ -24,7 +24,7 @@ CONFIGURATIONS: dict[str, Cell] = {
     "Lasagne": LASAGNE,
 }
 SOURCE_SAYS = {"Keras": "hardly better than logistic regression", "Lasagne": "by far the best"}
-"""Seed 000 gives no numbers."""
+"""The Keras/Lasagne question gives no numbers."""
 THIRD_LEVEL = "transform bias: -2 to 1"
 """What Keras 1.2.2 makes of it."""
 

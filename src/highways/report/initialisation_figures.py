@@ -78,10 +78,13 @@ def initialisation_figure(records: Listed) -> Figure:
 def _studies(records: Listed, grid: np.ndarray) -> None:
     """Draw the studies of initial weights on two rows of three axes."""
     if (stuck := study(records, "stuck")) is not None and isinstance(stuck.config.measure, StuckConfig):
-        steps = stuck_steps(stuck.config.measure)
         for axes, quantity in ((grid[0, 0], "loss"), (grid[0, 1], "accuracy")):
             for version, line in zip(STUCK_VERSIONS, 3 * ("-", "--", "-.", ":"), strict=False):
-                axes.plot(steps, stuck.row(f"{version.replace('-', '_')}_{quantity}"), line, lw=1.6, label=version)
+                steps, values = (
+                    stuck_steps(stuck.config.measure, version),
+                    stuck.row(f"{version.replace('-', '_')}_{quantity}"),
+                )
+                axes.plot(steps, values, line, lw=1.6, label=version)
             axes.set(title=f"the network that learned nothing: {quantity}", xlabel="step", ylabel=quantity)
             axes.grid(alpha=0.25)
             axes.legend(fontsize=7)

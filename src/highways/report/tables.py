@@ -86,13 +86,13 @@ TABLES: dict[str, Table] = {
         BiLSTMProfile,
         bilstm_table,
         bilstm_cost,
-        "Accuracy of BiLSTMs and Highway BiLSTMs on sentiment, by depth (seed 002)",
+        "Accuracy of BiLSTMs and Highway BiLSTMs on sentiment, by depth (the Highway BiLSTM article)",
     ),
     "conv": Table(
         ConvProfile,
         conv_table,
         conv_cost,
-        "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, seed 003)",
+        "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, the Keras convolution post)",
     ),
     "gates": Table(
         GatesProfile,
@@ -116,31 +116,31 @@ TABLES: dict[str, Table] = {
         KerasLasagneProfile,
         keras_lasagne_table,
         keras_lasagne_cost,
-        "Two implementations of one network that did not agree, as a factorial (seed 000)",
+        "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
     ),
     "initialisation": Table(
         InitialisationProfile,
         initialisation_table,
         initialisation_cost,
-        "Initial weights, by depth (seed 001 a)",
+        "Initial weights, by depth (the initialisation questions, a)",
     ),
     "initialisation_studies": Table(
         InitialisationProfile,
         studies_table,
         studies_cost,
-        "The variance of a unit's input, and the network that learned nothing (seed 001 a, c)",
+        "The variance of a unit's input, and the network that learned nothing (the initialisation questions, a, c)",
     ),
     "l2_parity": Table(
         ParityProfile,
         parity_table,
         parity_cost,
-        "NumPy beside PyTorch with Keras's penalty (seed 004)",
+        "NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)",
     ),
     "foundations": Table(
         FoundationsProfile,
         foundations_table,
         studies_cost,
-        "A unit on five points, dropout, a recurrence, two heads on some labels (seed 001 b, d, e, f)",
+        "A unit on five points, dropout, a recurrence, two heads on some labels (the initialisation questions, b, d, e, f)",
     ),
 }
 """By name, in the order of the report."""
