@@ -1,4 +1,4 @@
-"""Small studies of seed 001: a unit on five points (b) and dropout (d)."""
+"""Small studies of the initialisation questions: a unit on five points (b) and dropout (d)."""
 
 from __future__ import annotations
 
@@ -140,17 +140,17 @@ def dropout_means(config: DropoutConfig) -> dict[str, Tensor]:
         probability that it has not. `sum`, that of our weights.
     """
     seed, weight = config.seed, torch.empty(0)
-    while not len(weight) or abs(weight.double().sum()) <= 0.5 * config.inputs**0.5:
-        weight = torch.randn(config.inputs, generator=torch.Generator().manual_seed(seed))
+    while not len(weight) or abs(weight.sum()) <= 0.5 * config.inputs**0.5:
+        weight = torch.randn(config.inputs, generator=torch.Generator().manual_seed(seed)).double()
         seed += 1
-    whole = weight.double().sum()
+    whole = weight.sum()
     random = torch.Generator().manual_seed(seed)
     sums = torch.empty(len(config.keep), config.draws, dtype=torch.float64)
-    rows = max(1, 4_000_000 // config.inputs)  # 16 MB of float32 at a time
+    rows = max(1, 4_000_000 // config.inputs)  # 32 MB at a time
     for start in range(0, config.draws, rows):
         drawn = torch.rand(min(rows, config.draws - start), config.inputs, generator=random)
         for place, keep in enumerate(config.keep):
-            sums[place, start : start + rows] = (drawn < keep).float() @ weight
+            sums[place, start : start + rows] = (drawn < keep).double() @ weight
     plain, keep = sums.mean(dim=1) / whole, torch.tensor(config.keep, dtype=torch.float64)
     unknown = (float("nan"), float("nan"))
     printed = torch.tensor([PRINTED_SUMS.get(value, unknown) for value in config.keep], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation (seed 001)."""
+"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation (the initialisation questions)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
     Returns:
         The variance for each way to draw the weights, one value each. By calculation it is the variance of a weight
         times the inputs that are on, and one for b: 501 for N(0, 1) and 1.5 for N(0, 1 / n). (The formulas of
-        seed 001 (a) are lost in the text at hand, so that these are no numbers of the source.)
+        the initialisation questions (a) are lost in the text at hand, so that these are no numbers of the source.)
     """
     found = {}
     for name, variance in DRAWN.items():
@@ -40,7 +40,7 @@ def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
     return found
 
 
-# The 7-4-2-1 network (seed 001, first question)
+# The 7-4-2-1 network (the initialisation questions, first question)
 
 SMALL_NET = (7, 4, 2, 1)
 """Units of its layers, inputs and output among them."""
@@ -104,7 +104,7 @@ def small_net(config: SmallNetConfig) -> dict[str, Tensor]:
     return found
 
 
-# A hidden layer of sigmoids (seed 001 a)
+# A hidden layer of sigmoids (the initialisation questions, a)
 
 SATURATION_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in")
 SATURATED = 0.01

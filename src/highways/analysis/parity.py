@@ -1,4 +1,4 @@
-"""One network twice: from scratch in NumPy, and in PyTorch with the penalty that Keras has (seed 004).
+"""One network twice: from scratch in NumPy, and in PyTorch with the penalty that Keras has (the NumPy/Keras question).
 
 Inputs, a hidden layer, ten outputs, sigmoids throughout, mean squared error, weights zero at first, gradient
 descent over all examples at once. The network from scratch decays its weights by lambda * w, and its cost has

@@ -1,4 +1,4 @@
-"""An LSTM that learns x + 1 below 10, else sin(x) (seed 001 e)."""
+"""An LSTM that learns x + 1 below 10, else sin(x) (the initialisation questions, e)."""
 
 from __future__ import annotations
 

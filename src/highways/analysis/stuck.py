@@ -1,4 +1,4 @@
-"""The network that learned nothing, and each of its suspected causes alone (seed 001 c)."""
+"""The network that learned nothing, and each of its suspected causes alone (the initialisation questions, c)."""
 
 from __future__ import annotations
 

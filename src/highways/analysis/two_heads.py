@@ -1,4 +1,4 @@
-"""One encoder with a classifier and a decoder, on partly labelled data (seed 001 f)."""
+"""One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
 
 from __future__ import annotations
 

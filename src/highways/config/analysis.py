@@ -68,7 +68,7 @@ class CostConfig(Strict):
 
 
 class LogisticConfig(Strict):
-    """Logistic regression, the level to beat (seed 000)."""
+    """Logistic regression, the level to beat (the Keras/Lasagne question)."""
 
     kind: Literal["logistic"] = "logistic"
     data: FeatureDataName
@@ -77,7 +77,7 @@ class LogisticConfig(Strict):
 
 
 class VarianceConfig(Strict):
-    """Variance of z = w x + b for one example, over draws of the weights (seed 001 a)."""
+    """Variance of z = w x + b for one example, over draws of the weights (the initialisation questions, a)."""
 
     kind: Literal["variance"] = "variance"
     inputs: int = Field(default=1_000, ge=1)
@@ -88,7 +88,7 @@ class VarianceConfig(Strict):
 
 
 class StuckConfig(Strict):
-    """The network that learned nothing, on boolean features made for it (seed 001 c), and its faults one by one.
+    """The network that learned nothing, on boolean features made for it (the initialisation questions, c), and its faults one by one.
 
     Rate, range of the output weights, batches and steps are the source's; sizes and data are ours.
     """
@@ -111,7 +111,7 @@ class StuckConfig(Strict):
 
 
 class SmallNetConfig(Strict):
-    """A 7-4-2-1 network of rectified units, from several initialisations (seed 001, its first question).
+    """A 7-4-2-1 network of rectified units, from several initialisations (the initialisation questions, its first question).
 
     The question's data and settings are not known; all but the network are ours.
     """
@@ -130,7 +130,7 @@ class SmallNetConfig(Strict):
 
 
 class SaturationConfig(Strict):
-    """A network of one hidden layer of sigmoids, from N(0, 1) and from N(0, 1 / n) weights (seed 001 a)."""
+    """A network of one hidden layer of sigmoids, from N(0, 1) and from N(0, 1 / n) weights (the initialisation questions, a)."""
 
     kind: Literal["saturation"] = "saturation"
     data: ImageDataName
@@ -147,7 +147,7 @@ class SaturationConfig(Strict):
 
 
 class ParityConfig(Strict):
-    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay (seed 004)."""
+    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay (the NumPy/Keras question)."""
 
     kind: Literal["parity"] = "parity"
     data: ImageDataName
@@ -166,7 +166,7 @@ class ParityConfig(Strict):
 
 
 class PerceptronConfig(Strict):
-    """One unit on five points, trained for squared error, and how many of them it gets right (seed 001 b)."""
+    """One unit on five points, trained for squared error, and how many of them it gets right (the initialisation questions, b)."""
 
     kind: Literal["perceptron"] = "perceptron"
     learning_rate: float = Field(default=0.01, gt=0)
@@ -178,7 +178,7 @@ class PerceptronConfig(Strict):
 
 
 class DropoutConfig(Strict):
-    """Sum of a linear unit under inverted dropout, all inputs one (seed 001 d)."""
+    """Sum of a linear unit under inverted dropout, all inputs one (the initialisation questions, d)."""
 
     kind: Literal["dropout"] = "dropout"
     keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
@@ -190,7 +190,7 @@ class DropoutConfig(Strict):
 
 
 class RecurrenceConfig(Strict):
-    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (seed 001 e)."""
+    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e)."""
 
     kind: Literal["recurrence"] = "recurrence"
     examples: int = Field(default=1_000, ge=10)
@@ -207,7 +207,7 @@ class RecurrenceConfig(Strict):
 
 
 class TwoHeadsConfig(Strict):
-    """One encoder with a classifier and a decoder, on partly labelled data (seed 001 f)."""
+    """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
 
     kind: Literal["two-heads"] = "two-heads"
     data: ImageDataName

@@ -1,4 +1,4 @@
-"""Small questions of seed 001 (b, d, e, f): parameters and studies."""
+"""Small questions of the initialisation questions (b, d, e, f): parameters and studies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from highways.config.run import ImageDataName
 
 
 class FoundationsProfile(Profile):
-    """Parameters of `10_foundations`: four small questions of seed 001 (b, d, e, f)."""
+    """Parameters of `10_foundations`: four small questions of the initialisation questions (b, d, e, f)."""
 
     experiment: ClassVar[str] = "10_foundations"
 

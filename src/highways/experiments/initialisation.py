@@ -1,4 +1,4 @@
-"""Initial weights, by depth, and small questions about them (seed 001 and its a, c): parameters, runs, analyses."""
+"""Initial weights, by depth, and small questions about them (the initialisation questions and its a, c): parameters, runs, analyses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from highways.config.run import (
 
 
 class InitialisationProfile(Profile):
-    """Parameters of `08_initialisation`: initial weights, by depth, and four studies (seed 001, also a and c)."""
+    """Parameters of `08_initialisation`: initial weights, by depth, and four studies (the initialisation questions, also a and c)."""
 
     experiment: ClassVar[str] = "08_initialisation"
 

@@ -1,4 +1,4 @@
-"""NumPy beside PyTorch with Keras's penalty (seed 004): parameters and the study."""
+"""NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question): parameters and the study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from highways.config.run import ImageDataName
 
 
 class ParityProfile(Profile):
-    """Parameters of `09_l2_parity`: NumPy beside PyTorch with Keras's penalty (seed 004)."""
+    """Parameters of `09_l2_parity`: NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)."""
 
     experiment: ClassVar[str] = "09_l2_parity"
 

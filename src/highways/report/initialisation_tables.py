@@ -68,7 +68,7 @@ def initialisation_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row a number: the variance of z, the network that learned nothing, the 7-4-2-1 network, saturation.
 
-    `value` is the mean where there are several seeds; `paper` is the number of seed 001, empty where it has none.
+    `value` is the mean where there are several seeds; `paper` is the number of the initialisation questions, empty where it has none.
     """
     rows: list[dict[str, object]] = []
     if (variance := study(records, "variance")) is not None:
@@ -168,7 +168,7 @@ def parity_table(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 SOURCE_PARITY = {"no-decay": "equal to the last digit", "penalty": "different"}
-"""What seed 004 says; it gives no numbers."""
+"""What the NumPy/Keras question says; it gives no numbers."""
 
 
 def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
@@ -192,9 +192,9 @@ def parity_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def foundations_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row a number of the small studies.
 
-    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's; of an
-    accuracy within [0, 1]) where there are five seeds or more, else `values`, those of the seeds in their order.
-    `paper` is the number of seed 001.
+    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's,
+    within what the quantity can be) where there are five or more, else `values`, those of the seeds in their order.
+    `paper` is the number of the initialisation questions.
     """
     rows: list[dict[str, object]] = []
     if (found := study(records, "perceptron")) is not None:
@@ -224,7 +224,7 @@ def _of_seeds(values: Sequence[float], *, accuracy: bool) -> dict[str, object]:
     if len(values) < FEWEST_FOR_INTERVAL:
         return row | {"values": " ".join(f"{value:.3g}" for value in values)}
     low, high = mean_interval(values, 1) if accuracy else student_interval(values)
-    return row | {"interval_low": low, "interval_high": high}
+    return row | {"interval_low": max(low, 0.0), "interval_high": high}  # norms and errors are not negative
 
 
 def _trajectory_rows(found: AnalysisRecord) -> list[dict[str, object]]:
