@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from highways.analysis.lesions import Lesions, lesions, lesions_one_by_one
+from highways.inside.lesions import Lesions, lesions, lesions_one_by_one
 from highways.config import DenseConfig
 from highways.data.batches import Batches
 from highways.data.images import EVALUATION_BATCH

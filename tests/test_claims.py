@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from highways.claims.measures import measure
 
 from highways.claims import judge, load_claims
 from highways.claims.judge import Bounds, Claim, headline, judge_experiment
-from highways.claims.measures import measure
 from highways.errors import HighwaysError
-from highways.experiments import BiLSTMProfile, ConvProfile, DepthProfile
+from highways.experiments.bilstm_depth.profile import BiLSTMProfile
+from highways.experiments.conv.profile import ConvProfile
+from highways.experiments.depth.profile import DepthProfile
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
 

@@ -112,7 +112,7 @@ def study(project: Path) -> Path:
     path.write_text(yaml.safe_dump(content))
     from highways.claims import write_claims
     from highways.config import load_profile
-    from highways.experiments import DepthProfile
+    from highways.experiments.depth.profile import DepthProfile
     from highways.report import write_tables
 
     sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from highways.report.conv_tables import SHAPES, parameters
 from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
@@ -13,10 +14,9 @@ from highways.config import CaffeConfig, ConvConfig, PicturesConfig, RunConfig, 
 from highways.config.conv import NETWORKS, StageConfig
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.experiments import ConvProfile, recipe
+from highways.experiments.conv.profile import ConvProfile, recipe
 from highways.nn import ConvNetwork, Highway
 from highways.nn.conv import Conv
-from highways.report.conv_tables import SHAPES, parameters
 from highways.tracking.records import run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from highways.config import RunConfig, validate
-from highways.config.factorial import KERAS, LASAGNE, Cell, run_of
 from highways.data import load
-from highways.experiments import recipe
+from highways.experiments.conv.profile import recipe
+from highways.experiments.keras_lasagne.factors import KERAS, LASAGNE, Cell, run_of
 from highways.training import run
 
 pytestmark = [
@@ -86,10 +86,10 @@ def test_float32_repeats_on_cuda(project, name: str) -> None:
 
 
 def test_inside_of_a_network_is_the_same_on_both_devices(project: Path, run_config) -> None:
-    from highways.analysis.cost import step_cost
-    from highways.analysis.gates import gates
-    from highways.analysis.lesions import lesions
-    from highways.analysis.signal import signal
+    from highways.inside.cost import step_cost
+    from highways.inside.gates import gates
+    from highways.inside.lesions import lesions
+    from highways.inside.signal import signal
     from highways.training.modules import build_network
 
     config = run_config(depth=6)

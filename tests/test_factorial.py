@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from highways.analysis.factorial import Factorial, factorials, logistic, summary
-from highways.analysis.perform import analyse
 from highways.claims.judge import judge_experiment
-from highways.config import DataConfig, LogisticConfig, RunConfig
-from highways.config.factorial import (
+from highways.config import DataConfig, RunConfig
+from highways.data import Images, load
+from highways.data.features import mnist_fours_and_nines
+from highways.errors import HighwaysError
+from highways.experiments.keras_lasagne.effects import Factorial, factorials, summary
+from highways.experiments.keras_lasagne.factors import (
     FACTORS,
     KERAS,
     KERAS_1_0_0,
@@ -28,12 +30,11 @@ from highways.config.factorial import (
     cells,
     run_of,
 )
-from highways.data import Images, load
-from highways.data.features import mnist_fours_and_nines
-from highways.errors import HighwaysError
-from highways.experiments import KerasLasagneProfile
-from highways.report.factorial_figures import keras_lasagne_figure
-from highways.report.factorial_tables import _answer, answer
+from highways.experiments.keras_lasagne.figure import keras_lasagne_figure
+from highways.experiments.keras_lasagne.logistic import LogisticConfig, logistic
+from highways.experiments.keras_lasagne.profile import KerasLasagneProfile
+from highways.experiments.keras_lasagne.tables import _answer, answer
+from highways.inside.analyse import analyse
 from highways.report.tables import build_table
 from highways.tracking import listed_records
 from highways.training import run, sweep

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from highways.config import NUMERICS, BudgetConfig, DataConfig, RunConfig
 from highways.data import Batches, load
-from highways.experiments import recipe
+from highways.experiments.conv.profile import recipe
 from highways.training.modules import (
     ClassifierModule,
     PictureModule,

@@ -11,33 +11,46 @@ import numpy as np
 import pytest
 import torch
 
-from highways.analysis.foundations import POINTS, dropout_means, perceptron, printed_trajectory
-from highways.analysis.initialisation import _sigmoid_gradients, saturation, small_net, z_variance
-from highways.analysis.parity import _gradient, _gradient_loop, _zeros, parity
-from highways.analysis.perform import analyse
-from highways.analysis.recurrence import RECURRENCE_VERSIONS, Recurrents, recurrence, recurrence_data
-from highways.analysis.stuck import STUCK_VERSIONS, boolean_task, stuck_versions
-from highways.analysis.thinning import kept_steps
-from highways.analysis.two_heads import class_loss, two_heads
 from highways.claims.judge import judge_experiment
-from highways.config import (
-    AnalysisConfig,
-    DenseConfig,
-    DropoutConfig,
-    ParityConfig,
-    PerceptronConfig,
+from highways.config import AnalysisConfig, DenseConfig
+from highways.errors import HighwaysError
+from highways.experiments.foundations.figure import foundations_figure
+from highways.experiments.foundations.profile import FoundationsProfile
+from highways.experiments.foundations.recurrence import (
+    RECURRENCE_VERSIONS,
     RecurrenceConfig,
+    Recurrents,
+    recurrence,
+    recurrence_data,
+)
+from highways.experiments.foundations.small import (
+    POINTS,
+    DropoutConfig,
+    PerceptronConfig,
+    dropout_means,
+    perceptron,
+    printed_trajectory,
+)
+from highways.experiments.foundations.two_heads import TwoHeadsConfig, class_loss, two_heads
+from highways.experiments.initialisation.figure import initialisation_figure
+from highways.experiments.initialisation.profile import InitialisationProfile
+from highways.experiments.initialisation.stuck import STUCK_VERSIONS, StuckConfig, boolean_task, stuck_versions
+from highways.experiments.initialisation.studies import (
     SaturationConfig,
     SmallNetConfig,
-    StuckConfig,
-    TwoHeadsConfig,
     VarianceConfig,
+    _sigmoid_gradients,
+    saturation,
+    small_net,
+    z_variance,
 )
-from highways.errors import HighwaysError
-from highways.experiments import FoundationsProfile, InitialisationProfile, ParityProfile
+from highways.experiments.l2_parity.figure import parity_figure
+from highways.experiments.l2_parity.profile import ParityProfile
+from highways.experiments.l2_parity.study import ParityConfig, _gradient, _gradient_loop, _zeros, parity
+from highways.inside.analyse import analyse
+from highways.inside.thinning import kept_steps
 from highways.nn import DenseNetwork
 from highways.nn.dense import drawn
-from highways.report.initialisation_figures import foundations_figure, initialisation_figure, parity_figure
 from highways.report.tables import table_texts
 from highways.tracking import listed_records
 from highways.training import sweep

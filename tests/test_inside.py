@@ -13,30 +13,30 @@ import pytest
 import torch
 from torch import nn
 
-from highways.analysis.cost import exponent, step_cost
-from highways.analysis.gates import gates
-from highways.analysis.layers import lesion_ratios, of_each_data_set
-from highways.analysis.lesions import lesioned, lesions, lesions_one_by_one
-from highways.analysis.perform import analyse
-from highways.analysis.signal import signal
 from highways.claims.judge import judge_experiment
 from highways.config import (
     AnalysisConfig,
     BiLSTMConfig,
     BudgetConfig,
-    CostConfig,
     DataConfig,
     DenseConfig,
-    GatesConfig,
-    LesionsConfig,
     RunConfig,
     SGDConfig,
-    SignalConfig,
     load_profile,
 )
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
-from highways.experiments import DepthProfile, GatesProfile, LesionProfile, VeryDeepProfile, recipe
+from highways.experiments.conv.profile import recipe
+from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.lesion import LesionProfile
+from highways.experiments.very_deep.profile import VeryDeepProfile
+from highways.inside.analyse import analyse
+from highways.inside.cost import CostConfig, exponent, step_cost
+from highways.inside.gates import GatesConfig, gates
+from highways.inside.layers import lesion_ratios, of_each_data_set
+from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_one_by_one
+from highways.inside.signal import SignalConfig, signal
 from highways.nn import BiLSTMNetwork, DenseNetwork
 from highways.report.tables import table_texts
 from highways.report.verify import faults
@@ -508,7 +508,9 @@ def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
 
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:
     from highways.claims.measures import depth_ratio, share_of_guessing
-    from highways.report.layer_figures import gates_figure, lesion_figure
+
+    from highways.experiments.gates.figure import gates_figure
+    from highways.experiments.lesion import lesion_figure
 
     configs = [run_config(depth=4, epochs=1), run_config(depth=6, epochs=1, learning_rate=1e12)]
     fine, diverged = sweep(configs, profile="p", experiment="e", mlflow=False)

@@ -10,7 +10,8 @@ import yaml
 from highways.config import active_profiles, load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
-from highways.experiments import PROFILE_SCHEMAS, DepthProfile
+from highways.experiments import PROFILE_SCHEMAS
+from highways.experiments.depth.profile import DepthProfile
 
 
 def test_every_profile_file_is_valid() -> None:

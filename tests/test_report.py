@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from highways.claims import load_claims, write_claims
-from highways.experiments import DepthProfile
+from highways.experiments.depth.profile import DepthProfile
 from highways.report import figures, readme, write_tables
 from highways.report.html import write_report
 from highways.training import sweep

@@ -11,8 +11,9 @@ from highways import paths
 from highways.config import load_profile
 from highways.data import fingerprint
 from highways.errors import HighwaysError
-from highways.experiments import DepthProfile, GatesProfile, Rung
-from highways.experiments.rungs import climb
+from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.rungs import Rung, climb
 from highways.tracking import RecordStore, RunRecord, listed_records
 from highways.tracking.outcomes import rank
 from highways.tracking.records import run_keys

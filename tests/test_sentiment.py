@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from highways.analysis.sentiment import accuracies, by_depth, variant
 from highways.claims.judge import judge_experiment
 from highways.config import RunConfig, load_profile
-from highways.experiments import BiLSTMProfile
+from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, variant
+from highways.experiments.bilstm_depth.profile import BiLSTMProfile
 from highways.report import figures, write_tables
 from highways.report.tables import table_texts
 from highways.tracking import Listed, RunRecord

@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from highways.analysis.conv import AUTHORS_LOGS, LABELS, authors_log
-from highways.analysis.depth import Search, searches
-from highways.analysis.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
-from highways.experiments import ConvProfile, DepthProfile
+from highways.experiments.conv.outcomes import AUTHORS_LOGS, LABELS, authors_log
+from highways.experiments.conv.profile import ConvProfile
+from highways.experiments.depth.outcomes import Search, searches
+from highways.experiments.depth.profile import DepthProfile
+from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report import write_tables
 from highways.report.tables import table_texts
 from highways.training import sweep

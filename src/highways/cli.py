@@ -95,15 +95,16 @@ def profile_show(
     name: Annotated[str | None, typer.Argument(help="Profile; by default the active ones.")] = None,
 ) -> None:
     """Show the parameters of every notebook in a profile, checked."""
-    from highways.config import active_profiles, load_profile
+    from highways.config import active_profiles
     from highways.config.profiles import profile_path
-    from highways.experiments import PROFILE_SCHEMAS
+    from highways.experiments import EXPERIMENTS
 
     for profile in _profiles(name):
         print(f"{profile}{' (active)' if profile in active_profiles() else ''}")
-        for notebook, schema in PROFILE_SCHEMAS.items():
+        for experiment in EXPERIMENTS:
+            notebook = experiment.name
             if profile_path(profile, notebook).exists():
-                settings = load_profile(profile, schema)
+                settings = experiment.of(profile).settings
                 try:
                     print(f"  {notebook}: {len(settings.runs())} runs")
                 except NotYet as error:
@@ -121,34 +122,9 @@ def profile_check(
 
     Papermill itself takes unknown parameters without a word, and shows errors as tracebacks.
     """
-    from highways import paths
-    from highways.config import load_profile
-    from highways.experiments import PROFILE_SCHEMAS
-    from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
+    from highways.report.readiness import check
 
-    if notebook not in PROFILE_SCHEMAS:
-        raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(PROFILE_SCHEMAS)}")
-    settings = load_profile(name, PROFILE_SCHEMAS[notebook])
-    runs = settings.runs()
-    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
-    analyses, store = settings.analyses(), AnalysisStore(paths.Results(name).analyses(notebook))
-    for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
-        if analysis.run is None and analysis.data is not None and store.read(key) is None:
-            from highways.data import load
-
-            load(analysis.data)
-    if missing:
-        from highways.data import load, locate
-        from highways.training import device
-        from highways.training.modules import build_network
-
-        device.resolve(settings.device)
-        for data in sorted({run.data.name for run in missing}):
-            locate(data)
-        fits = {(run.data, run.network): run for run in missing if run.data.vectors or run.data.pictures}
-        for run in fits.values():
-            build_network(run, load(run.data))
-    (paths.Results(name).folder / "notebooks").mkdir(parents=True, exist_ok=True)  # Papermill does not make it
+    check(name, notebook)
 
 
 @profile_app.command("use")
@@ -255,10 +231,10 @@ def tables_command(
     names: Annotated[list[str] | None, typer.Argument(help="Tables; by default all there are runs for.")] = None,
     from_: Annotated[str, typer.Option("--from", help="records or mlflow: both give the same bytes.")] = "records",
     profile: ProfileOption = None,
-    output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/tables.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/EXPERIMENT/tables.")] = None,
 ) -> None:
     """Build the comparison tables from the runs that the profile lists."""
-    from highways.report import write_tables
+    from highways.report.tables import write_tables
 
     for name in _profiles(profile):
         written = write_tables(name, names or (), from_, output)  # type: ignore[arg-type]
@@ -274,8 +250,8 @@ def claims_command(
     from_: Annotated[str, typer.Option("--from", help="records or mlflow.")] = "records",
 ) -> None:
     """Judge the claims on the tracked runs and write claims.csv."""
-    from highways.claims import write_claims
     from highways.claims.judge import headline
+    from highways.report.verdicts import write_claims
 
     for name in _profiles(profile):
         path, judgements = write_claims(name, from_)  # type: ignore[arg-type]
@@ -287,12 +263,11 @@ def claims_command(
 
 @app.command("verify")
 def verify_command(profile: ProfileOption = None) -> None:
-    """Check records, tables and claims; name each file that is not intact and exit with status 1."""
+    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1."""
     from highways import paths
     from highways.report.verify import faults
 
-    folders = [path.name for path in sorted((paths.root() / "results").glob("*/")) if (path / "runs").exists()]
-    chosen = _profiles(profile) if profile else folders
+    chosen = _profiles(profile) if profile else paths.profiles_with_results()
     found, checked = [], 0
     for name in chosen:
         number, bad = faults(name)
@@ -309,14 +284,22 @@ def verify_command(profile: ProfileOption = None) -> None:
 def readme_command(
     check: Annotated[bool, typer.Option("--check", help="Only tell whether it is current.")] = False,
 ) -> None:
-    """Write README's numbers from the committed results."""
+    """Write README's numbers, the pages of the committed profiles and the benchmarks' from what is committed."""
     from highways.report import readme
 
-    if check and not readme.is_current():
-        raise HighwaysError("README.md does not show the numbers of the committed results; run `make readme`")
+    if check and (stale := readme.stale()):
+        raise HighwaysError(f"{', '.join(stale)}: not what the committed results give; run `make readme`")
     if not check:
         readme.update()
-    print("README.md is current")
+    print("README.md and the pages are current")
+
+
+@app.command("pipeline")
+def pipeline_command() -> None:
+    """Write dvc.yaml from the experiments."""
+    from highways.report import pipeline
+
+    print(f"{_relative(pipeline.write())} is written")
 
 
 @tracking_app.command("rebuild")
@@ -325,9 +308,8 @@ def tracking_rebuild(profile: ProfileOption = None) -> None:
     from highways import paths
     from highways.report.rebuild import rebuild
 
-    folders = [path.name for path in sorted((paths.root() / "results").glob("*/")) if (path / "runs").exists()]
     faults = []
-    for name in _profiles(profile) if profile else folders:
+    for name in _profiles(profile) if profile else paths.profiles_with_results():
         try:
             for line in rebuild(name):
                 print(line, flush=True)

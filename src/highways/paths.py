@@ -41,9 +41,55 @@ def references() -> Path:
     return root() / "references"
 
 
+def shown(path: Path) -> str:
+    """Return a path as a message names it: from the root, where it lies below."""
+    return str(path.relative_to(root()) if path.is_relative_to(root()) else path)
+
+
+@dataclass(frozen=True)
+class ExperimentResults:
+    """The results of one experiment in one profile.
+
+    Args:
+        folder: `results/<profile>/<experiment>`.
+    """
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs' records."""
+        return self.folder / "runs"
+
+    @property
+    def analyses(self) -> Path:
+        """Folder of the analyses' records."""
+        return self.folder / "analyses"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables."""
+        return self.folder / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures: the experiment's own."""
+        return self.folder
+
+    @property
+    def page(self) -> Path:
+        """The page: claim, figure, table, verdicts, cost."""
+        return self.folder / "README.md"
+
+    @property
+    def notebook(self) -> Path:
+        """The executed notebook."""
+        return self.folder / "notebook.ipynb"
+
+
 @dataclass(frozen=True)
 class Results:
-    """The result folders of one profile.
+    """The results of one profile.
 
     Args:
         profile: Its name, such as `quick`.
@@ -57,16 +103,6 @@ class Results:
         return root() / "results" / self.profile
 
     @property
-    def tables(self) -> Path:
-        """Folder of the tables."""
-        return self.folder / "tables"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the figures."""
-        return self.folder / "figures"
-
-    @property
     def claims(self) -> Path:
         """The judged claims."""
         return self.folder / "claims.csv"
@@ -76,10 +112,20 @@ class Results:
         """The report."""
         return self.folder / "report.html"
 
-    def runs(self, experiment: str) -> Path:
-        """Return the folder of an experiment's records."""
-        return self.folder / "runs" / experiment
+    @property
+    def page(self) -> Path:
+        """The page: every experiment with its verdicts."""
+        return self.folder / "README.md"
 
-    def analyses(self, experiment: str) -> Path:
-        """Return the folder of an experiment's analyses."""
-        return self.folder / "analyses" / experiment
+    def of(self, experiment: str) -> ExperimentResults:
+        """Return the results of an experiment."""
+        return ExperimentResults(self.folder / experiment)
+
+    def experiments(self) -> list[str]:
+        """Return the experiments that have records here."""
+        return sorted({path.parent.name for kind in ("runs", "analyses") for path in self.folder.glob(f"*/{kind}/")})
+
+
+def profiles_with_results() -> list[str]:
+    """Return the profiles that have records."""
+    return [path.name for path in sorted((root() / "results").glob("*/")) if Results(path.name).experiments()]

@@ -1,5 +1,5 @@
-"""Claims: what the sources say, judged on the tracked runs by criteria fixed before them."""
+"""Claims as tests: what each says, and the verdict on it. The measures come with the experiments."""
 
-from highways.claims.judge import Claim, Judgement, judge, load_claims, write_claims
+from highways.claims.judge import Claim, Judgement, judge, read_claims
 
-__all__ = ["Claim", "Judgement", "judge", "load_claims", "write_claims"]
+__all__ = ["Claim", "Judgement", "judge", "read_claims"]

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from highways import paths
-from highways.analysis.initial_weights import study
-from highways.claims.measures import CALCULATIONS, MEASURES, Interval, measure
-from highways.config import Profile, RunConfig, Strict, load_profile, read_yaml, validate
-from highways.config.profiles import profile_path
+from highways.claims.studies import study
+from highways.claims.values import Interval, Measures, measured
+from highways.config import RunConfig, Strict, read_yaml, validate
 from highways.config.run import STAND_INS
 from highways.data import examples
-from highways.experiments import PROFILE_SCHEMAS
-from highways.tracking import AnalysisRecord, Listed, RunRecord, listed_records
-from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
+from highways.errors import HighwaysError
+from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 Verdict = Literal["replicated", "not replicated", "inconclusive", "not run"]
 Scope = Literal["full", "pruned", "reduced", "stand-in", ""]
@@ -122,35 +118,45 @@ class Claim(Strict):
     """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
     the claim is *inconclusive* also where it holds."""
 
-    @field_validator("experiment")
-    @classmethod
-    def _known_experiment(cls, name: str) -> str:
-        if name not in PROFILE_SCHEMAS:
-            raise ValueError(f"no such notebook; there are: {', '.join(PROFILE_SCHEMAS)}")
-        return name
-
-    @field_validator("measure")
-    @classmethod
-    def _known_measure(cls, content: dict[str, Any]) -> dict[str, Any]:
-        if content.get("name") not in MEASURES:
-            raise ValueError(f"no such measure; there are: {', '.join(MEASURES)}")
-        arguments = {key: value for key, value in content.items() if key != "name"}
+    def fault(self, measures: Measures) -> str | None:
+        """Return what is wrong with the measure, `None` where nothing is."""
+        called = str(self.measure.get("name"))
+        if called not in measures:
+            return f"no such measure; there are: {', '.join(measures)}"
+        arguments = {key: value for key, value in self.measure.items() if key != "name"}
         try:
-            inspect.signature(MEASURES[content["name"]]).bind((), **arguments)
+            inspect.signature(measures[called]).bind((), **arguments)
         except TypeError as error:
-            raise ValueError(f"{content['name']}: {error}") from None
-        return content
+            return f"{called}: {error}"
+        return None
 
 
-def load_claims() -> dict[str, Claim]:
-    """Return all claims by id.
+def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
+    """Return claims by id, in the order of `references/claims.yaml`.
+
+    Args:
+        known: Experiments by name, with their measures: those whose claims are asked for.
+        every: These are all the experiments there are; a claim of another one is at fault.
 
     Raises:
         HighwaysError: An entry is at fault; one line that names it.
     """
     where = "references/claims.yaml"
     content = read_yaml(paths.references() / "claims.yaml")
-    return {name: validate(Claim, entry, f"{where}: {name}") for name, entry in content.items()}
+    if not isinstance(content, dict):
+        raise HighwaysError(f"{where}: expected claims by id, found {type(content).__name__}")
+    found = {}
+    for name, entry in content.items():
+        claim = validate(Claim, entry, f"{where}: {name}")
+        if claim.experiment not in known:
+            if every:
+                named = f"no such notebook; there are: {', '.join(known)}"
+                raise HighwaysError(f"{where}: {name}: key 'experiment': {named}, found {claim.experiment!r}")
+            continue
+        if (fault := claim.fault(known[claim.experiment])) is not None:
+            raise HighwaysError(f"{where}: {name}: key 'measure': {fault}")
+        found[name] = claim
+    return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Judgement:
         return self.source.startswith("our ")
 
 
-def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
+def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile: str) -> Judgement:
     """Judge one claim.
 
     The scope is *stand-in* where the data are not the required ones; *full* where nothing is less than required;
@@ -188,17 +194,18 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     Args:
         name: The claim's id.
         claim: The claim.
+        measures: Its experiment's.
         records: What the notebook's parameters list, as far as it is there.
         profile: Name of the profile.
     """
     required, called = claim.required, claim.measure["name"]
-    arguments = {key: value for key, value in claim.measure.items() if key != "name"}
+    calculated = getattr(measures[called], "calculation", False)
     records = _of_data_sets(required, records)
-    own = study(records, arguments["of"]) if called.startswith("study_") else None
-    if called in CALCULATIONS:
-        value, complete = measure(records, called, arguments), True
+    own = study(records, claim.measure["of"]) if called.startswith("study_") else None
+    if calculated:
+        value, complete = measured(measures, claim.measure, records), True
     else:
-        value = measure(records, called, arguments) if records or records.analyses else None
+        value = measured(measures, claim.measure, records) if records or records.analyses else None
         complete = own is not None or (records.known and not any(map(required.concerns, records.missing)))
     verdict: Verdict = "not run"
     scope: Scope = ""
@@ -206,7 +213,7 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
     if value is None and complete and concerned and all(run.status == "diverged" for run in concerned):
         verdict, scope = "inconclusive", _scope(required, records)  # there is nothing to measure
     if value is not None and complete:
-        scope = "full" if called in CALCULATIONS else _scope(required, records, own)
+        scope = "full" if calculated else _scope(required, records, own)
         kept, decisive = claim.holds.keep(value), scope in ("full", "pruned")
         if kept is None or not (decisive or (kept and not claim.easier_with_less)):
             verdict = "inconclusive"
@@ -222,7 +229,7 @@ def judge(name: str, claim: Claim, records: Listed, profile: str) -> Judgement:
         measured="" if value is None or not complete else _text(value),
         verdict=verdict,
         scope=scope,
-        data="" if verdict == "not run" or called in CALCULATIONS else data,
+        data="" if verdict == "not run" or calculated else data,
         profile=profile,
     )
 
@@ -280,35 +287,6 @@ def _trained_on(run: RunRecord) -> int:
     return run.config.data.training_examples or examples(run.config.data.name, "train")
 
 
-def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
-    """Judge all claims on the runs that a profile lists.
-
-    Args:
-        profile: Name of the profile.
-        source: Where the records are read from.
-    """
-    judgements = []
-    read: dict[str, Listed] = {}
-    for name, claim in load_claims().items():
-        if claim.experiment not in read:
-            schema = PROFILE_SCHEMAS[claim.experiment]
-            there = profile_path(profile, claim.experiment).exists()
-            listed = listed_records(load_profile(profile, schema), source) if there else Listed(known=False)
-            read[claim.experiment] = listed
-        judgements.append(judge(name, claim, read[claim.experiment], profile))
-    return judgements
-
-
-def judge_experiment(settings: Profile, records: Listed | None = None) -> list[Judgement]:
-    """Judge the claims of one notebook on what its parameters list, or on given records."""
-    records = listed_records(settings) if records is None else records
-    return [
-        judge(name, claim, records, settings.profile)
-        for name, claim in load_claims().items()
-        if claim.experiment == settings.experiment
-    ]
-
-
 def headline(judgements: Sequence[Judgement]) -> str:
     """Return the counts on one line, with their scope: the sources' claims, then our own questions."""
     theirs = [judgement for judgement in judgements if not judgement.own]
@@ -336,10 +314,3 @@ def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
 def claims_text(judgements: Sequence[Judgement]) -> str:
     """Return the content of `claims.csv`."""
     return frame(judgements).to_csv(index=False, lineterminator="\n")
-
-
-def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
-    """Judge all claims, write `claims.csv`, and return its path and the judgements."""
-    judgements = judge_all(profile, source)
-    write_atomically(paths.Results(profile).claims, claims_text(judgements))
-    return paths.Results(profile).claims, judgements

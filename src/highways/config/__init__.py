@@ -4,23 +4,7 @@
 the notebooks and turns them into the list of runs of a sweep.
 """
 
-from highways.config.analysis import (
-    AnalysisConfig,
-    CostConfig,
-    DropoutConfig,
-    GatesConfig,
-    LesionsConfig,
-    LogisticConfig,
-    ParityConfig,
-    PerceptronConfig,
-    RecurrenceConfig,
-    SaturationConfig,
-    SignalConfig,
-    SmallNetConfig,
-    StuckConfig,
-    TwoHeadsConfig,
-    VarianceConfig,
-)
+from highways.config.analysis import AnalysisConfig, Measure
 from highways.config.base import Strict, read_yaml, validate
 from highways.config.conv import ConvConfig
 from highways.config.profiles import Profile, active_profiles, load_profile, use_profiles
@@ -51,27 +35,14 @@ __all__ = [
     "BudgetConfig",
     "CaffeConfig",
     "ConvConfig",
-    "CostConfig",
     "DataConfig",
     "DenseConfig",
-    "DropoutConfig",
-    "GatesConfig",
-    "LesionsConfig",
-    "LogisticConfig",
-    "ParityConfig",
-    "PerceptronConfig",
+    "Measure",
     "PicturesConfig",
     "Profile",
-    "RecurrenceConfig",
     "RunConfig",
     "SGDConfig",
-    "SaturationConfig",
-    "SignalConfig",
-    "SmallNetConfig",
     "Strict",
-    "StuckConfig",
-    "TwoHeadsConfig",
-    "VarianceConfig",
     "active_profiles",
     "load_profile",
     "read_yaml",

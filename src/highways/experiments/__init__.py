@@ -1,53 +1,50 @@
-"""The experiments' parameters: how much of each notebook is run, on which data, where.
+"""The experiments, one room each: parameters, runs, tables, figure, measures.
 
-One module an experiment, which turns a profile file into the exact list of runs and analyses. What follows
-from earlier results is read through `highways.tracking`.
+All other rooms know them by this list alone.
 """
 
-from highways.config import Profile
-from highways.experiments.bilstm_depth import BiLSTMProfile
-from highways.experiments.conv import ConvProfile, recipe
-from highways.experiments.depth import DepthProfile, Rung
-from highways.experiments.foundations import FoundationsProfile
-from highways.experiments.gates import GatesProfile
-from highways.experiments.initialisation import InitialisationProfile
-from highways.experiments.keras_lasagne import KerasLasagneProfile
-from highways.experiments.l2_parity import ParityProfile
-from highways.experiments.lesion import LesionProfile
-from highways.experiments.reporting import ReportProfile
-from highways.experiments.very_deep import VeryDeepProfile
+from highways.experiments.base import Experiment, Study, Table
+from highways.experiments.bilstm_depth import BILSTM_DEPTH
+from highways.experiments.conv import CONV
+from highways.experiments.depth import DEPTH
+from highways.experiments.foundations import FOUNDATIONS
+from highways.experiments.gates import GATES
+from highways.experiments.initialisation import INITIALISATION
+from highways.experiments.keras_lasagne import KERAS_LASAGNE
+from highways.experiments.l2_parity import L2_PARITY
+from highways.experiments.lesion import LESION
+from highways.experiments.report import REPORT
+from highways.experiments.very_deep import VERY_DEEP
 
-PROFILE_SCHEMAS: dict[str, type[Profile]] = {
-    schema.experiment: schema
-    for schema in (
-        DepthProfile,
-        BiLSTMProfile,
-        ConvProfile,
-        GatesProfile,
-        LesionProfile,
-        VeryDeepProfile,
-        KerasLasagneProfile,
-        InitialisationProfile,
-        ParityProfile,
-        FoundationsProfile,
-        ReportProfile,
-    )
-}
-"""By name of the notebook, in the order of the notebooks."""
+EXPERIMENTS: tuple[Experiment, ...] = (
+    DEPTH,
+    BILSTM_DEPTH,
+    CONV,
+    GATES,
+    LESION,
+    VERY_DEEP,
+    KERAS_LASAGNE,
+    INITIALISATION,
+    L2_PARITY,
+    FOUNDATIONS,
+    REPORT,
+)
+"""In the order of the notebooks and of the report."""
 
 __all__ = [
-    "PROFILE_SCHEMAS",
-    "BiLSTMProfile",
-    "ConvProfile",
-    "DepthProfile",
-    "FoundationsProfile",
-    "GatesProfile",
-    "InitialisationProfile",
-    "KerasLasagneProfile",
-    "LesionProfile",
-    "ParityProfile",
-    "ReportProfile",
-    "Rung",
-    "VeryDeepProfile",
-    "recipe",
+    "BILSTM_DEPTH",
+    "CONV",
+    "DEPTH",
+    "EXPERIMENTS",
+    "FOUNDATIONS",
+    "GATES",
+    "INITIALISATION",
+    "KERAS_LASAGNE",
+    "L2_PARITY",
+    "LESION",
+    "REPORT",
+    "VERY_DEEP",
+    "Experiment",
+    "Study",
+    "Table",
 ]

@@ -1,5 +1,1 @@
-"""Tables, figures and the HTML report: everything that is shown, made from records."""
-
-from highways.report.tables import TABLES, build_table, write_tables
-
-__all__ = ["TABLES", "build_table", "write_tables"]
+"""What is read: verdicts, tables, pages, the report; and whether all of it is what the records give."""

@@ -10,8 +10,9 @@ import jinja2
 import pandas as pd
 
 from highways import paths
-from highways.claims.judge import Judgement, headline, load_claims
+from highways.claims.judge import Judgement, headline
 from highways.report.tables import TABLES
+from highways.report.verdicts import all_claims
 from highways.tracking.records import write_atomically
 
 
@@ -28,20 +29,21 @@ def write_report(profile: str, judgements: Sequence[Judgement]) -> Path:
         judgements: What `highways.claims.judge.judge_all` returned.
     """
     results = paths.Results(profile)
-    claims = load_claims()
+    claims = all_claims()
     sections = []
-    for name, table in TABLES.items():
-        if not (results.tables / f"{name}.csv").exists():
+    for name, (experiment, table) in TABLES.items():
+        folder = results.of(experiment.name)
+        if not (folder.tables / f"{name}.csv").exists():
             continue
-        figure = results.figures / f"{name}.png"
+        figure = folder.figures / f"{name}.png"
         sections.append(
             {
                 "name": name,
                 "title": table.title,
-                "notebook": table.schema.experiment,
+                "notebook": experiment.name,
                 "figure": base64.b64encode(figure.read_bytes()).decode() if figure.exists() else None,
-                "tables": [_cells(results.tables / f"{part}.csv") for part in (name, f"{name}_cost")],
-                "claims": [j for j in judgements if claims[j.claim_id].experiment == table.schema.experiment],
+                "tables": [_cells(folder.tables / f"{part}.csv") for part in (name, f"{name}_cost")],
+                "claims": [j for j in judgements if claims[j.claim_id].experiment == experiment.name],
             }
         )
     environment = jinja2.Environment(

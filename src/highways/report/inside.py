@@ -9,12 +9,15 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.analysis.perform import analyse
-from highways.config import AnalysisConfig, GatesConfig, LesionsConfig, RunConfig, SignalConfig
+from highways.config import AnalysisConfig, RunConfig
 from highways.data import classes as classes_of
 from highways.errors import HighwaysError
-from highways.report.figures import save
-from highways.report.layer_figures import ROUTED, gate_panels, lesion_panel, signal_panel
+from highways.inside.analyse import analyse
+from highways.inside.gates import GatesConfig
+from highways.inside.lesions import LesionsConfig
+from highways.inside.signal import SignalConfig
+from highways.show.figures import save
+from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training.checkpoints import load_weights, weights_path
 from highways.training.run import ADHOC
@@ -42,7 +45,7 @@ def draw_inside(
         weights: Train the run again where its weights are not kept here; without it, that is an error.
         example: Number of the training example whose gates are drawn.
         classes: The two classes whose routing is drawn.
-        output: The figure's file; by default it goes to `results/adhoc/figures`.
+        output: The figure's file; by default it goes to `results/adhoc/adhoc`.
 
     Raises:
         HighwaysError: There is no such thing to show, no trained run, no weights, class or example.
@@ -60,18 +63,18 @@ def draw_inside(
     }[show]
     configs = [AnalysisConfig(run=run, measure=measure) for measure in measures]
     key = run_keys([run])[0]
-    store = AnalysisStore(paths.Results(ADHOC).analyses(ADHOC))
+    store = AnalysisStore(paths.Results(ADHOC).of(ADHOC).analyses)
     if any(store.adopt(wanted) is None for wanted in analysis_keys(configs)) and not weights:
         _check_weights(key)
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
     figure = _drawn(show, analyses, routed)
-    return save(figure, output or paths.Results(ADHOC).figures / f"{show}-{key}.png")
+    return save(figure, output or paths.Results(ADHOC).of(ADHOC).figures / f"{show}-{key}.png")
 
 
 def _check_weights(key: str) -> None:
-    record = RecordStore(paths.Results(ADHOC).runs(ADHOC)).adopt(key)
+    record = RecordStore(paths.Results(ADHOC).of(ADHOC).runs).adopt(key)
     if record is None:
         raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
     if record.status == "finished" and load_weights(key, record.weights_sha256) is None:

@@ -8,20 +8,23 @@ from pathlib import Path
 
 from highways import paths
 from highways.errors import HighwaysError
-from highways.experiments import PROFILE_SCHEMAS
-from highways.report.tables import TABLES, table_files
+from highways.experiments import EXPERIMENTS, REPORT
+from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_log import MlflowLog, tracking_uri
 from highways.tracking.records import R, Store
 
 
-def outputs(profile: str, experiment: str) -> list[Path]:
-    """Return the tables and figures of a notebook, as far as they are there."""
+def outputs(profile: str, name: str) -> list[Path]:
+    """Return the tables and figures of an experiment, as far as they are there."""
     results = paths.Results(profile)
-    names = [name for name, table in TABLES.items() if table.schema.experiment == experiment]
-    files = [results.tables / file for name in names for file in table_files(name)]
-    files += [results.figures / f"{name}.png" for name in names]
-    if experiment == "99_report":
+    folder = results.of(name)
+    files = []
+    for experiment in EXPERIMENTS:
+        if experiment.name == name:
+            files += [folder.tables / file for table in experiment.tables for file in table_files(table.name)]
+            files += [folder.figures / f"{figure}.png" for figure in experiment.figures]
+    if name == REPORT.name:
         files += [results.claims, results.report]
     return [file for file in files if file.exists()]
 
@@ -38,7 +41,7 @@ def _readable(store: Store[R], faults: list[str]) -> list[R]:
 
 
 def rebuild(profile: str) -> Iterator[str]:
-    """Bring a profile's records, tables and figures to MLflow, and say what was done, a line a notebook.
+    """Bring a profile's records, tables and figures to MLflow, and say what was done, a line an experiment.
 
     A record that is at fault is left out and named in the error, when everything else has been brought over.
 
@@ -46,12 +49,12 @@ def rebuild(profile: str) -> Iterator[str]:
         HighwaysError: Records are at fault, or MLflow does not take them.
     """
     faults: list[str] = []
-    folders = [*paths.Results(profile).folder.glob("runs/*/"), *paths.Results(profile).folder.glob("analyses/*/")]
-    names = sorted({folder.name for folder in folders})
-    names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
+    names = paths.Results(profile).experiments()
+    names += [one.name for one in EXPERIMENTS if one.name not in names and outputs(profile, one.name)]
     for name in names:
-        records = _readable(RecordStore(paths.Results(profile).runs(name)), faults)
-        analyses = _readable(AnalysisStore(paths.Results(profile).analyses(name)), faults)
+        folder = paths.Results(profile).of(name)
+        records = _readable(RecordStore(folder.runs), faults)
+        analyses = _readable(AnalysisStore(folder.analyses), faults)
         log = MlflowLog(profile, name)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

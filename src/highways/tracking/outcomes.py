@@ -16,7 +16,7 @@ def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> lis
     Raises:
         HighwaysError: A record is damaged; nothing is guessed in its place.
     """
-    store = RecordStore(paths.Results(profile).runs(experiment))
+    store = RecordStore(paths.Results(profile).of(experiment).runs)
     return [store.read(key) for key in run_keys(configs)]
 
 

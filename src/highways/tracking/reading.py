@@ -68,11 +68,11 @@ class Listed(list[RunRecord]):
 
 
 def _from_records(profile: str, experiment: str, keys: list[str]) -> list[RunRecord]:
-    return RecordStore(paths.Results(profile).runs(experiment)).read_all(keys)
+    return RecordStore(paths.Results(profile).of(experiment).runs).read_all(keys)
 
 
 def _analyses_from_records(profile: str, experiment: str, keys: list[str]) -> list[AnalysisRecord]:
-    return AnalysisStore(paths.Results(profile).analyses(experiment)).read_all(keys)
+    return AnalysisStore(paths.Results(profile).of(experiment).analyses).read_all(keys)
 
 
 READERS: dict[str, Callable[[str, str, list[str]], list[RunRecord]]] = {

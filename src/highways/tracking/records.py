@@ -213,12 +213,12 @@ class Store(Generic[R]):
     """The records of one kind, of one experiment in one profile.
 
     Args:
-        folder: `results/<profile>/<kind>/<experiment>`.
+        folder: `results/<profile>/<experiment>/<kind>`.
     """
 
     record: type[R]
     kind: str
-    """Name of the folder under `results/<profile>`."""
+    """Name of the folder under `results/<profile>/<experiment>`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -259,7 +259,7 @@ class Store(Generic[R]):
     @classmethod
     def find(cls, key: str) -> Path | None:
         """Return the path of a record in any profile and experiment, or `None`."""
-        found = (paths.root() / "results").glob(f"*/{cls.kind}/*/{glob.escape(key)}.json")
+        found = (paths.root() / "results").glob(f"*/*/{cls.kind}/{glob.escape(key)}.json")
         return next(iter(sorted(found)), None)
 
     def __iter__(self) -> Iterator[Path]:

@@ -50,7 +50,7 @@ def run(
         HighwaysError: The record, the data or the weights are at fault.
     """
     key = run_keys([config])[0]
-    store = RecordStore(paths.Results(profile).runs(experiment))
+    store = RecordStore(paths.Results(profile).of(experiment).runs)
     record = store.adopt(key)
     again = record is not None and weights and record.status == "finished" and load_weights(key, None) is None
     if record is not None and not again:

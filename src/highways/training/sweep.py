@@ -103,7 +103,7 @@ def sweep(
     where = devices.resolve(device).type
     keys = run_keys(configs)
     by_key = dict(zip(keys, configs, strict=True))
-    store = RecordStore(paths.Results(profile).runs(experiment))
+    store = RecordStore(paths.Results(profile).of(experiment).runs)
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
 
     jobs = []

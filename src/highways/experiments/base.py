@@ -1,0 +1,186 @@
+"""What an experiment is: one room, with one name.
+
+An `Experiment` says what its parameters are, which tables and figures show it, and what its claims are measured
+with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from IPython.display import Image
+from matplotlib.figure import Figure
+
+from highways import paths
+from highways.claims.judge import Judgement, frame, judge, read_claims
+from highways.claims.studies import STUDY_MEASURES, study
+from highways.claims.values import Measures
+from highways.config import Profile, load_profile
+from highways.errors import HighwaysError
+from highways.inside.analyse import analyse
+from highways.show.figures import save
+from highways.show.tables import csv_text, markdown_text, shown, table_files
+from highways.tracking import AnalysisRecord, Listed, listed_records
+from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.reading import Source
+from highways.tracking.records import write_atomically
+from highways.training import Sweep, train
+
+Builder = Callable[[Listed, Any], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A comparison table.
+
+    Attributes:
+        name: Of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
+        build: From an experiment's records and parameters.
+        cost: What was measured with a clock, apart: the others are the same to the byte from run to run.
+        title: One line for the report.
+        shown: Of the columns, those that a page shows, with their heads; all by default.
+        rows: Which rows a page shows; all by default.
+    """
+
+    name: str
+    build: Builder
+    cost: Builder
+    title: str
+    shown: Mapping[str, str] = field(default_factory=dict)
+    rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+
+    def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
+        """Return the content of the table's files, by file name."""
+        built, cost = self.build(records, settings), self.cost(records, settings)
+        return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment.
+
+    Attributes:
+        name: Of its notebook, stage, parameter files, folder of results and MLflow experiment.
+        title: What it is about, on one line.
+        schema: Of its parameters; they list its runs and analyses.
+        tables: Its comparison tables.
+        figures: By name of the file, what draws it from the records.
+        measures: What its claims are measured with.
+        after: Experiments whose records or parameters it uses; no other may be imported.
+        answer: A sentence of what came out, from the records; none by default.
+    """
+
+    name: str
+    title: str
+    schema: type[Profile]
+    tables: tuple[Table, ...] = ()
+    figures: Mapping[str, Callable[[Listed], Figure]] = field(default_factory=dict)
+    measures: tuple[Callable[..., Any], ...] = ()
+    after: tuple[str, ...] = ()
+    answer: Callable[[Listed], str] | None = None
+
+    @property
+    def named_measures(self) -> Measures:
+        """Its measures by name, and those of studies, which every experiment has."""
+        return {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
+
+    def open(self, namespace: Mapping[str, Any]) -> Study:
+        """Return the study of the parameters that a notebook has set as variables.
+
+        Args:
+            namespace: The notebook's `globals()`.
+
+        Raises:
+            HighwaysError: A parameter is missing or at fault.
+        """
+        return Study(self, self.schema.from_namespace(namespace))
+
+    def of(self, profile: str) -> Study:
+        """Return the study of a profile's parameters.
+
+        Raises:
+            HighwaysError: The profile or its file is at fault.
+        """
+        return Study(self, load_profile(profile, self.schema))
+
+
+class Study:
+    """An experiment with its parameters: trains, analyses, draws, tabulates, judges.
+
+    Args:
+        experiment: The experiment.
+        settings: Its parameters.
+    """
+
+    def __init__(self, experiment: Experiment, settings: Any):
+        self.experiment, self.settings = experiment, settings
+        self.results = paths.Results(settings.profile).of(experiment.name)
+        self._records: dict[Source, Listed] = {}
+        self._written: list[Path] = []
+
+    def records(self, source: Source = "records") -> Listed:
+        """Return the records of what the parameters list, as far as it is there; they are read once."""
+        if source not in self._records:
+            self._records[source] = listed_records(self.settings, source)
+        return self._records[source]
+
+    def train(self, threads: int | None = None) -> Sweep:
+        """Train every listed run that has no record yet, and return all; see `highways.training.train`."""
+        self._records.clear()
+        return train(self.settings, threads=threads)
+
+    def analyse(self) -> None:
+        """Make every listed analysis that has no record yet; see `highways.inside.analyse`."""
+        self._records.clear()
+        place = {"experiment": self.experiment.name, "profile": self.settings.profile}
+        analyse(self.settings.analyses(), device=self.settings.device, **place)
+
+    def figure(self, name: str | None = None) -> Image:
+        """Draw a figure, the first by default, save it as PNG, and return it to be shown."""
+        name = name or next(iter(self.experiment.figures))
+        path = save(self.experiment.figures[name](self.records()), self.results.figures / f"{name}.png")
+        self._written.append(path)
+        return Image(path)
+
+    def table(self, name: str | None = None, part: Literal["table", "cost"] = "table") -> pd.DataFrame:
+        """Write a table's files, those of the first table by default, and return the table as it stands there."""
+        table = next(table for table in self.experiment.tables if name in (None, table.name))
+        for file, text in table.texts(self.records(), self.settings).items():
+            write_atomically(self.results.tables / file, text)
+            self._written.append(self.results.tables / file)
+        return shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0])
+
+    def judgements(self, source: Source = "records") -> list[Judgement]:
+        """Return the verdicts on the experiment's claims."""
+        measures = self.experiment.named_measures
+        claims = read_claims({self.experiment.name: measures})
+        return [
+            judge(name, claim, measures, self.records(source), self.settings.profile) for name, claim in claims.items()
+        ]
+
+    def one(self, kind: str) -> AnalysisRecord:
+        """Return the record of a study.
+
+        Raises:
+            HighwaysError: It has not been made.
+        """
+        if (found := study(self.records(), kind)) is None:
+            raise HighwaysError(f"{self.experiment.name}: the study {kind!r} has not been made")
+        return found
+
+    def claims(self) -> pd.DataFrame:
+        """Return the verdicts as a table; those of record are the report's."""
+        return frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"])
+
+    def answer(self) -> str:
+        """Return a sentence of what came out."""
+        return self.experiment.answer(self.records()) if self.experiment.answer is not None else ""
+
+    def publish(self) -> str:
+        """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
+        MlflowLog(self.settings.profile, self.experiment.name).attach(list(dict.fromkeys(self._written)))
+        return str(self.results.folder.relative_to(paths.root()))

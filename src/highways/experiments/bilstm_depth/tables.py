@@ -1,0 +1,88 @@
+"""The sentiment experiment's table and its costs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from highways import paths
+from highways.config import Profile
+from highways.data import examples
+from highways.experiments.bilstm_depth.accuracies import accuracies, variant
+from highways.inside.statistics import wilson_interval
+from highways.tracking import Listed
+
+COLUMNS = [
+    "variant",
+    "depth",
+    "seed",
+    "data",
+    "status",
+    "epochs",
+    "parameters",
+    "accuracy_test_last",
+    "interval_low",
+    "interval_high",
+    "accuracy_test_best_dev",
+    "accuracy_test_best_snapshot",
+    "paper",
+    "train_cross_entropy_last",
+    "gradient_norm_first_block_start",
+    "gradient_norm_first_block_end",
+    "gradient_norm_last_block_start",
+    "gradient_norm_last_block_end",
+]
+
+COST_COLUMNS = ["variant", "depth", "seed", "data", "process_seconds", "process_seconds_per_epoch"]
+
+
+def bilstm_table(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return a row for each run: data set, variant, depth, seed; the longer ones last.
+
+    Test accuracy stands there by three rules (`highways.analysis.sentiment.Accuracies`); the 95 % Wilson
+    interval is that of the last epoch's; a run that diverged is guessing. `paper` is what the sources report,
+    with pretrained word vectors.
+    """
+    papers = pd.read_csv(paths.references() / "bilstm_sources.csv").set_index(["variant", "depth", "data"])
+    rows = []
+    for record in [*records, *records.auxiliary]:
+        data = record.config.data.name
+        key = (variant(record), record.config.network.depth, data)
+        row: dict[str, object] = dict(zip(("variant", "depth", "data"), key, strict=True))
+        row |= {"seed": record.config.seed, "status": record.status, "epochs": record.config.budget.epochs}
+        row |= {"parameters": record.parameters, "train_cross_entropy_last": record.last("train_cross_entropy")}
+        taken = accuracies(record)
+        low, high = wilson_interval(taken.last, examples(data, "test"))
+        row |= {"accuracy_test_last": taken.last, "interval_low": low, "interval_high": high}
+        row |= {"accuracy_test_best_dev": taken.best_dev, "accuracy_test_best_snapshot": taken.best_snapshot}
+        for block in ("first", "last"):
+            norms = record.measurements.get(f"gradient_norm_{block}_block", [])
+            row |= {f"gradient_norm_{block}_block_{when}": norm for when, norm in zip(("start", "end"), norms)}  # noqa: B905
+        if key in papers.index:
+            row["paper"] = papers.loc[key, "accuracy"]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
+    """Return what each run cost: training, evaluation and snapshots."""
+    rows = [
+        {
+            "variant": variant(record),
+            "depth": record.config.network.depth,
+            "seed": record.config.seed,
+            "data": record.config.data.name,
+            "process_seconds": record.timing["seconds"],
+            "process_seconds_per_epoch": record.timing["seconds"] / max(record.epochs, 1),
+            "processor": record.environment["processor"],
+            "device": record.environment["device"],
+            "threads": record.environment["threads"],
+            "workers": record.engine["workers"],
+        }
+        for record in [*records, *records.auxiliary]
+    ]
+    return pd.DataFrame(rows, columns=[*COST_COLUMNS, "processor", "device", "threads", "workers"])
+
+
+def some_depths(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a few depths, for a page."""
+    return frame.loc[frame["depth"].isin([0, 1, 5, 10, 20])]

@@ -1,0 +1,22 @@
+"""Five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e and f)."""
+
+from highways.experiments.base import Experiment, Table
+from highways.experiments.foundations.figure import foundations_figure
+from highways.experiments.foundations.profile import FoundationsProfile
+from highways.experiments.foundations.tables import foundations_table
+from highways.show.costs import studies_cost
+
+FOUNDATIONS = Experiment(
+    name="10_foundations",
+    title="Five points, dropout, a recurrence, two heads",
+    schema=FoundationsProfile,
+    tables=(
+        Table(
+            "foundations",
+            foundations_table,
+            studies_cost,
+            "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
+        ),
+    ),
+    figures={"foundations": foundations_figure},
+)

@@ -1,0 +1,42 @@
+"""Small questions of the initialisation questions (b, d, e, f): parameters and studies."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from highways.config.analysis import AnalysisConfig
+from highways.config.profiles import Profile
+from highways.config.run import ImageDataName
+from highways.experiments.foundations.recurrence import RecurrenceConfig
+from highways.experiments.foundations.small import DropoutConfig, PerceptronConfig
+from highways.experiments.foundations.two_heads import TwoHeadsConfig
+
+
+class FoundationsProfile(Profile):
+    """Parameters of `10_foundations`: four small questions of the initialisation questions (b, d, e, f)."""
+
+    experiment: ClassVar[str] = "10_foundations"
+
+    data: ImageDataName
+    """Of the two heads."""
+    labelled: int = Field(default=100, ge=10)
+    seeds: int = Field(default=5, ge=2)
+    """Of the recurrence and of the two heads."""
+    steps: int = Field(ge=1)
+    """Of the two heads."""
+    recurrence_steps: int = Field(ge=1)
+    dropout_draws: int = Field(default=1_000, ge=2)
+    dropout_inputs: int = Field(default=1_000_000, ge=1)
+    """As many weights."""
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the four studies."""
+        studies = (
+            PerceptronConfig(),
+            DropoutConfig(draws=self.dropout_draws, inputs=self.dropout_inputs),
+            RecurrenceConfig(steps=self.recurrence_steps, seeds=self.seeds),
+            TwoHeadsConfig(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),
+        )
+        return [AnalysisConfig(measure=study) for study in studies]

@@ -1,0 +1,201 @@
+"""Small studies of the initialisation questions: a unit on five points (b) and dropout (d)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from highways import paths
+from highways.config import RunConfig
+from highways.config.analysis import Measure
+from highways.inside.values import lists
+
+
+class PerceptronConfig(Measure):
+    """One unit on five points, trained for squared error, and how many of them it gets right (the initialisation questions, b)."""
+
+    kind: str = "perceptron"
+    version: ClassVar[int] = 2
+    learning_rate: float = Field(default=0.01, gt=0)
+    """The source's, as are the steps."""
+    steps: int = Field(default=10_000, ge=1)
+    starts: int = Field(default=500, ge=1)
+    """Initial states, drawn from N(0, 1)."""
+    seed: int = Field(default=0, ge=0)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(perceptron(self))
+
+
+class DropoutConfig(Measure):
+    """Sum of a linear unit under inverted dropout, all inputs one (the initialisation questions, d)."""
+
+    kind: str = "dropout"
+    version: ClassVar[int] = 2
+    keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
+    """Probabilities of keeping an input."""
+    inputs: int = Field(default=1_000_000, ge=1)
+    """As many weights, drawn from N(0, 1); the source's number, as are the draws."""
+    draws: int = Field(default=1_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(dropout_means(self))
+
+
+POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
+"""Inputs and classes, the source's."""
+
+WITHIN = 1e-6
+"""A row of our trajectory is the printed one where loss, weight and bias are each that close to it: eight to sixteen
+units in the last place of float32 at these sizes."""
+
+
+def printed_trajectory() -> pd.DataFrame:
+    """Return the 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`.
+
+    The loss of a row is that of its weight and bias; row 0 is the state before the first step.
+    """
+    return pd.read_csv(paths.references() / "perceptron_trajectory.csv")
+
+
+def _descend(
+    w: Tensor, b: Tensor, config: PerceptronConfig, *, sigmoid: bool, keep: Iterable[int] = ()
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Train y = w x + b, or its sigmoid, by gradient descent on the mean squared error of the five points.
+
+    Args:
+        w: Initial weights, a start a row, `(starts, 1)`; their precision is that of all the arithmetic.
+        b: Initial biases, as `w`.
+        config: Rate and steps.
+        sigmoid: On the output.
+        keep: Steps whose states are kept; the state of step k has been updated k times.
+
+    Returns:
+        Points right and loss after the last step, each `(starts,)`, float64, and of the first start the states that
+        are kept, `(kept, 3)`: loss, weight, bias.
+    """
+    x, y = (torch.tensor(values, dtype=w.dtype) for values in zip(*POINTS, strict=True))
+    kept, states = set(keep), []
+
+    def output() -> Tensor:
+        z = w * x + b
+        return torch.sigmoid(z) if sigmoid else z
+
+    for step in range(config.steps + 1):
+        out = output()
+        if step in kept:
+            states.append(torch.stack([(out[0] - y).square().mean(), w[0, 0], b[0, 0]]).double())
+        if step < config.steps:
+            slope = 2 / len(x) * (out - y) * (out * (1 - out) if sigmoid else 1)
+            w = w - config.learning_rate * (slope * x).sum(dim=1, keepdim=True)
+            b = b - config.learning_rate * slope.sum(dim=1, keepdim=True)
+    out = output()
+    right = ((out > 0.5) == y).sum(dim=1).double()
+    trajectory = torch.stack(states) if states else torch.empty(0, 3, dtype=torch.float64)
+    return right, (out - y).square().mean(dim=1).double(), trajectory
+
+
+def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
+    """Train y = w x + b, as asked, and y = sigmoid(w x + b), as the answer has it, by gradient descent on all points.
+
+    A point is right where y is above 0.5 for class 1 and not for class 0. The loss is the mean squared error. The
+    trajectory is followed in float32, as the source did; the many starts are in float64.
+
+    Returns:
+        `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
+        `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
+        `rows_within`, how many rows have loss, weight and bias each within `WITHIN` of the printed ones;
+        `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step from there.
+        `threshold_right`, the most points that any threshold on x gets right; a value a start drawn from N(0, 1):
+        `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
+        `sigmoid_loss`.
+    """
+    printed = printed_trajectory()
+    printed = printed[printed["step"] <= config.steps]
+    columns = {"steps": "step", "loss": "loss", "weight": "weight", "bias": "bias"}
+    found = {
+        f"printed_{name}": torch.tensor(printed[column].tolist(), dtype=torch.float64)
+        for name, column in columns.items()
+    }
+    w, b = (found[f"printed_{name}"][:1, None].float() for name in ("weight", "bias"))
+    right, _, rows = _descend(w, b, config, sigmoid=True, keep=printed["step"].tolist())
+    for place, name in enumerate(("loss", "weight", "bias")):
+        found[f"sigmoid_{name}_rows"] = rows[:, place]
+    theirs = torch.stack([found["printed_loss"], found["printed_weight"], found["printed_bias"]], dim=1)
+    found["rows_within"] = ((rows - theirs).abs() <= WITHIN).all(dim=1).sum().reshape(1).double()
+    found["sigmoid_right_printed_start"] = right
+    found["linear_right_printed_start"] = _descend(w, b, config, sigmoid=False)[0]
+    found["threshold_right"] = _threshold_right().reshape(1)
+    random = torch.Generator().manual_seed(config.seed)
+    starts = torch.randn(2, config.starts, 1, generator=random, dtype=torch.float64)
+    found |= {"start_w": starts[0, :, 0], "start_b": starts[1, :, 0]}
+    for name in ("linear", "sigmoid"):
+        found[f"{name}_right"], found[f"{name}_loss"], _ = _descend(
+            starts[0], starts[1], config, sigmoid=name == "sigmoid"
+        )
+    return found
+
+
+def _threshold_right() -> Tensor:
+    x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
+    thresholds = torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
+    right = torch.cat([((x > thresholds) == y).sum(dim=1), ((x <= thresholds) == y).sum(dim=1)])
+    return right.max().double()
+
+
+PRINTED_SUMS = {
+    1.0: (-1003.99, -1003.99),
+    0.7: (-700.61, -1000.88),
+    0.5: (-512.16, -1024.32),
+    0.3: (-303.21, -1010.71),
+}
+"""What the source prints for a probability of keeping an input: the mean sum without scaling, and with it."""
+
+
+def dropout_means(config: DropoutConfig) -> dict[str, Tensor]:
+    """Measure the mean over draws of a linear unit's sum under dropout, over the sum without.
+
+    All inputs are one, the weights are from N(0, 1), as in the source. Our weights are another draw than its own, so
+    that ratios are compared. The sum of such weights may happen to be near zero, where no ratio can be measured:
+    the weights are of the first seed, from `config.seed` on, whose sum is above half the root of their number in
+    size (500 for the source's million). A draw is the same for all probabilities: what is kept with a low one is kept
+    with a higher one, too.
+
+    Returns:
+        A value for each of `config.keep`: `plain`, the mean over draws of the sum of the weights whose inputs are kept,
+        over `sum`; `inverted`, that divided by the probability of keeping an input; `inverted_error`, its standard
+        error; `printed_plain` and `printed_inverted`, the source's over its sum without dropout, NaN for a
+        probability that it has not. `sum`, that of our weights.
+    """
+    seed, weight = config.seed, torch.empty(0)
+    while not len(weight) or abs(weight.sum()) <= 0.5 * config.inputs**0.5:
+        weight = torch.randn(config.inputs, generator=torch.Generator().manual_seed(seed)).double()
+        seed += 1
+    whole = weight.sum()
+    random = torch.Generator().manual_seed(seed)
+    sums = torch.empty(len(config.keep), config.draws, dtype=torch.float64)
+    rows = max(1, 4_000_000 // config.inputs)  # 32 MB at a time
+    for start in range(0, config.draws, rows):
+        drawn = torch.rand(min(rows, config.draws - start), config.inputs, generator=random)
+        for place, keep in enumerate(config.keep):
+            sums[place, start : start + rows] = (drawn < keep).double() @ weight
+    plain, keep = sums.mean(dim=1) / whole, torch.tensor(config.keep, dtype=torch.float64)
+    unknown = (float("nan"), float("nan"))
+    printed = torch.tensor([PRINTED_SUMS.get(value, unknown) for value in config.keep], dtype=torch.float64)
+    printed = printed / PRINTED_SUMS[1.0][0]
+    return {
+        "inverted": plain / keep,
+        "plain": plain,
+        "inverted_error": sums.std(dim=1) / keep / config.draws**0.5 / whole.abs(),
+        "sum": whole.reshape(1),
+        "printed_plain": printed[:, 0],
+        "printed_inverted": printed[:, 1],
+    }

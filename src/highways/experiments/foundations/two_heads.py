@@ -1,0 +1,209 @@
+"""One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import DataConfig, RunConfig
+from highways.config.analysis import Measure
+from highways.config.run import ImageDataName
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.inside.values import lists
+
+
+class TwoHeadsConfig(Measure):
+    """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
+
+    kind: str = "two-heads"
+    version: ClassVar[int] = 2
+    data: ImageDataName
+    labelled: int = Field(default=100, ge=10)
+    """Training examples that have a label."""
+    hidden: int = Field(default=64, ge=1)
+    steps: int = Field(default=500, ge=1)
+    batch_size: int = Field(default=100, ge=10)
+    labelled_of_batch: int = Field(default=10, ge=1)
+    """So many rows of each batch have a label."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws labels, weights and batches."""
+
+    @property
+    def data_set(self) -> DataConfig | None:
+        """See `Measure`."""
+        return DataConfig(name=self.data)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(two_heads(self))
+
+
+class TwoHeads(nn.Module):
+    """An encoder with a classifier and a decoder.
+
+    Args:
+        features: Of an example.
+        hidden: Units of the encoder.
+        classes: Number of classes.
+    """
+
+    def __init__(self, features: int, hidden: int, classes: int):
+        super().__init__()
+        self.encoder = nn.Linear(features, hidden)
+        self.classifier = nn.Linear(hidden, classes)
+        self.decoder = nn.Linear(hidden, features)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `(batch, features)` to logits of the classes and of the features."""
+        code = torch.relu(self.encoder(x))
+        return self.classifier(code), self.decoder(code)
+
+
+HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
+"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
+rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
+the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
+cross-entropy for each class, the question's own. All see the same batches."""
+
+
+def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Return the classifier's loss.
+
+    Args:
+        version: See `HEAD_VERSIONS`.
+        logits: `(batch, classes)`.
+        target: One-hot, `(batch, classes)`, zero where there is no label.
+        labelled: Whether there is one, `(batch,)`, bool.
+    """
+    if version.endswith("binary"):
+        rows = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
+    else:
+        rows = -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
+    if version.startswith("zeros"):
+        return rows.mean()
+    return (rows * labelled).sum() / labelled.sum().clamp_min(1)
+
+
+SMALL_BATCHES = {8: 1, 32: 3, 100: 10}
+"""Batches of the comparison of their sizes, and how many of their rows have a label: one at least, and the share as
+near to a tenth as that allows. The answer asks for batches of 32 at least."""
+
+METRIC_ROWS = 1_000
+"""Training rows of a seed on which the two metrics are compared."""
+
+
+def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
+    """Train the versions with RMSprop on partly labelled data, from several seeds.
+
+    Dense layers; the question's own network is convolutional.
+
+    Returns:
+        For each version, with `_` for `-`, a value a seed: `<version>_accuracy`, on the test set after training;
+        `<version>_confidence`, the mean highest probability there; `<version>_unlabelled_gradient`, norm of the
+        gradient that the unlabelled rows of a batch alone send into the classifier before training;
+        `<version>_labelled_gradient`, of the whole batch. Of `masked-categorical`, a value a seed:
+        `metrics_all_rows` and `metrics_labelled_rows`, accuracies after training on training rows of which as many
+        have a label as of a batch: over all rows, where a zero vector counts as class 0, as a metric has it that does
+        not leave it out, and over the rows that have a label; `batch_8_accuracy`, `batch_32_accuracy` and
+        `batch_100_accuracy`, on the test set after training with batches of that size on the same number of examples
+        (`SMALL_BATCHES`).
+
+    Raises:
+        HighwaysError: There are fewer training examples than labels asked for.
+    """
+    data = load(config.data)
+    assert isinstance(data, Images)
+    if config.labelled >= len(data.train_y):
+        count = len(data.train_y)
+        raise HighwaysError(f"{config.labelled} labelled examples were asked for, {config.data} has {count}")
+    found: dict[str, list[Tensor]] = {}
+    for seed in range(config.seeds):
+        rows = _Rows(config, data, seed)
+        for version in HEAD_VERSIONS:
+            for name, value in _train_heads(config, data, version, rows.again()).items():
+                full = name if name.startswith("metrics") else f"{version.replace('-', '_')}_{name}"
+                found.setdefault(full, []).append(value)
+        for size, few in SMALL_BATCHES.items():
+            steps = max(1, round(config.steps * config.batch_size / size))
+            other = config.model_copy(update={"batch_size": size, "labelled_of_batch": few, "steps": steps})
+            trained = found["masked_categorical_accuracy"][-1]
+            if other != config:
+                trained = _train_heads(other, data, "masked-categorical", _Rows(other, data, seed))["accuracy"]
+            found.setdefault(f"batch_{size}_accuracy", []).append(trained)
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
+class _Rows:
+    """What a seed draws: which training rows have a label, and batches.
+
+    Args:
+        config: Sizes.
+        data: Whose rows.
+        seed: Which.
+    """
+
+    def __init__(self, config: TwoHeadsConfig, data: Images, seed: int):
+        self.config, self.data, self.seed = config, data, seed
+        self.random = torch.Generator().manual_seed(seed)
+        self.x, y = data.train_x.cpu(), data.train_y.cpu()
+        self.one_hot = functional.one_hot(y, data.classes).float()
+        order = torch.randperm(len(y), generator=self.random)
+        self.known, self.unknown = order[: config.labelled], order[config.labelled :]
+        self.few = config.labelled_of_batch
+        self.labelled = torch.arange(config.batch_size) < self.few
+        """Which rows of a batch have a label, `(batch,)`."""
+
+    def again(self) -> _Rows:
+        """Return the same rows and batches, from the first one."""
+        return _Rows(self.config, self.data, self.seed)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Return `(batch, features)` and one-hot labels `(batch, classes)`, zero where there is none."""
+        of_known = self.known[torch.randint(len(self.known), (self.few,), generator=self.random)]
+        count = self.config.batch_size - self.few
+        of_unknown = self.unknown[torch.randint(len(self.unknown), (count,), generator=self.random)]
+        rows = torch.cat([of_known, of_unknown])
+        return self.x[rows], self.one_hot[rows] * self.labelled[:, None]
+
+    def metrics(self, network: TwoHeads) -> dict[str, Tensor]:
+        """Return accuracies on some training rows, of which as many have a label as of a batch; see `two_heads`."""
+        batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.config.batch_size))]
+        x, target = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        with torch.no_grad():
+            right = (network(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
+        return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[target.any(dim=1)].mean()}
+
+
+def _train_heads(config: TwoHeadsConfig, data: Images, version: str, rows: _Rows) -> dict[str, Tensor]:
+    torch.manual_seed(rows.seed)
+    network = TwoHeads(data.features, config.hidden, data.classes)
+    found: dict[str, Tensor] = {}
+    x, target = rows.batch()
+    for name, part in (("unlabelled", slice(rows.few, None)), ("labelled", slice(None))):
+        network.zero_grad()
+        class_loss(version, network(x[part])[0], target[part], rows.labelled[part]).backward()
+        gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
+        found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
+    optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
+    for _ in range(config.steps):
+        x, target = rows.batch()
+        logits, decoded = network(x)
+        loss = class_loss(version, logits, target, rows.labelled)
+        if version != "alone":
+            loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        logits = network(data.test_x.cpu())[0]
+    odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
+    found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+    found["confidence"] = odds.max(dim=1).values.mean().double()
+    return found | (rows.metrics(network) if version == "masked-categorical" else {})

@@ -1,0 +1,39 @@
+"""Initial weights by depth, and networks that did not learn (the initialisation questions, a and c)."""
+
+from highways.experiments.base import Experiment, Table
+from highways.experiments.initialisation import measures
+from highways.experiments.initialisation.figure import initialisation_figure
+from highways.experiments.initialisation.profile import InitialisationProfile
+from highways.experiments.initialisation.tables import initialisation_cost, initialisation_table, studies_table
+from highways.show.costs import studies_cost
+
+INITIALISATION = Experiment(
+    name="08_initialisation",
+    title="Initial weights by depth, and a network that learned nothing",
+    schema=InitialisationProfile,
+    tables=(
+        Table(
+            "initialisation",
+            initialisation_table,
+            initialisation_cost,
+            "Initial weights, by depth (the initialisation questions, a)",
+            shown={
+                "network": "network",
+                "depth": "layers",
+                "initialisation": "initial weights",
+                "runs": "runs",
+                "diverged": "diverged",
+                "best_train_cross_entropy": "best training cross-entropy",
+                "test_accuracy": "test accuracy",
+            },
+        ),
+        Table(
+            "initialisation_studies",
+            studies_table,
+            studies_cost,
+            "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
+        ),
+    ),
+    figures={"initialisation": initialisation_figure},
+    measures=(measures.initialisation_ratio, measures.initialisation_share_of_guessing),
+)

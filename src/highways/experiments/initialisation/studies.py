@@ -1,0 +1,264 @@
+"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation (the initialisation questions)."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import DataConfig, RunConfig
+from highways.config.analysis import Measure
+from highways.config.run import ImageDataName, Initialisation
+from highways.data import Images, load
+from highways.inside.thinning import kept_steps
+from highways.inside.values import lists
+from highways.nn.dense import drawn
+
+
+class VarianceConfig(Measure):
+    """Variance of z = w x + b for one example, over draws of the weights (the initialisation questions, a)."""
+
+    kind: str = "variance"
+    version: ClassVar[int] = 1
+    inputs: int = Field(default=1_000, ge=1)
+    active: int = Field(default=500, ge=1)
+    """So many inputs are 1, the others 0."""
+    draws: int = Field(default=20_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(z_variance(self))
+
+
+class SmallNetConfig(Measure):
+    """A 7-4-2-1 network of rectified units, from several initialisations (the initialisation questions, its first question).
+
+    The question's data and settings are not known; all but the network are ours.
+    """
+
+    kind: str = "small-net"
+    version: ClassVar[int] = 1
+    examples: int = Field(default=500, ge=10)
+    """To train on, all in one batch."""
+    test_examples: int = Field(default=2_000, ge=10)
+    steps: int = Field(default=1_000, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Of gradient descent."""
+    seeds: int = Field(default=30, ge=2)
+    """How many; each draws weights, the task is one."""
+    seed: int = Field(default=0, ge=0)
+    """Of the task."""
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(small_net(self))
+
+
+class SaturationConfig(Measure):
+    """A network of one hidden layer of sigmoids, from N(0, 1) and from N(0, 1 / n) weights (the initialisation questions, a)."""
+
+    kind: str = "saturation"
+    version: ClassVar[int] = 1
+    data: ImageDataName
+    hidden: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=10, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    """Of gradient descent."""
+    steps: int = Field(default=6_000, ge=1)
+    """At most one epoch's."""
+    examples: int = Field(default=1_000, ge=1)
+    """The first of the training set, on which activations, gradients and losses are measured."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws weights and the order of the examples."""
+
+    @property
+    def data_set(self) -> DataConfig | None:
+        """See `Measure`."""
+        return DataConfig(name=self.data)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(saturation(self))
+
+
+DRAWN = {
+    "normal": lambda inputs: 1.0,
+    "normal_fan_in": lambda inputs: 1 / inputs,
+    "he_normal": lambda inputs: 2 / inputs,
+}
+"""Variance of a weight, by the name of the initialisation and the number of a unit's inputs."""
+
+
+def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
+    """Measure the variance of z = sum of w x + b over draws of w and of b, which is drawn from N(0, 1).
+
+    Returns:
+        The variance for each way to draw the weights, one value each. By calculation it is the variance of a weight
+        times the inputs that are on, and one for b: 501 for N(0, 1) and 1.5 for N(0, 1 / n). (The formulas of
+        the initialisation questions (a) are lost in the text at hand, so that these are no numbers of the source.)
+    """
+    found = {}
+    for name, variance in DRAWN.items():
+        random = torch.Generator().manual_seed(config.seed)
+        weights = torch.randn(config.draws, config.active, generator=random) * math.sqrt(variance(config.inputs))
+        z = weights.sum(dim=1) + torch.randn(config.draws, generator=random)
+        found[name] = z.double().var().reshape(1)
+    return found
+
+
+SMALL_NET = (7, 4, 2, 1)
+"""Units of its layers, inputs and output among them."""
+
+SMALL_NET_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in", "he_normal", "glorot_uniform")
+
+
+def small_task(config: SmallNetConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a binary task of seven features: to train on and to test on, `(examples, 7)` and `(examples,)`, float32.
+
+    Features are from N(0, 1). The label is 1 where the output of a network of four tanh units with random weights is
+    above its median.
+    """
+    random = torch.Generator().manual_seed(config.seed)
+    x = torch.randn(config.examples + config.test_examples, SMALL_NET[0], generator=random)
+    first, second = torch.randn(SMALL_NET[0], 4, generator=random), torch.randn(4, generator=random)
+    score = torch.tanh(x @ first) @ second
+    y = (score > score.median()).float()
+    return x[: config.examples], y[: config.examples], x[config.examples :], y[config.examples :]
+
+
+def small_net(config: SmallNetConfig) -> dict[str, Tensor]:
+    """Train the 7-4-2-1 network of rectified units by gradient descent on all examples, from several initialisations.
+
+    The loss is sigmoid cross-entropy, biases start at 0. All seeds of all initialisations train side by side.
+
+    Returns:
+        `<initialisation>_accuracy`, a value a seed, on fresh examples; `<initialisation>_constant`, the share of seeds
+        whose outputs after training are the same for all of these.
+    """
+    x, y, test_x, test_y = small_task(config)
+    weights: list[Tensor] = []
+    streams = [torch.Generator().manual_seed(seed) for seed in range(config.seeds)]
+    for inputs, outputs in pairwise(SMALL_NET):
+        shape = torch.Size((outputs, inputs))
+        drawn_ones = [drawn(shape, how, stream).T for how in SMALL_NET_INITIALISATIONS for stream in streams]
+        weights += [torch.stack(drawn_ones), torch.zeros(len(drawn_ones), 1, outputs)]
+    for weight in weights:
+        weight.requires_grad_()
+
+    def logits(inputs: Tensor) -> Tensor:
+        out = inputs.expand(len(weights[0]), -1, -1)
+        for weight, bias in zip(weights[0::2], weights[1::2], strict=True):
+            out = torch.baddbmm(bias, torch.relu(out) if weight is not weights[0] else out, weight)
+        return out[:, :, 0]
+
+    targets = y.expand(len(weights[0]), -1)
+    for _ in range(config.steps):
+        loss = functional.binary_cross_entropy_with_logits(logits(x), targets, reduction="none").mean(dim=1).sum()
+        with torch.no_grad():
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                weight -= config.learning_rate * gradient
+    with torch.no_grad():
+        outputs = logits(test_x)
+    accuracies = ((outputs > 0).float() == test_y).double().mean(dim=1)
+    constant = (outputs.amax(dim=1) - outputs.amin(dim=1) <= 1e-6).double()
+    found = {}
+    for place, how in enumerate(SMALL_NET_INITIALISATIONS):
+        own = slice(place * config.seeds, (place + 1) * config.seeds)
+        found[f"{how}_accuracy"] = accuracies[own]
+        found[f"{how}_constant"] = constant[own].mean().reshape(1)
+    return found
+
+
+SATURATION_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in")
+
+SATURATED = 0.01
+"""A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
+
+
+def saturation(config: SaturationConfig) -> dict[str, Tensor]:
+    """Train a network of one hidden layer of sigmoids by gradient descent, softmax cross-entropy at its output.
+
+    Biases start at 0, as weights from N(0, 1) or N(0, 1 / inputs of a unit). All seeds of both train side by side; a
+    seed means the same order of the examples in both.
+
+    Returns:
+        For `normal` and `normal_fan_in`, a value a seed: `<initialisation>_saturated`, the share of hidden activations
+        that are saturated at the start, over units and examples; `<initialisation>_first_gradient`, the norm of the
+        first layer's gradient at the start, over its weights and biases, of the mean loss; both over the first
+        training examples; `<initialisation>_accuracy`, on the test set after training. And `<initialisation>_loss`,
+        mean cross-entropy on the first training examples, nats, averaged over seeds, at `kept_steps` of the steps,
+        from before the first one to after the last one.
+    """
+    data = load(config.data)
+    assert isinstance(data, Images)
+    train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
+    few_x, few_y = train_x[: config.examples], train_y[: config.examples]
+    kinds, seeds = len(SATURATION_INITIALISATIONS), range(config.seeds)
+    weights: list[Tensor] = []
+    streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for inputs, outputs in pairwise((data.features, config.hidden, data.classes)):
+        shape = torch.Size((outputs, inputs))
+        ones = [drawn(shape, how, stream).T for how in SATURATION_INITIALISATIONS for stream in streams]
+        weights += [torch.stack(ones), torch.zeros(kinds * config.seeds, 1, outputs)]
+    networks, steps = len(weights[0]), min(config.steps, len(train_y) // config.batch_size)
+    found: dict[str, Tensor] = {}
+    hidden = _hidden(few_x, weights)
+    saturated = (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2))
+    first = _sigmoid_gradients(few_x.expand(networks, -1, -1), few_y.expand(networks, -1), weights)[:2]
+    norms = torch.cat([gradient.flatten(1) for gradient in first], dim=1).norm(dim=1)
+    orders = [torch.randperm(len(train_y), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    order, kept, losses = torch.stack(orders).repeat(kinds, 1), set(kept_steps(steps + 1)), []
+    for step in range(steps + 1):
+        if step in kept:
+            losses.append(_losses(few_x, few_y, weights))
+        if step < steps:
+            rows = order[:, step * config.batch_size : (step + 1) * config.batch_size]
+            gradients = _sigmoid_gradients(train_x[rows], train_y[rows], weights)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight -= config.learning_rate * gradient
+    test_x, test_y = data.test_x.cpu(), data.test_y.cpu()
+    accuracies = (_logits(test_x, weights).argmax(dim=2) == test_y).double().mean(dim=1)
+    curves = torch.stack(losses)
+    for place, how in enumerate(SATURATION_INITIALISATIONS):
+        own = slice(place * config.seeds, (place + 1) * config.seeds)
+        found |= {f"{how}_saturated": saturated[own], f"{how}_first_gradient": norms[own]}
+        found |= {f"{how}_loss": curves[:, own].mean(dim=1), f"{how}_accuracy": accuracies[own]}
+    return found
+
+
+def _hidden(x: Tensor, weights: list[Tensor]) -> Tensor:
+    """Return activations of the sigmoids, `(networks, batch, hidden)`; inputs of all networks, or each one's own."""
+    inputs = x if x.dim() == 3 else x.expand(len(weights[0]), -1, -1)
+    return torch.sigmoid(torch.baddbmm(weights[1], inputs, weights[0]))
+
+
+def _logits(x: Tensor, weights: list[Tensor]) -> Tensor:
+    return torch.baddbmm(weights[3], _hidden(x, weights), weights[2])
+
+
+def _losses(x: Tensor, y: Tensor, weights: list[Tensor]) -> Tensor:
+    """Return each network's mean cross-entropy, `(networks,)`."""
+    odds = torch.log_softmax(_logits(x, weights), dim=2)
+    return -odds.gather(2, y.expand(len(odds), -1)[:, :, None]).mean(dim=(1, 2))
+
+
+def _sigmoid_gradients(x: Tensor, y: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    """Return each network's gradients of its mean cross-entropy, by backpropagation; see `saturation`.
+
+    Args:
+        x: `(networks, batch, features)`.
+        y: Classes, `(networks, batch)`.
+        weights: First layer's weights and biases, output weights and biases, the networks on the first axis.
+    """
+    hidden = _hidden(x, weights)
+    above = torch.softmax(torch.baddbmm(weights[3], hidden, weights[2]), dim=2)
+    above = (above - functional.one_hot(y, above.shape[2])) / y.shape[1]
+    below = above @ weights[2].transpose(1, 2) * hidden * (1 - hidden)
+    first, second = x.transpose(1, 2) @ below, hidden.transpose(1, 2) @ above
+    return [first, below.sum(dim=1, keepdim=True), second, above.sum(dim=1, keepdim=True)]

@@ -1,0 +1,51 @@
+"""A factorial over what two implementations differ in (the Keras/Lasagne question): parameters and runs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from highways.config.analysis import AnalysisConfig
+from highways.config.profiles import Profile, no_repetition
+from highways.config.run import FeatureDataName, RunConfig
+from highways.experiments.keras_lasagne.factors import cells, run_of
+from highways.experiments.keras_lasagne.logistic import LogisticConfig
+
+
+class KerasLasagneProfile(Profile):
+    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in (the Keras/Lasagne question)."""
+
+    experiment: ClassVar[str] = "07_keras_vs_lasagne"
+
+    data: list[FeatureDataName] = Field(min_length=1)
+    training_examples: int | None = Field(default=None, ge=1)
+    """Of each data set, the first so many; all by default."""
+    fraction: bool
+    """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
+    `highways.config.factorial`."""
+    seeds: int = Field(default=3, ge=2)
+    """Of initial weights and dropout; each is a whole factorial of its own. The batches come in one order for all."""
+    epochs: int = Field(default=10, ge=2)
+    """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
+    width: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.04, ge=0, lt=1)
+
+    @field_validator("data")
+    @classmethod
+    def _data(cls, values: list[Any]) -> list[Any]:
+        return no_repetition(values)
+
+    def runs(self) -> list[RunConfig]:
+        """Return every data set's cells, each with every seed."""
+        return [
+            run_of(cell, data, self.training_examples, self.epochs, self.width, self.dropout, seed)
+            for data in self.data
+            for cell in cells(self.fraction)
+            for seed in range(self.seeds)
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return a logistic regression on each data set."""
+        levels = [LogisticConfig(data=data, training_examples=self.training_examples) for data in self.data]
+        return [AnalysisConfig(measure=level) for level in levels]

@@ -1,0 +1,17 @@
+"""The report: every claim judged, the pages, one HTML file. It has no runs of its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from highways.config import Profile
+from highways.experiments.base import Experiment
+
+
+class ReportProfile(Profile):
+    """Parameters of `99_report`."""
+
+    experiment: ClassVar[str] = "99_report"
+
+
+REPORT = Experiment(name="99_report", title="Every claim judged, and the report", schema=ReportProfile)

@@ -1,0 +1,1 @@
+"""Instruments that look into any trained network, and statistics."""

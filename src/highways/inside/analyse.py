@@ -1,0 +1,104 @@
+"""`analyse`: an analysis, made or taken from its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import torch
+
+from highways import paths
+from highways.config import AnalysisConfig
+from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
+from highways.tracking.analyses import fingerprint_of
+from highways.tracking.environment import describe
+from highways.tracking.mlflow_log import MlflowLog
+from highways.training import device as devices
+from highways.training import load_network, run
+from highways.training.checkpoints import accepted_sha256, weights_sha256
+
+
+def analyse(
+    configs: Sequence[AnalysisConfig],
+    *,
+    experiment: str,
+    profile: str,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    mlflow: bool = True,
+) -> list[AnalysisRecord]:
+    """Return the records of analyses; those that have none are made.
+
+    A network whose weights are not kept here is trained again, which is said. A run that diverged has no
+    weights, and its analyses are left out.
+
+    Args:
+        configs: The analyses.
+        experiment: Name of the records' folder and of the MLflow experiment, such as `04_gates`.
+        profile: Name of the profile.
+        device: See `highways.training.device.resolve`.
+        threads: By default all cores.
+        mlflow: Bring the records to MLflow.
+
+    Raises:
+        HighwaysError: A record, the data or the weights are at fault, or the network has not what is analysed.
+    """
+    store = AnalysisStore(paths.Results(profile).of(experiment).analyses)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    runs = RecordStore(paths.Results(profile).of(experiment).runs)
+    records = []
+    for config, key in zip(configs, analysis_keys(configs), strict=True):
+        record = store.read(key) if config.measure.clocked else store.adopt(key)
+        if record is None or not _is_of_the_weights(record, runs):
+            where = torch.device("cpu") if config.run is None else devices.resolve(device)
+            network, sha256 = None, None
+            if config.needs_weights:
+                assert config.run is not None
+                place = {"experiment": experiment, "profile": profile, "threads": threads, "mlflow": mlflow}
+                trained = run(config.run, device=device, weights=True, **place)  # type: ignore[arg-type]
+                if trained.status == "diverged":
+                    continue
+                network = load_network(trained)
+                sha256 = weights_sha256(network.state_dict())
+            devices.prepare(threads or devices.cores())
+            began = time.perf_counter()
+            record = _made(config, key, sha256, where, config.measure.perform(config.run, network, where), began)
+            store.write(record)
+            print(f"{experiment}: {key}, {record.timing['seconds']:.1f} s", flush=True)
+        records.append(record)
+    if mlflow:
+        MlflowLog(profile, experiment).bring_analyses(records)
+    return records
+
+
+def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
+    """Tell whether an analysis is of the weights that the run's record names, or that stand for them."""
+    if not record.config.needs_weights:
+        return True
+    (run_key,) = run_keys([record.run])
+    trained = runs.adopt(run_key)
+    return trained is None or record.weights_sha256 in (trained.weights_sha256, accepted_sha256(run_key))
+
+
+def _made(
+    config: AnalysisConfig,
+    key: str,
+    sha256: str | None,
+    where: torch.device,
+    values: dict[str, Any],
+    began: float,
+) -> AnalysisRecord:
+    return AnalysisRecord(
+        key=key,
+        config=config,
+        data_fingerprint=fingerprint_of(config),
+        version=config.version,
+        numerics=config.numerics,
+        weights_sha256=sha256,
+        values=values,
+        environment=describe(where),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        timing={"seconds": round(time.perf_counter() - began, 3)},
+    )

@@ -1,0 +1,92 @@
+"""Time and memory of a training step."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from highways.config import RunConfig
+from highways.config.analysis import Measure
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.tracking.analyses import rounded
+from highways.training.modules import PopulationModule
+
+
+class CostConfig(Measure):
+    """Time and memory of a training step of the run; nothing needs to be trained for it."""
+
+    kind: str = "cost"
+    version: ClassVar[int] = 2
+    clocked: ClassVar[bool] = True
+    steps: int = Field(default=5, ge=1)
+    """Timed, after one to warm up; the fastest counts."""
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        assert run is not None
+        cost = step_cost(run, where, self.steps)
+        return {"seconds_per_step": [rounded(cost.seconds)], "bytes": [float(cost.bytes)]}
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step costs.
+
+    Attributes:
+        seconds: Of the fastest of the timed steps: whatever else the machine does only adds.
+        bytes: On a GPU the most that was allocated. On a CPU what the step holds, counted: weights,
+            velocities, activations and gradient buffers.
+    """
+
+    seconds: float
+    bytes: int
+
+
+def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
+    """Measure the training steps of an untrained dense network, on the first examples.
+
+    Args:
+        config: The run.
+        device: Where.
+        steps: How many steps are timed, after one to warm up.
+
+    Raises:
+        HighwaysError: The network is not dense.
+    """
+    data = load(config.data)  # stays where it is: only the batch is moved
+    if config.network.family != "dense" or not isinstance(data, Images):
+        raise HighwaysError("the cost of a step is measured of dense networks")
+    size = config.budget.batch_size
+    batch = (data.train_x[:size].to(device), data.train_y[:size].to(device))
+    cuda = device.type == "cuda"
+    before = torch.cuda.memory_allocated(device) if cuda else 0
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    module = PopulationModule([config], ["cost"], data, lambda event: None).to(device)
+    times = []
+    for number in range(steps + 1):
+        began = time.perf_counter()
+        module.training_step(batch, number)  # the first one is an epoch's, which prepares what the others use
+        if cuda:
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+    held = module.population.step_bytes(size) + sum(kept.nbytes for kept in module.state.buffers())
+    peak = torch.cuda.max_memory_allocated(device) - before if cuda else held
+    return StepCost(min(times[1:]), peak)
+
+
+def exponent(depths: Sequence[float], values: Sequence[float]) -> float:
+    """Return e of the power law value = c * depth^e that fits best (least squares of logarithms)."""
+    if len(depths) < 2:
+        return math.nan
+    xs, ys = [math.log(depth) for depth in depths], [math.log(value) for value in values]
+    return statistics.linear_regression(xs, ys).slope

@@ -1,0 +1,152 @@
+"""Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from highways.config import RunConfig
+from highways.config.analysis import Measure
+from highways.errors import HighwaysError
+from highways.inside.gates import highways
+from highways.inside.values import lists, network_and_data
+from highways.nn import DenseNetwork, Highway
+
+
+class LesionsConfig(Measure):
+    """Every block's gate closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4).
+
+    Of convolutional networks, over the first 10,000 training images, as their curves.
+    """
+
+    kind: str = "lesions"
+    version: ClassVar[int] = 1
+
+    @property
+    def needs_weights(self) -> bool:
+        """See `Measure`."""
+        return True
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        assert run is not None
+        built, data = network_and_data(run, network, where)
+        return lists(vars(lesions(built, data.evaluation_batches(run, "train"))))
+
+
+Data = Iterable[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """Outcomes, `(blocks + 1,)` each: entry 0 of the whole network, entry `l` with block `l` closed.
+
+    Attributes:
+        cross_entropy: Mean over the examples, nats.
+        accuracy: A fraction.
+    """
+
+    cross_entropy: Tensor
+    accuracy: Tensor
+
+
+class _Sums:
+    def __init__(self, rows: int):
+        self.loss = torch.zeros(rows, dtype=torch.float64)
+        self.hits = torch.zeros(rows, dtype=torch.float64)
+        self.count = 0
+
+    def add(self, logits: Tensor, y: Tensor) -> None:
+        """Add a batch: logits `(rows, batch, classes)`, classes `(batch,)`."""
+        log_p = torch.log_softmax(logits.double(), dim=-1)
+        self.loss -= log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).sum(dim=(1, 2)).cpu()
+        self.hits += (logits.argmax(dim=-1) == y).sum(dim=1).cpu()
+        self.count += len(y)
+
+
+@contextmanager
+def lesioned(network: nn.Module, layer: int) -> Iterator[None]:
+    """Close one block's gate: its T is 0, its output its input.
+
+    Args:
+        network: A network with highway blocks.
+        layer: Number of the block, from 1.
+
+    Raises:
+        HighwaysError: There is no such block.
+    """
+    blocks = highways(network)
+    if not 1 <= layer <= len(blocks):
+        raise HighwaysError(f"there is no highway layer {layer}: they are 1 to {len(blocks)}")
+    handle = blocks[layer - 1].register_forward_hook(lambda module, inputs, output: inputs[0])
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()
+def lesions_one_by_one(network: nn.Module, batches: Data) -> Lesions:
+    """Measure every lesion in a pass of its own: the textbook way, for any network with highway blocks."""
+    network.eval()
+    batches = list(batches)
+    rows = []
+    for layer in range(len(highways(network)) + 1):
+        sums = _Sums(1)
+        if layer == 0:
+            for x, y in batches:
+                sums.add(network(x)[None], y)
+        else:
+            with lesioned(network, layer):
+                for x, y in batches:
+                    sums.add(network(x)[None], y)
+        rows.append((sums.loss / sums.count, sums.hits / sums.count))
+    return Lesions(torch.cat([loss for loss, _ in rows]), torch.cat([hits for _, hits in rows]))
+
+
+@torch.no_grad()
+def lesions(network: nn.Module, batches: Data) -> Lesions:
+    """Measure every lesion, each over all the examples.
+
+    Of a dense network all lesions go through together: a lesioned network is the whole one up to its lesion,
+    so that it joins the batch there, with the closed block's input for its output. A block then sees the
+    whole network's state and those of the lesions before it; on average half the work of a pass each, in
+    products that are larger.
+
+    Args:
+        network: A network with highway blocks.
+        batches: Inputs and classes `(batch,)`.
+
+    Raises:
+        HighwaysError: The network has no gates.
+    """
+    if not isinstance(network, DenseNetwork):
+        return lesions_one_by_one(network, batches)
+    blocks = highways(network)
+    network.eval()
+    sums, width = _Sums(len(blocks) + 1), network.config.width
+    states = h = t = torch.empty(0)
+    for x, y in batches:
+        if states.shape[1:2] != y.shape:
+            states, h, t = (x.new_empty(len(blocks) + 1, len(y), width) for _ in range(3))
+        states[0] = network.first(x)
+        for number, block in enumerate(blocks, start=1):
+            states[number] = states[0]  # what a closed block gives
+            _through(block, states[:number], h[:number], t[:number])
+        sums.add(network.readout(states), y)
+    return Lesions(sums.loss / sums.count, sums.hits / sums.count)
+
+
+def _through(block: Highway, states: Tensor, h: Tensor, t: Tensor) -> None:
+    """Replace states by the block's outputs, without a new tensor: y = x + T * (H - x)."""
+    flat = states.flatten(0, 1)
+    transform, gate = cast(nn.Linear, block.transform.linear), cast(nn.Linear, block.gate)
+    torch.addmm(transform.bias, flat, transform.weight.T, out=h.flatten(0, 1))
+    h.relu_() if block.transform.activation is torch.relu else h.tanh_()
+    torch.addmm(gate.bias, flat, gate.weight.T, out=t.flatten(0, 1))
+    torch.lerp(states, h, t.sigmoid_(), out=states)

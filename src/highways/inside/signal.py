@@ -1,0 +1,114 @@
+"""How signal and gradient fare from layer to layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config import RunConfig
+from highways.config.analysis import Measure
+from highways.errors import HighwaysError
+from highways.inside.values import lists, network_and_data
+
+
+class SignalConfig(Measure):
+    """Size of outputs and of gradients, layer by layer."""
+
+    kind: str = "signal"
+    version: ClassVar[int] = 1
+    trained: bool
+    """With the final weights, or with the initial ones."""
+    examples: int = Field(default=1_000, ge=1)
+    """The first of the training set."""
+
+    @property
+    def label(self) -> str:
+        """See `Measure`."""
+        return "signal_trained" if self.trained else "signal_initial"
+
+    @property
+    def needs_weights(self) -> bool:
+        """See `Measure`."""
+        return self.trained
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        assert run is not None
+        built, data = network_and_data(run, network, where)
+        return lists(vars(signal(built, data.evaluation_batches(run, "train"), self.examples)))
+
+
+@dataclass(frozen=True)
+class Signal:
+    """By block, `(blocks,)` each.
+
+    Attributes:
+        output: Root mean square of the block's outputs, over examples and units.
+        output_gradient: The same of the gradient of an example's loss with respect to them.
+        weight_gradient: Norm of the gradient of the mean loss with respect to all of the block's parameters.
+    """
+
+    output: Tensor
+    output_gradient: Tensor
+    weight_gradient: Tensor
+
+
+def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> Signal:
+    """Measure outputs and gradients of a network's blocks, without dropout.
+
+    Args:
+        network: Has `blocks`.
+        batches: Inputs and classes `(batch,)`.
+        examples: How many of them are looked at; all where there are fewer.
+
+    Raises:
+        HighwaysError: The network has no blocks.
+    """
+    blocks = list(getattr(network, "blocks", []))
+    if not blocks:
+        raise HighwaysError("the network has no blocks to measure")
+    network.eval()
+    network.zero_grad()
+    outputs: dict[nn.Module, Tensor] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], result: Tensor | tuple[Tensor, ...]) -> None:
+        output = result[0] if isinstance(result, tuple) else result  # a BiLSTM's state is behind it
+        if module not in outputs:  # activation checkpointing computes blocks again
+            output.retain_grad()
+            outputs[module] = output
+
+    handles = [block.register_forward_hook(note) for block in blocks]
+    squares = torch.zeros(2, len(blocks), dtype=torch.float64)
+    elements = torch.zeros(len(blocks), dtype=torch.float64)
+    done = 0
+    try:
+        for x, y in batches:
+            x, y = x[: examples - done], y[: examples - done]
+            if not len(y):
+                break
+            outputs.clear()
+            with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its LSTMs want training mode
+                functional.cross_entropy(network(x), y, reduction="sum").backward()
+            for layer, output in enumerate(outputs[block] for block in blocks):
+                gradient = output.grad
+                assert gradient is not None
+                squares[0, layer] += output.detach().double().square().sum().cpu()
+                squares[1, layer] += gradient.double().square().sum().cpu()
+                elements[layer] += output.numel()
+            done += len(y)
+    finally:
+        for handle in handles:
+            handle.remove()
+    norms = [
+        torch.stack([p.grad.double().square().sum() for p in block.parameters() if p.grad is not None]).sum().sqrt()
+        for block in blocks
+    ]
+    network.zero_grad()
+    size, gradient = (squares / elements).sqrt()
+    return Signal(size, gradient, torch.stack(norms).cpu() / done)

@@ -1,0 +1,169 @@
+"""Pages that a code host renders: one an experiment and profile, and one a profile."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from highways import paths
+from highways.claims.judge import Judgement, headline
+from highways.config.profiles import profile_path
+from highways.experiments import EXPERIMENTS
+from highways.experiments.base import Experiment, Table
+from highways.report.verdicts import all_claims, judge_all
+from highways.show.tables import MACHINE
+from highways.tracking.records import write_atomically
+
+MOST_ROWS = 40
+"""Of a table on a page; the file has all of them."""
+
+
+def cell(value: object) -> str:
+    """Return a cell as a page shows it: three digits, nothing where there is nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).replace("|", "\\|").replace("\n", " ")
+    return f"{value:,}" if isinstance(value, int) or float(value).is_integer() else f"{value:.3g}"
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *([cell(value) for value in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def table_for_people(table: Table, path: Path) -> str:
+    """Return a table as a page shows it: its chosen columns and rows, heads in words.
+
+    Args:
+        table: The table.
+        path: Its CSV.
+    """
+    whole = pd.read_csv(path)
+    chosen = table.rows(whole)
+    columns = [
+        name for name in (table.shown or whole.columns) if name in whole and chosen[name].notna().to_numpy().any()
+    ]
+    heads = [table.shown.get(name, name.replace("_", " ")) for name in columns]
+    rows = [[_plain(row[name]) for name in columns] for row in chosen.head(MOST_ROWS).to_dict("records")]
+    more = f"\n{len(whole)} rows, all columns: [{path.name}](tables/{path.name}).\n"
+    return f"{table.title}\n\n{grid(heads, rows)}{more}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    return value
+
+
+def verdict_rows(judgements: Sequence[Judgement]) -> str:
+    """Return verdicts as a table: claim, source, criterion, what was measured."""
+    heads = ["claim", "source", "criterion", "measured", "verdict", "scope"]
+    rows = [
+        [row.statement, row.source, row.criterion, row.measured, f"**{row.verdict}**", row.scope] for row in judgements
+    ]
+    return grid(heads, rows)
+
+
+def _cost(experiment: Experiment, profile: str) -> str:
+    parts = []
+    for table in experiment.tables:
+        path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
+        if path.exists() and not (cost := pd.read_csv(path)).empty:
+            parts.append(cost)
+    if not parts:
+        return ""
+    cost = pd.concat(parts)
+    minutes = cost["process_seconds"].sum() / 60
+    machine = ", ".join(f"{name} {cost[name].dropna().iloc[0]}" for name in MACHINE if name in cost)
+    return f"{minutes:.0f} minutes of processes' time ({machine}).\n"
+
+
+def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:
+    """Return the page of one experiment in one profile.
+
+    Args:
+        experiment: The experiment.
+        profile: The profile, which has its tables.
+        judgements: Of its claims.
+    """
+    results = paths.Results(profile).of(experiment.name)
+    root = os.path.relpath(paths.root(), results.folder)
+    theirs, ours = ([row for row in judgements if row.own == own] for own in (False, True))
+    parts = [
+        f"# {experiment.name}, {profile}: {experiment.title}\n",
+        f"Notebook: [{experiment.name}.ipynb]({root}/notebooks/{experiment.name}.ipynb). "
+        f"Parameters: [{profile}/{experiment.name}.yaml]({root}/profiles/{profile}/{experiment.name}.yaml). "
+        f"Command: `highways profile use {profile} && dvc repro {experiment.name}@{profile}`.\n",
+    ]
+    parts += [
+        f"![{experiment.title}]({name}.png)\n"
+        for name in experiment.figures
+        if (results.figures / f"{name}.png").exists()
+    ]
+    if theirs:
+        parts.append(f"## What the sources claim\n\n{verdict_rows(theirs)}")
+    if ours:
+        parts.append(f"## Questions and calculations of our own\n\n{verdict_rows(ours)}")
+    files = [(table, results.tables / f"{table.name}.csv") for table in experiment.tables]
+    tables = [table_for_people(table, path) for table, path in files if path.exists()]
+    parts += ["## Numbers\n", *tables] if tables else []
+    if cost := _cost(experiment, profile):
+        parts.append(f"## Cost\n\n{cost}")
+    parts.append("Written by `make readme` from the records beside this page.\n")
+    return "\n".join(parts)
+
+
+def profile_page(profile: str, judgements: Sequence[Judgement]) -> str:
+    """Return the page of a profile: every experiment with its verdicts."""
+    claims = all_claims()
+    rows = []
+    for experiment in EXPERIMENTS:
+        if not paths.Results(profile).of(experiment.name).folder.exists():
+            continue
+        own = [row for row in judgements if claims[row.claim_id].experiment == experiment.name]
+        rows.append([f"[{experiment.name}]({experiment.name}/README.md)", experiment.title, counts(own)])
+    table = grid(["experiment", "about", "the sources' claims"], rows)
+    return (
+        f"# Results, profile {profile}\n\n{headline(judgements)}.\n\n{table}\nAll claims: [claims.csv](claims.csv).\n"
+    )
+
+
+def counts(judgements: Sequence[Judgement]) -> str:
+    """Return the verdicts on the sources' claims, counted."""
+    theirs = [row.verdict for row in judgements if not row.own]
+    order = ("replicated", "not replicated", "inconclusive", "not run")
+    return ", ".join(f"{theirs.count(verdict)} {verdict}" for verdict in order if verdict in theirs)
+
+
+def pages(profile: str, judgements: Sequence[Judgement] | None = None) -> dict[Path, str]:
+    """Return the pages of a profile by their paths.
+
+    Args:
+        profile: Name of the profile.
+        judgements: Of all claims; they are judged where none are given.
+    """
+    judgements = judge_all(profile) if judgements is None else judgements
+    claims = all_claims()
+    made = {}
+    for experiment in EXPERIMENTS:
+        results = paths.Results(profile).of(experiment.name)
+        if results.folder.exists() and experiment.tables and profile_path(profile, experiment.name).exists():
+            own = [row for row in judgements if claims[row.claim_id].experiment == experiment.name]
+            made[results.page] = experiment_page(experiment, profile, own)
+    if made:
+        made[paths.Results(profile).page] = profile_page(profile, judgements)
+    return made
+
+
+def write_pages(profile: str, judgements: Sequence[Judgement] | None = None) -> list[Path]:
+    """Write the pages of a profile and return their paths."""
+    made = pages(profile, judgements)
+    for path, text in made.items():
+        write_atomically(path, text)
+    return list(made)

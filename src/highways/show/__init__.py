@@ -1,0 +1,1 @@
+"""The toolkit of tables and figures: one style, one way to write a number."""

@@ -1,0 +1,68 @@
+"""The toolkit of tables: one way to write a number, a table, a machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from highways import paths
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows([_cell(value) for value in row] for row in frame.itertuples(index=False))
+    return text.getvalue()
+
+
+def markdown_text(frame: pd.DataFrame) -> str:
+    """Return a table as Markdown, with the cells of `csv_text`."""
+    rows = [list(frame.columns), ["---"] * len(frame.columns)]
+    rows += [[_cell(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+    return str(value)
+
+
+def table_files(name: str) -> tuple[str, str, str]:
+    """Return the names of a table's files: CSV, Markdown, costs."""
+    return f"{name}.csv", f"{name}.md", f"{name}_cost.csv"
+
+
+MACHINE = ["processor", "device", "threads", "workers"]
+
+
+def machine(environment: Mapping[str, object], workers: object = 1) -> dict[str, object]:
+    """Return what a cost was measured on, `MACHINE`."""
+    return {name: environment[name] for name in MACHINE[:3]} | {"workers": workers}
+
+
+def paper_rows(file: str) -> pd.DataFrame:
+    """Return a file of the papers' values, by its first column."""
+    return pd.read_csv(paths.references() / file, index_col=0)
+
+
+SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 45, 49)
+
+
+def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a few layers, for a page."""
+    return frame.loc[frame["layer"].isin(SHOWN_LAYERS)]
+
+
+def shown(path: Path) -> pd.DataFrame:
+    """Return a table as it stands in its file: the cells as text, empty where there is nothing."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
