@@ -15,7 +15,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lab ui bench readme lint lock
+.PHONY: help setup repro test test-fast lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,8 +63,11 @@ bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/convolutions.py
 	python benchmarks/lesions.py
 
-readme: setup  ## Write README's numbers from the committed profile
+readme: setup  ## Write README's numbers and the results' pages from what is committed
 	highways readme
+
+pipeline: setup  ## Write dvc.yaml from the experiments
+	highways pipeline
 
 lint: setup  ## Check format, lint, types and spelling
 	ruff format --check src tests benchmarks notebooks

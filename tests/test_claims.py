@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from highways.claims.measures import measure
+from toolbox import verdicts_of
 
-from highways.claims import judge, load_claims
-from highways.claims.judge import Bounds, Claim, headline, judge_experiment
+from highways.claims import judge
+from highways.claims.judge import Bounds, Claim, headline
+from highways.claims.values import measured
 from highways.errors import HighwaysError
+from highways.experiments import CONV, DEPTH
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth.profile import DepthProfile
+from highways.report.verdicts import all_claims
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
 
@@ -77,7 +80,7 @@ NO_DIFFERENCE = dict.fromkeys(PAPER_P1, 1e-5)
 
 
 def verdicts(chosen: DepthProfile, loss: dict) -> dict[str, tuple[str, str]]:
-    return {row.claim_id: (row.verdict, row.scope) for row in judge_experiment(chosen, records(chosen, loss))}
+    return {row.claim_id: (row.verdict, row.scope) for row in verdicts_of(chosen, records(chosen, loss))}
 
 
 def test_the_papers_own_outcomes_replicate_the_depth_claims() -> None:
@@ -130,11 +133,13 @@ def with_rungs(*rungs: tuple[int, int], **changes: object) -> Listed:
     ],
 )
 def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rungs, trials: int, scope: str) -> None:
-    claim = load_claims()["depth-plain-degrades"]
-    row = judge("x", claim, with_rungs(*rungs, trials=trials), "p")
+    claim = all_claims()["depth-plain-degrades"]
+    row = judge("x", claim, DEPTH.named_measures, with_rungs(*rungs, trials=trials), "p")
     assert (row.verdict, row.scope) == ("replicated" if scope == "pruned" else "inconclusive", scope)
-    top = load_claims()["depth-highway-two-orders-better-top10"]
-    assert judge("x", top, with_rungs(*rungs, trials=trials), "p").verdict == "not run", "three have no top ten"
+    top = all_claims()["depth-highway-two-orders-better-top10"]
+    assert judge("x", top, DEPTH.named_measures, with_rungs(*rungs, trials=trials), "p").verdict == "not run", (
+        "three have no top ten"
+    )
 
 
 def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
@@ -142,19 +147,19 @@ def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
     whole = records(chosen, PAPER_P1)
     missing = [record.config for record in whole if record.config.network.depth == 100][:1]
     some = Listed((record for record in whole if record.config not in missing), missing=missing)
-    found = {row.claim_id: row.verdict for row in judge_experiment(chosen, some)}
+    found = {row.claim_id: row.verdict for row in verdicts_of(chosen, some)}
     assert found["depth-plain-trains-at-10"] == found["depth-plain-trains-at-20"] == "replicated"
     assert found["depth-plain-degrades"] == found["depth-highway-two-orders-better"] == "not run"
 
 
 def test_parameters_are_counted_on_built_networks_without_any_run() -> None:
-    for name in ("depth-plain-parameters-per-layer", "conv-parameters-b"):
-        row = judge(name, load_claims()[name], Listed(known=False), "p")
+    for name, experiment in (("depth-plain-parameters-per-layer", DEPTH), ("conv-parameters-b", CONV)):
+        row = judge(name, all_claims()[name], experiment.named_measures, Listed(known=False), "p")
         assert (row.verdict, row.scope, row.data) == ("replicated", "full", "")
 
 
 def test_own_questions_are_counted_apart() -> None:
-    rows = judge_experiment(BiLSTMProfile.model_validate(BILSTM), Listed(known=False))
+    rows = verdicts_of(BiLSTMProfile.model_validate(BILSTM), Listed(known=False))
     assert headline(rows) == "6 claims of the sources: 6 not run. 4 questions and calculations of our own: 4 not run"
 
 
@@ -180,7 +185,7 @@ def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
         else record
         for record in records(chosen, PAPER_P1)
     ]
-    found = {row.claim_id: (row.verdict, row.measured) for row in judge_experiment(chosen, Listed(diverged))}
+    found = {row.claim_id: (row.verdict, row.measured) for row in verdicts_of(chosen, Listed(diverged))}
     assert found["depth-highway-two-orders-better"] == ("replicated", "inf")
 
 
@@ -188,10 +193,12 @@ def test_incomplete_runs_are_not_judged() -> None:
     chosen = settings()
     whole = records(chosen, PAPER_P1)
     some = Listed(whole[:-1], missing=[whole[-1].config])
-    assert judge("x", load_claims()["depth-highway-does-not-degrade"], some, "p").verdict == "not run"
-    claim = load_claims()["depth-plain-degrades"]
-    assert judge("x", claim, Listed(known=False), "p").verdict == "not run"
-    assert judge("x", claim, Listed(), "p").verdict == "not run"
+    assert (
+        judge("x", all_claims()["depth-highway-does-not-degrade"], DEPTH.named_measures, some, "p").verdict == "not run"
+    )
+    claim = all_claims()["depth-plain-degrades"]
+    assert judge("x", claim, DEPTH.named_measures, Listed(known=False), "p").verdict == "not run"
+    assert judge("x", claim, DEPTH.named_measures, Listed(), "p").verdict == "not run"
 
 
 def test_faster_means_fewer_epochs_at_every_depth() -> None:
@@ -199,11 +206,11 @@ def test_faster_means_fewer_epochs_at_every_depth() -> None:
     slow, fast = records(chosen, PAPER_P1, 9), records(chosen, PAPER_P1, 3)
     kinds = {"plain": slow, "highway": fast}
     mixed = [record for kind, group in kinds.items() for record in group if record.config.network.kind == kind]
-    arguments = {"loss": 0.2}
-    assert measure(mixed, "share_of_depths_faster", arguments) == 1
-    assert measure(fast, "share_of_depths_faster", arguments) == 0
+    called = {"name": "share_of_depths_faster", "loss": 0.2}
+    assert measured(DEPTH.named_measures, called, mixed) == 1
+    assert measured(DEPTH.named_measures, called, fast) == 0
     at_10 = [r for r in fast if r.config.network.depth == 10] + [r for r in mixed if r.config.network.depth != 10]
-    assert measure(at_10, "share_of_depths_faster", arguments) == 0.75
+    assert measured(DEPTH.named_measures, called, at_10) == 0.75
 
 
 @pytest.mark.parametrize(
@@ -261,7 +268,7 @@ def conv_verdict(accuracies: list[float], epochs: int = 300, data: str = "mnist"
         )
         for config, key, accuracy in zip(chosen.runs(), run_keys(chosen.runs()), accuracies, strict=True)
     ]
-    return next((j.verdict, j.scope) for j in judge_experiment(chosen, Listed(found)) if j.claim_id == "conv-mnist-32")
+    return next((j.verdict, j.scope) for j in verdicts_of(chosen, Listed(found)) if j.claim_id == "conv-mnist-32")
 
 
 def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:
@@ -274,7 +281,7 @@ def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:
 
 
 def test_every_claim_is_well_formed_and_has_a_bound() -> None:
-    claims = load_claims()
+    claims = all_claims()
     assert len(claims) >= 6
     for claim in claims.values():
         assert isinstance(claim, Claim)
@@ -288,11 +295,11 @@ def test_faulty_claim_is_named(project: Path) -> None:
     with pytest.raises(
         HighwaysError, match=r"references/claims.yaml: depth-plain-trains-at-10: key 'measure': no such"
     ):
-        load_claims()
+        all_claims()
 
 
 def test_headline_shows_the_scope() -> None:
     chosen = settings(data="digits")
-    text = headline(judge_experiment(chosen, records(chosen, PAPER_P1)))
+    text = headline(verdicts_of(chosen, records(chosen, PAPER_P1)))
     assert text.startswith("12 claims of the sources: ")
     assert "stand-in" in text

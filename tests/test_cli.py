@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from highways.claims import load_claims
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
@@ -62,7 +61,7 @@ def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
     assert call("profile", "use", "laptop") == 0
     assert yaml.safe_load((project / "params.yaml").read_text()) == {"active": ["laptop"]}
     assert call("profile", "check", "quick", "01_depth") == 0
-    assert (project / "results" / "quick" / "notebooks").is_dir()
+    assert (project / "results" / "quick" / "01_depth").is_dir()
     path = project / "profiles" / "quick" / "01_depth.yaml"
     path.write_text(path.read_text() + "colour: red\n")
     capsys.readouterr()
@@ -110,14 +109,16 @@ def study(project: Path) -> Path:
     content = yaml.safe_load(path.read_text())
     content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
     path.write_text(yaml.safe_dump(content))
-    from highways.claims import write_claims
     from highways.config import load_profile
     from highways.experiments.depth.profile import DepthProfile
-    from highways.report import write_tables
+    from highways.report.pages import write_pages
+    from highways.report.tables import write_tables
+    from highways.report.verdicts import write_claims
 
     sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
     write_tables("quick")
-    write_claims("quick")
+    _, judgements = write_claims("quick")
+    write_pages("quick", judgements)
     return project
 
 
@@ -128,7 +129,7 @@ def test_intact_results_are_verified(study: Path, call, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("runs/01_depth/*-s1-*.json", "altered"), ("tables/depth.csv", "not what the records give")],
+    [("01_depth/runs/*-s1-*.json", "altered"), ("01_depth/tables/depth.csv", "not what the records give")],
 )
 def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, message: str) -> None:
     altered = sorted((study / "results" / "quick").glob(pattern))[:2]
@@ -143,9 +144,10 @@ def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, me
 
 
 def test_missing_table_is_named(study: Path, call, capsys) -> None:
-    (study / "results" / "quick" / "tables" / "depth.md").unlink()
+    (study / "results" / "quick" / "01_depth" / "tables" / "depth.md").unlink()
     assert call("verify") == 1
-    assert capsys.readouterr().out == "results/quick/tables/depth.md: missing; `highways tables` makes it\n"
+    said = "results/quick/01_depth/tables/depth.md: missing; `highways tables` and `highways claims` make it\n"
+    assert capsys.readouterr().out == said
 
 
 def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monkeypatch, call, capsys) -> None:
@@ -176,9 +178,9 @@ def test_wrong_usage_is_one_line(project: Path, call, capsys, arguments: list[st
 def test_tables_and_claims_are_made(study: Path, call, capsys, tmp_path: Path) -> None:
     assert call("tables", "depth", "--output", str(tmp_path / "t")) == 0
     made = (tmp_path / "t" / "depth.csv").read_bytes()
-    assert made == (study / "results" / "quick" / "tables" / "depth.csv").read_bytes()
+    assert made == (study / "results" / "quick" / "01_depth" / "tables" / "depth.csv").read_bytes()
     capsys.readouterr()
     assert call("claims") == 0
     out = capsys.readouterr().out
     assert "depth-plain-degrades" in out
-    assert f"{len(load_claims())} claims" in out
+    assert "claims of the sources" in out

@@ -250,7 +250,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
     resumed = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
     again = run(config(3), profile="q", experiment="other", threads=1, mlflow=False)
     assert again == resumed, "it has a record"
-    for path in project.glob("results/*/runs/*/*.json"):
+    for path in project.glob("results/*/*/runs/*.json"):
         path.unlink()
     again = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
     assert (again.curves, again.weights_sha256) == (resumed.curves, resumed.weights_sha256)

@@ -64,7 +64,7 @@ RUNS = {
 def test_run_on_cuda_agrees_with_the_cpu(project, name: str) -> None:
     config = RUNS[name]
     cpu = run(config, profile="cpu", experiment="cpu", device="cpu", mlflow=False)
-    for path in project.glob("results/*/runs/*/*.json"):
+    for path in project.glob("results/*/*/runs/*.json"):
         path.unlink()
     cuda = run(config, profile="cuda", experiment="cuda", device="cuda", mlflow=False)
     assert cuda.environment["device"] != "cpu"
@@ -80,7 +80,7 @@ def test_float32_repeats_on_cuda(project, name: str) -> None:
     for _ in range(2):
         record = run(RUNS[name], profile="cuda", experiment="cuda", device="cuda", mlflow=False)
         outcomes.append((record.curves, record.measurements, record.weights_sha256))
-        for path in project.glob("results/*/runs/*/*.json"):
+        for path in project.glob("results/*/*/runs/*.json"):
             path.unlink()
     assert outcomes[0] == outcomes[1]
 

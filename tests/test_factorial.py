@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toolbox import verdicts_of
 from torch.nn import functional
 
-from highways.claims.judge import judge_experiment
 from highways.config import DataConfig, RunConfig
 from highways.data import Images, load
 from highways.data.features import mnist_fours_and_nines
@@ -33,9 +33,8 @@ from highways.experiments.keras_lasagne.factors import (
 from highways.experiments.keras_lasagne.figure import keras_lasagne_figure
 from highways.experiments.keras_lasagne.logistic import LogisticConfig, logistic
 from highways.experiments.keras_lasagne.profile import KerasLasagneProfile
-from highways.experiments.keras_lasagne.tables import _answer, answer
+from highways.experiments.keras_lasagne.tables import _answer, answer, keras_lasagne_cost, keras_lasagne_table
 from highways.inside.analyse import analyse
-from highways.report.tables import build_table
 from highways.tracking import listed_records
 from highways.training import run, sweep
 
@@ -215,7 +214,8 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     curve = next(run for run in listed if cell_of(run.config) == KERAS and run.config.seed == 1).curves["test_accuracy"]
     assert (found.accuracies[KERAS][1], found.accuracies[(*KERAS[:-1], 1)][1]) == (curve[1], curve[0])
 
-    table, cost = build_table("keras_lasagne", settings)
+    table = keras_lasagne_table(listed_records(settings), settings)
+    cost = keras_lasagne_cost(listed_records(settings), settings)
     assert table.value_counts("quantity").to_dict() == {"effect": 8, "interaction": 14, "test accuracy": 7, "gain": 1}
     row = table[table.term == "optimiser: adagrad to adadelta"].iloc[0]
     assert row.value == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
@@ -227,7 +227,7 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     assert "over a fraction of the settings" in answer(listed)
     assert f"Keras {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
     assert [axes.get_visible() for axes in keras_lasagne_figure(listed).axes] == [True, True, True, False]
-    scopes = {judgement.claim_id: judgement.scope for judgement in judge_experiment(settings)}
+    scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
     assert scopes["keras-lasagne-on-images-too"] == "", "no other data stand in for images"
     assert scopes["keras-lasagne-lasagne-beats-keras"] == "stand-in"
     assert scopes["keras-lasagne-gates-that-start-open"] == ""  # a fraction does not have that level
@@ -250,5 +250,5 @@ def test_one_class_is_one_line(project: Path) -> None:
 def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:
     sweep(settings.runs()[:5], experiment=settings.experiment, profile="p", mlflow=False)
     assert factorials(listed_records(settings)) == {}
-    assert build_table("keras_lasagne", settings)[0].empty
-    assert {judgement.verdict for judgement in judge_experiment(settings)} == {"not run"}
+    assert keras_lasagne_table(listed_records(settings), settings).empty
+    assert {judgement.verdict for judgement in verdicts_of(settings)} == {"not run"}

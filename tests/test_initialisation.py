@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toolbox import texts_of, verdicts_of
 
-from highways.claims.judge import judge_experiment
 from highways.config import AnalysisConfig, DenseConfig
 from highways.errors import HighwaysError
 from highways.experiments.foundations.figure import foundations_figure
@@ -51,7 +51,6 @@ from highways.inside.analyse import analyse
 from highways.inside.thinning import kept_steps
 from highways.nn import DenseNetwork
 from highways.nn.dense import drawn
-from highways.report.tables import table_texts
 from highways.tracking import listed_records
 from highways.training import sweep
 
@@ -233,12 +232,12 @@ def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
         profile="quick", data="digits", examples=100, steps=20, learning_rate=1.0, decay=0.01, loop_examples=10
     )
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    rows = table_texts("l2_parity", chosen)["l2_parity.csv"].splitlines()
+    rows = texts_of("l2_parity", chosen)["l2_parity.csv"].splitlines()
     assert rows[0] == "variant,data,step,difference,source_says"
     assert [row for row in rows if row.startswith("penalty,digits,20,")]
     assert [row for row in rows if row.startswith("half-penalty: gradient,digits,20,")]
     assert parity_figure(listed_records(chosen)).axes
-    judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in judge_experiment(chosen)}
+    judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in verdicts_of(chosen)}
     assert judged["parity-factor-two"] == ("replicated", "stand-in", "digits")
     assert {"parity-without-decay", "parity-penalty-differs"} <= judged.keys()
 
@@ -262,11 +261,11 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     records = sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
     assert {record.engine["group"] for record in records} == {6}
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    texts = table_texts("initialisation", chosen)
+    texts = texts_of("initialisation", chosen)
     assert len(texts["initialisation.csv"].splitlines()) == 1 + 2 * 3 * 3
     assert initialisation_figure(listed_records(chosen)).axes
     assert (
-        len(table_texts("initialisation_studies", chosen)["initialisation_studies.csv"].splitlines())
+        len(texts_of("initialisation_studies", chosen)["initialisation_studies.csv"].splitlines())
         == 1 + 3 + 62 + 16 + 10
     )
     assert listed_records(chosen).complete
@@ -387,7 +386,7 @@ def test_table_of_the_foundations_has_the_printed_values(project: Path, seeds: i
         profile="quick", data="digits", seeds=seeds, steps=2, recurrence_steps=2, dropout_draws=5, dropout_inputs=1_000
     )
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", threads=1, mlflow=False)
-    rows = list(csv.DictReader(table_texts("foundations", chosen)["foundations.csv"].splitlines()))
+    rows = list(csv.DictReader(texts_of("foundations", chosen)["foundations.csv"].splitlines()))
     trajectory = [row for row in rows if " at step " in row["quantity"]]
     assert len(trajectory) == 3 * 16
     assert all(float(row["value"]) == pytest.approx(float(row["paper"]), abs=2e-6) for row in trajectory)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from toolbox import texts_of, verdicts_of
 from torch import nn
 
-from highways.claims.judge import judge_experiment
 from highways.config import (
     AnalysisConfig,
     BiLSTMConfig,
@@ -38,7 +38,6 @@ from highways.inside.layers import lesion_ratios, of_each_data_set
 from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_one_by_one
 from highways.inside.signal import SignalConfig, signal
 from highways.nn import BiLSTMNetwork, DenseNetwork
-from highways.report.tables import table_texts
 from highways.report.verify import faults
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.records import RecordStore, run_keys
@@ -254,9 +253,9 @@ def test_missing_weights_are_trained_again_to_the_bit(project: Path, run_config,
 def test_analysis_record_reads_back_and_damage_is_named(project: Path, trained: RunRecord) -> None:
     (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
     assert AnalysisRecord.loads(record.dumps(), "here") == record
-    path = project / "results/p/analyses/e" / f"{record.key}.json"
+    path = project / "results/p/e/analyses" / f"{record.key}.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(HighwaysError, match=r"results/p/analyses/e/gates-.*altered"):
+    with pytest.raises(HighwaysError, match=r"results/p/e/analyses/gates-.*altered"):
         AnalysisStore(path.parent).read(record.key)
     assert [line for line in faults("p")[1] if "altered" in line]
 
@@ -294,7 +293,7 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
 def search(project: Path, depth: int, *outcomes: float) -> list[RunConfig]:
     """Write records of the first trials of the quick search at one depth; return their configurations."""
     listed = load_profile("quick", DepthProfile).runs()
-    store, chosen = RecordStore(project / "results/quick/runs/01_depth"), []
+    store, chosen = RecordStore(project / "results/quick/01_depth/runs"), []
     for kind in ("plain", "highway"):
         runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
         for config, outcome in zip(runs, outcomes, strict=False):
@@ -361,7 +360,7 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
 
 
 def test_of_several_ranks_the_first_that_does_not_diverge_is_judged(project: Path, run_config) -> None:
-    from highways.claims.measures import share_of_guessing
+    from highways.experiments.very_deep.measures import share_of_guessing
 
     search(project, 10, 0.1, 0.2)
     ranked = VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()
@@ -378,11 +377,11 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
         chosen.runs()
     listed = listed_records(chosen)
     assert (list(listed), listed.complete) == ([], False)
-    assert {row.verdict for row in judge_experiment(chosen)} == {"not run"}
+    assert {row.verdict for row in verdicts_of(chosen)} == {"not run"}
     search(project, 20, 0.1)
     with pytest.raises(NotYet):
-        table_texts("gates", chosen)
-    (damaged,) = (project / "results/quick/runs/01_depth").glob("highway-d020*")
+        texts_of("gates", chosen)
+    (damaged,) = (project / "results/quick/01_depth/runs").glob("highway-d020*")
     damaged.write_text("<<<<<<< HEAD")
     with pytest.raises(HighwaysError, match=r"highway-d020.*: damaged; `highways verify` says more"):
         GatesProfile.model_validate(GATES | {"depth": 20}).runs()
@@ -427,7 +426,7 @@ def test_tables_of_small_studies(project: Path) -> None:
         sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
         analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
     found = {
-        name: table_texts(name, schema.model_validate(values))
+        name: texts_of(name, schema.model_validate(values))
         for name, schema, values in (("gates", GatesProfile, GATES), ("very_deep", VeryDeepProfile, VERY_DEEP))
     }
     gate_rows = found["gates"]["gates.csv"].splitlines()
@@ -480,7 +479,7 @@ def test_the_papers_own_figures_replicate_their_claims(project: Path, data: str)
     found = {
         row.claim_id: (row.verdict, row.scope)
         for profile, kind in ((chosen, "lesions"), (GatesProfile.model_validate(GATES), "gates"))
-        for row in judge_experiment(profile, paper_records(kind, data))
+        for row in verdicts_of(profile, paper_records(kind, data))
         if short in row.claim_id and not row.claim_id.endswith("-early")  # not to be had from the figures
     }
     assert len(found) >= 4
@@ -497,7 +496,7 @@ def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
             second.analyses[0].model_copy(update={"config": AnalysisConfig(run=stand_in, measure=LesionsConfig())}),
         ],
     )
-    judged = {row.claim_id: row for row in judge_experiment(LesionProfile(profile="x", networks="x"), both)}
+    judged = {row.claim_id: row for row in verdicts_of(LesionProfile(profile="x", networks="x"), both)}
     assert judged["lesion-cifar-first-40"].data == "cifar10"
     assert (judged["lesion-cifar-first-40"].verdict, judged["lesion-cifar-first-40"].scope) == (
         "replicated",
@@ -507,10 +506,9 @@ def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
 
 
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:
-    from highways.claims.measures import depth_ratio, share_of_guessing
-
     from highways.experiments.gates.figure import gates_figure
     from highways.experiments.lesion import lesion_figure
+    from highways.experiments.very_deep.measures import depth_ratio, share_of_guessing
 
     configs = [run_config(depth=4, epochs=1), run_config(depth=6, epochs=1, learning_rate=1e12)]
     fine, diverged = sweep(configs, profile="p", experiment="e", mlflow=False)
@@ -528,7 +526,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
 def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:
     config = AnalysisConfig(run=trained.config, measure=LesionsConfig())
     (first,) = analyse([config], experiment="e", profile="p", mlflow=False)
-    AnalysisStore(project / "results/p/analyses/e").write(first.model_copy(update={"weights_sha256": "other"}))
+    AnalysisStore(project / "results/p/e/analyses").write(first.model_copy(update={"weights_sha256": "other"}))
     (again,) = analyse([config], experiment="e", profile="p", mlflow=False)
     assert again.weights_sha256 == trained.weights_sha256
 
@@ -549,7 +547,7 @@ def test_show_draws_a_trained_run(project: Path, trained: RunRecord, call, capsy
     assert call("run", "--show", show, trained.run_key) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"results/adhoc/figures/{show}-{trained.run_key}.png"
     assert (project / f"results/adhoc/figures/{show}-{trained.run_key}.png").stat().st_size > 10_000
-    record = project / "results/p/runs/e" / f"{trained.run_key}.json"
+    record = project / "results/p/e/runs" / f"{trained.run_key}.json"
     weights_path(trained.run_key).unlink()  # its analysis is kept
     assert call("run", str(record), "--show", show, "--output", str(project / "x.png")) == 0
     assert (project / "x.png").exists()
@@ -571,6 +569,6 @@ def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, 
     assert "expected weights of sha256" in error("--show", "gates", key)
     weights_path(key).unlink()
     assert "with --weights the run is trained again" in error("--show", "lesions", key)
-    record = json.loads((project / "results/p/runs/e" / f"{key}.json").read_text())
+    record = json.loads((project / "results/p/e/runs" / f"{key}.json").read_text())
     assert record["weights_sha256"]
     assert call("run", "--show", "lesions", "--weights", key) == 0

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from highways.experiments import EXPERIMENTS, REPORT
+
 FLOORS = [
     {"errors"},
     {"paths"},
     {"config"},
     {"nn", "data"},
     {"tracking"},
-    {"experiments"},
     {"training"},
-    {"analysis"},
+    {"inside"},
+    {"show"},
     {"claims"},
+    {"experiments"},
     {"report"},
     {"cli"},
 ]
@@ -51,6 +54,48 @@ def test_rooms_import_from_floors_below_only(repository: Path) -> None:
                 if there in floor and there != here and floor[there] >= floor[here]:
                     wrong.append(f"{path.relative_to(source)} imports {module}")
     assert not wrong
+
+
+def modules_of(tree: ast.Module) -> list[str]:
+    """Every module that a module imports, as written, with the names taken from it."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
+def test_experiments_import_sideways_only_what_they_name_in_after(repository: Path) -> None:
+    source = repository / "src" / "highways" / "experiments"
+    rooms = {one.schema.__module__.split(".")[2]: one for one in EXPERIMENTS}
+    for path in sorted(source.rglob("*.py")):
+        here = path.relative_to(source).parts[0].removesuffix(".py")
+        if here not in rooms:
+            continue
+        allowed = {here, "base", "rungs"} | {room for room, one in rooms.items() if one.name in rooms[here].after}
+        parts = [module.split(".") for module in modules_of(ast.parse(path.read_text()))]
+        there = {part[2] for part in parts if part[:2] == ["highways", "experiments"] and len(part) > 2}
+        assert there <= allowed, f"{path.relative_to(source)} imports {there - allowed}"
+
+
+def test_generic_rooms_name_no_experiment(repository: Path) -> None:
+    names = {one.name for one in EXPERIMENTS if one is not REPORT}
+    for path in sorted((repository / "src" / "highways").rglob("*.py")):
+        if path.parts[-2] == "experiments" or "experiments" in path.parts:
+            continue
+        texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not names & texts, path
+
+
+def test_no_file_is_too_long(repository: Path) -> None:
+    for path in (repository / "src").rglob("*.py"):
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 500, path
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                assert node.end_lineno - node.lineno < 100, f"{path}: {node.name}"
 
 
 def test_torchtext_and_mlflow_are_imported_in_one_module_each(repository: Path) -> None:

@@ -131,7 +131,7 @@ def test_rebuild_restores_all_of_it(tracked_project: Path, run_config) -> None:
 
 def test_rebuild_brings_the_rest_over_where_a_record_is_at_fault(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config), profile="quick", experiment="e", mlflow=False)
-    faulty = sorted((tracked_project / "results/quick/runs/e").glob("*.json"))[0]
+    faulty = sorted((tracked_project / "results/quick/e/runs").glob("*.json"))[0]
     faulty.write_text("{")
     with pytest.raises(HighwaysError, match=f"{faulty.name}: truncated or not JSON.*; all other records are in MLflow"):
         list(rebuild("quick"))

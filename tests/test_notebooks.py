@@ -13,11 +13,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from toolbox import SCHEMAS
 
-from highways.claims import load_claims
 from highways.config import load_profile
-from highways.experiments import PROFILE_SCHEMAS
-from highways.report import TABLES
+from highways.experiments import EXPERIMENTS, REPORT
+from highways.report import pipeline
+from highways.report.tables import TABLES
+from highways.report.verdicts import all_claims
 
 BIN = Path(sys.executable).parent
 
@@ -32,22 +34,22 @@ def parameters(path: Path) -> dict:
     raise AssertionError(f"{path}: no cell tagged parameters")
 
 
-@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+@pytest.mark.parametrize("notebook", sorted(SCHEMAS))
 def test_parameters_cell_is_the_quick_profile(repository: Path, notebook: str) -> None:
     values = parameters(repository / "notebooks" / f"{notebook}.ipynb")
-    assert values == load_profile("quick", PROFILE_SCHEMAS[notebook]).model_dump()
+    assert values == load_profile("quick", SCHEMAS[notebook]).model_dump()
 
 
-@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+@pytest.mark.parametrize("notebook", sorted(SCHEMAS))
 def test_profile_files_say_all_in_which_they_differ_from_the_cell(repository: Path, notebook: str) -> None:
     """Papermill passes what a file holds; what it does not hold stays as the parameters cell has it."""
     cell = parameters(repository / "notebooks" / f"{notebook}.ipynb")
     for path in sorted((repository / "profiles").glob(f"*/{notebook}.yaml")):
-        passed = PROFILE_SCHEMAS[notebook].model_validate(cell | yaml.safe_load(path.read_text()))
-        assert passed == load_profile(path.parent.name, PROFILE_SCHEMAS[notebook]), path
+        passed = SCHEMAS[notebook].model_validate(cell | yaml.safe_load(path.read_text()))
+        assert passed == load_profile(path.parent.name, SCHEMAS[notebook]), path
 
 
-@pytest.mark.parametrize("notebook", sorted(PROFILE_SCHEMAS))
+@pytest.mark.parametrize("notebook", sorted(SCHEMAS))
 def test_notebook_opens_with_its_card(repository: Path, notebook: str) -> None:
     card = nbformat.read(repository / "notebooks" / f"{notebook}.ipynb", as_version=4).cells[0]
     assert card.cell_type == "markdown"
@@ -57,7 +59,7 @@ def test_notebook_opens_with_its_card(repository: Path, notebook: str) -> None:
 
 def test_stages_are_the_notebooks(repository: Path) -> None:
     stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
-    assert set(stages) == set(PROFILE_SCHEMAS) == {path.stem for path in (repository / "notebooks").glob("*.ipynb")}
+    assert set(stages) == set(SCHEMAS) == {path.stem for path in (repository / "notebooks").glob("*.ipynb")}
     outputs: list[str] = []
     for name, stage in stages.items():
         assert stage["foreach"] == "${active}"
@@ -65,14 +67,32 @@ def test_stages_are_the_notebooks(repository: Path) -> None:
         for entry in stage["do"]["outs"]:
             ((path, options),) = entry.items()
             assert options["cache"] is False
-            assert options.get("persist", False) == path.endswith((f"runs/{name}", f"analyses/{name}"))
+            assert options.get("persist", False) == (path == f"results/${{item}}/{name}")
             outputs.append(path)
-        for dependency in stage["do"]["deps"]:
-            assert "results/${item}/notebooks" not in dependency, "no stage depends on an executed notebook"
+        assert not any("claims.yaml" in dependency for dependency in stage["do"]["deps"]), "a reworded claim"
+        assert name == REPORT.name or "references" not in stage["do"]["deps"]
     assert len(set(outputs)) == len(outputs)
-    for name, table in TABLES.items():
-        made = [str(entry) for entry in stages[table.schema.experiment]["do"]["outs"]]
-        assert any(f"tables/{name}.csv" in entry for entry in made)
+    assert {f"results/${{item}}/{experiment.name}" for experiment, _ in TABLES.values()} <= set(outputs)
+
+
+def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -> None:
+    stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
+    for experiment in EXPERIMENTS:
+        if experiment is REPORT:
+            continue
+        deps = stages[experiment.name]["do"]["deps"]
+        rooms = {dep for dep in deps if dep.startswith("src/highways/experiments/")}
+        before = [one for one in EXPERIMENTS if f"results/${{item}}/{one.name}/runs" in deps]
+        own = {pipeline.source_of(one) for one in [experiment, *before]}
+        assert rooms == own | {"src/highways/experiments/base.py", "src/highways/experiments/rungs.py"}
+        assert {one.name for one in before} >= set(experiment.after)
+        assert "src/highways/claims" not in deps
+
+
+def test_dvc_yaml_is_generated_and_short(repository: Path) -> None:
+    text = (repository / "dvc.yaml").read_text()
+    assert text == pipeline.text(), "run `make pipeline`"
+    assert max(len(part.splitlines()) for part in text.split("\n\n")) <= 20
 
 
 def shrink(folder: Path, notebook: str, **changes: object) -> None:
@@ -133,7 +153,7 @@ def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedPro
 
 def records(folder: Path) -> dict[str, int]:
     """Modification times of the records."""
-    return {path.name: path.stat().st_mtime_ns for path in (folder / "results/quick/runs/01_depth").glob("*.json")}
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "results/quick/01_depth/runs").glob("*.json")}
 
 
 @pytest.mark.pipeline
@@ -144,15 +164,17 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     trained = records(clone)
     assert len(trained) == 8
     for table in TABLES:
+        folder = results / TABLES[table][0].name
         for name in (f"{table}.csv", f"{table}.md", f"{table}_cost.csv"):
-            assert (results / "tables" / name).exists()
-        assert (results / "figures" / f"{table}.png").exists() or table == "initialisation_studies"
+            assert (folder / "tables" / name).exists()
+        assert (folder / f"{table}.png").exists() or table == "initialisation_studies"
+        assert (folder / "README.md").exists()
     assert (results / "claims.csv").exists()
     page = (results / "report.html").read_text()
-    assert f"{len(load_claims())} claims" in page
+    assert "claims of the sources" in page
 
     # the executed notebook shows its parameters
-    executed = nbformat.read(results / "notebooks" / "01_depth.ipynb", as_version=4)
+    executed = nbformat.read(results / "01_depth" / "notebook.ipynb", as_version=4)
     injected = [cell.source for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert len(injected) == 1
     assert "trials = 2" in injected[0]
@@ -166,9 +188,9 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     assert not [line for line in status(clone) if not line.startswith(("??", " M dvc.lock"))]
 
     # tables come out of both stores, to the byte
-    table = (results / "tables" / "depth.csv").read_bytes()
-    accuracies = (results / "tables" / "bilstm_depth.csv").read_bytes()
-    layers = (results / "tables" / "gates.csv").read_bytes()
+    table = (results / "01_depth" / "tables" / "depth.csv").read_bytes()
+    accuracies = (results / "02_bilstm_depth" / "tables" / "bilstm_depth.csv").read_bytes()
+    layers = (results / "04_gates" / "tables" / "gates.csv").read_bytes()
     for source in ("records", "mlflow"):
         made = execute(clone, "highways", "tables", "--from", source, "--output", f"out/{source}")
         assert made.returncode == 0, made.stderr
@@ -192,12 +214,12 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     tried = execute(clone, *command, "-f", "profiles/quick/01_depth.yaml", "-y", "depths: [2, 4, 10]")
     assert tried.returncode == 0, tried.stdout + tried.stderr
     explored = clone / "results" / "explore"
-    assert len(list((explored / "runs" / "01_depth").glob("*.json"))) == 12
+    assert len(list((explored / "01_depth" / "runs").glob("*.json"))) == 12
     for name in trained:
-        ours = (explored / "runs" / "01_depth" / name).read_bytes()
-        assert ours == (results / "runs" / "01_depth" / name).read_bytes()
-    assert (explored / "tables" / "depth.csv").read_text().count("\n") == 7
-    assert (results / "tables" / "depth.csv").read_bytes() == table
+        ours = (explored / "01_depth" / "runs" / name).read_bytes()
+        assert ours == (results / "01_depth" / "runs" / name).read_bytes()
+    assert (explored / "01_depth" / "tables" / "depth.csv").read_text().count("\n") == 7
+    assert (results / "01_depth" / "tables" / "depth.csv").read_bytes() == table
     assert records(clone) == trained
 
     # one more depth in the profile: only its runs are trained
@@ -284,13 +306,13 @@ def test_paper_profile_runs_for_one_epoch(
         changes |= {"data": stand_in} if stand_in else {}  # the same networks on what is at hand
     (clone / "profiles" / "paper-test").mkdir(exist_ok=True)
     (clone / "profiles" / "paper-test" / f"{notebook}.yaml").write_text(yaml.safe_dump(parameters | changes))
-    output = f"results/paper-test/notebooks/{notebook}.ipynb"
+    output = f"results/paper-test/{notebook}/notebook.ipynb"
     assert execute(clone, "highways", "profile", "check", "paper-test", notebook).returncode == 0
     arguments = ["-f", f"profiles/paper-test/{notebook}.yaml", "-k", "python3", "--no-progress-bar"]
     done = execute(clone, "papermill", f"notebooks/{notebook}.ipynb", output, *arguments)
     shutil.rmtree(clone / "profiles" / "paper-test")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((clone / f"results/paper-test/runs/{notebook}").glob("*.json"))) == runs
+    assert len(list((clone / f"results/paper-test/{notebook}/runs").glob("*.json"))) == runs
 
 
 @pytest.mark.pipeline
@@ -312,4 +334,5 @@ def test_notebook_runs_from_its_own_folder_as_jupyterlab_does(clone: Path) -> No
     assert done.returncode == 0, done.stderr
     executed = json.loads((clone / "out" / "99_report.ipynb").read_text())
     text = json.dumps(executed)
-    assert f"{len(load_claims())} claims: " in text
+    theirs = [claim for claim in all_claims().values() if not claim.source.startswith("our ")]
+    assert f"{len(theirs)} claims of the sources: " in text

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toolbox import SCHEMAS
 
 from highways.config import active_profiles, load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
-from highways.experiments import PROFILE_SCHEMAS
 from highways.experiments.depth.profile import DepthProfile
 
 
@@ -18,8 +18,8 @@ def test_every_profile_file_is_valid() -> None:
     assert profile_names() == ["laptop", "paper", "quick", "weekend"]
     for profile in profile_names():
         files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
-        assert files == set(PROFILE_SCHEMAS)
-        for schema in PROFILE_SCHEMAS.values():
+        assert files == set(SCHEMAS)
+        for schema in SCHEMAS.values():
             load_profile(profile, schema)
 
 

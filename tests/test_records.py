@@ -21,7 +21,7 @@ def record(project: Path, run_config) -> RunRecord:
 
 
 def place(project: Path, record: RunRecord) -> Path:
-    return project / "results" / "p" / "runs" / "e" / f"{record.run_key}.json"
+    return project / "results" / "p" / "e" / "runs" / f"{record.run_key}.json"
 
 
 def test_record_reads_back_as_it_was(project: Path, record: RunRecord) -> None:
@@ -77,7 +77,7 @@ def test_damaged_record_is_named_by_all_who_read_it(
     before = path.read_bytes()
     with pytest.raises(HighwaysError, match=message) as caught:
         RecordStore(path.parent).read(record.run_key)
-    assert f"results/p/runs/e/{path.name}" in str(caught.value)
+    assert f"results/p/e/runs/{path.name}" in str(caught.value)
     with pytest.raises(HighwaysError, match=message):
         sweep([run_config(epochs=1)], profile="p", experiment="e", mlflow=False)
     assert path.read_bytes() == before, "it is not trained over"
@@ -91,7 +91,7 @@ def test_record_under_another_name_is_noticed(project: Path, record: RunRecord) 
 
 
 def test_record_of_another_profile_is_adopted(project: Path, record: RunRecord) -> None:
-    store = RecordStore(project / "results" / "q" / "runs" / "f")
+    store = RecordStore(project / "results" / "q" / "f" / "runs")
     assert store.read(record.run_key) is None
     assert store.adopt(record.run_key) == record
     assert store.read(record.run_key) == record

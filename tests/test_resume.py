@@ -66,7 +66,7 @@ def outcome(records: list) -> list:
 def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: str) -> None:
     configs = [run_config(epochs=4, learning_rate=rate, seed=seed) for seed, rate in enumerate((0.01, 0.05, 1e9))]
     killed(configs, where)
-    written = len(list(RecordStore(project / "results/p/runs/e")))
+    written = len(list(RecordStore(project / "results/p/e/runs")))
     assert written == (1 if where == "between records" else 0)
     (point,) = ResumePoint.all()
     assert point.keys == run_keys(configs)

@@ -58,7 +58,7 @@ def record(run_config: Callable) -> Callable[..., RunRecord]:
 
 
 def store_of(experiment: str = "01_depth") -> RecordStore:
-    return RecordStore(paths.Results("x").runs(experiment))
+    return RecordStore(paths.Results("x").of(experiment).runs)
 
 
 def test_the_lowest_loss_so_far_is_best_and_diverged_trials_are_last(record: Callable) -> None:
@@ -91,7 +91,7 @@ def test_damaged_record_is_named_and_nothing_is_guessed(project: Path, record: C
     for one in trials:
         path = store_of().write(one)
     path.write_text(path.read_text().replace("0.2", "0.01"))
-    with pytest.raises(HighwaysError, match=rf"results/x/runs/01_depth/{path.stem}.json: altered"):
+    with pytest.raises(HighwaysError, match=rf"results/x/01_depth/runs/{path.stem}.json: altered"):
         climb([one.config for one in trials], [Rung(epochs=5, keep=1)], "x", "01_depth")
 
 

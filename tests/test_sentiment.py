@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from toolbox import texts_of, verdicts_of, written_table
 
-from highways.claims.judge import judge_experiment
 from highways.config import RunConfig, load_profile
 from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, variant
+from highways.experiments.bilstm_depth.figure import bilstm_figure
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
-from highways.report import figures, write_tables
-from highways.report.tables import table_texts
+from highways.show.figures import save
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
@@ -62,7 +62,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project: Path, m
     epochs: list = []
     resumed = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
     assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3]
-    RecordStore(project / "results/p/runs/e").path(resumed.run_key).unlink()
+    RecordStore(project / "results/p/e/runs").path(resumed.run_key).unlink()
     again = run(config, profile="p", experiment="e", threads=1, mlflow=False)
     assert outcome(resumed) == outcome(again)
 
@@ -145,21 +145,21 @@ COLUMNS |= {"accuracy_test_last", "accuracy_test_best_dev", "accuracy_test_best_
 def test_table_has_its_columns_and_both_readers_give_the_same_bytes(small: BiLSTMProfile) -> None:
     from highways import paths
 
-    write_tables("quick", ["bilstm_depth"], settings=small)
-    table = pd.read_csv(paths.Results("quick").tables / "bilstm_depth.csv")
+    written_table("bilstm_depth", small)
+    table = pd.read_csv(paths.Results("quick").of("02_bilstm_depth").tables / "bilstm_depth.csv")
     assert set(table.columns) >= COLUMNS
     rows = list(zip(table.variant, table.depth, strict=True))
     assert rows == [("bag-of-words", 0), ("plain", 1), ("plain", 2), ("highway", 1), ("highway", 2)]
     assert ((table.interval_low <= table.accuracy_test_last) & (table.accuracy_test_last <= table.interval_high)).all()
     assert (table.accuracy_test_best_snapshot >= table.accuracy_test_best_dev).all()
-    cost = pd.read_csv(paths.Results("quick").tables / "bilstm_depth_cost.csv")
+    cost = pd.read_csv(paths.Results("quick").of("02_bilstm_depth").tables / "bilstm_depth_cost.csv")
     assert (cost.process_seconds_per_epoch > 0).all()
-    assert table_texts("bilstm_depth", small, "mlflow") == table_texts("bilstm_depth", small, "records")
+    assert texts_of("bilstm_depth", small, "mlflow") == texts_of("bilstm_depth", small, "records")
 
 
 def test_figure_is_the_same_to_the_byte(small: BiLSTMProfile, tmp_path: Path) -> None:
     records = sweep(small.runs(), experiment=small.experiment, profile=small.profile, mlflow=False)
-    one, two = (figures.save(figures.bilstm_figure(records), tmp_path / f"{n}.png") for n in (1, 2))
+    one, two = (save(bilstm_figure(records), tmp_path / f"{n}.png") for n in (1, 2))
     assert one.read_bytes() == two.read_bytes()
 
 
@@ -194,8 +194,7 @@ def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str
             )
         )
     return {
-        row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope)
-        for row in judge_experiment(chosen, Listed(records))
+        row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in verdicts_of(chosen, Listed(records))
     }
 
 

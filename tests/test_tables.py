@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from toolbox import texts_of, written_table
 
 from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
@@ -16,8 +17,7 @@ from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth.outcomes import Search, searches
 from highways.experiments.depth.profile import DepthProfile
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
-from highways.report import write_tables
-from highways.report.tables import table_texts
+from highways.report.tables import write_tables
 from highways.training import sweep
 
 REQUIRED = {
@@ -52,10 +52,10 @@ def small(tracked_project: Path) -> DepthProfile:
 
 
 def test_depth_table_has_its_columns_and_the_papers_values(small: DepthProfile) -> None:
-    write_tables("quick", ["depth"], settings=small)
+    written_table("depth", small)
     from highways import paths
 
-    table = pd.read_csv(paths.Results("quick").tables / "depth.csv")
+    table = pd.read_csv(paths.Results("quick").of("01_depth").tables / "depth.csv")
     assert set(table.columns) >= REQUIRED
     assert list(zip(table.network, table.depth, strict=True)) == [(n, d) for n in ("plain", "highway") for d in (2, 10)]
     row = table[(table.network == "plain") & (table.depth == 10)].iloc[0]
@@ -63,21 +63,21 @@ def test_depth_table_has_its_columns_and_the_papers_values(small: DepthProfile) 
     assert row.paper_p2 == 6.7e-6
     assert (table.trials == 3).all()
     assert ((table.test_accuracy_low <= table.test_accuracy) & (table.test_accuracy <= table.test_accuracy_high)).all()
-    cost = pd.read_csv(paths.Results("quick").tables / "depth_cost.csv")
+    cost = pd.read_csv(paths.Results("quick").of("01_depth").tables / "depth_cost.csv")
     assert (cost.process_seconds > 0).all()
 
 
 def test_records_and_mlflow_give_the_same_bytes(small: DepthProfile) -> None:
-    from_records = table_texts("depth", small, "records")
-    assert table_texts("depth", small, "mlflow") == from_records
-    assert table_texts("depth", small, "records") == from_records
+    from_records = texts_of("depth", small, "records")
+    assert texts_of("depth", small, "mlflow") == from_records
+    assert texts_of("depth", small, "records") == from_records
 
 
 def test_table_holds_the_listed_runs_only(small: DepthProfile) -> None:
-    before = table_texts("depth", small)
+    before = texts_of("depth", small)
     sweep(settings(trials=5).runs(), experiment="01_depth", profile="quick", mlflow=False)
-    assert table_texts("depth", small) == before
-    fewer = table_texts("depth", settings(depths=[2]))
+    assert texts_of("depth", small) == before
+    fewer = texts_of("depth", settings(depths=[2]))
     assert fewer["depth.csv"].count("\n") == 3
 
 
@@ -119,7 +119,7 @@ def test_intervals_of_means_and_differences() -> None:
 
 def test_every_network_has_a_row_in_the_convolutional_table(project: Path) -> None:
     training = {"network": "highway-mnist-16", "data": "mnist", "epochs": 20, "runs": 1}
-    texts = table_texts("conv", ConvProfile.model_validate({"profile": "quick", "trainings": [training]}))
+    texts = texts_of("conv", ConvProfile.model_validate({"profile": "quick", "trainings": [training]}))
     table = pd.read_csv(io.StringIO(texts["conv.csv"]))
     ours = table[table.layers.notna()]
     assert {LABELS.get(name, name) for name in NETWORKS} == set(ours.network)

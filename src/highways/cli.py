@@ -249,12 +249,14 @@ def claims_command(
     profile: ProfileOption = None,
     from_: Annotated[str, typer.Option("--from", help="records or mlflow.")] = "records",
 ) -> None:
-    """Judge the claims on the tracked runs and write claims.csv."""
+    """Judge the claims on the tracked runs; write claims.csv and the pages of the results."""
     from highways.claims.judge import headline
+    from highways.report.pages import write_pages
     from highways.report.verdicts import write_claims
 
     for name in _profiles(profile):
         path, judgements = write_claims(name, from_)  # type: ignore[arg-type]
+        write_pages(name, judgements)
         for row in judgements:
             scope = f" ({row.scope})" if row.scope else ""
             print(f"{row.verdict + scope:27} {row.claim_id}: {row.criterion}; measured {row.measured or 'nothing'}")

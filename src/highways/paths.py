@@ -108,6 +108,11 @@ class Results:
         return self.folder / "claims.csv"
 
     @property
+    def verdicts(self) -> Path:
+        """The verdicts, counted, for `dvc metrics`."""
+        return self.folder / "verdicts.json"
+
+    @property
     def report(self) -> Path:
         """The report."""
         return self.folder / "report.html"

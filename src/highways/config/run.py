@@ -95,7 +95,7 @@ class DenseConfig(Strict):
     """Of the weights of the blocks, where it is another: Lasagne's highway layers were drawn orthogonal, the layers
     around them Glorot-uniform (the Keras/Lasagne question)."""
     first_activation: Literal["linear", "relu", "tanh"] | None = None
-    """Of the first layer; by default `activation`. The Keras/Lasagne question's Keras network begins with a linear one."""
+    """Of the first layer; by default `activation`. The Keras network of the question begins with a linear one."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Inverted dropout behind the first layer and behind every block, and once more before the read-out, as both
     networks of the Keras/Lasagne question have it."""
@@ -135,7 +135,7 @@ BiLSTMKind = Literal[
 class BiLSTMConfig(Strict):
     """A stack of bidirectional LSTMs over word vectors, the maximum over time, and a linear read-out.
 
-    Source: the Highway BiLSTM article (bamtercelboo/pytorch_Highway_Networks); `highways.nn.bilstm` describes the kinds.
+    Source: the Highway BiLSTM article and its repository; `highways.nn.bilstm` describes the kinds.
     """
 
     family: Literal["bilstm"]

@@ -1,4 +1,4 @@
-"""Data sets of two classes and 144 features, for the Keras/Lasagne question: one made by the project, one out of MNIST."""
+"""Data sets of two classes and 144 features, as the Keras/Lasagne question has: one made here, one out of MNIST."""
 
 from __future__ import annotations
 

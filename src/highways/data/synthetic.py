@@ -107,7 +107,8 @@ def tweets(count: int, seed: int) -> list[tuple[str, int]]:
 def weak_signal(examples: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return features, `(examples, 144)`, and classes 0 and 1, `(examples,)`.
 
-    Source: the Keras/Lasagne question has 144 features and two classes, and a logistic regression that its Keras network hardly beats;
+    Source: the Keras/Lasagne question has 144 features, two classes, and a logistic regression that its Keras
+    network hardly beats;
     its data are not public.
 
     Args:

@@ -198,7 +198,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:
-    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it: `sentence ||| label` a line.
+    """Read a file of the Stanford Sentiment Treebank as the article ships it: `sentence ||| label` a line.
 
     Args:
         path: The file; labels are 0 (very negative) to 4 (very positive).

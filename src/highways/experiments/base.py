@@ -71,6 +71,7 @@ class Experiment:
         figures: By name of the file, what draws it from the records.
         measures: What its claims are measured with.
         after: Experiments whose records or parameters it uses; no other may be imported.
+        references: Files of `references/` that its tables and figures read.
         answer: A sentence of what came out, from the records; none by default.
     """
 
@@ -81,6 +82,7 @@ class Experiment:
     figures: Mapping[str, Callable[[Listed], Figure]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     answer: Callable[[Listed], str] | None = None
 
     @property

@@ -137,4 +137,5 @@ LESION = Experiment(
     figures={"lesion": lesion_figure},
     measures=(least_lesion, worst_lesion, share_of_idle_layers),
     after=("04_gates",),
+    references=("verydeep2015_fig4_lesion.csv",),
 )

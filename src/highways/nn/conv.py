@@ -20,7 +20,7 @@ from highways.nn.highway import Highway
 class Conv(nn.Conv2d):
     """A convolution of stride 1; `same` padding keeps the size for even kernels, too.
 
-    An even kernel's odd pixel of padding goes to the right and to the bottom, as in Keras 1 (the Keras convolution post).
+    An even kernel's odd pixel of padding goes to the right and to the bottom, as in Keras 1.
 
     Args:
         inputs: Channels in.

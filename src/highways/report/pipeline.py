@@ -11,9 +11,7 @@ from highways.tracking.records import write_atomically
 
 HEAD = """\
 # Generated from the experiments by `make pipeline`. One stage an experiment and active profile: 01_depth@quick, ...
-# Records are kept when a stage runs again (persist), so that only runs without one are trained.
-vars:
-  - rooms: src/highways
+# An experiment's folder is kept when its stage runs again (persist), so that only runs without a record are trained.
 stages:
 """
 ROOMS = (
@@ -24,11 +22,11 @@ ROOMS = (
     "training",
     "inside",
     "show",
-    "claims",
     "experiments/base.py",
     "experiments/rungs.py",
 )
-"""The generic rooms that every stage depends on, below `src/highways`."""
+"""The generic rooms that every stage depends on, below `src/highways`. Claims are not among them: a reworded claim
+runs the report again, and nothing else."""
 
 
 def source_of(experiment: Experiment) -> str:
@@ -45,7 +43,8 @@ def _stage(experiment: Experiment) -> str:
     deps = [f"notebooks/{name}.ipynb", f"profiles/${{item}}/{name}.yaml", source_of(experiment)]
     deps += [dep for other in before for dep in (source_of(other), f"profiles/${{item}}/{other.name}.yaml")]
     deps += [f"results/${{item}}/{other.name}/runs" for other in before]
-    deps += [f"${{rooms}}/{room}" for room in ROOMS] + ["data/sources.yaml"]
+    deps += [f"references/{file}" for file in experiment.references]
+    deps += [f"src/highways/{room}" for room in ROOMS] + ["data/sources.yaml"]
     return (
         f"  {name}:\n    foreach: ${{active}}\n    do:\n      desc: {experiment.title}\n      cmd:\n"
         f"        - highways profile check ${{item}} {name}\n"

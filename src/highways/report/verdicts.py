@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 from highways import paths
@@ -42,7 +44,12 @@ def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
 
 
 def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
-    """Judge all claims, write `claims.csv`, and return its path and the judgements."""
+    """Judge all claims, write `claims.csv` and the counts for `dvc metrics`, and return its path and the judgements."""
     judgements = judge_all(profile, source)
     write_atomically(paths.Results(profile).claims, claims_text(judgements))
+    counts = {
+        whose: dict(Counter(row.verdict for row in judgements if row.own == own))
+        for whose, own in (("sources", False), ("our own", True))
+    }
+    write_atomically(paths.Results(profile).verdicts, json.dumps(counts, indent=2, sort_keys=True) + "\n")
     return paths.Results(profile).claims, judgements

@@ -35,13 +35,11 @@ def faults(profile: str) -> tuple[int, list[str]]:
         checked += 1
         name = paths.shown(path)
         if not path.exists():
-            found.append(f"{name}: missing; `highways tables` and `make readme` make it")
+            found.append(f"{name}: missing; `highways tables` and `highways claims` make it")
         elif text is None:
             found.append(f"{name}: cannot be checked, its records are not intact")
         elif path.read_bytes() != text.encode():
-            found.append(
-                f"{name}: not what the records give; `highways tables`, `highways claims` and `make readme` do"
-            )
+            found.append(f"{name}: not what the records give; `highways tables` and `highways claims` make it anew")
     return checked, found
 
 

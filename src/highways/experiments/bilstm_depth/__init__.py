@@ -37,4 +37,5 @@ BILSTM_DEPTH = Experiment(
         measures.difference_in_decline,
         measures.mean_difference,
     ),
+    references=("bilstm_sources.csv",),
 )

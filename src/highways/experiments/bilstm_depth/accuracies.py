@@ -1,4 +1,4 @@
-"""Accuracies of the sentiment experiment (the Highway BiLSTM article), by the rules that choose the moment they are taken at."""
+"""Accuracies of the sentiment experiment by the rules that choose the moment they are taken at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the claims of the sentiment experiment speak of: test accuracies at the best development snapshot, means over seeds."""
+"""What its claims speak of: test accuracies at the best development snapshot, means over seeds."""
 
 from __future__ import annotations
 

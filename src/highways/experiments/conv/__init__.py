@@ -37,4 +37,11 @@ CONV = Experiment(
         measures.least_accuracy,
         measures.built_parameters,
     ),
+    references=(
+        "conv_papers.csv",
+        "authors_log_cifar10.csv",
+        "authors_log_cifar10_v1.csv",
+        "authors_log_cifar100.csv",
+        "authors_log_mnist.csv",
+    ),
 )

@@ -1,4 +1,4 @@
-"""What the claims of the convolutional networks speak of: accuracies after the last epoch; a pair of numbers is a 95 % interval."""
+"""What its claims speak of: accuracies after the last epoch; a pair of numbers is a 95 % interval."""
 
 from __future__ import annotations
 

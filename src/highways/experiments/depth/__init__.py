@@ -38,4 +38,8 @@ DEPTH = Experiment(
         measures.worst_activation,
         measures.built_parameters_per_layer,
     ),
+    references=(
+        "depth_papers.csv",
+        "highway2015_fig1_curves.csv",
+    ),
 )

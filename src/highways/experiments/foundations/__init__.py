@@ -19,4 +19,5 @@ FOUNDATIONS = Experiment(
         ),
     ),
     figures={"foundations": foundations_figure},
+    references=("perceptron_trajectory.csv",),
 )

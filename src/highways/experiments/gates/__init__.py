@@ -45,4 +45,5 @@ GATES = Experiment(
         measures.difference_of_an_examples_gates,
     ),
     after=("01_depth",),
+    references=("highway2015_fig2_layer_means.csv",),
 )

@@ -1,4 +1,4 @@
-"""Initial weights, by depth, and small questions about them (the initialisation questions and its a, c): parameters, runs, analyses."""
+"""Initial weights, by depth, and small questions about them: parameters, runs, analyses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from highways.inside.signal import SignalConfig
 
 
 class InitialisationProfile(Profile):
-    """Parameters of `08_initialisation`: initial weights, by depth, and four studies (the initialisation questions, also a and c)."""
+    """Parameters of `08_initialisation`: initial weights, by depth, and four studies of them."""
 
     experiment: ClassVar[str] = "08_initialisation"
 

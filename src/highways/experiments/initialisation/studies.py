@@ -1,4 +1,4 @@
-"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation (the initialisation questions)."""
+"""Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VarianceConfig(Measure):
 
 
 class SmallNetConfig(Measure):
-    """A 7-4-2-1 network of rectified units, from several initialisations (the initialisation questions, its first question).
+    """A 7-4-2-1 network of rectified units, from several initialisations (the first of the questions).
 
     The question's data and settings are not known; all but the network are ours.
     """
@@ -61,7 +61,7 @@ class SmallNetConfig(Measure):
 
 
 class SaturationConfig(Measure):
-    """A network of one hidden layer of sigmoids, from N(0, 1) and from N(0, 1 / n) weights (the initialisation questions, a)."""
+    """A network of one hidden layer of sigmoids, from N(0, 1) and N(0, 1 / n) weights (the initialisation questions, a)."""
 
     kind: str = "saturation"
     version: ClassVar[int] = 1

@@ -63,7 +63,7 @@ def initialisation_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row a number: the variance of z, the network that learned nothing, the 7-4-2-1 network, saturation.
 
-    `value` is the mean where there are several seeds; `paper` is the number of the initialisation questions, empty where it has none.
+    `value` is the mean where there are several seeds; `paper` is the source's, where it has one.
     """
     rows: list[dict[str, object]] = []
     if (variance := study(records, "variance")) is not None:

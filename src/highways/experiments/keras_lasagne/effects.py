@@ -1,4 +1,4 @@
-"""Effects in a factorial, full or fractional, with every seed a replicate of its own (notebook 07, the Keras/Lasagne question)."""
+"""Effects in a factorial, full or fractional, with every seed a replicate of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The factorial of the Keras/Lasagne question: what its Keras and its Lasagne network are known to differ in, as factors.
+"""The factorial of the Keras/Lasagne question: what its two networks are known to differ in, as factors.
 
 A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
 is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad of 1.0.0
@@ -73,7 +73,8 @@ FACTORS: dict[str, Factor] = {
     "shuffle": Factor("shuffled every epoch", (True, False), lambda config: config.budget.shuffle),
     "epochs": Factor("epochs", (10, 1), None),
 }
-"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of the highway layers,
+"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of the
+highway layers,
 H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary cross-entropy, averaged over
 the two outputs of a softmax, is categorical cross-entropy."""
 

@@ -14,7 +14,7 @@ from highways.experiments.keras_lasagne.logistic import LogisticConfig
 
 
 class KerasLasagneProfile(Profile):
-    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in (the Keras/Lasagne question)."""
+    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in."""
 
     experiment: ClassVar[str] = "07_keras_vs_lasagne"
 

@@ -30,7 +30,7 @@ from highways.inside.values import lists
 
 
 class ParityConfig(Measure):
-    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay (the NumPy/Keras question)."""
+    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay."""
 
     kind: str = "parity"
     version: ClassVar[int] = 2

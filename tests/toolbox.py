@@ -1,0 +1,43 @@
+"""What tests ask of an experiment with parameters of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from highways.claims.judge import Judgement
+from highways.config import Profile
+from highways.experiments import EXPERIMENTS, Experiment, Study
+from highways.tracking import Listed
+from highways.tracking.reading import Source
+from highways.tracking.records import write_atomically
+
+SCHEMAS: dict[str, type[Profile]] = {experiment.name: experiment.schema for experiment in EXPERIMENTS}
+
+
+def experiment_of(settings: Profile) -> Experiment:
+    """The experiment that parameters belong to."""
+    return next(experiment for experiment in EXPERIMENTS if experiment.name == settings.experiment)
+
+
+def verdicts_of(settings: Profile, records: Listed | None = None) -> list[Judgement]:
+    """The verdicts on an experiment's claims, on what its parameters list or on given records."""
+    study = Study(experiment_of(settings), settings)
+    if records is not None:
+        study._records["records"] = records
+    return study.judgements()
+
+
+def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[str, str]:
+    """The files of a table."""
+    experiment = experiment_of(settings)
+    table = next(table for table in experiment.tables if table.name == name)
+    settings.runs()
+    return table.texts(Study(experiment, settings).records(source), settings)
+
+
+def written_table(name: str, settings: Profile) -> Path:
+    """The folder that a table's files were written into."""
+    folder = Study(experiment_of(settings), settings).results.tables
+    for file, text in texts_of(name, settings).items():
+        write_atomically(folder / file, text)
+    return folder
