@@ -72,6 +72,7 @@ class Experiment:
         measures: What its claims are measured with.
         after: Experiments whose records or parameters it uses; no other may be imported.
         references: Files of `references/` that its tables and figures read.
+        notes: What its sources leave open, and what is not as they have it; Markdown, for its page.
         answer: A sentence of what came out, from the records; none by default.
     """
 
@@ -83,6 +84,7 @@ class Experiment:
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    notes: str = ""
     answer: Callable[[Listed], str] | None = None
 
     @property

@@ -138,4 +138,10 @@ LESION = Experiment(
     measures=(least_lesion, worst_lesion, share_of_idle_layers),
     after=("04_gates",),
     references=("verydeep2015_fig4_lesion.csv",),
+    notes="""\
+The networks are those of `04_gates`. On MNIST (profile `laptop`) the curve falls over the first ten layers as the
+paper's does (rank correlation 0.94 over layers 1 to 15, 0.47 over 15 to 49); layers 43 and 47 to 49 matter more in
+ours. That no lesion of the layers 15 to 45 has an effect fails at layer 43 alone, where training accuracy stays at
+99.99 %.
+""",
 )

@@ -113,6 +113,8 @@ def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[J
     files = [(table, results.tables / f"{table.name}.csv") for table in experiment.tables]
     tables = [table_for_people(table, path) for table, path in files if path.exists()]
     parts += ["## Numbers\n", *tables] if tables else []
+    if experiment.notes:
+        parts.append(f"## What the sources leave open, and what differs here\n\n{experiment.notes}")
     if cost := _cost(experiment, profile):
         parts.append(f"## Cost\n\n{cost}")
     parts.append("Written by `make readme` from the records beside this page.\n")

@@ -66,3 +66,8 @@ def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
 def shown(path: Path) -> pd.DataFrame:
     """Return a table as it stands in its file: the cells as text, empty where there is nothing."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def quantities(values: dict[str, float]) -> list[dict[str, object]]:
+    """Return numbers as rows of a table: a name and a value each."""
+    return [{"quantity": quantity, "value": value} for quantity, value in values.items()]

@@ -44,4 +44,14 @@ CONV = Experiment(
         "authors_log_cifar100.csv",
         "authors_log_mnist.csv",
     ),
+    notes="""\
+P2 Table 1 and the 19-layer networks of Table 3 are the authors' release to the parameter. The layer lists of A, C,
+3 and 4 are not published: ours were chosen to fit the numbers of parameters, so that these say nothing. P2 Table
+2's networks end in a fully-connected layer, which Table 3 replaces; our A, 2, C, 3 and 4 have Table 3's 1x1
+convolution and average. The release's first convolution on CIFAR starts at N(0, 1), probably a slip; `highway-b-
+std-0.05` is the other reading. The authors' log at the same epoch is of a run whose rate had not been lowered yet;
+ours had run through its schedule. Fitnets were published with a teacher; trained without one here, they are no
+replication. Seeing `highway-mnist-32-short`: the width-32 network with the rate and steps of the CIFAR solver, for
+schedules of a few epochs.
+""",
 )

@@ -42,4 +42,14 @@ DEPTH = Experiment(
         "depth_papers.csv",
         "highway2015_fig1_curves.csv",
     ),
+    notes="""\
+The papers state neither the ranges of the search (learning rate, momentum, decay) nor the batch size, the
+preprocessing, or whether their curves are running means or evaluations; ours are on the notebook's card. The
+winning settings of the papers' searches are no longer to be had. P1's and P2's figures, two searches of the same
+networks, differ by up to a factor of seven: the criteria take less than a factor of ten as the noise of such a
+search. Where ours stops early, its best trial is the best at that epoch, while P1's was chosen at epoch 400 and is
+read at ours: that favours ours. P1 states the widths of the layers alone, "about 5,000 parameters" is P2's. With
+rungs the trials that go on are chosen by their first epochs; `drawn` trials, chosen at random among those thrown
+out, tell what that misses.
+""",
 )

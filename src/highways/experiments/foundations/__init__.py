@@ -20,4 +20,10 @@ FOUNDATIONS = Experiment(
     ),
     figures={"foundations": foundations_figure},
     references=("perceptron_trajectory.csv",),
+    notes="""\
+(b) points, trajectory and settings are the source's, in float32 as there; from other starts the sigmoid does not
+always repair the unit, which is our question. (d) the source's million weights are another draw: ratios are
+compared. (e) batch, read-out and rate are the question's. (f) the question has a convolutional encoder, ours is
+dense; its answer speaks of categorical cross-entropy alone.
+""",
 )

@@ -17,7 +17,7 @@ from highways.inside.values import lists
 
 
 class PerceptronConfig(Measure):
-    """One unit on five points, trained for squared error, and how many it gets right (the initialisation questions, b)."""
+    """One unit on five points, trained for squared error, and what it gets right (the initialisation questions, b)."""
 
     kind: str = "perceptron"
     version: ClassVar[int] = 2

@@ -11,8 +11,8 @@ from highways.config import Profile
 from highways.experiments.foundations.recurrence import RECURRENCE_VERSIONS
 from highways.experiments.foundations.small import POINTS, DropoutConfig
 from highways.experiments.foundations.two_heads import HEAD_VERSIONS, SMALL_BATCHES
-from highways.experiments.initialisation.tables import _quantities
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, mean_interval, moments, student_interval
+from highways.show.tables import quantities
 from highways.tracking import AnalysisRecord, Listed
 
 
@@ -95,7 +95,7 @@ def _perceptron_rows(found: AnalysisRecord) -> list[dict[str, object]]:
             "starts that end with four points right": sum(count >= 4 for count in right) / len(right),
             "loss from the best start": min(losses),
         }
-        rows += [{"version": f"{text}, {starts}"} | row for row in _quantities(values)]
+        rows += [{"version": f"{text}, {starts}"} | row for row in quantities(values)]
     return rows
 
 
@@ -117,7 +117,7 @@ def _dropout_rows(found: AnalysisRecord) -> list[dict[str, object]]:
             ends = {"interval_low": value - half, "interval_high": value + half} if half else {}
             rows.append(row | ends | {"quantity": "mean sum over that without dropout"})
     without = {"sum without dropout, of other weights than the source's": found.row("sum")[0]}
-    return rows + [{"version": "keep 1"} | row for row in _quantities(without)]
+    return rows + [{"version": "keep 1"} | row for row in quantities(without)]
 
 
 def _head_rows(found: AnalysisRecord) -> list[dict[str, object]]:

@@ -46,4 +46,11 @@ GATES = Experiment(
     ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
+    notes="""\
+P1 gives width, depth and transform bias of the networks of its Fig. 2 and nothing else of their training; its
+lesioned network on MNIST has the loss of its best 50-layer one. Ours have the settings of the best 50-layer highway
+networks of `01_depth` (profile `laptop`: 60 epochs, CIFAR-10 in CIFAR-100's place) or of a search with the papers'
+bias (`weekend`: their 400 epochs, their data). The papers say that most biases fall from where they start, on both
+data sets. Layers count from 1, the first highway block of 49.
+""",
 )

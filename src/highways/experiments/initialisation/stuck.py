@@ -18,7 +18,7 @@ from highways.inside.values import lists
 
 
 class StuckConfig(Measure):
-    """The network that learned nothing, on boolean features, and its faults one by one (the initialisation questions, c).
+    """The network that learned nothing, and its faults one by one (the initialisation questions, c).
 
     Rate, range of the output weights, batches and steps are the source's; sizes and data are ours.
     """

@@ -61,7 +61,7 @@ class SmallNetConfig(Measure):
 
 
 class SaturationConfig(Measure):
-    """A network of one hidden layer of sigmoids, from N(0, 1) and N(0, 1 / n) weights (the initialisation questions, a)."""
+    """A network of one hidden layer of sigmoids, from N(0, 1) and N(0, 1 / n) weights (question a)."""
 
     kind: str = "saturation"
     version: ClassVar[int] = 1

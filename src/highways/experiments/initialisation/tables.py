@@ -10,7 +10,7 @@ from highways.experiments.initialisation.outcomes import outcomes_by_initialisat
 from highways.experiments.initialisation.stuck import STUCK_VERSIONS
 from highways.experiments.initialisation.studies import SATURATION_INITIALISATIONS, SMALL_NET_INITIALISATIONS
 from highways.inside.statistics import moments
-from highways.show.tables import MACHINE, machine
+from highways.show.tables import MACHINE, machine, quantities
 from highways.tracking import AnalysisRecord, Listed
 
 CALCULATED_VARIANCE = {"normal": "501", "normal_fan_in": "1.5", "he_normal": "2"}
@@ -69,7 +69,7 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
     if (variance := study(records, "variance")) is not None:
         for name in variance.values:
             numbers = {f"variance, by calculation {CALCULATED_VARIANCE[name]}": variance.row(name)[0]}
-            rows += [{"study": "variance of z", "version": name} | row for row in _quantities(numbers)]
+            rows += [{"study": "variance of z", "version": name} | row for row in quantities(numbers)]
     if (stuck := study(records, "stuck")) is not None:
         for version in STUCK_VERSIONS:
             rows += [{"study": "learned nothing", "version": version} | row for row in _stuck_rows(stuck, version)]
@@ -82,7 +82,7 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 "accuracy on fresh examples, highest": max(values),
                 "share of seeds with one output for all inputs": small.row(f"{name}_constant")[0],
             }
-            rows += [{"study": "7-4-2-1 network", "version": name} | row for row in _quantities(numbers)]
+            rows += [{"study": "7-4-2-1 network", "version": name} | row for row in quantities(numbers)]
     if (found := study(records, "saturation")) is not None:
         for name in SATURATION_INITIALISATIONS:
             seeds = f"mean of {len(found.row(f'{name}_accuracy'))} seeds"
@@ -94,12 +94,8 @@ def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
                 f"test accuracy after, {seeds}": moments(found.row(f"{name}_accuracy"))[0],
             }
             kind = f"one hidden layer of sigmoids, {found.data}"
-            rows += [{"study": kind, "version": name} | row for row in _quantities(numbers)]
+            rows += [{"study": kind, "version": name} | row for row in quantities(numbers)]
     return pd.DataFrame(rows, columns=["study", "version", "quantity", "value", "paper"])
-
-
-def _quantities(values: dict[str, float]) -> list[dict[str, object]]:
-    return [{"quantity": quantity, "value": value} for quantity, value in values.items()]
 
 
 def _stuck_rows(stuck: AnalysisRecord, version: str) -> list[dict[str, object]]:
@@ -115,4 +111,4 @@ def _stuck_rows(stuck: AnalysisRecord, version: str) -> list[dict[str, object]]:
     if version == "as-written":
         values["lowest output after (the question: always close to 0)"] = stuck.row(f"{name}_output_low")[0]
         values["highest output after (the question: always close to 0)"] = stuck.row(f"{name}_output_high")[0]
-    return _quantities(values)
+    return quantities(values)

@@ -73,10 +73,9 @@ FACTORS: dict[str, Factor] = {
     "shuffle": Factor("shuffled every epoch", (True, False), lambda config: config.budget.shuffle),
     "epochs": Factor("epochs", (10, 1), None),
 }
-"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of the
-highway layers,
-H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary cross-entropy, averaged over
-the two outputs of a softmax, is categorical cross-entropy."""
+"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
+the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
+cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy."""
 
 KERAS: Cell = (0,) * len(FACTORS)
 

@@ -34,4 +34,10 @@ VERY_DEEP = Experiment(
     figures={"very_deep": very_deep_figure},
     measures=(measures.share_of_guessing, measures.depth_ratio),
     after=("01_depth",),
+    notes="""\
+P1 has two sentences and one number on 900 layers: CIFAR-100, and 80 epochs so far. P2 has one sentence on more than
+1,000. Neither has a curve, and P1 says nothing of plain networks of such depth: that claim is our question. The
+settings are those of the best networks of 100 layers of `01_depth`, which was on MNIST; where the best one's
+diverge the next one's stand beside it, and depths are compared only with the same settings.
+""",
 )
