@@ -73,7 +73,7 @@ def gate_layers(records: Listed) -> GateLayers | None:
 def gates_of_example(records: Listed) -> Row | None:
     """Return one example's gates, `(layers, units)`, of the first analysis of gates; `None` where there is none."""
     found = of_kind(records, "gates")
-    return np.array(found[0].values["example_gates"]) if found else None
+    return np.array(found[0].values["example_gates"]) if found and "example_gates" in found[0].values else None
 
 
 def lesion_ratios(records: Listed) -> Row | None:

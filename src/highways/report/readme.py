@@ -72,7 +72,7 @@ def filled() -> str:
 
 
 BENCHMARKS = {
-    "populations": "A training step of a population of dense networks, beside a plain PyTorch loop and Lightning with a DataLoader.",
+    "populations": "A step of dense networks as one population, beside a PyTorch loop and Lightning with a DataLoader.",
     "sentences": "An epoch of BiLSTMs in batches of one length, beside the source's way and beside padded batches.",
     "convolutions": "Training images a second, images on the device, beside the usual way.",
     "lesions": "All lesions of a network together, beside one pass a lesion.",
@@ -89,8 +89,8 @@ def _benchmarks() -> str:
         heads = [column.replace("_", " ") for column in rows.columns]
         parts.append(f"## {name}\n\n{title}\n\n{grid(heads, rows.to_numpy().tolist())}")
     parts.append(
-        "On the CPU `torch.compile` does not pay for these networks: compiled, Highway A took 1.2 to 1.3 times as long a "
-        "step, after 47 seconds of compilation; it is not used. On a GPU neither has been measured yet.\n"
+        "On the CPU `torch.compile` does not pay for these networks: compiled, Highway A took 1.2 to 1.3 times as long "
+        "a step, after 47 seconds of compilation; it is not used. On a GPU neither has been measured yet.\n"
     )
     return "\n".join(parts)
 

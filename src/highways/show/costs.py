@@ -1,4 +1,4 @@
-"""Costs of studies."""
+"""Costs that several experiments show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from highways.config import Profile
 from highways.show.tables import MACHINE, machine
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
 
 
 def studies_cost(records: Listed, settings: Profile) -> pd.DataFrame:
@@ -17,3 +17,8 @@ def studies_cost(records: Listed, settings: Profile) -> pd.DataFrame:
         if analysis.config.run is None
     ]
     return pd.DataFrame(rows, columns=["study", "process_seconds", *MACHINE])
+
+
+def training_cost(run: RunRecord) -> dict[str, object]:
+    """Return what training a run cost, and on what machine."""
+    return {"process_seconds": run.timing["seconds"]} | machine(run.environment, run.engine["workers"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.ticker
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from highways.tracking import AnalysisRecord
 
 COLOURS = matplotlib.colormaps["viridis"]
 
@@ -17,3 +22,20 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     return path
+
+
+def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: dict[str, str]) -> None:
+    """Draw numbers of a study's versions side by side, means over seeds.
+
+    Args:
+        axes: Where.
+        found: The study's record.
+        versions: Their names.
+        quantities: By name in the record, with a label each; two.
+    """
+    places = np.arange(len(versions))
+    for shift, (quantity, label) in zip((-0.2, 0.2), quantities.items(), strict=True):
+        values = [np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")) for version in versions]
+        axes.bar(places + shift, values, width=0.4, label=label)
+    axes.set_xticks(places, versions, rotation=20, ha="right")
+    axes.legend(fontsize=8)

@@ -274,5 +274,5 @@ class RecordStore(Store[RunRecord]):
 
 def close_keys(run_key: str) -> list[str]:
     """Return up to three keys of runs that have a record and resemble a given one."""
-    known = {path.stem for path in (paths.root() / "results").glob("*/runs/*/*.json")}
+    known = {path.stem for path in (paths.root() / "results").glob("*/*/runs/*.json")}
     return difflib.get_close_matches(run_key, sorted(known), n=3, cutoff=0.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +11,7 @@ from highways.experiments.foundations.recurrence import RECURRENCE_VERSIONS, Rec
 from highways.experiments.foundations.small import POINTS, DropoutConfig
 from highways.experiments.foundations.two_heads import HEAD_VERSIONS, SMALL_BATCHES
 from highways.inside.thinning import kept_steps
+from highways.show.figures import bars
 from highways.tracking import AnalysisRecord, Listed
 
 
@@ -44,11 +43,11 @@ def foundations_figure(records: Listed) -> Figure:
         axes.set(title="(e) gradient over the steps, mean of seeds", xlabel="step", ylabel="norm", yscale="log")
         axes.legend(fontsize=8)
         quantities = {"steps_error": "x + 1 follows", "sine_error": "sin(x) follows"}
-        _bars(grid[2, 0], found, RECURRENCE_VERSIONS, quantities)
+        bars(grid[2, 0], found, RECURRENCE_VERSIONS, quantities)
         grid[2, 0].set(title="(e) error after training, mean of seeds", ylabel="root mean square")
     if (found := study(records, "two-heads")) is not None:
         quantities = {"accuracy": "test accuracy", "confidence": "mean highest probability"}
-        _bars(grid[2, 1], found, HEAD_VERSIONS, quantities)
+        bars(grid[2, 1], found, HEAD_VERSIONS, quantities)
         grid[2, 1].set(title=f"(f) {found.data}: two heads, few labels")
         for size in SMALL_BATCHES:
             values = found.row(f"batch_{size}_accuracy")
@@ -92,13 +91,4 @@ def _points(axes: Axes, found: AnalysisRecord) -> None:
     axes.plot(x, np.poly1d(np.polyfit(inputs, targets, 1))(x), color="#b2182b", label="linear output, fitted")
     axes.axhline(0.5, color="0.5", lw=1, ls=":")
     axes.set(title="(b) a linear output and a sigmoid on five points", xlabel="x", ylabel="y")
-    axes.legend(fontsize=8)
-
-
-def _bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: dict[str, str]) -> None:
-    places = np.arange(len(versions))
-    for shift, (quantity, label) in zip((-0.2, 0.2), quantities.items(), strict=True):
-        values = [np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")) for version in versions]
-        axes.bar(places + shift, values, width=0.4, label=label)
-    axes.set_xticks(places, versions, rotation=20, ha="right")
     axes.legend(fontsize=8)

@@ -6,13 +6,10 @@ import pandas as pd
 
 from highways.config import Profile
 from highways.inside.layers import layers_of, of_each_data_set, of_kind
+from highways.show.costs import training_cost
 from highways.show.layers import PAPER_DATA
-from highways.show.tables import MACHINE, machine, paper_rows
-from highways.tracking import Listed, RunRecord
-
-
-def _training(run: RunRecord) -> dict[str, object]:
-    return {"process_seconds": run.timing["seconds"]} | machine(run.environment, run.engine["workers"])
+from highways.show.tables import MACHINE, paper_rows
+from highways.tracking import Listed
 
 
 def gates_table(records: Listed, settings: Profile) -> pd.DataFrame:
@@ -52,7 +49,7 @@ def gates_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     seconds = {analysis.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
     rows = [
         {"data": run.config.data.name, "network": run.config.network.kind, "depth": run.config.network.depth}
-        | _training(run)
+        | training_cost(run)
         | {"analysis_seconds": seconds.get(run.config)}
         for run in [*records, *records.auxiliary]
     ]

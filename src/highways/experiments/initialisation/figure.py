@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from highways.claims.studies import study
 from highways.data import classes, examples
-from highways.experiments.foundations.figure import _bars
 from highways.experiments.initialisation.outcomes import outcomes_by_initialisation
 from highways.experiments.initialisation.stuck import STUCK_VERSIONS, StuckConfig, stuck_steps
 from highways.experiments.initialisation.studies import (
@@ -19,6 +18,7 @@ from highways.experiments.initialisation.studies import (
     SaturationConfig,
 )
 from highways.inside.thinning import kept_steps
+from highways.show.figures import bars
 from highways.tracking import Listed
 
 
@@ -113,5 +113,5 @@ def _studies(records: Listed, grid: np.ndarray) -> None:
         grid[1, 1].grid(alpha=0.25)
         grid[1, 1].legend(fontsize=8)
         quantities = {"saturated": "saturated activations before", "accuracy": "test accuracy after"}
-        _bars(grid[1, 2], found, SATURATION_INITIALISATIONS, quantities)
+        bars(grid[1, 2], found, SATURATION_INITIALISATIONS, quantities)
         grid[1, 2].set(title=f"{found.data}: a hidden layer of sigmoids", ylabel="share")

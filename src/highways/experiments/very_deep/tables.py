@@ -8,9 +8,9 @@ import pandas as pd
 
 from highways.config import DenseConfig, Profile
 from highways.data import classes
-from highways.experiments.gates.tables import _training
 from highways.inside.cost import exponent
 from highways.inside.layers import of_kind
+from highways.show.costs import training_cost
 from highways.show.tables import MACHINE, machine
 from highways.tracking import AnalysisRecord, Listed
 
@@ -109,7 +109,7 @@ def very_deep_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     for run in records:
         network = run.config.network
         row = {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
-        rows.append(row | _training(run))
+        rows.append(row | training_cost(run))
     for cost in of_kind(records, "cost"):
         network = cost.run.network
         of_time, of_memory = step_exponents(records, network.kind) if _every(cost) is None else (None, None)

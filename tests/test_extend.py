@@ -1,0 +1,104 @@
+"""docs/extend.md, executed in a copy of the project."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+BLOCK = re.compile(r"^```(\w+) (\w+)(?:=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BIN = Path(sys.executable).parent
+
+
+def idx(values: np.ndarray) -> bytes:
+    """An array as a compressed idx file."""
+    head = struct.pack(">HBB", 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape)
+    return gzip.compress(head + values.astype(np.uint8).tobytes(), mtime=0)
+
+
+def squares(folder: Path) -> dict[str, str]:
+    """Write a tiny data set; return the sha256 of its files by what the page calls them."""
+    random = np.random.default_rng(0)
+    found = {}
+    for part, name, count in (("train", "TRAIN", 40), ("t10k", "TEST", 10)):
+        labels = np.arange(count) % 10
+        images = random.integers(0, 255, (count, 28, 28))
+        files = {"images-idx3": ("IMAGES", images), "labels-idx1": ("LABELS", labels)}
+        for kind, (what, values) in files.items():
+            path = folder / "squares" / f"{part}-{kind}-ubyte.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(idx(values))
+            found[f"{name}_{what}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def notebook(text: str) -> nbformat.NotebookNode:
+    """A notebook from its text: `# %%` opens a cell."""
+    made = nbformat.v4.new_notebook()
+    for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+        head, _, source = part.partition("\n")
+        if "[markdown]" in head:
+            made.cells.append(nbformat.v4.new_markdown_cell(re.sub(r"^# ?", "", source.strip(), flags=re.MULTILINE)))
+        else:
+            cell = nbformat.v4.new_code_cell(source.strip())
+            cell.metadata["tags"] = re.findall(r'"(\w+)"', head)
+            made.cells.append(cell)
+    return made
+
+
+@pytest.mark.pipeline
+def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
+    project = tmp_path / "highways"
+    left_out = shutil.ignore_patterns(".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__")
+    shutil.copytree(repository, project, ignore=left_out)
+    (project / "mlruns").mkdir()
+    sums = squares(tmp_path / "mirror")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("HIGHWAYS_", "MLFLOW_"))}
+    env |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(project / "src")}
+    env |= {"HIGHWAYS_OFFLINE": "1", "HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
+
+    def call(*command: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    call("git", "init", "-q")
+    page = (repository / "docs" / "extend.md").read_text()
+    blocks = BLOCK.findall(page)
+    assert len(blocks) >= 12
+    for _, action, name, content in blocks:
+        path = project / name
+        for word, value in sums.items():
+            content = content.replace(word, value)
+        if action == "file":
+            path.write_text(content)
+        elif action == "append":
+            path.write_text(path.read_text() + content)
+        elif action == "replace":
+            old, new = content.split("===\n")
+            assert path.read_text().count(old) == 1, f"{name}: {old}"
+            path.write_text(path.read_text().replace(old, new))
+        elif action == "notebook":
+            nbformat.write(notebook(content), path)
+        else:
+            for line in content.splitlines():
+                call(*line.split())
+    folder = project / "results" / "quick" / "11_width"
+    assert {path.name for path in folder.iterdir()} >= {"README.md", "width.png", "tables", "runs", "notebook.ipynb"}
+    assert len(list((folder / "runs").glob("*.json"))) == 2
+    assert "Sixteen units suffice." in (folder / "README.md").read_text()
+    squared = (project / "profiles/quick/11_width.yaml").read_text().replace("data: digits", "data: squares")
+    (project / "profiles/quick/11_width.yaml").write_text(squared)
+    call("dvc", "repro", "11_width@quick")
+    assert len(list((folder / "runs").glob("*squares*.json"))) == 2
+    assert list((project / "results" / "adhoc" / "adhoc" / "runs").glob("*rmsprop*.json"))
