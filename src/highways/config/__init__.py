@@ -5,11 +5,10 @@ the notebooks and turns them into the list of runs of a sweep.
 """
 
 from highways.config.analysis import AnalysisConfig, Measure
-from highways.config.base import Strict, read_yaml, validate
+from highways.config.base import Network, Strict, read_yaml, validate
 from highways.config.conv import ConvConfig
 from highways.config.profiles import Profile, active_profiles, load_profile, use_profiles
 from highways.config.run import (
-    NUMERICS,
     AdadeltaConfig,
     AdagradConfig,
     AdamConfig,
@@ -25,7 +24,6 @@ from highways.config.run import (
 )
 
 __all__ = [
-    "NUMERICS",
     "AdadeltaConfig",
     "AdagradConfig",
     "AdamConfig",
@@ -38,6 +36,7 @@ __all__ = [
     "DataConfig",
     "DenseConfig",
     "Measure",
+    "Network",
     "PicturesConfig",
     "Profile",
     "RunConfig",

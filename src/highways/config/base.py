@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, ValidationError
@@ -17,6 +17,31 @@ class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Network(Strict):
+    """Base of the families of networks: what the other rooms must know of each."""
+
+    numerics: ClassVar[int] = 1
+    """Version of the family's numbers. Raise it by hand when a change alters its results: its runs then get new keys
+    and are trained again. `tests/test_golden.py` notices when it should have been raised."""
+    optimisers: ClassVar[tuple[str, ...]]
+    """Kinds of optimisers that the family is trained with."""
+    reads: ClassVar[Literal["flat", "pictures", "text"]]
+    """What it is shown: flat images and features, pictures, or sentences."""
+
+    @property
+    def shown_as(self) -> str:
+        """Its name in a run's slug."""
+        return str(getattr(self, "kind", ""))
+
+    def slug_parts(self, optimiser: str) -> list[str]:
+        """Return what else a person wants to see of it in a run's slug.
+
+        Args:
+            optimiser: Kind of the optimiser.
+        """
+        return []
 
 
 def tagged_union(tag: str, default: str) -> Discriminator:

@@ -6,11 +6,11 @@ number of layers and of parameters is published, `NETWORKS` says which of the li
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from highways.config.base import Strict
+from highways.config.base import Network, Strict
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -35,11 +35,14 @@ class StageConfig(Strict):
     """Behind the pooling."""
 
 
-class ConvConfig(Strict):
+class ConvConfig(Network):
     """A convolutional network: stages, then a head.
 
     Source: P1 Table 1, P2 Tables 1 to 3 and their authors' release; the Keras convolution post.
     """
+
+    optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adam", "caffe")
+    reads: ClassVar[Literal["flat", "pictures", "text"]] = "pictures"
 
     family: Literal["conv"]
     name: str
@@ -88,6 +91,11 @@ class ConvConfig(Strict):
         """Number of layers with weights, the classifier counted, as the papers count."""
         stages = sum(stage.blocks + (stage.entry is not None) for stage in self.stages)
         return stages + (self.one_by_one is not None) + len(self.hidden) + 1
+
+    @property
+    def shown_as(self) -> str:
+        """See `Network`."""
+        return self.name
 
     @property
     def width(self) -> int:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, Tag, model_validator
 
-from highways.config.base import Strict, tagged_union
+from highways.config.base import Network, Strict, tagged_union
 from highways.config.conv import ConvConfig
-
-NUMERICS: dict[str, int] = {"dense": 1, "bilstm": 1, "bag-of-words": 1, "conv": 1}
-"""Numerics version of each network family. Raise one by hand when a change alters that family's
-results: its runs then get new keys and are trained again. `tests/test_golden.py` notices when one
-should have been raised."""
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
@@ -76,11 +71,14 @@ Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "gloro
 orthonormal rows or columns (Saxe et al. 2014)."""
 
 
-class DenseConfig(Strict):
+class DenseConfig(Network):
     """A fully-connected network: a plain layer to `width`, `depth - 1` further layers, a softmax.
 
     Source: P1 sec. 3.1 and P2 sec. 3.1. `depth` counts as they do, the softmax layer is not counted.
     """
+
+    optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adagrad", "adadelta")
+    reads: ClassVar[Literal["flat", "pictures", "text"]] = "flat"
 
     family: Literal["dense"] = "dense"
     kind: Literal["plain", "highway"]
@@ -109,6 +107,17 @@ class DenseConfig(Strict):
             raise ValueError("transform_bias belongs to highway networks, which need it, and to no others")
         return self
 
+    def slug_parts(self, optimiser: str) -> list[str]:
+        """See `Network`."""
+        parts: list[str] = [self.activation]
+        if self.initialisation != "he_normal":
+            parts.append(self.initialisation.replace("_", "-"))
+        if self.block_initialisation is not None:
+            parts.append(self.block_initialisation.replace("_", "-"))
+        if self.first != self.activation:
+            parts.append(f"{self.first}-first")
+        return parts + ([optimiser] if optimiser != "sgd" else [])
+
     @property
     def first(self) -> Literal["linear", "relu", "tanh"]:
         """Activation of the first layer."""
@@ -132,11 +141,14 @@ BiLSTMKind = Literal[
 """See `highways.nn.bilstm`, which says what each one is."""
 
 
-class BiLSTMConfig(Strict):
+class BiLSTMConfig(Network):
     """A stack of bidirectional LSTMs over word vectors, the maximum over time, and a linear read-out.
 
     Source: the Highway BiLSTM article and its repository; `highways.nn.bilstm` describes the kinds.
     """
+
+    optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
+    reads: ClassVar[Literal["flat", "pictures", "text"]] = "text"
 
     family: Literal["bilstm"]
     kind: BiLSTMKind
@@ -165,6 +177,10 @@ class BiLSTMConfig(Strict):
             raise ValueError("zero-padding cannot make an embedding narrower: it must be at most twice hidden")
         return self
 
+    def slug_parts(self, optimiser: str) -> list[str]:
+        """See `Network`."""
+        return [f"h{self.hidden}" + ("-padded" if self.padding == "seen" else "")]
+
     @property
     def width(self) -> int:
         """Units of each direction, as `hidden`."""
@@ -176,8 +192,11 @@ class BiLSTMConfig(Strict):
         return self.depth * self.hidden**2 + 1
 
 
-class BagOfWordsConfig(Strict):
+class BagOfWordsConfig(Network):
     """Logistic regression on counts of words: the level that a network that reads must beat."""
+
+    optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
+    reads: ClassVar[Literal["flat", "pictures", "text"]] = "text"
 
     family: Literal["bag-of-words"]
     kind: Literal["bag-of-words"] = "bag-of-words"
@@ -291,15 +310,6 @@ OptimiserConfig = Annotated[
 ]
 
 
-OPTIMISERS: dict[str, tuple[str, ...]] = {
-    "dense": ("sgd", "adagrad", "adadelta"),
-    "bilstm": ("sgd", "adam"),
-    "bag-of-words": ("sgd", "adam"),
-    "conv": ("sgd", "adam", "caffe"),
-}
-"""Which optimisers each family of networks is trained with."""
-
-
 class BudgetConfig(Strict):
     """How long a run is trained, and in what portions."""
 
@@ -329,29 +339,28 @@ class RunConfig(Strict):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:
-        family, text = self.network.family, self.data.name in get_args(TextDataName)
-        if text != (family in ("bilstm", "bag-of-words")):
-            raise ValueError(f"a network of family {family!r} cannot be trained on {self.data.name!r}")
-        if (family == "conv") != (self.data.pictures is not None):
+        network, family, name = self.network, self.network.family, self.data.name
+        if (name in get_args(TextDataName)) != (network.reads == "text"):
+            raise ValueError(f"a network of family {family!r} cannot be trained on {name!r}")
+        if (network.reads == "pictures") != (self.data.pictures is not None):
             raise ValueError("data.pictures belongs to convolutional networks, which need it, and to no others")
-        if self.precision != "float32" and family != "conv":
+        if self.precision != "float32" and network.reads != "pictures":
             raise ValueError("precision 'bfloat16' is for convolutional networks")
-        if not text and (self.data.vectors or self.budget.snapshot_steps):
-            raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {self.data.name!r} is none")
-        if family != "dense" and (self.data.training_examples or not self.budget.shuffle):
+        if network.reads != "text" and (self.data.vectors or self.budget.snapshot_steps):
+            raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {name!r} is none")
+        if network.reads != "flat" and (self.data.training_examples or not self.budget.shuffle):
             raise ValueError("data.training_examples and budget.shuffle are for dense networks")
-        if self.data.name in get_args(FeatureDataName) and family != "dense":
-            raise ValueError(f"{self.data.name!r} is for dense networks")
-        allowed = OPTIMISERS[family]
-        if self.optimiser.kind not in allowed:
-            named = ", ".join(map(repr, allowed))
+        if name in get_args(FeatureDataName) and network.reads != "flat":
+            raise ValueError(f"{name!r} is for dense networks")
+        if self.optimiser.kind not in network.optimisers:
+            named = ", ".join(map(repr, network.optimisers))
             raise ValueError(f"networks of family {family!r} are trained with {named}, not {self.optimiser.kind!r}")
         return self
 
     @property
     def numerics(self) -> int:
         """Numerics version of the network's family."""
-        return NUMERICS[self.network.family]
+        return self.network.numerics
 
     def key(self, fingerprint: str) -> str:
         """Return the run's key: a readable slug and a hash.
@@ -380,20 +389,7 @@ class RunConfig(Strict):
     def slug(self) -> str:
         """Return what a person wants to see of the run in a list; not unique."""
         network = self.network
-        kind = network.name if isinstance(network, ConvConfig) else network.kind
-        parts = [kind, f"d{network.depth:03d}", self.data.name]
-        if isinstance(network, DenseConfig):
-            parts.append(network.activation)
-            if network.initialisation != "he_normal":
-                parts.append(network.initialisation.replace("_", "-"))
-            if network.block_initialisation is not None:
-                parts.append(network.block_initialisation.replace("_", "-"))
-            if network.first != network.activation:
-                parts.append(f"{network.first}-first")
-            if self.optimiser.kind != "sgd":
-                parts.append(self.optimiser.kind)
-        if isinstance(network, BiLSTMConfig):
-            parts.append(f"h{network.hidden}" + ("-padded" if network.padding == "seen" else ""))
+        parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")
         if network.transform_bias is not None:
             parts.append(f"b{network.transform_bias:.2g}")

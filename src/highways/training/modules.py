@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from functools import singledispatch
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,9 +24,11 @@ from highways.config import (
     AdagradConfig,
     AdamConfig,
     BagOfWordsConfig,
+    BiLSTMConfig,
     CaffeConfig,
     ConvConfig,
     DenseConfig,
+    Network,
     RunConfig,
     SGDConfig,
 )
@@ -47,19 +50,34 @@ def build_network(config: RunConfig, data: DataSet) -> nn.Module:
         HighwaysError: The word vectors are not as wide as the network's embedding, or the images are
             too small for the network.
     """
-    network = config.network
-    if isinstance(network, ConvConfig):
-        assert isinstance(data, Pictures)
-        conv = ConvNetwork(network, data.shape, data.classes, seed=config.seed)
-        return conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if isinstance(network, DenseConfig):
-        assert isinstance(data, Images)
-        return DenseNetwork(network, data.features, data.classes, seed=config.seed)
-    assert isinstance(data, Sentences)
-    words = len(data.vocabulary)
-    if isinstance(network, BagOfWordsConfig):
-        return BagOfWords(network, words, data.classes)
-    built = BiLSTMNetwork(network, words, data.classes, seed=config.seed)
+    return _build(config.network, config, data)
+
+
+@singledispatch
+def _build(network: Network, config: RunConfig, data: DataSet) -> nn.Module:
+    """Build a network of a family; each family has its own, below."""
+    raise HighwaysError(f"networks of the family {type(network).__name__} cannot be built")
+
+
+@_build.register
+def _conv(network: ConvConfig, config: RunConfig, data: Pictures) -> nn.Module:
+    conv = ConvNetwork(network, data.shape, data.classes, seed=config.seed)
+    return conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@_build.register
+def _dense(network: DenseConfig, config: RunConfig, data: Images) -> nn.Module:
+    return DenseNetwork(network, data.features, data.classes, seed=config.seed)
+
+
+@_build.register
+def _bag_of_words(network: BagOfWordsConfig, config: RunConfig, data: Sentences) -> nn.Module:
+    return BagOfWords(network, len(data.vocabulary), data.classes)
+
+
+@_build.register
+def _bilstm(network: BiLSTMConfig, config: RunConfig, data: Sentences) -> nn.Module:
+    built = BiLSTMNetwork(network, len(data.vocabulary), data.classes, seed=config.seed)
     if (vectors := data.vectors) is not None:
         if vectors.shape[1] != network.embedding:
             wide, file = f"{vectors.shape[1]} wide", config.data.vectors
