@@ -3,7 +3,7 @@
 A highway network of 50 layers of 50 units, with random weights, on random images of MNIST's shape; both ways
 give the same numbers, which is checked:
 
-- `together`: `highways.analysis.lesions.lesions`;
+- `together`: `highways.inside.lesions.lesions`;
 - `passes`: one pass over the data for each of the 49 lesions and one without, the same batches.
 
 The ways take turns, `--repeats` times; shown is each one's best turn. Writes `benchmarks/lesions.csv`.
@@ -19,10 +19,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from highways.inside.lesions import Lesions, lesions, lesions_one_by_one
 from highways.config import DenseConfig
 from highways.data.batches import Batches
 from highways.data.images import EVALUATION_BATCH
+from highways.inside.lesions import Lesions, lesions, lesions_one_by_one
 from highways.nn import DenseNetwork
 from highways.tracking.environment import processor
 from highways.training import device as devices

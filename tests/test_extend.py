@@ -45,6 +45,7 @@ def squares(folder: Path) -> dict[str, str]:
 def notebook(text: str) -> nbformat.NotebookNode:
     """A notebook from its text: `# %%` opens a cell."""
     made = nbformat.v4.new_notebook()
+    made.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
         head, _, source = part.partition("\n")
         if "[markdown]" in head:

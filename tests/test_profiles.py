@@ -12,15 +12,26 @@ from highways.config import active_profiles, load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
 from highways.experiments.depth.profile import DepthProfile
+from highways.report.tables import write_tables
+from highways.report.verdicts import judge_all
 
 
 def test_every_profile_file_is_valid() -> None:
     assert profile_names() == ["laptop", "paper", "quick", "weekend"]
     for profile in profile_names():
         files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
-        assert files == set(SCHEMAS)
+        assert files == set(SCHEMAS), "the project's own profiles have every experiment"
         for schema in SCHEMAS.values():
             load_profile(profile, schema)
+
+
+def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> None:
+    folder = project / "profiles" / "mine"
+    folder.mkdir()
+    text = (project / "profiles" / "quick" / "01_depth.yaml").read_text().replace("profile: quick", "profile: mine")
+    (folder / "01_depth.yaml").write_text(text)
+    assert write_tables("mine") == []
+    assert {row.verdict for row in judge_all("mine")} <= {"not run", "replicated"}, "but for what is counted"
 
 
 def test_depth_profiles_have_the_papers_networks() -> None:

@@ -38,7 +38,7 @@ COST_COLUMNS = ["variant", "depth", "seed", "data", "process_seconds", "process_
 def bilstm_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row for each run: data set, variant, depth, seed; the longer ones last.
 
-    Test accuracy stands there by three rules (`highways.analysis.sentiment.Accuracies`); the 95 % Wilson
+    Test accuracy stands there by three rules (`Accuracies`); the 95 % Wilson
     interval is that of the last epoch's; a run that diverged is guessing. `paper` is what the sources report,
     with pretrained word vectors.
     """

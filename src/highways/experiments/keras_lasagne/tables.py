@@ -35,7 +35,7 @@ def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
-    `effect`, `interaction` (see `highways.analysis.factorial`), or `share` of the difference of the two networks
+    `effect`, `interaction` (see `effects`), or `share` of the difference of the two networks
     (Shapley's; of a whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals
     (Student's, over seeds). `aliases` are what a fraction cannot tell from the effect: of one factor the threes, of a
     pair the pairs. `cells` are those that a value was computed from, each epoch that is looked at one of its own.
