@@ -90,7 +90,7 @@ def test_inside_of_a_network_is_the_same_on_both_devices(project: Path, run_conf
     from highways.inside.gates import gates
     from highways.inside.lesions import lesions
     from highways.inside.signal import signal
-    from highways.training.modules import build_network
+    from highways.training.building import build_network
 
     config = run_config(depth=6)
     found = []

@@ -13,13 +13,8 @@ from torch.nn import functional
 from highways.config import BagOfWordsConfig, BiLSTMConfig, BudgetConfig, ConvConfig, DataConfig, DenseConfig, RunConfig
 from highways.data import Batches, load
 from highways.experiments.conv.profile import recipe
-from highways.training.modules import (
-    ClassifierModule,
-    PictureModule,
-    PopulationModule,
-    SentenceModule,
-    build_network,
-)
+from highways.training.building import build_network
+from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
 
 STEPS = 20
 GOLDEN = {

@@ -42,8 +42,8 @@ from highways.report.verify import faults
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
+from highways.training.building import build_network
 from highways.training.checkpoints import weights_path
-from highways.training.modules import build_network
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"

@@ -15,7 +15,7 @@ from highways.data import Sentences, examples, fingerprint, load, majority
 from highways.data.synthetic import ADJECTIVES, tweets
 from highways.data.text import check_vectors, clean, normalise, numericalise, read_labelled, read_sst, read_tweets
 from highways.errors import HighwaysError
-from highways.training.modules import build_network
+from highways.training.building import build_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from highways.config import RunConfig
 from highways.data import DataSet, load
 from highways.tracking.analyses import rounded
-from highways.training.modules import build_network
+from highways.training.building import build_network
 
 
 def network_and_data(run: RunConfig, network: nn.Module | None, where: torch.device) -> tuple[nn.Module, DataSet]:

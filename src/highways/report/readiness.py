@@ -9,7 +9,7 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training import device
-from highways.training.modules import build_network
+from highways.training.building import build_network
 
 
 def check(profile: str, notebook: str) -> None:

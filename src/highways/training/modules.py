@@ -1,9 +1,8 @@
 """The LightningModules: one network (`ClassifierModule`, `SentenceModule`), or many (`PopulationModule`).
 
 All evaluate every epoch's end on every part of the data and keep the curves themselves,
-so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and
-`torch.optim`, `SentenceModule` the same for texts, `PictureModule` for convolutional networks;
-`PopulationModule` is the fast one for dense networks. A test holds it against the textbook.
+so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and `torch.optim`, `SentenceModule`
+the same for texts, `PictureModule` for convolutional networks; `PopulationModule`, for dense networks, is the fast one.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from functools import singledispatch
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,68 +21,21 @@ from highways.config import (
     AdadeltaConfig,
     AdagradConfig,
     AdamConfig,
-    BagOfWordsConfig,
-    BiLSTMConfig,
     CaffeConfig,
-    ConvConfig,
     DenseConfig,
-    Network,
     RunConfig,
     SGDConfig,
 )
-from highways.data import DataSet, Images, Pictures, Sentences
+from highways.data import DataSet
 from highways.errors import HighwaysError
-from highways.nn import BagOfWords, BiLSTMNetwork, ConvNetwork, DenseNetwork, DensePopulation
+from highways.nn import ConvNetwork, DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.tracking.events import EpochEnded, Listener
+from highways.training.building import build_network
 from highways.training.rules import RULES, Rule
 
 PROBE_BATCHES = 10
 """Batches over which the gradient's norms are taken, the first of the first epoch."""
-
-
-def build_network(config: RunConfig, data: DataSet) -> nn.Module:
-    """Return the untrained network of a run.
-
-    Raises:
-        HighwaysError: The word vectors are not as wide as the network's embedding, or the images are
-            too small for the network.
-    """
-    return _build(config.network, config, data)
-
-
-@singledispatch
-def _build(network: Network, config: RunConfig, data: DataSet) -> nn.Module:
-    """Build a network of a family; each family has its own, below."""
-    raise HighwaysError(f"networks of the family {type(network).__name__} cannot be built")
-
-
-@_build.register
-def _conv(network: ConvConfig, config: RunConfig, data: Pictures) -> nn.Module:
-    conv = ConvNetwork(network, data.shape, data.classes, seed=config.seed)
-    return conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-@_build.register
-def _dense(network: DenseConfig, config: RunConfig, data: Images) -> nn.Module:
-    return DenseNetwork(network, data.features, data.classes, seed=config.seed)
-
-
-@_build.register
-def _bag_of_words(network: BagOfWordsConfig, config: RunConfig, data: Sentences) -> nn.Module:
-    return BagOfWords(network, len(data.vocabulary), data.classes)
-
-
-@_build.register
-def _bilstm(network: BiLSTMConfig, config: RunConfig, data: Sentences) -> nn.Module:
-    built = BiLSTMNetwork(network, len(data.vocabulary), data.classes, seed=config.seed)
-    if (vectors := data.vectors) is not None:
-        if vectors.shape[1] != network.embedding:
-            wide, file = f"{vectors.shape[1]} wide", config.data.vectors
-            raise HighwaysError(f"{file}: its vectors are {wide}, and network.embedding is {network.embedding}")
-        with torch.no_grad():
-            built.embedding.weight.copy_(torch.where(vectors.isnan(), built.embedding.weight, vectors))
-    return built
 
 
 class TrialsModule(pl.LightningModule):

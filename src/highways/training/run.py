@@ -14,9 +14,9 @@ from highways.tracking.events import Event, Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
+from highways.training.building import build_network
 from highways.training.checkpoints import accept_weights, load_weights, weights_path
 from highways.training.execute import Job, execute
-from highways.training.modules import build_network
 
 ADHOC = "adhoc"
 """Profile and experiment of runs that belong to no notebook."""
