@@ -11,7 +11,7 @@ from highways.errors import HighwaysError
 from highways.experiments import PROFILE_SCHEMAS
 from highways.report.tables import TABLES, table_files
 from highways.tracking import AnalysisStore, RecordStore
-from highways.tracking.mlflow_log import MlflowLog, tracking_uri
+from highways.tracking.mlflow_log import MlflowLog, mend, shown_uri
 from highways.tracking.records import R, Store
 
 
@@ -40,6 +40,9 @@ def _readable(store: Store[R], faults: list[str]) -> list[R]:
 def rebuild(profile: str) -> Iterator[str]:
     """Bring a profile's records, tables and figures to MLflow, and say what was done, a line a notebook.
 
+    A database that MLflow cannot use, or that was made before the checkout was moved, is put aside first, and
+    made anew.
+
     A record that is at fault is left out and named in the error, when everything else has been brought over.
 
     Raises:
@@ -49,20 +52,22 @@ def rebuild(profile: str) -> Iterator[str]:
     folders = [*paths.Results(profile).folder.glob("runs/*/"), *paths.Results(profile).folder.glob("analyses/*/")]
     names = sorted({folder.name for folder in folders})
     names += [name for name in PROFILE_SCHEMAS if name not in names and outputs(profile, name)]
+    if names:
+        yield from mend()
     for name in names:
         records = _readable(RecordStore(paths.Results(profile).runs(name)), faults)
         analyses = _readable(AnalysisStore(paths.Results(profile).analyses(name)), faults)
-        log = MlflowLog(profile, name)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        log = MlflowLog(profile, name, rebuilding=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's own
             log.begin(records)
             log.bring_analyses(analyses)
             log.attach(outputs(profile, name))
             log.end()
         if log.broken:
-            raise HighwaysError(str(caught[-1].message))
+            raise HighwaysError(log.fault)
         and_analyses = f" and {len(analyses)} analyses" if analyses else ""
-        yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {tracking_uri()}"
+        yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {shown_uri()}"
     if faults:
         others = f" (and {len(faults) - 1} more records at fault: `highways verify` names them)" if faults[1:] else ""
         raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")
