@@ -39,7 +39,11 @@ def state(experiment: str = "e") -> dict:
             for name in run.data.metrics
             if name != "seconds"
         }
-        tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.user")}
+        tags = {
+            k: v
+            for k, v in run.data.tags.items()
+            if k not in ("mlflow.parentRunId", "mlflow.user", "highways.checkout")
+        }
         found[run.info.run_name] = (run.info.status, run.data.params, histories, tags)
     return found
 

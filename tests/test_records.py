@@ -83,6 +83,94 @@ def test_damaged_record_is_named_by_all_who_read_it(
     assert path.read_bytes() == before, "it is not trained over"
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"schema_version": 1, "x": 1e999}', "truncated or not JSON of finite numbers"),
+        ('{"schema_version": 1, "x": -1e999}', "truncated or not JSON of finite numbers"),
+        ('{"schema_version": 1, "x": "\\ud800"}', "half a character is in it"),
+        ('{"schema_version": 1, "\\udfff": 1}', "half a character is in it"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"schema_version": 1, "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"schema_version": 1, "x": ' + "9" * 10_000 + "}", "truncated or not JSON"),
+        ("[]", "not a record"),
+        ("", "truncated or not JSON"),
+    ],
+)
+def test_text_that_is_no_record_is_one_line(text: str, message: str) -> None:
+    with pytest.raises(HighwaysError, match=f"^x: {message}") as caught:
+        RunRecord.loads(text, "x")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def nonsense(content: dict, how: str) -> None:
+    curves = content["curves"]
+    if how == "accuracy":
+        curves["test_accuracy"][0] = 1.5
+    elif how == "negative accuracy":
+        curves["train_accuracy"][0] = -0.1
+    elif how == "measured accuracy":
+        content["measurements"] = {"snapshot_dev_accuracy": [2.0]}
+    elif how == "a number too large":
+        content["timing"]["seconds"] = 10**400
+    elif how == "unequal curves":
+        curves["test_accuracy"].append(0.5)
+    elif how == "too many epochs":
+        for curve in curves.values():
+            curve.append(0.5)
+    elif how == "no curves":
+        content["curves"] = {}
+    elif how == "finished and diverged":
+        content["diverged_epoch"] = 1
+    elif how == "diverged nowhere":
+        content["status"] = "diverged"
+    elif how == "diverged later than that":
+        content |= {"status": "diverged", "diverged_epoch": 2}
+    elif how == "diverged, and has all epochs":
+        content |= {"status": "diverged", "diverged_epoch": 1}
+    elif how == "numerics of the future":
+        content["numerics"] += 1
+    elif how == "numerics 0":
+        content["numerics"] = 0
+    elif how == "no parameters":
+        content["parameters"] = 0
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("accuracy", "test_accuracy: a fraction outside of 0 to 1"),
+        ("negative accuracy", "train_accuracy: a fraction outside of 0 to 1"),
+        ("measured accuracy", "snapshot_dev_accuracy: a fraction outside of 0 to 1"),
+        ("a number too large", "timing.seconds"),
+        ("unequal curves", "curves: of unequal lengths, 1 and 2"),
+        ("too many epochs", "curves: 2 epochs of a run that finished 1"),
+        ("no curves", "curves: 0 epochs of a run that finished 1"),
+        ("finished and diverged", "diverged_epoch: 1, of a run that finished"),
+        ("diverged nowhere", "diverged_epoch: None, of a run of 1 epochs that diverged"),
+        ("diverged later than that", "diverged_epoch: 2, of a run of 1 epochs that diverged"),
+        ("diverged, and has all epochs", "curves: 1 epochs of a run that diverged in epoch 1"),
+        ("numerics of the future", "numerics: 2, there are versions 1 to 1"),
+        ("numerics 0", "numerics: 0, there are versions 1 to 1"),
+        ("no parameters", "parameters: 0"),
+    ],
+)
+def test_sealed_nonsense_is_refused(project: Path, record: RunRecord, how: str, message: str) -> None:
+    content = json.loads(place(project, record).read_text())
+    nonsense(content, how)
+    text = json.dumps(content | {"sha256": checksum(content)})
+    with pytest.raises(HighwaysError, match=f"^x: not a record of this schema: {message}") as caught:
+        RunRecord.loads(text, "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_diverged_run_of_the_project_is_read(project: Path, run_config) -> None:
+    (record,) = sweep([run_config(learning_rate=1e9)], profile="p", experiment="e", mlflow=False)
+    assert (record.status, record.diverged_epoch, record.epochs) == ("diverged", 1, 0)
+    assert RunRecord.loads(record.dumps(), "x") == record
+
+
 def test_record_under_another_name_is_noticed(project: Path, record: RunRecord) -> None:
     path = place(project, record)
     damage(path, "of another run")

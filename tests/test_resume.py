@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from highways.config import RunConfig
+from highways.data.sources import HOST
 from highways.errors import HighwaysError
-from highways.tracking.records import RecordStore, run_keys
+from highways.tracking.events import EpochEnded, Started
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
 
@@ -49,8 +54,6 @@ SCRIPT = """
 
 def killed(configs: list, where: str, mlflow: bool = False) -> None:
     """Run `configs` in a process that kills itself at `where`."""
-    import json
-
     content = json.dumps([config.model_dump(mode="json") for config in configs])
     env = os.environ | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0", "MLFLOW": str(int(mlflow))}
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT), content, where], env=env, check=False)
@@ -124,13 +127,166 @@ def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run
     assert record.epochs == 4
 
 
-def test_damaged_resume_point_is_one_line(project: Path, run_config) -> None:
+@pytest.fixture
+def stopped(project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """A run that was stopped in its third epoch of four; it has a resume point."""
     config = run_config(epochs=4)
-    killed([config], "mid-epoch")
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+
+    def stop(event: object) -> None:
+        if getattr(event, "epoch", 0) == 3:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop)
+    return config
+
+
+def again(config: RunConfig) -> tuple[RunRecord, list[int]]:
+    """The record, and the epochs that were trained for it."""
+    events: list = []
+    record = run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=events.append)
+    return record, [event.epoch for event in events if isinstance(event, EpochEnded)]
+
+
+def test_damaged_state_is_put_aside_said_and_not_trained_on(stopped: RunConfig, capsys) -> None:
     (point,) = ResumePoint.all()
-    point.state.write_bytes(point.state.read_bytes()[:1000])
-    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it"):
-        run(config, mlflow=False, profile="p", experiment="e", threads=1)
+    whole, seal = point.state.read_bytes(), point.members.read_text()
+    step = len(whole) // 4
+    for place in range(step // 2, len(whole), step):
+        point.folder.mkdir(exist_ok=True)
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x10
+        point.members.write_text(seal)
+        point.state.write_bytes(damaged)
+        assert point.checked() is None
+        said = capsys.readouterr().out.splitlines()
+        assert said == [
+            f"{point.folder}: damaged, put aside as {point.folder.name}.damaged; its runs are trained from the start"
+        ]
+        assert not point.folder.exists()
+        assert (point.folder.parent / f"{point.folder.name}.damaged" / "state.ckpt").read_bytes() == damaged
+    record, epochs = again(stopped)
+    assert epochs == [1, 2, 3, 4]
+    assert record.epochs == 4
+    assert ResumePoint.all() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"keys": ["a"',
+        b"\xff\xfe",
+        b"[]",
+        b"[[[" * 50_000,
+        b"{}",
+        b'{"keys": 1, "population": false, "states": []}',
+        b'{"keys": ["other"], "population": false, "states": ["x"]}',
+        "unsealed",
+        "folder",
+    ],
+)
+def test_damaged_members_are_put_aside_and_touch_no_other_run(stopped: RunConfig, run_config, capsys, content) -> None:
+    (point,) = ResumePoint.all()
+    whole = json.loads(point.members.read_text())
+    point.members.unlink()
+    if content == "folder":
+        point.members.mkdir()
+    elif content == "unsealed":
+        point.members.write_text(json.dumps({name: whole[name] for name in ("keys", "population")}))
+    else:
+        point.members.write_bytes(content)
+    capsys.readouterr()
+    sweep([run_config(epochs=1)], profile="p", experiment="other", threads=1, mlflow=False)
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "damaged" in line] == [
+        f"{point.folder}: damaged, put aside as {point.folder.name}.damaged; its runs are trained from the start"
+    ]
+    assert again(stopped)[1] == [1, 2, 3, 4]
+    assert "damaged" not in capsys.readouterr().out, "it is said once"
+
+
+def test_kill_between_seal_and_state_loses_nothing(stopped: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    (point,) = ResumePoint.all()
+    before, replace = point.state.read_bytes(), Path.replace
+
+    def killed_here(self: Path, target: Path) -> Path:
+        if Path(target).name == "state.ckpt":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed_here)
+        with pytest.raises(KeyboardInterrupt):
+            again(stopped)
+    assert point.state.read_bytes() == before
+    assert len(json.loads(point.members.read_text())["states"]) == 2, "the new seal is there"
+    assert again(stopped)[1] == [3, 4]
+
+
+def test_whole_state_that_cannot_be_loaded_is_one_line(stopped: RunConfig) -> None:
+    import torch
+
+    (point,) = ResumePoint.all()
+    torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.4", "text": Path}, point.state)
+    content = json.loads(point.members.read_text())
+    content["states"] = [hashlib.sha256(point.state.read_bytes()).hexdigest()]
+    point.members.write_text(json.dumps(content))
+    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it") as caught:
+        again(stopped)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_full_disk_stops_at_once_and_is_one_line(project: Path, run_config, monkeypatch, together: bool) -> None:
+    monkeypatch.setattr("highways.training.checkpoints.os.fsync", full)
+    events: list = []
+    configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
+    more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False, "on_event": events.append}
+    with pytest.raises(HighwaysError, match=r"cannot be written: No space left on device") as caught:
+        sweep(configs, **more) if together else run(configs[0], **more)
+    assert str(project / "checkpoints" / "resume") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len([event for event in events if isinstance(event, Started)]) == 1
+    assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
+
+
+def test_read_only_places_are_one_line(project: Path, run_config) -> None:
+    for place in ("checkpoints", "results"):
+        (project / place).write_text("a file where a folder should be")
+        events: list = []
+        with pytest.raises(HighwaysError, match=rf"/{place}/.*: cannot be written: Not a directory") as caught:
+            sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False, on_event=events.append)
+        assert "\n" not in str(caught.value)
+        assert not events, "nothing is trained first"
+        (project / place).unlink()
+
+
+def test_unfinished_files_of_the_dead_are_swept_and_those_of_the_living_stay(project: Path, run_config) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with subprocess.Popen(["sleep", "60"]) as living:
+        places = [project / "results/p/e/runs", project / "checkpoints/a", project / "data/prepared"]
+        strays = []
+        for place in places:
+            place.mkdir(parents=True)
+            for pid in (dead.pid, living.pid):
+                strays += [place / f".x.json.{pid}@{HOST}.part", place / f"x.{pid}.part"]
+            strays += [place / f".x.json.{dead.pid}@another-machine.part", place / "mine.part"]
+        for stray in strays:
+            stray.write_text("half")
+        sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False)
+        living.kill()
+    left = {path for path in strays if path.exists()}
+    assert left == {
+        path for path in strays if f".{dead.pid}." not in path.name and f".{dead.pid}@{HOST}" not in path.name
+    }
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")

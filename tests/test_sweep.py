@@ -114,6 +114,31 @@ def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config, 
     assert "['finished', 'finished']" in done.stdout
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_killed_carrier_of_events_costs_a_retry(project: Path, run_config, monkeypatch) -> None:
+    from highways.training import engines
+
+    carriers: list[int] = []
+
+    start = engines.SyncManager.start
+
+    def noted(manager, *arguments, **keywords) -> None:
+        start(manager, *arguments, **keywords)
+        carriers.append(manager._process.pid)
+
+    monkeypatch.setattr(engines.SyncManager, "start", noted)
+
+    def kill_the_first(event: object) -> None:
+        if isinstance(event, Started) and len(carriers) == 1:
+            os.kill(carriers[0], signal.SIGKILL)
+
+    configs = [run_config(kind=kind, epochs=3) for kind in ("plain", "highway")]
+    more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
+    records = sweep(configs, workers=2, on_event=kill_the_first, **more)
+    assert len(carriers) == 2
+    assert [record.status for record in records] == ["finished", "finished"]
+
+
 ORPHANS = """
     import json, os, signal
     if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,10 +12,20 @@ import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from highways.config import DataConfig, RunConfig
+from highways.config import RunConfig
 from highways.data import Sentences, examples, fingerprint, load, majority
 from highways.data.synthetic import ADJECTIVES, tweets
-from highways.data.text import check_vectors, clean, normalise, numericalise, read_labelled, read_sst, read_tweets
+from highways.data.text import (
+    check_vectors,
+    clean,
+    content_sha256,
+    normalise,
+    numericalise,
+    read_labelled,
+    read_sst,
+    read_tweets,
+    read_vectors,
+)
 from highways.errors import HighwaysError
 from highways.training.building import build_network
 
@@ -230,15 +242,32 @@ def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Pa
     [
         ("a 1 2\nb 1 2 3\n", "line 2: 3 numbers behind the word, expected 2 as in the lines before"),
         ("a 1 2\nb 1 x\n", "line 2: could not convert string to float: 'x'"),
-        ("a\n", "line 1: 0 numbers behind the word, expected some"),
+        ("a\n", "line 1: 0 numbers behind the word, expected at least 2"),
+        ("a 1\nb 2\n", "line 1: 1 numbers behind the word, expected at least 2"),
+        ("1 2\n3 4\n", "line 2: 1 numbers behind the word, expected at least 2"),
+        ("a 1 2\nb 1 nan\n", "line 2: a number that is not finite"),
+        ("a 1 1e99\n", "line 1: a number that is not finite"),
         ("", "no word vectors in it"),
+        ("2 3\n", "no word vectors in it"),
     ],
 )
-def test_faulty_vectors_are_named(tmp_path: Path, text: str, message: str) -> None:
+def test_faulty_vectors_are_named(project: Path, tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text(text)
-    with pytest.raises(HighwaysError, match=message):
+    with pytest.raises(HighwaysError) as caught:
         check_vectors(path)
+    assert str(caught.value) == f"{path}{', ' if message.startswith('line') else ': '}{message}"
+    with pytest.raises(HighwaysError):
+        load(vectors_run(path, 2).data)
+    assert not list((project / "data").rglob("*.pt"))
+
+
+def test_vectors_of_the_vocabulary_are_read_and_the_last_of_two_counts(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("a 1 2\nb 3 4\na 5 0.1\n")
+    found = read_vectors(path, ["<unk>", "a", "b"])
+    assert found[1:].tolist() == [[5, pytest.approx(0.1)], [3, 4]]
+    assert found[0].isnan().all()
 
 
 def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
@@ -247,7 +276,7 @@ def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
     assert check_vectors(path) == 3
 
 
-def test_prepared_data_need_no_torchtext_and_damaged_ones_are_made_again(project: Path, monkeypatch) -> None:
+def test_prepared_data_need_no_torchtext(project: Path, monkeypatch) -> None:
     import builtins
     import sys
 
@@ -271,7 +300,102 @@ def test_prepared_data_need_no_torchtext_and_damaged_ones_are_made_again(project
     assert isinstance(first, Sentences)
     assert isinstance(second, Sentences)
     assert torch.equal(first.splits["train"].tokens, second.splits["train"].tokens)
-    (path,) = (project / "data" / "prepared").glob("synthetic-tweets-*.pt")
-    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.fixture
+def prepared(project: Path) -> Path:
+    """The file of the prepared synthetic tweets."""
+    from highways.data.loading import _load
+
     _load.cache_clear()
-    assert load(DataConfig(name="synthetic-tweets")).size("train") == 3000
+    load("synthetic-tweets")
+    (path,) = (project / "data" / "prepared").iterdir()
+    return path
+
+
+def flip_label(content: dict) -> None:
+    content["splits"]["train"]["labels"][0] ^= 1
+
+
+def fewer_sentences(content: dict) -> None:
+    content["splits"]["dev"] = {name: tensor[:-1] for name, tensor in content["splits"]["dev"].items()}
+
+
+def train_on_the_test_part(content: dict) -> None:
+    content["splits"]["train"] = content["splits"]["test"]
+
+
+def swap_words(content: dict) -> None:
+    content["vocabulary"][2:4] = reversed(content["vocabulary"][2:4])
+
+
+def other_fingerprint(content: dict) -> None:
+    content["fingerprint"] = "0" * 64
+    content["sha256"] = content_sha256(content)
+
+
+def no_seal(content: dict) -> None:
+    del content["sha256"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        flip_label,
+        fewer_sentences,
+        train_on_the_test_part,
+        swap_words,
+        other_fingerprint,
+        no_seal,
+        dict.clear,
+        0.0001,
+        0.1,
+        0.4,
+        0.8,
+        "half",
+        "empty",
+    ],
+)
+def test_damaged_prepared_data_are_named_and_made_again(project: Path, prepared: Path, capsys, change) -> None:
+    from highways.data.loading import _load
+
+    whole = prepared.read_bytes()
+    if isinstance(change, float):
+        place = int(len(whole) * change)
+        prepared.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    elif isinstance(change, str):
+        prepared.write_bytes(whole[: len(whole) // 2] if change == "half" else b"")
+    else:
+        content = torch.load(prepared, weights_only=True)
+        change(content)
+        torch.save(content, prepared)
+    capsys.readouterr()
+    for said in (f"{prepared}: damaged, or of an older release; prepared anew\n", ""):
+        _load.cache_clear()
+        data = load("synthetic-tweets")
+        assert capsys.readouterr().out == said
+    assert isinstance(data, Sentences)
+    assert [data.size(part) for part in data.parts] == [examples("synthetic-tweets", part) for part in data.parts]
+    assert prepared.read_bytes() == whole
+
+
+def test_full_disk_while_data_are_prepared_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from highways.data.loading import _load
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    _load.cache_clear()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HighwaysError, match=r"synthetic-tweets-\w+\.pt: cannot be written: No space left on device$"):
+        load("synthetic-tweets")
+    assert not list((project / "data" / "prepared").iterdir())
+
+
+def test_empty_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "twitter-2013train-A.tsv"
+    path.write_bytes(b"")
+    with pytest.raises(HighwaysError, match=rf"^{path}: no sentences in it$"):
+        read_sst(path, coarse=True)
+    with pytest.raises(HighwaysError, match=rf"^{path}: no tweets in it$"):
+        read_tweets([path], gold="gold", development="dev")

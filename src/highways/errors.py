@@ -1,4 +1,10 @@
-"""The one exception that users are meant to see."""
+"""The one exception that users are meant to see, and its kinds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class HighwaysError(Exception):
@@ -10,3 +16,23 @@ class HighwaysError(Exception):
 
 class NotYet(HighwaysError):
     """What an earlier stage of the pipeline makes is not there yet."""
+
+
+class CannotWrite(HighwaysError):
+    """A file cannot be written: no space is left, or the place is read-only. To try again is of no use."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make every error of the system in the block one line that names the file.
+
+    Args:
+        path: The file that the block writes.
+
+    Raises:
+        CannotWrite: The system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot be written: {error.strerror or error}") from error

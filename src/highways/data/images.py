@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,7 +128,14 @@ def load_raw(name: str) -> Raw:
 
 def _digits(files: dict[str, Path]) -> Images:
     """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
-    table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], delimiter=",", dtype=np.float32))
+    path = files["digits.csv.gz"]
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            table = torch.tensor([[float(field) for field in line.split(",")] for line in file])
+        if table.shape[1] != 65:
+            raise ValueError(f"{table.shape[1]} columns")
+    except (OSError, ValueError, IndexError, EOFError, zlib.error) as error:
+        raise HighwaysError(f"{path}: not a table of 65 columns of numbers: {_first_line(error)}") from None
     x, y = table[:, :-1] / 16, table[:, -1].long()
     test = torch.arange(len(x)) % 5 == 4
     return Images("digits", x[~test], y[~test], x[test], y[test], 10, fingerprint("digits"))
@@ -146,9 +155,12 @@ def raw_mnist(files: dict[str, Path]) -> Raw:
     """MNIST; all 60,000 training images are trained on."""
 
     def split(name: str) -> tuple[Tensor, Tensor]:
-        x = _idx(files[f"{name}-images-idx3-ubyte.gz"], dimensions=3)
-        y = _idx(files[f"{name}-labels-idx1-ubyte.gz"], dimensions=1)
-        return x[:, None], y.long()
+        images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
+        x, y = _idx(images, dimensions=3), _idx(labels, dimensions=1).long()
+        if len(x) != len(y):
+            raise HighwaysError(f"{labels}: {len(y)} labels of {len(x)} images in {images.name}")
+        _check_labels(y, 10, labels)
+        return x[:, None], y
 
     return Raw(*split("train"), *split("t10k"), 10)
 
@@ -176,16 +188,23 @@ def read_cifar(path: Path, classes: int, images: int) -> tuple[Tensor, Tensor]:
         HighwaysError: The file has another size, or a label is out of range.
     """
     head = 1 if classes == 10 else 2
-    content = np.fromfile(path, np.uint8)
-    if content.size != images * (head + 3072):
-        expected = images * (head + 3072)
-        raise HighwaysError(f"{path}: {content.size} bytes where {images} images have {expected}")
+    expected = images * (head + 3072)
+    try:
+        if (size := path.stat().st_size) != expected:
+            raise HighwaysError(f"{path}: {size} bytes where {images} images have {expected}")
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise HighwaysError(f"{path}: cannot be read: {error.strerror or error}") from None
     table = torch.from_numpy(content).view(images, head + 3072)
     labels = table[:, head - 1].long()
+    _check_labels(labels, classes, path)
+    return table[:, head:].reshape(images, 3, 32, 32).contiguous(), labels
+
+
+def _check_labels(labels: Tensor, classes: int, path: Path) -> None:
     if int(labels.max()) >= classes:
         place = int((labels >= classes).nonzero()[0])
         raise HighwaysError(f"{path}: image {place + 1}: the label must be below {classes}, found {int(labels[place])}")
-    return table[:, head:].reshape(images, 3, 32, 32).contiguous(), labels
 
 
 def _flat(name: str, raw: Raw) -> Images:
@@ -194,17 +213,44 @@ def _flat(name: str, raw: Raw) -> Images:
     return Images(name, train_x, raw.train_y, test_x, raw.test_y, raw.classes, fingerprint(name))
 
 
+LARGEST = 2**30
+"""Bytes that an idx file may announce; MNIST's largest has 47 million."""
+
+
 def _idx(path: Path, dimensions: int) -> Tensor:
-    """Read a gzipped idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist/, the format's description)."""
-    content = gzip.decompress(path.read_bytes())
-    header = 4 + 4 * dimensions
-    if content[:4] != bytes([0, 0, 8, dimensions]):
-        raise HighwaysError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
-    shape = [int(n) for n in np.frombuffer(content, ">i4", dimensions, offset=4)]
-    if len(content) - header != np.prod(shape):
-        announced, found = int(np.prod(shape)), len(content) - header
+    """Read a gzipped idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist/, the format's description).
+
+    No more is unpacked than the header announces.
+
+    Args:
+        path: The file.
+        dimensions: How many there must be.
+
+    Raises:
+        HighwaysError: It cannot be read or unpacked, or has another header or another number of bytes.
+    """
+    head = 4 + 4 * dimensions
+    try:
+        with gzip.open(path) as file:
+            header = file.read(head)
+            if len(header) < head or header[:4] != bytes([0, 0, 8, dimensions]):
+                raise HighwaysError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
+            shape = [int(n) for n in np.frombuffer(header, ">u4", dimensions, offset=4)]
+            announced = math.prod(shape)
+            if not 0 < announced <= LARGEST:
+                raise HighwaysError(f"{path}: the header announces {announced} bytes of data")
+            content = file.read(announced)
+            rest = file.read(1)  # what follows the data is looked at, for the checksum is behind it
+    except (OSError, EOFError, zlib.error) as error:
+        raise HighwaysError(f"{path}: cannot be read: {_first_line(error)}") from None
+    if len(content) < announced or rest:
+        found = f"more than {announced}" if rest else len(content)
         raise HighwaysError(f"{path}: {found} bytes of data where the header announces {announced}")
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())
+    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 RAW_LOADERS: dict[str, Callable[[dict[str, Path]], Raw]] = {

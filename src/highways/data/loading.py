@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from highways.config import DataConfig
-from highways.config.run import DataName
+from highways.config.run import DataName, TextDataName
 from highways.data import features, images
 from highways.data.images import Images
 from highways.data.pictures import Pictures, load_pictures
@@ -51,6 +51,8 @@ def _load(text: str, mark: str) -> DataSet:
     if config.name in LOADERS:
         data = LOADERS[config.name](locate(config.name))
         return data.first(config.training_examples) if config.training_examples else data
+    if config.name not in get_args(TextDataName):
+        raise HighwaysError(f"nothing loads the data set {config.name!r}")
     from highways.data.text import load_sentences
 
     return load_sentences(config)

@@ -7,14 +7,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import json
 import os
+import platform
+import re
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +32,10 @@ from pydantic import Field, model_validator
 from highways import paths
 from highways.config import DataConfig, Strict, read_yaml, validate
 from highways.data.synthetic import GENERATORS
-from highways.errors import HighwaysError
+from highways.errors import CannotWrite, HighwaysError, writing
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""What the system says where a file finds no place."""
 
 
 class SourceFile(Strict):
@@ -186,99 +195,131 @@ def _home(source: Source, file: SourceFile) -> Path:
 def locate(name: str) -> dict[str, Path]:
     """Return the checked source files of a data set by file name, fetching what is missing.
 
+    Files of one name in two folders are told apart by their paths.
+
     Raises:
         HighwaysError: A file cannot be had or is not what it must be; one line with the address and
             the expected and found checksums.
     """
-    source, found = _source(name), {}
-    _unpack_missing(source)
-    for file in source.files:
-        home = _home(source, file)
-        if not home.exists():
-            _obtain(source, file, home)
-        elif (actual := pooch.file_hash(str(home))) != file.sha256:
+    source = _source(name)
+    homes = {file: _home(source, file) for file in source.files}
+    missing = [file for file, home in homes.items() if not home.exists()]
+    _get(source, missing, lambda line: None)
+    for file, home in homes.items():
+        if file not in missing and (actual := _sha256(home)) != file.sha256:
             origin = source.archive.url if source.archive else source.url(file)
             cure = "" if source.package else f"; `highways data fetch {name}` replaces it from {origin}"
             raise HighwaysError(_mismatch(home, file, actual) + cure)
-        found[home.name] = home
-    return found
+    times = Counter(home.name for home in homes.values())
+    return {home.name if times[home.name] == 1 else file.path: home for file, home in homes.items()}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return pooch.file_hash(str(path))
+    except OSError as error:
+        raise HighwaysError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def state(name: str) -> dict[str, str]:
-    """Return, for every file of a data set, `ok`, `missing` or `altered`, without fetching anything."""
+    """Return, for every file of a data set, `ok`, `missing` or `altered`, without fetching anything.
+
+    What cannot be read, a folder for one, is altered.
+    """
     source, states = _source(name), {}
     for file in source.files:
         home = _home(source, file)
         if not home.exists():
             states[file.path] = "missing"
         else:
-            states[file.path] = "ok" if pooch.file_hash(str(home)) == file.sha256 else "altered"
+            with contextlib.suppress(HighwaysError):
+                states[file.path] = "ok" if _sha256(home) == file.sha256 else "altered"
+            states.setdefault(file.path, "altered")
     return states
 
 
 def fetch(name: str, say: Callable[[str], None] = print) -> None:
-    """Fetch what is missing or altered of a data set.
+    """Fetch what is missing or altered of a data set; an altered file stays until its replacement is there.
 
     Raises:
         HighwaysError: As `locate`.
     """
     source, states = _source(name), state(name)
-    for file in source.files:
-        if states[file.path] == "altered" and source.package is None:
-            _home(source, file).unlink()
-    if _unpack_missing(source):
-        say(f"{name}: {source.archive.name if source.archive else ''} unpacked")
-    for file in source.files:
-        if not (home := _home(source, file)).exists():
-            _obtain(source, file, home)
-            say(f"{name}: {file.path} fetched")
+    remove_strays(paths.root() / "data" / "raw")
+    wanted = [
+        file
+        for file in source.files
+        if states[file.path] == "missing" or (states[file.path] == "altered" and source.package is None)
+    ]
+    _get(source, wanted, lambda line: say(f"{name}: {line}"))
     locate(name)
     say(f"{name}: complete")
 
 
-def _obtain(source: Source, file: SourceFile, home: Path) -> None:
-    """Put a checked copy of `file` at `home`; on any failure, leave nothing there."""
-    if source.package is not None or (source.address is None and file.url is None):
-        raise HighwaysError(f"{home} is missing: reinstall the package {source.package!r}, which ships it")
-    with _part(home) as part:
-        origin = _bring(file.path, source.url(file), f"sha256 {file.sha256}", part)
-        actual = pooch.file_hash(str(part))
-        if actual != file.sha256:
-            raise HighwaysError(_mismatch(origin, file, actual))
-        part.replace(home)
+def _get(source: Source, wanted: Sequence[SourceFile], say: Callable[[str], None]) -> None:
+    """Put checked copies of files in their places, those of an archive all or none.
 
+    Args:
+        source: The source.
+        wanted: Those of its files that are to be had; what is in their places is replaced.
+        say: Told what was done.
 
-def _unpack_missing(source: Source) -> bool:
-    """Unpack the files that are missing here, all or none; tell whether there was anything to do.
-
-    A file that the mirror has is copied instead.
+    Raises:
+        HighwaysError: A file cannot be had or is not what it must be; what is in its place stays.
     """
-    missing = [file for file in source.files if not _home(source, file).exists()]
-    if source.archive is None or not missing:
-        return False
+    if source.archive is not None and wanted:
+        _get_packed(source, source.archive, wanted, say)
+        return
+    for file in wanted:
+        if source.package is not None or (source.address is None and file.url is None):
+            place = _home(source, file)
+            raise HighwaysError(f"{place} is missing: reinstall the package {source.package!r}, which ships it")
+    nowhere = [file for file in wanted if _mirrored(file.path) is None]
+    if nowhere and os.environ.get("HIGHWAYS_OFFLINE") == "1":
+        needed = [f"{source.url(file)} (expected sha256 {file.sha256}, found nothing)" for file in nowhere]
+        raise HighwaysError(_offline(needed, [file.path for file in nowhere]))
+    for file in wanted:
+        home = _home(source, file)
+        with part_of(home) as part:
+            origin = _bring(file.path, source.url(file), f"sha256 {file.sha256}", part, home)
+            if (actual := _sha256(part)) != file.sha256:
+                raise HighwaysError(_mismatch(origin, file, actual))
+            with writing(home):
+                part.replace(home)
+        say(f"{file.path} {'fetched' if origin == source.url(file) else f'copied from {origin}'}")
+
+
+def _get_packed(source: Source, archive: Archive, wanted: Sequence[SourceFile], say: Callable[[str], None]) -> None:
+    """See `_get`; what the mirror has of an archive's members is copied, the others are unpacked."""
     with contextlib.ExitStack() as stack:
-        parts = {file: stack.enter_context(_part(_home(source, file))) for file in missing}
-        mirrored = {file: _mirrored(file.path) for file in missing}
+        parts = {file: stack.enter_context(part_of(_home(source, file))) for file in wanted}
+        mirrored = {file: _mirrored(file.path) for file in wanted}
         packed = {file: part for file, part in parts.items() if mirrored[file] is None}
         for file, path in mirrored.items():
             if path is not None:
-                shutil.copyfile(path, parts[file])
+                _copy(path, parts[file], _home(source, file))
         if packed:
-            _unpack(source.archive, packed, stack)
+            _unpack(archive, packed, stack)
         for file, part in parts.items():
-            actual = pooch.file_hash(str(part))
-            if actual != file.sha256:
-                place = mirrored[file] or f"{source.archive.url}: its member {file.path}"
+            if (actual := _sha256(part)) != file.sha256:
+                place = mirrored[file] or f"{archive.url}: its member {file.path}"
                 raise HighwaysError(_mismatch(place, file, actual))
         for file, part in parts.items():
-            part.replace(_home(source, file))
-    return True
+            with writing(_home(source, file)):
+                part.replace(_home(source, file))
+    for file, path in mirrored.items():
+        if path is not None:
+            say(f"{file.path} copied from {path}")
+    if packed:
+        say(f"{archive.name} unpacked")
 
 
 def _unpack(archive: Archive, packed: dict[SourceFile, Path], stack: contextlib.ExitStack) -> None:
     """Write members of an archive, which is fetched and checked first, to files."""
-    fetched = stack.enter_context(_part(paths.root() / "data" / "raw" / archive.name))
-    origin = _bring(archive.name, archive.url, f"md5 {archive.md5}", fetched)
+    home = paths.root() / "data" / "raw" / archive.name
+    fetched = stack.enter_context(part_of(home))
+    members = [file.path for file in packed]
+    origin = _bring(archive.name, archive.url, f"md5 {archive.md5}", fetched, home, members)
     if (actual := pooch.file_hash(str(fetched), alg="md5")) != archive.md5:
         raise HighwaysError(f"{origin} is not the file it should be: expected md5 {archive.md5}, found {actual}")
     try:
@@ -287,22 +328,84 @@ def _unpack(archive: Archive, packed: dict[SourceFile, Path], stack: contextlib.
                 member = content.extractfile(file.path)
                 if member is None:
                     raise HighwaysError(f"{origin}: its member {file.path} is no file")
-                with member, part.open("wb") as target:
+                with member, writing(paths.root() / "data" / "raw" / file.path), part.open("wb") as target:
                     shutil.copyfileobj(member, target)
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
+    except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as error:
         reason = str(error).strip("'\"")
         raise HighwaysError(f"{origin}: cannot be unpacked: {reason}") from None
 
 
+# Files that are whole or not there
+
+HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())
+STRAY = re.compile(r"\.(?P<pid>\d+)(?:@(?P<host>[A-Za-z0-9-]*))?\.part$")
+"""How the name of an unfinished file ends: the process that writes it, and its machine."""
+_BEGAN = time.time()
+
+
 @contextlib.contextmanager
-def _part(home: Path) -> Iterator[Path]:
-    """Yield a place to write a file to before it is put at `home`; nothing is left there."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    part = home.with_name(f"{home.name}.{os.getpid()}.part")
+def part_of(home: Path) -> Iterator[Path]:
+    """Yield a place to write a file to before it is put at `home`; nothing is left there.
+
+    Raises:
+        CannotWrite: There cannot be a file.
+    """
+    with writing(home):
+        home.parent.mkdir(parents=True, exist_ok=True)
+    part = home.with_name(f".{home.name}.{os.getpid()}@{HOST}.part")
     try:
         yield part
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment it is the old one, the new one, or not there.
+
+    Raises:
+        CannotWrite: No space is left, or the place is read-only; what was there stays.
+    """
+    with part_of(path) as part, writing(path):
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether a file can be written before there is anything to write.
+
+    Raises:
+        CannotWrite: The place is read-only.
+    """
+    with part_of(path) as part, writing(path):
+        part.touch()
+
+
+def remove_strays(*folders: Path) -> None:
+    """Remove unfinished files in and below folders whose writers, processes of this machine, are gone."""
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for name in names:
+                found = STRAY.search(name)
+                if found is not None and found["host"] in (None, HOST) and _is_gone(Path(place) / name, found["pid"]):
+                    with contextlib.suppress(OSError):
+                        (Path(place) / name).unlink(missing_ok=True)
+
+
+def _is_gone(path: Path, pid: str) -> bool:
+    """Tell whether the writer of an unfinished file is gone; in a container, this process may bear its number."""
+    try:
+        if int(pid) == os.getpid():
+            return path.stat().st_mtime < _BEGAN
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # another user's
+        return False
+    return False
 
 
 def _mirrored(path: str) -> Path | None:
@@ -311,24 +414,69 @@ def _mirrored(path: str) -> Path | None:
     return found if found is not None and found.exists() else None
 
 
-def _bring(path: str, url: str, expected: str, part: Path) -> str:
-    """Copy a file from the mirror or fetch it, unchecked, and return where it came from."""
-    if (mirrored := _mirrored(path)) is not None:
-        shutil.copyfile(mirrored, part)
-        return str(mirrored)
+def _copy(mirrored: Path, part: Path, home: Path) -> None:
+    """Copy a file of the mirror to `part`, on its way to `home`.
+
+    Raises:
+        HighwaysError: It is no file, or cannot be read.
+        CannotWrite: The copy cannot be written.
+    """
+    if not mirrored.is_file():
+        raise HighwaysError(f"{mirrored}: {'a folder' if mirrored.is_dir() else 'something'} where a file should be")
+    try:
+        with mirrored.open("rb") as source, writing(home), part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except OSError as error:
+        raise HighwaysError(f"{mirrored}: cannot be read: {error.strerror or error}") from None
+
+
+def _help(missing: Sequence[str], members: Sequence[str] = ()) -> str:
+    """Say how files that are missing are brought by hand.
+
+    Args:
+        missing: Their paths in a mirror.
+        members: Paths of what is needed of an archive, which would do in its place.
+    """
     mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
-    looked = f"it is not in HIGHWAYS_DATA_MIRROR={mirror} either" if mirror else "HIGHWAYS_DATA_MIRROR is not set"
-    help_ = f"put it at {path} in a folder and set HIGHWAYS_DATA_MIRROR to that folder ({looked})"
+    one = len(missing) == 1
+    looked = f"{'it is' if one else 'they are'} not in HIGHWAYS_DATA_MIRROR={mirror} either"
+    instead = f", or its members {', '.join(members)}," if members else ""
+    return (
+        f"put {'it' if one else 'them'} at {', '.join(missing)}{instead} in a folder and set HIGHWAYS_DATA_MIRROR "
+        f"to that folder ({looked if mirror else 'HIGHWAYS_DATA_MIRROR is not set'})"
+    )
+
+
+def _offline(needed: Sequence[str], missing: Sequence[str], members: Sequence[str] = ()) -> str:
+    verb, them = ("is", "it") if len(needed) == 1 else ("are", "them")
+    forbidden = f"{' and '.join(needed)} {verb} needed, and HIGHWAYS_OFFLINE=1 forbids fetching {them}"
+    return f"{forbidden}; {_help(missing, members)}"
+
+
+def _bring(path: str, url: str, expected: str, part: Path, home: Path, members: Sequence[str] = ()) -> str:
+    """Copy a file from the mirror or fetch it, unchecked, and return where it came from.
+
+    Args:
+        path: Where it would be in the mirror.
+        url: Its address.
+        expected: Its checksum, to be named.
+        part: Where to write it.
+        home: Where it will be put, for messages.
+        members: Of an archive, what is needed of it.
+    """
+    if (mirrored := _mirrored(path)) is not None:
+        _copy(mirrored, part, home)
+        return str(mirrored)
+    needed = f"{url} (expected {expected}, found nothing)"
     if os.environ.get("HIGHWAYS_OFFLINE") == "1":
-        needed = f"{url} (expected {expected}, found nothing)"
-        raise HighwaysError(f"{needed} is needed, and HIGHWAYS_OFFLINE=1 forbids fetching it; {help_}")
+        raise HighwaysError(_offline([needed], [path], members))
     try:
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)(url, str(part), None)
     except (OSError, ValueError) as error:  # every error of requests is an OSError
-        reason = str(error).splitlines()[0][:200]
-        raise HighwaysError(
-            f"{url} (expected {expected}, found nothing) cannot be fetched: {reason}; {help_}"
-        ) from None
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise CannotWrite(f"{home}: cannot be written: {error.strerror}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise HighwaysError(f"{needed} cannot be fetched: {reason}; {_help([path], members)}") from None
     return url
 
 

@@ -6,10 +6,10 @@ tensors, and nothing behind this module needs it.
 
 from __future__ import annotations
 
+import hashlib
 import html
-import os
+import io
 import re
-import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,15 @@ from torch import Tensor
 from highways import paths
 from highways.config import DataConfig
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
-from highways.data.sources import classes, examples, file_sha256, fingerprint, locate, vectors_path
+from highways.data.sources import (
+    classes,
+    examples,
+    fingerprint,
+    locate,
+    remove_strays,
+    vectors_path,
+    write_whole,
+)
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
 
@@ -32,28 +40,59 @@ def load_sentences(config: DataConfig) -> Sentences:
     """Load a data set of sentences, preparing it where that has not been done.
 
     Raises:
-        HighwaysError: A source or the file of word vectors is at fault; one line.
+        HighwaysError: A source or the file of word vectors is at fault, or what is prepared cannot be written;
+            one line.
     """
     mark = fingerprint(config)
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
-    content = _read_prepared(path)
+    content = _read_prepared(path, mark)
     if content is None:
+        remove_strays(path.parent)
         content = _prepare(config)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        torch.save(content, part)
-        part.replace(path)
+        content["fingerprint"] = mark
+        file = io.BytesIO()
+        torch.save(content | {"sha256": content_sha256(content)}, file)
+        write_whole(path, file.getvalue())
     splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
     return Sentences(config.name, splits, content["vocabulary"], classes(config.name), mark, content["vectors"])
 
 
-def _read_prepared(path: Path) -> dict[str, Any] | None:
+def _read_prepared(path: Path, mark: str) -> dict[str, Any] | None:
+    """Return what has been prepared, `None` where it has not been; what is damaged is none, which is said."""
     if not path.exists():
         return None
     try:
-        return torch.load(path, weights_only=True)
-    except Exception:  # torch.load raises many kinds for a damaged file; it is made again
-        return None
+        content = torch.load(path, weights_only=True)
+        if content["fingerprint"] == mark and content["sha256"] == content_sha256(content):
+            return content
+    except Exception:  # torch.load raises many kinds for a damaged file, and its content may be anything
+        pass
+    print(f"{path}: damaged, or of an older release; prepared anew", flush=True)
+    return None
+
+
+def content_sha256(content: Mapping[str, Any]) -> str:
+    """Return the sha256 of prepared sentences: of every value and tensor in them, their own checksum left out.
+
+    Args:
+        content: Mappings, lists and tensors in each other, numbers and strings.
+    """
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            digest.update(f"{tuple(value.shape)} {value.dtype}\n".encode())
+            digest.update(value.contiguous().numpy().tobytes())
+        elif isinstance(value, Mapping):
+            digest.update(f"{len(value)} named\n".encode())
+            for name in sorted(value):
+                digest.update(f"{name!r}\n".encode())
+                add(value[name])
+        else:
+            digest.update(f"{value!r}\n".encode())
+
+    add({name: value for name, value in content.items() if name != "sha256"})
+    return digest.hexdigest()
 
 
 def _prepare(config: DataConfig) -> dict[str, Any]:
@@ -83,7 +122,7 @@ def numericalise(
         vectors: File of word vectors.
 
     Returns:
-        The vocabulary, the parts, and the vectors of the vocabulary's words.
+        The vocabulary, the parts, and the vectors of the vocabulary's words, NaN for words that have none.
     """
     from torchtext.data import BucketIterator, Dataset, Example, Field
 
@@ -103,55 +142,53 @@ def numericalise(
         batch: Any = next(iter(whole))
         tokens, lengths = batch.text
         splits[part] = Split(tokens, lengths, batch.label)
-    if vectors is not None:
-        text.vocab.load_vectors(read_vectors(vectors))
-    return text.vocab.itos, splits, text.vocab.vectors if vectors is not None else None
+    vocabulary = text.vocab.itos
+    return vocabulary, splits, None if vectors is None else read_vectors(vectors, vocabulary)
 
 
-def read_vectors(path: Path) -> Any:
-    """Return a file of word vectors in GloVe's text format as torchtext's `Vectors`, NaN for other words.
+def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
+    """Read a file of word vectors in GloVe's text format, and check all of it.
 
     A line has a word and its numbers, separated by single blanks; a first line of two numbers (word2vec's
-    head) is passed over.
+    head) is passed over. Of two lines with one word the last counts.
+
+    Args:
+        path: The file.
+        vocabulary: The words whose vectors are wanted.
+
+    Returns:
+        Their vectors, `(words, width)`, float32, NaN for words that have none.
 
     Raises:
-        HighwaysError: A line has no numbers, or not as many as the others; with its number.
+        HighwaysError: A line has not as many numbers as the others, fewer than two, or something else in their
+            place; with its number. Or there are no vectors.
     """
-    check_vectors(path)
-    from torchtext.vocab import Vectors
-
-    cache = paths.root() / "data" / "prepared" / f"vectors-{file_sha256(path)[:12]}"
-    cache.mkdir(parents=True, exist_ok=True)
-    context = ssl._create_default_https_context
-    try:
-        return Vectors(str(path), cache=str(cache), unk_init=lambda tensor: tensor.fill_(torch.nan))
-    finally:
-        ssl._create_default_https_context = context  # torchtext switches the checking of certificates off
+    wanted, found, width = set(vocabulary), {}, None
+    for number, line in read_lines(path):
+        word, *fields = line.split(" ")
+        if number == 1 and len(fields) == 1 and word.isdigit() and fields[0].isdigit():
+            continue
+        if len(fields) != (width or len(fields)) or len(fields) < 2:
+            expected = f"{width} as in the lines before" if width else "at least 2"
+            raise HighwaysError(f"{path}, line {number}: {len(fields)} numbers behind the word, expected {expected}")
+        width = len(fields)
+        try:
+            vector = torch.tensor([float(field) for field in fields])
+        except ValueError as error:
+            raise HighwaysError(f"{path}, line {number}: {error}") from None
+        if not vector.isfinite().all():
+            raise HighwaysError(f"{path}, line {number}: a number that is not finite")
+        if word in wanted:
+            found[word] = vector
+    if width is None:
+        raise HighwaysError(f"{path}: no word vectors in it")
+    none = torch.full((width,), torch.nan)
+    return torch.stack([found.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
 
 
 def check_vectors(path: Path) -> int:
-    """Check a file of word vectors and return their width.
-
-    Raises:
-        HighwaysError: See `read_vectors`.
-    """
-    width = None
-    for number, line in read_lines(path):
-        fields = line.split(" ")
-        if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
-            continue
-        if width is None:
-            width = len(fields) - 1
-        if len(fields) - 1 != width or width == 0:
-            found, expected = len(fields) - 1, f"{width} as in the lines before" if width else "some"
-            raise HighwaysError(f"{path}, line {number}: {found} numbers behind the word, expected {expected}")
-        try:
-            [float(field) for field in fields[1:]]
-        except ValueError as error:
-            raise HighwaysError(f"{path}, line {number}: {error}") from None
-    if width is None:
-        raise HighwaysError(f"{path}: no word vectors in it")
-    return width
+    """Check a file of word vectors and return their width; see `read_vectors`."""
+    return read_vectors(path).shape[1]
 
 
 # Files to sentences
@@ -198,7 +235,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:
-    """Read a file of the Stanford Sentiment Treebank as the article ships it: `sentence ||| label` a line.
+    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it.
+
+    A line is `sentence ||| label`.
 
     Args:
         path: The file; labels are 0 (very negative) to 4 (very positive).
@@ -206,7 +245,7 @@ def read_sst(path: Path, coarse: bool) -> list[Labelled]:
 
     Raises:
         HighwaysError: A line without ` ||| `, a label outside 0 to 4, an empty sentence, bytes that are
-            not UTF-8: one line with file and line number.
+            not UTF-8: one line with file and line number. Or there are no sentences.
     """
     labelled = []
     for number, line in read_lines(path):
@@ -222,6 +261,8 @@ def read_sst(path: Path, coarse: bool) -> list[Labelled]:
             labelled.append((cleaned, value))
         elif value != 2:
             labelled.append((cleaned, int(value > 2)))
+    if not labelled:
+        raise HighwaysError(f"{path}: no sentences in it")
     return labelled
 
 
@@ -265,12 +306,14 @@ def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part
         development: In the name of the file of development tweets; all others are for training.
 
     Raises:
-        HighwaysError: A line without three fields, or another label; with file and line number.
+        HighwaysError: A line without three fields, or another label; with file and line number. Or a file is
+            empty.
     """
     found: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
     labels: dict[str, set[str]] = {}
     for path in sorted(files):
         part: Part = "test" if gold in path.name else "dev" if development in path.name else "train"
+        some = False
         for number, line in read_lines(path):
             fields = line.split("\t")
             if len(fields) < 3:
@@ -278,8 +321,11 @@ def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part
             if fields[1] not in TWEET_LABELS:
                 allowed = ", ".join(TWEET_LABELS)
                 raise HighwaysError(f"{path}, line {number}: the label must be one of {allowed}, found {fields[1]!r}")
+            some = True
             labels.setdefault(fields[0], set()).add(fields[1])
             found[part][fields[0]] = (fields[1], normalise(fields[2]))
+        if not some:
+            raise HighwaysError(f"{path}: no tweets in it")
     seen: set[str] = set()
     kept: dict[Part, list[Labelled]] = {}
     for part in reversed(PARTS):

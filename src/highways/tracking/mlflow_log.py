@@ -9,84 +9,43 @@ rebuild` mends the rest.
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
-from highways import paths
 from highways.config import RunConfig
-from highways.errors import HighwaysError
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
 from highways.tracking.events import EpochEnded, Event, Started
+from highways.tracking.mlflow_address import database, shown_uri, tracking_uri
+from highways.tracking.mlflow_limit import NORMAL_FILE_S, NORMAL_S, Limit
+from highways.tracking.mlflow_read import PATIENT_S, mend, read_analyses, read_records
+from highways.tracking.mlflow_store import ANALYSES_FOLDER, RECORD_ARTIFACT, Store, connect, reason, remedy
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from highways.tracking.mlflow_store import Run
 
-RECORD_ARTIFACT = "record.json"
-ANALYSES_FOLDER = "analyses"
+__all__ = ["MlflowLog", "connect", "mend", "read_analyses", "read_records", "shown_uri", "tracking_uri"]
+
+CURVE = "train_cross_entropy"
+"""The curve that every run has: by it the epochs are counted that MLflow has."""
 FLUSH_S = 5.0
-"""Seconds between two writes of a run's epochs while it trains."""
+"""Seconds between two writes of runs' epochs while they train; where writing takes long, `FLUSH_SHARE` decides."""
+FLUSH_SHARE = 0.05
+"""The part of the time that writing epochs may take."""
+LOST_S = 8.0
+"""Seconds that a sweep may lose with an MLflow that does not answer, or slowly; then it goes on without."""
+LOST_AGAIN_S = 2.0
+"""The same, where this process has gone on without it before."""
 
 P = ParamSpec("P")
 _warned: set[str] = set()
 """Stores about which this process has warned."""
-
-
-def tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or the project's own SQLite database."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.root() / 'mlruns' / 'mlflow.db'}"
-
-
-def connect() -> MlflowClient:
-    """Return a client of the tracking store, quiet and quick to give up.
-
-    Raises:
-        ImportError: MLflow is not installed.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    from mlflow import MlflowClient
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    (paths.root() / "mlruns").mkdir(exist_ok=True)
-    return MlflowClient(tracking_uri())
-
-
-def experiment_id(client: MlflowClient, name: str, create: bool = True) -> str | None:
-    """Return the id of an experiment, made where it is missing."""
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    if found is not None:
-        return found.experiment_id
-    if not create:
-        return None
-    # A server knows where its artifacts go; a database does not, and would take the current folder.
-    served = tracking_uri().startswith(("http", "databricks"))
-    location = None if served else (paths.root() / "mlruns" / "artifacts" / name).as_uri()
-    tags = {"mlflow.experimentKind": "custom_model_development"}
-    return client.create_experiment(name, artifact_location=location, tags=tags)
-
-
-def _search(client: MlflowClient, experiment: str, tags: dict[str, str]) -> list[Run]:
-    condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    found, token = [], None
-    while True:
-        page = client.search_runs([experiment], condition, max_results=1000, page_token=token)
-        found.extend(page)
-        if not (token := page.token):
-            return found
 
 
 def _guarded(method: Callable[P, None]) -> Callable[P, None]:
@@ -101,15 +60,12 @@ def _guarded(method: Callable[P, None]) -> Callable[P, None]:
             method(*args, **kwargs)
         except Exception as error:
             log.broken = True
-            if tracking_uri() in _warned:
+            log.fault = f"MLflow at {shown_uri()} does not take the runs ({reason(error)}); all records are whole, "
+            log.fault += f"`highways tracking rebuild` brings them to MLflow {remedy(error)}"
+            if log.rebuilding or tracking_uri() in _warned:
                 return
             _warned.add(tracking_uri())
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-            warnings.warn(
-                f"MLflow at {tracking_uri()} does not take the runs ({type(error).__name__}: {reason}); "
-                "training goes on and records are written, `highways tracking rebuild` brings them to MLflow",
-                stacklevel=2,
-            )
+            warnings.warn(f"{log.fault}; training goes on without it", stacklevel=2)
 
     return call
 
@@ -120,30 +76,36 @@ class MlflowLog:
     Args:
         profile: Name of the profile.
         experiment: Name of the notebook, and of the MLflow experiment.
+        rebuilding: Nothing is trained meanwhile, and no other sweep runs: wait for answers, leave errors to the
+            caller, who finds them in `fault`, and keep one parent of several.
     """
 
-    def __init__(self, profile: str, experiment: str):
-        self.profile, self.experiment = profile, experiment
+    def __init__(self, profile: str, experiment: str, rebuilding: bool = False):
+        self.profile, self.experiment, self.rebuilding = profile, experiment, rebuilding
         self.broken = False
+        self.fault = ""
+        """What broke it, and what helps."""
         self.tags = {"profile": profile, "sweep": f"{experiment}@{profile}"}
-        self._client: MlflowClient | None = None
-        self._experiment_id = ""
+        self._opened: Store | None = None
         self._parent = ""
         self._open = False
         """The parent is running, and is ours to close."""
-        self._children: dict[str, Run] = {}
+        self._runs: dict[str, list[Run]] = {}
+        """The runs that MLflow has, by key: one each, unless several sweeps wrote them side by side."""
+        self._live: dict[str, str] = {}
+        """Ids of the runs to which epochs are written while they train."""
         self._configs: dict[str, RunConfig] = {}
         self._complete: set[str] = set()
         """Keys of the runs that MLflow has whole."""
         self._pending: dict[str, list[tuple[int, dict[str, float]]]] = {}
         self._logged_epochs: dict[str, int] = {}
-        self._flushed_at = time.monotonic()
+        self._flush_at = time.monotonic() + FLUSH_S
 
     @property
-    def client(self) -> MlflowClient:
-        """The client; `begin` has made it."""
-        assert self._client is not None
-        return self._client
+    def _store(self) -> Store:
+        """The store; `begin` has opened it."""
+        assert self._opened is not None
+        return self._opened
 
     @_guarded
     def begin(self, finished: Iterable[RunRecord] = (), configs: dict[str, RunConfig] | None = None) -> None:
@@ -154,23 +116,35 @@ class MlflowLog:
             configs: The configurations of the runs that will be trained, by key.
         """
         self._configs = configs or {}
-        self._client = connect()
-        self._experiment_id = experiment_id(self.client, self.experiment) or ""
-        runs = _search(self.client, self._experiment_id, self.tags)
-        self._children = {run.data.tags["run_key"]: run for run in runs if "run_key" in run.data.tags}
-        parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
-        if parents:
-            self._parent = parents[0].info.run_id
-            self._open = bool(self._configs) or parents[0].info.status != "FINISHED"
-            if self._open:
-                self.client.update_run(self._parent, status="RUNNING")
+        if self.rebuilding:
+            limit = Limit(each_s=PATIENT_S)
         else:
-            self._open = True
-            name = f"{self.experiment} · {self.profile}"
-            tags = self.tags | {"kind": "sweep"} | self._provenance()
-            self._parent = self.client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id
+            normal = NORMAL_S if database() is None else NORMAL_FILE_S
+            limit = Limit(normal, LOST_AGAIN_S if tracking_uri() in _warned else LOST_S)
+        self._opened = Store(self.experiment, limit)
+        with self._store.exclusively():
+            runs = self._store.search(self.tags)
+            self._runs = _by_key(runs)
+            self._choose_parent([run for run in runs if run.data.tags.get("kind") == "sweep"])
+        for run in runs:
+            if "run_key" in run.data.tags and run.data.tags.get("mlflow.parentRunId") != self._parent:
+                self._store.log(run.info.run_id, tags={"mlflow.parentRunId": self._parent})
         for record in finished:
-            self._bring(record)
+            self._bring(record, self._runs.get(record.run_key, []))
+
+    def _choose_parent(self, parents: Sequence[Run]) -> None:
+        if not parents:
+            self._open = True
+            tags = self.tags | {"kind": "sweep"} | self._provenance()
+            self._parent = self._store.create(f"{self.experiment} · {self.profile}", tags).info.run_id
+            return
+        self._parent = parents[0].info.run_id
+        self._open = bool(self._configs) or parents[0].info.status != "FINISHED"
+        if self._open:
+            self._store.update(self._parent, "RUNNING")
+        if self.rebuilding:
+            for parent in parents[1:]:
+                self._store.delete(parent.info.run_id)
 
     def _provenance(self) -> dict[str, str]:
         return {
@@ -181,8 +155,6 @@ class MlflowLog:
         }
 
     def _create_child(self, key: str, config: RunConfig, start_ms: int, commit: str | None = None) -> Run:
-        from mlflow.entities import Param
-
         tags = self.tags | self._provenance()
         tags |= {
             "kind": "run",
@@ -195,10 +167,9 @@ class MlflowLog:
         }
         if commit is not None:
             tags |= {"git_commit": commit, "mlflow.source.git.commit": commit.removesuffix("-dirty")}
-        run = self.client.create_run(self._experiment_id, start_time=start_ms, tags=tags, run_name=config.slug)
-        parameters = [Param(name, str(value)) for name, value in config.flat().items() if value is not None]
-        self.client.log_batch(run.info.run_id, params=parameters)
-        self._children[key] = run
+        run = self._store.create(config.slug, tags, start_ms)
+        settings = {name: str(value) for name, value in config.flat().items() if value is not None}
+        self._store.log(run.info.run_id, params=settings)
         return run
 
     def __call__(self, event: Event) -> None:
@@ -212,79 +183,114 @@ class MlflowLog:
 
     @_guarded
     def _started(self, event: Started) -> None:
-        for key in event.keys:
-            if key in self._complete:
-                continue
-            run = self._children.get(key)
-            if run is not None and run.info.status == "FINISHED":  # its record was lost: it is trained anew
-                self.client.delete_run(run.info.run_id)
-                run = None
-            if run is None:
-                self._create_child(key, self._configs[key], start_ms=int(time.time() * 1000))
-            else:  # cut off earlier: go on behind the epochs that MLflow has
-                self.client.update_run(run.info.run_id, status="RUNNING")
-            self._logged_epochs[key] = self._epochs_in_mlflow(key) if run is not None else 0
+        keys = [key for key in event.keys if key not in self._complete]
+        with self._store.exclusively():
+            tags = self.tags | ({"run_key": keys[0]} if len(keys) == 1 else {"kind": "run"})
+            found = _by_key(self._store.search(tags)) if keys else {}
+            for key in keys:
+                self._start(key, found.get(key, []))
 
-    def _epochs_in_mlflow(self, key: str) -> int:
-        history = self.client.get_metric_history(self._children[key].info.run_id, "train_cross_entropy")
-        return max((metric.step for metric in history), default=0)
+    def _start(self, key: str, found: list[Run]) -> None:
+        """Find or create the run to which a run's epochs go.
+
+        Args:
+            key: Of the run.
+            found: The runs that MLflow has of it now.
+        """
+        before = {run.info.run_id for run in self._runs.get(key, [])}
+        unfinished = [run for run in found if run.info.status != "FINISHED"]
+        for run in found:
+            if run not in unfinished and run.info.run_id in before:  # its record was lost: it is trained anew
+                self._store.delete(run.info.run_id)
+            elif run not in unfinished:  # another sweep has finished it meanwhile: which is kept, the records say
+                return
+        if unfinished:  # cut off earlier: go on behind the epochs that MLflow has
+            run = unfinished[0]
+            self._store.update(run.info.run_id, "RUNNING")
+            self._logged_epochs[key] = max((step for step, _ in self._store.history(run.info.run_id, CURVE)), default=0)
+        else:
+            run = self._create_child(key, self._configs[key], start_ms=int(time.time() * 1000))
+            self._logged_epochs[key] = 0
+        self._runs[key], self._live[key] = [run], run.info.run_id
 
     @_guarded
     def _epoch(self, event: EpochEnded) -> None:
         for key, metrics in zip(event.keys, event.metrics, strict=True):
-            if metrics is not None and key not in self._complete:
+            if metrics is not None and key in self._live:
                 self._pending.setdefault(key, []).append((event.epoch, metrics))
-        if time.monotonic() - self._flushed_at >= FLUSH_S:
+        if (began := time.monotonic()) >= self._flush_at:
             for key in event.keys:
                 self._flush(key)
-            self._flushed_at = time.monotonic()
+            now = time.monotonic()
+            self._flush_at = now + max(FLUSH_S, (now - began) / FLUSH_SHARE)
 
     def _flush(self, key: str) -> None:
-        from mlflow.entities import Metric
-
         now, logged = int(time.time() * 1000), self._logged_epochs.get(key, 0)
         metrics = [
-            Metric(name, value, now, epoch)
+            (name, value, now, epoch)
             for epoch, values in self._pending.pop(key, [])
             if epoch > logged
             for name, value in values.items()
         ]
-        if metrics:
-            self._log_metrics(self._children[key].info.run_id, metrics)
-            self._logged_epochs[key] = max(metric.step for metric in metrics)
-
-    def _log_metrics(self, run_id: str, metrics: Sequence[Any]) -> None:
-        for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
-            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+        if not metrics:
+            return
+        try:
+            self._store.log(self._live[key], metrics)
+        except Exception:
+            if self._store.get(self._live[key]).info.lifecycle_stage != "deleted":
+                raise
+            del self._live[key]  # another sweep had the run finished; its record is brought over when it stands
+        else:
+            self._logged_epochs[key] = max(epoch for _, _, _, epoch in metrics)
 
     @_guarded
     def _finished(self, record: RunRecord) -> None:
         self._bring(record)
 
-    def _bring(self, record: RunRecord) -> None:
-        """Bring a record over, or what MLflow lacks of it; the record, not what was logged live, decides."""
-        from mlflow.entities import Metric, RunTag
+    def _bring(self, record: RunRecord, found: list[Run] | None = None) -> None:
+        """Bring a record over, or what MLflow lacks of it; the record, not what was logged live, decides.
 
+        Args:
+            record: The record.
+            found: The runs that MLflow had of it a moment ago; where they are not given, they are looked for.
+        """
         key = record.run_key
         if key in self._complete:
             return
-        run, sha256 = self._children.get(key), _sha256(record)
-        if run is not None and run.info.status == "FINISHED":
-            if run.data.tags.get("record_sha256") == sha256 and self._has_record(run):
-                self._complete.add(key)
-                return
-            self.client.delete_run(run.info.run_id)
-            run = None
+        if found is None or len(found) != 1 or not self._is_whole(found[0], record):
+            with self._store.exclusively():
+                found = self._store.search(self.tags | {"run_key": key})
+                kept = next((run for run in found if self._is_whole(run, record)), None)
+                if kept is None:
+                    kept = self._complete_run(record, found)
+                for run in found:
+                    if run.info.run_id != kept.info.run_id:
+                        self._store.delete(run.info.run_id)
+            self._runs[key] = [kept]
+        self._pending.pop(key, None)
+        self._live.pop(key, None)
+        self._complete.add(key)
+
+    def _is_whole(self, run: Run, record: RunRecord) -> bool:
+        same = run.info.status == "FINISHED" and run.data.tags.get("record_sha256") == _sha256(record)
+        return same and RECORD_ARTIFACT in self._store.artifacts(run.info.run_id)
+
+    def _complete_run(self, record: RunRecord, found: Sequence[Run]) -> Run:
+        """Write a record to the run that was begun for it, or to a new one; return the run."""
         end = _milliseconds(record.finished_at)
         start = end - int(1000 * record.timing["group_seconds"])
-        if run is None:
-            commit = str(record.environment.get("git_commit", "unknown"))
-            run, logged = self._create_child(key, record.config, start, commit), 0
+        curve = list(enumerate(record.curves.get(CURVE, []), start=1))
+        for run in found:
+            if run.info.status != "FINISHED":
+                history = self._store.history(run.info.run_id, CURVE)
+                if history == curve[: len(history)]:  # no epoch twice, none of another training
+                    logged = len(history)
+                    break
         else:
-            logged = self._logged_epochs.get(key) or self._epochs_in_mlflow(key)
-        self._pending.pop(key, None)
+            commit = str(record.environment.get("git_commit", "unknown"))
+            run, logged = self._create_child(record.run_key, record.config, start, commit), 0
         metrics = [
-            Metric(name, value, start + (end - start) * epoch // len(curve), epoch)
+            (name, value, start + (end - start) * epoch // len(curve), epoch)
             for name, curve in record.curves.items()
             for epoch, value in enumerate(curve, start=1)
             if epoch > logged
@@ -295,20 +301,16 @@ class MlflowLog:
             "parameters": float(record.parameters),
             "seconds": record.timing["seconds"],
         }
-        metrics += [Metric(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
+        metrics += [(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
         for name, values in record.measurements.items():
             steps = record.measurements["snapshot_step"] if name.startswith("snapshot_") else range(len(values))
-            metrics += [Metric(name, value, end, int(step)) for step, value in zip(steps, values, strict=True)]
+            metrics += [(name, value, end, int(step)) for step, value in zip(steps, values, strict=True)]
         run_id = run.info.run_id
-        self._log_metrics(run_id, metrics)
-        self.client.log_text(run_id, record.dumps(), RECORD_ARTIFACT)
-        tags = [RunTag("status", record.status), RunTag("record_sha256", sha256)]
-        self.client.log_batch(run_id, tags=tags)
-        self.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
-        self._complete.add(key)
-
-    def _has_record(self, run: Run) -> bool:
-        return any(file.path == RECORD_ARTIFACT for file in self.client.list_artifacts(run.info.run_id))
+        self._store.log(run_id, metrics)
+        self._store.write(run_id, record.dumps(), RECORD_ARTIFACT)
+        self._store.log(run_id, tags={"status": record.status, "record_sha256": _sha256(record)})
+        self._store.finish(run_id, "FINISHED", end)  # last: what is FINISHED is whole
+        return run
 
     @_guarded
     def bring_analyses(self, found: Sequence[AnalysisRecord]) -> None:
@@ -319,43 +321,42 @@ class MlflowLog:
         """
         if not found:
             return
-        if self._client is None:
+        if self._opened is None:
             self.begin()
         if self.broken:
             return
-        there = self.client.get_run(self._parent).data.tags
+        there = self._store.get(self._parent).data.tags
         for record in found:
             tag, sha256 = f"analysis.{record.key}", record.content()["sha256"]
+            self._log_layers(record, tag, sha256)
             if there.get(tag) != sha256:
-                self._log_layers(record)
-                self.client.log_text(self._parent, record.dumps(), f"{ANALYSES_FOLDER}/{record.key}.json")
-                self.client.set_tag(self._parent, tag, sha256)
+                self._store.write(self._parent, record.dumps(), f"{ANALYSES_FOLDER}/{record.key}.json")
+                self._store.log(self._parent, tags={tag: sha256})
 
-    def _log_layers(self, record: AnalysisRecord) -> None:
-        from mlflow.entities import Metric
-
+    def _log_layers(self, record: AnalysisRecord, tag: str, sha256: str) -> None:
         run = record.config.run
-        if run is None or (run_key := run.key(record.data_fingerprint)) not in self._children:
+        analysed = self._runs.get(run.key(record.data_fingerprint), []) if run is not None else []
+        if not analysed or analysed[0].data.tags.get(tag) == sha256:
             return
         end = _milliseconds(record.finished_at)
         first = 0 if record.kind == "lesions" else 1  # a lesion record begins with the whole network
         metrics = [
-            Metric(f"{record.config.label}_{name}", float(value), end, layer)
+            (f"{record.config.label}_{name}", float(value), end, layer)
             for name, values in record.values.items()
             for layer, value in enumerate(values, start=first)
             if isinstance(value, int | float)
         ]
-        self._log_metrics(self._children[run_key].info.run_id, metrics)
+        self._store.log(analysed[0].info.run_id, metrics, tags={tag: sha256})
 
     @_guarded
     def attach(self, files: Iterable[Path]) -> None:
         """Make tables and figures artifacts of the sweep's parent run."""
-        if self._client is None:
+        if self._opened is None:
             self.begin()
         if self.broken:
             return
         for file in files:
-            self.client.log_artifact(self._parent, str(file))
+            self._store.attach(self._parent, file)
         self._close("FINISHED")
 
     @_guarded
@@ -365,8 +366,16 @@ class MlflowLog:
 
     def _close(self, status: str) -> None:
         if self._open:
-            self.client.set_terminated(self._parent, status)
+            self._store.finish(self._parent, status)
             self._open = False
+
+
+def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if key := run.data.tags.get("run_key"):
+            found.setdefault(key, []).append(run)
+    return found
 
 
 def _sha256(record: RunRecord) -> str:
@@ -375,50 +384,3 @@ def _sha256(record: RunRecord) -> str:
 
 def _milliseconds(timestamp: str) -> int:
     return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Turn whatever goes wrong with MLflow into one line."""
-    try:
-        yield
-    except HighwaysError:
-        raise
-    except Exception as error:
-        raise HighwaysError(f"MLflow at {tracking_uri()} cannot be read: {type(error).__name__}: {error}") from None
-
-
-def _artifact(client: MlflowClient, run_id: str, path: str) -> str:
-    return Path(client.download_artifacts(run_id, path)).read_text(encoding="utf-8")
-
-
-def read_records(profile: str, experiment: str, run_keys: Sequence[str]) -> list[RunRecord]:
-    """Return the records of those runs that MLflow has, in the given order, from their artifacts.
-
-    Raises:
-        HighwaysError: MLflow cannot be reached, or a record in it is at fault.
-    """
-    with _reading():
-        client = connect()
-        number = experiment_id(client, experiment, create=False)
-        runs = [] if number is None else _search(client, number, {"profile": profile, "kind": "run"})
-        by_key = {run.data.tags["run_key"]: run.info.run_id for run in runs if run.info.status == "FINISHED"}
-        texts = {key: _artifact(client, by_key[key], RECORD_ARTIFACT) for key in run_keys if key in by_key}
-    return [RunRecord.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]
-
-
-def read_analyses(profile: str, experiment: str, keys: Sequence[str]) -> list[AnalysisRecord]:
-    """Return the records of those analyses that MLflow has, in the given order, from their artifacts.
-
-    Raises:
-        HighwaysError: MLflow cannot be reached, or a record in it is at fault.
-    """
-    texts: dict[str, str] = {}
-    with _reading():
-        client = connect()
-        number = experiment_id(client, experiment, create=False)
-        parents = [] if number is None else _search(client, number, {"profile": profile, "kind": "sweep"})
-        for parent in (parent.info.run_id for parent in parents[:1]):
-            there = {Path(file.path).stem for file in client.list_artifacts(parent, ANALYSES_FOLDER)}
-            texts = {key: _artifact(client, parent, f"{ANALYSES_FOLDER}/{key}.json") for key in keys if key in there}
-    return [AnalysisRecord.loads(text, f"MLflow: {experiment} {key}") for key, text in texts.items()]

@@ -6,7 +6,7 @@ import difflib
 import glob
 import hashlib
 import json
-import os
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from highways import paths
 from highways.config import RunConfig, Strict
 from highways.data import fingerprint
+from highways.data.sources import write_whole
 from highways.errors import HighwaysError
 
 SCHEMA_VERSION = 1
@@ -42,6 +43,10 @@ class Record(Strict, ABC):
     def expected_key(self) -> str | None:
         """Return the key that its configuration gives; `None` where it comes from another version of the code."""
 
+    def fault(self) -> str | None:
+        """Return what in the record cannot be, in a few words; `None` where its values fit each other."""
+        return None
+
     def content(self) -> dict[str, Any]:
         """Return the record as plain values, with its checksum."""
         values = self.model_dump(mode="json")
@@ -55,6 +60,8 @@ class Record(Strict, ABC):
     def loads(cls, text: str, where: str) -> Self:
         """Read a record and check it, its key too; see `unsealed` for arguments and errors."""
         record = unsealed(cls, text, where)
+        if (fault := record.fault()) is not None:
+            raise HighwaysError(f"{where}: not a record of this schema: {fault}")
         if (expected := record.expected_key()) is not None and record.own_key != expected:
             raise HighwaysError(f"{where}: its key {record.own_key} is not that of its configuration")
         return record
@@ -114,6 +121,35 @@ class RunRecord(Record):
         """See `Record`."""
         return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
 
+    def fault(self) -> str | None:
+        """See `Record`."""
+        planned, ended = self.config.budget.epochs, self.diverged_epoch
+        lengths = {len(curve) for curve in self.curves.values()}
+        fractions = {name: values for name, values in self._values() if name.endswith("_accuracy")}
+        outside = [name for name, values in fractions.items() if not all(0 <= value <= 1 for value in values)]
+        if not 1 <= self.numerics <= self.config.numerics:
+            return f"numerics: {self.numerics}, there are versions 1 to {self.config.numerics}"
+        if self.parameters < 1:
+            return f"parameters: {self.parameters}"
+        if len(lengths) > 1:
+            return f"curves: of unequal lengths, {' and '.join(map(str, sorted(lengths)))}"
+        if not all(math.isfinite(value) for _, values in self._values() for value in values):
+            return "curves: a value is not finite"
+        if outside:
+            return f"{outside[0]}: a fraction outside of 0 to 1"
+        if self.status == "finished" and ended is not None:
+            return f"diverged_epoch: {ended}, of a run that finished"
+        if self.status == "finished" and lengths != {planned}:
+            return f"curves: {self.epochs} epochs of a run that finished {planned}"
+        if self.status == "diverged" and (ended is None or not 1 <= ended <= planned):
+            return f"diverged_epoch: {ended}, of a run of {planned} epochs that diverged"
+        if self.status == "diverged" and ended is not None and (lengths or {0}) != {ended - 1}:
+            return f"curves: {self.epochs} epochs of a run that diverged in epoch {ended}"
+        return None
+
+    def _values(self) -> list[tuple[str, list[float]]]:
+        return [*self.curves.items(), *self.measurements.items()]
+
     def content(self) -> dict[str, Any]:
         """See `Record`; what was not measured does not appear."""
         values = self.model_dump(mode="json")
@@ -156,6 +192,12 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is out of range")
+    return value
+
+
 def unsealed(model: type[M], text: str, where: str) -> M:
     """Read what `sealed` returned, and check it.
 
@@ -168,17 +210,22 @@ def unsealed(model: type[M], text: str, where: str) -> M:
         HighwaysError: Truncated, altered, of an unknown schema version, or not of this schema.
     """
     try:
-        values = json.loads(text, parse_constant=_refuse)
+        values = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        content = checksum(values) if isinstance(values, dict) else ""
+    except UnicodeEncodeError:
+        raise HighwaysError(f"{where}: half a character is in it; it is no record") from None
     except ValueError:
-        raise HighwaysError(f"{where}: truncated or not JSON; it is no record") from None
+        raise HighwaysError(f"{where}: truncated or not JSON of finite numbers; it is no record") from None
+    except RecursionError:
+        raise HighwaysError(f"{where}: nested too deeply; it is no record") from None
     if not isinstance(values, dict):
         raise HighwaysError(f"{where}: not a record")
     found = values.get("schema_version")
     if found != SCHEMA_VERSION:
         raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
     expected = values.pop("sha256", None)
-    if expected != (actual := checksum(values)):
-        raise HighwaysError(f"{where}: altered: it says sha256 {expected}, its content has {actual}")
+    if expected != content:
+        raise HighwaysError(f"{where}: altered: it says sha256 {expected!s:.64}, its content has {content}")
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -188,17 +235,12 @@ def unsealed(model: type[M], text: str, where: str) -> M:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that at any moment it is the old one, the new one, or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a text file so that at any moment it is the old one, the new one, or not there.
+
+    Raises:
+        CannotWrite: No space is left, or the place is read-only; what was there stays.
+    """
+    write_whole(path, text.encode("utf-8"))
 
 
 def run_keys(configs: Iterable[RunConfig]) -> list[str]:

@@ -1,22 +1,32 @@
-"""Weights and resume state under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
+"""Weights, resume state and claims under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
+import io
 import json
 import os
+import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from highways import paths
-from highways.errors import HighwaysError
+from highways.data.sources import part_of, write_whole
+from highways.errors import HighwaysError, writing
 from highways.tracking.records import write_atomically
 
 
@@ -36,12 +46,14 @@ def weights_path(run_key: str) -> Path:
 
 
 def save_weights(run_key: str, state: Mapping[str, Tensor]) -> str:
-    """Keep the final weights of a run and return their sha256."""
-    path = weights_path(run_key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, part)
-    part.replace(path)
+    """Keep the final weights of a run and return their sha256.
+
+    Raises:
+        CannotWrite: No space is left, or the place is read-only.
+    """
+    content = io.BytesIO()
+    torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, content)
+    write_whole(weights_path(run_key), content.getvalue())
     return weights_sha256(state)
 
 
@@ -81,8 +93,158 @@ def accepted_sha256(run_key: str) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
+def _name(keys: Sequence[str], population: bool) -> str:
+    """Return the name of a group of runs: of its claim and of its resume point."""
+    return hashlib.sha256("\n".join([*keys, str(population)]).encode()).hexdigest()[:16]
+
+
+# Claims
+
+POLL_S = 1.0
+"""Seconds between two looks at a claim that is waited for."""
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+"""What the system says where a file system has no locks: all claims are granted there."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the file of a claim says.
+
+    Attributes:
+        keys: The runs that are trained.
+        host: The machine that trains them.
+        pid: The process there.
+        since: When it began, UTC.
+    """
+
+    keys: tuple[str, ...]
+    host: str
+    pid: int
+    since: str
+
+    def __str__(self) -> str:
+        first, *others = self.keys
+        more = f" and {len(others)} more" if others else ""
+        return f"{first}{more}, in training by process {self.pid} on {self.host} since {self.since}"
+
+
+@contextlib.contextmanager
+def claimed(keys: Sequence[str], population: bool) -> Iterator[Claim | None]:
+    """Claim a group of runs for the block, unless another process has claimed any of them.
+
+    A claim is a file under `checkpoints/claims/`, named like the group, that its process has locked (`flock`):
+    the kernel lifts the lock when the process ends, be it killed. A process waits for a claim only while it
+    holds none, so that no two wait for each other. Some network file systems do not show locks to other
+    machines: two machines may then train the same runs, which costs time, but the first record stands.
+
+    Args:
+        keys: Of the group's runs.
+        population: Trained as a population.
+
+    Yields:
+        `None` where the claim is held; else the other claim.
+
+    Raises:
+        CannotWrite: A claim cannot be written down.
+    """
+    taken = _claim(keys, population)
+    if isinstance(taken, Claim):
+        yield taken
+        return
+    try:
+        yield None
+    finally:
+        with contextlib.suppress(OSError):
+            Path(taken.name).unlink(missing_ok=True)
+        taken.close()
+
+
+def is_claimed(keys: Sequence[str]) -> bool:
+    """Tell whether a living process has claimed any of these runs."""
+    with _gate() as folder:
+        return any(not set(other.keys).isdisjoint(keys) for other in _living(folder).values())
+
+
+def _claim(keys: Sequence[str], population: bool) -> Claim | IO[str]:
+    """Return the locked file of a new claim, or the claim that is in its way."""
+    name = _name(keys, population)
+    with _gate() as folder:
+        for other_name, other in _living(folder).items():
+            if other_name == name or not set(other.keys).isdisjoint(keys):
+                return other
+        path = folder / f"{name}.lock"
+        claim = Claim(tuple(keys), platform.node(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"))
+        with writing(path):
+            file = path.open("x", encoding="utf-8")  # there is none: those of the dead have been removed
+            try:
+                _lock(file)
+                file.write(json.dumps(asdict(claim)))
+                file.flush()
+            except BaseException:
+                path.unlink(missing_ok=True)
+                file.close()
+                raise
+        return file
+
+
+@contextlib.contextmanager
+def _gate() -> Iterator[Path]:
+    """Yield the folder of the claims, at which one process at a time looks."""
+    folder = paths.checkpoints() / "claims"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        gate = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(gate, wait=True)
+        yield folder
+    finally:
+        os.close(gate)
+
+
+def _living(folder: Path) -> dict[str, Claim]:
+    """Return the claims of living processes by name, and remove the files of all others."""
+    found = {}
+    for path in sorted(folder.glob("*.lock")):
+        # One may be removed meanwhile, or be another user's.
+        with (
+            contextlib.suppress(FileNotFoundError, PermissionError),
+            path.open("r+", encoding="utf-8", errors="replace") as file,
+        ):
+            if _lock(file):
+                path.unlink(missing_ok=True)
+                continue
+            try:
+                content = json.loads(file.read())
+                claim = Claim(**content | {"keys": (content["keys"][0], *content["keys"][1:])})
+                found[path.stem] = claim
+            except (ValueError, TypeError, KeyError, IndexError):  # not one that this release wrote
+                found[path.stem] = Claim((path.stem,), "an unknown machine", 0, "an unknown time")
+    return found
+
+
+def _lock(file: IO[str] | int, wait: bool = False) -> bool:
+    """Lock a file for as long as it is open, and tell whether that is done; where there are no locks, it is."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    return True
+
+
+# Resume points
+
+DAMAGED = ".damaged"
+"""Behind the name of a resume point that has been put aside."""
+
+
 class ResumePoint:
-    """Where a group of runs is kept between epochs: a checkpoint, and beside it the keys of its runs.
+    """Where a group of runs is kept between epochs: a checkpoint, and beside it the keys of its runs and its seal.
+
+    The seal, the sha256 of the state, is written before the state takes its place, and names the state before
+    as well: whenever the process is killed, one of the two is there, whole.
 
     Args:
         keys: Of the group's runs, in the group's order.
@@ -91,34 +253,109 @@ class ResumePoint:
 
     def __init__(self, keys: Sequence[str], population: bool):
         self.keys, self.population = list(keys), population
-        name = hashlib.sha256("\n".join([*keys, str(population)]).encode()).hexdigest()[:16]
-        self.folder = paths.checkpoints() / "resume" / name
+        self.folder = paths.checkpoints() / "resume" / _name(keys, population)
         self.state = self.folder / "state.ckpt"
         self.members = self.folder / "members.json"
+        self._sha256: str | None = None
+        """Of the state that is there, as far as it has been looked at."""
 
     @classmethod
     def all(cls) -> list[ResumePoint]:
-        """Return all resume points that can be resumed from."""
-        files = sorted((paths.checkpoints() / "resume").glob("*/members.json"))
-        found = (cls(**json.loads(file.read_text())) for file in files)
-        return [point for point in found if point.exists()]
+        """Return all resume points; those whose list of runs is damaged are put aside, which is said."""
+        found = []
+        for folder in sorted((paths.checkpoints() / "resume").glob("*/")):
+            members = folder / "members.json"
+            if folder.name.endswith(DAMAGED) or not members.exists():
+                continue
+            content = _read_members(members)
+            if content is not None:
+                point = cls(content["keys"], content["population"])
+                if point.exists():
+                    found.append(point)
+            elif members.exists():  # its process has not removed it meanwhile
+                with _gate() as claims:
+                    if folder.name not in _living(claims):
+                        _put_aside(folder)
+        return found
 
     def exists(self) -> bool:
         """Tell whether there is something to resume from."""
         return self.state.exists() and self.members.exists()
 
+    def checked(self) -> Path | None:
+        """Return the state to go on from, `None` where there is none; for the process that has claimed the group.
+
+        One that is damaged, or that has no seal, is put aside, which is said.
+        """
+        if not self.state.exists():
+            return None
+        content = _read_members(self.members)
+        try:
+            with self.state.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            found = None
+        if content is None or found not in content["states"]:
+            _put_aside(self.folder)
+            return None
+        self._sha256 = found
+        return self.state
+
     def save(self, trainer: pl.Trainer) -> None:
-        """Save the trainer's state, atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.members.exists():
-            write_atomically(self.members, json.dumps({"keys": self.keys, "population": self.population}))
-        part = self.state.with_name(f"{self.state.name}.{os.getpid()}.part")
-        trainer.save_checkpoint(part)
-        part.replace(self.state)
+        """Save the trainer's state, atomically.
+
+        Raises:
+            CannotWrite: No space is left, or the place is read-only; the state before is still there.
+        """
+        with part_of(self.state) as part:
+            with writing(self.state):
+                trainer.save_checkpoint(part)
+                with part.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            states = [sha256] if self._sha256 is None else [sha256, self._sha256]
+            content = {"keys": self.keys, "population": self.population, "states": states}
+            write_atomically(self.members, json.dumps(content))
+            with writing(self.state):
+                part.replace(self.state)
+        self._sha256 = sha256
 
     def remove(self) -> None:
         """Remove it; to be called when all the group's records stand."""
+        with contextlib.suppress(OSError):
+            self.state.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read_members(path: Path) -> dict[str, Any] | None:
+    """Return what `ResumePoint.save` wrote beside a state, `None` where it is damaged or has no seal."""
+    try:
+        content = json.loads(path.read_bytes())
+        keys, population, states = content["keys"], content["population"], content["states"]
+        whole = all(isinstance(value, str) for value in [*keys, *states]) and isinstance(population, bool)
+        return content if whole and _name(keys, population) == path.parent.name else None
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+
+
+def _put_aside(folder: Path) -> None:
+    aside = folder.with_name(folder.name + DAMAGED)
+    with writing(aside):
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    print(f"{folder}: damaged, put aside as {aside.name}; its runs are trained from the start", flush=True)
+
+
+class StateIO(TorchCheckpointIO):
+    """Writes states in place, to the disk: Lightning's way goes through the folder of temporary files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write a state; `storage_options` is not used."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with Path(path).open("wb") as file:
+            file.write(content.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class KeepResumePoint(Checkpoint):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,7 +16,8 @@ from typing import Any, Protocol
 
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
-from highways.training.execute import Job, execute
+from highways.training.checkpoints import POLL_S, Claim, is_claimed
+from highways.training.execute import Job, attempt, say_waiting, wait_for
 
 Failure = tuple[Job, str]
 
@@ -37,7 +39,8 @@ class LocalEngine:
     """Trains on this machine, in this process or in `workers` processes beside each other.
 
     A worker that dies (killed, out of memory) costs its job a start from the resume point; a job that
-    fails `retries` times more is reported as failed, and the others go on.
+    fails `retries` times more is reported as failed, and the others go on. Jobs that other processes train
+    are passed over, and waited for when all others are done; this is said.
 
     Args:
         workers: Processes; 1 trains in this one.
@@ -54,65 +57,109 @@ class LocalEngine:
         return self._train_in_processes(jobs, listener)
 
     def _train_here(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
-        failures = []
-        for job in jobs:
-            for attempt in range(self.retries + 1):
-                try:
-                    execute(job, listener)
-                    break
-                except HighwaysError:
-                    raise  # of the user's making: no use in trying again
-                except Exception as error:
-                    if attempt == self.retries:
-                        failures.append((job, _reason(error)))
+        failures, left = [], list(jobs)
+        said: set[Claim] = set()
+        while left:
+            elsewhere: dict[Job, Claim] = {}
+            for job in left:
+                for tried in range(self.retries + 1):
+                    try:
+                        outcome = attempt(job, listener)
+                        if isinstance(outcome, Claim):
+                            elsewhere[job] = outcome
+                        break
+                    except HighwaysError:
+                        raise  # of the user's making: no use in trying again
+                    except Exception as error:
+                        if tried == self.retries:
+                            failures.append((job, _reason(error)))
+            left = list(elsewhere)
+            if left:
+                wait_for(elsewhere, said)
         return failures
 
     def _train_in_processes(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
-        context = multiprocessing.get_context("spawn")
         attempts = dict.fromkeys((job.keys for job in jobs), 0)
         left, failures = list(jobs), []
+        said: set[Claim] = set()
+        while left:
+            lost = self._round(left, listener, said)
+            left = []
+            # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
+            # all of them start again, each from its resume point.
+            for job, error in lost:
+                attempts[job.keys] += 1
+                allowed = self.retries + (self.workers if isinstance(error, BrokenProcessPool | RelayLost) else 0)
+                if attempts[job.keys] <= allowed:
+                    left.append(job)
+                else:
+                    failures.append((job, _reason(error)))
+        return failures
+
+    def _round(self, jobs: Sequence[Job], listener: Listener, said: set[Claim]) -> list[tuple[Job, BaseException]]:
+        """Start processes, train jobs in them, and return those that were lost, with what happened."""
+        context = multiprocessing.get_context("spawn")
         manager = SyncManager(ctx=context)
-        manager.start(initializer=_die_with_parent)
-        with manager, _Relay(manager.Queue(), listener) as relay:
-            while left:
-                size = min(self.workers, len(left))
+        try:
+            manager.start(initializer=_die_with_parent)
+            with manager, _Relay(manager.Queue(), listener) as relay:
+                size = min(self.workers, len(jobs))
                 with ProcessPoolExecutor(size, mp_context=context, initializer=_die_with_parent) as pool:
-                    futures: dict[Future[None], Job] = {
-                        pool.submit(_execute_in_worker, job, relay.queue): job for job in left
-                    }
                     try:
-                        lost = _collect(futures)
+                        lost = _collect(pool, jobs, relay, said)
                     except BaseException:  # an interrupt, or bad input: do not wait for hours of training
                         workers = list(pool._processes.values())
                         pool.shutdown(wait=False, cancel_futures=True)
                         for worker in workers:
                             worker.kill()  # records and checkpoints are written atomically
                         raise
-                left = []
-                # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
-                # all of them start again, each from its resume point.
-                for job, error in lost:
-                    attempts[job.keys] += 1
-                    allowed = self.retries + (self.workers if isinstance(error, BrokenProcessPool) else 0)
-                    if attempts[job.keys] <= allowed:
-                        left.append(job)
-                    else:
-                        failures.append((job, _reason(error)))
-        return failures
+            if not relay.lost.is_set():
+                return lost
+        except (RelayLost, EOFError, ConnectionError):
+            pass
+        # Events of finished jobs may be lost, too: these jobs are gone through again, their records stand.
+        return [(job, RelayLost("the process that carries the events was lost")) for job in jobs]
 
 
-def _collect(futures: dict[Future[None], Job]) -> list[tuple[Job, BaseException]]:
-    """Wait for all jobs and return those that failed; an error of the user's making is raised at once."""
+def _collect(
+    pool: ProcessPoolExecutor, jobs: Sequence[Job], relay: _Relay, said: set[Claim]
+) -> list[tuple[Job, BaseException]]:
+    """Train all jobs and return those that failed.
+
+    Raises:
+        HighwaysError: Of the user's making; it is raised at once.
+        RelayLost: The process that carries the events is gone.
+    """
     lost: list[tuple[Job, BaseException]] = []
-    remaining = set(futures)
-    while remaining:
-        done, remaining = wait(remaining, return_when=FIRST_COMPLETED)
+    futures: dict[Future[Claim | None], Job] = {}
+    elsewhere: dict[Job, Claim] = {}
+
+    def submit(job: Job) -> None:
+        try:
+            futures[pool.submit(_attempt_in_worker, job, relay.queue)] = job
+        except BrokenProcessPool as error:
+            lost.append((job, error))
+
+    for job in jobs:
+        submit(job)
+    while futures or elsewhere:
+        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
         for future in done:
-            error = future.exception()
-            if isinstance(error, HighwaysError):
+            job, error = futures.pop(future), future.exception()
+            if isinstance(error, HighwaysError | RelayLost):
                 raise error
             if error is not None:
-                lost.append((futures[future], error))
+                lost.append((job, error))
+            elif (claim := future.result()) is not None:
+                elsewhere[job] = claim
+        if relay.lost.is_set():
+            raise RelayLost("the process that carries the events is gone")
+        if elsewhere and not futures:
+            say_waiting(elsewhere.values(), said)
+            time.sleep(POLL_S)
+        for job in [job for job in elsewhere if not done and not is_claimed(job.keys)]:
+            del elsewhere[job]
+            submit(job)
     return lost
 
 
@@ -134,8 +181,21 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _execute_in_worker(job: Job, events: Any) -> None:
-    execute(job, events.put)
+class RelayLost(Exception):
+    """The process that carries events from the workers is gone, killed perhaps; see `LocalEngine` on workers."""
+
+
+def _attempt_in_worker(job: Job, events: Any) -> Claim | None:
+    """Train a job; return the claim of another process that trains it."""
+
+    def send(event: Event) -> None:
+        try:
+            events.put(event)
+        except (EOFError, OSError) as error:
+            raise RelayLost(f"{type(error).__name__} in a worker") from None
+
+    outcome = attempt(job, send)
+    return outcome if isinstance(outcome, Claim) else None
 
 
 class _Relay:
@@ -143,18 +203,30 @@ class _Relay:
 
     def __init__(self, events: queue.Queue[Event | None], listener: Listener):
         self.queue = events
+        self.lost = threading.Event()
+        """Set when the queue's process is gone."""
         self._thread = threading.Thread(target=self._carry, args=(listener,), daemon=True)
 
     def _carry(self, listener: Callable[[Event], None]) -> None:
-        while (event := self.queue.get()) is not None:
+        while (event := self._next()) is not None:
             listener(event)
+
+    def _next(self) -> Event | None:
+        try:
+            return self.queue.get()
+        except (EOFError, OSError):
+            self.lost.set()
+            return None
 
     def __enter__(self) -> _Relay:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.queue.put(None)
+        try:
+            self.queue.put(None)
+        except (EOFError, OSError):
+            self.lost.set()
         self._thread.join()
 
 

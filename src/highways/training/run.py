@@ -9,13 +9,14 @@ from torch import nn
 from highways import paths
 from highways.config import RunConfig
 from highways.data import load
+from highways.data.sources import remove_strays
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.building import build_network
-from highways.training.checkpoints import accept_weights, load_weights, weights_path
+from highways.training.checkpoints import load_weights, weights_path
 from highways.training.execute import Job, execute
 
 ADHOC = "adhoc"
@@ -35,6 +36,8 @@ def run(
 ) -> RunRecord:
     """Train one run and return its record; a run that has a record is not trained.
 
+    Where another process trains it, this one waits for its record, which is said.
+
     Args:
         config: The run.
         experiment: Folder of the record.
@@ -47,10 +50,11 @@ def run(
         on_event: Told about every event beside MLflow.
 
     Raises:
-        HighwaysError: The record, the data or the weights are at fault.
+        HighwaysError: The record, the data or the weights are at fault, or something cannot be written.
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
+    remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     record = store.adopt(key)
     again = record is not None and weights and record.status == "finished" and load_weights(key, None) is None
     if record is not None and not again:
@@ -65,6 +69,7 @@ def run(
         records=store.folder,
         device=devices.resolve(device).type,
         threads=threads or _threads_of(as_before) or devices.cores(),
+        again=again,
     )
     log = MlflowLog(profile, experiment) if mlflow else None
     listeners = [listener for listener in (log, on_event) if listener is not None]
@@ -82,7 +87,7 @@ def run(
     finally:
         if log is not None:
             log.end(complete=finished)
-    if again and record is not None:
+    if again and record is not None and trained != record:  # equal where another process has made them meanwhile
         _compare(record, trained)
     return trained
 
@@ -103,7 +108,6 @@ def _compare(record: RunRecord, trained: RunRecord) -> None:
     if trained.weights_sha256 == record.weights_sha256:
         print(f"{record.run_key}: the weights are those of the record, to the bit", flush=True)
         return
-    accept_weights(record.run_key, trained.weights_sha256)
     now, then = trained.last("train_cross_entropy"), record.last("train_cross_entropy")
     print(
         f"{record.run_key}: the weights differ from the record's (another grouping, machine or version): "

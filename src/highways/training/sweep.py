@@ -10,12 +10,13 @@ import pandas as pd
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.data import load
+from highways.data.sources import remove_strays
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint
+from highways.training.checkpoints import ResumePoint, claimed
 from highways.training.engines import ENGINES
 from highways.training.execute import Job
 from highways.training.groups import groups, pending, trains_together
@@ -82,7 +83,7 @@ def sweep(
     """Train every configuration that has no record yet and return all records.
 
     Dense runs that agree in shape, operations, batches and steps are trained as one population, all other
-    runs one by one.
+    runs one by one. Runs that another process trains are left to it: their records are waited for, which is said.
 
     Args:
         configs: The runs.
@@ -96,7 +97,8 @@ def sweep(
         on_event: Told about every event beside progress and MLflow.
 
     Raises:
-        HighwaysError: Bad input, or runs that failed again and again; all others are finished then.
+        HighwaysError: Bad input, or runs that failed again and again; all others are finished then. Or something
+            cannot be written; then the training stops.
     """
     if engine not in ENGINES:
         raise HighwaysError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
@@ -104,13 +106,16 @@ def sweep(
     keys = run_keys(configs)
     by_key = dict(zip(keys, configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
+    remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
 
     jobs = []
     points = ResumePoint.all()
     for point in points:
         if set(point.keys) <= set(found):  # a stop after the last record
-            point.remove()
+            with claimed(point.keys, point.population) as other:
+                if other is None:
+                    point.remove()
     for group in groups(configs, keys):
         population = trains_together(configs[group[0]])
         candidates = [point for point in points if point.population == population]

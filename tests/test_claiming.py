@@ -1,0 +1,217 @@
+"""Several processes on one list of runs: each run is trained by one of them, and all get all records."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from highways.config import RunConfig
+from highways.tracking.events import EpochEnded, Finished, Started
+from highways.tracking.records import RecordStore, run_keys
+from highways.training import load_network, run, sweep
+from highways.training.checkpoints import claimed, is_claimed, weights_path
+
+SCRIPT = """
+    import json, os, pathlib, time
+    if __name__ == "__main__":
+        from highways.config import RunConfig
+        from highways.tracking.events import EpochEnded, Started
+        from highways.training import run, sweep
+
+        configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
+        workers, profile, hold = int(os.environ["WORKERS"]), os.environ["PROFILE"], pathlib.Path(os.environ["HOLD"])
+
+        def show(event):
+            if isinstance(event, Started):
+                print("started", *event.keys, flush=True)
+            while isinstance(event, EpochEnded) and hold.exists():
+                time.sleep(0.1)
+
+        more = {"profile": profile, "experiment": "e", "threads": 1, "mlflow": False, "on_event": show}
+        if workers:
+            records = sweep(configs, workers=workers, **more)
+        else:
+            records = [run(configs[0], **more)]
+        print("records", *(record.weights_sha256 for record in records), flush=True)
+"""
+
+
+@pytest.fixture
+def process(project: Path, tmp_path: Path):
+    """Starts processes that train a list of runs; `workers` 0 is `run`."""
+    script = tmp_path / "train.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    running: list[subprocess.Popen[str]] = []
+
+    def start(configs: list[RunConfig], workers: int = 1, profile: str = "p", hold: str = "-") -> subprocess.Popen[str]:
+        content = json.dumps([config.model_dump(mode="json") for config in configs])
+        env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
+        command = [sys.executable, str(script)]
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """While this file is there, the training of who looks for it stands still."""
+    path = tmp_path / "hold"
+    path.touch()
+    return path
+
+
+def wait_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    while text not in (line := process.stdout.readline()):
+        assert process.poll() is None
+    return line
+
+
+def nothing_left_over(project: Path) -> bool:
+    return not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
+
+
+def test_every_group_is_trained_once(project: Path, process, hold: Path, run_config) -> None:
+    configs = [run_config(kind=kind, depth=depth) for kind in ("plain", "highway") for depth in (2, 3)]
+    both = [process(configs, workers, hold=str(hold)) for workers in (1, 2)]
+    for one in both:
+        wait_until(one, "started")
+    hold.unlink()
+    said = [one.communicate(timeout=100)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    started = [key for text in said for line in re.findall("started (.*)", text) for key in line.split()]
+    assert len(started) == len(set(started)) == 2, "two were begun before"
+    assert len({line for text in said for line in re.findall("records .*", text)}) == 1
+    assert nothing_left_over(project)
+
+
+def test_run_waits_for_a_sweep_that_trains_it_among_others_and_says_so(
+    project: Path, process, hold, run_config
+) -> None:
+    configs = [run_config(seed=seed) for seed in (0, 1)]
+    first = process(configs, hold=str(hold))
+    wait_until(first, "started")
+    second = process(configs[:1], workers=0, profile="q")
+    key = run_keys(configs)[0]
+    line = wait_until(second, "waiting")
+    assert re.match(rf"waiting for {key} and 1 more, in training by process {first.pid} on .* since ", line)
+    hold.unlink()
+    said, _ = second.communicate(timeout=100)
+    assert re.fullmatch(r"records \w+\n", said), "it trains nothing, and says no more"
+    assert RecordStore(project / "results/q/e/runs").read(key) == RecordStore(project / "results/p/e/runs").read(key)
+    assert first.wait(timeout=100) == 0
+    assert nothing_left_over(project)
+
+
+def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> None:
+    configs = [run_config(epochs=3)]
+    first = process(configs, hold=str(hold))
+    wait_until(first, "started")
+    second = process(configs)
+    wait_until(second, "waiting for")
+    assert is_claimed(run_keys(configs))
+    first.send_signal(signal.SIGKILL)
+    assert "records" in second.communicate(timeout=100)[0]
+    assert second.returncode == 0
+    assert nothing_left_over(project)
+
+
+def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, capsys) -> None:
+    from highways.training import engines, execute
+
+    configs = [run_config(depth=depth, epochs=1) for depth in (4, 2, 3)]
+    keys = run_keys(configs)
+    order: list[str] = []
+    owner = claimed([keys[0]], False)
+    assert owner.__enter__() is None
+    for module in (engines, execute):
+        monkeypatch.setattr(module, "POLL_S", 0.01)
+    sleep = time.sleep
+
+    def release(seconds: float) -> None:
+        if is_claimed(keys[:1]):
+            order.append("waits")
+            owner.__exit__(None, None, None)
+        sleep(seconds)
+
+    monkeypatch.setattr(execute.time, "sleep", release)
+
+    def watch(event: object) -> None:
+        if isinstance(event, Started):
+            order.extend(event.keys)
+
+    records = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+    assert order == [keys[2], keys[1], "waits", keys[0]]
+    assert [record.run_key for record in records] == keys
+    assert capsys.readouterr().out.count(f"waiting for {keys[0]}, in training by process {os.getpid()} on ") == 1
+
+
+def test_claims_that_share_a_run_exclude_each_other_and_dead_ones_are_removed(project: Path) -> None:
+    with claimed(["a", "b"], True) as first:
+        assert first is None
+        with claimed(["b", "c"], True) as second, claimed(["d"], True) as third:
+            assert second is not None
+            assert (second.keys, second.pid) == (("a", "b"), os.getpid())
+            assert third is None
+        assert is_claimed(["a"])
+        assert not is_claimed(["c", "d"])
+    assert not is_claimed(["a"])
+    stale = project / "checkpoints/claims/0123456789abcdef.lock"
+    stale.write_text('{"keys": ["a"], "host": "x", "pid": 1, "since": "y"}')
+    with claimed(["a"], True) as other:
+        assert other is None
+    assert nothing_left_over(project)
+
+
+def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) -> None:
+    """Another process's record comes to stand while a run is trained, as where locks are not seen."""
+    config = run_config(epochs=1)
+    (key,) = run_keys([config])
+    other = run(config, profile="elsewhere", experiment="e", threads=1, mlflow=False)
+    foreign = other.model_copy(update={"weights_sha256": "0" * 64})
+    path = RecordStore(project / "results/elsewhere/e/runs").path(key)
+    path.unlink()
+    weights = {"readout.bias": torch.zeros(3)}
+    torch.save(weights, weights_path(key))
+    before = weights_path(key).read_bytes()
+
+    def meanwhile(event: object) -> None:
+        if isinstance(event, EpochEnded):
+            RecordStore(project / "results/elsewhere/e/runs").write(foreign)
+
+    events: list = []
+
+    def watch(event: object) -> None:
+        events.append(event)
+        meanwhile(event)
+
+    record = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+    assert record == foreign
+    assert [event.record for event in events if isinstance(event, Finished)] == [foreign]
+    assert weights_path(key).read_bytes() == before
+    assert RecordStore(project / "results/p/e/runs").read(key) == foreign
+
+
+def test_weights_made_again_are_kept_with_their_checksum(project: Path, run_config) -> None:
+    config = run_config(epochs=1)
+    record = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    RecordStore(project / "results/p/e/runs").write(record.model_copy(update={"weights_sha256": "0" * 64}))
+    weights_path(record.run_key).unlink()
+    assert run(config, profile="p", experiment="e", threads=1, mlflow=False, weights=True).weights_sha256 != "0" * 64
+    (kept,) = RecordStore(project / "results/p/e/runs").read_all([record.run_key])
+    assert kept.weights_sha256 == "0" * 64
+    load_network(kept)
