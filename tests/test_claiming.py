@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -131,24 +131,20 @@ def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> N
 
 
 def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, capsys) -> None:
-    from highways.training import engines, execute
+    from highways.training import execute
 
     configs = [run_config(depth=depth, epochs=1) for depth in (4, 2, 3)]
     keys = run_keys(configs)
     order: list[str] = []
     owner = claimed([keys[0]], False)
     assert owner.__enter__() is None
-    for module in (engines, execute):
-        monkeypatch.setattr(module, "POLL_S", 0.01)
-    sleep = time.sleep
 
     def release(seconds: float) -> None:
         if is_claimed(keys[:1]):
             order.append("waits")
             owner.__exit__(None, None, None)
-        sleep(seconds)
 
-    monkeypatch.setattr(execute.time, "sleep", release)
+    monkeypatch.setattr(execute, "time", SimpleNamespace(sleep=release))
 
     def watch(event: object) -> None:
         if isinstance(event, Started):
