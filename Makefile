@@ -6,6 +6,7 @@ PYTHON ?= python3.11
 # For another build give pip's arguments, such as: make repro TORCH="torch==2.13.0 --index-url ..."
 TORCH ?= torch==2.13.0
 PROFILE ?=
+PORT ?= 5000
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -49,12 +50,11 @@ test-fast: setup  ## Run the tests that take seconds
 lab: setup  ## Open JupyterLab
 	jupyter lab notebooks
 
-ui: setup  ## Open MLflow's UI on 127.0.0.1:5000, rebuilt from the records first
+ui: setup  ## Open MLflow's UI on 127.0.0.1:5000 (PORT=...), rebuilt from the records first
 	-highways tracking rebuild
 	@case "$$MLFLOW_TRACKING_URI" in \
-	  http*) echo "MLflow is served at $$MLFLOW_TRACKING_URI" ;; \
-	  *) mlflow ui --host 127.0.0.1 --port 5000 \
-	       --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlruns/mlflow.db}" ;; \
+	  http*) echo "MLflow is served at $$(highways tracking address)" ;; \
+	  *) mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$(highways tracking address --whole)" ;; \
 	esac
 
 bench: setup  ## Measure speeds, as ratios within one run

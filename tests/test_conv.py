@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from highways.report.conv_tables import SHAPES, parameters
 from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
@@ -15,6 +14,7 @@ from highways.config.conv import NETWORKS, StageConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.experiments.conv.profile import ConvProfile, recipe
+from highways.experiments.conv.tables import SHAPES, parameters
 from highways.nn import ConvNetwork, Highway
 from highways.nn.conv import Conv
 from highways.tracking.records import run_keys

@@ -22,8 +22,9 @@ import yaml
 
 from highways.data import Batches, fetch, fingerprint, load, locate, sources
 from highways.data.images import LOADERS, _idx, raw_mnist
-from highways.data.sources import HOST, state
+from highways.data.sources import state
 from highways.errors import HighwaysError
+from highways.files import HOST
 
 CONTENT = b"some data\n" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

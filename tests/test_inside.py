@@ -305,7 +305,7 @@ def search(project: Path, depth: int, *outcomes: float) -> list[RunConfig]:
                     numerics=config.numerics,
                     status="finished",
                     parameters=1,
-                    curves={"train_cross_entropy": [2.3, outcome]},
+                    curves={"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]},
                     weights_sha256=None,
                     environment={},
                     engine={},

@@ -17,6 +17,7 @@ from highways.experiments import EXPERIMENTS, REPORT
 FLOORS = [
     {"errors"},
     {"paths"},
+    {"files"},
     {"config"},
     {"nn", "data"},
     {"tracking"},

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from highways.config import RunConfig
-from highways.data.sources import HOST
 from highways.errors import HighwaysError
+from highways.files import HOST
 from highways.tracking.events import EpochEnded, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep

@@ -36,7 +36,7 @@ def record(run_config: Callable) -> Callable[..., RunRecord]:
     """Makes records with given outcomes."""
 
     def make(seed: int, curve: list[float], status: str = "finished", **more: object) -> RunRecord:
-        config = run_config(seed=seed, **more)
+        config = run_config(seed=seed, **{"epochs": max(len(curve), 1)} | more)
         (key,) = run_keys([config])
         return RunRecord(
             run_key=key,

@@ -321,6 +321,16 @@ def tracking_rebuild(profile: ProfileOption = None) -> None:
         raise HighwaysError("; ".join(faults))
 
 
+@tracking_app.command("address")
+def tracking_address(
+    whole: Annotated[bool, typer.Option("--whole", help="With a password, where the address has one.")] = False,
+) -> None:
+    """Print where MLflow's runs are kept: MLFLOW_TRACKING_URI, by default the database in mlruns/."""
+    from highways.tracking.mlflow_address import shown_uri, tracking_uri
+
+    print(tracking_uri() if whole else shown_uri())
+
+
 def main() -> None:
     """Run the command line; errors of the user's making are one line and exit status 1."""
     debug = "--debug" in sys.argv

@@ -20,17 +20,10 @@ from torch import Tensor
 from highways import paths
 from highways.config import DataConfig
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
-from highways.data.sources import (
-    classes,
-    examples,
-    fingerprint,
-    locate,
-    remove_strays,
-    vectors_path,
-    write_whole,
-)
+from highways.data.sources import classes, examples, fingerprint, locate, vectors_path
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
+from highways.files import remove_strays, write_whole
 
 Labelled = tuple[str, int]
 """A sentence, its words separated by blanks, and its class."""

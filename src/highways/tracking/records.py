@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 from highways import paths
 from highways.config import RunConfig, Strict
 from highways.data import fingerprint
-from highways.data.sources import write_whole
 from highways.errors import HighwaysError
+from highways.files import write_whole
 
 SCHEMA_VERSION = 1
 M = TypeVar("M", bound=Strict)

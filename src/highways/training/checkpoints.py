@@ -25,8 +25,8 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from highways import paths
-from highways.data.sources import part_of, write_whole
 from highways.errors import HighwaysError, writing
+from highways.files import part_of, write_whole
 from highways.tracking.records import write_atomically
 
 

@@ -16,8 +16,8 @@ import pytorch_lightning as pl
 
 from highways.config import RunConfig
 from highways.data import Pictures, Sentences, load
-from highways.data.sources import check_writable
 from highways.errors import HighwaysError
+from highways.files import check_writable
 from highways.tracking.environment import describe
 from highways.tracking.events import Finished, Listener, Started
 from highways.tracking.records import RecordStore, RunRecord

@@ -10,8 +10,8 @@ import pandas as pd
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.data import load
-from highways.data.sources import remove_strays
 from highways.errors import HighwaysError
+from highways.files import remove_strays
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
