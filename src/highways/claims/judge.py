@@ -72,6 +72,8 @@ class Required(Strict):
     """By kind of network. Where they are given, the other kinds do not matter."""
     steps: int | None = None
     """Of a study."""
+    draws: int | None = None
+    """Of a study."""
     training_examples: int | None = None
     networks: list[str] | None = None
     """Names of convolutional networks. Where they are given, the others do not matter."""
@@ -84,7 +86,7 @@ class Required(Strict):
     def text(self) -> str:
         """Return it on one line."""
         parts = [f"data: {' '.join(self.data_sets)}"] if self.data_sets else []
-        names = ("epochs", "trials", "survivors", "seeds", "steps", "training_examples")
+        names = ("epochs", "trials", "survivors", "seeds", "steps", "draws", "training_examples")
         parts += [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
         if self.depths:
             parts.append(f"depths: {' '.join(map(str, self.depths))}")
@@ -254,7 +256,7 @@ def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None
         return "stand-in"
     if of is not None:  # a study, which has no runs
         settings = of.config.measure
-        asked = {name: getattr(required, name) or 0 for name in ("steps", "seeds", "epochs", "trials")}
+        asked = {name: getattr(required, name) or 0 for name in ("steps", "draws", "seeds", "epochs", "trials")}
         return "full" if all(getattr(settings, name, 0) >= least for name, least in asked.items()) else "reduced"
     wanted = [record for record in records if required.concerns(record.config)]
     cells: dict[tuple[str, int], list[RunRecord]] = {}

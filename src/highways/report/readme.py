@@ -25,7 +25,8 @@ def _judgements(profile: str) -> list[Judgement]:
     if not path.exists():
         return []
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return [Judgement(**row) for row in table.to_dict("records")]
+    known = all_claims()  # `highways verify` names a file that has others
+    return [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
 
 
 def _headlines() -> str:
