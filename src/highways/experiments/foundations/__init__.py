@@ -3,7 +3,7 @@
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations.figure import foundations_figure
 from highways.experiments.foundations.profile import FoundationsProfile
-from highways.experiments.foundations.tables import foundations_table
+from highways.experiments.foundations.tables import foundations_table, main_rows
 from highways.show.costs import studies_cost
 
 FOUNDATIONS = Experiment(
@@ -16,6 +16,7 @@ FOUNDATIONS = Experiment(
             foundations_table,
             studies_cost,
             "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
+            rows=main_rows,
         ),
     ),
     figures={"foundations": foundations_figure},

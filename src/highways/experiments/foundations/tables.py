@@ -156,3 +156,9 @@ HEAD_QUANTITIES = {
     "accuracy": "test accuracy",
     "confidence": "mean highest probability",
 }
+
+
+def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return all rows but those of the trajectory before its last step, for a page."""
+    steps = frame["quantity"].str.contains(" at step ") & ~frame["quantity"].str.endswith(" 9999")
+    return frame.loc[~steps]
