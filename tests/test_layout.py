@@ -96,7 +96,7 @@ def test_no_file_is_too_long(repository: Path) -> None:
         assert len(lines) <= 450, path
         for node in ast.walk(ast.parse("\n".join(lines))):
             if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
-                assert node.end_lineno - node.lineno < 100, f"{path}: {node.name}"
+                assert node.end_lineno - node.lineno <= 80, f"{path}: {node.name}"
 
 
 def test_torchtext_and_mlflow_are_imported_in_one_module_each(repository: Path) -> None:

@@ -87,7 +87,7 @@ def run(
     finally:
         if log is not None:
             log.end(complete=finished)
-    if again and record is not None and trained != record:  # equal where another process has made them meanwhile
+    if again and record is not None:
         _compare(record, trained)
     return trained
 

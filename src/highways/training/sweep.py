@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -109,67 +109,81 @@ def sweep(
     remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
 
-    jobs = []
-    points = ResumePoint.all()
-    for point in points:
-        if set(point.keys) <= set(found):  # a stop after the last record
-            with claimed(point.keys, point.population) as other:
-                if other is None:
-                    point.remove()
-    for group in groups(configs, keys):
-        population = trains_together(configs[group[0]])
-        candidates = [point for point in points if point.population == population]
-        for portion in pending([keys[index] for index in group], set(found), candidates):
-            jobs.append(
-                Job(
-                    configs=tuple(by_key[key] for key in portion),
-                    keys=tuple(portion),
-                    population=population,
-                    records=store.folder,
-                    device=where,
-                    threads=threads or max(1, devices.cores() // workers),
-                    engine=engine,
-                    workers=workers,
-                )
-            )
-    jobs.sort(key=_cost, reverse=True)  # the longest first, so that no worker is left alone with it
-
-    for data in {job.configs[0].data for job in jobs}:
+    how = {"records": store.folder, "device": where, "engine": engine, "workers": workers}
+    how["threads"] = threads or max(1, devices.cores() // workers)
+    jobs = _jobs(configs, keys, set(found), how)
+    for data in dict.fromkeys(job.configs[0].data for job in jobs):
         load(data)  # here, once: workers would fetch and prepare the same files side by side
 
     log = MlflowLog(profile, experiment) if mlflow else None
     progress = Progress(experiment, total=len(by_key), done=set(found), jobs=jobs)
-    trained: set[str] = set()
-    complaints: list[Exception] = []
-
-    def listen(event: Event) -> None:
-        if isinstance(event, Finished):
-            trained.add(event.record.run_key)
-        for listener in (progress, log, on_event):
-            try:
-                if listener is not None:
-                    listener(event)
-            except Exception as error:  # whoever watches does not stop the training
-                complaints.append(error)
-
+    watch = _Watch([listener for listener in (progress, log, on_event) if listener is not None])
     if log is not None:
         log.begin(found.values(), {key: by_key[key] for job in jobs for key in job.keys if key not in found})
     failures = []
     try:
         if jobs:
-            failures = ENGINES[engine](workers).train(jobs, listen)
+            failures = ENGINES[engine](workers).train(jobs, watch)
     finally:
         progress.close()
         if log is not None:
-            log.end(complete=len(found.keys() | trained) == len(by_key))
+            log.end(complete=len(found.keys() | watch.trained) == len(by_key))
     if failures:
         lost = sum(len(job.keys) for job, _ in failures)
         job, reason = failures[0]
         raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
-    if complaints:
-        raise complaints[0]
+    if watch.complaints:
+        raise watch.complaints[0]
     records = {record.run_key: record for record in store.read_all(by_key)}
     return Sweep(records[key] for key in keys)
+
+
+class _Watch:
+    """Tells listeners of every event; one that fails does not stop the training.
+
+    Args:
+        listeners: In the order in which they are told.
+    """
+
+    def __init__(self, listeners: Sequence[Listener]):
+        self.listeners = listeners
+        self.trained: set[str] = set()
+        self.complaints: list[Exception] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self.trained.add(event.record.run_key)
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except Exception as error:
+                self.complaints.append(error)
+
+
+def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any]) -> list[Job]:
+    """Return what is left to train, the longest first, so that no worker is left alone with it.
+
+    Args:
+        configs: All runs of the sweep.
+        keys: Theirs.
+        finished: Keys of those that have a record.
+        how: The other attributes of the jobs.
+    """
+    by_key = dict(zip(keys, configs, strict=True))
+    points = ResumePoint.all()
+    for point in points:
+        if set(point.keys) <= finished:  # a stop after the last record
+            with claimed(point.keys, point.population) as other:
+                if other is None:
+                    point.remove()
+    jobs = []
+    for group in groups(configs, keys):
+        population = trains_together(configs[group[0]])
+        candidates = [point for point in points if point.population == population]
+        for portion in pending([keys[index] for index in group], finished, candidates):
+            runs = tuple(by_key[key] for key in portion)
+            jobs.append(Job(configs=runs, keys=tuple(portion), population=population, **how))
+    return sorted(jobs, key=_cost, reverse=True)
 
 
 def _cost(job: Job) -> float:
