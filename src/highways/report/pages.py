@@ -126,7 +126,7 @@ def profile_page(profile: str, judgements: Sequence[Judgement]) -> str:
     claims = all_claims()
     rows = []
     for experiment in EXPERIMENTS:
-        if not paths.Results(profile).of(experiment.name).folder.exists():
+        if not experiment.tables or not paths.Results(profile).of(experiment.name).folder.exists():
             continue
         own = [row for row in judgements if claims[row.claim_id].experiment == experiment.name]
         rows.append([f"[{experiment.name}]({experiment.name}/README.md)", experiment.title, counts(own)])
