@@ -45,7 +45,9 @@ def _check_studies(analyses: list[AnalysisConfig], store: AnalysisStore) -> None
 
 
 def _check_fit(missing: list[RunConfig]) -> None:
-    """Build each network that must fit its data: word vectors, pictures."""
+    """Prepare the texts, and build each network that must fit its data: word vectors, pictures."""
+    for data in dict.fromkeys(run.data for run in missing if run.network.reads == "text"):
+        load(data)  # a file that is no text is named here, not in the notebook
     fits = {(run.data, run.network): run for run in missing if run.data.vectors or run.data.pictures}
     for run in fits.values():
         build_network(run, load(run.data))

@@ -49,7 +49,8 @@ def conv_table(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
     for network, data in _rows(list(found), list(published.index)):
         row: dict[str, object] = {"network": LABELS.get(network, network), "data": data}
         if network in NETWORKS:
-            row |= {"layers": NETWORKS[network].depth, "parameters": parameters(network, data)}
+            row["layers"] = NETWORKS[network].depth
+            row["parameters"] = parameters(network, data) if data in SHAPES else None
         if (network, data) in published.index:
             columns = ["paper_parameters", "paper", "paper_mean", "paper_sd", "note"]
             row |= published.loc[(network, data), columns].to_dict()
@@ -72,8 +73,9 @@ def _rows(run: list[tuple[str, str]], published: list[tuple[str, str]]) -> list[
     for network in NETWORKS:
         if network not in {name for name, _ in known}:
             known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
+    data_sets = [*SHAPES, *(data for _, data in known if data not in SHAPES)]
     order = [*NETWORKS, *(network for network, _ in known if network not in NETWORKS)]
-    return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), list(SHAPES).index(pair[1])))
+    return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), data_sets.index(pair[1])))
 
 
 def _trained_on(run: RunRecord) -> int:
