@@ -1,0 +1,5 @@
+"""`python -m highways.cli`."""
+
+from highways.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""What is made of the records: `highways tables`, `claims`, `verify`, `readme`, `pipeline`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highways.cli.options import ProfileOption, profiles_given, relative
+from highways.errors import HighwaysError
+
+app = typer.Typer()
+
+
+@app.command("tables")
+def tables_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Tables; by default all there are runs for.")] = None,
+    from_: Annotated[str, typer.Option("--from", help="records or mlflow: both give the same bytes.")] = "records",
+    profile: ProfileOption = None,
+    output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/EXPERIMENT/tables.")] = None,
+) -> None:
+    """Build the comparison tables from the runs that the profile lists."""
+    from highways.report.tables import write_tables
+
+    for name in profiles_given(profile):
+        written = write_tables(name, names or (), from_, output)  # type: ignore[arg-type]
+        for path in written:
+            print(relative(path))
+        if not written:
+            print(f"{name}: no finished runs, no tables")
+
+
+@app.command("claims")
+def claims_command(
+    profile: ProfileOption = None,
+    from_: Annotated[str, typer.Option("--from", help="records or mlflow.")] = "records",
+) -> None:
+    """Judge the claims on the tracked runs; write claims.csv and the pages of the results."""
+    from highways.claims.judge import headline
+    from highways.report.pages import write_pages
+    from highways.report.verdicts import write_claims
+
+    for name in profiles_given(profile):
+        path, judgements = write_claims(name, from_)  # type: ignore[arg-type]
+        write_pages(name, judgements)
+        for row in judgements:
+            scope = f" ({row.scope})" if row.scope else ""
+            print(f"{row.verdict + scope:27} {row.claim_id}: {row.criterion}; measured {row.measured or 'nothing'}")
+        print(f"{name}: {headline(judgements)}; written to {relative(path)}")
+
+
+@app.command("verify")
+def verify_command(profile: ProfileOption = None) -> None:
+    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1."""
+    from highways import paths
+    from highways.report.verify import faults
+
+    chosen = profiles_given(profile) if profile else paths.profiles_with_results()
+    found, checked = [], 0
+    for name in chosen:
+        number, bad = faults(name)
+        checked += number
+        found += bad
+    for fault in found:
+        print(fault)
+    if found:
+        raise HighwaysError(f"{len(found)} of {checked} files are not intact")
+    print(f"{checked} files are intact")
+
+
+@app.command("readme")
+def readme_command(
+    check: Annotated[bool, typer.Option("--check", help="Only tell whether it is current.")] = False,
+) -> None:
+    """Write README's numbers, the pages of the committed profiles and the benchmarks' from what is committed."""
+    from highways.report import readme
+
+    if check and (stale := readme.stale()):
+        raise HighwaysError(f"{', '.join(stale)}: not what the committed results give; run `make readme`")
+    if not check:
+        readme.update()
+    print("README.md and the pages are current")
+
+
+@app.command("pipeline")
+def pipeline_command() -> None:
+    """Write dvc.yaml from the experiments."""
+    from highways.report import pipeline
+
+    print(f"{relative(pipeline.write())} is written")
