@@ -116,6 +116,7 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
     if where.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
     data = data.to(where)
     module: TrialsModule
