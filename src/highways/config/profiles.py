@@ -32,8 +32,10 @@ class Profile(Strict):
     profile: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     """Name of the profile: the folder under `profiles/` and under `results/`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine: Literal["local", "ray"] = "local"
+    """What trains: processes of this machine, or Ray, on this machine's cores or the cluster at `RAY_ADDRESS`."""
     workers: int = Field(default=1, ge=1)
-    """Processes that train at the same time."""
+    """Processes that train at the same time; a cluster trains as many as it has room for."""
 
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order.
