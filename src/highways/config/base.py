@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
 
-from highways.config.reading import LARGEST, kind_of, printable, quoted
+from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
 
 # How much of everything there may be: far above what anybody trains, and low enough that a slip of the keyboard is
@@ -19,7 +19,7 @@ Trials = Annotated[int, Field(ge=1, le=10_000)]
 """Runs of one network that differ in what is drawn: trials, seeds."""
 Width = Annotated[int, Field(ge=1, le=100_000)]
 """Units or channels."""
-Seed = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 """Steps, examples and the like."""
 

@@ -323,17 +323,16 @@ class BudgetConfig(Strict):
 
 
 class RunConfig(Strict):
-    """One training run, as a value: equal configurations give equal results.
-
-    `seed` draws the initial weights, `order_seed` the order of the examples.
-    """
+    """One training run, as a value: equal configurations give equal results."""
 
     data: DataConfig
     network: NetworkConfig
     optimiser: OptimiserConfig
     budget: BudgetConfig
     seed: Seed = 0
+    """Draws the initial weights, and dropout."""
     order_seed: Seed = 0
+    """Draws the order of the examples."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: products in bfloat16, weights and sums in float32; convolutional networks only."""
 
