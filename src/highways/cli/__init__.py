@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from highways.cli import data, profile, results, run, tracking
+from highways.cli import data, notebook, profile, results, run, tracking
 from highways.errors import HighwaysError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(profile.app, name="profile")
 app.add_typer(tracking.app, name="tracking")
+app.add_typer(notebook.app, name="notebook")
+app.add_typer(notebook.top)
 app.add_typer(run.app)
 app.add_typer(results.app)
 

@@ -29,8 +29,6 @@ def run_command(
 ) -> None:
     """Train one run, or show its record if it is finished; with --show, draw what is inside its network."""
     from highways.config import RunConfig, validate
-    from highways.tracking.events import EpochEnded, Event
-    from highways.training import run
 
     if device not in ("auto", "cpu", "cuda"):
         raise HighwaysError(f"--device must be auto, cpu or cuda, found {device!r}")
@@ -45,6 +43,9 @@ def run_command(
         path = draw_inside(settings, show, device, weights, example, classes or [], output)  # type: ignore[arg-type]
         print(relative(path))
         return
+
+    from highways.tracking.events import EpochEnded, Event  # with torch, after what is given has been checked
+    from highways.training import run
 
     def tell(event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -61,10 +62,11 @@ def run_command(
 def _run_content(given: str) -> tuple[Any, str]:
     """Return the settings of a run from a file or from the record of a key, and the file's name for messages."""
     from highways.config import read_yaml
-    from highways.tracking.records import RecordStore, close_keys
 
     path = Path(given)
     if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+        from highways.tracking.records import RecordStore, close_keys
+
         found = RecordStore.find(given)
         if found is None:
             near = close_keys(given)

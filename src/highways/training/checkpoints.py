@@ -11,23 +11,22 @@ import json
 import os
 import platform
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from highways import paths
 from highways.errors import HighwaysError, writing
 from highways.files import part_of, write_whole
 from highways.tracking.records import write_atomically
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl  # takes seconds to import: only what trains needs it
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -343,39 +342,3 @@ def _put_aside(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
     print(f"{folder}: damaged, put aside as {aside.name}; its runs are trained from the start", flush=True)
-
-
-class StateIO(TorchCheckpointIO):
-    """Writes states in place, to the disk: Lightning's way goes through the folder of temporary files."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write a state; `storage_options` is not used."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        with Path(path).open("wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-
-
-class KeepResumePoint(Checkpoint):
-    """Saves a resume point when training ends, and after an epoch whenever the last one is `every_s` old.
-
-    Args:
-        point: Where.
-        every_s: Seconds of training that may be lost, beside an epoch's length.
-    """
-
-    def __init__(self, point: ResumePoint, every_s: float):
-        self.point, self.every_s = point, every_s
-        self._saved_at = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time to."""
-        if time.monotonic() - self._saved_at >= self.every_s:
-            self.point.save(trainer)
-            self._saved_at = time.monotonic()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, so that a stop between two records of the group costs no training."""
-        self.point.save(trainer)

@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-import pytorch_lightning as pl
+from typing import TYPE_CHECKING, Literal
 
 from highways.config import RunConfig
-from highways.data import Pictures, Sentences, load
+from highways.data import DataSet, Pictures, Sentences, load
 from highways.errors import HighwaysError
 from highways.files import check_writable
 from highways.tracking.environment import describe
@@ -25,9 +23,7 @@ from highways.training import device as devices
 from highways.training.checkpoints import (
     POLL_S,
     Claim,
-    KeepResumePoint,
     ResumePoint,
-    StateIO,
     accept_weights,
     claimed,
     is_claimed,
@@ -35,13 +31,9 @@ from highways.training.checkpoints import (
     save_weights,
     weights_sha256,
 )
-from highways.training.modules import (
-    ClassifierModule,
-    PictureModule,
-    PopulationModule,
-    SentenceModule,
-    TrialsModule,
-)
+
+if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
+    from highways.training.modules import TrialsModule
 
 
 @dataclass(frozen=True)
@@ -71,8 +63,6 @@ class Job:
     again: bool = False
 
 
-SINGLE: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
-"""What trains a single run, by the kind of its data set; all others `ClassifierModule`."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
@@ -145,11 +135,7 @@ def _train(job: Job, listener: Listener) -> list[RunRecord]:
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
     data = load(job.configs[0].data).to(where)
-    module: TrialsModule
-    if job.population:
-        module = PopulationModule(job.configs, job.keys, data, listener)
-    else:
-        module = SINGLE.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
+    module = _module(job, data, listener)
     _fit(module, job, point, listener)
 
     records = []
@@ -185,7 +171,21 @@ def _keep(module: TrialsModule, trial: int, record: RunRecord, standing: RunReco
     save_weights(record.run_key, state)
 
 
+def _module(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
+    """Return what trains a group."""
+    from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
+
+    if job.population:
+        return PopulationModule(job.configs, job.keys, data, listener)
+    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
+    return single.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
+
+
 def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener) -> None:
+    import pytorch_lightning as pl
+
+    from highways.training.keeping import KeepResumePoint, StateIO
+
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         accelerator="gpu" if job.device == "cuda" else "cpu",
