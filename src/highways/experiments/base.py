@@ -18,7 +18,7 @@ from IPython.display import Image, Markdown
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.claims.judge import Judgement, frame, judge, read_claims
+from highways.claims.judge import Judgement, counted, frame, judge, read_claims
 from highways.claims.studies import STUDY_MEASURES, study
 from highways.claims.values import Measures
 from highways.config import Profile, load_profile
@@ -245,11 +245,10 @@ class Study:
     def conclusion(self) -> Markdown:
         """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
         counts = Counter(judgement.verdict for judgement in self.judgements())
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         listed = self.records()
         there = self.answer() if listed or listed.analyses else ""
         left = "" if listed.complete else "Not all that the parameters list has been run."
-        claims = f"Of {counts.total()} claims and questions: {verdicts}." if counts else ""
+        claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
         return Markdown("\n\n".join(part for part in (there, left, claims) if part))
 
     def publish(self) -> Markdown:

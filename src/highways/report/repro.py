@@ -17,6 +17,7 @@ from highways import paths
 from highways.config import active_profiles
 from highways.report.screen import RELAY, Screen, duration
 
+VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
 SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
 
@@ -73,15 +74,11 @@ def _outcome(profile: str) -> list[str]:
         counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
         for whose, name in (("sources", "claims of the sources"), ("our own", "questions of our own")):
             if found := counts.get(whose):
-                verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(found.items(), key=_most))
-                lines.append(f"{profile}: {sum(found.values())} {name}: {verdicts}")
+                shown = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found)
+                lines.append(f"{profile}: {sum(found.values())} {name}: {shown}")
     if results.report.exists():
         lines.append(f"{profile}: the report is {paths.shown(results.report)}")
     return lines
-
-
-def _most(item: tuple[str, int]) -> int:
-    return -item[1]
 
 
 class _Told:

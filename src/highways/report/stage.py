@@ -22,6 +22,7 @@ from typing import IO
 import psutil
 
 from highways import paths
+from highways.claims.judge import counted
 from highways.config import read_yaml
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
@@ -65,8 +66,7 @@ def run_stage(profile: str, notebook: str) -> None:
 
 
 def _verdicts(profile: str, experiment: Experiment) -> str:
-    counts = Counter(judgement.verdict for judgement in experiment.of(profile).judgements())
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return counted(Counter(judgement.verdict for judgement in experiment.of(profile).judgements()))
 
 
 def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
@@ -79,7 +79,7 @@ def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
     log, stage = paths.shown(results.log), f"{experiment.name}@{profile}"
     os.environ["HIGHWAYS_PROGRESS"] = "lines"
     with results.log.open("w", encoding="utf-8", buffering=1) as file, _all_output_into(file), _interrupts_its_kernel():
-        out = _Output(file, screen)
+        out = _Output(file, screen, experiment.name)
         try:
             execute_notebook(
                 os.path.relpath(source),
@@ -111,11 +111,12 @@ def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
 class _Output:
     """What a notebook prints: all of it into the log, whole lines to the screen.
 
-    Lines of progress replace each other there. Of warnings the message is shown, without the line of code.
+    Lines of progress, which begin with the notebook's name, replace each other there. Of warnings the message is
+    shown, without the line of code.
     """
 
-    def __init__(self, log: IO[str], screen: Screen):
-        self._log, self._screen, self._rest = log, screen, ""
+    def __init__(self, log: IO[str], screen: Screen, notebook: str):
+        self._log, self._screen, self._notebook, self._rest = log, screen, notebook, ""
 
     def write(self, text: str) -> None:
         """Take some text."""
@@ -124,8 +125,10 @@ class _Output:
         for line in lines:
             if found := re.search(r"\b(?:User|Runtime)Warning: (.*)", line):
                 self._screen.line(f"warning: {found[1]}")
-            elif line.strip() and not line.startswith(" "):
+            elif line.startswith(f"{self._notebook}: "):
                 self._screen.live(line)
+            elif line.strip() and not line.startswith(" "):
+                self._screen.line(line)
 
     def flush(self) -> None:
         """Write what is there."""
