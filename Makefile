@@ -39,7 +39,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
 	$(if $(PROFILE),highways profile use $(PROFILE))
-	dvc repro
+	highways repro
 
 test: setup  ## Run all tests, the pipeline included
 	pytest
@@ -48,7 +48,7 @@ test-fast: setup  ## Run the tests that take seconds
 	pytest -m "not pipeline"
 
 lab: setup  ## Open JupyterLab
-	jupyter lab notebooks
+	jupyter lab --config=notebooks/jupyter_server_config.py
 
 ui: setup  ## Open MLflow's UI on 127.0.0.1:5000 (PORT=...), rebuilt from the records first
 	-highways tracking rebuild
