@@ -186,5 +186,6 @@ class Study:
 
     def publish(self) -> str:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
-        MlflowLog(self.settings.profile, self.experiment.name).attach(list(dict.fromkeys(self._written)))
+        log = MlflowLog(self.settings.profile, self.experiment.name)
+        log.attach(list(dict.fromkeys(self._written)), self.experiment.title)
         return str(self.results.folder.relative_to(paths.root()))
