@@ -35,6 +35,16 @@ def _rebuilt(profile: str | None, only_missing: bool) -> list[str]:
     return faults
 
 
+@app.command("models")
+def tracking_models(profile: ProfileOption = None) -> None:
+    """Make the best networks models in MLflow, as far as their weights are kept here."""
+    from highways.report.models import models
+
+    for name in profiles_given(profile):
+        for line in models(name):
+            print(line, flush=True)
+
+
 @app.command("ui")
 def tracking_ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="By default 5000, or the next free one.")] = None,

@@ -267,14 +267,10 @@ class MlflowLog:
         ]
         if not values:
             return
-        try:
-            self._store.log(self._live[key], values)
-        except Exception:
-            if self._store.get(self._live[key]).info.lifecycle_stage != "deleted":
-                raise
-            del self._live[key]  # another sweep had the run finished; its record is brought over when it stands
-        else:
+        if self._store.log_alive(self._live[key], values):
             self._logged_epochs[key] = max(epoch for _, _, _, epoch in values)
+        else:
+            del self._live[key]  # another sweep had the run finished; its record is brought over when it stands
 
     @_guarded
     def _finished(self, record: RunRecord) -> None:
@@ -418,7 +414,7 @@ class MlflowLog:
         for key, found in self._runs.items():
             is_best = "true" if key in best else "false"
             if found[0].data.tags.get(views.BEST, "false") != is_best:
-                self._store.log(found[0].info.run_id, tags={views.BEST: is_best})
+                self._store.log_alive(found[0].info.run_id, tags={views.BEST: is_best})
 
     def _show(self, title: str) -> None:
         """Give the experiment its views, its note and its primary metric."""

@@ -262,9 +262,26 @@ class Store:
         if values or named or tagged:
             self._limit(self._client.log_batch, run_id, metrics=values, params=named, tags=tagged)
 
+    def log_alive(
+        self, run_id: str, metrics: Iterable[tuple[str, float, int, int]] = (), tags: Mapping[str, str] | None = None
+    ) -> bool:
+        """Log to a run, unless it was deleted meanwhile, as another sweep may have done; tell whether it was there."""
+        try:
+            self.log(run_id, metrics, tags=tags)
+        except Exception:
+            if self.get(run_id).info.lifecycle_stage != "deleted":
+                raise
+            return False
+        return True
+
     def use(self, run_id: str, data: DatasetInput) -> None:
         """Make a data set an input of a run; one that it has already stays."""
         self._limit(self._client.log_inputs, run_id, [data])
+
+    @property
+    def exists(self) -> bool:
+        """MLflow has the experiment."""
+        return self._experiment is not None
 
     @property
     def experiment_id(self) -> str:
@@ -294,9 +311,9 @@ class Store:
         """Make a text an artifact of a run."""
         self._limit(self._client.log_text, run_id, text, path)
 
-    def attach(self, run_id: str, file: Path) -> None:
-        """Make a file an artifact of a run."""
-        self._limit(self._client.log_artifact, run_id, str(file))
+    def attach(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Make a file an artifact of a run, in one of its folders."""
+        self._limit(self._client.log_artifact, run_id, str(file), folder)
 
     def artifacts(self, run_id: str, path: str | None = None) -> list[str]:
         """Return the paths of a run's artifacts, in one folder."""

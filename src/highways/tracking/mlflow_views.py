@@ -132,7 +132,7 @@ def views(profile: str, runs: Iterable[Mapping[str, str]]) -> list[View]:
     ]
     compared = sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)
     for depth in compared[:COMPARED_DEPTHS]:
-        against = " against ".join(sorted(networks[depth], key=lambda kind: (not kind.startswith("plain"), kind))[:2])
+        against = " against ".join(_opponents(networks[depth]))
         others = f" and {len(networks[depth]) - 2} more" if len(networks[depth]) > 2 else ""
         found.append(
             View(
@@ -144,10 +144,18 @@ def views(profile: str, runs: Iterable[Mapping[str, str]]) -> list[View]:
     return found
 
 
+def _opponents(networks: Iterable[str]) -> list[str]:
+    """Return two networks to name a comparison by: a plain one and a highway network, where there are such."""
+    names = sorted(networks)
+    plain = [name for name in names if name.startswith("plain")][:1]
+    highway = [name for name in names if name.startswith("highway")][:1]
+    return list(dict.fromkeys([*plain, *highway, *names]))[:2]
+
+
 def address(server: str, experiment_id: str, key: str) -> str:
     """Return the address at which a server's page opens a view: charts beside the list of runs."""
     query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
-    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
+    return f"{server.rstrip('/') + '/' if server else ''}#/experiments/{experiment_id}/runs?{query}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def links(server: str, experiments: Iterable[Any]) -> list[Link]:
     """Return links to all views of some experiments, each experiment's in the order in which `views` gives them.
 
     Args:
-        server: Address of the server that shows them, such as `http://127.0.0.1:5000`.
+        server: Address of the server that shows them, such as `http://127.0.0.1:5000`; empty for links within it.
         experiments: As MLflow's client gives them.
     """
     found = []
@@ -211,16 +219,17 @@ def experiment_tags(
     tags["mlflow.experiment.primaryMetric.greaterIsBetter"] = "False"
     if title:
         tags["highways.title"] = title
-    title = title or there.get("highways.title", "")
-    lines = [f"**{title}**" if title else f"**{name}**"]
+    shown = links("", [_Known(name, experiment_id, {**there, **tags})])
+    compared = [link for link in shown if " against " in link.name][:2]  # what stands first is seen at once
+    first = ", ".join(f"[{link.name}]({link.url})" for link in compared or shown[:1])
+    title = title or there.get("highways.title", name)
+    lines = [f"{title}: {first}" if first else title]
     lines.append(
         "One parent run a profile (the sweep), one child a run. What the project shows of it: "
         f"`results/<profile>/{name}/README.md`."
     )
-    merged = {**there, **tags}
-    shown = links("", [_Known(name, experiment_id, merged)])
     if shown:
-        lines += ["Views, also in the menu *Views*:", "\n".join(f"- [{link.name}]({link.url})" for link in shown)]
+        lines += ["Views, also in the menu above:", "\n".join(f"- [{link.name}]({link.url})" for link in shown)]
     tags[NOTE] = "\n\n".join(lines)
     return {tag: value for tag, value in tags.items() if there.get(tag) != value}
 
