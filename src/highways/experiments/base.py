@@ -253,7 +253,8 @@ class Study:
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
-        MlflowLog(self.settings.profile, self.experiment.name).attach(list(dict.fromkeys(self._written)))
+        log = MlflowLog(self.settings.profile, self.experiment.name)
+        log.attach(list(dict.fromkeys(self._written)), self.experiment.title)
         place = paths.shown(self.results.folder)
         if self.settings.profile == EXPLORE:
             return Markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")
