@@ -6,7 +6,7 @@ with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from highways.claims.values import Measures
 from highways.config import Profile, load_profile
 from highways.errors import HighwaysError
 from highways.inside.analyse import analyse
-from highways.show.figures import save
+from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import csv_text, markdown_text, shown, table_files
 from highways.tracking import AnalysisRecord, Listed, listed_records
 from highways.tracking.mlflow_log import MlflowLog
@@ -44,6 +44,7 @@ class Table:
         title: One line for the report.
         shown: Of the columns, those that a page shows, with their heads; all by default.
         rows: Which rows a page shows; all by default.
+        main: Which rows the report shows first, a dozen at most; those of `rows`, the first ones, by default.
     """
 
     name: str
@@ -52,11 +53,25 @@ class Table:
     title: str
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
         """Return the content of the table's files, by file name."""
         built, cost = self.build(records, settings), self.cost(records, settings)
         return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What the report begins with: the answer to its question.
+
+    Attributes:
+        answers: A question, its answer in a sentence, and the claims that the answer rests on.
+        panel: The figure that shows it; none where there is nothing yet.
+    """
+
+    answers: tuple[tuple[str, str, tuple[str, ...]], ...]
+    panel: Panel | None
 
 
 @dataclass(frozen=True)
@@ -74,18 +89,24 @@ class Experiment:
         references: Files of `references/` that its tables and figures read.
         notes: What its sources leave open, and what is not as they have it; Markdown, for its page.
         answer: A sentence of what came out, from the records; none by default.
+        easy: What of it was easy to replicate; Markdown, one paragraph.
+        difficult: What was difficult; likewise.
+        lead: What the report begins with, from the records and the verdicts; of the first experiment that has one.
     """
 
     name: str
     title: str
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
-    figures: Mapping[str, Callable[[Listed], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[Listed], Figure | Drawing]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     notes: str = ""
     answer: Callable[[Listed], str] | None = None
+    easy: str = ""
+    difficult: str = ""
+    lead: Callable[[Listed, Sequence[Judgement]], Lead] | None = None
 
     @property
     def named_measures(self) -> Measures:

@@ -74,6 +74,7 @@ def _report() -> str:
         f"      deps: [{', '.join(_quoted(dep) for dep in deps)}]\n"
         "      outs:\n"
         "        - results/${item}/claims.csv: {cache: false}\n"
+        "        - results/${item}/claims.json: {cache: false}\n"
         "        - results/${item}/report.html: {cache: false}\n"
         "      metrics: ['results/${item}/verdicts.json': {cache: false}]\n"
     )

@@ -5,7 +5,7 @@ from highways.experiments.gates import measures
 from highways.experiments.gates.figure import gates_figure
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.gates.tables import gates_cost, gates_table
-from highways.show.tables import some_layers
+from highways.show.tables import few_layers, some_layers
 
 GATES = Experiment(
     name="04_gates",
@@ -29,6 +29,7 @@ GATES = Experiment(
                 "paper_data": "P1's data",
             },
             rows=some_layers,
+            main=few_layers,
         ),
     ),
     figures={"gates": gates_figure},
@@ -46,6 +47,12 @@ GATES = Experiment(
     ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
+    easy="""\
+The figure is of numbers that any trained network has; P1's are colours of a bitmap, which can be read back through the
+colour map.""",
+    difficult="""\
+How the papers' networks were trained is not said, and gates depend on it: how far biases move is a matter of the
+length of the training and of the decay.""",
     notes="""\
 P1 gives width, depth and transform bias of the networks of its Fig. 2 and nothing else of their training; its
 lesioned network on MNIST has the loss of its best 50-layer one. Ours have the settings of the best 50-layer highway
