@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any, Literal
 
@@ -312,14 +312,18 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, tuple[str, str]]:
             found["depths"] = (" ".join(map(str, required.depths or [])), f"not {' '.join(missing)}")
         widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
         if required.widths is not None and not widths <= set(required.widths.items()):
-            found["widths"] = tuple(
-                " ".join(f"{kind} {width}" for kind, width in sorted(some))
-                for some in (required.widths.items(), widths)
-            )  # type: ignore[assignment]
+            found["widths"] = (_widths(required.widths.items()), _widths(widths))
     for name, number in had.items():
         if (asked := getattr(required, name) or 0) > number:
             found[name] = (f"{asked:,}", f"{number:,}")
     return found
+
+
+def _widths(widths: Iterable[tuple[str, int]]) -> str:
+    """Return widths by kind of network on one line; one number where they are the same."""
+    rows = sorted(widths)
+    numbers = {width for _, width in rows}
+    return str(*numbers) if len(numbers) == 1 else " ".join(f"{kind} {width}" for kind, width in rows)
 
 
 def _least(runs: list[RunRecord]) -> dict[str, int]:

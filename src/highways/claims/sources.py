@@ -22,6 +22,10 @@ DOCUMENTS = {
 """By the name that a claim's source has for them, in the order of `references/README.md`."""
 
 
+RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+"""Digits of a power of ten."""
+
+
 def documents(source: str) -> tuple[str, ...]:
     """Return the documents that a claim's source names, keys of `DOCUMENTS`; what stands in brackets is a remark."""
     if source.startswith("our "):
@@ -41,16 +45,14 @@ def unit_of(claim: Claim, measures: Measures) -> Unit:
 def number(value: float) -> str:
     """Return a number with three significant digits, as one reads it."""
     if value != value or value in (float("inf"), float("-inf")):
-        return {"inf": "infinite (every run diverged)", "-inf": "minus infinite"}.get(str(value), "not a number")
+        return {"inf": "infinite", "-inf": "minus infinite"}.get(str(value), "not a number")
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
         text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
         return text.replace("-", "\u2212")
     mantissa, power = f"{value:.1e}".split("e")
-    digits = str(int(power)).translate(
-        str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-    )
+    digits = str(int(power)).translate(RAISED)
     return f"{mantissa} \u00d7 10{digits}".replace("-", "\u2212")
 
 
@@ -69,7 +71,11 @@ def spoken(measured: str, unit: Unit) -> str:
         text = " to ".join(end.replace("-", "\u2212") for end in ends)
         return f"{text} %" if unit == "share" else f"{text} points"
     text = " to ".join(map(number, values))
-    return {"nats": f"{text} nats", "ratio": f"{text} times"}.get(unit, text) if "inf" not in measured else text
+    return (
+        {"nats": f"{text} nats", "ratio": f"{text} times", "parameters": f"{text} parameters"}.get(unit, text)
+        if "inf" not in measured
+        else text
+    )
 
 
 def _digits(percent: float) -> int:

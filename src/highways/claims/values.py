@@ -15,7 +15,7 @@ Measures = Mapping[str, Callable[..., float | Interval | None]]
 """Measures by name: functions of an experiment's runs and analyses. One returns `None` where they do not contain what
 it needs."""
 
-Unit = Literal["nats", "ratio", "share", "points", "correlation", "count", ""]
+Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,8 +29,8 @@ def calculation(function: F) -> F:
 def in_units(unit: Unit) -> Callable[[F], F]:
     """Say what a measure gives.
 
-    Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or a
-    `count` of something.
+    Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
+    a number of `parameters`.
     """
 
     def mark(function: F) -> F:

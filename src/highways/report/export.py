@@ -12,7 +12,7 @@ The file is one object:
       `stand-in`, or empty where it was not run;
     - `measured`: `low` and `high`, equal where it is no interval, `null` where nothing was or where it is infinite
       (`text` has it as in `claims.csv`); `unit`: `nats`, `ratio`, `share`, `points` (difference of shares),
-      `correlation`, `count`, or empty;
+      `correlation`, `parameters`, or empty;
     - `faithfulness`: `differs`, by what it is (`data`, `epochs`, `trials`, ...) what is `required` and what there `is`;
       `notes`, what the sources leave open and what else differs in this experiment, Markdown;
     - `evidence`: `experiment`; `data`; `records`, the folders of runs and of analyses with the number of those that

@@ -116,9 +116,7 @@ class Report:
             "command": f"highways profile use {self.results.profile} && dvc repro {name}@{self.results.profile}",
             "run": [row for row in rows if row["verdict"] != "not run"],
             "waiting": [row for row in rows if row["verdict"] == "not run"],
-            "figures": [
-                figure for figure in map(lambda one: self.figure(experiment, one), experiment.figures) if figure
-            ],
+            "figures": [made for figure in experiment.figures if (made := self.figure(experiment, figure))],
             "tables": [made for table in experiment.tables if (made := self.table(table, folder.tables))],
             "easy": paragraphs(experiment.easy),
             "difficult": paragraphs(experiment.difficult),
@@ -225,7 +223,10 @@ def answers(report: Report) -> tuple[list[dict[str, Any]], dict[str, str] | None
     panel = None
     if lead is not None and lead.lead is not None:
         made = lead.lead(report.listed[lead.name], report.judgements)
-        found = [{"question": question, "text": text, "claims": claims} for question, text, claims in made.answers]
+        found = [
+            {"question": question, "text": text, "claims": [(name, "claim") for name in claims]}
+            for question, text, claims in made.answers
+        ]
         if made.panel is not None:
             panel = {"title": made.panel.title, "alt": made.panel.alt, "image": address(svg(made.panel))}
             panel["section"] = lead.name
@@ -238,12 +239,13 @@ def _not_replicated(judgements: Sequence[Judgement]) -> dict[str, Any]:
     number_of = {verdict: sum(row.verdict == verdict for row in theirs) for verdict in VERDICTS}
     rest = ", ".join(f"{number_of[verdict]} {verdict}" for verdict in VERDICTS if verdict != "not replicated")
     if not failed:
-        text = f"None of the sources' {len(theirs)} claims at the scope that it requires, so far: {rest}."
+        text = f"None of the sources' {len(theirs)} claims, so far: {rest}."
     else:
         from_papers = sum(bool({"P1", "P2"} & set(documents(row.source))) for row in failed)
-        whose = f"{from_papers or 'none'} of them {'is' if from_papers == 1 else 'are'} the papers'"
-        text = f"{len(failed)} of the sources' {len(theirs)} claims; {whose}. The others: {rest}."
-    return {"question": "What did not replicate?", "text": text, "claims": tuple(row.claim_id for row in failed)}
+        whose = f"{from_papers or 'none'} of them the papers'"
+        text = f"{len(failed)} of the sources' {len(theirs)} claims, {whose} ({rest}):"
+    named = [(row.claim_id, row.statement.rstrip(".")) for row in failed]
+    return {"question": "What did not replicate?", "text": text, "claims": named}
 
 
 def page(profile: str, judgements: Sequence[Judgement]) -> str:
@@ -269,7 +271,6 @@ def page(profile: str, judgements: Sequence[Judgement]) -> str:
         answers=first,
         panel=panel,
         rows=rows,
-        statements={row["id"]: row["statement"] for row in rows},
         verdicts=VERDICTS,
         scopes=SCOPES,
         documents={name: DOCUMENTS.get(name, name) for name in [*DOCUMENTS, *known] if name in known},

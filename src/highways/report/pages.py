@@ -82,7 +82,7 @@ def cost(experiment: Experiment, profile: str) -> str:
     whole = pd.concat(parts)
     seconds = whole["process_seconds"].sum()
     time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in whole)
+    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in list(whole.columns))
     return f"{time} of processes' time ({machine})."
 
 

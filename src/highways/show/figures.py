@@ -51,7 +51,7 @@ AROUND = 0.55
 TITLE = 58
 """Letters of a title on one line."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -199,7 +199,8 @@ def shade(network: str, depth: int, depths: Sequence[int]) -> str:
     """Return the colour of a kind of network at one of several depths: the deeper, the darker."""
     low, high = (np.array(matplotlib.colors.to_rgb(end)) for end in SHADES[network])
     place = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 0.5
-    return matplotlib.colors.to_hex(low + place * (high - low))
+    red, green, blue = (float(part) for part in low + place * (high - low))
+    return matplotlib.colors.to_hex((red, green, blue))
 
 
 def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:

@@ -111,13 +111,12 @@ def _map(title: str, rows: Sequence[Sequence[float]], colours: str, low: float, 
 def _means(analysis: AnalysisRecord) -> list[Panel]:
     """Return the panels of the layers' means: bias, gate and, of a dense network, change of the state."""
     data, values = analysis.data, analysis.values
-    kept: list[tuple[str, str, Sequence[float]]]
     if isinstance(analysis.run.network, DenseConfig):
         layers = layers_of(analysis)
         kept = [
-            ("transform bias", "gate_bias", layers.bias),
-            ("transform gate", "mean_transform_gate", layers.gate),
-            ("change of the state", "", layers.change),
+            ("transform bias", "gate_bias", list(map(float, layers.bias))),
+            ("transform gate", "mean_transform_gate", list(map(float, layers.gate))),
+            ("change of the state", "", list(map(float, layers.change))),
         ]
     else:
         rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
@@ -169,7 +168,7 @@ def lesion_panel(analysis: AnalysisRecord) -> Panel:
     theirs = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
     curve = theirs[f"{paper}_train_cross_entropy"].to_numpy() if paper and len(theirs) == len(losses) else None
     alt = _lesion_words("Ours", losses)
-    alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', curve)}"
+    alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', list(curve))}"
 
     def draw(axes: Axes) -> None:
         numbers = np.arange(1, len(losses))

@@ -71,7 +71,7 @@ def least_accuracy(records: Records, networks: tuple[str, ...]) -> float | None:
 
 
 @calculation
-@in_units("count")
+@in_units("parameters")
 def built_parameters(records: Records, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
     return parameters(network, data)

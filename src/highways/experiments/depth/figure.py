@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from highways import paths
 from highways.experiments.depth.outcomes import MIN_TRIALS_FOR_TOP, Search, searches
@@ -122,12 +122,12 @@ def _ends_in_words(network: str) -> str:
 
 def _curves(found: Found, network: str, axes: Axes) -> None:
     theirs = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
-    theirs = theirs[theirs.network == network]
+    theirs = theirs.loc[theirs["network"] == network]
     depths = sorted({depth for _, depth in found})
     for place, depth in enumerate(depths):
         colour = shade(network, depth, depths)
-        curve = theirs[theirs.depth == depth]
-        axes.plot(curve.epoch, curve.train_cross_entropy, color=colour, zorder=1, **SOURCE)
+        curve = theirs.loc[theirs["depth"] == depth]
+        axes.plot(curve["epoch"], curve["train_cross_entropy"], color=colour, zorder=1, **SOURCE)
         search = found.get((network, depth))
         if search is not None and search.best is not None:
             ours = search.best.curves["train_cross_entropy"]
@@ -142,7 +142,7 @@ def _curves(found: Found, network: str, axes: Axes) -> None:
     )
     handles, labels = axes.get_legend_handles_labels()
     if not theirs.empty:
-        handles.append(matplotlib.lines.Line2D([], [], color="0.2", **SOURCE))
+        handles.append(Line2D([], [], color="0.2", **SOURCE))
         labels.append("P1's, MNIST")
     legend(axes, handles=handles, labels=labels)
 

@@ -36,24 +36,22 @@ def _outcome(found: dict[tuple[str, int], Search], kind: str) -> str:
         depth: search for (one, depth), search in sorted(found.items()) if one == kind and search.best is not None
     }
     if len(chosen) < 2:
-        return "No such networks have been trained in this profile yet"
+        return "Such networks of two depths have not been trained in this profile"
     shallow, deep = min(chosen), max(chosen)
     first, last = chosen[shallow].best_loss, chosen[deep].best_loss
     config = chosen[deep].last[0].config
-    times = last / first if last >= first else first / last
-    how = f"{times:.2g} times as high" if last >= first else f"{times:.2g} times lower"
     return (
         f"On {NAMES.get(config.data.name, config.data.name)}, after {config.budget.epochs} epochs, the best of "
         f"{len(chosen[deep].trials)} {kind} networks has a training cross-entropy of {first:.2g} nats at {shallow} "
-        f"layers and {last:.2g} at {deep}, {how}"
+        f"layers and {last:.2g} at {deep}, {last / first:.2g} times as high"
     )
 
 
 def _verdict(row: Judgement) -> str:
     if row.verdict == "not run":
-        return ". The claim is not judged: runs that it needs are missing."
+        return ": not judged yet, runs that the claim needs are missing."
     if row.verdict == "inconclusive" and row.scope in ("reduced", "stand-in"):
-        why = "on other data" if row.scope == "stand-in" else "with less training than the papers'"
-        return f". Inconclusive, since it is {why}."
-    scope = {"full": "with the budget that it requires", "pruned": "by a search whose best trials went to the end"}
-    return f". {row.verdict.capitalize()}, {scope.get(row.scope, row.scope)}."
+        why = "on other data than the papers'" if row.scope == "stand-in" else "after less training than the papers'"
+        return f": inconclusive, {why}."
+    scope = {"full": "with all that the claim requires", "pruned": "by a search whose best trials went to the end"}
+    return f": {row.verdict}, {scope.get(row.scope, f'scope {row.scope}')}."

@@ -85,7 +85,7 @@ def worst_activation(records: Records, network: str) -> float | None:
 
 
 @calculation
-@in_units("count")
+@in_units("parameters")
 def built_parameters_per_layer(records: Records, network: Literal["plain", "highway"], width: int) -> float:
     """Return the parameters that one more layer of a width has, counted on two networks built for it."""
     bias = -1.0 if network == "highway" else None

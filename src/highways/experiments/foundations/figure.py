@@ -67,9 +67,8 @@ def _ends_panel(found: AnalysisRecord) -> Panel:
         axes.set(xlabel="w", ylabel="b")
         legend(axes)
 
-    return Panel(
-        "(b) points that the repaired unit gets right", f"By start, points right: {', '.join(shares.values())}.", draw
-    )
+    alt = f"By start, points right: {', '.join(shares.values())}."
+    return Panel("(b) points that the repaired unit gets right", alt, draw)
 
 
 def _points_panel(found: AnalysisRecord) -> Panel:
@@ -78,8 +77,8 @@ def _points_panel(found: AnalysisRecord) -> Panel:
     w, b = found.row("printed_weight")[-1], found.row("printed_bias")[-1]
     slope, level = np.polyfit(inputs, targets, 1)
     alt = (
-        f"Five points, 1 at x = 2 and 0 at x = 0 and 9. The sigmoid crosses one half at x = {-b / w:.2f} and stays above; "
-        f"the fitted line falls from {level:.2f} at x = 0 to {level + 9 * slope:.2f} at x = 9."
+        f"Five points, 1 at x = 2 and 0 at x = 0 and 9. The sigmoid crosses one half at x = {-b / w:.2f} and stays "
+        f"above; the fitted line falls from {level:.2f} at x = 0 to {level + 9 * slope:.2f} at x = 9."
     )
 
     def draw(axes: Axes) -> None:

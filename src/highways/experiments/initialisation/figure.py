@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import matplotlib
+import matplotlib.ticker
 from matplotlib.axes import Axes
 
 from highways.data import classes

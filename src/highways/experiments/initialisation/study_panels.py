@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -40,7 +41,10 @@ def _stuck_panel(found: AnalysisRecord, measure: StuckConfig, quantity: str) -> 
 
     def draw(axes: Axes) -> None:
         for place, (version, row) in enumerate(rows.items()):
-            look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2]}
+            look: dict[str, Any] = {
+                "color": OTHERS[place % len(OTHERS)],
+                "ls": DASHES[place // len(OTHERS) + place % 2],
+            }
             axes.plot(stuck_steps(measure, version), row, lw=1.6, label=version, **look)
         axes.set(xlabel="step", ylabel="loss, nats" if quantity == "loss" else quantity)
         legend(axes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -59,7 +60,7 @@ def _cells(found: Factorial, axes: Axes) -> None:
     for name, cell in CONFIGURATIONS.items():
         values = found.accuracies[cell]
         label = f"{name}: {_mean(values):.3f}, each seed"
-        look = {"marker": MARKERS[name], "color": COLOURS[name], "ms": 6, "lw": 0}
+        look: dict[str, Any] = {"marker": MARKERS[name], "color": COLOURS[name], "ms": 6, "lw": 0}
         axes.plot([ranked.index(cell) + 1] * len(values), values, label=label, **look)
     if found.logistic is not None:
         axes.axhline(found.logistic, color="0.2", lw=1, ls="--", label=f"logistic regression: {found.logistic:.3f}")
@@ -81,7 +82,7 @@ def _intervals(estimates: dict[str, list[float]], axes: Axes) -> None:
     for place, values in enumerate(estimates.values()):
         mean, low, high = (100 * value for value in summary(values))
         clear = low > 0 or high < 0
-        look = {"color": "#000000" if clear else "0.55", "mfc": "#000000" if clear else "white"}
+        look: dict[str, Any] = {"color": "#000000" if clear else "0.55", "mfc": "#000000" if clear else "white"}
         if len(values) < FEWEST_FOR_INTERVAL:
             axes.plot([100 * value for value in values], [place] * len(values), "|", ms=9, color=look["color"])
             axes.plot(mean, place, "o", **look)

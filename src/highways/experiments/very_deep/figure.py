@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import matplotlib
+import matplotlib.ticker
 from matplotlib.axes import Axes
 
 from highways.config import DenseConfig
