@@ -124,7 +124,7 @@ LESION = Experiment(
                 "data": "data",
                 "layer": "lesioned layer (0: none)",
                 "train_cross_entropy": "training cross-entropy, nats",
-                "paper_train_cross_entropy": "P2's",
+                "paper_train_cross_entropy": "training cross-entropy, nats, P2's",
                 "train_accuracy": "training accuracy",
                 "paper_data": "P2's data",
             },

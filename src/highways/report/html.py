@@ -222,9 +222,11 @@ def answers(report: Report) -> tuple[list[dict[str, Any]], dict[str, str] | None
     found: list[dict[str, Any]] = []
     panel = None
     if lead is not None and lead.lead is not None:
+        table = report.results.of(lead.name).tables / f"{lead.tables[0].name}.csv"
+        numbers = report.there(table)
         made = lead.lead(report.listed[lead.name], report.judgements)
         found = [
-            {"question": question, "text": text, "claims": [(name, "claim") for name in claims]}
+            {"question": question, "text": text, "claims": [(name, "claim") for name in claims], "numbers": numbers}
             for question, text, claims in made.answers
         ]
         if made.panel is not None:
@@ -245,7 +247,7 @@ def _not_replicated(judgements: Sequence[Judgement]) -> dict[str, Any]:
         whose = f"{from_papers or 'none'} of them the papers'"
         text = f"{len(failed)} of the sources' {len(theirs)} claims, {whose} ({rest}):"
     named = [(row.claim_id, row.statement.rstrip(".")) for row in failed]
-    return {"question": "What did not replicate?", "text": text, "claims": named}
+    return {"question": "What did not replicate?", "text": text, "claims": named, "numbers": None}
 
 
 def page(profile: str, judgements: Sequence[Judgement]) -> str:
