@@ -163,7 +163,7 @@ def svg_of(figure: Figure) -> str:
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    found = text.getvalue()
+    found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
 
 
