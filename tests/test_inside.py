@@ -527,7 +527,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     wanted = [AnalysisConfig(run=config, measure=LesionsConfig()) for config in configs]
     assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
     for draw in (gates_figure, lesion_figure):
-        assert draw(Listed([diverged])).texts
+        assert draw(Listed([diverged])).axes[0].texts
 
 
 def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:

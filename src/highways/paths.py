@@ -113,6 +113,11 @@ class Results:
         return self.folder / "claims.csv"
 
     @property
+    def claims_json(self) -> Path:
+        """The judged claims with their evidence, for machines."""
+        return self.folder / "claims.json"
+
+    @property
     def verdicts(self) -> Path:
         """The verdicts, counted, for `dvc metrics`."""
         return self.folder / "verdicts.json"

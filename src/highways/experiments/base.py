@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from highways.config import Profile, load_profile
 from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError, NotYet
 from highways.inside.analyse import analyse
-from highways.show.figures import save
+from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import Scrolled, csv_text, markdown_text, shown, table_files
 from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
@@ -59,6 +59,7 @@ class Table:
         shown: Of the columns, those that a page shows, with their heads; all by default.
         rows: Which rows a page shows; all by default.
         plot: Its columns that `dvc plots` draws: what is on the horizontal axis, what on the vertical one.
+        main: Which rows the report shows first, a dozen at most; those of `rows`, the first ones, by default.
     """
 
     name: str
@@ -68,11 +69,25 @@ class Table:
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     plot: tuple[str, str] | None = None
+    main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
         """Return the content of the table's files, by file name."""
         built, cost = self.build(records, settings), self.cost(records, settings)
         return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What the report begins with: the answer to its question.
+
+    Attributes:
+        answers: A question, its answer in a sentence, and the claims that the answer rests on.
+        panel: The figure that shows it; none where there is nothing yet.
+    """
+
+    answers: tuple[tuple[str, str, tuple[str, ...]], ...]
+    panel: Panel | None
 
 
 @dataclass(frozen=True)
@@ -91,19 +106,25 @@ class Experiment:
         notes: What its sources leave open, and what is not as they have it; Markdown, for its page.
         answer: A sentence of what came out, from the records; none by default.
         caption: What the figure shows beside our results, from the records; nothing by default.
+        easy: What of it was easy to replicate; Markdown, one paragraph.
+        difficult: What was difficult; likewise.
+        lead: What the report begins with, from the records and the verdicts; of the first experiment that has one.
     """
 
     name: str
     title: str
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
-    figures: Mapping[str, Callable[[Listed], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[Listed], Figure | Drawing]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     notes: str = ""
     answer: Callable[[Listed], str] | None = None
     caption: Callable[[Listed], str] | None = None
+    easy: str = ""
+    difficult: str = ""
+    lead: Callable[[Listed, Sequence[Judgement]], Lead] | None = None
 
     @property
     def named_measures(self) -> Measures:

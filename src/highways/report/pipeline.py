@@ -79,6 +79,7 @@ def _report() -> str:
         f"      deps: [{', '.join(_quoted(dep) for dep in deps)}]\n"
         "      outs:\n"
         f"        - results/${{item}}/claims.csv: {kept}\n"
+        f"        - results/${{item}}/claims.json: {kept}\n"
         f"        - results/${{item}}/report.html: {kept}\n"
         f"      metrics: ['results/${{item}}/verdicts.json': {kept}]\n"
     )

@@ -72,6 +72,12 @@ def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[frame["layer"].isin(SHOWN_LAYERS)]
 
 
+def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of six layers at most, for the report."""
+    with_none = 0 in set(frame["layer"])
+    return frame.loc[frame["layer"].isin((0, 1, 5, 15, 30, 49) if with_none else (1, 5, 10, 20, 40, 49))]
+
+
 def shown(path: Path) -> pd.DataFrame:
     """Return a table as it stands in its file: the cells as text, empty where there is nothing."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
