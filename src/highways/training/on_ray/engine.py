@@ -1,5 +1,8 @@
 """The driver's side of the engine `ray`: it sends groups, takes what comes back, and alone writes files."""
 
+# pyright: reportMissingImports=false
+# Ray is an extra: it need not be there.
+
 from __future__ import annotations
 
 import contextlib
@@ -249,6 +252,10 @@ class _Dispatch:
             try:
                 outcome = ray.get(sent.result)
             except RayError as error:
+                first = sent.job.keys[0]
+                print(
+                    f"{first} x{len(sent.job.keys)}: lost with its process or node ({type(error).__name__})", flush=True
+                )
                 self._failed(sent.job, reason_of(error), self.retries + CRASHES)
                 return
             if not isinstance(outcome, Failed):
