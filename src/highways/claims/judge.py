@@ -13,7 +13,7 @@ from pydantic import Field
 from highways import paths
 from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, measured
-from highways.config import RunConfig, Strict, read_yaml, validate
+from highways.config import RunConfig, Strict, read_mapping, validate
 from highways.config.run import STAND_INS
 from highways.data import examples
 from highways.errors import HighwaysError
@@ -144,11 +144,8 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
         HighwaysError: An entry is at fault; one line that names it.
     """
     where = "references/claims.yaml"
-    content = read_yaml(paths.references() / "claims.yaml")
-    if not isinstance(content, dict):
-        raise HighwaysError(f"{where}: expected claims by id, found {type(content).__name__}")
     found = {}
-    for name, entry in content.items():
+    for name, entry in read_mapping(paths.references() / "claims.yaml").items():
         claim = validate(Claim, entry, f"{where}: {name}")
         if claim.experiment not in known:
             if every:
