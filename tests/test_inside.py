@@ -274,7 +274,7 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     client = connect()
     number = client.get_experiment_by_name("e").experiment_id
     (child,) = client.search_runs([number], f"tags.run_key = '{record.run_key}'")
-    history = client.get_metric_history(child.info.run_id, "lesions_cross_entropy")
+    history = client.get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
     assert {metric.step: metric.value for metric in history} == dict(enumerate(made[0].values["cross_entropy"]))
     changed = made[0].model_copy(update={"values": {"cross_entropy": [1.0], "accuracy": [0.5]}})
     MlflowLog("p", "e").bring_analyses([changed])

@@ -86,6 +86,11 @@ class ExperimentResults:
         """The executed notebook."""
         return self.folder / "notebook.ipynb"
 
+    @property
+    def log(self) -> Path:
+        """What the notebook and its kernel printed when it was last executed."""
+        return self.folder / "notebook.log"
+
 
 @dataclass(frozen=True)
 class Results:

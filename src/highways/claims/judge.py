@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from pydantic import Field
@@ -302,6 +302,11 @@ def _counts(judgements: Sequence[Judgement]) -> str:
         if chosen:
             parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
     return ", ".join(parts)
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """Return numbers of verdicts on one line, in the order of `Verdict`."""
+    return ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts.get(verdict))
 
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

@@ -96,7 +96,8 @@ class Profile(Strict):
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
             return settings
-        print(f"not the parameters of profiles/{settings.profile}/{path.name}: results go to results/{EXPLORE}")
+        where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
+        print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
 
 

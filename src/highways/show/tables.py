@@ -13,6 +13,15 @@ import pandas as pd
 from highways import paths
 
 
+class Scrolled(pd.DataFrame):
+    """A table that a notebook shows whole: every row and column, scrolled where they are many, texts unbroken."""
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            html = self.to_html(max_rows=None, max_cols=None, border=0, na_rep="", index=False)
+        return f'<div style="max-height: 30em; overflow: auto">{html}</div>'
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
     text = io.StringIO()

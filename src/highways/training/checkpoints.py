@@ -11,17 +11,13 @@ import json
 import os
 import platform
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from highways import paths
@@ -346,49 +342,3 @@ def _put_aside(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
     print(f"{folder}: damaged, put aside as {aside.name}; its runs are trained from the start", flush=True)
-
-
-class StateIO(TorchCheckpointIO):
-    """Turns the trainer's states into bytes and back: whoever trains needs no file for them.
-
-    Args:
-        state: What is loaded.
-        keep: Takes what is saved.
-    """
-
-    def __init__(self, state: bytes | None, keep: Callable[[bytes], None]):
-        super().__init__()
-        self.state, self.keep = state, keep
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Hand a state to `keep`; `path` and `storage_options` are not used."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        self.keep(content.getvalue())
-
-    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = True) -> Any:
-        """Return the state; `path` is not used."""
-        assert self.state is not None
-        return torch.load(io.BytesIO(self.state), map_location=map_location or "cpu", weights_only=True)
-
-
-class KeepState(Checkpoint):
-    """Saves the trainer's state when training ends, and after an epoch whenever the last one is `every_s` old.
-
-    Args:
-        every_s: Seconds of training that may be lost, beside an epoch's length.
-    """
-
-    def __init__(self, every_s: float):
-        self.every_s = every_s
-        self._saved_at = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time to."""
-        if time.monotonic() - self._saved_at >= self.every_s:
-            trainer.save_checkpoint(STATE)
-            self._saved_at = time.monotonic()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, so that a stop between two records of the group costs no training."""
-        trainer.save_checkpoint(STATE)

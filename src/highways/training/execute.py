@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -25,14 +24,10 @@ from highways.tracking.environment import describe, git_commit
 from highways.tracking.events import Listener, Started
 from highways.tracking.records import RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import STATE, KeepState, StateIO, weights_sha256
-from highways.training.modules import (
-    ClassifierModule,
-    PictureModule,
-    PopulationModule,
-    SentenceModule,
-    TrialsModule,
-)
+from highways.training.checkpoints import STATE, weights_sha256
+
+if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
+    from highways.training.modules import TrialsModule
 
 
 @dataclass(frozen=True)
@@ -94,8 +89,6 @@ class Trained:
     weights: dict[str, Tensor] | None
 
 
-SINGLE: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
-"""What trains a single run, by the kind of its data set; all others `ClassifierModule`."""
 PEAK = "gpu_mebibytes"
 """In a record's environment: the most memory of the GPU that its whole group had reserved."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
@@ -118,17 +111,26 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     if where.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
-    data = data.to(where)
-    module: TrialsModule
-    if job.population:
-        module = PopulationModule(job.configs, job.keys, data, listener)
-    else:
-        module = SINGLE.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
+    module = _module(job, data.to(where), listener)
     _fit(module, job, resume, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
 
+def _module(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
+    """Return what trains a group."""
+    from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
+
+    if job.population:
+        return PopulationModule(job.configs, job.keys, data, listener)
+    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
+    return single.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
+
+
 def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> None:
+    import pytorch_lightning as pl
+
+    from highways.training.keeping import KeepState, StateIO
+
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         accelerator="gpu" if job.device == "cuda" else "cpu",

@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.bilstm_depth import measures
 from highways.experiments.bilstm_depth.figure import bilstm_figure
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
+from highways.experiments.bilstm_depth.sentences import answer
 from highways.experiments.bilstm_depth.tables import bilstm_cost, bilstm_table, some_depths
 
 BILSTM_DEPTH = Experiment(
@@ -27,6 +28,7 @@ BILSTM_DEPTH = Experiment(
                 "paper": "source",
             },
             rows=some_depths,
+            plot=("depth", "accuracy_test_best_dev"),
         ),
     ),
     figures={"bilstm_depth": bilstm_figure},
@@ -38,6 +40,7 @@ BILSTM_DEPTH = Experiment(
         measures.mean_difference,
     ),
     references=("bilstm_sources.csv",),
+    answer=answer,
     notes="""\
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, whose gate is trained
 and carries its own pre-activation, and the code in its repository, whose gate is drawn anew at every call.

@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.conv import measures
 from highways.experiments.conv.figure import conv_figure
 from highways.experiments.conv.profile import ConvProfile
+from highways.experiments.conv.sentences import answer, caption
 from highways.experiments.conv.tables import conv_cost, conv_table
 
 CONV = Experiment(
@@ -27,6 +28,7 @@ CONV = Experiment(
                 "paper_mean": "paper, mean",
                 "paper": "paper, best",
             },
+            plot=("parameters", "accuracy_last_mean"),
         ),
     ),
     figures={"conv": conv_figure},
@@ -44,6 +46,8 @@ CONV = Experiment(
         "authors_log_cifar100.csv",
         "authors_log_mnist.csv",
     ),
+    answer=answer,
+    caption=caption,
     notes="""\
 P2 Table 1 and the 19-layer networks of Table 3 are the authors' release to the parameter. The layer lists of A, C,
 3 and 4 are not published: ours were chosen to fit the numbers of parameters, so that these say nothing. P2 Table

@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import measures
 from highways.experiments.depth.figure import depth_figure
 from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth.sentences import answer, caption
 from highways.experiments.depth.tables import depth_cost, depth_table
 
 DEPTH = Experiment(
@@ -26,6 +27,7 @@ DEPTH = Experiment(
                 "paper_p2": "P2, 400 epochs",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
         ),
     ),
     figures={"depth": depth_figure},
@@ -42,6 +44,8 @@ DEPTH = Experiment(
         "depth_papers.csv",
         "highway2015_fig1_curves.csv",
     ),
+    answer=answer,
+    caption=caption,
     notes="""\
 The papers state neither the ranges of the search (learning rate, momentum, decay) nor the batch size, the
 preprocessing, or whether their curves are running means or evaluations; ours are on the notebook's card. The

@@ -17,6 +17,7 @@ FOUNDATIONS = Experiment(
             studies_cost,
             "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
             rows=main_rows,
+            plot=("version", "value"),
         ),
     ),
     figures={"foundations": foundations_figure},

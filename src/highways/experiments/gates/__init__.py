@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.gates import measures
 from highways.experiments.gates.figure import gates_figure
 from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates.sentences import answer
 from highways.experiments.gates.tables import gates_cost, gates_table
 from highways.show.tables import some_layers
 
@@ -29,6 +30,7 @@ GATES = Experiment(
                 "paper_data": "P1's data",
             },
             rows=some_layers,
+            plot=("layer", "mean_gate"),
         ),
     ),
     figures={"gates": gates_figure},
@@ -46,6 +48,7 @@ GATES = Experiment(
     ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
+    answer=answer,
     notes="""\
 P1 gives width, depth and transform bias of the networks of its Fig. 2 and nothing else of their training; its
 lesioned network on MNIST has the loss of its best 50-layer one. Ours have the settings of the best 50-layer highway

@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation import measures
 from highways.experiments.initialisation.figure import initialisation_figure
 from highways.experiments.initialisation.profile import InitialisationProfile
+from highways.experiments.initialisation.sentences import answer
 from highways.experiments.initialisation.tables import initialisation_cost, initialisation_table, studies_table
 from highways.show.costs import studies_cost
 
@@ -26,6 +27,7 @@ INITIALISATION = Experiment(
                 "best_train_cross_entropy": "best training cross-entropy",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
         ),
         Table(
             "initialisation_studies",
@@ -36,6 +38,7 @@ INITIALISATION = Experiment(
     ),
     figures={"initialisation": initialisation_figure},
     measures=(measures.initialisation_ratio, measures.initialisation_share_of_guessing),
+    answer=answer,
     notes="""\
 N(0, 1) weights fail from ten layers on; among scaled ones the differences become decisive at 50. With untuned
 settings (bias -2, ReLU, three rates) highway networks of 50 and 100 layers did not train either; those of

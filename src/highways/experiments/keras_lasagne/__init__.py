@@ -18,6 +18,7 @@ KERAS_LASAGNE = Experiment(
             "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
             shown={"data": "data", "quantity": "quantity", "term": "of", "value": "mean", "values": "each seed"},
             rows=main_rows,
+            plot=("term", "value"),
         ),
     ),
     figures={"keras_lasagne": keras_lasagne_figure},

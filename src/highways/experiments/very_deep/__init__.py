@@ -4,6 +4,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.very_deep import measures
 from highways.experiments.very_deep.figure import very_deep_figure
 from highways.experiments.very_deep.profile import VeryDeepProfile
+from highways.experiments.very_deep.sentences import answer
 from highways.experiments.very_deep.tables import very_deep_cost, very_deep_table
 
 VERY_DEEP = Experiment(
@@ -29,11 +30,13 @@ VERY_DEEP = Experiment(
                 "guessing_cross_entropy": "guessing",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
         ),
     ),
     figures={"very_deep": very_deep_figure},
     measures=(measures.share_of_guessing, measures.depth_ratio),
     after=("01_depth",),
+    answer=answer,
     notes="""\
 P1 has two sentences and one number on 900 layers: CIFAR-100, and 80 epochs so far. P2 has one sentence on more than
 1,000. Neither has a curve, and P1 says nothing of plain networks of such depth: that claim is our question. The

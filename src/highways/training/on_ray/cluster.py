@@ -163,7 +163,7 @@ def check_versions(there: Sequence[Node], around: dict[str, Any]) -> int | None:
     """
     look = looker()
     here, memories = look(), []
-    task = ray.remote(num_cpus=0, max_retries=0, runtime_env=around)(look)
+    task = ray.remote(num_cpus=0, max_retries=0, runtime_env=dict(around))(look)
     at = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in there]
     asked = [task.options(scheduling_strategy=strategy).remote() for strategy in at]
     for node, answer in zip(there, asked, strict=True):
