@@ -1,5 +1,8 @@
 """The cluster: connecting to it, what its nodes have, and whether they run the code that runs here."""
 
+# pyright: reportMissingImports=false
+# Ray is an extra: it need not be there.
+
 from __future__ import annotations
 
 import logging
@@ -148,7 +151,7 @@ def surroundings(device: str, threads: int) -> dict[str, Any]:
     return {"env_vars": variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 
-def check_versions(there: Sequence[Node], around: Mapping[str, Any]) -> int | None:
+def check_versions(there: Sequence[Node], around: dict[str, Any]) -> int | None:
     """Check that all nodes run this version of highways and torch; return the least memory of a GPU, in MiB.
 
     Args:

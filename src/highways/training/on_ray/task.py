@@ -1,5 +1,8 @@
 """What a worker of the cluster does: train a group, and tell the driver of every epoch and every state."""
 
+# pyright: reportMissingImports=false
+# Ray is an extra: it need not be there.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
