@@ -80,7 +80,7 @@ def cost(experiment: Experiment, profile: str) -> str:
     if not parts:
         return ""
     whole = pd.concat(parts)
-    seconds = float(whole["process_seconds"].sum())
+    seconds = float(whole["process_seconds"].to_numpy().sum())
     time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     columns = list(whole.columns)
     machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
