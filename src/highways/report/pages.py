@@ -80,9 +80,10 @@ def cost(experiment: Experiment, profile: str) -> str:
     if not parts:
         return ""
     whole = pd.concat(parts)
-    seconds = whole["process_seconds"].sum()
+    seconds = float(whole["process_seconds"].to_numpy().sum())
     time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in list(whole.columns))
+    columns = list(whole.columns)
+    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
     return f"{time} of processes' time ({machine})."
 
 
