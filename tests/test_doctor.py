@@ -17,6 +17,12 @@ import pytest
 
 from highways.cli import doctor
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::ResourceWarning",  # MLflow's own
+)
+
 
 @pytest.fixture
 def checkout(project: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
