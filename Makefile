@@ -19,6 +19,12 @@ unexport PYTHONPATH
 .PHONY: help setup repro test test-fast lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
+	@echo "What to do next:"
+	@echo "  1. make repro   the small profile: trains, draws, judges in about ten minutes"
+	@echo "  2. open results/quick/report.html: what came out; make ui shows every run in MLflow"
+	@echo "  3. make lab     opens the notebooks: change a depth, Run All"
+	@echo "Is something missing? . .venv/bin/activate, then: highways doctor"
+	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The scripts in .venv name its place: where the checkout was moved, it is made anew.

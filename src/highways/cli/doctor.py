@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -341,16 +342,20 @@ def _database(version: str, path: Path) -> Check:
 
 
 def _server(version: str, shown_address: str, uri: str) -> Check:
+    from highways.tracking.mlflow_address import redacted
+
     cure = "training goes on without it, and `highways tracking rebuild` brings the runs later; or unset it"
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=PATIENCE_S) as answer:
+        parts = urlsplit(uri)
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # whoever is there answers /health
+        with urllib.request.urlopen(f"{bare.rstrip('/')}/health", timeout=PATIENCE_S) as answer:
             answer.read(100)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return Check("MLflow", "ok", f"{version}; {shown_address} answers, and asks who is there ({error.code})")
         return Check("MLflow", "wrong", f"MLFLOW_TRACKING_URI={shown_address} answers {error.code}", cure)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = redacted(str(getattr(error, "reason", None) or error))
         return Check("MLflow", "wrong", f"MLFLOW_TRACKING_URI={shown_address} does not answer: {reason}", cure)
     return Check("MLflow", "ok", f"{version}; {shown_address} answers")
 

@@ -69,5 +69,5 @@ def show(judgements: Sequence[Judgement], all_of: Sequence[str] = ()) -> None:
         for row in rows:
             scope = f", {row.scope} scope" if row.scope else ""
             shown.line(f"  {row.claim_id}", "head")
-            shown.wrapped(f"{row.source}{scope}. {row.criterion}", "    ")
+            shown.wrapped(f"{row.source}{scope}: {row.criterion}", "    ")
             shown.wrapped(f"measured {row.measured or 'nothing'}", "    ")
