@@ -17,6 +17,7 @@ from highways import paths
 from highways.config import active_profiles
 from highways.report.screen import RELAY, Screen, duration
 
+COMMAND = [sys.executable, "-m", "dvc", "repro"]
 VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
 SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
@@ -36,12 +37,16 @@ def repro(arguments: Sequence[str]) -> int:
     log = paths.root() / "results" / "repro.log"
     log.parent.mkdir(exist_ok=True)
     environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "dvc", "repro", *arguments]
     told = _Told(screen)
     with (
         log.open("w", encoding="utf-8", buffering=1) as file,
         subprocess.Popen(
-            command, cwd=paths.root(), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*COMMAND, *arguments],
+            cwd=paths.root(),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process,
     ):
         interrupted = _leave_interrupts_to(process)
@@ -50,14 +55,15 @@ def repro(arguments: Sequence[str]) -> int:
         status = process.wait()
     screen.clear()
     if interrupted:
-        screen.line("interrupted; the same command goes on from the last checkpoint, and no result was removed")
+        screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")
         return 128 + signal.SIGINT
     if status:
         for line in told.errors or told.dvc_errors or [f"dvc repro ended with status {status}"]:
             print(line, file=sys.stderr)
         print(f"stopped after {duration(time.monotonic() - began)}; the log is {paths.shown(log)}", file=sys.stderr)
         return status
-    still = f", {told.skipped} stages were up to date" if told.skipped else ""
+    stages = "1 stage was" if told.skipped == 1 else f"{told.skipped} stages were"
+    still = f", {stages} up to date" if told.skipped else ""
     screen.line(f"done in {duration(time.monotonic() - began)}{still}; the log is {paths.shown(log)}")
     for profile in profiles:
         for line in _outcome(profile):
@@ -100,7 +106,7 @@ class _Told:
         for raw in lines:
             line = raw.rstrip("\n")
             if self._screen.relay(line):
-                log.write(re.sub(r"^\x1e\w+ ", "", raw))
+                log.write(re.sub(r"^\x02\w+ ", "", raw))
                 continue
             log.write(raw)
             if SKIPPED.match(line):

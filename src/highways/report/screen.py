@@ -9,10 +9,10 @@ from typing import TextIO
 
 RELAY = "HIGHWAYS_RELAY"
 """Set in the environment where `highways repro` shows what a stage says: it owns the terminal, a stage does not."""
-LINE, LIVE = "\x1eline ", "\x1elive "
+LINE, LIVE = "\x02line ", "\x02live "
 """How a relayed line begins: one that stands, one that the next replaces."""
 EVERY_S = 20.0
-"""Where there is no terminal, seconds between two lines of progress."""
+"""Where there is no terminal, seconds between a line and one of progress: a short stage shows none."""
 
 
 class Screen:
@@ -32,6 +32,7 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Show a line that stands."""
+        self._next = time.monotonic() + EVERY_S
         self._write(f"{LINE if self._relayed else ''}{text}\n")
 
     def live(self, text: str) -> None:

@@ -125,7 +125,7 @@ class _Output:
         for line in lines:
             if found := re.search(r"\b(?:User|Runtime)Warning: (.*)", line):
                 self._screen.line(f"warning: {found[1]}")
-            elif line.startswith(f"{self._notebook}: "):
+            elif line.startswith((f"{self._notebook}: ", "no CUDA device")):
                 self._screen.live(line)
             elif line.strip() and not line.startswith(" "):
                 self._screen.line(line)
