@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
+URI = "MLFLOW_TRACKING_URI"
 WEIGHTS_FOLDER = "weights"
 """Artifacts of a run whose network cannot be exported: its weights, by name."""
 VOCABULARY = "vocabulary.json"
@@ -36,14 +38,18 @@ def _tracking() -> Iterator[None]:
     """Let MLflow's own functions, which know no client, write to the project's store, and say nothing."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(address.tracking_uri())
+    before, given = mlflow.get_tracking_uri(), os.environ.get(URI)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    mlflow.set_tracking_uri(address.tracking_uri())  # it writes the environment, too
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         mlflow.set_tracking_uri(before)
+        os.environ.pop(URI, None)
+        if given is not None:
+            os.environ[URI] = given
 
 
 def _name(record: RunRecord) -> str:
@@ -78,6 +84,8 @@ def log_model(
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
+    if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in network.modules()):
+        raise NotExported("it keeps a state that no graph holds: it draws weights at every call")
     client = connect()
     there = _there(client, store.experiment_id, record.run_key)
     whole = [one for one in there if one.tags.get("weights_sha256") == record.weights_sha256 and one.status == "READY"]
