@@ -389,9 +389,12 @@ class MlflowLog:
         self._store.tag_experiment({self._store.own(MARK + self.profile): value})
 
     def _close(self, status: str, title: str = "") -> None:
-        if self._records:
-            self._sum_up()
-        self._show(title)
+        with self._store.exclusively():
+            if self._configs:  # other sweeps may have brought runs meanwhile
+                self._runs = _by_key(self._store.search(self.tags))
+            if self._records:
+                self._sum_up()
+            self._show(title)
         if self._open:
             end = max((metrics.interval(record)[1] for record in self._records.values()), default=None)
             self._store.finish(self._parent, status, end)
