@@ -84,9 +84,8 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
         assert torch.allclose(loaded(x[:1]), expected[:1], atol=1e-5), "one alone"
     assert np.allclose(answering.predict(x.numpy()), expected.numpy(), atol=1e-5)
     if config.network.reads == "text":
-        longer = torch.cat([x, x], dim=1)
-        with torch.no_grad():
-            assert torch.allclose(loaded(longer), network(longer), atol=1e-5), "sentences of another length"
+        with pytest.raises(AssertionError, match="Guard failed"):
+            loaded(torch.cat([x, x], dim=1))  # a limit of torch.export, which docs/mlflow.md names
         folder = Path(mlflow.artifacts.download_artifacts(uri))
         (vocabulary,) = folder.rglob(VOCABULARY)
         assert json.loads(vocabulary.read_text()) == load(config.data).vocabulary  # type: ignore[union-attr]
@@ -96,6 +95,8 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
     (child,) = client.search_runs([experiment.experiment_id], f"tags.run_key = '{record.run_key}'")
     assert [output.model_id for output in child.outputs.model_outputs] == [uri.removeprefix("models:/")]
     assert child.info.status == "FINISHED"
+    kept = [file.path for file in client.list_artifacts(child.info.run_id, "weights")]
+    assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
 
 
 def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(tracked_project: Path) -> None:

@@ -66,12 +66,18 @@ def _bring(profile: str, name: str, records: list[RunRecord]) -> Iterator[str]:
         try:
             uri = log_model(store, run_id, record, load_network(record), _example(record.config, data), vocabulary)
         except NotExported as error:
-            path = weights_path(record.run_key)
-            if f"{WEIGHTS_FOLDER}/{path.name}" not in store.artifacts(run_id, WEIGHTS_FOLDER):
-                store.attach(run_id, path, WEIGHTS_FOLDER)
+            _keep_weights(store, run_id, record)
             yield f"  {record.run_key}: cannot be exported ({error}); its weights are the artifact {WEIGHTS_FOLDER}/"
             continue
+        if vocabulary:  # the graph takes sentences of one length only; the weights take all
+            _keep_weights(store, run_id, record)
         yield f"  {record.run_key}: {'there already' if uri is None else uri}"
+
+
+def _keep_weights(store: Store, run_id: str, record: RunRecord) -> None:
+    path = weights_path(record.run_key)
+    if f"{WEIGHTS_FOLDER}/{path.name}" not in store.artifacts(run_id, WEIGHTS_FOLDER):
+        store.attach(run_id, path, WEIGHTS_FOLDER)
 
 
 def _example(config: RunConfig, data: DataSet) -> Tensor:

@@ -389,16 +389,22 @@ class MlflowLog:
         self._store.tag_experiment({self._store.own(MARK + self.profile): value})
 
     def _close(self, status: str, title: str = "") -> None:
-        if self._records:
-            self._sum_up()
+        if self._records and self._configs:
+            with self._store.exclusively():  # other sweeps may have brought runs meanwhile, or be about to sum up
+                self._runs = _by_key(self._store.search(self.tags))
+                best = self._sum_up()
+        else:
+            best = self._sum_up() if self._records else None
+        if best is not None:
+            self._mark_best(best)
         self._show(title)
         if self._open:
             end = max((metrics.interval(record)[1] for record in self._records.values()), default=None)
             self._store.finish(self._parent, status, end)
             self._open = False
 
-    def _sum_up(self) -> None:
-        """Give the parent what sums up its runs, and mark the best run of every cell."""
+    def _sum_up(self) -> set[str]:
+        """Give the parent what sums up its runs; return the keys of the best run of every cell."""
         outcomes = {}
         for key, found in self._runs.items():
             record = self._records.get(key)
@@ -410,7 +416,9 @@ class MlflowLog:
             note = {notes.NOTE: notes.sweep_note(known, self.experiment, self.profile), "summary": digest}
             self._store.log(self._parent, values, tags=note)
             self._parent_tags = {**self._parent_tags, **note}
-        best = {one.key for one in metrics.best_of_cells(known)}
+        return {one.key for one in metrics.best_of_cells(known)}
+
+    def _mark_best(self, best: set[str]) -> None:
         for key, found in self._runs.items():
             is_best = "true" if key in best else "false"
             if found[0].data.tags.get(views.BEST, "false") != is_best:

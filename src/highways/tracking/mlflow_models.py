@@ -111,8 +111,7 @@ def _save(model_id: str, record: RunRecord, network: nn.Module, example: Tensor,
     from mlflow.types import Schema, TensorSpec
 
     inputs = example.contiguous().numpy()
-    free = 2 if vocabulary else 1  # batch, and of sentences their length
-    shape = (-1,) * free + inputs.shape[free:]
+    shape = (-1, *inputs.shape[1:])  # torch.export unrolls LSTMs: sentences are as long as the example's
     with torch.no_grad():
         classes = network(example).shape[1]
     signature = ModelSignature(
