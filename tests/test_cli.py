@@ -27,6 +27,7 @@ COMMANDS = [
     ["profile", "show"],
     ["profile", "check"],
     ["profile", "use"],
+    ["profile", "cost"],
     ["run"],
     ["tables"],
     ["claims"],
