@@ -144,6 +144,7 @@ def _train(job: Job, listener: Listener) -> list[RunRecord]:
     check_writable(store.path(job.keys[0]))
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
+    devices.warn_of_emulation(job.configs[0].precision, where.type)
     data = load(job.configs[0].data).to(where)
     module: TrialsModule
     if job.population:
