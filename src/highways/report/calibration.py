@@ -23,8 +23,8 @@ from highways import paths
 from highways.config import RunConfig
 from highways.data import examples
 from highways.errors import HighwaysError
-from highways.report.costs import Group, fastest, training_examples
-from highways.report.standins import size, stand_in
+from highways.report.costs import Group, epoch_work, fastest, training_examples
+from highways.report.standins import stand_in
 from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import write_atomically
@@ -74,7 +74,7 @@ def workloads(groups: Iterable[Group]) -> dict[str, Workload]:
     by_family: dict[str, list[tuple[float, str, Group]]] = {}
     for group in fastest(groups):
         if group.survival == 1 and group.core_seconds / group.epochs > EPOCH_S:
-            rate = group.rate / (size(group.config).work * training_examples(group.config))
+            rate = group.rate / epoch_work(group.config)
             by_family.setdefault(group.config.network.family, []).append((rate, group.keys[0], group))
     found = {}
     for family, rates in sorted(by_family.items()):

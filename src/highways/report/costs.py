@@ -11,7 +11,7 @@ from functools import cached_property
 
 from highways.config import AnalysisConfig, RunConfig
 from highways.data import examples
-from highways.report.standins import Size, features, size
+from highways.report.standins import features, work
 from highways.tracking import AnalysisRecord, RunRecord
 from highways.training.groups import signature, trains_together
 
@@ -142,8 +142,8 @@ class Ledger:
         return found
 
     @cached_property
-    def _sizes(self) -> dict[str, Size]:
-        return {shape: size(groups[0].config) for shape, groups in self._by_shape.items()}
+    def _works(self) -> dict[str, float]:
+        return {shape: epoch_work(groups[0].config) for shape, groups in self._by_shape.items()}
 
     def group(self, configs: Sequence[RunConfig]) -> Estimate | None:
         """Return what a group of runs will cost; `None` where no run of the family is recorded.
@@ -170,20 +170,21 @@ class Ledger:
         return _Rate(min(group.rate for group in groups), survival, exact=True)
 
     def _nearest(self, config: RunConfig, shape: str) -> _Rate | None:
-        own = _work(config, size(config))
+        own = epoch_work(config)
         best: tuple[float, str, float] | None = None
         for other, groups in self._by_shape.items():
             there = groups[0].config
             if there.network.family != config.network.family or other == shape:
                 continue
-            work = _work(there, self._sizes[other])
-            distance = OTHER_WORK * abs(math.log(own / work))
+            theirs = self._works[other]
+            distance = OTHER_WORK * abs(math.log(own / theirs))
             distance += OTHER_NAME * (there.network.shown_as != config.network.shown_as)
             distance += OTHER_KIND * (getattr(there.network, "kind", "") != getattr(config.network, "kind", ""))
+            distance += OTHER_KIND * (_activation(there) != _activation(config))
             distance += OTHER_DATA * (there.data.name != config.data.name)
             distance += OTHER_PRECISION * (there.precision != config.precision)
             if best is None or (distance, other) < best[:2]:
-                best = (distance, other, own / work)
+                best = (distance, other, own / theirs)
         if best is None:
             return None
         known = self._known(self._by_shape[best[1]])
@@ -206,13 +207,17 @@ class Ledger:
         if config.run is None:
             studied = _study_work(config)
             return Estimate(min(_core_seconds(one) * studied / _study_work(one.config) for one in others), exact=False)
-        own = size(config.run).work
+        own = work(config.run)
         scaled = [
-            (abs(math.log(own / (work := size(one.run).work))), one.key, _core_seconds(one) * own / work)
+            (abs(math.log(own / (theirs := work(one.run)))), one.key, _core_seconds(one) * own / theirs)
             for one in others
             if one.config.run is not None
         ]
         return Estimate(min(scaled)[2], exact=False) if scaled else None
+
+
+def _activation(config: RunConfig) -> str:
+    return str(getattr(config.network, "activation", ""))
 
 
 def _study_work(config: AnalysisConfig) -> float:
@@ -238,9 +243,9 @@ def _shape(config: RunConfig) -> str:
     return signature(same.model_copy(update={"order_seed": 0, "seed": 0}))
 
 
-def _work(config: RunConfig, network: Size) -> float:
-    """Return a number that grows in proportion to the arithmetic of an epoch."""
-    return network.work * training_examples(config)
+def epoch_work(config: RunConfig) -> float:
+    """Return a number that grows in proportion to the arithmetic of an epoch, within a family of networks."""
+    return work(config) * training_examples(config)
 
 
 def training_examples(config: RunConfig) -> int:

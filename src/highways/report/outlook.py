@@ -12,7 +12,7 @@ from highways.data.sources import sources
 from highways.errors import HighwaysError, NotYet
 from highways.experiments import EXPERIMENTS, Experiment
 from highways.report.costs import Ledger, corrected, makespan, recorded_groups, training_examples
-from highways.report.standins import FLOAT, data_bytes, group_bytes, size
+from highways.report.standins import FLOAT, data_bytes, group_bytes, parameters
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 from highways.training import device
 from highways.training.groups import groups
@@ -209,7 +209,7 @@ def _with_costs(
 def _largest(jobs: Sequence[Sequence[RunConfig]]) -> list[Sequence[RunConfig]]:
     """Return the jobs that may need most memory: of each family and data set the one with most weights and members."""
     found: dict[tuple[str, str], Sequence[RunConfig]] = {}
-    for job in sorted(jobs, key=lambda job: len(job) * size(job[0]).parameters * job[0].budget.batch_size):
+    for job in sorted(jobs, key=lambda job: len(job) * parameters(job[0]) * job[0].budget.batch_size):
         found[job[0].network.family, job[0].data.name] = job
     return list(found.values())
 
@@ -221,23 +221,25 @@ def _memory(job: Sequence[RunConfig]) -> float:
 
 
 def _disk(jobs: Sequence[Sequence[RunConfig]], analyses: int) -> float:
-    weights = [FLOAT * size(job[0]).parameters * len(job) for job in jobs]
+    weights = [FLOAT * parameters(job[0]) * len(job) for job in jobs]
     records = 2 * RECORD_BYTES * (sum(len(job) for job in jobs) + analyses)
     return sum(weights) + records + 3 * max(weights, default=0.0)
 
 
-def reckoned_from_others(records: Sequence[RunRecord]) -> float | None:
+def reckoned_from_others(records: Sequence[RunRecord]) -> tuple[float, float] | None:
     """Return the core seconds that recorded runs should have cost, each network reckoned from the other networks.
 
     Args:
         records: Of one experiment and profile; nothing else is read.
 
     Returns:
-        `None` where no network has another to be reckoned from.
+        What is reckoned, and what the same runs did cost; `None` where no network has another to be reckoned from.
     """
-    ledger = Ledger(records, own=False)
-    costs = [ledger.group([group.config] * group.members) for group in recorded_groups(records)]
-    return sum(cost.core_seconds for cost in costs if cost is not None) or None
+    ledger, reckoned, fact = Ledger(records, own=False), 0.0, 0.0
+    for group in recorded_groups(records):
+        if (cost := ledger.group([group.config] * group.members)) is not None:
+            reckoned, fact = reckoned + cost.core_seconds, fact + group.core_seconds
+    return (reckoned, fact) if fact else None
 
 
 HEADS = ("stage", "runs left", "analyses left", "core time", "by the clock", "memory", "disk")

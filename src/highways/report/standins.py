@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from highways.config import BiLSTMConfig, DataConfig, RunConfig
+from highways.config import DataConfig, DenseConfig, RunConfig
 from highways.data import DataSet, Images, Pictures, Sentences, classes
 from highways.data.sentences import PADDING, PARTS, Split
 from highways.training.building import build_network
@@ -77,67 +76,51 @@ def features(data: DataConfig) -> int:
     return channels * height * width
 
 
-@dataclass(frozen=True)
-class Size:
-    """What a run's network is like.
-
-    Attributes:
-        parameters: Trained weights and biases.
-        work: Grows in proportion to the arithmetic of one example: floating-point operations of convolutional
-            networks, else weights that are multiplied with (those of a table of word vectors are looked up).
-    """
-
-    parameters: int
-    work: float
-
-
-def size(config: RunConfig) -> Size:
-    """Return what a run's network is like."""
-    network = config.network
-    plain = network.model_copy(update={"dropout": 0.0}) if hasattr(network, "dropout") else network
-    return _size(_network_only(config.model_copy(update={"network": plain})).model_dump_json())
-
-
-def _network_only(config: RunConfig) -> RunConfig:
-    """Return a run of the same network on the same data: what all runs of one shape have in common."""
-    data = config.data.model_copy(update={"vectors": None, "training_examples": None})
-    if data.pictures is not None:
-        data = data.model_copy(update={"pictures": data.pictures.model_copy(update={"training_images": None})})
-    update = {"data": data, "seed": 0, "order_seed": 0, "precision": "float32"}
-    if config.network.family == "dense":
-        update["network"] = config.network.model_copy(
-            update={"transform_bias": None if config.network.transform_bias is None else 0.0}
-            | {"initialisation": "zeros", "block_initialisation": None, "checkpoint_every": None}
-        )
-        update["optimiser"] = _NO_OPTIMISER
-    return config.model_copy(update=update | {"budget": config.budget.model_copy(update={"epochs": 1})})
-
-
-_NO_OPTIMISER = RunConfig.model_validate(
-    {"data": {"name": "digits"}, "network": {"kind": "plain", "depth": 1, "width": 1}}
-    | {"optimiser": {"learning_rate": 1.0}, "budget": {"epochs": 1, "batch_size": 1}}
-).optimiser
-
-
-@lru_cache(maxsize=4096)
-def _size(text: str) -> Size:
-    config = RunConfig.model_validate_json(text)
-    if config.network.family == "dense":  # one formula; a thousand layers take long to build
+def parameters(config: RunConfig) -> int:
+    """Return the trained weights and biases of a run's network; of texts with a vocabulary as large as usual."""
+    if isinstance(config.network, DenseConfig):  # one formula; a thousand layers take long to build
         network = config.network
         block = (network.width + 1) * network.width * (2 if network.kind == "highway" else 1)
         ends = (features(config.data) + 1) * network.width + (network.width + 1) * classes(config.data.name)
-        parameters = ends + (network.depth - 1) * block
-        return Size(parameters, float(parameters))
+        return ends + (network.depth - 1) * block
+    return _built(_network_only(config).model_dump_json())[0]
+
+
+def work(config: RunConfig) -> float:
+    """Return a number that grows in proportion to the arithmetic of one example, within a family of networks.
+
+    Floating-point operations of convolutional networks, the weights of dense ones, else what the family says.
+    """
+    if config.network.family == "dense":
+        return float(parameters(config))
+    if config.network.reads == "pictures":
+        return _built(_network_only(config).model_dump_json())[1]
+    return config.network.work
+
+
+def _network_only(config: RunConfig) -> RunConfig:
+    """Return a run of the same network on data of the same shape: what all runs of one network have in common."""
+    data = config.data.model_copy(update={"vectors": None, "training_examples": None})
+    if data.pictures is not None:
+        data = data.model_copy(update={"pictures": data.pictures.model_copy(update={"training_images": None})})
+    budget = config.budget.model_copy(update={"epochs": 1})
+    update = {"data": data, "budget": budget, "seed": 0, "order_seed": 0, "precision": "float32"}
+    return config.model_copy(update=update)
+
+
+@lru_cache(maxsize=4096)
+def _built(text: str) -> tuple[int, float]:
+    """Return the weights of a network, and of a convolutional one the operations of an example."""
+    config = RunConfig.model_validate_json(text)
     data = stand_in(config.data, len(LENGTHS), len(LENGTHS))
     with torch.device("meta"):  # shapes only
-        built = build_network(config, data).eval()
-    parameters = sum(parameter.numel() for parameter in built.parameters())
-    if not isinstance(data, Pictures):
-        embedding = config.network.embedding if isinstance(config.network, BiLSTMConfig) else data.classes  # type: ignore[union-attr]
-        return Size(parameters, float(max(parameters - len(data.vocabulary) * embedding, 1)))  # type: ignore[union-attr]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        built(data.prepared(data.images["train"][:1]).to("meta"))
-    return Size(parameters, float(counter.get_total_flops()))
+        network = build_network(config, data).eval()
+    operations = 0.0
+    if isinstance(data, Pictures):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(data.prepared(data.images["train"][:1]).to("meta"))
+        operations = float(counter.get_total_flops())
+    return sum(parameter.numel() for parameter in network.parameters()), operations
 
 
 def group_bytes(config: RunConfig, members: int) -> int:
