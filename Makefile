@@ -63,7 +63,12 @@ bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py
 	python benchmarks/sentences.py
 	python benchmarks/convolutions.py
+	python benchmarks/bfloat16.py
 	python benchmarks/lesions.py
+	python benchmarks/parity.py
+	python benchmarks/engines.py
+	python benchmarks/overhead.py
+	highways readme
 
 readme: setup  ## Write README's numbers and the results' pages from what is committed
 	highways readme

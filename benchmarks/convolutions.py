@@ -10,7 +10,8 @@ batches of 100, with the same optimiser, the same preparation (contrast, mean im
   its own, so that nothing of ours helps it: there the C library gives memory back to the system after every
   operation, as it does in any process that does not say otherwise.
 
-The ways take turns, `--repeats` times; shown is each one's best turn, and the ratios of these. Writes
+The ways take turns, `--repeats` times; shown are each one's best turn, and the median and quartiles
+of the turns' ratios. Writes
 `benchmarks/convolutions.csv`.
 """
 
@@ -22,12 +23,11 @@ import multiprocessing
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 import pytorch_lightning as pl
 import torch
+from timing import ratio, write
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -38,7 +38,6 @@ from highways.data import Pictures
 from highways.data.pictures import contrasted
 from highways.experiments.conv.profile import recipe
 from highways.nn import ConvNetwork
-from highways.tracking.environment import processor
 from highways.training import device as devices
 from highways.training.execute import PRECISION
 from highways.training.modules import PictureModule
@@ -181,32 +180,30 @@ def main() -> None:
             precision=precision,  # type: ignore[arg-type]
         )
 
-    best = {"ours": 0.0, "float32": 0.0, "usual": 0.0}
+    rates: dict[str, list[float]] = {"ours": [], "float32": [], "usual": []}
     for _ in range(arguments.repeats):
         for way, precision in {"ours": fast, "float32": "float32"}.items():
             if way == "float32" and fast == "float32":
                 continue
             module = PictureModule(config(precision), "key", ours, lambda event: None)
-            rate = images_per_second(module, module.train_dataloader(), PRECISION[precision])
-            best[way] = max(best[way], rate)
+            rates[way].append(images_per_second(module, module.train_dataloader(), PRECISION[precision]))
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             way = (arguments.network, count, arguments.threads, arguments.workers)
-            best["usual"] = max(best["usual"], pool.submit(usual_images_per_second, *way).result())
-    best["float32"] = best["float32"] or best["ours"]
+            rates["usual"].append(pool.submit(usual_images_per_second, *way).result())
+    rates["float32"] = rates["float32"] or rates["ours"]
     row = {
         "network": arguments.network,
         "batch_size": BATCH,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "threads": arguments.threads,
         "precision": fast,
-        "ours_images_per_second": round(best["ours"], 1),
-        "float32_images_per_second": round(best["float32"], 1),
-        "usual_images_per_second": round(best["usual"], 1),
-        "times_usual": round(best["ours"] / best["usual"], 2),
-        "processor": processor(),
+        "ours_images_per_second": round(max(rates["ours"]), 1),
+        "float32_images_per_second": round(max(rates["float32"]), 1),
+        "usual_images_per_second": round(max(rates["usual"]), 1),
+        **ratio("times_usual", rates["ours"], rates["usual"]),
     }
     print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    pd.DataFrame([row]).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
+    write(__file__, [row])
 
 
 if __name__ == "__main__":

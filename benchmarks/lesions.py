@@ -6,7 +6,8 @@ give the same numbers, which is checked:
 - `together`: `highways.inside.lesions.lesions`;
 - `passes`: one pass over the data for each of the 49 lesions and one without, the same batches.
 
-The ways take turns, `--repeats` times; shown is each one's best turn. Writes `benchmarks/lesions.csv`.
+The ways take turns, `--repeats` times; shown are each one's best turn, and the median and quartiles of
+the turns' ratios. Writes `benchmarks/lesions.csv`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import pandas as pd
 import torch
+from timing import ratio, write
 
 from highways.config import DenseConfig
 from highways.data.batches import Batches
 from highways.data.images import EVALUATION_BATCH
 from highways.inside.lesions import Lesions, lesions, lesions_one_by_one
 from highways.nn import DenseNetwork
-from highways.tracking.environment import processor
 from highways.training import device as devices
 
 
@@ -52,12 +51,12 @@ def main() -> None:
     network = DenseNetwork(config, 784, 10).to(where)
     x, y = torch.rand(arguments.examples, 784), torch.randint(0, 10, (arguments.examples,))
     batches = Batches(x.to(where), y.to(where), EVALUATION_BATCH)
-    best = {"together": float("inf"), "passes": float("inf")}
+    times: dict[str, list[float]] = {"together": [], "passes": []}
     for _ in range(arguments.repeats):
         outcomes = {}
         for name, way in (("together", lesions), ("passes", lesions_one_by_one)):
             seconds, outcomes[name] = timed(way, network, batches)
-            best[name] = min(best[name], seconds)
+            times[name].append(seconds)
         gap = (outcomes["together"].cross_entropy - outcomes["passes"].cross_entropy).abs().max().item()
         assert gap < 1e-6, f"the two ways differ by {gap}"
     row = {
@@ -66,13 +65,12 @@ def main() -> None:
         "examples": arguments.examples,
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
         "threads": arguments.threads,
-        "together_seconds": round(best["together"], 3),
-        "passes_seconds": round(best["passes"], 3),
-        "times_passes": round(best["passes"] / best["together"], 2),
-        "processor": processor(),
+        "together_seconds": round(min(times["together"]), 3),
+        "passes_seconds": round(min(times["passes"]), 3),
+        **ratio("times_passes", times["passes"], times["together"]),
     }
     print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    pd.DataFrame([row]).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
+    write(__file__, [row])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Three ways to train the same highway networks (width 50, batch 100, MNIST's shap
 - `loop`: a plain PyTorch loop, one trial after the other (two Linear layers a block, optim.SGD);
 - `lightning`: the usual way, a LightningModule, TensorDataset, DataLoader and Trainer a trial.
 
-The ways take turns, `--repeats` times; shown is each one's best turn, and the ratios of these. A
+The ways take turns, `--repeats` times; shown are each one's best turn, and the median and quartiles of
+the turns' ratios. A
 trial a second is a trial's step, not its whole training. The peak is that of a product of two
 1,500 x 1,500 matrices. Writes `benchmarks/populations.csv`.
 """
@@ -18,18 +19,16 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
-import pandas as pd
 import pytorch_lightning as pl
 import torch
+from timing import interleaved, peak_gflops, ratio, seconds, write
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.data import Images
-from highways.tracking.environment import processor
 from highways.training import device as devices
 from highways.training.modules import PopulationModule
 
@@ -139,20 +138,6 @@ def lightning_seconds(depth: int, data: Images, steps: int) -> float:
     return times[1] - times[0]
 
 
-def seconds(function: Callable[[int], None], count: int) -> float:
-    """Return the seconds that `count` steps take."""
-    began = time.perf_counter()
-    function(count)
-    return time.perf_counter() - began
-
-
-def peak_gflops() -> float:
-    """Return the speed of a large matrix product, GFLOP/s."""
-    a, b = torch.randn(1500, 1500), torch.randn(1500, 1500)
-    torch.mm(a, b)
-    return max(2 * 1500**3 / seconds(lambda _: torch.mm(a, b), 1) / 1e9 for _ in range(5))
-
-
 def gflop_per_trial_step(depth: int) -> float:
     """Return the floating-point operations of the products of one step of one trial, forward and backward, 1e9."""
     blocks = 3 * 2 * (depth - 1) * 2 * WIDTH * WIDTH
@@ -184,17 +169,17 @@ def main() -> None:
         few = max(1, arguments.steps // 5)
         population(2)
         loop(2)
-        best = {"population": 0.0, "loop": 0.0, "lightning": 0.0}
-        peak = 0.0
-        for _ in range(arguments.repeats):
-            peak = max(peak, peak_gflops())
-            rates = {
-                "population": arguments.trials * few / seconds(population, few),
-                "loop": arguments.steps / seconds(loop, arguments.steps),
-                "lightning": arguments.steps / lightning_seconds(depth, data, arguments.steps),
-            }
-            best = {way: max(best[way], rate) for way, rate in rates.items()}
-        gflops = best["population"] * gflop_per_trial_step(depth)
+        rates = interleaved(
+            {
+                "peak": peak_gflops,
+                "population": lambda step=population, few=few: arguments.trials * few / seconds(lambda: step(few)),
+                "loop": lambda step=loop: arguments.steps / seconds(lambda: step(arguments.steps)),
+                "lightning": lambda depth=depth: arguments.steps / lightning_seconds(depth, data, arguments.steps),
+            },
+            arguments.repeats,
+        )
+        best = {way: max(turns) for way, turns in rates.items()}
+        gflops, peak = best["population"] * gflop_per_trial_step(depth), best["peak"]
         rows.append(
             {
                 "depth": depth,
@@ -203,16 +188,15 @@ def main() -> None:
                 "population_trial_steps_per_second": round(best["population"], 1),
                 "loop_trial_steps_per_second": round(best["loop"], 1),
                 "lightning_trial_steps_per_second": round(best["lightning"], 1),
-                "times_loop": round(best["population"] / best["loop"], 2),
-                "times_lightning": round(best["population"] / best["lightning"], 2),
+                **ratio("times_loop", rates["population"], rates["loop"]),
+                **ratio("times_lightning", rates["population"], rates["lightning"]),
                 "population_gflop_per_second": round(gflops, 1),
                 "peak_gflop_per_second": round(peak, 1),
                 "share_of_peak": round(gflops / peak, 3),
-                "processor": processor(),
             }
         )
         print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    pd.DataFrame(rows).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
+    write(__file__, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ SST-2 in batches of 32, with the same threads:
   (`highways.data.sentences.PaddedBatches`), everything else as ours: what the batches alone do;
 - `source`: the same with torch's default Adam, as the source has it.
 
-The ways take turns, `--repeats` times; shown are each one's best epoch and the ratios of these. Where SST-2 is not
+The ways take turns, `--repeats` times; shown are each one's best epoch, and the median and
+quartiles of the turns' ratios. Where SST-2 is not
 at hand, random words in sentences as long as its own (mean 19, deviation 9) stand in. Writes
 `benchmarks/sentences.csv`.
 """
@@ -19,10 +20,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
-import pandas as pd
 import torch
+from timing import ratio, write
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
@@ -32,7 +32,6 @@ from highways.data import Sentences, load
 from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches, Split
 from highways.errors import HighwaysError
 from highways.nn import BiLSTMNetwork
-from highways.tracking.environment import processor
 from highways.training import device as devices
 
 BATCH, HIDDEN, WORDS, SENTENCES = 32, 50, 13838, 6920
@@ -82,12 +81,12 @@ def main() -> None:
             {"family": "bilstm", "kind": arguments.kind, "depth": depth, "hidden": HIDDEN, "embedding": HIDDEN}
             | ({"transform_bias": -1.0} if arguments.kind == "highway" else {})
         )
-        best = dict.fromkeys(("ours", "padded", "source"), float("inf"))
+        times: dict[str, list[float]] = {"ours": [], "padded": [], "source": []}
         for repeat in range(arguments.repeats):
             equal, padded = (kind(split, BATCH, order_seed=repeat) for kind in (SentenceBatches, PaddedBatches))
             ways = {"ours": (equal, True), "padded": (padded, True), "source": (padded, False)}
             for way, (batches, fused) in ways.items():
-                best[way] = min(best[way], epoch_seconds(BiLSTMNetwork(config, WORDS, 2), batches, fused))
+                times[way].append(epoch_seconds(BiLSTMNetwork(config, WORDS, 2), batches, fused))
         positions = sum(x.numel() for x, _ in PaddedBatches(split, BATCH, order_seed=0)) / int(split.lengths.sum())
         rows.append(
             {
@@ -97,17 +96,16 @@ def main() -> None:
                 "hidden": HIDDEN,
                 "batch_size": BATCH,
                 "threads": arguments.threads,
-                "ours_seconds_per_epoch": round(best["ours"], 2),
-                "padded_seconds_per_epoch": round(best["padded"], 2),
-                "source_seconds_per_epoch": round(best["source"], 2),
-                "times_padded": round(best["padded"] / best["ours"], 2),
-                "times_source": round(best["source"] / best["ours"], 2),
+                "ours_seconds_per_epoch": round(min(times["ours"]), 2),
+                "padded_seconds_per_epoch": round(min(times["padded"]), 2),
+                "source_seconds_per_epoch": round(min(times["source"]), 2),
+                **ratio("times_padded", times["padded"], times["ours"]),
+                **ratio("times_source", times["source"], times["ours"]),
                 "positions_per_word_padded": round(positions, 2),
-                "processor": processor(),
             }
         )
         print("  ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
-    pd.DataFrame(rows).to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")
+    write(__file__, rows)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ COMMANDS = [
     ["profile", "show"],
     ["profile", "check"],
     ["profile", "use"],
+    ["profile", "cost"],
     ["run"],
     ["runs"],
     ["best"],

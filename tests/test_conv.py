@@ -19,7 +19,7 @@ from highways.nn import ConvNetwork, Highway
 from highways.nn.conv import Conv
 from highways.tracking.records import run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint
+from highways.training.checkpoints import ResumePoint, load_weights
 from highways.training.modules import PictureModule
 
 COUNTS = {
@@ -265,6 +265,36 @@ def test_bfloat16_learns_the_same_within_noise(project) -> None:
     exact, fast = ([record.last("train_cross_entropy") for record in records[part]] for part in (slice(3), slice(3, 6)))
     assert np.mean(fast) == pytest.approx(np.mean(exact), abs=2 * max(np.std(exact), 0.05))
     assert np.mean(exact) < 2.0
+
+
+def test_bfloat16_is_a_run_of_its_own_and_repeats_to_the_bit_on_a_cpu(project) -> None:
+    exact, fast = config(1), config(1, precision="bfloat16")
+    assert run_keys([exact]) != run_keys([fast])
+    records = []
+    for name in ("p", "q"):
+        records.append(run(fast, profile=name, experiment="e", device="cpu", threads=1, mlflow=False))
+        (path,) = project.glob("results/*/*/runs/*.json")
+        path.unlink()
+    assert records[0].weights_sha256 == records[1].weights_sha256
+    assert records[0].curves == records[1].curves
+    other = run(exact, profile="p", experiment="e", device="cpu", threads=1, mlflow=False)
+    assert other.curves != records[0].curves
+    weights = load_weights(records[0].run_key, records[0].weights_sha256)
+    assert weights is not None
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}, "products are in bfloat16, weights are not"
+
+
+def test_processor_without_bfloat16_is_told_once(project, monkeypatch, capsys) -> None:
+    from highways.training import device
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    device.warn_of_emulation.cache_clear()
+    for seed in (0, 1):
+        run(config(1, seed=seed, precision="bfloat16"), profile="p", experiment="e", device="cpu", mlflow=False)
+    assert capsys.readouterr().out.count("this processor has no bfloat16") == 1
+    device.warn_of_emulation.cache_clear()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert device.has_bfloat16()
 
 
 def test_configurations_are_values() -> None:

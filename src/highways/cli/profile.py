@@ -60,3 +60,43 @@ def profile_use(
 
     use_profiles(names)
     print(f"active: {', '.join(names)}")
+
+
+@app.command("cost")
+def profile_cost(
+    name: Annotated[str, typer.Argument(help="Profile.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of a machine; by default what each stage's file says.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines like this one, that train beside each other.")] = 1,
+    all_: Annotated[bool, typer.Option("--all", help="Count what is finished, too, beside what is recorded.")] = False,
+    as_recorded: Annotated[
+        bool, typer.Option("--as-recorded", help="Time on the machine of the records: this one is not measured.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure this machine anew, though it has been today.")
+    ] = False,
+) -> None:
+    """Show what is left of every stage, and what it will cost on this machine: time, memory, disk.
+
+    Reckoned from the time that recorded runs took on CPUs. This machine is measured by some seconds of the same work.
+    """
+    from highways.report.calibration import calibration
+    from highways.report.outlook import Archive, Asked, lines, outlook
+    from highways.tracking.environment import processor
+    from highways.training import device
+
+    (profile,) = profiles_given(name)
+    archive = Archive()
+    speed = {} if as_recorded else calibration(archive.ledger.groups, device.resolve("auto").type, fresh)
+    cores = device.cores()
+    if workers is not None and workers > cores:
+        print(f"there are {cores} cores: more than {cores} workers are of no use, {cores} are reckoned with")
+    asked = Asked(workers, nodes, all_, speed)
+    where = "the machine of the records" if as_recorded else f"{processor()}, {cores} cores"
+    times = ", ".join(f"{family} {ratio:.2f}" for family, ratio in speed.items())
+    print(f"{profile} on {where}" + (f"; times the records' core time: {times}" if times else ""))
+    for line in lines(outlook(profile, asked, archive), asked):
+        print(line)
+    print("Memory is that of one process, the one with the largest group. By the clock: alone on the machine.")
+    print("*: of some of it there is no record; it is scaled from the most similar one, by arithmetic and examples.")

@@ -91,12 +91,32 @@ def claims_command(
 
 
 @app.command("verify")
-def verify_command(profile: ProfileOption = None) -> None:
-    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1."""
+def verify_command(
+    profile: ProfileOption = None,
+    rerun: Annotated[
+        int | None, typer.Option("--rerun", min=1, help="Train so many recorded runs again, and compare them instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="With --rerun: of the draw.")] = 0,
+    device: Annotated[str, typer.Option(help="With --rerun: auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1.
+
+    With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
+    """
     from highways import paths
     from highways.report.verify import faults
 
     chosen = profiles_given(profile) if profile else paths.profiles_with_results()
+    if rerun is not None:
+        if device not in ("auto", "cpu", "cuda"):
+            raise HighwaysError(f"--device must be auto, cpu or cuda, found {device!r}")
+        from highways.report.rerun import rerun as train_again
+
+        if bad := train_again(chosen, rerun, seed, device):
+            raise HighwaysError(f"{bad} runs did not come out as expected")
+        return
+    if seed or device != "auto":
+        raise HighwaysError("--seed and --device belong to --rerun")
     found, checked = [], 0
     for name in chosen:
         number, bad = faults(name)

@@ -14,6 +14,7 @@ from highways.claims.judge import Judgement, headline
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
+from highways.report.outlook import reckoned_from_others
 from highways.report.verdicts import all_claims, judge_all
 from highways.show.tables import MACHINE
 from highways.tracking.records import write_atomically
@@ -84,7 +85,23 @@ def cost(experiment: Experiment, profile: str) -> str:
     time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     columns = list(whole.columns)
     machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
-    return f"{time} of processes' time ({machine})."
+    return f"{time} of processes' time ({machine}).{_reckoned(experiment, profile)}"
+
+
+def _reckoned(experiment: Experiment, profile: str) -> str:
+    """Return what the rule of `highways profile cost` gives beside the fact, from the records of this page alone.
+
+    Every network is reckoned from the others, so that the fact is not told by itself. Neither this machine nor any
+    other result enters: the page is the same everywhere.
+    """
+    runs = [*(listed := experiment.of(profile).records()), *listed.auxiliary]
+    found = reckoned_from_others(runs)
+    if found is None:
+        return ""
+    return (
+        f" By the rule of `highways profile cost`, each network reckoned from the records of the others here, the "
+        f"training would take {found[0] / 60:.0f} core minutes; it took {found[1] / 60:.0f}."
+    )
 
 
 def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:

@@ -76,24 +76,50 @@ BENCHMARKS = {
     "populations": "A step of dense networks as one population, beside a PyTorch loop and Lightning with a DataLoader.",
     "sentences": "An epoch of BiLSTMs in batches of one length, beside the source's way and beside padded batches.",
     "convolutions": "Training images a second, images on the device, beside the usual way.",
+    "bfloat16": "Training in bfloat16 on a CPU, beside float32: speed, and accuracy after as many steps.",
     "lesions": "All lesions of a network together, beside one pass a lesion.",
+    "parity": "The gradient of the network from scratch as one product, beside the source's loop over examples.",
+    "engines": "Run epochs a second of the engine ray, beside local, two processes on one machine, their start apart.",
+    "overhead": "Seconds of what the pipeline does where there is nothing to train.",
 }
-"""What each file under `benchmarks/` measures."""
+"""What each file under `benchmarks/` measures; one that has not been measured has no file."""
+RATIO, LOW, HIGH = "times_", "_low", "_high"
+"""How the column of a ratio begins, and how those of its quartiles end."""
 
 
 def _benchmarks() -> str:
+    found = {
+        name: pd.read_csv(path) for name in BENCHMARKS if (path := paths.root() / "benchmarks" / f"{name}.csv").exists()
+    }
     parts = [
-        "# Benchmarks\n\nMade by `make bench`; ratios are measured within one run, for the machine is never alone.\n"
+        "# Benchmarks\n\nMade by `make bench`. Ratios are measured within one run, the ways in turns, for the machine "
+        "is never alone: the median of the turns' ratios, and their quartiles where they were kept.\n",
+        grid(["benchmark", "case", "beside", "times as fast", "quartiles"], _ratios(found)),
     ]
-    for name, title in BENCHMARKS.items():
-        rows = pd.read_csv(paths.root() / "benchmarks" / f"{name}.csv")
+    for name, rows in found.items():
         heads = [column.replace("_", " ") for column in rows.columns]
-        parts.append(f"## {name}\n\n{title}\n\n{grid(heads, rows.to_numpy().tolist())}")
+        parts.append(f"## {name}\n\n{BENCHMARKS[name]}\n\n{grid(heads, rows.to_numpy().tolist())}")
     parts.append(
         "On the CPU `torch.compile` does not pay for these networks: compiled, Highway A took 1.2 to 1.3 times as long "
         "a step, after 47 seconds of compilation; it is not used. On a GPU neither has been measured yet.\n"
     )
     return "\n".join(parts)
+
+
+def _ratios(found: dict[str, pd.DataFrame]) -> list[list[object]]:
+    """Return one row for each ratio of each case: its case is what stands before what was measured."""
+    listed: list[list[object]] = []
+    for name, table in found.items():
+        ratios = [c for c in table.columns if c.startswith(RATIO) and not c.endswith((LOW, HIGH))]
+        said = [c for c in table.columns[:4] if "second" not in c]
+        for row in table.to_dict("records"):
+            case = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in said)
+            for column in ratios:
+                spread = [row.get(column + end) for end in (LOW, HIGH)]
+                between = "" if None in spread or pd.isna(spread).any() else f"{spread[0]:.3g} to {spread[1]:.3g}"
+                beside = column.removeprefix(RATIO).replace("_", " ")
+                listed.append([name, case, beside, row[column], between])
+    return listed
 
 
 def _made() -> dict[Path, str]:

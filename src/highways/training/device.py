@@ -58,6 +58,22 @@ def _keep_memory() -> None:
     mallopt(top_pad, 64 << 20)
 
 
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "avx10_2", "bf16", "arm_bf16", "sve_bf16"}
+"""Of what `torch.cpu.get_capabilities` names, what multiplies in bfloat16."""
+
+
+def has_bfloat16() -> bool:
+    """Tell whether the processor multiplies in bfloat16; others convert to float32 and back."""
+    return any(there for name, there in torch.cpu.get_capabilities().items() if name in BFLOAT16)
+
+
+@lru_cache(maxsize=2)
+def warn_of_emulation(precision: str, device: str) -> None:
+    """Say once where a precision is slower than float32, because the processor has none of its arithmetic."""
+    if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
+        print("this processor has no bfloat16: the results are right, but float32 is faster here", flush=True)
+
+
 def cores() -> int:
     """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

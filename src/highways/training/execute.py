@@ -108,6 +108,7 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     """
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
+    devices.warn_of_emulation(job.configs[0].precision, where.type)
     if where.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)

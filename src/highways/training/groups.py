@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 from highways.config import RunConfig
 from highways.training.checkpoints import ResumePoint
@@ -43,6 +44,21 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
             seen.add(key)
             found.setdefault(signature(config) if trains_together(config) else key, []).append(index)
     return list(found.values())
+
+
+def parts(group: Sequence[int], bytes_of_all: int, most: int) -> list[list[int]]:
+    """Split a group that does not fit into memory into as few parts as do, equal but for one member.
+
+    It depends on the whole group and the memory's size alone, so that the same machine splits the same way every time.
+
+    Args:
+        group: Indices of the group's runs.
+        bytes_of_all: What it would hold as one population.
+        most: What one may hold.
+    """
+    count = min(len(group), max(1, -(-bytes_of_all // max(most, 1))))
+    ends = [len(group) * number // count for number in range(count + 1)]
+    return [list(group[start:end]) for start, end in pairwise(ends)]
 
 
 def pending(group: Sequence[str], finished: set[str], points: Sequence[ResumePoint]) -> list[list[str]]:

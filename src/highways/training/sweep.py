@@ -10,7 +10,7 @@ import pandas as pd
 
 from highways import paths
 from highways.config import Profile, RunConfig
-from highways.data import load
+from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
 from highways.tracking.events import Event, Finished, Listener
@@ -20,7 +20,8 @@ from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint, claimed
 from highways.training.engines import engine_named
 from highways.training.execute import Job
-from highways.training.groups import groups, pending, trains_together
+from highways.training.groups import groups, parts, pending, trains_together
+from highways.training.memory import limit, population_bytes
 from highways.training.progress import Progress
 
 
@@ -202,13 +203,36 @@ def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str],
                 if other is None:
                     point.remove()
     jobs = []
-    for group in groups(configs, keys):
+    for group in _fitting(groups(configs, keys), configs, keys, finished, how):
         population = trains_together(configs[group[0]])
         candidates = [point for point in points if point.population == population]
         for portion in pending([keys[index] for index in group], finished, candidates):
             runs = tuple(by_key[key] for key in portion)
             jobs.append(Job(configs=runs, keys=tuple(portion), population=population, **how))
     return sorted(jobs, key=_cost, reverse=True)
+
+
+def _fitting(
+    found: list[list[int]], configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any]
+) -> list[list[int]]:
+    """Return groups, those that would not fit into memory in parts, which is said; see `_jobs`."""
+    fitting: list[list[int]] = []
+    for group in found:
+        config = configs[group[0]]
+        if len(group) == 1 or all(keys[index] in finished for index in group):
+            fitting.append(group)
+            continue
+        data = load(config.data)
+        assert isinstance(data, Images)
+        size = population_bytes(config, len(group), data.features, data.classes)
+        most = limit(how["device"], how["workers"])
+        split = parts(group, size, most)
+        if len(split) > 1:
+            sizes = f"{size / 1e9:.3g} GB, and a process may have {most / 1e9:.3g}"
+            networks = f"{len(group)} networks of {config.network.depth} layers together"
+            print(f"{networks} would need {sizes}: trained in {len(split)} parts", flush=True)
+        fitting += split
+    return fitting
 
 
 def _cost(job: Job) -> float:

@@ -14,7 +14,7 @@ from highways.config.base import BatchSize, Epochs, Seed, Trials, Width
 from highways.config.profiles import no_repetition
 from highways.config.run import ImageDataName
 from highways.errors import NotYet
-from highways.experiments.rungs import Ladder, Rung, checked, climb, longer
+from highways.experiments.rungs import Ladder, Rung, checked, climb, foreseen, longer
 from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
@@ -137,6 +137,16 @@ class DepthProfile(Profile):
         """See `Profile`."""
         return [ladder.rungs[0][0] for ladder in self._ladders().values() if not ladder.whole]
 
+    def foreseen(self) -> list[RunConfig]:
+        """See `Profile`."""
+        waiting = [(depth, ladder) for (_, depth), ladder in self._ladders().items() if not ladder.whole]
+        drawn = [
+            longer(run, self.rungs[-1].epochs)
+            for depth, ladder in waiting
+            for run in ladder.rungs[0][: self.drawn.get(depth, 0)]
+        ]
+        return [run for _, ladder in waiting for run in foreseen(ladder, self.rungs)] + drawn
+
     def _ladders(self) -> dict[tuple[Kind, int], Ladder]:
         return {
             (kind, depth): climb(
@@ -194,3 +204,15 @@ def trial_of_search(profile: str, network: Kind, depth: int, rank: int = 1) -> R
         trials = f"{len(outcomes)} trials of {network} networks of {depth} layers that learned"
         raise NotYet(f"{where} has {trials}, number {rank} is needed; `dvc repro 01_depth@{profile}` makes it")
     return outcomes[rank - 1][2]
+
+
+def stand_in_of_search(profile: str, network: Kind, depth: int) -> RunConfig:
+    """Return a trial of `01_depth` in place of one that `trial_of_search` cannot find yet: of the same shape.
+
+    Raises:
+        NotYet: The search has not that network.
+    """
+    settings = load_profile(profile, DepthProfile)
+    if depth not in settings.depths:
+        raise NotYet(f"profiles/{profile}/{settings.experiment}.yaml has no networks of {depth} layers")
+    return settings._run(network, depth, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,9 +11,12 @@ from highways.config.analysis import AnalysisConfig
 from highways.config.base import BatchSize, Count, Seed, Width
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import BudgetConfig, DataConfig, DenseConfig, ImageDataName, RunConfig
-from highways.experiments.depth.profile import trial_of_search
+from highways.errors import NotYet
+from highways.experiments.depth.profile import stand_in_of_search, trial_of_search
 from highways.inside.cost import CostConfig
 from highways.inside.signal import SignalConfig
+
+Kind = Literal["plain", "highway"]
 
 
 class VeryDeepProfile(Profile):
@@ -28,7 +32,7 @@ class VeryDeepProfile(Profile):
     data: list[ImageDataName] = Field(min_length=1)
     depths: dict[ImageDataName, list[Annotated[int, Field(ge=2, le=10_000)]]]
     """By data set."""
-    networks: list[Literal["plain", "highway"]] = Field(default=["plain", "highway"], min_length=1)
+    networks: list[Kind] = Field(default=["plain", "highway"], min_length=1)
     epochs: Annotated[int, Field(ge=1)] | dict[ImageDataName, Annotated[int, Field(ge=1)]]
     """One number, or one a data set."""
     batch_size: BatchSize
@@ -61,8 +65,22 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
+        return self._listed(self._trial)
+
+    def foreseen(self) -> list[RunConfig]:
+        """See `Profile`."""
+        try:
+            self.runs()
+        except NotYet:
+            return self._listed(lambda kind, rank: stand_in_of_search(self.search, kind, self.search_depth))
+        return []
+
+    def _trial(self, kind: Kind, rank: int) -> RunConfig:
+        return trial_of_search(self.search, kind, self.search_depth, rank)
+
+    def _listed(self, trial: Callable[[Kind, int], RunConfig]) -> list[RunConfig]:
         return [
-            self._run(name, kind, depth, self.checkpoint_every, rank)
+            self._run(name, kind, depth, self.checkpoint_every, trial(kind, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
@@ -84,17 +102,17 @@ class VeryDeepProfile(Profile):
         if self.cost_depths:
             measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
         costs = [
-            AnalysisConfig(run=self._run(self.data[0], kind, depth, every), measure=CostConfig(steps=self.cost_steps))
+            AnalysisConfig(
+                run=self._run(self.data[0], kind, depth, every, self._trial(kind, 1)),
+                measure=CostConfig(steps=self.cost_steps),
+            )
             for kind in self.networks
             for depth, every in measured
         ]
         return signals + costs
 
-    def _run(
-        self, data: ImageDataName, kind: Literal["plain", "highway"], depth: int, every: int | None, rank: int = 1
-    ) -> RunConfig:
+    def _run(self, data: ImageDataName, kind: Kind, depth: int, every: int | None, trial: RunConfig) -> RunConfig:
         epochs = self.epochs if isinstance(self.epochs, int) else self.epochs[data]
-        trial = trial_of_search(self.search, kind, self.search_depth, rank)
         assert isinstance(trial.network, DenseConfig)
         return RunConfig(
             data=DataConfig(name=data),

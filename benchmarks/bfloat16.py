@@ -1,0 +1,144 @@
+"""What does bfloat16 bring to convolutions on a CPU, and what does it cost? Speed and accuracy from the same trainings.
+
+The released MNIST networks of 16 and 32 channels, trained for `--steps` steps of 100 images with the released
+solver's rate, in float32 and in bfloat16 (`precision: bfloat16`), the two in turns, a turn a seed. Shown are the
+ratio of their speeds and the accuracy of both on the first `--tested` test images. Where MNIST is not at hand, the
+digits, enlarged, stand in. Writes `benchmarks/bfloat16.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import time
+import warnings
+from dataclasses import replace
+
+import pytorch_lightning as pl
+from timing import peak_gflops, ratio, write
+
+from highways.config import BudgetConfig, CaffeConfig, DataConfig, PicturesConfig, RunConfig
+from highways.config.conv import NETWORKS
+from highways.data import Pictures, load
+from highways.errors import HighwaysError
+from highways.tracking.events import EpochEnded, Event
+from highways.training import device as devices
+from highways.training.execute import PRECISION
+from highways.training.modules import PictureModule
+
+BATCH = 100
+
+
+def pictures(steps: int, tested: int) -> Pictures:
+    """Return so many batches of MNIST, or of the digits."""
+    try:
+        found = load(DataConfig(name="mnist", pictures=PicturesConfig(training_images=BATCH * steps)))
+    except HighwaysError as error:
+        print(f"{error}: digits stand in")
+        found = load(DataConfig(name="digits", pictures=PicturesConfig(enlarge=3)))
+    assert isinstance(found, Pictures)
+    return replace(
+        found,
+        images={"train": found.images["train"], "test": found.images["test"][:tested]},
+        labels={"train": found.labels["train"], "test": found.labels["test"][:tested]},
+    )
+
+
+def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) -> tuple[float, float]:
+    """Train a network for an epoch and return the images a second and the accuracy on the test part."""
+    devices.prepare(threads)
+    config = RunConfig(
+        data=DataConfig(name=data.name, pictures=data.config),  # type: ignore[arg-type]
+        network=NETWORKS[name],
+        optimiser=CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 2, 3 / 4)),
+        budget=BudgetConfig(epochs=1, batch_size=BATCH),
+        seed=seed,
+        order_seed=seed,
+        precision=precision,  # type: ignore[arg-type]
+    )
+    found: list[float] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.metrics[0] is not None:
+            found.append(event.metrics[0]["test_accuracy"])
+
+    clock = Clock()
+    module = PictureModule(config, "key", data, listen)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=1,
+        precision=PRECISION[precision],
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module)
+    return clock.images / clock.seconds, found[0] if found else 0.0
+
+
+class Clock(pl.Callback):
+    """Measures the training batches, but for the first three."""
+
+    def __init__(self) -> None:
+        self.began, self.seconds, self.images = 0.0, 0.0, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *rest: object) -> None:
+        """Count a batch."""
+        now = time.perf_counter()
+        if self.began:
+            self.seconds, self.images = now - self.began, self.images + BATCH
+        elif rest[-1] == 2:
+            self.began = now
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=["highway-mnist-16", "highway-mnist-32"])
+    parser.add_argument("--steps", type=int, default=200, help="batches of a training")
+    parser.add_argument("--tested", type=int, default=5_000, help="test images")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network in each precision")
+    parser.add_argument("--threads", type=int, default=devices.cores())
+    arguments = parser.parse_args()
+
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    data = pictures(arguments.steps, arguments.tested)
+    rows = []
+    for name in arguments.networks:
+        found: dict[str, list[tuple[float, float]]] = {"bfloat16": [], "float32": []}
+        for seed in range(arguments.seeds):
+            for precision, outcomes in found.items():
+                outcomes.append(trained(name, precision, seed, data, arguments.threads))
+                print(name, precision, seed, outcomes[-1], flush=True)
+        rates = {precision: [rate for rate, _ in outcomes] for precision, outcomes in found.items()}
+        row: dict[str, object] = {
+            "network": name,
+            "data": data.name,
+            "channels": NETWORKS[name].stages[0].width,
+            "steps": len(data.labels["train"]) // BATCH,
+            "seeds": arguments.seeds,
+            "threads": arguments.threads,
+            "bfloat16_images_per_second": round(statistics.median(rates["bfloat16"]), 1),
+            "float32_images_per_second": round(statistics.median(rates["float32"]), 1),
+        }
+        row |= ratio("times_float32", rates["bfloat16"], rates["float32"])
+        for precision, outcomes in found.items():
+            accuracies = [accuracy for _, accuracy in outcomes]
+            row[f"{precision}_accuracy"] = round(statistics.mean(accuracies), 4)
+            row[f"{precision}_accuracy_least"] = round(min(accuracies), 4)
+            row[f"{precision}_accuracy_most"] = round(max(accuracies), 4)
+        row["peak_gflop_per_second"] = round(peak_gflops(), 1)
+        rows.append(row)
+        print("  ".join(f"{column} {value}" for column, value in row.items()), flush=True)
+        write(__file__, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Do results carry over to this machine? Recorded runs are trained again and compared with their records."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from highways import paths
+from highways.config import RunConfig
+from highways.data import locate
+from highways.errors import HighwaysError
+from highways.report.outlook import duration
+from highways.tracking.environment import processor
+from highways.tracking.events import EpochEnded, Event
+from highways.tracking.records import RecordStore, RunRecord
+from highways.training import device as devices
+from highways.training import sweep
+from highways.training.groups import signature, trains_together
+
+TOLERANCE: dict[str, float] = {"dense": 1e-5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 1e-2}
+"""Relative, of the cross-entropies after one epoch, by family, where processor, threads or grouping are others: sums
+are taken in another order there, and training makes the differences grow, with the depth, the rate and the steps
+of the epoch. Later epochs are not compared then."""
+BFLOAT16 = 0.2
+"""The same in bfloat16, whose products have three digits."""
+HIDDEN = ("results", "checkpoints", "mlruns")
+"""What a temporary project does not share with this one."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A recorded run, and those that were trained together with it.
+
+    Attributes:
+        record: The run.
+        together: All of its group, itself among them, in the order of their names.
+        whole: The group is all there.
+    """
+
+    record: RunRecord
+    together: tuple[RunRecord, ...]
+    whole: bool
+
+    @property
+    def seconds(self) -> float:
+        """What the group took when it was recorded."""
+        return self.record.timing.get("group_seconds", self.record.timing["seconds"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run came out again.
+
+    Attributes:
+        run_key: The run.
+        difference: The largest relative difference of a measured value, over all epochs or the first one.
+        where: The value and epoch that differ most.
+        expected: What was expected, in words.
+        passed: It is as expected.
+    """
+
+    run_key: str
+    difference: float
+    where: str
+    expected: str
+    passed: bool
+
+    def __str__(self) -> str:
+        verdict = "as expected" if self.passed else "NOT as expected"
+        at = f" ({self.where})" if self.where else ""
+        return f"{self.run_key}: largest relative difference {self.difference:.2g}{at}; {verdict}: {self.expected}"
+
+
+def read_records(profiles: Sequence[str]) -> list[RunRecord]:
+    """Return the records of runs of some profiles, each run once."""
+    found: dict[str, RunRecord] = {}
+    for profile in profiles:
+        for path in sorted(paths.Results(profile).folder.glob(f"*/{RecordStore.kind}/*.json")):
+            if path.stem not in found:
+                found[path.stem] = RunRecord.read(path)
+    return [record for record in found.values() if record.numerics == record.config.numerics]
+
+
+def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[Sample]:
+    """Draw records: the families take turns, the one whose groups take the least time first; within each by chance.
+
+    Args:
+        records: All there are.
+        count: How many; fewer where there are not so many.
+        seed: Of the draw.
+    """
+    groups: dict[tuple[str, float, int], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        groups[_group(record)].append(record)
+    by_family: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda one: one.run_key):
+        by_family[record.config.network.family].append(record)
+    chance = random.Random(seed)
+    for family in sorted(by_family):
+        chance.shuffle(by_family[family])
+    turns = sorted(by_family.values(), key=lambda runs: min(run.timing["group_seconds"] for run in runs))
+    drawn: list[RunRecord] = []
+    while len(drawn) < count and any(turns):
+        drawn += [runs.pop(0) for runs in turns if runs][: count - len(drawn)]
+    samples = []
+    for record in drawn:
+        together = sorted(groups[_group(record)], key=lambda one: one.run_key)
+        samples.append(Sample(record, tuple(together), len(together) == record.engine.get("group", 1)))
+    return samples
+
+
+def _group(record: RunRecord) -> tuple[str, float, int]:
+    """Return what records of one group share: shape, and the seconds of all, to the millisecond."""
+    alone = "" if trains_together(record.config) else record.run_key
+    return signature(record.config) + alone, record.timing["group_seconds"], record.engine.get("group", 1)
+
+
+def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
+    """Return the records whose data can be had here; of the others is said why not."""
+    missing: dict[str, str] = {}
+    for name in dict.fromkeys(record.config.data.name for record in records):
+        try:
+            locate(name)
+        except HighwaysError as error:
+            missing[name] = str(error)
+    for name, why in missing.items():
+        count = sum(record.config.data.name == name for record in records)
+        say(f"{name} is not here, its {count} runs are left out: {why}")
+    vectors = [record for record in records if record.config.data.vectors]
+    if vectors:
+        say(f"{len(vectors)} runs with word vectors of the user's own are left out")
+    return [record for record in records if record.config.data.name not in missing and record not in vectors]
+
+
+def again(sample: Sample, device: str) -> Outcome:
+    """Train a sample's group again, in a process and a project of its own, and compare the run with its record.
+
+    Args:
+        sample: The run and its group.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        HighwaysError: The training failed.
+    """
+    record = sample.record
+    threads = min(int(record.environment.get("threads", 1)), devices.cores())
+    configs = [one.config for one in sample.together]
+    with _project() as root, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        texts = pool.submit(_train, str(root), configs, device, threads).result()
+    made = {one.run_key: one for one in (RunRecord.loads(text, "the run trained again") for text in texts)}
+    return compared(record, made[record.run_key], sample.whole)
+
+
+@contextlib.contextmanager
+def _project() -> Iterator[Path]:
+    """Yield the root of a temporary project: everything of this one but results, weights and MLflow."""
+    with tempfile.TemporaryDirectory(prefix="highways-rerun-") as name:
+        for path in paths.root().iterdir():
+            if path.name not in HIDDEN and not path.name.startswith("."):
+                (Path(name) / path.name).symlink_to(path)
+        yield Path(name)
+
+
+def _train(root: str, configs: list[RunConfig], device: str, threads: int) -> list[str]:
+    """Train runs in this process as one sweep below `root`, and return their records as text."""
+    os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "none"
+    step = 0
+
+    def tell(event: Event) -> None:
+        nonlocal step
+        if isinstance(event, EpochEnded) and 10 * event.epoch // event.epochs > step:
+            step = 10 * event.epoch // event.epochs
+            print(f"  epoch {event.epoch}/{event.epochs}, {event.seconds:.1f} s an epoch", flush=True)
+
+    place: dict[str, Any] = {"experiment": "rerun", "profile": "rerun", "mlflow": False}
+    records = sweep(configs, device=device, threads=threads, on_event=tell, **place)  # type: ignore[arg-type]
+    return [record.dumps() for record in records]
+
+
+def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
+    """Compare a run with its record.
+
+    Args:
+        record: Of the run.
+        made: Of the same run, trained again.
+        whole: With it were trained the runs that it was recorded with.
+    """
+    other = _other_conditions(record, made, whole)
+    exact = not other and record.config.precision == "float32"
+    epochs = None if exact else 1
+    difference, where = _difference(record, made, epochs)
+    if exact:
+        passed = difference == 0 and record.weights_sha256 == made.weights_sha256 and record.status == made.status
+        if difference == 0 and not passed:
+            where = "the weights"
+        return Outcome(record.run_key, difference, where, "equal to the bit", passed)
+    bfloat16 = record.config.precision == "bfloat16"
+    most = BFLOAT16 if bfloat16 else TOLERANCE[record.config.network.family]
+    why = ", ".join(other) or "bfloat16"
+    return Outcome(record.run_key, difference, where, f"{most:g} after one epoch ({why})", difference <= most)
+
+
+def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
+    """Return what is not as it was when a record was made, of all that decides the last bits."""
+    names = {"processor": "another processor", "threads": "other threads", "torch": "another torch"}
+    names |= {"device": "another device", "platform": "another platform"}
+    found = [name for key, name in names.items() if record.environment.get(key) != made.environment.get(key)]
+    if not whole or record.engine.get("group") != made.engine.get("group"):
+        found.append("another grouping")
+    return found
+
+
+def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple[float, str]:
+    """Return the largest relative difference of a curve's values, and where it is.
+
+    Accuracies are compared where everything is: a single example may move them by more than any tolerance.
+    """
+    largest, where = 0.0, ""
+    for name, curve in record.curves.items():
+        if epochs is not None and not name.endswith("_cross_entropy"):
+            continue
+        other = made.curves.get(name, [])
+        if epochs is None and len(other) != len(curve):
+            return float("inf"), f"{name} has {len(other)} epochs, in the record {len(curve)}"
+        for epoch, (then, now) in enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1):
+            difference = abs(now - then) / max(abs(then), 1e-12)
+            if difference > largest:
+                largest, where = difference, f"{name}, epoch {epoch}"
+    if bool(record.curves) != bool(made.curves):
+        return float("inf"), "one of the two diverged in the first epoch"
+    return largest, where
+
+
+def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
+    """Train sampled records again, say how each came out, and return how many are not as expected.
+
+    Args:
+        profiles: Whose records.
+        count: How many.
+        seed: Of the draw.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        HighwaysError: There are no records whose data are here.
+    """
+    records = at_hand(read_records(profiles))
+    if not records:
+        raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
+    samples = sampled(records, count, seed)
+    time = duration(sum(sample.seconds for sample in samples))
+    here = f"{processor()}, torch {torch.__version__}"
+    print(f"{len(samples)} of {len(records)} records, drawn with seed {seed}, on {here}; they took {time}", flush=True)
+    bad = 0
+    for number, sample in enumerate(samples, start=1):
+        runs = f"with the {len(sample.together) - 1} runs of its group" if len(sample.together) > 1 else "alone"
+        took = duration(sample.seconds)
+        print(f"{number}/{len(samples)} {sample.record.run_key}, {runs}; it took {took}", flush=True)
+        outcome = again(sample, device)
+        print(outcome, flush=True)
+        bad += not outcome.passed
+    return bad

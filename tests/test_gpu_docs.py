@@ -1,0 +1,51 @@
+"""docs/gpu.md: every command in it exists, with every option that it is given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from highways.config.profiles import profile_path
+from highways.report.rerun import TOLERANCE
+
+
+def commands(repository: Path) -> list[list[str]]:
+    blocks = re.findall(r"```bash\n(.*?)```", (repository / "docs" / "gpu.md").read_text(), flags=re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_every_command_of_highways_exists_with_its_options(repository: Path, call, capsys) -> None:
+    found = [command[1:] for command in commands(repository) if command[0] == "highways"]
+    assert len(found) >= 6
+    for command in found:
+        words = [word for word in command if not word.startswith("-")]
+        name = words[:2] if words[0] in ("data", "profile") else words[:1]
+        capsys.readouterr()
+        assert call(*name, "--help") == 0
+        said = capsys.readouterr().out
+        for option in (word for word in command if word.startswith("--")):
+            assert option in said, command
+
+
+def test_every_target_stage_profile_and_data_set_exists(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text()
+    stages = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"]
+    sources = yaml.safe_load((repository / "data" / "sources.yaml").read_text())
+    for command in commands(repository):
+        if command[0] == "make":
+            assert re.search(rf"^{command[1]}:", makefile, flags=re.MULTILINE), command
+        if command[:2] == ["dvc", "repro"]:
+            stage, profile = command[2].split("@")
+            assert stage in stages
+            assert profile_path(profile, stage).exists()
+        if command[:3] == ["highways", "data", "fetch"]:
+            assert set(command[3:]) <= set(sources), command
+
+
+@pytest.mark.parametrize("family", ["dense", "bilstm", "conv"])
+def test_tolerances_are_those_of_the_code(repository: Path, family: str) -> None:
+    assert f"{TOLERANCE[family]:.0e}".replace("e-0", "e-") in (repository / "docs" / "gpu.md").read_text()
