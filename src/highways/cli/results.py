@@ -1,4 +1,4 @@
-"""What is made of the records: `highways tables`, `claims`, `verify`, `readme`, `pipeline`."""
+"""What is made of the records: `highways tables`, `claims`, `verify`, `seal`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def claims_command(
 
 @app.command("verify")
 def verify_command(profile: ProfileOption = None) -> None:
-    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1."""
+    """Check records, figures, tables, claims and pages; name each file that is not intact and exit with status 1."""
     from highways import paths
     from highways.report.verify import faults
 
@@ -66,7 +66,22 @@ def verify_command(profile: ProfileOption = None) -> None:
         print(fault)
     if found:
         raise HighwaysError(f"{len(found)} of {checked} files are not intact")
+    if not checked:
+        raise HighwaysError(f"there are no results to verify{f' of {profile}' if profile else ''}")
     print(f"{checked} files are intact")
+
+
+@app.command("seal")
+def seal_command(profile: ProfileOption = None) -> None:
+    """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
+    from highways.report.verify import seal
+
+    for name in profiles_given(profile):
+        manifest, changes = seal(name)
+        for what, files in (("new", changes.new), ("changed", changes.changed), ("gone", changes.gone)):
+            for file in files:
+                print(f"{what:7} {relative(manifest.folder / file)}")
+        print(f"{relative(manifest.path)}: {len(manifest.read())} records and figures")
 
 
 @app.command("readme")

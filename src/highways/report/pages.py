@@ -12,6 +12,7 @@ import pandas as pd
 from highways import paths
 from highways.claims.judge import Judgement, headline
 from highways.config.profiles import profile_path
+from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
 from highways.report.verdicts import all_claims, judge_all
@@ -43,9 +44,18 @@ def table_for_people(table: Table, path: Path) -> str:
     Args:
         table: The table.
         path: Its CSV.
+
+    Raises:
+        HighwaysError: The file is damaged, or is another table.
     """
-    whole = pd.read_csv(path)
-    chosen = table.rows(whole)
+    try:
+        whole = pd.read_csv(path)
+        if table.shown and not any(name in whole for name in table.shown):
+            raise ValueError("none of its columns")
+        chosen = table.rows(whole)
+    except (ValueError, LookupError, TypeError, AttributeError, OSError):
+        shown = paths.shown(path)
+        raise HighwaysError(f"{shown}: not the table {table.name}; `highways tables` makes it anew") from None
     columns = [
         name for name in (table.shown or whole.columns) if name in whole and chosen[name].notna().to_numpy().any()
     ]
@@ -74,7 +84,7 @@ def _cost(experiment: Experiment, profile: str) -> str:
     parts = []
     for table in experiment.tables:
         path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
-        if path.exists() and not (cost := pd.read_csv(path)).empty:
+        if path.exists() and not (cost := _read_cost(path)).empty:
             parts.append(cost)
     if not parts:
         return ""
@@ -82,6 +92,16 @@ def _cost(experiment: Experiment, profile: str) -> str:
     minutes = cost["process_seconds"].sum() / 60
     machine = ", ".join(f"{name} {cost[name].dropna().iloc[0]}" for name in MACHINE if name in cost)
     return f"{minutes:.0f} minutes of processes' time ({machine}).\n"
+
+
+def _read_cost(path: Path) -> pd.DataFrame:
+    try:
+        cost = pd.read_csv(path)
+        cost["process_seconds"].astype(float)
+        return cost
+    except (ValueError, LookupError, TypeError, OSError):
+        pass
+    raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew")
 
 
 def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:

@@ -11,6 +11,7 @@ from highways.claims.judge import Claim, Judgement, claims_text, judge, read_cla
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.tracking import Listed
+from highways.tracking.manifest import Manifest
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
@@ -44,7 +45,10 @@ def judge_all(profile: str, source: Source = "records") -> list[Judgement]:
 
 
 def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
-    """Judge all claims, write `claims.csv` and the counts for `dvc metrics`, and return its path and the judgements."""
+    """Judge all claims, write `claims.csv` and the counts for `dvc metrics`, and return its path and the judgements.
+
+    New records and figures are taken into the manifest.
+    """
     judgements = judge_all(profile, source)
     write_atomically(paths.Results(profile).claims, claims_text(judgements))
     counts = {
@@ -52,4 +56,5 @@ def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[J
         for whose, own in (("sources", False), ("our own", True))
     }
     write_atomically(paths.Results(profile).verdicts, json.dumps(counts, indent=2, sort_keys=True) + "\n")
+    Manifest(profile).publish()
     return paths.Results(profile).claims, judgements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from highways.files import write_whole
 from highways.tracking import AnalysisRecord
 
 COLOURS = matplotlib.colormaps["viridis"]
@@ -18,9 +20,14 @@ STYLES = {"plain": ("#b2182b", "s"), "highway": ("#2166ac", "o")}
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Save a figure as PNG, without a date in it, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None})
+    """Save a figure as PNG, without a date in it, and return its path.
+
+    Raises:
+        CannotWrite: No space is left, or the place is read-only; what was there stays.
+    """
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=130, metadata={"Software": None})
+    write_whole(path, content.getvalue())
     return path
 
 
