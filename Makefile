@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lab ui bench readme pipeline lint lock
+.PHONY: help setup repro test test-fast test-faults lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that a
 
 test: setup  ## Run all tests, the pipeline included
 	pytest
+
+test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts go to docs/reliability.md
+	HIGHWAYS_FAULTS_COUNTS=1 pytest tests/faults -m "faults or not faults"
 
 test-fast: setup  ## Run the tests that take seconds
 	pytest -m "not pipeline"
