@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,13 +23,15 @@ from highways.tracking.records import write_atomically
 MOST_ROWS = 40
 """Of a table on a page; the file has all of them."""
 
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+
 
 def cell(value: object) -> str:
-    """Return a cell as a page shows it: three digits, nothing where there is nothing."""
+    """Return a cell as a page shows it: three digits, nothing where there is nothing; a text is no markup."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).replace("|", "\\|").replace("\n", " ")
+        return TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("\n", " ")
     return f"{value:,}" if isinstance(value, int) or float(value).is_integer() else f"{value:.3g}"
 
 
