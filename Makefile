@@ -22,20 +22,21 @@ help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The scripts in .venv name its place: where the checkout was moved, it is made anew.
-MOVED := $(if $(wildcard $(STAMP)),$(if $(filter $(CURDIR),$(shell cat $(STAMP))),,yes))
+# (Compared by the shell, and .venv by its relative path everywhere: there may be blanks and quotes in the place.)
+MOVED := $(if $(wildcard $(STAMP)),$(shell [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || echo yes))
 ifeq ($(MOVED),yes)
 .PHONY: $(STAMP)
 endif
 
 setup: $(STAMP)  ## Make .venv
 $(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
-	@$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@echo "$(CURDIR)" > $@
+	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@pwd -P > $@
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
 	$(if $(PROFILE),highways profile use $(PROFILE))
