@@ -68,14 +68,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 def pytest_sessionfinish() -> None:
-    """Write the counts of this session over those of the same tries; all others stay."""
-    if not _counted or os.environ.get("HIGHWAYS_FAULTS_COUNTS") != "1":
+    """Write the counts of this session over those of the same tries; all others stay.
+
+    HIGHWAYS_FAULTS_COUNTS is `1` for that, and `add` where a kind is tried in pieces, one session each.
+    """
+    how = os.environ.get("HIGHWAYS_FAULTS_COUNTS")
+    if not _counted or how not in ("1", "add"):
         return
     text = COUNTS.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
     table, tail = rest.split(END)
     rows = {(row["kind"], row["what"]): (row["tries"], row["seed"]) for row in ROW.finditer(table)}
-    rows |= {key: (f"{tries:,}", str(SEED)) for key, tries in _counted.items()}
+    for key, tries in _counted.items():
+        before = int(rows[key][0].replace(",", "")) if how == "add" and key in rows else 0
+        rows[key] = (f"{before + tries:,}", str(SEED))
     lines = ["| kind | what was done | tries | seed |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {kind} | {what} | {tries} | {seed} |" for (kind, what), (tries, seed) in sorted(rows.items())]
     COUNTS.write_text(head + BEGIN + "\n".join(lines) + "\n" + END + tail, encoding="utf-8")

@@ -109,9 +109,12 @@ def test_killed_pipeline_comes_to_the_same_end(reference: Reference, tmp_path: P
 
 
 @pytest.mark.faults
-def test_killed_at_random_moments(reference: Reference, tmp_path: Path, seeded: random.Random, count) -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_random_moments(
+    reference: Reference, tmp_path: Path, seeded: random.Random, count, part: int
+) -> None:
     kills = 0
-    while kills < 40:
+    while kills < 10:
         root = tiny.copy_of(reference.empty, tmp_path / f"project-{kills}")
         kills += kill_until(root, 1, True, reference.seconds, seeded, lambda pid: pid)
         check(root, reference)

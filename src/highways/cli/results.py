@@ -72,11 +72,14 @@ def verify_command(profile: ProfileOption = None) -> None:
 
 
 @app.command("seal")
-def seal_command(profile: ProfileOption = None) -> None:
+def seal_command(
+    profile: Annotated[str | None, typer.Option(help="Name of the profile; by default all that have results.")] = None,
+) -> None:
     """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
+    from highways import paths
     from highways.report.verify import seal
 
-    for name in profiles_given(profile):
+    for name in profiles_given(profile) if profile else paths.profiles_with_results():
         manifest, changes = seal(name)
         for what, files in (("new", changes.new), ("changed", changes.changed), ("gone", changes.gone)):
             for file in files:
