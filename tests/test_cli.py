@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from highways.cli import shown
+from highways.config import RunConfig, parse_yaml, validate
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
@@ -28,7 +33,11 @@ COMMANDS = [
     ["profile", "check"],
     ["profile", "use"],
     ["run"],
+    ["runs"],
+    ["best"],
+    ["doctor"],
     ["tables"],
+    ["figures"],
     ["claims"],
     ["verify"],
     ["seal"],
@@ -164,7 +173,16 @@ def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monke
     ("arguments", "message"),
     [
         (["frobnicate"], "error: No such command 'frobnicate'. `highways --help` says more.\n"),
-        (["run"], "error: Missing argument 'config'. `highways run --help` says more.\n"),
+        (["run"], "error: run what? Give a YAML file or a run's key; `highways run --example` prints such a file\n"),
+        (["data", "fetch"], "error: Missing argument 'names'. `highways data fetch --help` says more.\n"),
+        (["run", "--example", "--family", "cnn"], "error: --family cnn: there are dense, conv, bilstm, bag-of-words\n"),
+        (["run", "k" * 300], "error: no file and no record of a run 'kkk"),
+        (["run", "x", "--device", "tpu"], "error: --device must be auto, cpu or cuda, found 'tpu'\n"),
+        (["runs", "--profile", "big"], "error: no records of a profile 'big'; there are: none\n"),
+        (["runs", "--experiment", "0"], "error: no experiment '0'; 01_depth, 02_bilstm_depth, "),
+        (["figures", "--experiment", "12"], "error: no experiment '12'; there are: 01_depth, "),
+        (["claims", "--verdict", "maybe"], "error: --verdict 'maybe': there are: replicated, not replicated, "),
+        (["claims", "--source", "P3"], "error: --source 'P3': no claim's source begins so; there are: "),
         (["run", "/"], "error: /: Is a directory\n"),
         (["tables", "--fro", "x"], "error: No such option: --fro"),
     ],
@@ -180,8 +198,201 @@ def test_tables_and_claims_are_made(study: Path, call, capsys, tmp_path: Path) -
     assert call("tables", "depth", "--output", str(tmp_path / "t")) == 0
     made = (tmp_path / "t" / "depth.csv").read_bytes()
     assert made == (study / "results" / "quick" / "01_depth" / "tables" / "depth.csv").read_bytes()
-    capsys.readouterr()
+    assert call("figures", "--experiment", "01") == 0
+    assert "results/quick/01_depth/depth.png" in capsys.readouterr().out.splitlines()
+    assert (study / "results" / "quick" / "01_depth" / "depth.png").stat().st_size > 10_000
+
+
+def test_claims_are_shown_by_verdict_and_chosen(study: Path, call, capsys) -> None:
     assert call("claims") == 0
     out = capsys.readouterr().out
-    assert "depth-plain-degrades" in out
     assert "claims of the sources" in out
+    assert max(map(len, out.splitlines())) <= 100
+    heads = [line.partition(" (")[0] for line in out.splitlines() if line.startswith(("replicated", "inconc", "not"))]
+    assert heads == [name for name in ("replicated", "not replicated", "inconclusive", "not run") if name in heads]
+    assert out.index("\nreplicated (") < out.index("  depth-plain-parameters-per-layer\n") < out.index("\nnot run (")
+    assert "depth-plain-degrades" in out
+    written = (study / "results" / "quick" / "claims.csv").read_bytes()
+    assert call("claims", "--verdict", "replicated", "--source", "p2", "--experiment", "01") == 0
+    out = capsys.readouterr().out
+    assert "not run (" not in out
+    assert "conv-" not in out
+    sources = [line.strip() for line in out.splitlines() if line.startswith("    ") and "scope:" in line]
+    assert sources
+    assert all(source.startswith("P2 ") for source in sources)
+    assert (study / "results" / "quick" / "claims.csv").read_bytes() == written, "all are written, whatever is shown"
+
+
+def test_runs_are_counted_listed_and_chosen(study: Path, call, capsys) -> None:
+    def rows(*arguments: str) -> list[list[str]]:
+        assert call(*arguments) == 0
+        return [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+
+    assert rows("runs")[0][:4] == ["quick", "01_depth", "8", "0"]
+    assert len(rows("runs", "--experiment", "01")) == 8
+    losses = [float(row[6]) for row in rows("runs", "--best", "5")]
+    assert losses == sorted(losses)
+    accuracies = [float(row[6]) for row in rows("runs", "--best", "8", "--by", "test_accuracy")]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert len(accuracies) == 8
+    chosen = rows("runs", "--where", "network=highway", "--where", "depth=10")
+    assert [row[1:3] for row in chosen] == [["highway", "10"]] * 2
+    assert len(rows("runs", "--where", "seed=1", "--where", "data=digits")) == 4
+    assert [row[1:3] for row in rows("best")] == [["highway", "2"], ["highway", "10"], ["plain", "2"], ["plain", "10"]]
+    best = {row[0] for row in rows("best")}
+    assert rows("runs", "--best", "1")[0][0] in best
+    for arguments, message in [
+        (("--where", "depth"), "error: --where depth: expected key=value\n"),
+        (("--where", "kind=plain"), "no such setting; did you mean network.kind or optimiser.kind?\n"),
+        (("--where", "depth=010"), "error: --where depth=010: line 1: '010' does not mean the same"),
+        (("--by", "speed", "--best", "1"), "error: --by speed: no such curve; there are: test_accuracy, "),
+    ]:
+        assert call("runs", *arguments) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_damaged_record_is_left_out_and_named(study: Path, call, capsys) -> None:
+    path = sorted((study / "results" / "quick" / "01_depth" / "runs").glob("*.json"))[0]
+    path.write_text(path.read_text().replace("0", "1"))
+    assert call("runs", "--experiment", "01") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 8, "the head and seven runs"
+    assert captured.err.startswith("left out: results/quick/01_depth/runs/")
+
+
+def test_run_is_named_by_how_its_key_or_its_hash_begins(study: Path, call, capsys) -> None:
+    keys = sorted(path.stem for path in (study / "results" / "quick" / "01_depth" / "runs").glob("*.json"))
+    for given in (keys[0], keys[0][:-8], keys[0].rpartition("-")[2][:6]):
+        assert call("run", given) == 0
+        assert f"{keys[0]}: finished after 1 epochs" in capsys.readouterr().out
+    assert call("run", "highway-d0") == 1
+    assert "'highway-d0': 4 runs have keys that begin so (" in capsys.readouterr().err
+    copied = study / "copy.json"
+    copied.write_bytes((study / "results" / "quick" / "01_depth" / "runs" / f"{keys[0]}.json").read_bytes())
+    assert call("run", str(copied)) == 0, "a record under another name"
+    copied.write_text(copied.read_text().replace("0.", "1."))
+    assert call("run", str(copied)) == 1
+
+
+def test_unknown_run_is_refused_before_torch_is_imported(study: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['highways', 'run', 'highway-d999']\n"
+        "from highways.cli import main\n"
+        "try: main()\n"
+        "finally: print([name for name in ('torch', 'pytorch_lightning', 'mlflow', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "[]\n"
+    assert "no file and no record of a run 'highway-d999'; the nearest are: highway-d0" in done.stderr
+
+
+@pytest.mark.parametrize("family", ["dense", "conv", "bilstm", "bag-of-words"])
+def test_example_of_a_family_is_valid_and_trains(project: Path, call, capsys, family: str) -> None:
+    assert call("run", "--example", "--family", family) == 0
+    text = capsys.readouterr().out
+    run = validate(RunConfig, parse_yaml(text, "example"), "example")
+    assert run.network.family == family
+    uncommented = re.sub(r"^( *)# (\w+: .*)$", r"\1\2", text, flags=re.MULTILINE)
+    said = {line.strip().partition(":")[0] for line in uncommented.splitlines() if re.match(r" *[a-z_]+:", line)}
+    assert said >= set(type(run.network).model_fields) | set(type(run.optimiser).model_fields), "every field is named"
+    path = project / "run.yaml"
+    path.write_text(text)
+    assert call("run", str(path), "--set", "budget.epochs=1", "--device", "cpu") == 0
+    assert "finished after 1 epochs" in capsys.readouterr().out
+
+
+def test_newcomer_is_told_what_to_do_next(project: Path, call, capsys) -> None:
+    assert call() == 0
+    out = capsys.readouterr().out
+    for step in ("highways doctor", "make repro", "highways claims"):
+        assert f"\n  {step}" in out
+    assert call("--version") == 0
+    assert re.fullmatch(r"highways \d+\.\d+\.\d+, torch \d\S+\n", capsys.readouterr().out)
+
+
+def test_make_says_what_to_do_next(repository: Path) -> None:
+    done = subprocess.run(["make", "-C", str(repository)], capture_output=True, text=True, check=False)
+    assert [
+        line
+        for line in ("  1. make repro", "  2. open results/quick/report.html", "  3. make lab")
+        if line not in done.stdout
+    ] == []
+    assert "  make test " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("profile use l", ["laptop"]),
+        ("claims --profile p", ["paper"]),
+        ("claims --experiment 0", None),
+        ("runs --profile q", ["quick"]),
+        ("data fetch mn", ["mnist", "mnist-4-9"]),
+        ("claims --verdict rep", ["replicated"]),
+        ("run plain-d002-digits", None),
+    ],
+)
+def test_shell_completes_names(study: Path, words: str, completed: list[str] | None) -> None:
+    line = f"highways {words}"
+    environment = os.environ | {
+        "_HIGHWAYS_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    command = [sys.executable, "-m", "highways.cli"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    found = done.stdout.split()
+    if completed is not None:
+        assert found == completed, done.stderr
+    elif words.startswith("run "):
+        keys = [path.stem for path in (study / "results" / "quick" / "01_depth" / "runs").glob("plain-d002-*.json")]
+        assert found == sorted(keys)
+        assert found
+    else:
+        assert found[:2] == ["01_depth", "02_bilstm_depth"]
+
+
+def test_pipe_that_closes_early_is_no_error(project: Path) -> None:
+    command = f"{sys.executable} -m highways.cli profile show quick | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout == "quick (active)\n"
+    assert done.stderr == ""
+
+
+class Terminal(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        """See `io.IOBase`."""
+        return True
+
+
+def test_tables_are_drawn_for_the_terminal_and_plain_elsewhere(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("a-long-key-of-a-run-that-nobody-wants-to-see-broken", "[red]plain[/red]", "1"), ("b", "highway", "100")]
+    shown.table(("run", "network", "depth"), rows, right=(2,))
+    plain = capsys.readouterr().out
+    assert [line[-5:] for line in plain.splitlines()] == ["depth", "    1", "  100"]
+    assert "[red]plain[/red]" in plain
+    for name, value in (("COLUMNS", "100"), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
+    for colours in (True, False):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        if not colours:
+            monkeypatch.setenv("NO_COLOR", "1")
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        shown.table(("run", "network", "depth"), rows, right=(2,))
+        shown.line("good", "good")
+        drawn = terminal.getvalue()
+        assert "[red]plain[/red]" in drawn, "markup in a name is text"
+        assert ("\x1b[32m" in drawn) == colours
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    shown.table(("run", "network", "depth"), rows, right=(2,))
+    drawn = terminal.getvalue()
+    assert rows[0][0] in drawn, "a key is not broken"
+    assert "    network [red]plain[/red], depth 1\n" in drawn

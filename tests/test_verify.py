@@ -149,7 +149,7 @@ def test_altered_figure_is_named_until_it_is_drawn_again(published: Path) -> Non
     content = bytearray(figure.read_bytes())
     content[len(content) // 2] ^= 1
     figure.write_bytes(content)
-    assert "not the one that the MANIFEST lists; its notebook draws it anew" in named("01_depth/depth.png")
+    assert "not the one that the MANIFEST lists; `highways figures` draws it anew" in named("01_depth/depth.png")
     publish()
     assert named("01_depth/depth.png"), "publishing the rest does not bless it"
     DEPTH.of("quick").figure()

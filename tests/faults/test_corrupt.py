@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -183,7 +185,8 @@ def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.Ca
             record = run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
             said = capsys.readouterr().out
             aside = [one for one in said.splitlines() if "damaged, put aside" in one]
-            harmless = how == "truncated" and not aside and path.name == "members.json"
+            # Of the list, the seal of the state before may be hit, or a blank.
+            harmless = how in ("truncated", "flipped") and not aside and path.name == "members.json"
             assert epochs == ([3, 4] if harmless else [1, 2, 3, 4]), how
             assert len(aside) == (0 if harmless or (how == "missing" and path == state) else 1), f"{how} {path.name}"
             assert record.weights_sha256 == (weights := weights or record.weights_sha256)
@@ -296,10 +299,7 @@ def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.
 
 @pytest.mark.faults
 def test_damaged_source_files_are_named(root: Path, seeded: random.Random, monkeypatch, tmp_path, count) -> None:
-    import gzip
-
-    from highways.data import sources
-
+    sources = sys.modules["highways.data.sources"]
     file = tmp_path / "digits.csv.gz"
     whole = next(iter(sources.locate("digits").values())).read_bytes()
     monkeypatch.setattr(sources, "_home", lambda source, entry: file)

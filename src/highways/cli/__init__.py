@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from highways.cli import data, profile, results, run, tracking
+from highways.cli import data, doctor, notebook, profile, results, run, runs, tracking
 from highways.errors import HighwaysError
 
 app = typer.Typer(
     name="highways",
     help="Highway Networks, replicated: data, profiles, runs, tables, claims.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+WELCOME = """Highway Networks, replicated so that you can check it. What to do next:
+
+  highways doctor                  is all there that is needed? It says what to do where it is not
+  make repro                       train, draw and judge the small profile, in about ten minutes;
+                                   results/quick/report.html then says what came out
+  highways claims --profile laptop what came out on MNIST, CIFAR-10 and sentiment, judged anew from the records
+
+`make lab` opens the notebooks, `make ui` MLflow. All commands: `highways --help`.\
+"""
+
 app.add_typer(data.app, name="data")
 app.add_typer(profile.app, name="profile")
 app.add_typer(tracking.app, name="tracking")
+app.add_typer(notebook.app, name="notebook")
+app.add_typer(notebook.top)
 app.add_typer(run.app)
+app.add_typer(runs.app)
+app.add_typer(doctor.app)
 app.add_typer(results.app)
 
 
-@app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from highways import __version__
+
+        try:
+            torch = version("torch")  # its import takes seconds
+        except PackageNotFoundError:
+            torch = "not installed"
+        print(f"highways {__version__}, torch {torch}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the versions of highways and torch."),
+    ] = False,
+) -> None:
     """Options of every command; `main` looks for `--debug` itself."""
+    if context.invoked_subcommand is None:
+        print(WELCOME)
 
 
 def main() -> None:
@@ -46,6 +82,9 @@ def main() -> None:
             raise
         print("interrupted; the same command goes on from here", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # what reads our lines, `head` for one, has enough of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
     except Exception as error:
         if debug or not hasattr(error, "format_message"):
             raise

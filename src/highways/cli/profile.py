@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from highways.cli.options import profiles_given
+from highways.cli.options import complete_experiments, complete_profiles, profiles_given
 from highways.errors import NotYet
 
 app = typer.Typer(help="Profiles: show, check, use.", no_args_is_help=True)
@@ -14,7 +14,9 @@ app = typer.Typer(help="Profiles: show, check, use.", no_args_is_help=True)
 
 @app.command("show")
 def profile_show(
-    name: Annotated[str | None, typer.Argument(help="Profile; by default the active ones.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Profile; by default the active ones.", autocompletion=complete_profiles)
+    ] = None,
 ) -> None:
     """Show the parameters of every notebook in a profile, checked."""
     from highways.config import active_profiles
@@ -37,8 +39,8 @@ def profile_show(
 
 @app.command("check")
 def profile_check(
-    name: Annotated[str, typer.Argument(help="Profile.")],
-    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
+    name: Annotated[str, typer.Argument(help="Profile.", autocompletion=complete_profiles)],
+    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.", autocompletion=complete_experiments)],
 ) -> None:
     """Check all that a notebook needs before it runs: parameters, and device and data if there is training to do.
 
@@ -50,7 +52,9 @@ def profile_check(
 
 
 @app.command("use")
-def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -> None:
+def profile_use(
+    names: Annotated[list[str], typer.Argument(help="Profiles.", autocompletion=complete_profiles)],
+) -> None:
     """Make profiles the active ones: `dvc repro` runs these."""
     from highways.config import use_profiles
 

@@ -1,4 +1,4 @@
-"""What is made of the records: `highways tables`, `claims`, `verify`, `seal`, `readme`, `pipeline`."""
+"""What is made of the records: `highways tables`, `figures`, `claims`, `verify`, `seal`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from highways.cli.options import ProfileOption, profiles_given, relative
+from highways.cli import shown, verdicts
+from highways.cli.options import ExperimentOption, ProfileOption, experiment_given, profiles_given, relative
 from highways.errors import HighwaysError
 
 app = typer.Typer()
@@ -31,12 +32,52 @@ def tables_command(
             print(f"{name}: no finished runs, no tables")
 
 
+@app.command("figures")
+def figures_command(profile: ProfileOption = None, experiment: ExperimentOption = None) -> None:
+    """Draw the figures of the experiments that have records."""
+    from highways import paths
+    from highways.config.profiles import profile_path
+    from highways.experiments import EXPERIMENTS
+
+    name = experiment_given(experiment)
+    for one in profiles_given(profile):
+        with_records = paths.Results(one).experiments()
+        drawn = [
+            known
+            for known in EXPERIMENTS
+            if known.name in with_records and name in (None, known.name) and profile_path(one, known.name).exists()
+        ]
+        for known in drawn:
+            study = known.of(one)
+            for figure in known.figures:
+                study.figure(figure)
+                for path in sorted(study.results.figures.glob(f"{figure}.*")):
+                    print(relative(path), flush=True)
+        if not drawn:
+            print(f"{one}: no finished runs, no figures")
+
+
 @app.command("claims")
 def claims_command(
     profile: ProfileOption = None,
     from_: Annotated[str, typer.Option("--from", help="records or mlflow.")] = "records",
+    verdict: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show only these: replicated, not replicated, inconclusive, not run; several times.",
+            autocompletion=lambda: list(verdicts.VERDICTS),
+        ),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Show only claims whose source begins so, such as P1, or our; several times."),
+    ] = None,
+    experiment: ExperimentOption = None,
 ) -> None:
-    """Judge the claims on the tracked runs; write claims.csv and the pages of the results."""
+    """Judge the claims on the tracked runs; write claims.csv and the pages of the results.
+
+    All claims are judged and written; what is shown can be chosen.
+    """
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
     from highways.report.verdicts import write_claims
@@ -44,10 +85,9 @@ def claims_command(
     for name in profiles_given(profile):
         path, judgements = write_claims(name, from_)  # type: ignore[arg-type]
         write_pages(name, judgements)
-        for row in judgements:
-            scope = f" ({row.scope})" if row.scope else ""
-            print(f"{row.verdict + scope:27} {row.claim_id}: {row.criterion}; measured {row.measured or 'nothing'}")
-        print(f"{name}: {headline(judgements)}; written to {relative(path)}")
+        rows = verdicts.chosen(judgements, verdict or (), source or (), experiment)
+        shown.wrapped(f"{name}: {headline(rows)}. All are written to {relative(path)}")
+        verdicts.show(rows, verdict or ())
 
 
 @app.command("verify")

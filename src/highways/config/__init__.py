@@ -5,9 +5,10 @@ the notebooks and turns them into the list of runs of a sweep.
 """
 
 from highways.config.analysis import AnalysisConfig, Measure
-from highways.config.base import Network, Strict, read_yaml, validate
+from highways.config.base import Network, Strict, validate
 from highways.config.conv import ConvConfig
 from highways.config.profiles import Profile, active_profiles, load_profile, use_profiles
+from highways.config.reading import parse_yaml, read_mapping, read_yaml
 from highways.config.run import (
     AdadeltaConfig,
     AdagradConfig,
@@ -44,6 +45,8 @@ __all__ = [
     "Strict",
     "active_profiles",
     "load_profile",
+    "parse_yaml",
+    "read_mapping",
     "read_yaml",
     "use_profiles",
     "validate",

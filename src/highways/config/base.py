@@ -4,19 +4,59 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, ValidationInfo, field_validator
 
+from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
+
+# How much of everything there may be: far above what anybody trains, and low enough that a slip of the keyboard is
+# refused before it fills the memory.
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+Trials = Annotated[int, Field(ge=1, le=10_000)]
+"""Runs of one network that differ in what is drawn: trials, seeds."""
+Width = Annotated[int, Field(ge=1, le=100_000)]
+"""Units or channels."""
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+"""Steps, examples and the like."""
+
+MOST_FAULTS = 5
+"""That one message names."""
 
 
 class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what would be taken for another value: true for 1, "10" for 10, 1 for true."""
+        kinds = _plain_kinds(cls, str(info.field_name))
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, bool | str) and kinds & {int, float} and not kinds & {type(one), Literal}:
+                raise ValueError("a number is needed")
+            if isinstance(one, int | float | str) and not isinstance(one, bool) and kinds == {bool}:
+                raise ValueError("true or false is needed")
+        return value
+
+
+@lru_cache(maxsize=1024)
+def _plain_kinds(model: type[BaseModel], field: str) -> frozenset[Any]:
+    """Return the plain types in a field's annotation, those of lists among them; `Literal` stands for its values."""
+
+    def kinds(annotation: Any) -> set[Any]:
+        if get_origin(annotation) is Literal:
+            return {Literal}
+        parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+        return {annotation} if not parts else set().union(*map(kinds, parts))
+
+    return frozenset(kinds(model.model_fields[field].annotation) - {type(None), Ellipsis})
 
 
 class Network(Strict):
@@ -74,26 +114,29 @@ def validate(model: type[M], values: Any, where: str) -> M:
         HighwaysError: One line that names the place, every key at fault and what is allowed.
     """
     if not isinstance(values, Mapping):
-        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {type(values).__name__}")
+        raise HighwaysError(f"{printable(where)}: expected a mapping of keys to values, found {kind_of(values)}")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(_fault(model, detail) for detail in error.errors())
-        raise HighwaysError(f"{where}: {faults}") from None
+        details = error.errors(include_url=False)
+        faults = [_fault(model, detail) for detail in details[:MOST_FAULTS]]
+        if (more := len(details) - MOST_FAULTS) > 0:
+            faults.append(f"and {more} more")
+        raise HighwaysError(f"{printable(where)}: {'; '.join(faults)}") from None
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:
     model, place = _place(model, detail["loc"])
-    key = ".".join(place) or "the whole"
+    key = quoted(".".join(place) or "the whole")
     if detail["type"] == "extra_forbidden":
         allowed = sorted(model.model_fields)
-        near = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1)
+        near = difflib.get_close_matches(str(detail["loc"][-1])[:80], allowed, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
-        return f"unknown key {key!r}{hint} (allowed: {', '.join(allowed)})"
+        return f"unknown key {key}{hint} (allowed: {', '.join(allowed)})"
     if detail["type"] == "missing":
-        return f"key {key!r} is missing"
-    given = f", found {detail['input']!r}" if not isinstance(detail["input"], Mapping) else ""
-    return f"key {key!r}: {detail['msg'].removeprefix('Value error, ')}{given}"
+        return f"key {key} is missing"
+    given = f", found {quoted(detail['input'])}" if not isinstance(detail["input"], Mapping) else ""
+    return f"key {key}: {printable(detail['msg'].removeprefix('Value error, '), 400)}{given}"
 
 
 def _place(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel], list[str]]:
@@ -120,19 +163,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _has_tag(model: type[BaseModel], tag: Any) -> bool:
     return any(get_args(field.annotation) == (tag,) for field in model.model_fields.values())
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file safely.
-
-    Raises:
-        HighwaysError: The file is missing or is not YAML, with the line at fault.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise HighwaysError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from None

@@ -10,26 +10,27 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from highways.config.base import Network, Strict
+from highways.config.base import Network, Strict, Width
 
-Positive = Annotated[int, Field(ge=1)]
+Window = Annotated[int, Field(ge=1, le=256)]
+"""Pixels on a side: of a kernel, of pooling."""
 
 
 class StageConfig(Strict):
     """A stage: a convolution that changes the width, blocks that keep it, pooling, dropout."""
 
-    width: int = Field(ge=1)
+    width: Width
     """Channels."""
-    entry: int | None = Field(default=3, ge=1)
+    entry: Window | None = 3
     """Kernel of the plain convolution that opens the stage; `None`: there is none, the width stays."""
     entry_padding: Literal["same", "none"] = "same"
-    blocks: int = Field(ge=0)
+    blocks: int = Field(ge=0, le=1_000)
     """Highway layers or, in a plain network, plain ones."""
-    kernels: tuple[Positive, ...] = Field(default=(3,), min_length=1)
+    kernels: tuple[Window, ...] = Field(default=(3,), min_length=1)
     """Of the blocks, in turn."""
-    pool: int | None = Field(default=None, ge=1)
+    pool: Window | None = None
     """Window of the maximum that closes the stage."""
-    pool_stride: int | None = Field(default=None, ge=1)
+    pool_stride: Window | None = None
     """By default the window's size."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Behind the pooling."""
@@ -56,13 +57,13 @@ class ConvConfig(Network):
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     pool_rounding: Literal["up", "down"] = "up"
     """Whether pooling windows may reach over the edge, as Caffe has it."""
-    one_by_one: int | None = Field(default=None, ge=1)
+    one_by_one: Width | None = None
     """Width of a 1x1 convolution behind the stages."""
     head: Literal["flatten", "average", "convolution"] = "flatten"
     """What the classifier sees: all positions, or their mean; or it is a 1x1 convolution, averaged itself."""
     head_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Before the classifier and any hidden layers."""
-    hidden: tuple[Positive, ...] = ()
+    hidden: tuple[Width, ...] = ()
     """Widths of fully-connected layers before the classifier."""
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Behind each of them."""

@@ -8,6 +8,8 @@ table holds these runs and no others.
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -16,9 +18,14 @@ from pydantic import ConfigDict, Field
 
 from highways import paths
 from highways.config.analysis import AnalysisConfig
-from highways.config.base import Strict, read_yaml, validate
+from highways.config.base import Strict, validate
+from highways.config.reading import parse_yaml, quoted, read_text, read_yaml
 from highways.config.run import RunConfig
 from highways.errors import HighwaysError
+from highways.files import write_whole
+
+NAME = r"^[a-z][a-z0-9_-]{0,63}$"
+"""Of a profile: it is a folder's name, and part of names in MLflow and DVC."""
 
 
 class Profile(Strict):
@@ -29,11 +36,13 @@ class Profile(Strict):
     experiment: ClassVar[str]
     """Name of the notebook, of its folder of records and of its MLflow experiment."""
 
-    profile: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    profile: str = Field(pattern=NAME)
     """Name of the profile: the folder under `profiles/` and under `results/`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = Field(default=1, ge=1)
-    """Processes that train at the same time."""
+    engine: Literal["local", "ray"] = "local"
+    """What trains: processes of this machine, or Ray, on this machine's cores or the cluster at `RAY_ADDRESS`."""
+    workers: int = Field(default=1, ge=1, le=1_000)
+    """Processes that train at the same time; a cluster trains as many as it has room for."""
 
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order.
@@ -87,7 +96,8 @@ class Profile(Strict):
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
             return settings
-        print(f"not the parameters of profiles/{settings.profile}/{path.name}: results go to results/{EXPLORE}")
+        where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
+        print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
 
 
@@ -115,8 +125,17 @@ def profile_path(profile: str, notebook: str) -> Path:
 
 
 def profile_names() -> list[str]:
-    """Return the profiles that there are."""
-    return sorted(folder.name for folder in (paths.root() / "profiles").iterdir() if folder.is_dir())
+    """Return the profiles that there are: folders below `profiles/` with a name that a profile may have.
+
+    Raises:
+        HighwaysError: There is no such folder.
+    """
+    folder = paths.root() / "profiles"
+    try:
+        return sorted(path.name for path in folder.iterdir() if re.fullmatch(NAME, path.name) and path.is_dir())
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+        raise HighwaysError(f"{folder}: {reason}; run from a clone, or set HIGHWAYS_ROOT to one") from None
 
 
 def load_profile(profile: str, schema: type[P]) -> P:
@@ -125,8 +144,7 @@ def load_profile(profile: str, schema: type[P]) -> P:
     Raises:
         HighwaysError: No such profile, or a key or value at fault; one line that names it.
     """
-    if profile not in profile_names():
-        raise HighwaysError(f"no profile {profile!r}; there are: {', '.join(profile_names())}")
+    check_profiles([profile])
     path = profile_path(profile, schema.experiment)
     where = str(path.relative_to(paths.root()))
     settings = validate(schema, read_yaml(path), where)
@@ -141,8 +159,11 @@ def active_profiles() -> list[str]:
     Raises:
         HighwaysError: The file or a name in it is at fault.
     """
-    content = validate(_Parameters, read_yaml(paths.root() / "params.yaml"), "params.yaml")
-    _check_names(content.active)
+    path = paths.root() / "params.yaml"
+    if not path.exists():
+        raise HighwaysError("params.yaml: there is none; `highways profile use quick` makes it")
+    content = validate(_Parameters, read_yaml(path), "params.yaml")
+    check_profiles(content.active)
     return content.active
 
 
@@ -150,22 +171,41 @@ def use_profiles(names: list[str]) -> None:
     """Make `names` the active profiles; the file is written only if that changes something.
 
     Raises:
-        HighwaysError: There is no such profile.
+        HighwaysError: There is no such profile, or the file cannot be written.
     """
-    _check_names(names)
+    check_profiles(names)
     path = paths.root() / "params.yaml"
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path) if path.exists() else _PARAMETERS_HEAD
     head = list(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines()))
-    new = "\n".join([*head, f"active: [{', '.join(names)}]"]) + "\n"
-    if new != text:
-        path.write_text(new, encoding="utf-8")
+    new = "\n".join([*head, f"active: [{', '.join(map(_written, names))}]"]) + "\n"
+    if not path.exists() or new != text:
+        write_whole(path, new.encode())
 
 
 class _Parameters(Strict):
     active: list[str] = Field(min_length=1)
 
 
-def _check_names(names: list[str]) -> None:
+_PARAMETERS_HEAD = "# The profiles that `dvc repro` runs; `highways profile use NAME` sets it.\n"
+
+
+def _written(name: str) -> str:
+    """Return a profile's name as YAML that is read as this text: in quotes, where it is a word such as `no`."""
+    try:
+        return name if parse_yaml(name, "name") == name else json.dumps(name)
+    except HighwaysError:
+        return json.dumps(name)
+
+
+def check_profiles(names: list[str]) -> None:
+    """Check that profiles exist.
+
+    Raises:
+        HighwaysError: One does not, or is given twice.
+    """
+    there = profile_names()
     for name in names:
-        if name not in profile_names():
-            raise HighwaysError(f"no profile {name!r}; there are: {', '.join(profile_names())}")
+        if name not in there:
+            raise HighwaysError(f"no profile {quoted(name)}; there are: {', '.join(there)}")
+        if names.count(name) > 1:
+            raise HighwaysError(f"profile {name!r} is given twice")

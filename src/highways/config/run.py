@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, Tag, model_validator
 
-from highways.config.base import Network, Strict, tagged_union
+from highways.config.base import BatchSize, Count, Epochs, Network, Seed, Strict, Width, tagged_union
 from highways.config.conv import ConvConfig
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
@@ -42,12 +42,12 @@ class PicturesConfig(Strict):
     contrast: bool = False
     """Global contrast normalisation: each image less its mean, over its deviation."""
     mean_image: bool = False
-    pad: int = Field(default=0, ge=0)
+    pad: int = Field(default=0, ge=0, le=256)
     """Pixels on each side, for the random crops of training."""
     mirror: bool = False
-    training_images: int | None = Field(default=None, ge=1)
+    training_images: Count | None = None
     """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
-    enlarge: int = Field(default=1, ge=1)
+    enlarge: int = Field(default=1, ge=1, le=64)
     """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
 
 
@@ -60,7 +60,7 @@ class DataConfig(Strict):
     content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
     pictures: PicturesConfig | None = None
     """For convolutional networks; by default images are flat, scaled to [0, 1]."""
-    training_examples: int | None = Field(default=None, ge=1)
+    training_examples: Count | None = None
     """Only the first so many of the training part are used; of flat images and features only. (For pictures:
     `pictures.training_images`.)"""
 
@@ -83,7 +83,7 @@ class DenseConfig(Network):
     family: Literal["dense"] = "dense"
     kind: Literal["plain", "highway"]
     depth: int = Field(ge=1, le=10_000)
-    width: int = Field(ge=1)
+    width: Width
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float | None = None
     """Initial bias of the transform gates; highway networks only, and there it must be given."""
@@ -97,7 +97,7 @@ class DenseConfig(Network):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Inverted dropout behind the first layer and behind every block, and once more before the read-out, as both
     networks of the Keras/Lasagne question have it."""
-    checkpoint_every: int | None = Field(default=None, ge=1)
+    checkpoint_every: Count | None = None
     """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
     first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
 
@@ -154,9 +154,9 @@ class BiLSTMConfig(Network):
     kind: BiLSTMKind
     depth: int = Field(ge=1, le=1_000)
     """Number of BiLSTMs."""
-    hidden: int = Field(ge=1)
+    hidden: Width
     """Units of each direction."""
-    embedding: int = Field(ge=1)
+    embedding: Width
     """Width of the word vectors."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Of the word vectors."""
@@ -313,27 +313,26 @@ OptimiserConfig = Annotated[
 class BudgetConfig(Strict):
     """How long a run is trained, and in what portions."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: Epochs
+    batch_size: BatchSize
     """Some batches may be smaller; no example is left out."""
     shuffle: bool = True
     """A new random order every epoch; otherwise the data's own. Texts and pictures are always shuffled."""
-    snapshot_steps: int | None = Field(default=None, ge=1)
+    snapshot_steps: Count | None = None
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
 
 class RunConfig(Strict):
-    """One training run, as a value: equal configurations give equal results.
-
-    `seed` draws the initial weights, `order_seed` the order of the examples.
-    """
+    """One training run, as a value: equal configurations give equal results."""
 
     data: DataConfig
     network: NetworkConfig
     optimiser: OptimiserConfig
     budget: BudgetConfig
-    seed: int = Field(default=0, ge=0)
-    order_seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
+    """Draws the initial weights, and dropout."""
+    order_seed: Seed = 0
+    """Draws the order of the examples."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: products in bfloat16, weights and sums in float32; convolutional networks only."""
 

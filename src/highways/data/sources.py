@@ -26,7 +26,7 @@ import pooch
 from pydantic import Field, model_validator
 
 from highways import paths
-from highways.config import DataConfig, Strict, read_yaml, validate
+from highways.config import DataConfig, Strict, read_mapping, validate
 from highways.data.synthetic import GENERATORS
 from highways.errors import CannotWrite, HighwaysError, writing
 from highways.files import FULL, part_of, remove_strays
@@ -91,7 +91,7 @@ class Source(Strict):
 @lru_cache(maxsize=4)
 def _read(path: Path) -> dict[str, Source]:
     where = "data/sources.yaml"
-    return {name: validate(Source, entry, f"{where}: {name}") for name, entry in read_yaml(path).items()}
+    return {name: validate(Source, entry, f"{where}: {name}") for name, entry in read_mapping(path).items()}
 
 
 def sources() -> dict[str, Source]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from highways.config import RunConfig, Strict
+from highways.config.base import Epochs, Trials
 from highways.tracking.outcomes import rank, recorded
 
 
@@ -23,8 +24,8 @@ class Rung(Strict):
 
     model_config = ConfigDict(strict=True)
 
-    epochs: int = Field(ge=1)
-    keep: int = Field(ge=1)
+    epochs: Epochs
+    keep: Trials
 
 
 def checked(rungs: Sequence[Rung], trials: int, epochs: int) -> None:

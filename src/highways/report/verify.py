@@ -11,9 +11,10 @@ from highways.claims.judge import claims_text
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, REPORT
+from highways.report.export import export_text
 from highways.report.pages import pages
 from highways.report.readme import COMMITTED
-from highways.report.verdicts import judge_all
+from highways.report.verdicts import all_claims, judge_all, read_listed
 from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.manifest import Changes, Manifest, file_sha256
@@ -96,12 +97,12 @@ def _manifest(profile: str, looked: _Looked) -> None:
     for name, sums in sorted(listed.items()):
         path, is_record = manifest.folder / name, name.endswith(".json")
         if not path.exists():
-            again = "bring it back or run its notebook" if is_record else "its notebook draws it"
+            again = "bring it back or run its notebook" if is_record else "`highways figures` draws it"
             looked.bad(path, f"missing, the MANIFEST lists it; {again}, {decided}")
             if is_record:
                 looked.broken.add(path.parent.parent.name)
         elif file_sha256(path) not in sums and not (is_record and path.parent.parent.name in looked.broken):
-            again = "bring that one back" if is_record else "its notebook draws it anew"
+            again = "bring that one back" if is_record else "`highways figures` draws it anew"
             looked.bad(path, f"not the one that the MANIFEST lists; {again}, {decided}")
         looked.checked.add(path)
     for name, path in there.items():
@@ -154,13 +155,15 @@ def _judged(profile: str, looked: _Looked) -> Made:
     if not published or not profile_path(profile, REPORT.name).exists():
         return {}
     if looked.broken:
-        return {results.claims: None}
+        return dict.fromkeys((results.claims, results.claims_json))
     try:
-        judgements = judge_all(profile)
+        listed = read_listed(profile)
+        judgements = judge_all(profile, listed=listed)
         made: Made = {results.claims: claims_text(judgements)}
+        made[results.claims_json] = export_text(profile, judgements, listed, all_claims())
         return made if looked.found else made | pages(profile, judgements)
     except HighwaysError as error:
-        return {results.claims: error}
+        return dict.fromkeys((results.claims, results.claims_json), error)
 
 
 def _has_records(folder: paths.ExperimentResults) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from highways.config.base import Strict
+from highways.config.base import BatchSize, Count, Epochs, Strict, Trials, Width
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import (
     AdamConfig,
@@ -27,7 +27,7 @@ class Longer(Strict):
 
     model_config = ConfigDict(strict=True)
 
-    epochs: int = Field(ge=1)
+    epochs: Epochs
     depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
 
 
@@ -44,19 +44,19 @@ class BiLSTMProfile(Profile):
     variants: list[BiLSTMKind | Literal["highway-released-padded"]] = Field(min_length=1)
     """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
     depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
-    seeds: int = Field(ge=1)
+    seeds: Trials
     """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    hidden: int = Field(ge=1)
-    embedding: int = Field(ge=1)
+    epochs: Epochs
+    batch_size: BatchSize
+    hidden: Width
+    embedding: Width
     dropout: float = Field(ge=0, lt=1)
     transform_bias: float = -1.0
     """P2 sec. 2.2 advises -1 for about ten layers, -2 for twenty; one value serves all depths here."""
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-8, ge=0)
     clip_norm: float = Field(default=3.0, gt=0)
-    snapshot_steps: int = Field(default=100, ge=1)
+    snapshot_steps: Count = 100
     vectors: str | None = None
     """File of word vectors in GloVe's text format, `embedding` wide."""
     longer: Longer | None = None

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from highways.config.base import Strict
+from highways.config.base import Epochs, Strict, Trials
 from highways.config.conv import NETWORKS, ConvConfig
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import (
@@ -28,8 +28,8 @@ class ConvTraining(Strict):
     network: str
     """A name in `highways.config.conv.NETWORKS`."""
     data: ImageDataName
-    epochs: int = Field(ge=1)
-    runs: int = Field(ge=1)
+    epochs: Epochs
+    runs: Trials
     """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
 
     @field_validator("network")

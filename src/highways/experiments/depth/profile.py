@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from highways import paths
 from highways.config import BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig, load_profile
+from highways.config.base import BatchSize, Epochs, Seed, Trials, Width
 from highways.config.profiles import no_repetition
 from highways.config.run import ImageDataName
 from highways.errors import NotYet
@@ -45,12 +46,12 @@ class DepthProfile(Profile):
 
     data: ImageDataName
     depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
-    trials: int = Field(ge=1)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    plain_width: int = Field(default=71, ge=1)
-    highway_width: int = Field(default=50, ge=1)
-    search_seed: int = Field(default=0, ge=0)
+    trials: Trials
+    epochs: Epochs
+    batch_size: BatchSize
+    plain_width: Width = 71
+    highway_width: Width = 50
+    search_seed: Seed = 0
     rungs: list[Rung] = Field(default_factory=list)
     """Later rungs: the best trials of each network, trained for longer. None by default: all trials to the end."""
     drawn: dict[int, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from highways.config.analysis import AnalysisConfig
+from highways.config.base import Count
 from highways.config.profiles import Profile
 from highways.config.run import ImageDataName
 from highways.experiments.foundations.recurrence import RecurrenceConfig
@@ -21,14 +22,14 @@ class FoundationsProfile(Profile):
 
     data: ImageDataName
     """Of the two heads."""
-    labelled: int = Field(default=100, ge=10)
-    seeds: int = Field(default=5, ge=2)
+    labelled: int = Field(default=100, ge=10, le=1_000_000)
+    seeds: int = Field(default=5, ge=2, le=10_000)
     """Of the recurrence and of the two heads."""
-    steps: int = Field(ge=1)
+    steps: Count
     """Of the two heads."""
-    recurrence_steps: int = Field(ge=1)
-    dropout_draws: int = Field(default=1_000, ge=2)
-    dropout_inputs: int = Field(default=1_000_000, ge=1)
+    recurrence_steps: Count
+    dropout_draws: int = Field(default=1_000, ge=2, le=1_000_000_000)
+    dropout_inputs: Count = 1_000_000
     """As many weights."""
 
     def analyses(self) -> list[AnalysisConfig]:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, Strict
+from highways.config.base import BatchSize, Count, Epochs, Seed, Trials, Width
 from highways.config.profiles import no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.depth.profile import DepthProfile, trial_of_search
@@ -21,10 +22,10 @@ class OwnSearch(Strict):
 
     model_config = ConfigDict(strict=True)
 
-    trials: int = Field(ge=1)
-    epochs: int = Field(ge=1)
+    trials: Trials
+    epochs: Epochs
     """Of every trial; those kept are trained for the notebook's `epochs`."""
-    keep: int = Field(ge=1)
+    keep: Trials
 
 
 class GatesProfile(Profile):
@@ -39,15 +40,15 @@ class GatesProfile(Profile):
 
     data: list[ImageDataName] = Field(min_length=1)
     depth: int = Field(default=50, ge=2, le=10_000)
-    width: int = Field(default=50, ge=1)
+    width: Width = 50
     transform_bias: dict[ImageDataName, float]
     """By data set; P1: -2 for MNIST, -4 for CIFAR-100."""
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    seed: int = Field(default=0, ge=0)
-    examples: int = Field(default=10_000, ge=1)
+    epochs: Epochs
+    batch_size: BatchSize
+    seed: Seed = 0
+    examples: Count = 10_000
     """Training examples over which gates are averaged."""
-    example: int = Field(default=0, ge=0)
+    example: int = Field(default=0, ge=0, le=1_000_000_000)
     """Number of the one training example that is looked at."""
     search: str | None = None
     """Profile of the search whose best trials give the other settings."""

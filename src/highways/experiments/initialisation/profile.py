@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from highways.config.analysis import AnalysisConfig
+from highways.config.base import BatchSize, Count, Epochs, Trials, Width
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import (
     BudgetConfig,
@@ -30,23 +31,23 @@ class InitialisationProfile(Profile):
     data: ImageDataName
     initialisations: list[Initialisation] = Field(min_length=1)
     depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
-    width: int = Field(default=50, ge=1)
+    width: Width = 50
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float = -2.0
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
     """Each network is trained at each of these; the best run's training cross-entropy counts."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    seeds: int = Field(default=1, ge=1)
-    signal_examples: int = Field(default=1_000, ge=1)
-    draws: int = Field(default=20_000, ge=2)
+    epochs: Epochs
+    batch_size: BatchSize
+    seeds: Trials = 1
+    signal_examples: Count = 1_000
+    draws: int = Field(default=20_000, ge=2, le=1_000_000_000)
     """Of the weights of one unit, for the variance of its input."""
-    stuck_steps: int = Field(default=500, ge=1)
+    stuck_steps: Count = 500
     """Of the network that learned nothing; 500 are the source's. The healthy one has four times as many."""
-    small_net_steps: int = Field(default=1_000, ge=1)
+    small_net_steps: Count = 1_000
     """Of the 7-4-2-1 network."""
-    saturation_steps: int = Field(default=6_000, ge=1)
+    saturation_steps: Count = 6_000
     """Of the network of one hidden layer of sigmoids; at most an epoch's."""
 
     @field_validator("initialisations", "depths", "learning_rates")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from highways.config.analysis import AnalysisConfig
+from highways.config.base import Width
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import FeatureDataName, RunConfig
 from highways.experiments.keras_lasagne.factors import cells, run_of
@@ -24,11 +25,11 @@ class KerasLasagneProfile(Profile):
     fraction: bool
     """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
     `highways.config.factorial`."""
-    seeds: int = Field(default=3, ge=2)
+    seeds: int = Field(default=3, ge=2, le=10_000)
     """Of initial weights and dropout; each is a whole factorial of its own. The batches come in one order for all."""
-    epochs: int = Field(default=10, ge=2)
+    epochs: int = Field(default=10, ge=2, le=100_000)
     """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
-    width: int = Field(default=32, ge=1)
+    width: Width = 32
     dropout: float = Field(default=0.04, ge=0, lt=1)
 
     @field_validator("data")

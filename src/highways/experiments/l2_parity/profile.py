@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from highways.config.analysis import AnalysisConfig
+from highways.config.base import Count, Width
 from highways.config.profiles import Profile
 from highways.config.run import ImageDataName
 from highways.experiments.l2_parity.study import ParityConfig
@@ -19,12 +20,12 @@ class ParityProfile(Profile):
 
     data: ImageDataName
     examples: int | None = Field(default=None, ge=10)
-    hidden: int = Field(default=30, ge=1)
-    steps: int = Field(ge=1)
+    hidden: Width = 30
+    steps: Count
     learning_rate: float = Field(gt=0)
     decay: float = Field(gt=0)
     """Lambda."""
-    loop_examples: int = Field(default=500, ge=1)
+    loop_examples: int = Field(default=500, ge=1, le=1_000_000)
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the one study."""

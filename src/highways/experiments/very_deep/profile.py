@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from highways.config.analysis import AnalysisConfig
+from highways.config.base import BatchSize, Count, Seed, Width
 from highways.config.profiles import Profile, no_repetition
 from highways.config.run import BudgetConfig, DataConfig, DenseConfig, ImageDataName, RunConfig
 from highways.experiments.depth.profile import trial_of_search
@@ -30,19 +31,19 @@ class VeryDeepProfile(Profile):
     networks: list[Literal["plain", "highway"]] = Field(default=["plain", "highway"], min_length=1)
     epochs: Annotated[int, Field(ge=1)] | dict[ImageDataName, Annotated[int, Field(ge=1)]]
     """One number, or one a data set."""
-    batch_size: int = Field(ge=1)
-    plain_width: int = Field(default=71, ge=1)
-    highway_width: int = Field(default=50, ge=1)
+    batch_size: BatchSize
+    plain_width: Width = 71
+    highway_width: Width = 50
     checkpoint_every: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
-    signal_examples: int = Field(default=1_000, ge=1)
+    seed: Seed = 0
+    signal_examples: Count = 1_000
     """Training examples on which gradients are measured."""
     cost_depths: list[Annotated[int, Field(ge=2, le=10_000)]]
     """Depths at which a training step's time and memory are measured, on the first data set."""
-    cost_steps: int = Field(default=5, ge=1)
+    cost_steps: Count = 5
     search: str
     """Profile of the search whose best trials give the other settings."""
-    search_depth: int = Field(default=100, ge=1)
+    search_depth: int = Field(default=100, ge=1, le=10_000)
     highway_ranks: dict[ImageDataName, list[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
     """Which trials of highway networks, by data set; 1, the best one, by default. All are trained; of each depth the
     first that does not diverge is judged."""
