@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,28 @@ def settle(root: Path) -> None:
     sys.stdout, sys.stderr = log, log
 
 
-def watch(event: Any) -> None:
-    """Write down every epoch that is trained although all its records stand."""
+def watcher(workers: int) -> Callable[[Any], None]:
+    """Return what writes down every epoch, and whether all its records stand: before this process began, at least.
+
+    Args:
+        workers: Where there are several, their epochs are heard of later than their records are written.
+    """
     from highways import paths
     from highways.tracking.events import EpochEnded
 
-    if isinstance(event, EpochEnded):
-        with (paths.root() / "epochs.txt").open("a") as file:
-            standing = all(list((paths.root() / "results").glob(f"*/*/runs/{key}.json")) for key in event.keys)
-            file.write(f"{'again' if standing else 'new'} {event.epoch} {' '.join(event.keys)}\n")
+    def standing() -> set[str]:
+        return {path.stem for path in (paths.root() / "results").glob("*/*/runs/*.json")}
+
+    before = standing()
+
+    def watch(event: Any) -> None:
+        if isinstance(event, EpochEnded):
+            done = before if workers > 1 else standing()
+            how = "again" if done.issuperset(event.keys) else "new"
+            with (paths.root() / "epochs.txt").open("a") as file:
+                file.write(f"{how} {event.epoch} {' '.join(event.keys)}\n")
+
+    return watch
 
 
 def pipeline(root: Path, workers: int = 1, text: bool = True) -> None:
@@ -65,6 +78,7 @@ def pipeline(root: Path, workers: int = 1, text: bool = True) -> None:
     from highways.report.verdicts import write_claims
     from highways.training import sweep
 
+    watch = watcher(workers)
     for experiment in (DEPTH, BILSTM_DEPTH) if text else (DEPTH,):
         study = experiment.of("quick")
         where = {"experiment": experiment.name, "profile": "quick", "threads": 1, "workers": workers}
