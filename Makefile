@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast lab ui bench readme pipeline lint lock
+.PHONY: help setup repro test test-fast test-faults lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
 	@echo "What to do next:"
@@ -28,20 +28,21 @@ help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The scripts in .venv name its place: where the checkout was moved, it is made anew.
-MOVED := $(if $(wildcard $(STAMP)),$(if $(filter $(CURDIR),$(shell cat $(STAMP))),,yes))
+# (Compared by the shell, and .venv by its relative path everywhere: there may be blanks and quotes in the place.)
+MOVED := $(if $(wildcard $(STAMP)),$(shell [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || echo yes))
 ifeq ($(MOVED),yes)
 .PHONY: $(STAMP)
 endif
 
 setup: $(STAMP)  ## Make .venv
 $(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
-	@$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@echo "$(CURDIR)" > $@
+	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@pwd -P > $@
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
 	$(if $(PROFILE),highways profile use $(PROFILE))
@@ -49,6 +50,9 @@ repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that a
 
 test: setup  ## Run all tests, the pipeline included
 	pytest
+
+test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts go to docs/reliability.md
+	HIGHWAYS_FAULTS_COUNTS=1 pytest tests/faults -m "faults or not faults"
 
 test-fast: setup  ## Run the tests that take seconds
 	pytest -m "not pipeline"

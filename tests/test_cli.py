@@ -41,6 +41,7 @@ COMMANDS = [
     ["figures"],
     ["claims"],
     ["verify"],
+    ["seal"],
     ["readme"],
     ["tracking"],
     ["tracking", "rebuild"],
@@ -134,7 +135,7 @@ def study(project: Path) -> Path:
 
 def test_intact_results_are_verified(study: Path, call, capsys) -> None:
     assert call("verify") == 0
-    assert "14 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims
+    assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims, 2 pages, MANIFEST
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 
 from highways.config import DenseConfig
 from highways.nn import DenseNetwork
+from highways.nn.dense import drawn
 
 
 def network(kind: str, depth: int, width: int, seed: int = 0) -> DenseNetwork:
@@ -49,3 +50,14 @@ def test_transform_bias_belongs_to_highways_alone() -> None:
         DenseConfig(kind="plain", depth=2, width=4, transform_bias=-1.0)
     with pytest.raises(ValueError, match="transform_bias"):
         DenseConfig(kind="highway", depth=2, width=4)
+
+
+def test_orthogonal_weights_do_not_depend_on_the_threads() -> None:
+    before = torch.get_num_threads()
+    made = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        made.append(drawn(torch.Size((144, 144)), "orthogonal", torch.Generator().manual_seed(0)))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert torch.equal(*made)

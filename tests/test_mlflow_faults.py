@@ -25,6 +25,7 @@ from highways.errors import HighwaysError
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_address, mlflow_folder, mlflow_log, mlflow_store
 from highways.tracking.events import EpochEnded, Finished, Started
+from highways.tracking.mlflow_limit import Limit, TooSlow
 from highways.tracking.mlflow_log import MlflowLog, connect, read_records
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import sweep
@@ -310,6 +311,23 @@ def test_checkout_has_one_name_drawn_once(project: Path) -> None:
     assert mlflow_folder.checkout_id() == name, "in a clone it outlives mlruns"
 
 
+@pytest.mark.parametrize("git", [True, False])
+def test_copy_of_a_checkout_has_a_name_of_its_own_and_a_moved_one_keeps_it(
+    project: Path, tmp_path_factory, monkeypatch, git: bool
+) -> None:
+    if git:
+        (project / ".git").mkdir()
+    name = mlflow_folder.checkout_id()
+    copied = shutil.copytree(project, tmp_path_factory.mktemp("copy") / "project")
+    moved = project.rename(tmp_path_factory.mktemp("moved") / "project")
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(copied))
+    other = mlflow_folder.checkout_id()
+    assert other != name
+    assert mlflow_folder.checkout_id() == other
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(moved))
+    assert mlflow_folder.checkout_id() == name
+
+
 # Time
 
 
@@ -349,6 +367,29 @@ def test_slow_store_is_given_up_and_costs_one_warning(tracked_project: Path, run
     monkeypatch.setenv("HIGHWAYS_ROOT", str(tracked_project))
     list(rebuild("p"))
     assert len(runs()) == 4
+
+
+def test_server_with_many_answers_just_quick_enough_is_given_up() -> None:
+    limit, made = Limit(normal_s=0.2, total_s=0.4, share=0.05), 0
+    began = time.monotonic()
+
+    def answers() -> None:
+        nonlocal made
+        while time.monotonic() - began < 5:
+            limit(time.sleep, 0.05)
+            made += 1
+
+    with pytest.raises(TooSlow, match="its many answers took"):
+        answers()
+    assert 0.4 <= time.monotonic() - began < 2
+    assert made > 3
+    patient = Limit(normal_s=0.2, total_s=0.4)  # a database on the disk
+    for _ in range(12):
+        patient(time.sleep, 0.05)
+    rare = Limit(normal_s=0.2, total_s=0.1, share=0.5)
+    for _ in range(12):
+        rare(time.sleep, 0.01)
+        time.sleep(0.05)
 
 
 def test_rebuild_waits_for_a_slow_store(tracked_project: Path, run_config, monkeypatch) -> None:

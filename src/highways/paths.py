@@ -128,6 +128,11 @@ class Results:
         return self.folder / "report.html"
 
     @property
+    def manifest(self) -> Path:
+        """The list of the records and figures that were published."""
+        return self.folder / "MANIFEST"
+
+    @property
     def page(self) -> Path:
         """The page: every experiment with its verdicts."""
         return self.folder / "README.md"
@@ -142,5 +147,6 @@ class Results:
 
 
 def profiles_with_results() -> list[str]:
-    """Return the profiles that have records."""
-    return [path.name for path in sorted((root() / "results").glob("*/")) if Results(path.name).experiments()]
+    """Return the profiles that have records, or had some when they were published."""
+    names = [path.name for path in sorted((root() / "results").glob("*/"))]
+    return [name for name in names if Results(name).experiments() or Results(name).manifest.exists()]

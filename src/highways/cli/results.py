@@ -1,4 +1,4 @@
-"""What is made of the records: `highways tables`, `figures`, `claims`, `verify`, `readme`, `pipeline`."""
+"""What is made of the records: `highways tables`, `figures`, `claims`, `verify`, `seal`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def verify_command(
     seed: Annotated[int, typer.Option(min=0, help="With --rerun: of the draw.")] = 0,
     device: Annotated[str, typer.Option(help="With --rerun: auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1.
+    """Check records, figures, tables, claims, pages; name each file that is not intact and exit with status 1.
 
     With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
     """
@@ -126,7 +126,25 @@ def verify_command(
         print(fault)
     if found:
         raise HighwaysError(f"{len(found)} of {checked} files are not intact")
+    if not checked:
+        raise HighwaysError(f"there are no results to verify{f' of {profile}' if profile else ''}")
     print(f"{checked} files are intact")
+
+
+@app.command("seal")
+def seal_command(
+    profile: Annotated[str | None, typer.Option(help="Name of the profile; by default all that have results.")] = None,
+) -> None:
+    """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
+    from highways import paths
+    from highways.report.verify import seal
+
+    for name in profiles_given(profile) if profile else paths.profiles_with_results():
+        manifest, changes = seal(name)
+        for what, files in (("new", changes.new), ("changed", changes.changed), ("gone", changes.gone)):
+            for file in files:
+                print(f"{what:7} {relative(manifest.folder / file)}")
+        print(f"{relative(manifest.path)}: {len(manifest.read())} records and figures")
 
 
 @app.command("readme")

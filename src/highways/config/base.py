@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, ValidationInfo, field_validator
 
 from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
@@ -31,6 +32,31 @@ class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what would be taken for another value: true for 1, "10" for 10, 1 for true."""
+        kinds = _plain_kinds(cls, str(info.field_name))
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, bool | str) and kinds & {int, float} and not kinds & {type(one), Literal}:
+                raise ValueError("a number is needed")
+            if isinstance(one, int | float | str) and not isinstance(one, bool) and kinds == {bool}:
+                raise ValueError("true or false is needed")
+        return value
+
+
+@lru_cache(maxsize=1024)
+def _plain_kinds(model: type[BaseModel], field: str) -> frozenset[Any]:
+    """Return the plain types in a field's annotation, those of lists among them; `Literal` stands for its values."""
+
+    def kinds(annotation: Any) -> set[Any]:
+        if get_origin(annotation) is Literal:
+            return {Literal}
+        parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+        return {annotation} if not parts else set().union(*map(kinds, parts))
+
+    return frozenset(kinds(model.model_fields[field].annotation) - {type(None), Ellipsis})
 
 
 class Network(Strict):

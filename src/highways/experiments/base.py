@@ -28,6 +28,7 @@ from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import Scrolled, csv_text, markdown_text, shown, table_files
 from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
+from highways.tracking.manifest import Manifest
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
@@ -222,6 +223,7 @@ class Study:
         """Draw a figure, the first by default, save it as PNG, and return it to be shown."""
         name = name or next(iter(self.experiment.figures))
         path = save(self.experiment.figures[name](self.records()), self.results.figures / f"{name}.png")
+        Manifest(self.settings.profile).drawn(path)
         self._written.append(path)
         return Image(path)
 

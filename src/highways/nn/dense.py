@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -113,6 +115,17 @@ class DenseNetwork(nn.Module):
         return x
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread in the block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Tensor:
     """Return initial weights of a linear map, float32; see `highways.config.run.Initialisation`.
 
@@ -129,7 +142,8 @@ def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Te
     weight = torch.randn(shape, generator=random, dtype=torch.float32)
     if how == "orthogonal":
         tall = weight if outputs >= inputs else weight.T
-        q, r = torch.linalg.qr(tall)
+        with _one_thread():  # its last bits depend on the number of threads, and training makes them large
+            q, r = torch.linalg.qr(tall)
         q = q * r.diagonal().sign()  # else not uniform over the orthogonal matrices
         return q if outputs >= inputs else q.T
     return weight * {"he_normal": math.sqrt(2 / inputs), "normal": 1.0, "normal_fan_in": math.sqrt(1 / inputs)}[how]

@@ -29,9 +29,8 @@ from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import write_atomically
 from highways.training import device as devices
-from highways.training.execute import PRECISION, SINGLE
+from highways.training.execute import PRECISION, module_of
 from highways.training.groups import trains_together
-from highways.training.modules import ClassifierModule, PopulationModule, TrialsModule
 
 EPOCH_S, EPOCHS = 0.8, 4
 """Core seconds of an epoch on the machine of the records, and how many there are; the fastest but the first counts."""
@@ -127,13 +126,9 @@ def measure(workload: Workload, device: str) -> Measured:
         if isinstance(event, EpochEnded):
             ends.append((time.process_time() if where.type == "cpu" else time.perf_counter(), time.perf_counter()))
 
-    module: TrialsModule
-    if trains_together(config):
-        members = [config.model_copy(update={"seed": seed}) for seed in range(workload.members)]
-        module = PopulationModule(members, [str(seed) for seed in range(workload.members)], data, listen)
-    else:
-        kind: dict[type, type[ClassifierModule]] = SINGLE
-        module = kind.get(type(data), ClassifierModule)(config, "0", data, listen)
+    population = trains_together(config)
+    members = [config.model_copy(update={"seed": seed}) for seed in range(workload.members)] if population else [config]
+    module = module_of(members, [str(number) for number in range(len(members))], population, data, listen)
     trainer = pl.Trainer(
         accelerator="gpu" if where.type == "cuda" else "cpu",
         devices=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 from highways import paths
 from highways.claims.judge import Judgement, headline
 from highways.config.profiles import profile_path
+from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
 from highways.report.outlook import reckoned_from_others
@@ -22,13 +24,15 @@ from highways.tracking.records import write_atomically
 MOST_ROWS = 40
 """Of a table on a page; the file has all of them."""
 
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+
 
 def cell(value: object) -> str:
-    """Return a cell as a page shows it: three digits, nothing where there is nothing."""
+    """Return a cell as a page shows it: three digits, nothing where there is nothing; a text is no markup."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).replace("|", "\\|").replace("\n", " ")
+        return TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("\n", " ")
     return f"{value:,}" if isinstance(value, int) or float(value).is_integer() else f"{value:.3g}"
 
 
@@ -44,9 +48,18 @@ def table_for_people(table: Table, path: Path) -> str:
     Args:
         table: The table.
         path: Its CSV.
+
+    Raises:
+        HighwaysError: The file is damaged, or is another table.
     """
-    whole = pd.read_csv(path)
-    chosen = table.rows(whole)
+    try:
+        whole = pd.read_csv(path)
+        if table.shown and not any(name in whole for name in table.shown):
+            raise ValueError("none of its columns")
+        chosen = table.rows(whole)
+    except (ValueError, LookupError, TypeError, AttributeError, OSError):
+        shown = paths.shown(path)
+        raise HighwaysError(f"{shown}: not the table {table.name}; `highways tables` makes it anew") from None
     columns = [
         name for name in (table.shown or whole.columns) if name in whole and chosen[name].notna().to_numpy().any()
     ]
@@ -76,7 +89,7 @@ def cost(experiment: Experiment, profile: str) -> str:
     parts = []
     for table in experiment.tables:
         path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
-        if path.exists() and not (one := pd.read_csv(path)).empty:
+        if path.exists() and not (one := _read_cost(path)).empty:
             parts.append(one)
     if not parts:
         return ""
@@ -102,6 +115,16 @@ def _reckoned(experiment: Experiment, profile: str) -> str:
         f" By the rule of `highways profile cost`, each network reckoned from the records of the others here, the "
         f"training would take {found[0] / 60:.0f} core minutes; it took {found[1] / 60:.0f}."
     )
+
+
+def _read_cost(path: Path) -> pd.DataFrame:
+    try:
+        cost = pd.read_csv(path)
+        cost["process_seconds"].astype(float)
+        return cost
+    except (ValueError, LookupError, TypeError, OSError):
+        pass
+    raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew")
 
 
 def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:

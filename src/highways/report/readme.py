@@ -14,6 +14,7 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import counts, grid, pages
 from highways.report.verdicts import all_claims
+from highways.tracking.manifest import Manifest
 from highways.tracking.records import write_atomically
 
 COMMITTED = ("laptop", "weekend", "paper")
@@ -137,7 +138,9 @@ def stale() -> list[str]:
 
 
 def update() -> None:
-    """Write the pages of the committed profiles and README's numbers."""
+    """Write the pages of the committed profiles and README's numbers; their new records enter the manifests."""
+    for profile in COMMITTED:
+        Manifest(profile).publish()
     for path, text in _made().items():
         write_atomically(path, text)
     write_atomically(paths.root() / "README.md", filled())

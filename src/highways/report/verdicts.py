@@ -13,6 +13,7 @@ from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.report.export import export_text
 from highways.tracking import Listed
+from highways.tracking.manifest import Manifest
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
@@ -53,6 +54,8 @@ def judge_all(profile: str, source: Source = "records", listed: Mapping[str, Lis
 def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
     """Judge all claims, write `claims.csv`, `claims.json` and the counts for `dvc metrics`.
 
+    New records and figures are taken into the manifest.
+
     Returns:
         The path of `claims.csv`, and the judgements.
     """
@@ -65,4 +68,5 @@ def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[J
         for whose, own in (("sources", False), ("our own", True))
     }
     write_atomically(paths.Results(profile).verdicts, json.dumps(counts, indent=2, sort_keys=True) + "\n")
+    Manifest(profile).publish()
     return paths.Results(profile).claims, judgements

@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from highways.files import write_whole
 from highways.tracking import AnalysisRecord
 
 NETWORK = {"plain": "#d55e00", "highway": "#0072b2"}
@@ -137,11 +138,16 @@ def _legend_height(axes: Axes) -> float:
 
 
 def save(figure: Figure | Drawing, path: Path) -> Path:
-    """Save a figure as PNG, without a date in it, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Save a figure as PNG, without a date in it, and return its path.
+
+    Raises:
+        CannotWrite: No space is left, or the place is read-only; what was there stays.
+    """
+    content = io.BytesIO()
     whole = figure.whole() if isinstance(figure, Drawing) else figure
     with matplotlib.rc_context(STYLE):
-        whole.savefig(path, dpi=110, metadata={"Software": None})
+        whole.savefig(content, format="png", dpi=110, metadata={"Software": None})
+    write_whole(path, content.getvalue())
     return path
 
 

@@ -81,22 +81,32 @@ def locked(file: Path, wait_s: float) -> Iterator[None]:
 def checkout_id() -> str:
     """Return the name, drawn at random once, by which the checkout knows its runs on a shared server.
 
-    It is kept in git's folder, which no clone copies and no cleaning empties, or else beside the database.
+    It is kept in git's folder, which no clone copies and no cleaning empties, or else beside the database. With it
+    stands the number that the file system has given to that folder: a copy of the checkout draws a name of its own.
 
     Raises:
         OSError: It cannot be written.
     """
     git, ours = paths.root() / ".git", address.folder()
     for place in (git, ours):
-        with suppress(OSError):
-            if found := (place / CHECKOUT_FILE).read_text(encoding="utf-8").strip():
-                return found
+        if (found := _name_kept_in(place)) is not None:
+            return found
     ours.mkdir(exist_ok=True)
     with locked(ours / f".{CHECKOUT_FILE}.lock", wait_s=5):
-        place = (git if git.is_dir() and os.access(git, os.W_OK) else ours) / CHECKOUT_FILE
-        if not place.exists():
-            write_atomically(place, uuid.uuid4().hex + "\n")
-        return place.read_text(encoding="utf-8").strip()
+        place = git if git.is_dir() and os.access(git, os.W_OK) else ours
+        if (found := _name_kept_in(place)) is None:
+            found = uuid.uuid4().hex
+            write_atomically(place / CHECKOUT_FILE, f"{found} {place.stat().st_ino}\n")
+        return found
+
+
+def _name_kept_in(place: Path) -> str | None:
+    """Return the checkout's name, `None` where there is none, or another's whose folder was copied."""
+    with suppress(OSError, UnicodeDecodeError):
+        name, *number = (place / CHECKOUT_FILE).read_text(encoding="utf-8").split() or [""]
+        if name and number in ([], [str(place.stat().st_ino)]):
+            return name
+    return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -32,16 +32,27 @@ class Limit:
         normal_s: A call that takes no longer is not counted.
         total_s: What all others together may take.
         each_s: What one of them may take.
+        share: The part of the time gone by that calls of a normal length may take, beside `total_s`: many of them
+            hold up the caller as well.
     """
 
-    def __init__(self, normal_s: float = NORMAL_S, total_s: float = math.inf, each_s: float = math.inf):
-        self.normal_s, self.total_s, self.left, self.each_s = normal_s, total_s, total_s, each_s
+    def __init__(
+        self,
+        normal_s: float = NORMAL_S,
+        total_s: float = math.inf,
+        each_s: float = math.inf,
+        share: float = math.inf,
+    ):
+        self.normal_s, self.total_s, self.left, self.each_s, self.share = normal_s, total_s, total_s, each_s, share
         self._running: threading.Thread | None = None
+        self._began, self._normal = time.monotonic(), 0.0
 
     def spend(self, seconds: float, normal_s: float | None = None) -> None:
         """Count time as lost, if it is more than the normal."""
         if seconds > (self.normal_s if normal_s is None else normal_s):
             self.left -= seconds
+        else:
+            self._normal += seconds
 
     @property
     def patience(self) -> float:
@@ -50,6 +61,8 @@ class Limit:
         Raises:
             TooSlow: None are left.
         """
+        if self._normal > self.total_s and self._normal > self.total_s + self.share * (time.monotonic() - self._began):
+            raise TooSlow(f"its many answers took {self._normal:.0f} s")
         if self.left <= 0:
             raise TooSlow(f"{self.total_s:g} s were lost waiting for it")
         return min(self.left, self.each_s)

@@ -10,6 +10,7 @@ rebuild` mends the rest.
 from __future__ import annotations
 
 import functools
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ LAYOUT_TAG = "highways.layout"
 FLUSH_S = 5.0
 """Seconds between two writes of runs' epochs while they train; where writing takes long, `FLUSH_SHARE` decides."""
 FLUSH_SHARE = 0.05
-"""The part of the time that writing epochs may take."""
+"""The part of the time that writing epochs may take, and that all answers of a server may take, beside `LOST_S`."""
 LOST_S = 8.0
 """Seconds that a sweep may lose with an MLflow that does not answer, or slowly; then it goes on without."""
 LOST_AGAIN_S = 2.0
@@ -132,7 +133,8 @@ class MlflowLog:
             limit = Limit(each_s=PATIENT_S)
         else:
             normal = NORMAL_S if database() is None else NORMAL_FILE_S
-            limit = Limit(normal, LOST_AGAIN_S if tracking_uri() in _warned else LOST_S)
+            share = math.inf if database() is not None else FLUSH_SHARE
+            limit = Limit(normal, LOST_AGAIN_S if tracking_uri() in _warned else LOST_S, share=share)
         self._opened = Store(self.experiment, limit)
         with self._store.exclusively():
             runs = self._store.search(self.tags)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,19 +112,21 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     if where.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
-    module = _module(job, data.to(where), listener)
+    module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
     _fit(module, job, resume, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
 
-def _module(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
-    """Return what trains a group."""
+def module_of(
+    configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
+) -> TrialsModule:
+    """Return what trains a group, as one population or, a single run, by the kind of its data set."""
     from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
 
-    if job.population:
-        return PopulationModule(job.configs, job.keys, data, listener)
+    if population:
+        return PopulationModule(configs, keys, data, listener)
     single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
-    return single.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
+    return single.get(type(data), ClassifierModule)(configs[0], keys[0], data, listener)
 
 
 def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> None:

@@ -1,0 +1,321 @@
+"""Damage to every kind of file: it is named in one line, or made anew and said; it is never used in silence."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
+from highways.errors import HighwaysError
+from highways.experiments import DEPTH
+from highways.report.rebuild import rebuild
+from highways.report.tables import table_texts
+from highways.report.verify import faults
+from highways.tracking.events import EpochEnded
+from highways.tracking.records import RunRecord
+from highways.training import load_network, run, sweep
+from highways.training.checkpoints import weights_path
+
+from . import tiny
+from .conftest import new_project
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
+)
+
+Damage = Callable[[Path], None]
+CUT_OFF = RunConfig(
+    data=DataConfig(name="digits"),
+    network=DenseConfig(kind="plain", depth=2, width=5),
+    optimiser=SGDConfig(learning_rate=0.05, momentum=0.9, decay=0.9),
+    budget=BudgetConfig(epochs=4, batch_size=200),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published tiny project, and a run in it that was cut off after two epochs; it is copied, never changed."""
+    root = new_project(tmp_path_factory.mktemp("whole") / "project")
+    tiny.shrink(root)
+    process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root,))
+    process.start()
+    process.join(300)
+    assert process.exitcode == 0, (root / "said.txt").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(root))
+        patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+        cut_off()
+    return root
+
+
+def cut_off() -> None:
+    def stop(event: object) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 3:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop)
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copied = tiny.copy_of(whole, tmp_path / "project")
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(copied))
+    monkeypatch.setenv("HIGHWAYS_OFFLINE", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return copied
+
+
+def flipped(random_: random.Random) -> Damage:
+    def damage(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[random_.randrange(len(content))] ^= 1 << random_.randrange(8)
+        path.write_bytes(content)
+
+    return damage
+
+
+def cut(random_: random.Random) -> Damage:
+    return lambda path: path.write_bytes(path.read_bytes()[: random_.randrange(1, path.stat().st_size)])
+
+
+def damages(random_: random.Random, other: bytes | None, flips: int) -> Iterator[tuple[str, Damage]]:
+    """All ways of damage to a file.
+
+    Args:
+        random_: Where a byte is flipped, and what is cut off.
+        other: The content of another file of its kind.
+        flips: How many bytes are flipped, one at a time.
+    """
+    yield "emptied", lambda path: path.write_bytes(b"")
+    yield "missing", lambda path: path.unlink()
+    yield "other JSON", lambda path: path.write_text('{"a": [1, 2], "b": null}\n')
+    yield "foreign", lambda path: path.write_bytes(bytes(range(256)) * 8)
+    if other is not None:
+        yield "swapped", lambda path: path.write_bytes(other)
+    for _ in range(flips):
+        yield "flipped", flipped(random_)
+        yield "truncated", cut(random_)
+
+
+def of_results(root: Path) -> dict[str, list[Path]]:
+    folder = root / "results" / "quick"
+    kinds = {
+        "record": "*/runs/*.json",
+        "table": "*/tables/*.csv",
+        "table as Markdown": "*/tables/*.md",
+        "figure": "*/*.png",
+        "claims": "claims.csv",
+        "page": "*/README.md",
+        "page of the profile": "README.md",
+        "manifest": "MANIFEST",
+    }
+    return {kind: sorted(folder.glob(pattern)) for kind, pattern in kinds.items()}
+
+
+def named(root: Path, path: Path) -> list[str]:
+    """What `highways verify` says of a file, each fault one line."""
+    found = faults("quick")[1]
+    assert all(line and "\n" not in line for line in found)
+    return [line for line in found if path.name in line]
+
+
+def try_results(root: Path, random_: random.Random, flips: int, kinds: list[str] | None = None) -> int:
+    tries = 0
+    for kind, paths in of_results(root).items():
+        if kinds is not None and kind not in kinds:
+            continue
+        path = random_.choice(paths)
+        before = path.read_bytes()
+        others = [one.read_bytes() for one in paths if one != path and one.read_bytes() != before]
+        for how, damage in damages(random_, others[0] if others else None, flips):
+            damage(path)
+            if path.exists() and path.read_bytes() == before:
+                continue
+            if kind == "manifest" and how == "missing":  # of the quick profile, which is not committed
+                assert not faults("quick")[1]
+            elif kind == "manifest":
+                assert faults("quick")[1], f"{how} {kind}"
+            else:
+                assert named(root, path), f"{how} {kind}"
+            path.write_bytes(before)
+            tries += 1
+        foreign = path.with_name("foreign" + path.suffix)
+        if kind in ("record", "table", "table as Markdown", "figure"):
+            shutil.copyfile(path, foreign)
+            assert named(root, foreign), f"foreign file beside a {kind}"
+            foreign.unlink()
+            tries += 1
+    assert not faults("quick")[1]
+    return tries
+
+
+def test_damaged_results_are_named(root: Path, seeded: random.Random) -> None:
+    assert try_results(root, seeded, flips=1, kinds=["record", "figure", "claims"]) > 15
+
+
+@pytest.mark.faults
+def test_every_damage_to_results_is_named(root: Path, seeded: random.Random, count) -> None:
+    count("corrupt", "records, tables, figures, claims, pages, manifest", try_results(root, seeded, flips=4))
+
+
+def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.CaptureFixture[str]) -> int:
+    folder = root / "checkpoints" / "resume"
+    kept = tiny.copy_of(folder, root / "kept")
+    (state,) = folder.glob("*/state.ckpt")
+    weights = None
+    tries = 0
+    for path in (state, state.with_name("members.json")):
+        for how, damage in damages(random_, None, flips):
+            damage(path)
+            capsys.readouterr()
+            epochs: list[int] = []
+
+            def watch(event: object, epochs: list[int] = epochs) -> None:
+                if isinstance(event, EpochEnded):
+                    epochs.append(event.epoch)
+
+            record = run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+            said = capsys.readouterr().out
+            aside = [one for one in said.splitlines() if "damaged, put aside" in one]
+            # Of the list, the seal of the state before may be hit, or a blank.
+            harmless = how in ("truncated", "flipped") and not aside and path.name == "members.json"
+            assert epochs == ([3, 4] if harmless else [1, 2, 3, 4]), how
+            assert len(aside) == (0 if harmless or (how == "missing" and path == state) else 1), f"{how} {path.name}"
+            assert record.weights_sha256 == (weights := weights or record.weights_sha256)
+            shutil.rmtree(root / "results" / "p")
+            shutil.rmtree(folder)
+            tiny.copy_of(kept, folder)
+            tries += 1
+    return tries
+
+
+def test_damaged_resume_point_is_put_aside(root: Path, seeded: random.Random, capsys) -> None:
+    assert try_resume(root, seeded, 1, capsys) == 12
+
+
+@pytest.mark.faults
+def test_every_damage_to_a_resume_point_is_noticed(root: Path, seeded: random.Random, capsys, count) -> None:
+    count("corrupt", "resume points: state and list of runs", try_resume(root, seeded, 15, capsys))
+
+
+def try_weights(root: Path, random_: random.Random, flips: int) -> int:
+    first, second = (RunRecord.read(path) for path in sorted((root / "results/quick/01_depth/runs").glob("*.json"))[:2])
+    path, other = weights_path(first.run_key), weights_path(second.run_key).read_bytes()
+    before, tries = path.read_bytes(), 0
+    network = load_network(first)
+    expected = [tensor.clone() for tensor in network.state_dict().values()]
+    for how, damage in damages(random_, other, flips):
+        damage(path)
+        try:
+            state = load_network(first).state_dict().values()
+        except HighwaysError as error:
+            said = str(error)
+        else:  # a byte that is not read
+            said = str(path)
+            assert how == "flipped"
+            assert all(one.equal(two) for one, two in zip(expected, state, strict=True))
+        assert str(path) in said
+        assert "\n" not in said
+        path.write_bytes(before)
+        tries += 1
+    return tries
+
+
+def test_damaged_weights_are_named(root: Path, seeded: random.Random) -> None:
+    assert try_weights(root, seeded, 3) == 11
+
+
+@pytest.mark.faults
+def test_every_damage_to_weights_is_named(root: Path, seeded: random.Random, count) -> None:
+    count("corrupt", "weights", try_weights(root, seeded, 60))
+
+
+def try_prepared(root: Path, random_: random.Random, flips: int, capsys: pytest.CaptureFixture[str]) -> int:
+    from highways.data.text import content_sha256, load_sentences
+
+    config = DataConfig(name="synthetic-tweets")
+    (path,) = (root / "data" / "prepared").glob("*.pt")
+
+    def outcome() -> str:
+        data = load_sentences(config)
+        parts = {name: {"x": part.tokens, "n": part.lengths, "y": part.labels} for name, part in data.splits.items()}
+        return content_sha256({"vocabulary": data.vocabulary, **parts})
+
+    before, expected, tries = path.read_bytes(), outcome(), 0
+    for how, damage in damages(random_, None, flips):
+        damage(path)
+        capsys.readouterr()
+        assert outcome() == expected, how
+        said = capsys.readouterr().out
+        assert ("prepared anew" in said) or how in ("missing", "flipped"), how
+        path.write_bytes(before)
+        tries += 1
+    return tries
+
+
+@pytest.mark.faults
+def test_every_damage_to_prepared_data_is_noticed(root: Path, seeded: random.Random, capsys, count) -> None:
+    count("corrupt", "prepared data", try_prepared(root, seeded, 12, capsys))
+
+
+@pytest.mark.faults
+def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.Random, monkeypatch, count) -> None:
+    from highways.tracking import mlflow_log
+
+    path, tries = root / "mlruns" / "mlflow.db", 0
+    before, expected = path.read_bytes(), table_texts("depth", "quick")["depth.csv"]
+    runs = DEPTH.of("quick").settings.runs()
+
+    def page(place: Path) -> None:  # a byte of a database is seldom one that is read: a whole page
+        content = bytearray(place.read_bytes())
+        start = 4096 * seeded.randrange(len(content) // 4096)
+        content[start : start + 4096] = bytes(4096)
+        place.write_bytes(content)
+
+    ways = [*list(damages(seeded, None, 1)), ("page", page), ("page", page), ("page", page)]
+    for how, damage in ways:
+        if how == "flipped":
+            continue
+        monkeypatch.setattr(mlflow_log, "_warned", set())
+        damage(path)
+        sweep(runs, experiment="01_depth", profile="quick", threads=1)  # training goes on
+        list(rebuild("quick"))
+        assert table_texts("depth", "quick", "mlflow")["depth.csv"] == expected, how
+        shutil.rmtree(root / "mlruns" / "artifacts", ignore_errors=True)
+        for left in (root / "mlruns").glob("*mlflow.db*"):
+            left.unlink()
+        path.write_bytes(before)
+        tries += 1
+    count("corrupt", "MLflow's database, then `tracking rebuild`", tries)
+
+
+@pytest.mark.faults
+def test_damaged_source_files_are_named(root: Path, seeded: random.Random, monkeypatch, tmp_path, count) -> None:
+    sources = sys.modules["highways.data.sources"]
+    file = tmp_path / "digits.csv.gz"
+    whole = next(iter(sources.locate("digits").values())).read_bytes()
+    monkeypatch.setattr(sources, "_home", lambda source, entry: file)
+    tries = 0
+    for how, damage in damages(seeded, gzip.compress(b"1,2\n"), 10):
+        file.write_bytes(whole)
+        damage(file)
+        with pytest.raises(HighwaysError) as caught:
+            sources.locate("digits")
+        assert "\n" not in str(caught.value), how
+        assert str(file) in str(caught.value), how
+        tries += 1
+    count("corrupt", "source files of data", tries)
+
+
+def test_json_that_is_another_record_is_not_taken(root: Path) -> None:
+    first, second = sorted((root / "results/quick/01_depth/runs").glob("*.json"))[:2]
+    first.write_text(json.dumps(json.loads(second.read_text())))
+    assert any("it is the record of" in line for line in faults("quick")[1])

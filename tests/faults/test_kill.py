@@ -1,0 +1,141 @@
+"""SIGKILL at random moments of a tiny pipeline: what is finished stays, the rest is made anew."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import tiny
+from .conftest import new_project
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@dataclass
+class Reference:
+    """What comes of a pipeline that nothing interrupts."""
+
+    empty: Path
+    outcomes: dict[str, Any]
+    derived: dict[str, bytes]
+    seconds: float
+
+
+def measured(empty: Path, root: Path, workers: int, text: bool) -> float:
+    """Run the pipeline twice, the first time to warm up; return the seconds of the second time."""
+    for _ in range(2):
+        shutil.rmtree(root, ignore_errors=True)
+        tiny.copy_of(empty, root)
+        began = time.monotonic()
+        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process.start()
+        process.join(300)
+        assert process.exitcode == 0, (root / "said.txt").read_text()
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = new_project(tmp_path_factory.mktemp("empty"))
+    tiny.shrink(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def reference(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    root = tmp_path_factory.mktemp("reference") / "project"
+    seconds = measured(empty, root, 1, text=True)
+    assert not tiny.left_over(root)
+    return Reference(empty, tiny.outcomes(root), tiny.derived(root), seconds)
+
+
+def check(root: Path, reference: Reference) -> None:
+    """A pipeline that came to its end after kills is that which was never killed."""
+    said = (root / "said.txt").read_text()
+    assert tiny.outcomes(root) == {name: reference.outcomes[name] for name in tiny.outcomes(root)}
+    made = tiny.derived(root)
+    assert {
+        name: content for name, content in made.items() if name != "claims.csv"
+    }.items() <= reference.derived.items()
+    assert not tiny.left_over(root)
+    assert "again" not in (root / "epochs.txt").read_text(), "nothing is trained after its record stood"
+    assert "Traceback" not in said
+    assert "highways tracking rebuild" not in said, "MLflow took all"
+
+
+def kill_until(
+    root: Path, workers: int, text: bool, seconds: float, random_: random.Random, victim: Callable[[int], int]
+) -> int:
+    """Start the pipeline and kill it at a random moment, until it ends by itself; return the number of kills."""
+    kills, before = 0, {}
+    while True:
+        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process.start()
+        process.join(random_.uniform(0.02, 1.0) * seconds)
+        assert process.pid is not None
+        below = tiny.descendants(process.pid)
+        if process.is_alive():
+            killed = victim(process.pid)
+            os.kill(killed, signal.SIGKILL)
+            kills += 1
+            if killed != process.pid:
+                process.join(120)  # a worker or the manager: the sweep goes on
+        process.join(60)
+        deadline = time.monotonic() + 15
+        while alive := {pid for pid in below if tiny.is_alive(pid)}:
+            assert time.monotonic() < deadline, f"orphans: {alive}"
+            time.sleep(0.1)
+        now = tiny.records(root)
+        assert before.items() <= now.items(), "no record is lost or altered"
+        before = now
+        if process.exitcode == 0:
+            return kills
+        assert process.exitcode == -signal.SIGKILL, (root / "said.txt").read_text()
+
+
+def test_killed_pipeline_comes_to_the_same_end(reference: Reference, tmp_path: Path, seeded: random.Random) -> None:
+    root = tiny.copy_of(reference.empty, tmp_path / "project")
+    kill_until(root, 1, True, reference.seconds, seeded, lambda pid: pid)
+    check(root, reference)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("part", range(4))
+def test_killed_at_random_moments(
+    reference: Reference, tmp_path: Path, seeded: random.Random, count, part: int
+) -> None:
+    kills = 0
+    while kills < 10:
+        root = tiny.copy_of(reference.empty, tmp_path / f"project-{kills}")
+        kills += kill_until(root, 1, True, reference.seconds, seeded, lambda pid: pid)
+        check(root, reference)
+        shutil.rmtree(root)
+    count("kill", "the pipeline in one process: data, training, records, MLflow, table, figure, claims", kills)
+
+
+@pytest.mark.faults
+def test_two_processes_killed_at_random_moments(
+    reference: Reference, empty: Path, tmp_path: Path, seeded: random.Random, count
+) -> None:
+    seconds = measured(empty, tmp_path / "once", 2, text=False)
+
+    def victim(pid: int) -> int:
+        below = sorted(tiny.descendants(pid))
+        return seeded.choice([pid, pid, *below])
+
+    kills = 0
+    while kills < 8:
+        root = tiny.copy_of(empty, tmp_path / f"project-{kills}")
+        kills += kill_until(root, 2, False, seconds, seeded, victim)
+        check(root, reference)
+        shutil.rmtree(root)
+    count("kill", "the pipeline in two processes: itself, a worker or the process between them", kills)

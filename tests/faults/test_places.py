@@ -1,0 +1,193 @@
+"""Odd places: full disks, read-only folders, no home, any path, any locale, clocks that go back."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from . import tiny
+from .conftest import REPOSITORY, new_project
+
+ODD = ["two words", "it's", 'a "quote"', "ünïcödé ✓", "100% #1?", "$HOME `id`", "semi;colon & more"]
+
+
+def python(root: Path, code: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"HIGHWAYS_ROOT": str(root), "HIGHWAYS_OFFLINE": "1", "HIGHWAYS_PROGRESS": "none"} | more
+    env.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+
+PIPELINE = """
+    import faults.tiny as tiny, os, pathlib
+    tiny.pipeline(pathlib.Path(os.environ["HIGHWAYS_ROOT"]), 1, False)
+"""
+
+
+def piped(root: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return python(root, PIPELINE, PYTHONPATH=f"{REPOSITORY / 'tests'}{os.pathsep}{REPOSITORY / 'src'}", **more)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    root = new_project(tmp_path / "project")
+    tiny.shrink(root)
+    return root
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
+    """With a Python that only notes what it is asked for."""
+    folder = tmp_path / name
+    folder.mkdir()
+    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copyfile(REPOSITORY / file, folder / file)
+    fake = tmp_path / "fake python"
+    fake.write_text(
+        textwrap.dedent(
+            """\
+            #!/bin/sh
+            echo "$@" >> "$NOTES"
+            [ "$2" = venv ] || exit 0
+            for last; do :; done
+            mkdir -p "$last/bin"
+            cp "$0" "$last/bin/python"
+            """
+        )
+    )
+    fake.chmod(0o755)
+    notes = tmp_path / "notes"
+
+    def make(place: Path) -> list[str]:
+        notes.write_text("")
+        env = os.environ | {"NOTES": str(notes)}
+        command = ["make", "setup", f"PYTHON={fake}"]
+        done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return notes.read_text().splitlines()
+
+    asked = make(folder)
+    assert asked[0] == "-m venv .venv"
+    assert "torch==2.13.0" in asked[1]
+    assert "--require-hashes -r requirements.lock" in asked[2]
+    assert (folder / ".venv" / ".complete").read_text() == f"{folder}\n"
+    assert make(folder) == [], "it is complete"
+    moved = folder.rename(tmp_path / f"{name} moved")
+    assert make(moved)[0] == "-m venv --clear .venv"
+
+
+FULL = """
+    import os, resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["LIMIT"]), resource.RLIM_INFINITY))
+    from highways.errors import HighwaysError
+    from highways.experiments import DEPTH
+    from highways.report.verdicts import write_claims
+    from highways.training import sweep
+    try:
+        study = DEPTH.of("quick")
+        more = {"threads": 1, "mlflow": os.environ["MLFLOW"] == "1"}
+        sweep(study.settings.runs(), experiment="01_depth", profile="quick", **more)
+        study.figure()
+        study.table()
+        write_claims("quick")
+    except HighwaysError as error:
+        print("error:", error)
+"""
+
+
+@pytest.mark.faults
+def test_full_disk_is_one_line_and_work_goes_on_with_room(small: Path, tmp_path: Path, count) -> None:
+    reference = tiny.copy_of(small, tmp_path / "reference")
+    assert piped(reference).returncode == 0
+    sizes = [100, 1_000, 2_500, 4_000, 20_000, 40_000]
+    for limit in sizes:
+        done = python(small, FULL, LIMIT=str(limit), MLFLOW="0")
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.startswith("error:")]
+        assert len(lines) == 1, (limit, done.stdout)
+        assert "cannot be written: File too large" in lines[0]
+        assert "Traceback" not in done.stderr
+        assert not list(small.rglob("*.part"))
+    done = python(small, FULL, LIMIT="200000", MLFLOW="1")  # the database has no room
+    assert done.returncode == 0, done.stderr
+    assert "highways tracking rebuild" in done.stderr
+    assert piped(small).returncode == 0, (small / "said.txt").read_text()
+    assert tiny.outcomes(small) == tiny.outcomes(reference)
+    assert tiny.derived(small) == tiny.derived(reference)
+    assert not tiny.left_over(small)
+    count("places", "a full disk, at different sizes of file", len(sizes) + 1)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ODD)
+def test_pipeline_works_in_any_path(tmp_path: Path, name: str, count) -> None:
+    root = new_project(tmp_path / name)
+    tiny.shrink(root)
+    done = piped(root)
+    assert done.returncode == 0, (root / "said.txt").read_text() + done.stderr
+    assert len(tiny.records(root)) == 8
+    assert (root / "mlruns" / "mlflow.db").exists()
+    assert "highways tracking rebuild" not in (root / "said.txt").read_text()
+    count("places", "blanks, quotes and other marks in the path", 1)
+
+
+@pytest.mark.faults
+def test_no_home_any_locale_any_zone(small: Path, tmp_path: Path, count) -> None:
+    surroundings: list[dict[str, str]] = [
+        {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"},
+        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"TZ": "Pacific/Kiritimati", "LC_ALL": "C.UTF-8"},
+    ]
+    made = []
+    for number, more in enumerate(surroundings):
+        root = tiny.copy_of(small, tmp_path / f"{number}")
+        done = piped(root, **more)
+        assert done.returncode == 0, (root / "said.txt").read_text() + done.stderr
+        made.append((tiny.outcomes(root), tiny.derived(root)))
+    assert made[0] == made[1] == made[2]
+    count("places", "no home, another locale, another time zone", len(surroundings))
+
+
+BACK = """
+    import time, itertools
+    real, calls = time.time, itertools.count()
+    time.time = lambda: real() - 3600 * next(calls)  # an hour back at every look
+    import faults.tiny as tiny, os, pathlib
+    tiny.pipeline(pathlib.Path(os.environ["HIGHWAYS_ROOT"]), 1, False)
+"""
+
+
+@pytest.mark.faults
+def test_clock_that_goes_back_changes_no_number(small: Path, tmp_path: Path, count) -> None:
+    other = tiny.copy_of(small, tmp_path / "other")
+    path = f"{REPOSITORY / 'tests'}{os.pathsep}{REPOSITORY / 'src'}"
+    done = python(other, BACK, PYTHONPATH=path)
+    assert done.returncode == 0, (other / "said.txt").read_text() + done.stderr
+    assert piped(small).returncode == 0
+    assert tiny.outcomes(other) == tiny.outcomes(small)
+    assert tiny.derived(other) == tiny.derived(small)
+    count("places", "a clock that goes back", 1)
+
+
+@pytest.mark.faults
+def test_read_only_results_are_one_line(small: Path, count) -> None:
+    """A file in a folder's place: root, as whom containers run, may write everywhere else."""
+    for place in ("results", "checkpoints", "results/quick", "results/quick/01_depth/runs", "checkpoints/resume"):
+        (small / place).parent.mkdir(parents=True, exist_ok=True)
+        (small / place).write_text("")
+        done = python(small, FULL, LIMIT=str(resource.RLIM_INFINITY), MLFLOW="0")
+        assert done.returncode == 0, done.stderr
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("error:")]
+        assert "cannot be written" in line
+        (small / place).unlink()
+        shutil.rmtree(small / "results", ignore_errors=True)
+        shutil.rmtree(small / "checkpoints", ignore_errors=True)
+    count("places", "folders that cannot be written", 5)
