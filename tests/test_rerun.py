@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from highways import paths
-from highways.report.rerun import TOLERANCE, Sample, at_hand, compared, read_records, sampled
-from highways.tracking.records import RecordStore, RunRecord
+from highways.report import rerun as rerunning
+from highways.report.rerun import PLAIN, TOLERANCE, Sample, at_hand, compared, listed_order, read_records, sampled
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
@@ -20,9 +21,11 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture
-def trained(project: Path, run_config: Callable) -> list[RunRecord]:
-    """Two populations, of three and of two networks, with records in the profile x."""
+def trained(project: Path, run_config: Callable, monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
+    """Two populations, of three and of two networks, with records in the profile x, which lists them."""
     configs = [run_config(seed=seed) for seed in range(3)] + [run_config(kind="plain", seed=seed) for seed in range(2)]
+    order = {key: number for number, key in enumerate(run_keys(configs))}
+    monkeypatch.setattr(rerunning, "listed_order", lambda profiles: order)
     return sweep(configs, experiment="e", profile="x", threads=1, device="cpu", mlflow=False)
 
 
@@ -69,6 +72,9 @@ def test_under_other_conditions_the_first_epoch_counts_within_a_tolerance(traine
     outcome = compared(there, record.model_copy(update={"curves": early}), whole=True)
     assert not outcome.passed
     assert outcome.difference == pytest.approx(3 * TOLERANCE["dense"], rel=1e-3)
+    plain = trained[-1]
+    rough = {name: [value * (1 + 0.9 * PLAIN) for value in values] for name, values in plain.curves.items()}
+    assert compared(changed(plain, threads=7), plain.model_copy(update={"curves": rough}), whole=True).passed
     assert "another grouping" in compared(record, record, whole=False).expected
 
 
@@ -82,26 +88,34 @@ def test_run_that_diverged_here_only_is_out_of_tolerance(trained) -> None:
 def test_same_seed_draws_the_same_records_with_their_groups(trained) -> None:
     records = read_records(["x"])
 
+    order = rerunning.listed_order(["x"])
+
     def drawn(seed: int) -> list[Sample]:
-        return sampled(records, 3, seed)
+        return sampled(records, 3, seed, order)
 
     assert drawn(1) == drawn(1)
     assert len({tuple(sample.record.run_key for sample in drawn(seed)) for seed in range(8)}) > 1
     for sample in drawn(0):
         assert sample.whole
+        places = [order[one.run_key] for one in sample.together]
+        assert places == sorted(places), "as they were trained: their places in memory decide the last bits"
         kind = sample.record.config.network.kind
         assert len(sample.together) == {"highway": 3, "plain": 2}[kind]
     alone = [record for record in records if record.config.seed == 0]
-    assert not any(sample.whole for sample in sampled(alone, 2, 0))
-    assert len(sampled(records, 99, 0)) == 5
+    assert not any(sample.whole for sample in sampled(alone, 2, 0, order))
+    assert not any(sample.whole for sample in sampled(records, 2, 0, {})), "their order is not known"
+    assert len(sampled(records, 99, 0, order)) == 5
 
 
 def test_families_take_turns_the_quickest_first(monkeypatch, repository: Path) -> None:
     monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
     records = read_records(["laptop"])
-    families = [sample.record.config.network.family for sample in sampled(records, 6, 0)]
+    families = [sample.record.config.network.family for sample in sampled(records, 6, 0, {})]
     assert families[:4] == ["bag-of-words", "dense", "bilstm", "conv"]
     assert families[4:] == ["dense", "bilstm"], "there is one bag of words"
+    listed = listed_order(["laptop"])
+    assert {record.run_key for record in records} == set(listed)
+    assert all(sample.whole for sample in sampled(records, 40, 1, listed))
 
 
 def test_runs_whose_data_are_not_here_are_left_out_which_is_said(monkeypatch, project: Path, repository: Path) -> None:

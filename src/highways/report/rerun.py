@@ -8,7 +8,7 @@ import os
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +20,23 @@ from highways import paths
 from highways.config import RunConfig
 from highways.data import locate
 from highways.errors import HighwaysError
+from highways.experiments import EXPERIMENTS
 from highways.report.outlook import duration
 from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded, Event
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
 from highways.training.groups import signature, trains_together
 
-TOLERANCE: dict[str, float] = {"dense": 1e-5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 1e-2}
+TOLERANCE: dict[str, float] = {"dense": 1e-5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1}
 """Relative, of the cross-entropies after one epoch, by family, where processor, threads or grouping are others: sums
-are taken in another order there, and training makes the differences grow, with the depth, the rate and the steps
-of the epoch. Later epochs are not compared then."""
+are taken in another order there, and training makes the differences grow. Measured with other threads and groups:
+1e-6 for highway networks of 10 layers, 2e-9 for BiLSTMs of 2, 0.03 for a convolutional network with Adam. Later epochs
+are not compared then."""
+PLAIN = 0.5
+"""The same of dense networks without gates: those of 10 layers, in another order within their group, came out with
+differences of up to 0.17, for each step makes them grow."""
 BFLOAT16 = 0.2
 """The same in bfloat16, whose products have three digits."""
 HIDDEN = ("results", "checkpoints", "mlruns")
@@ -44,8 +49,9 @@ class Sample:
 
     Attributes:
         record: The run.
-        together: All of its group, itself among them, in the order of their names.
-        whole: The group is all there.
+        together: All of its group, itself among them, in the order in which their profile lists them.
+        whole: The group is all there, and its order is known: it decides the last bits, for it decides where in
+            memory a network lies.
     """
 
     record: RunRecord
@@ -92,13 +98,25 @@ def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     return [record for record in found.values() if record.numerics == record.config.numerics]
 
 
-def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[Sample]:
+def listed_order(profiles: Sequence[str]) -> dict[str, int]:
+    """Return the place of every run that profiles list, by key."""
+    order: dict[str, int] = {}
+    for profile in profiles:
+        for experiment in EXPERIMENTS:
+            with contextlib.suppress(HighwaysError):  # one that cannot be listed here or not yet
+                for key in run_keys(experiment.of(profile).settings.runs()):
+                    order.setdefault(key, len(order))
+    return order
+
+
+def sampled(records: Sequence[RunRecord], count: int, seed: int, order: Mapping[str, int]) -> list[Sample]:
     """Draw records: the families take turns, the one whose groups take the least time first; within each by chance.
 
     Args:
         records: All there are.
         count: How many; fewer where there are not so many.
         seed: Of the draw.
+        order: See `listed_order`.
     """
     groups: dict[tuple[str, float, int], list[RunRecord]] = defaultdict(list)
     for record in records:
@@ -115,8 +133,10 @@ def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[Sample]
         drawn += [runs.pop(0) for runs in turns if runs][: count - len(drawn)]
     samples = []
     for record in drawn:
-        together = sorted(groups[_group(record)], key=lambda one: one.run_key)
-        samples.append(Sample(record, tuple(together), len(together) == record.engine.get("group", 1)))
+        found = groups[_group(record)]
+        together = sorted(found, key=lambda one: (order.get(one.run_key, len(order)), one.run_key))
+        known = len(found) == 1 or all(one.run_key in order for one in found)
+        samples.append(Sample(record, tuple(together), known and len(found) == record.engine.get("group", 1)))
     return samples
 
 
@@ -205,10 +225,18 @@ def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
         if difference == 0 and not passed:
             where = "the weights"
         return Outcome(record.run_key, difference, where, "equal to the bit", passed)
-    bfloat16 = record.config.precision == "bfloat16"
-    most = BFLOAT16 if bfloat16 else TOLERANCE[record.config.network.family]
+    most = _tolerance(record.config)
     why = ", ".join(other) or "bfloat16"
     return Outcome(record.run_key, difference, where, f"{most:g} after one epoch ({why})", difference <= most)
+
+
+def _tolerance(config: RunConfig) -> float:
+    """Return how far the first epoch's cross-entropies may be off where not all is as it was."""
+    if config.precision == "bfloat16":
+        return BFLOAT16
+    if config.network.family == "dense" and config.network.shown_as == "plain":
+        return PLAIN
+    return TOLERANCE[config.network.family]
 
 
 def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
@@ -257,7 +285,7 @@ def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") 
     records = at_hand(read_records(profiles))
     if not records:
         raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
-    samples = sampled(records, count, seed)
+    samples = sampled(records, count, seed, listed_order(profiles))
     time = duration(sum(sample.seconds for sample in samples))
     here = f"{processor()}, torch {torch.__version__}"
     print(f"{len(samples)} of {len(records)} records, drawn with seed {seed}, on {here}; they took {time}", flush=True)
