@@ -13,7 +13,8 @@ from highways.errors import HighwaysError
 from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded
 from highways.tracking.records import RunRecord
-from highways.training.execute import Job, execute
+from highways.training.execute import Job
+from highways.training.storing import execute
 
 from .conftest import REPOSITORY
 
