@@ -119,22 +119,24 @@ def room(there: Iterable[Node], need: Mapping[str, float]) -> int:
     return sum(node.room(need) for node in there)
 
 
-def resources(there: Sequence[Node]) -> str:
-    """Return what nodes have, for a message: those that have the same together."""
-    counted = Counter(_amounts(node.has) for node in there)
+def there_is(there: Sequence[Node]) -> str:
+    """Say what there is, for a message: nodes that have the same, to two digits, together."""
+    if not there:
+        return "there are no nodes with a processor"
+    counted = Counter(_amounts(node.has, digits=2) for node in there)
     shown = "; ".join(f"{count} with {has}" for has, count in counted.items())
-    return f"{len(there)} nodes ({shown})" if len(there) != 1 else f"one node with {_amounts(there[0].has)}"
+    return f"there are {len(there)} nodes ({shown})" if len(there) > 1 else f"there is one node ({shown})"
 
 
 def no_room(need: Mapping[str, float], there: Sequence[Node]) -> HighwaysError:
     """Return the error of a job that no node has room for."""
-    have = f"there is {resources(there)}" if there else "there are no nodes with a processor"
-    return HighwaysError(f"a group of runs needs {_amounts(need)}, which no node of the Ray cluster has: {have}")
+    asked = _amounts(need, digits=3)
+    return HighwaysError(f"a group of runs needs {asked}, which no node of the Ray cluster has: {there_is(there)}")
 
 
-def _amounts(amounts: Mapping[str, float]) -> str:
+def _amounts(amounts: Mapping[str, float], digits: int) -> str:
     scaled = {name: value / 2**30 if name == "memory" else value for name, value in amounts.items()}
-    return ", ".join(f"{value:.3g} {UNITS[name]}" for name, value in scaled.items() if value or name == "CPU")
+    return ", ".join(f"{value:.{digits}g} {UNITS[name]}" for name, value in scaled.items() if value or name == "CPU")
 
 
 def surroundings(device: str, threads: int) -> dict[str, Any]:

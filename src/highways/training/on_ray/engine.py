@@ -32,9 +32,9 @@ from highways.training.on_ray.cluster import (
     looker,
     no_room,
     nodes,
-    resources,
     room,
     surroundings,
+    there_is,
 )
 from highways.training.on_ray.sharing import Shares
 from highways.training.on_ray.task import Failed, Order, fulfil
@@ -76,7 +76,7 @@ class RayEngine:
         there = nodes()
         has_gpu = any(node.has["GPU"] for node in there)
         if device == "cuda" and not has_gpu:
-            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU: there is {resources(there)}")
+            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU: {there_is(there)}")
         if device == "auto" and not has_gpu:
             print("no GPU in the Ray cluster: training runs on CPUs", flush=True)
         found = "cuda" if has_gpu and device != "cpu" else "cpu"
