@@ -6,7 +6,7 @@ PYTHON ?= python3.11
 # For another build give pip's arguments, such as: make repro TORCH="torch==2.13.0 --index-url ..."
 TORCH ?= torch==2.13.0
 PROFILE ?=
-PORT ?= 5000
+PORT ?=
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -45,7 +45,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
 	$(if $(PROFILE),highways profile use $(PROFILE))
-	dvc repro
+	highways repro
 
 test: setup  ## Run all tests, the pipeline included
 	pytest
@@ -54,14 +54,10 @@ test-fast: setup  ## Run the tests that take seconds
 	pytest -m "not pipeline"
 
 lab: setup  ## Open JupyterLab
-	jupyter lab notebooks
+	jupyter lab --config=notebooks/jupyter_server_config.py
 
-ui: setup  ## Open MLflow's UI on 127.0.0.1:5000 (PORT=...), rebuilt from the records first
-	-highways tracking rebuild
-	@case "$$MLFLOW_TRACKING_URI" in \
-	  http*) echo "MLflow is served at $$(highways tracking address)" ;; \
-	  *) mlflow ui --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$(highways tracking address --whole)" ;; \
-	esac
+ui: setup  ## Open MLflow's UI on 127.0.0.1:5000 or the next free port (PORT=...); prints links
+	@highways tracking ui $(if $(PORT),--port $(PORT))
 
 bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py

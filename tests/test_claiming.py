@@ -131,7 +131,7 @@ def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> N
 
 
 def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, capsys) -> None:
-    from highways.training import execute
+    from highways.training import storing
 
     configs = [run_config(depth=depth, epochs=1) for depth in (4, 2, 3)]
     keys = run_keys(configs)
@@ -144,7 +144,7 @@ def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, 
             order.append("waits")
             owner.__exit__(None, None, None)
 
-    monkeypatch.setattr(execute, "time", SimpleNamespace(sleep=release))
+    monkeypatch.setattr(storing, "time", SimpleNamespace(sleep=release))
 
     def watch(event: object) -> None:
         if isinstance(event, Started):

@@ -227,7 +227,7 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     assert table.training_examples.unique().tolist() == [200]
     assert "over a fraction of the settings" in answer(listed)
     assert f"Keras {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
-    assert [axes.get_visible() for axes in keras_lasagne_figure(listed).axes] == [True, True, True, False]
+    assert len(keras_lasagne_figure(listed).panels) == 3, "a fraction has no shares"
     scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
     assert scopes["keras-lasagne-on-images-too"] == "", "no other data stand in for images"
     assert scopes["keras-lasagne-lasagne-beats-keras"] == "stand-in"

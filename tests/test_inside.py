@@ -274,7 +274,7 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     client = connect()
     number = client.get_experiment_by_name("e").experiment_id
     (child,) = client.search_runs([number], f"tags.run_key = '{record.run_key}'")
-    history = client.get_metric_history(child.info.run_id, "lesions_cross_entropy")
+    history = client.get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
     assert {metric.step: metric.value for metric in history} == dict(enumerate(made[0].values["cross_entropy"]))
     changed = made[0].model_copy(update={"values": {"cross_entropy": [1.0], "accuracy": [0.5]}})
     MlflowLog("p", "e").bring_analyses([changed])
@@ -527,7 +527,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     wanted = [AnalysisConfig(run=config, measure=LesionsConfig()) for config in configs]
     assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
     for draw in (gates_figure, lesion_figure):
-        assert draw(Listed([diverged])).texts
+        assert draw(Listed([diverged])).axes[0].texts
 
 
 def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:

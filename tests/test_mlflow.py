@@ -37,7 +37,7 @@ def state(experiment: str = "e") -> dict:
         histories = {
             name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
             for name in run.data.metrics
-            if name != "seconds"
+            if name != "summary/seconds"
         }
         tags = {
             k: v
@@ -84,13 +84,13 @@ def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config)
     client = connect()
     by_key = {child.data.tags["run_key"]: child for child in children}
     finished = by_key[records[0].run_key]
-    history = client.get_metric_history(finished.info.run_id, "train_cross_entropy")
+    history = client.get_metric_history(finished.info.run_id, "train/cross_entropy")
     assert [metric.value for metric in sorted(history, key=lambda m: m.step)] == records[0].curves[
         "train_cross_entropy"
     ]
     diverged = by_key[records[2].run_key]
-    assert diverged.data.metrics["diverged"] == 1
-    assert "train_cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
+    assert diverged.data.metrics["summary/diverged"] == 1
+    assert "train/cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
 
 
 def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
@@ -98,7 +98,7 @@ def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
     (child,) = [found for found in runs() if found.data.tags["kind"] == "run"]
     assert child.data.tags["run_key"] == record.run_key
     assert child.info.status == "FINISHED"
-    assert len(connect().get_metric_history(child.info.run_id, "test_accuracy")) == record.epochs
+    assert len(connect().get_metric_history(child.info.run_id, "test/accuracy")) == record.epochs
     train_one(run_config(), profile="p", experiment="e")
     assert len(runs()) == 2
 
@@ -166,7 +166,7 @@ def test_interrupted_child_is_continued_not_doubled(tracked_project: Path, run_c
             sweep([config], profile="p", experiment="e", on_event=cut)
     (record,) = sweep([config], profile="p", experiment="e")
     (child,) = [run for run in runs() if run.data.tags["kind"] == "run"]
-    history = connect().get_metric_history(child.info.run_id, "train_cross_entropy")
+    history = connect().get_metric_history(child.info.run_id, "train/cross_entropy")
     assert sorted((m.step, m.value) for m in history) == list(enumerate(record.curves["train_cross_entropy"], start=1))
 
 

@@ -480,8 +480,8 @@ def test_sweeps_side_by_side_leave_one_run_a_key(tracked_project: Path, run_conf
         log.end()
         assert not log.broken, log.fault
     (run,) = runs()
-    assert run.data.metrics["seconds"] == 7.0
-    history = connect().get_metric_history(run.info.run_id, "train_cross_entropy")
+    assert run.data.metrics["summary/seconds"] == 7.0
+    history = connect().get_metric_history(run.info.run_id, "train/cross_entropy")
     assert sorted((one.step, one.value) for one in history) == list(
         enumerate(record.curves["train_cross_entropy"], start=1)
     )

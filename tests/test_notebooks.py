@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,11 +64,11 @@ def test_stages_are_the_notebooks(repository: Path) -> None:
     outputs: list[str] = []
     for name, stage in stages.items():
         assert stage["foreach"] == "${active}"
-        assert f"-f profiles/${{item}}/{name}.yaml" in stage["do"]["cmd"][1]
-        for entry in stage["do"]["outs"]:
+        assert stage["do"]["cmd"] == f"highways notebook run ${{item}} {name}"
+        assert name == REPORT.name or {f"profiles/${{item}}/{name}.yaml": None} in stage["do"]["params"]
+        for entry in stage["do"]["outs"] + stage["do"].get("metrics", []):
             ((path, options),) = entry.items()
-            assert options["cache"] is False
-            assert options.get("persist", False) == (path == f"results/${{item}}/{name}")
+            assert options == {"cache": False, "persist": True}, "DVC removes other outputs before the stage runs"
             outputs.append(path)
         assert not any("claims.yaml" in dependency for dependency in stage["do"]["deps"]), "a reworded claim"
         assert name == REPORT.name or "references" not in stage["do"]["deps"]
@@ -92,7 +93,37 @@ def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -
 def test_dvc_yaml_is_generated_and_short(repository: Path) -> None:
     text = (repository / "dvc.yaml").read_text()
     assert text == pipeline.text(), "run `make pipeline`"
-    assert max(len(part.splitlines()) for part in text.split("\n\n")) <= 20
+    stages, _, plots = text.partition("\nplots:\n")
+    lengths = [len(part.splitlines()) for part in stages.split("\n\n")]
+    assert max(lengths) + len(plots.splitlines()) / plots.count("  - ") <= 17, "a head, and 15 lines an experiment"
+
+
+def test_nothing_is_drawn_that_no_table_has(repository: Path) -> None:
+    plots = yaml.safe_load((repository / "dvc.yaml").read_text())["plots"]
+    assert len(plots) == len([one for one in EXPERIMENTS if one.tables])
+    for entry in plots:
+        ((name, plot),) = entry.items()
+        for file, column in plot["y"].items():
+            assert f"/{name}/tables/" in file
+            if (repository / file).exists():
+                heads = (repository / file).read_text().splitlines()[0].split(",")
+                assert {plot["x"], column} <= set(heads), file
+
+
+@pytest.mark.parametrize("notebook", sorted(set(SCHEMAS) - {REPORT.name}))
+def test_notebook_explains_its_parameters_and_shows_its_layer(repository: Path, notebook: str) -> None:
+    cells = nbformat.read(repository / "notebooks" / f"{notebook}.ipynb", as_version=4).cells
+    texts = [cell.source for cell in cells]
+    (before,) = [i for i, text in enumerate(texts) if text.startswith("## Parameters")]
+    for name in parameters(repository / "notebooks" / f"{notebook}.ipynb"):
+        assert f"`{name}`" in texts[before] or f"{name}," in texts[before] or f", {name}" in texts[before], name
+    opened = next(i for i, text in enumerate(texts) if ".open(globals())" in text)
+    lesson = next(i for i, text in enumerate(texts) if "import torch" in text)
+    study = next(i for i, text in enumerate(texts) if "study.train()" in text or "study.analyse()" in text)
+    assert before < opened < lesson < study
+    assert "study.conclusion()" in texts
+    code = [cell for cell in cells if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])]
+    assert max(len(cell.source.splitlines()) for cell in code) <= 18, "thin"
 
 
 def shrink(folder: Path, notebook: str, **changes: object) -> None:
@@ -231,6 +262,48 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path) -> None:
     assert {name: time_ for name, time_ in now.items() if name in trained} == trained
 
 
+@pytest.mark.pipeline
+def test_a_stage_that_fails_leaves_what_was_there(clone: Path) -> None:
+    results = clone / "results" / "quick"
+    if not (results / "report.html").exists():
+        assert execute(clone, "dvc", "repro").returncode == 0
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.suffix in (".csv", ".png", ".html", ".md")}
+    before |= {path: path.read_bytes() for path in results.glob("verdicts.json")}
+    for notebook in ("01_depth", "99_report"):
+        path = clone / "notebooks" / f"{notebook}.ipynb"
+        text = path.read_text()
+        cells = json.loads(text)
+        cells["cells"][-1]["source"] = ["raise ValueError('a fault in the last cell')"]
+        path.write_text(json.dumps(cells))
+        try:
+            done = execute(clone, "dvc", "repro", "--single-item", f"{notebook}@quick")
+        finally:
+            path.write_text(text)
+        assert done.returncode != 0
+        log = f"results/quick/{notebook}/notebook.log"
+        fault = f"error: {notebook}@quick: ValueError: a fault in the last cell (the log is {log})"
+        assert fault in done.stderr.splitlines()
+        assert "Traceback" not in done.stdout + done.stderr
+        assert "a fault in the last cell" in (clone / log).read_text()
+    assert {path: path.read_bytes() for path in before if path.exists()} == before
+
+
+@pytest.mark.pipeline
+def test_dvc_shows_verdicts_plots_and_parameters(clone: Path) -> None:
+    if not (clone / "results/quick/report.html").exists():
+        assert execute(clone, "dvc", "repro").returncode == 0
+    shown = execute(clone, "dvc", "metrics", "show", "--md")
+    assert "results/quick/verdicts.json" in shown.stdout
+    assert "sources.inconclusive" in shown.stdout
+    drawn = execute(clone, "dvc", "plots", "show")
+    assert "dvc_plots/index.html" in drawn.stdout
+    assert "01_depth" in (clone / "dvc_plots" / "index.html").read_text()
+    shrink(clone, "10_foundations", steps=3)
+    changed = execute(clone, "dvc", "params", "diff", "--md")
+    shrink(clone, "10_foundations", steps=2)
+    assert re.search(r"profiles/quick/10_foundations.yaml \| steps +\| 2 +\| 3", changed.stdout), changed.stdout
+
+
 def status(folder: Path) -> list[str]:
     done = subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
@@ -247,7 +320,7 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
         path.write_text(before)
     assert done.returncode != 0
     assert "error: profiles/quick/01_depth.yaml: unknown key 'colour' (allowed: " in done.stderr
-    assert "Executing" not in done.stdout + done.stderr
+    assert "01_depth@quick:" not in done.stdout + done.stderr
 
 
 @pytest.mark.pipeline

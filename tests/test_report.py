@@ -1,74 +1,345 @@
-"""The report and README: everything in them comes from files."""
+"""The report and README: everything in them comes from files, and stands where it can be read."""
 
 from __future__ import annotations
 
+import csv
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import REPOSITORY
 from toolbox import written_table
 
+from highways.claims.judge import Judgement
+from highways.claims.sources import documents, number, spoken
 from highways.experiments.depth.figure import depth_figure
 from highways.experiments.depth.profile import DepthProfile
-from highways.report import readme
+from highways.experiments.initialisation.figure import initialisation_figure
+from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import write_pages
-from highways.report.verdicts import all_claims, write_claims
-from highways.show.figures import save
+from highways.report.verdicts import judge_all, write_claims
+from highways.show.figures import Drawing, Panel, save, svg
+from highways.tracking import Listed
 from highways.training import sweep
 
 
-@pytest.fixture
-def small(project: Path) -> DepthProfile:
-    """A small depth study with 20 trials, trained."""
-    chosen = DepthProfile.model_validate(
+@dataclass(frozen=True)
+class Made:
+    """A project with a small depth study of 20 trials, trained and reported once for all tests."""
+
+    root: Path
+    settings: DepthProfile
+    runs: Listed
+    judgements: list[Judgement]
+
+    @property
+    def report(self) -> Path:
+        """Where the report lies."""
+        return self.root / "results" / "quick" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Train and report."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("profiles", "references", "notebooks"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    (root / "data").mkdir()
+    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
+        shutil.copyfile(REPOSITORY / name, root / name)
+    settings = DepthProfile.model_validate(
         {"profile": "quick", "data": "digits", "depths": [2, 10], "trials": 20, "epochs": 2, "batch_size": 200}
         | {"plain_width": 6, "highway_width": 5}
     )
-    sweep(chosen.runs(), experiment="01_depth", profile="quick", mlflow=False)
-    return chosen
+    (root / "profiles" / "quick" / "01_depth.yaml").write_text(settings.model_dump_json())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(root))
+        patch.setenv("HIGHWAYS_OFFLINE", "1")
+        runs = Listed(sweep(settings.runs(), experiment="01_depth", profile="quick", mlflow=False))
+        written_table("depth", settings)
+        save(depth_figure(runs), root / "results" / "quick" / "01_depth" / "depth.png")
+        _, judgements = write_claims("quick")
+        write_pages("quick", judgements)
+        write_report("quick", judgements)
+    return Made(root, settings, runs, judgements)
 
 
-def test_report_has_figure_table_and_claims(small: DepthProfile, project: Path) -> None:
-    from highways import paths
+@pytest.fixture
+def small(made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """The project, as the one that is worked in."""
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(made.root))
+    return made
 
-    results = paths.Results("quick").of("01_depth")
-    runs = sweep(small.runs(), experiment="01_depth", profile="quick", mlflow=False)
-    path = save(depth_figure(runs), results.figures / "depth.png")
-    again = save(depth_figure(runs), results.figures / "again.png")
-    assert path.read_bytes() == again.read_bytes()
-    written_table("depth", small)
-    _, judgements = write_claims("quick")
-    page = write_report("quick", judgements).read_text()
-    assert "data:image/png;base64," in page
-    theirs = [row for row in judgements if not row.own]
-    assert f"{len(theirs)} claims of the sources" in page
-    assert len(judgements) == len(all_claims())
-    assert "Plain networks of 10 layers train well" in page
-    assert "best_train_cross_entropy" in page
-    assert str(project) not in page
-    assert "http" not in page.replace("http-equiv", ""), "the page needs nothing else"
+
+class Page(HTMLParser):
+    """What a page has: tags with their attributes, and the text of each table's rows."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def of(self, *tags: str) -> list[dict[str, str | None]]:
+        """The attributes of every tag of a kind."""
+        return [attributes for tag, attributes in self.tags if tag in tags]
+
+
+def test_report_answers_first_and_links_to_what_is_there(small: Made) -> None:
+    path, judgements = small.report, small.judgements
+    text = path.read_text()
+    first = text[: text.index("Contents")]
+    assert first.count("<b>Do ") == 2
+    assert "What did not replicate?" in first
+    assert "scikit-learn&#39;s digits, after 2 epochs, the best of 20 plain networks" in first
+    assert first.count("<img") == 1
+    page = Page(text)
+    identifiers = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(identifiers) == len(set(identifiers))
+    links = [str(attributes["href"]) for attributes in page.of("a")]
+    assert {"../../notebooks/01_depth.ipynb", "01_depth/runs", "01_depth/tables/depth.csv"} <= set(links)
+    for link in links:
+        there = link[1:] in identifiers if link.startswith("#") else (path.parent / link).exists()
+        assert there, link
+    assert len([link for link in links if link.startswith("#claim-")]) >= len(judgements) / 10
+    assert str(small.root) not in text
+    assert path.read_text() == html.page("quick", judgements), "the same from run to run"
+
+
+def test_report_needs_nothing_else(small: Made) -> None:
+    path = small.report
+    text = re.sub(r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+", "", path.read_text())
+    assert "//" not in re.sub(r"<script>.*</script>", "", text, flags=re.DOTALL), "no address of a server"
+    page = Page(path.read_text())
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object")]
+    assert not [attributes for attributes in page.of("script") if "src" in attributes]
+    assert all(str(attributes["src"]).startswith("data:image/svg+xml") for attributes in page.of("img"))
+    assert "@import" not in text
+    assert "url(" not in text
+    assert len(path.read_bytes()) < 5_000_000
+
+
+def test_claims_filter_and_their_counts_are_those_of_the_table(small: Made) -> None:
+    path, judgements = small.report, small.judgements
+    page = Page(path.read_text())
+    rows = [attributes for attributes in page.of("tr") if str(attributes.get("id", "")).startswith("claim-")]
+    with (small.root / "results" / "quick" / "claims.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [f"claim-{row['claim_id']}" for row in written]
+    assert Counter(row["data-verdict"] for row in rows) == Counter(row["verdict"] for row in written)
+    assert Counter(row["data-scope"] for row in rows) == Counter(row["scope"] for row in written)
+    assert {attributes["name"] for attributes in page.of("select")} == {"source", "verdict", "scope"}
+    assert len([attributes for attributes in page.of("th") if "data-sort" in attributes]) == 4
+    named = {name for row in judgements for name in documents(row.source)}
+    assert named <= {str(attributes.get("value")) for attributes in page.of("option")}
+
+
+def test_page_can_be_read_without_seeing_it(small: Made) -> None:
+    path = small.report
+    page = Page(path.read_text())
+    assert page.of("html")[0]["lang"] == "en"
+    assert all(page.of(tag) for tag in ("header", "nav", "main", "footer"))
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+    assert len(page.of("caption")) == len(page.of("table"))
+    assert all(attributes.get("scope") in ("col", "row") for attributes in page.of("th"))
+    drawn = depth_figure(small.runs)
+    alts = {str(attributes["alt"]) for attributes in page.of("img")}
+    assert alts == {panel.alt for panel in drawn.panels}
+    assert all(any(sign.isdigit() for sign in alt) and panel.title not in alt for panel in drawn.panels for alt in alts)
+
+
+def test_what_stands_in_records_and_claims_is_escaped(small: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    judgements = small.judgements
+    evil = '<script>alert(1)</script>"&'
+    values: dict[str, Any] = {"statement": evil, "source": f"our {evil}", "criterion": evil}
+    changed = [Judgement(**(vars(row) | values)) for row in judgements]
+    monkeypatch.setattr(html, "panels_of", lambda *_: [{"title": evil, "alt": evil, "image": "data:,"}])
+    text = html.page("quick", changed)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert text.count("<script>") == 1
+
+
+def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
+    from highways.report import verify
+
+    place = small.root / "results" / "quick" / "claims.json"
+    found = json.loads(place.read_text())
+    assert found["schema"] == "highways-claims/1"
+    assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judgements]
+    assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judgements]
+    first = found["claims"][0]
+    differs = first["faithfulness"]["differs"]
+    assert differs["data"] == {"required": "mnist", "is": "digits"}
+    assert differs["epochs"] == {"required": "400", "is": "2"}
+    assert differs["trials"] == {"required": "40", "is": "20"}
+    assert first["unit"] == "nats"
+    assert first["measured"]["low"] == pytest.approx(float(first["measured"]["text"]))
+    evidence = first["evidence"]
+    assert all((small.root / name).exists() for name in evidence["tables"] + evidence["figures"])
+    (records,) = evidence["records"]
+    assert records["number"] == 20
+    assert (small.root / records["folder"]).is_dir()
+    assert not [fault for fault in verify.faults("quick")[1] if "claims.json" in fault]
+    text = place.read_text()
+    place.write_text(text.replace('"inconclusive"', '"replicated"'))
+    try:
+        assert any("claims.json" in fault for fault in verify.faults("quick")[1])
+    finally:
+        place.write_text(text)
+
+
+def test_not_replicated_is_counted_of_the_sources_alone(small: Made) -> None:
+    judgements = small.judgements
+    claim, own = judgements[0], next(row for row in judgements if row.own)
+    failed = [Judgement(**(vars(row) | {"verdict": "not replicated", "scope": "full"})) for row in (claim, own)]
+    text = html.page("quick", failed)
+    assert "1 of the sources&#39; 1 claims, 1 of them the papers&#39;" in text
+    none = html.page("quick", judgements)
+    theirs = len([row for row in judgements if not row.own])
+    assert f"None of the sources&#39; {theirs} claims" in none
+
+
+def test_numbers_are_said_with_units_and_three_digits() -> None:
+    assert number(0.0335218) == "0.0335"
+    assert number(1.0192e-12) == "1.0 × 10⁻¹²"
+    assert number(-2.0) == "−2"
+    assert number(2256838.0) == "2,256,838"
+    assert spoken("0.03352", "nats") == "0.0335 nats"
+    assert spoken("-0.01226 to -0.007342", "points") == "−1.2 to −0.7 points"
+    assert spoken("0.6984", "share") == "69.8 %"
+    assert spoken("5112", "parameters") == "5,112 parameters"
+    assert spoken("inf", "ratio") == "infinite"
+    assert spoken("", "nats") == ""
+
+
+def test_panels_stand_alone_and_in_a_grid(tmp_path: Path) -> None:
+    drawing = Drawing(
+        [Panel(f"title {n}", f"alt {n}", lambda axes: axes.plot([1, 2], [1, 3])) for n in range(3)], columns=2
+    )
+    one, two = svg(drawing.panels[0]), svg(drawing.panels[0])
+    assert one == two
+    assert "title 0" not in one, "the page has the title"
+    assert "<dc:date>" not in one
+    assert len(drawing.axes) == 3
+    pictures = [save(drawing, tmp_path / f"{n}.png").read_bytes() for n in range(2)]
+    assert pictures[0] == pictures[1]
+
+
+def test_text_of_figures_is_eight_pixels_high_on_a_phone(small: Made) -> None:
+    drawn = depth_figure(small.runs)
+    for panel in drawn.panels:
+        text = svg(panel)
+        (width,) = re.findall(r'<svg[^>]* width="([0-9.]+)pt"', text)
+        sizes = [float(size) for size in re.findall(r"font-size: ([0-9.]+)px", text)]
+        assert sizes
+        raised = [size for size in sizes if size < 8]  # exponents of powers of ten
+        assert min(size for size in sizes if size not in raised) * (390 - 32) / float(width) >= 8
+
+
+def test_initialisations_are_drawn_before_their_analyses_are_made(small: Made) -> None:
+    drawn = initialisation_figure(small.runs)
+    assert [panel.title for panel in drawn.panels] == [
+        f"{kind}, digits: what training makes of it" for kind in ("plain", "highway")
+    ]
+    assert drawn.axes
+    assert initialisation_figure(Listed()).panels, "and with nothing at all"
 
 
 def test_readme_and_pages_show_the_committed_numbers() -> None:
     assert not readme.stale(), "run `make readme`"
 
 
-def test_page_has_claims_figure_numbers_and_command(small: DepthProfile, project: Path) -> None:
-    from highways import paths
-
-    written_table("depth", small)
-    folder = paths.Results("quick").of("01_depth")
-    save(
-        depth_figure(sweep(small.runs(), experiment="01_depth", profile="quick", mlflow=False)),
-        folder.figures / "depth.png",
-    )
-    _, judgements = write_claims("quick")
-    made = write_pages("quick", judgements)
-    assert folder.page in made
-    page = folder.page.read_text()
+def test_page_has_claims_figure_numbers_and_command(small: Made) -> None:
+    results = small.root / "results" / "quick"
+    page = (results / "01_depth" / "README.md").read_text()
     assert "![Plain and highway networks of 10 to 100 layers](depth.png)" in page
     assert "| claim | source | criterion | measured | verdict | scope |" in page
-    assert "training cross-entropy, ours" in page, "heads in words"
+    assert "training cross-entropy, nats, ours" in page, "heads in words"
     assert "dvc repro 01_depth@quick" in page
-    assert "minutes of processes' time" in page
-    assert "(01_depth/README.md)" in paths.Results("quick").page.read_text()
+    assert "of processes' time" in page
+    assert "## What was difficult" in page
+    assert "(01_depth/README.md)" in (results / "README.md").read_text()
+
+
+def browser() -> str:
+    """A Chromium; without one the test is skipped."""
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+    )
+    if not found:
+        pytest.skip("no Chromium")
+    return found
+
+
+def run_browser(*arguments: str) -> str:
+    """What a headless browser prints."""
+    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the committed profile, in a folder of its own."""
+    browser()
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(html.page("laptop", judge_all("laptop")))
+    return path
+
+
+@pytest.mark.pipeline
+def test_report_prints_on_at_most_25_pages(laptop: Path) -> None:
+    printed = laptop.with_name("report.pdf")
+    run_browser(f"--print-to-pdf={printed}", "--no-pdf-header-footer", laptop.as_uri())
+    pages = len(re.findall(rb"/Type\s*/Page[^s]", printed.read_bytes()))
+    assert 5 <= pages <= 25
+
+
+PROBE = """<!doctype html><title>probe</title>
+<iframe id="page" src="report.html" style="border:0;width:{width}px;height:{height}px"></iframe><pre id="found"></pre>
+<script>
+document.getElementById("page").onload = event => {{
+  const page = event.target.contentDocument, form = page.getElementById("filters"), found = {{}};
+  found.wide = page.documentElement.scrollWidth;
+  found.answer = page.querySelector(".first").getBoundingClientRect().bottom;
+  form.elements.verdict.value = "not replicated";
+  form.dispatchEvent(new Event("input"));
+  found.shown = parseInt(page.getElementById("shown").textContent);
+  found.rows = [...page.querySelectorAll("#claims-table tbody tr")].filter(row => !row.hidden).length;
+  page.querySelectorAll("#claims-table th button")[2].click();
+  found.sorted = page.querySelectorAll("#claims-table th")[2].getAttribute("aria-sort");
+  document.getElementById("found").textContent = Object.entries(found).map(pair => pair.join("=")).join(" ");
+}};
+</script>"""
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_first_screen_answers_and_the_page_does_not_scroll_sideways(laptop: Path, width: int, height: int) -> None:
+    probe = laptop.with_name("probe.html")
+    probe.write_text(PROBE.format(width=width, height=height))
+    shown = run_browser(
+        "--virtual-time-budget=10000", f"--window-size={width + 100},{height + 100}", "--dump-dom", probe.as_uri()
+    )
+    (line,) = re.findall(r'<pre id="found">([^<]+)</pre>', shown)
+    found = dict(part.split("=") for part in line.split())
+    failed = sum(row.verdict == "not replicated" for row in judge_all("laptop"))
+    assert float(found["wide"]) <= width
+    assert float(found["answer"]) <= height, "three sentences and the figure"
+    assert int(found["shown"]) == int(found["rows"]) == failed
+    assert found["sorted"] == "ascending"

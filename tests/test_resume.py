@@ -302,7 +302,7 @@ def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run
     assert len(runs) == 3
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     for record in records:
-        history = client.get_metric_history(runs[record.run_key].info.run_id, "train_cross_entropy")
+        history = client.get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
         values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
         assert values == record.curves["train_cross_entropy"]
 

@@ -279,7 +279,7 @@ def test_weights_of_a_population_member_made_alone_are_accepted_and_compared(pro
 def test_bad_engine_and_device_are_one_line(project: Path, run_config) -> None:
     import torch
 
-    with pytest.raises(HighwaysError, match="no engine 'slurm'; there are: local"):
+    with pytest.raises(HighwaysError, match="no engine 'slurm'; there are: local, ray"):
         sweep([run_config()], profile="p", experiment="e", engine="slurm", mlflow=False)
     if not torch.cuda.is_available():
         with pytest.raises(HighwaysError, match="'cuda' was asked for, but no CUDA device is available"):

@@ -10,8 +10,11 @@ from pathlib import Path
 class HighwaysError(Exception):
     """Something the user can mend: the message is one line and says what and where.
 
-    The command line prints it without a traceback and exits with status 1.
+    The command line prints it without a traceback and exits with status 1; so does a notebook's cell.
     """
+
+    def _render_traceback_(self) -> list[str]:  # what IPython asks for
+        return [f"error: {self}"]
 
 
 class NotYet(HighwaysError):

@@ -86,6 +86,11 @@ class ExperimentResults:
         """The executed notebook."""
         return self.folder / "notebook.ipynb"
 
+    @property
+    def log(self) -> Path:
+        """What the notebook and its kernel printed when it was last executed."""
+        return self.folder / "notebook.log"
+
 
 @dataclass(frozen=True)
 class Results:
@@ -106,6 +111,11 @@ class Results:
     def claims(self) -> Path:
         """The judged claims."""
         return self.folder / "claims.csv"
+
+    @property
+    def claims_json(self) -> Path:
+        """The judged claims with their evidence, for machines."""
+        return self.folder / "claims.json"
 
     @property
     def verdicts(self) -> Path:

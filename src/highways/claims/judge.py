@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from pydantic import Field
@@ -282,6 +282,62 @@ def _scope_of_cell(required: Required, runs: list[RunRecord]) -> Scope:
     return "pruned" if enough and max(epochs) >= (required.epochs or 0) else "reduced"
 
 
+def shortfalls(claim: Claim, records: Listed) -> dict[str, tuple[str, str]]:
+    """Return in what the runs that a verdict rests on fall short of what the claim requires.
+
+    Args:
+        claim: The claim.
+        records: What the notebook's parameters list, as far as it is there.
+
+    Returns:
+        By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
+    """
+    required, records = claim.required, _of_data_sets(claim.required, records)
+    called = claim.measure["name"]
+    own = study(records, claim.measure["of"]) if called.startswith("study_") else None
+    data = records.data if own is None else [own.data]
+    found: dict[str, tuple[str, str]] = {}
+    if required.data is not None and set(data) != set(required.data_sets):
+        found["data"] = (" ".join(required.data_sets), " ".join(data) or "none")
+    if own is not None:
+        had: dict[str, int] = {name: getattr(own.config.measure, name, 0) for name in ("steps", "draws", "seeds")}
+    else:
+        wanted = [record for record in records if required.concerns(record.config)]
+        had = _least(wanted)
+        there = {record.config.network.depth for record in wanted}
+        if missing := [str(depth) for depth in required.depths or [] if depth not in there]:
+            found["depths"] = (" ".join(map(str, required.depths or [])), f"not {' '.join(missing)}")
+        widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
+        if required.widths is not None and not widths <= set(required.widths.items()):
+            found["widths"] = (_widths(required.widths.items()), _widths(widths))
+    for name, number in had.items():
+        if (asked := getattr(required, name) or 0) > number:
+            found[name] = (f"{asked:,}", f"{number:,}")
+    return found
+
+
+def _widths(widths: Iterable[tuple[str, int]]) -> str:
+    """Return widths by kind of network on one line; one number where they are the same."""
+    rows = sorted(widths)
+    numbers = {width for _, width in rows}
+    return str(*numbers) if len(numbers) == 1 else " ".join(f"{kind} {width}" for kind, width in rows)
+
+
+def _least(runs: list[RunRecord]) -> dict[str, int]:
+    """Return the longest training, the number of runs and of seeds of the kind of network and depth that has least."""
+    cells: dict[tuple[str, int], list[RunRecord]] = {}
+    for run in runs:
+        cells.setdefault((run.config.network.kind, run.config.network.depth), []).append(run)
+    if not cells:
+        return {"epochs": 0, "trials": 0, "seeds": 0, "training_examples": 0}
+    return {
+        "epochs": min(max(run.config.budget.epochs for run in cell) for cell in cells.values()),
+        "trials": min(len(cell) for cell in cells.values()),
+        "seeds": min(len({run.config.seed for run in cell}) for cell in cells.values()),
+        "training_examples": min(map(_trained_on, runs)),
+    }
+
+
 def _trained_on(run: RunRecord) -> int:
     return run.config.data.training_examples or examples(run.config.data.name, "train")
 
@@ -302,6 +358,11 @@ def _counts(judgements: Sequence[Judgement]) -> str:
         if chosen:
             parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
     return ", ".join(parts)
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """Return numbers of verdicts on one line, in the order of `Verdict`."""
+    return ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts.get(verdict))
 
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

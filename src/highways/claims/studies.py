@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from highways.claims.values import Interval, Records
+from highways.claims.values import Interval, Records, Unit
 from highways.inside.statistics import student_interval
 from highways.tracking import AnalysisRecord, Listed
 
@@ -45,6 +45,16 @@ def study_ratio(records: Records, of: str, value: str, to: str, take: str = "las
     """Return the ratio of two values of a study; `take` as in `study_value`."""
     one, other = study_value(records, of, value, take), study_value(records, of, to, take)
     return None if one is None or not other else one / other
+
+
+def study_unit(measure: str, value: str) -> Unit:
+    """Return what a study's number is in, by the name that it has in the record."""
+    is_share = any(word in value for word in ("accuracy", "saturated", "metrics", "confidence", "output_high"))
+    if measure == "study_ratio":
+        return "ratio"
+    if measure == "study_difference":
+        return "points" if is_share else ""
+    return "share" if is_share and "gap" not in value else ""
 
 
 STUDY_MEASURES = (study_value, study_difference, study_ratio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from highways.data import classes
 from highways.tracking import Listed, RunRecord
@@ -15,6 +15,8 @@ Measures = Mapping[str, Callable[..., float | Interval | None]]
 """Measures by name: functions of an experiment's runs and analyses. One returns `None` where they do not contain what
 it needs."""
 
+Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -22,6 +24,20 @@ def calculation(function: F) -> F:
     """Mark a measure that needs no runs."""
     function.calculation = True  # type: ignore[attr-defined]
     return function
+
+
+def in_units(unit: Unit) -> Callable[[F], F]:
+    """Say what a measure gives.
+
+    Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
+    a number of `parameters`.
+    """
+
+    def mark(function: F) -> F:
+        function.unit = unit  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 def guessing(run: RunRecord) -> float:

@@ -39,8 +39,10 @@ class Profile(Strict):
     profile: str = Field(pattern=NAME)
     """Name of the profile: the folder under `profiles/` and under `results/`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    engine: Literal["local", "ray"] = "local"
+    """What trains: processes of this machine, or Ray, on this machine's cores or the cluster at `RAY_ADDRESS`."""
     workers: int = Field(default=1, ge=1, le=1_000)
-    """Processes that train at the same time."""
+    """Processes that train at the same time; a cluster trains as many as it has room for."""
 
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order.
@@ -94,7 +96,8 @@ class Profile(Strict):
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
             return settings
-        print(f"not the parameters of profiles/{settings.profile}/{path.name}: results go to results/{EXPLORE}")
+        where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
+        print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
 
 

@@ -6,31 +6,45 @@ with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from IPython.display import Image
+from IPython.display import Image, Markdown
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.claims.judge import Judgement, frame, judge, read_claims
+from highways.claims.judge import Judgement, counted, frame, judge, read_claims
 from highways.claims.studies import STUDY_MEASURES, study
 from highways.claims.values import Measures
 from highways.config import Profile, load_profile
-from highways.errors import HighwaysError
+from highways.config.profiles import EXPLORE
+from highways.errors import HighwaysError, NotYet
 from highways.inside.analyse import analyse
-from highways.show.figures import save
-from highways.show.tables import csv_text, markdown_text, shown, table_files
-from highways.tracking import AnalysisRecord, Listed, listed_records
+from highways.show.figures import Drawing, Panel, save
+from highways.show.tables import Scrolled, csv_text, markdown_text, shown, table_files
+from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 from highways.training import Sweep, train
 
 Builder = Callable[[Listed, Any], pd.DataFrame]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A cell was interrupted; it says what is kept, in a sentence in place of a traceback, and no cell follows."""
+
+    def _render_traceback_(self) -> list[str]:  # what IPython asks for
+        return [str(self)]
+
+
+INTERRUPTED = Interrupted.__name__
+"""What Papermill calls it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class Table:
         title: One line for the report.
         shown: Of the columns, those that a page shows, with their heads; all by default.
         rows: Which rows a page shows; all by default.
+        plot: Its columns that `dvc plots` draws: what is on the horizontal axis, what on the vertical one.
+        main: Which rows the report shows first, a dozen at most; those of `rows`, the first ones, by default.
     """
 
     name: str
@@ -52,11 +68,26 @@ class Table:
     title: str
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+    plot: tuple[str, str] | None = None
+    main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
         """Return the content of the table's files, by file name."""
         built, cost = self.build(records, settings), self.cost(records, settings)
         return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What the report begins with: the answer to its question.
+
+    Attributes:
+        answers: A question, its answer in a sentence, and the claims that the answer rests on.
+        panel: The figure that shows it; none where there is nothing yet.
+    """
+
+    answers: tuple[tuple[str, str, tuple[str, ...]], ...]
+    panel: Panel | None
 
 
 @dataclass(frozen=True)
@@ -74,18 +105,26 @@ class Experiment:
         references: Files of `references/` that its tables and figures read.
         notes: What its sources leave open, and what is not as they have it; Markdown, for its page.
         answer: A sentence of what came out, from the records; none by default.
+        caption: What the figure shows beside our results, from the records; nothing by default.
+        easy: What of it was easy to replicate; Markdown, one paragraph.
+        difficult: What was difficult; likewise.
+        lead: What the report begins with, from the records and the verdicts; of the first experiment that has one.
     """
 
     name: str
     title: str
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
-    figures: Mapping[str, Callable[[Listed], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[Listed], Figure | Drawing]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     notes: str = ""
     answer: Callable[[Listed], str] | None = None
+    caption: Callable[[Listed], str] | None = None
+    easy: str = ""
+    difficult: str = ""
+    lead: Callable[[Listed, Sequence[Judgement]], Lead] | None = None
 
     @property
     def named_measures(self) -> Measures:
@@ -133,15 +172,51 @@ class Study:
         return self._records[source]
 
     def train(self, threads: int | None = None) -> Sweep:
-        """Train every listed run that has no record yet, and return all; see `highways.training.train`."""
+        """Train every listed run that has no record yet, and return all; see `highways.training.train`.
+
+        Raises:
+            Interrupted: By the user.
+        """
         self._records.clear()
-        return train(self.settings, threads=threads)
+        with self._saying_what_is_kept():
+            return train(self.settings, threads=threads)
 
     def analyse(self) -> None:
-        """Make every listed analysis that has no record yet; see `highways.inside.analyse`."""
+        """Make every listed analysis that has no record yet; see `highways.inside.analyse`.
+
+        Raises:
+            Interrupted: By the user.
+        """
         self._records.clear()
         place = {"experiment": self.experiment.name, "profile": self.settings.profile}
-        analyse(self.settings.analyses(), device=self.settings.device, **place)
+        with self._saying_what_is_kept():
+            analyse(self.settings.analyses(), device=self.settings.device, **place)
+
+    @contextlib.contextmanager
+    def _saying_what_is_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(self._kept()) from None
+
+    def _kept(self) -> str:
+        store = RecordStore(self.results.runs)
+        try:
+            keys = run_keys(self.settings.runs())
+        except NotYet:
+            keys = []
+        there = sum(store.path(key).exists() for key in keys)
+        return (
+            f"Interrupted. {there} of {len(keys)} runs have their records in {paths.shown(self.results.runs)}; what "
+            "was being trained is kept as of its last checkpoint (one in 30 s, at the end of an epoch). "
+            "Run this cell again, or Run All, to go on from there."
+        )
+
+    def runs(self, *columns: str) -> pd.DataFrame:
+        """Return the listed runs that are finished as a table: their keys, and such columns of `Sweep.table`."""
+        records = self.records()
+        table = Sweep([*records, *records.auxiliary]).table()
+        return Scrolled(table[["run_key", *columns]] if len(table) else table)
 
     def figure(self, name: str | None = None) -> Image:
         """Draw a figure, the first by default, save it as PNG, and return it to be shown."""
@@ -156,7 +231,7 @@ class Study:
         for file, text in table.texts(self.records(), self.settings).items():
             write_atomically(self.results.tables / file, text)
             self._written.append(self.results.tables / file)
-        return shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0])
+        return Scrolled(shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0]))
 
     def judgements(self, source: Source = "records") -> list[Judgement]:
         """Return the verdicts on the experiment's claims."""
@@ -178,13 +253,30 @@ class Study:
 
     def claims(self) -> pd.DataFrame:
         """Return the verdicts as a table; those of record are the report's."""
-        return frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"])
+        return Scrolled(frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"]))
 
     def answer(self) -> str:
         """Return a sentence of what came out."""
         return self.experiment.answer(self.records()) if self.experiment.answer is not None else ""
 
-    def publish(self) -> str:
+    def caption(self) -> Markdown:
+        """Return what the figure shows beside our results."""
+        return Markdown(self.experiment.caption(self.records()) if self.experiment.caption is not None else "")
+
+    def conclusion(self) -> Markdown:
+        """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
+        counts = Counter(judgement.verdict for judgement in self.judgements())
+        listed = self.records()
+        there = self.answer() if listed or listed.analyses else ""
+        left = "" if listed.complete else "Not all that the parameters list has been run."
+        claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
+        return Markdown("\n\n".join(part for part in (there, left, claims) if part))
+
+    def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
-        MlflowLog(self.settings.profile, self.experiment.name).attach(list(dict.fromkeys(self._written)))
-        return str(self.results.folder.relative_to(paths.root()))
+        log = MlflowLog(self.settings.profile, self.experiment.name)
+        log.attach(list(dict.fromkeys(self._written)), self.experiment.title)
+        place = paths.shown(self.results.folder)
+        if self.settings.profile == EXPLORE:
+            return Markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")
+        return Markdown(f"Records, tables and figures are in `{place}`.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from highways.claims.values import Records
+from highways.claims.values import Records, in_units
 from highways.config import Profile
 from highways.config.analysis import AnalysisConfig
 from highways.config.profiles import load_profile
@@ -16,8 +16,9 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.gates.profile import GatesProfile
 from highways.inside.layers import idle_share, lesion_ratios, of_each_data_set, of_kind
 from highways.inside.lesions import LesionsConfig
+from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel, nothing
-from highways.show.tables import MACHINE, machine, paper_rows, some_layers
+from highways.show.tables import MACHINE, few_layers, machine, paper_rows, some_layers
 from highways.tracking import Listed
 
 
@@ -75,24 +76,34 @@ def lesion_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["data", "depth", "process_seconds", *MACHINE])
 
 
-def lesion_figure(records: Listed) -> Figure:
-    """Draw what every lesion costs, a panel a network; see `lesion_panel`."""
+def lesion_figure(records: Listed) -> Drawing:
+    """Draw what every lesion costs, a panel a network: cross-entropy over the whole training set."""
     found = of_each_data_set(records, "lesions")
-    if not found:
-        return nothing()
-    figure = Figure(figsize=(7 * len(found), 5.2), layout="constrained")
-    figure.suptitle("One layer's gate closed: cross-entropy over the whole training set")
-    for axes, analysis in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
-        lesion_panel(axes, analysis)
-    return figure
+    return Drawing([lesion_panel(analysis) for analysis in found]) if found else nothing()
 
 
+def lesion_answer(records: Listed) -> str:
+    """Return how many layers a network can do without, one at a time, a sentence a data set."""
+    sentences = []
+    for analysis in of_each_data_set(records, "lesions"):
+        losses = analysis.row("cross_entropy")
+        worst = max(range(1, len(losses)), key=lambda layer: losses[layer])
+        idle = idle_share(np.array(losses[1:]) / losses[0], 0.1, (1, len(losses) - 1))
+        sentences.append(
+            f"**{analysis.data}**: without one layer in {idle:.0%} of the cases training cross-entropy rises by less "
+            f"than a tenth; without layer {worst}, the worst, it goes from {losses[0]:.3g} to {losses[worst]:.3g}."
+        )
+    return "\n\n".join(sentences)
+
+
+@in_units("ratio")
 def least_lesion(records: Records, layers: tuple[int, int]) -> float | None:
     """Return the lowest training cross-entropy with a lesion over that without, over a range of layers."""
     ratios = lesion_ratios(records)
     return None if ratios is None or layers[1] > len(ratios) else float(ratios[layers[0] - 1 : layers[1]].min())
 
 
+@in_units("ratio")
 def worst_lesion(records: Records, layers: tuple[int, int]) -> float | None:
     """Return the highest training cross-entropy with a lesion over that without, over a range of layers."""
     ratios = lesion_ratios(records)
@@ -101,6 +112,7 @@ def worst_lesion(records: Records, layers: tuple[int, int]) -> float | None:
     return float(ratios[layers[0] - 1 : layers[1]].max())
 
 
+@in_units("share")
 def share_of_idle_layers(records: Records, rise: float, layers: tuple[int, int]) -> float | None:
     """Return the fraction of a range of layers whose lesion raises the training cross-entropy by less than `rise`.
 
@@ -126,18 +138,27 @@ LESION = Experiment(
             shown={
                 "data": "data",
                 "layer": "lesioned layer (0: none)",
-                "train_cross_entropy": "training cross-entropy",
-                "paper_train_cross_entropy": "P2's",
+                "train_cross_entropy": "training cross-entropy, nats",
+                "paper_train_cross_entropy": "training cross-entropy, nats, P2's",
                 "train_accuracy": "training accuracy",
                 "paper_data": "P2's data",
             },
             rows=some_layers,
+            plot=("layer", "train_cross_entropy"),
+            main=few_layers,
         ),
     ),
     figures={"lesion": lesion_figure},
     measures=(least_lesion, worst_lesion, share_of_idle_layers),
     after=("04_gates",),
     references=("verydeep2015_fig4_lesion.csv",),
+    answer=lesion_answer,
+    easy="""\
+A lesion is one line: the gate of a layer is set to zero, and the training set evaluated. All lesions of a network take
+seconds.""",
+    difficult="""\
+The curves are read off a figure, and the network that they are of has a loss that takes hundreds of epochs to reach:
+with less training all lesions start from a higher level.""",
     notes="""\
 The networks are those of `04_gates`. On MNIST (profile `laptop`) the curve falls over the first ten layers as the
 paper's does (rank correlation 0.94 over layers 1 to 15, 0.47 over 15 to 49); layers 43 and 47 to 49 matter more in

@@ -18,7 +18,6 @@ from highways.config.analysis import Measure
 from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.tracking.analyses import rounded
-from highways.training.modules import PopulationModule
 
 
 class CostConfig(Measure):
@@ -62,6 +61,8 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
     Raises:
         HighwaysError: The network is not dense.
     """
+    from highways.training.modules import PopulationModule  # with Lightning, which takes seconds to import
+
     data = load(config.data)  # stays where it is: only the batch is moved
     if config.network.family != "dense" or not isinstance(data, Images):
         raise HighwaysError("the cost of a step is measured of dense networks")

@@ -1,11 +1,12 @@
-"""Intervals and summaries."""
+"""Intervals and summaries. SciPy is imported where it is used: it takes most of a second."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import NormalDist
 
-from scipy.stats import binomtest, norm, spearmanr, t
+NORMAL_95 = NormalDist().inv_cdf(0.975)
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
@@ -15,8 +16,11 @@ def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
         accuracy: Fraction of `examples` that were right.
         examples: How many were tried.
     """
-    interval = binomtest(round(accuracy * examples), examples).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    right = round(accuracy * examples)
+    share, z = right / examples, NORMAL_95
+    middle = (2 * right + z**2) / (2 * (examples + z**2))
+    half = z / (2 * (examples + z**2)) * math.sqrt(4 * examples * share * (1 - share) + z**2)
+    return 0.0 if right == 0 else middle - half, 1.0 if right == examples else middle + half
 
 
 FEWEST_FOR_INTERVAL = 5
@@ -26,8 +30,14 @@ FEWEST_FOR_INTERVAL = 5
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return Student's 95 % interval of a mean, of two values or more."""
     mean, deviation = moments(values)
-    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    half = _student_95(len(values) - 1) * deviation / math.sqrt(len(values))
     return mean - half, mean + half
+
+
+def _student_95(freedom: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))
 
 
 def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
@@ -72,7 +82,7 @@ def difference_interval(
     total = math.fsum(variances)
     terms = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
     freedom = total**2 / math.fsum(terms) if math.fsum(terms) > 0 else math.inf
-    quantile = float(norm.ppf(0.975) if math.isinf(freedom) else t.ppf(0.975, freedom))
+    quantile = NORMAL_95 if math.isinf(freedom) else _student_95(freedom)
     difference, half = ours[0] - theirs[0], quantile * math.sqrt(total)
     return difference - half, difference + half
 
@@ -96,4 +106,6 @@ def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:
 
 def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
     """Return Spearman's rank correlation of two sequences of one length."""
+    from scipy.stats import spearmanr
+
     return float(spearmanr(list(xs), list(ys))[0])  # type: ignore[arg-type]

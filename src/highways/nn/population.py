@@ -11,7 +11,7 @@ each gradient against autograd's in float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,18 @@ def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> 
         torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
 
 
+def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each member's mean cross-entropy, `(trials,)`, and its gradient, in the logits' own shape."""
+    trials, batch, classes = logits.shape
+    log_p = torch.log_softmax(logits, dim=-1)
+    index = target.expand(trials, -1).unsqueeze(-1)
+    loss = -log_p.gather(-1, index).mean(dim=(1, 2))
+    gradient = log_p.exp_()
+    gradient -= functional.one_hot(target, classes)
+    gradient /= batch
+    return loss, gradient
+
+
 @dataclass
 class _Workspace:
     """Buffers for one batch size; `layers` is the number of blocks of a segment (without checkpointing, of all)."""
@@ -46,6 +58,15 @@ class _Workspace:
     dh: Tensor  # (trials, batch, width): gradient with respect to H, then its pre-activation
     dt: Tensor  # (trials, batch, width): gradient with respect to T, then its pre-activation
     dw: Tensor  # (trials, width, width): gradient with respect to a weight matrix
+
+    def __post_init__(self) -> None:
+        """Take the layers apart once: a step asks for each of them several times."""
+        self.xs, self.hs = self.x.unbind(), self.h.unbind()
+        self.ts: Sequence[Tensor | None] = self.t.unbind() if len(self.t) else [None] * len(self.hs)
+
+    def buffers(self) -> list[Tensor]:
+        """Return all buffers, some of which share memory."""
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 class DensePopulation(nn.Module):
@@ -157,7 +178,7 @@ class DensePopulation(nn.Module):
 
     def step_bytes(self, batch: int) -> int:
         """Return the bytes of weights and of the buffers that a training step on so many examples holds."""
-        buffers = [*self.buffers(), *vars(self._workspace(batch)).values()]
+        buffers = [*self.buffers(), *self._workspace(batch).buffers()]
         storages = {buffer.untyped_storage().data_ptr(): buffer.untyped_storage().nbytes() for buffer in buffers}
         return sum(storages.values())
 
@@ -204,67 +225,70 @@ class DensePopulation(nn.Module):
         Returns:
             Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
         """
-        space, activation = self._workspace(len(x)), self.config.activation
-        segments = self._segments()
-        xs, hs = space.x.unbind(), space.h.unbind()
-        ts: Sequence[Tensor | None] = space.t.unbind() if self.highway else [None] * len(hs)
-
-        def pass_through(segment: range) -> None:
-            for place, layer in enumerate(segment):
-                self._block(layer, xs[place], hs[place], ts[place], out=xs[place + 1])
-                if masks is not None:
-                    y = xs[place + 1] if self.highway else hs[place]
-                    torch.mul(y, masks[layer + 1], out=xs[place + 1])
-
-        self._first(x, space.first)
-        if masks is not None:
-            torch.mul(space.first, masks[0], out=xs[0])
-        for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
-            kept.copy_(xs[0])
-            pass_through(segment)
-            xs[0].copy_(xs[len(segment)])
-        for segment in segments[-1:]:
-            pass_through(segment)
-        top = xs[len(segments[-1])] if segments else xs[0]
+        space, segments = self._workspace(len(x)), self._segments()
+        top = self._up(x, space, segments, masks)
         logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
-
-        log_p = torch.log_softmax(logits, dim=-1)
-        index = target.expand(self.trials, -1).unsqueeze(-1)
-        loss = -log_p.gather(-1, index).mean(dim=(1, 2))
-        dlogits = log_p.exp_()
-        dlogits -= functional.one_hot(target, dlogits.shape[-1])
-        dlogits /= len(x)
-
-        dx, dh, dt, dw = space.dx, space.dh, space.dt, space.dw
-        torch.bmm(dlogits, self.readout_weight[0].mT, out=dx)
+        loss, dlogits = _cross_entropy_(logits, target)
+        torch.bmm(dlogits, self.readout_weight[0].mT, out=space.dx)
         update("readout_weight", 0, top.mT @ dlogits)
         update("readout_bias", 0, dlogits.sum(1, keepdim=True))
+        self._down(space, segments, masks, update)
+        update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ space.dx)
+        update("first_bias", 0, space.dx.sum(1, keepdim=True))
+        return loss
+
+    def _up(self, x: Tensor, space: _Workspace, segments: list[range], masks: Tensor | None) -> Tensor:
+        """Fill the workspace from the batch upwards; return the last block's output, `(trials, batch, width)`."""
+        self._first(x, space.first)
+        if masks is not None:
+            torch.mul(space.first, masks[0], out=space.xs[0])
+        for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
+            kept.copy_(space.xs[0])
+            self._pass(segment, space, masks)
+            space.xs[0].copy_(space.xs[len(segment)])
+        for segment in segments[-1:]:
+            self._pass(segment, space, masks)
+        return space.xs[len(segments[-1])] if segments else space.xs[0]
+
+    def _pass(self, segment: range, space: _Workspace, masks: Tensor | None) -> None:
+        """Compute the blocks of a segment from its input, which stands at the workspace's beginning."""
+        for place, layer in enumerate(segment):
+            above = space.xs[place + 1]
+            self._block(layer, space.xs[place], space.hs[place], space.ts[place], out=above)
+            if masks is not None:
+                torch.mul(above if self.highway else space.hs[place], masks[layer + 1], out=above)
+
+    def _down(self, space: _Workspace, segments: list[range], masks: Tensor | None, update: Update) -> None:
+        """Turn `space.dx`, the gradient of the last block's output, into that of the first layer's pre-activation."""
         for number, segment in reversed(list(enumerate(segments))):
             if number < len(segments) - 1:  # its activations have been overwritten
-                xs[0].copy_(space.kept[number])
-                pass_through(segment)
+                space.xs[0].copy_(space.kept[number])
+                self._pass(segment, space, masks)
             for place, layer in reversed(list(enumerate(segment))):
-                below, h, t = xs[place], hs[place], ts[place]
                 if masks is not None:
-                    dx.mul_(masks[layer + 1])
-                if t is not None:  # y = x + T * (H - x)
-                    torch.sub(h, below, out=dt).mul_(dx)
-                    torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
-                    torch.mul(dx, t, out=dh)
-                    dx.sub_(dh)
-                    _activation_backward_(activation, dh, h)
-                    dx.baddbmm_(dh, self.h_weight[layer].mT).baddbmm_(dt, self.t_weight[layer].mT)
-                    update("t_weight", layer, torch.bmm(below.mT, dt, out=dw))
-                    update("t_bias", layer, dt.sum(1, keepdim=True))
-                else:  # y = H
-                    dx, dh = dh, dx
-                    _activation_backward_(activation, dh, h)
-                    torch.bmm(dh, self.h_weight[layer].mT, out=dx)
-                update("h_weight", layer, torch.bmm(below.mT, dh, out=dw))
-                update("h_bias", layer, dh.sum(1, keepdim=True))
+                    space.dx.mul_(masks[layer + 1])
+                self._block_backward(layer, place, space, update)
         if masks is not None:
-            dx.mul_(masks[0])
-        _activation_backward_(self.config.first, dx, space.first)
-        update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
-        update("first_bias", 0, dx.sum(1, keepdim=True))
-        return loss
+            space.dx.mul_(masks[0])
+        _activation_backward_(self.config.first, space.dx, space.first)
+
+    def _block_backward(self, layer: int, place: int, space: _Workspace, update: Update) -> None:
+        """Turn `space.dx` from the gradient of a block's output into that of its input; hand over its weights'."""
+        below, h, t, activation = space.xs[place], space.hs[place], space.ts[place], self.config.activation
+        if t is not None:  # y = x + T * (H - x)
+            dx, dh, dt = space.dx, space.dh, space.dt
+            torch.sub(h, below, out=dt).mul_(dx)
+            torch.ops.aten.sigmoid_backward.grad_input(dt, t, grad_input=dt)
+            torch.mul(dx, t, out=dh)
+            dx.sub_(dh)
+            _activation_backward_(activation, dh, h)
+            dx.baddbmm_(dh, self.h_weight[layer].mT).baddbmm_(dt, self.t_weight[layer].mT)
+            update("t_weight", layer, torch.bmm(below.mT, dt, out=space.dw))
+            update("t_bias", layer, dt.sum(1, keepdim=True))
+        else:  # y = H
+            space.dx, space.dh = space.dh, space.dx
+            dx, dh = space.dx, space.dh
+            _activation_backward_(activation, dh, h)
+            torch.bmm(dh, self.h_weight[layer].mT, out=dx)
+        update("h_weight", layer, torch.bmm(below.mT, dh, out=space.dw))
+        update("h_bias", layer, dh.sum(1, keepdim=True))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from matplotlib.figure import Figure
-
 from highways import paths
 from highways.config import AnalysisConfig, RunConfig
 from highways.data import classes as classes_of
@@ -16,7 +14,7 @@ from highways.inside.analyse import analyse
 from highways.inside.gates import GatesConfig
 from highways.inside.lesions import LesionsConfig
 from highways.inside.signal import SignalConfig
-from highways.show.figures import save
+from highways.show.figures import Drawing, save
 from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training.checkpoints import load_weights, weights_path
@@ -83,15 +81,7 @@ def _check_weights(key: str) -> None:
         )
 
 
-def _drawn(show: str, analyses: Sequence[AnalysisRecord], classes: Sequence[int]) -> Figure:
+def _drawn(show: str, analyses: Sequence[AnalysisRecord], classes: Sequence[int]) -> Drawing:
     if show == "gates":
-        figure = Figure(figsize=(18, 9), layout="constrained")
-        gate_panels(figure, analyses[0], classes)
-        return figure
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
-    axes = figure.subplots()
-    if show == "lesions":
-        lesion_panel(axes, analyses[0])
-    else:
-        signal_panel(axes, analyses)
-    return figure
+        return Drawing(gate_panels(analyses[0], classes))
+    return Drawing([lesion_panel(analyses[0]) if show == "lesions" else signal_panel(analyses)])

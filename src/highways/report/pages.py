@@ -70,18 +70,21 @@ def verdict_rows(judgements: Sequence[Judgement]) -> str:
     return grid(heads, rows)
 
 
-def _cost(experiment: Experiment, profile: str) -> str:
+def cost(experiment: Experiment, profile: str) -> str:
+    """Return what an experiment cost in a profile, and on what machine, in a sentence; none where it is not known."""
     parts = []
     for table in experiment.tables:
         path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
-        if path.exists() and not (cost := pd.read_csv(path)).empty:
-            parts.append(cost)
+        if path.exists() and not (one := pd.read_csv(path)).empty:
+            parts.append(one)
     if not parts:
         return ""
-    cost = pd.concat(parts)
-    minutes = cost["process_seconds"].sum() / 60
-    machine = ", ".join(f"{name} {cost[name].dropna().iloc[0]}" for name in MACHINE if name in cost)
-    return f"{minutes:.0f} minutes of processes' time ({machine}).\n"
+    whole = pd.concat(parts)
+    seconds = float(whole["process_seconds"].to_numpy().sum())
+    time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    columns = list(whole.columns)
+    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
+    return f"{time} of processes' time ({machine})."
 
 
 def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:
@@ -113,10 +116,15 @@ def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[J
     files = [(table, results.tables / f"{table.name}.csv") for table in experiment.tables]
     tables = [table_for_people(table, path) for table, path in files if path.exists()]
     parts += ["## Numbers\n", *tables] if tables else []
+    parts += [
+        f"## What was {how}\n\n{text}"
+        for how, text in (("easy", experiment.easy), ("difficult", experiment.difficult))
+        if text
+    ]
     if experiment.notes:
         parts.append(f"## What the sources leave open, and what differs here\n\n{experiment.notes}")
-    if cost := _cost(experiment, profile):
-        parts.append(f"## Cost\n\n{cost}")
+    if spent := cost(experiment, profile):
+        parts.append(f"## Cost\n\n{spent}\n")
     parts.append("Written by `make readme` from the records beside this page.\n")
     return "\n".join(parts)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from highways import paths
+from highways.config.profiles import profile_names
 from highways.experiments import EXPERIMENTS, REPORT
 from highways.experiments.base import Experiment
 from highways.tracking.records import write_atomically
 
 HEAD = """\
 # Generated from the experiments by `make pipeline`. One stage an experiment and active profile: 01_depth@quick, ...
-# An experiment's folder is kept when its stage runs again (persist), so that only runs without a record are trained.
+# What a stage has made is kept until it is made anew (persist): only runs without a record are trained, and a stage
+# that fails or is interrupted leaves tables, figures and verdicts as they were.
 stages:
 """
 ROOMS = (
@@ -40,18 +42,24 @@ def _stage(experiment: Experiment) -> str:
     name = experiment.name
     known = {one.name: one for one in EXPERIMENTS}
     before = [known[other] for other in _all_before(experiment, known)]
-    deps = [f"notebooks/{name}.ipynb", f"profiles/${{item}}/{name}.yaml", source_of(experiment)]
-    deps += [dep for other in before for dep in (source_of(other), f"profiles/${{item}}/{other.name}.yaml")]
+    parameters = [f"profiles/${{item}}/{one.name}.yaml" for one in [experiment, *before]]
+    deps = [f"notebooks/{name}.ipynb", source_of(experiment), *(source_of(other) for other in before)]
     deps += [f"results/${{item}}/{other.name}/runs" for other in before]
     deps += [f"references/{file}" for file in experiment.references]
     deps += [f"src/highways/{room}" for room in ROOMS] + ["data/sources.yaml"]
     return (
-        f"  {name}:\n    foreach: ${{active}}\n    do:\n      desc: {experiment.title}\n      cmd:\n"
-        f"        - highways profile check ${{item}} {name}\n"
-        f"        - HIGHWAYS_PROGRESS=lines papermill notebooks/{name}.ipynb results/${{item}}/{name}/notebook.ipynb"
-        f" -f profiles/${{item}}/{name}.yaml -k python3 --log-output --no-progress-bar\n"
+        f"{_head(experiment)}"
+        f"      params: [{', '.join(f'{{{_quoted(path)}: null}}' for path in parameters)}]\n"
         f"      deps: [{', '.join(_quoted(dep) for dep in deps)}]\n"
         f"      outs: [{{'results/${{item}}/{name}': {{cache: false, persist: true}}}}]\n"
+    )
+
+
+def _head(experiment: Experiment) -> str:
+    name = experiment.name
+    return (
+        f"  {name}:\n    foreach: ${{active}}\n    do:\n      desc: {experiment.title}\n"
+        f"      cmd: highways notebook run ${{item}} {name}\n"
     )
 
 
@@ -63,20 +71,34 @@ def _all_before(experiment: Experiment, known: dict[str, Experiment]) -> list[st
 
 
 def _report() -> str:
-    name = REPORT.name
+    name, kept = REPORT.name, "{cache: false, persist: true}"
     results = [f"results/${{item}}/{one.name}" for one in EXPERIMENTS if one.tables]
     deps = [f"notebooks/{name}.ipynb", "profiles/${item}", "src/highways", "references", *results]
     return (
-        f"  {name}:\n    foreach: ${{active}}\n    do:\n      desc: {REPORT.title}\n      cmd:\n"
-        f"        - highways profile check ${{item}} {name}\n"
-        f"        - HIGHWAYS_PROGRESS=lines papermill notebooks/{name}.ipynb results/${{item}}/{name}/notebook.ipynb"
-        f" -f profiles/${{item}}/{name}.yaml -k python3 --log-output --no-progress-bar\n"
+        f"{_head(REPORT)}"
         f"      deps: [{', '.join(_quoted(dep) for dep in deps)}]\n"
         "      outs:\n"
-        "        - results/${item}/claims.csv: {cache: false}\n"
-        "        - results/${item}/report.html: {cache: false}\n"
-        "      metrics: ['results/${item}/verdicts.json': {cache: false}]\n"
+        f"        - results/${{item}}/claims.csv: {kept}\n"
+        f"        - results/${{item}}/claims.json: {kept}\n"
+        f"        - results/${{item}}/report.html: {kept}\n"
+        f"      metrics: ['results/${{item}}/verdicts.json': {kept}]\n"
     )
+
+
+def _plots() -> str:
+    """Return what `dvc plots` draws: the main table of every experiment, the profiles beside each other."""
+    entries = []
+    for experiment in EXPERIMENTS:
+        for table in experiment.tables:
+            if table.plot is not None:
+                x, y = table.plot
+                files = [f"results/{profile}/{experiment.name}/tables/{table.name}.csv" for profile in profile_names()]
+                entries.append(
+                    f"  - {experiment.name}:\n      template: scatter\n      x: {x}\n"
+                    f"      y: {{{', '.join(f'{file}: {y}' for file in files)}}}\n"
+                    f"      title: '{experiment.title}'\n"
+                )
+    return "plots:\n" + "".join(entries)
 
 
 def _quoted(text: str) -> str:
@@ -85,7 +107,8 @@ def _quoted(text: str) -> str:
 
 def text() -> str:
     """Return the content of `dvc.yaml`."""
-    return HEAD + "\n".join(_report() if experiment is REPORT else _stage(experiment) for experiment in EXPERIMENTS)
+    stages = [_report() if experiment is REPORT else _stage(experiment) for experiment in EXPERIMENTS]
+    return HEAD + "\n".join([*stages, _plots()])
 
 
 def path() -> Path:

@@ -10,6 +10,7 @@ from highways.experiments import EXPERIMENTS
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training import device
 from highways.training.building import build_network
+from highways.training.engines import engine_named
 
 
 def check(profile: str, notebook: str) -> None:
@@ -26,11 +27,13 @@ def check(profile: str, notebook: str) -> None:
     if notebook not in experiments:
         raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(experiments)}")
     study = experiments[notebook].of(profile)
-    runs = study.settings.runs()
+    settings, runs = study.settings, study.settings.runs()
     missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
     _check_studies(study.settings.analyses(), AnalysisStore(study.results.analyses))
     if missing:
-        device.resolve(study.settings.device)
+        engine_named(settings.engine, settings.workers)
+        if settings.engine == "local":  # a cluster may have what this machine has not
+            device.resolve(settings.device)
         for data in sorted({run.data.name for run in missing}):
             locate(data)
         _check_fit(missing)

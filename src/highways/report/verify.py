@@ -10,8 +10,9 @@ from highways.claims.judge import claims_text
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, REPORT
+from highways.report.export import export_text
 from highways.report.pages import pages
-from highways.report.verdicts import judge_all
+from highways.report.verdicts import all_claims, judge_all, read_listed
 from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 
@@ -59,10 +60,12 @@ def _derived(profile: str, damaged: bool) -> dict[Path, str | None]:
                 texts |= table.texts(study.records(), study.settings)
             made |= {folder.tables / file: text for file, text in texts.items()}
     if results.claims.exists() and profile_path(profile, REPORT.name).exists():
-        made[results.claims] = None
+        made |= {results.claims: None, results.claims_json: None}
         with contextlib.suppress(HighwaysError):
-            judgements = judge_all(profile)
+            listed = read_listed(profile)
+            judgements = judge_all(profile, listed=listed)
             made[results.claims] = claims_text(judgements)
+            made[results.claims_json] = export_text(profile, judgements, listed, all_claims())
             if not damaged:
                 made |= pages(profile, judgements)
     return made

@@ -1,30 +1,236 @@
-"""The one style of all figures, and how they are saved."""
+"""The one style of all figures: panels that stand alone or side by side, and how they are saved.
+
+A figure is a `Drawing` of `Panel`s. Its PNG has them in a grid; the report takes each by itself, as SVG, so that they
+stack on a narrow screen. A network has one colour everywhere (`NETWORK`), what is no network has others (`OTHERS`);
+both are Okabe and Ito's, told apart without red and green, and lines differ in marker or dash as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import math
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import matplotlib.colors
 import matplotlib.ticker
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from highways.tracking import AnalysisRecord
 
-COLOURS = matplotlib.colormaps["viridis"]
+NETWORK = {"plain": "#d55e00", "highway": "#0072b2"}
+"""Colours of the two kinds of network."""
 
-STYLES = {"plain": ("#b2182b", "s"), "highway": ("#2166ac", "o")}
+MARKERS = {"plain": "s", "highway": "o"}
+
+SHADES = {"plain": ("#f2a272", "#6b2a00"), "highway": ("#7db8e0", "#00304f")}
+"""Of a kind of network by depth, from the shallowest to the deepest."""
+
+OTHERS = ("#000000", "#e69f00", "#56b4e9", "#cc79a7", "#6a3d9a", "#7f7f7f")
+"""Colours of what is no network."""
+
+DASHES = ("-", "--", "-.", ":")
+POINTS = ("o", "s", "^", "D", "v", "P", "X", "<")
+
+SOURCE = {"ls": "--", "lw": 1.0, "alpha": 0.9}
+"""How a source's own curve is drawn: thin and dashed."""
+
+WIDTH, HEIGHT = 4.8, 3.1
+"""Of a panel without its legend, inches. At 345 points a text of 8.5 points is over 8 pixels high on a phone."""
+
+AROUND = 0.55
+"""What labels take of a panel's height, inches."""
+
+TITLE = 58
+"""Letters of a title on one line."""
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#d9d9d9",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "svg.hashsalt": "highways",
+    "svg.fonttype": "none",
+}
+"""Settings of matplotlib. Text stays text in SVG, and what is named there is so from run to run."""
 
 
-def save(figure: Figure, path: Path) -> Path:
+@dataclass(frozen=True)
+class Panel:
+    """One part of a figure.
+
+    Attributes:
+        title: What it shows, on one line.
+        alt: What is to be seen in it, with its numbers, for who does not see it.
+        draw: Draws it.
+        height: Of its axes, inches.
+    """
+
+    title: str
+    alt: str
+    draw: Callable[[Axes], object]
+    height: float = HEIGHT
+
+
+class Drawing:
+    """A figure of panels.
+
+    Args:
+        panels: At least one.
+        columns: At most so many side by side in the one picture of all.
+    """
+
+    def __init__(self, panels: Sequence[Panel], columns: int = 3):
+        self.panels = tuple(panels)
+        self.columns = min(columns, len(self.panels))
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The axes of the one picture of all panels."""
+        return self.whole().axes
+
+    def whole(self) -> Figure:
+        """Return all panels in a grid, each with its title."""
+        rows = [self.panels[start : start + self.columns] for start in range(0, len(self.panels), self.columns)]
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(layout="constrained")
+            grid = figure.add_gridspec(2 * len(rows), self.columns)
+            heights = []
+            for row, chosen in enumerate(rows):
+                below = 0.0
+                for column, panel in enumerate(chosen):
+                    axes = figure.add_subplot(grid[2 * row, column])
+                    panel.draw(axes)
+                    axes.set_title(textwrap.fill(panel.title, TITLE), loc="left")
+                    below = max(below, _legend_height(axes))
+                heights += [max(panel.height for panel in chosen) - AROUND, below + 0.01]
+            grid.set_height_ratios(heights)
+            figure.set_size_inches(WIDTH * self.columns, sum(heights) + (AROUND + 0.35) * len(rows))
+        return figure
+
+
+def _legend_height(axes: Axes) -> float:
+    """Return what a legend below the axes takes, inches."""
+    legend = axes.get_legend()
+    if legend is None or not getattr(legend, "is_below", False):
+        return 0.0
+    return 0.08 + 0.175 * math.ceil(len(legend.get_texts()) / legend._ncols)  # type: ignore[attr-defined]
+
+
+def save(figure: Figure | Drawing, path: Path) -> Path:
     """Save a figure as PNG, without a date in it, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None})
+    whole = figure.whole() if isinstance(figure, Drawing) else figure
+    with matplotlib.rc_context(STYLE):
+        whole.savefig(path, dpi=110, metadata={"Software": None})
     return path
 
 
-def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: dict[str, str]) -> None:
+def svg(panel: Panel) -> str:
+    """Return a panel by itself as SVG, without its title; the same text from run to run."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        grid = figure.add_gridspec(2, 1)
+        axes = figure.add_subplot(grid[0])
+        panel.draw(axes)
+        below = _legend_height(axes) + 0.01
+        grid.set_height_ratios([panel.height - AROUND, below])
+        figure.set_size_inches(WIDTH, panel.height + below)
+        return svg_of(figure)
+
+
+def svg_of(figure: Figure) -> str:
+    """Return a whole figure as SVG, without a date in it."""
+    text = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
+
+
+def legend(axes: Axes, columns: int = 3, gap: float = 34, **more: Any) -> None:
+    """Put the legend below the axes, where it hides nothing.
+
+    Args:
+        axes: With labelled artists; without any there is no legend.
+        columns: At most so many entries side by side; fewer where the labels are long.
+        gap: From the axes, in points: ticks and label are between.
+        more: What else the legend is given.
+    """
+    labels = more.get("labels") or axes.get_legend_handles_labels()[1]
+    if not labels:
+        return
+    assert axes.figure is not None
+    below = axes.transAxes + ScaledTranslation(-0.55, -gap / 72, axes.figure.dpi_scale_trans)
+    fitting = int(72 * WIDTH // (36 + 5.1 * max(map(len, labels))))
+    options = {"ncols": max(1, min(columns, fitting)), "loc": "upper left", "bbox_to_anchor": (0, 0)}
+    options |= {
+        "bbox_transform": below,
+        "borderaxespad": 0,
+        "handlelength": 2.2,
+        "columnspacing": 1,
+        "labelspacing": 0.3,
+    }
+    made = axes.legend(**(options | more))
+    made.is_below = True  # type: ignore[attr-defined]
+    made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
+
+
+def shade(network: str, depth: int, depths: Sequence[int]) -> str:
+    """Return the colour of a kind of network at one of several depths: the deeper, the darker."""
+    low, high = (np.array(matplotlib.colors.to_rgb(end)) for end in SHADES[network])
+    place = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 0.5
+    red, green, blue = (float(part) for part in low + place * (high - low))
+    return matplotlib.colors.to_hex((red, green, blue))
+
+
+def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:
+    """Label an axis in logarithms with numbers as they are, at 1, 2 and 5 of every power of ten."""
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs))
+    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
+    """Label the horizontal axis, in logarithms, with some depths and no other number."""
+    axes.set(xlabel="layers", xscale="log")
+    axes.set_xticks(list(depths), [f"{depth:,}" for depth in depths])
+    axes.minorticks_off()
+
+
+def positive(values: Sequence[float]) -> list[float]:
+    """Return values as an axis in logarithms takes them: NaN in place of what is not above zero."""
+    return [value if value > 0 and math.isfinite(value) else math.nan for value in values]
+
+
+def logarithmic(axes: Axes, axis: str = "y") -> None:
+    """Scale an axis in logarithms, if anything drawn is above zero; an axis of nothing stays as it is."""
+    column = 1 if axis == "y" else 0
+    values = [value for line in axes.get_lines() for value in np.ravel(line.get_data()[column])]
+    if any(np.isfinite(value) and value > 0 for value in values):
+        (axes.set_yscale if axis == "y" else axes.set_xscale)("log")
+
+
+def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> None:
     """Draw numbers of a study's versions side by side, means over seeds.
 
     Args:
@@ -34,8 +240,29 @@ def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities:
         quantities: By name in the record, with a label each; two.
     """
     places = np.arange(len(versions))
-    for shift, (quantity, label) in zip((-0.2, 0.2), quantities.items(), strict=True):
-        values = [np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")) for version in versions]
-        axes.bar(places + shift, values, width=0.4, label=label)
-    axes.set_xticks(places, versions, rotation=20, ha="right")
-    axes.legend(fontsize=8)
+    colours = (OTHERS[4], OTHERS[1])
+    for shift, colour, (quantity, label) in zip((-0.2, 0.2), colours, quantities.items(), strict=True):
+        values = [version_mean(found, version, quantity) for version in versions]
+        axes.bar(places + shift, values, width=0.4, label=label, color=colour)
+    axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
+    axes.grid(visible=False, axis="x")
+    legend(axes, gap=54)
+
+
+def version_mean(found: AnalysisRecord, version: str, quantity: str) -> float:
+    """Return a quantity of one version in a study's record, the mean over seeds."""
+    return float(np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")))
+
+
+def bars_alt(found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> str:
+    """Return what `bars` shows, in words."""
+    parts = []
+    for version in versions:
+        values = [f"{label} {version_mean(found, version, name):.3g}" for name, label in quantities.items()]
+        parts.append(f"{version}: {', '.join(values)}")
+    return "; ".join(parts) + "."
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital letter before and a full stop behind."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from highways import paths
@@ -16,7 +15,7 @@ from highways.config import DenseConfig
 from highways.config.run import STAND_INS
 from highways.errors import HighwaysError
 from highways.inside.layers import layers_of
-from highways.show.figures import STYLES
+from highways.show.figures import NETWORK, SOURCE, Drawing, Panel, legend, logarithmic, positive, shade
 from highways.tracking import AnalysisRecord
 
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
@@ -34,10 +33,11 @@ def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     return matrix
 
 
-def _heat(axes: Axes, rows: Sequence[Sequence[float]], title: str, colours: str, low: float, high: float) -> None:
+def _heat(rows: Sequence[Sequence[float]], colours: str, low: float, high: float, axes: Axes) -> None:
     matrix = _matrix(rows)
     image = axes.imshow(matrix, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
-    axes.set(title=title, xlabel="unit", ylabel="layer")
+    axes.set(xlabel="unit", ylabel="layer")
+    axes.grid(visible=False)
     ticks = sorted({1, *range(10, len(matrix) + 1, 10), len(matrix)})
     axes.set_yticks([tick - 1 for tick in ticks], [str(tick) for tick in ticks])
     assert axes.figure is not None
@@ -49,114 +49,183 @@ def _ends(values: Sequence[Sequence[float]]) -> tuple[float, float]:
     return min(flat), max(flat)
 
 
-def nothing() -> Figure:
+def nothing(text: str = "every run has diverged: there are no weights to look into") -> Drawing:
     """Return a figure that says why it is empty."""
-    figure = Figure(figsize=(7, 1.2))
-    figure.text(0.5, 0.5, "every run has diverged: there are no weights to look into", ha="center")
-    return figure
+
+    def draw(axes: Axes) -> None:
+        axes.text(0.5, 0.5, text, ha="center", va="center")
+        axes.set_axis_off()
+
+    return Drawing([Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)])
 
 
-def gate_panels(figure: Figure | SubFigure, analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> None:
-    """Draw the gates of one network in two rows of four panels.
+def gate_panels(analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> list[Panel]:
+    """Return the panels of one network's gates.
 
-    First P1 Fig. 2: biases, mean gates, gates and outputs for one example. Then the layers' means, the paper's
-    dashed, and the routing of two classes (P2 Fig. 3).
+    First the layers' means, the paper's dashed; then P1 Fig. 2: biases, mean gates, gates and outputs for one example;
+    then the routing of two classes (P2 Fig. 3).
 
     Args:
-        figure: Empty.
         analysis: Of the kind `gates`.
         classes: Two classes.
 
     Raises:
         HighwaysError: There is no such class.
     """
-    values = analysis.values
+    values, data = analysis.values, analysis.data
     mean, by_class = values["mean"], values["class_means"]
     number = len(by_class[0])  # type: ignore[arg-type]
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]}: they are 0 to {number - 1}")
-    network = analysis.run.network
-    bias = f", transform bias {network.transform_bias:g} at first" if network.transform_bias is not None else ""
-    figure.suptitle(f"{analysis.data}: gates of a trained network of {network.depth} layers{bias}")
-    panels = figure.subplots(2, 4)
     measure = analysis.config.measure
-    example = getattr(measure, "example", 0)
-    low, high = _ends(values["biases"])  # type: ignore[arg-type]
-    _heat(panels[0, 0], values["biases"], "transform biases", "coolwarm", low, high)  # type: ignore[arg-type]
-    count = getattr(measure, "examples", 0)
-    high = _ends(mean)[1]  # type: ignore[arg-type]
-    _heat(panels[0, 1], mean, f"mean transform gate (up to {count:,} examples)", "viridis", 0, high)  # type: ignore[arg-type]
-    _heat(panels[0, 2], values["example_gates"], f"gates for example {example}", "viridis", 0, 1)  # type: ignore[arg-type]
-    outputs = values["example_outputs"][1:]
-    reach = max(abs(end) for end in _ends(outputs))  # type: ignore[arg-type]
-    _heat(panels[0, 3], outputs, f"block outputs for example {example}", "coolwarm", -reach, reach)  # type: ignore[arg-type]
-    if isinstance(network, DenseConfig):
-        _layer_means(panels[1, 0], panels[1, 1], analysis)
-    else:
-        for axes, rows, title in ((panels[1, 0], values["biases"], "bias"), (panels[1, 1], mean, "mean gate")):
-            means = [float(np.mean(row)) for row in rows]  # type: ignore[arg-type]
-            axes.plot(range(1, len(means) + 1), means, lw=2)
-            axes.set(title=f"{title}, mean of each layer", xlabel="layer")
-    for axes, label in zip(panels[1, 2:], classes, strict=False):
+    example, count = getattr(measure, "example", 0), getattr(measure, "examples", 0)
+    reach = max(abs(end) for end in _ends(values["example_outputs"][1:]))  # type: ignore[arg-type,index]
+    maps = (
+        ("transform biases", values["biases"], "coolwarm", *_ends(values["biases"])),  # type: ignore[arg-type]
+        (f"mean transform gate (up to {count:,} examples)", mean, "viridis", 0, _ends(mean)[1]),  # type: ignore[arg-type]
+        (f"transform gates for example {example}", values["example_gates"], "viridis", 0, 1),
+        (f"block outputs for example {example}", values["example_outputs"][1:], "coolwarm", -reach, reach),  # type: ignore[index]
+    )
+    panels = _means(analysis)
+    for title, rows, colours, low, high in maps:
+        panels.append(_map(f"{data}: {title}", rows, colours, low, high))  # type: ignore[arg-type]
+    for label in classes:
         rows = [np.subtract(of_class[label], all_) for of_class, all_ in zip(by_class, mean, strict=True)]  # type: ignore[index,arg-type]
         reach = max(float(np.abs(row).max()) for row in rows)
-        _heat(axes, rows, f"class {label}: its mean gate less that of all", "coolwarm", -reach, reach)  # type: ignore[arg-type]
+        title = f"{data}: class {label}, its mean gate minus that of all"
+        panels.append(_map(title, rows, "coolwarm", -reach, reach))  # type: ignore[arg-type]
+    return panels
 
 
-def _layer_means(left: Axes, right: Axes, analysis: AnalysisRecord) -> None:
-    layers, paper = layers_of(analysis), PAPER_DATA.get(analysis.data)
-    theirs = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
-    numbers = np.arange(1, len(layers.bias) + 1)
-    left.axhline(layers.initial_bias, color="0.5", lw=1, label="initial")
-    for axes, ours, column in ((left, layers.bias, "gate_bias"), (right, layers.gate, "mean_transform_gate")):
-        axes.plot(numbers, ours, color="#2166ac", lw=2, label=f"ours, {analysis.data}")
-        if paper is not None and len(numbers) == len(theirs):
-            axes.plot(theirs.layer, theirs[f"{paper}_{column}"], "--", color="0.2", lw=1.2, label=f"P1, {paper}")
-        axes.grid(alpha=0.25)
-    left.set(title="transform bias, mean of each layer", xlabel="layer")
-    right.set(title="transform gate, mean of each layer", xlabel="layer")
-    other = right.twinx()
-    other.plot(numbers, layers.change, ":", color="#b2182b", lw=1.2)
-    other.set_ylabel("change of the state (dotted)", color="#b2182b")
-    left.legend(fontsize=8)
-    right.legend(fontsize=8)
+def _map(title: str, rows: Sequence[Sequence[float]], colours: str, low: float, high: float) -> Panel:
+    """Return a map of units by layers."""
+    third = max(len(rows) // 3, 1)
+    sizes = [float(np.mean([np.mean(np.abs(row)) for row in part])) for part in (rows[:third], rows[-third:])]
+    alt = (
+        f"A map of {len(rows)} layers by {max(map(len, rows))} units, values from {low:.2g} to {high:.2g}; their "
+        f"mean size is {sizes[0]:.2g} in the first third of the layers and {sizes[1]:.2g} in the last."
+    )
+    return Panel(title, alt, partial(_heat, rows, colours, low, high))
 
 
-def lesion_panel(axes: Axes, analysis: AnalysisRecord) -> None:
-    """Draw one network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4)."""
-    losses = analysis.row("cross_entropy")
-    numbers = np.arange(1, len(losses))
+def _means(analysis: AnalysisRecord) -> list[Panel]:
+    """Return the panels of the layers' means: bias, gate and, of a dense network, change of the state."""
+    data, values = analysis.data, analysis.values
+    if isinstance(analysis.run.network, DenseConfig):
+        layers = layers_of(analysis)
+        kept = [
+            ("transform bias", "gate_bias", list(map(float, layers.bias))),
+            ("transform gate", "mean_transform_gate", list(map(float, layers.gate))),
+            ("change of the state", "", list(map(float, layers.change))),
+        ]
+    else:
+        rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
+        kept = [(name, "", [float(np.mean(row)) for row in row]) for name, row in rows.items()]  # type: ignore[union-attr]
+    return [
+        Panel(
+            f"{data}: {name}, mean of each layer",
+            f"From layer 1 to layer {len(means)} ours goes from {means[0]:.3g} to {means[-1]:.3g}, "
+            f"between {min(means):.3g} and {max(means):.3g}{_theirs_in_words(analysis, column, len(means))}.",
+            partial(_layer_means, analysis, column, means),
+        )
+        for name, column, means in kept
+    ]
+
+
+def _theirs(analysis: AnalysisRecord, column: str, layers: int) -> pd.DataFrame | None:
+    """Return the paper's means of each layer, `layer` and `value`; `None` where it has none of such a network."""
     paper = PAPER_DATA.get(analysis.data)
-    axes.plot(numbers, losses[1:], color="#2166ac", lw=2, marker=".", label=f"ours, {analysis.data}")
-    axes.axhline(losses[0], color="#2166ac", lw=1, label="without lesion")
+    theirs = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
+    if paper is None or not column or len(theirs) != layers or not isinstance(analysis.run.network, DenseConfig):
+        return None
+    return pd.DataFrame({"layer": theirs["layer"], "value": theirs[f"{paper}_{column}"]})
+
+
+def _theirs_in_words(analysis: AnalysisRecord, column: str, layers: int) -> str:
+    theirs = _theirs(analysis, column, layers)
+    if theirs is None:
+        return ""
+    first, last = theirs["value"].iloc[0], theirs["value"].iloc[-1]
+    return f"; P1's, on {PAPER_DATA[analysis.data]}, from {first:.3g} to {last:.3g}"
+
+
+def _layer_means(analysis: AnalysisRecord, column: str, means: Sequence[float], axes: Axes) -> None:
+    theirs = _theirs(analysis, column, len(means))
+    axes.plot(range(1, len(means) + 1), means, color=NETWORK["highway"], lw=2, label=f"ours, {analysis.data}")
+    if theirs is not None:
+        axes.plot(theirs["layer"], theirs["value"], color="0.2", label=f"P1, {PAPER_DATA[analysis.data]}", **SOURCE)
+    start = analysis.run.network.transform_bias
+    if column == "gate_bias" and start is not None:
+        axes.axhline(start, color="0.5", lw=1, ls=":", label="where it started")
+    axes.set(xlabel="layer", ylabel="mean over units")
+    legend(axes, columns=3)
+
+
+def lesion_panel(analysis: AnalysisRecord) -> Panel:
+    """Return one network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4)."""
+    losses = analysis.row("cross_entropy")
+    paper = PAPER_DATA.get(analysis.data)
     theirs = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
-    if paper is not None and len(theirs) == len(losses):
-        curve = theirs[f"{paper}_train_cross_entropy"].to_numpy()
-        axes.plot(theirs.lesioned_layer[1:], curve[1:], "--", color="0.2", lw=1.2, label=f"P2, {paper}")
-        axes.axhline(curve[0], ls=":", color="0.2", lw=1, label="P2, without lesion")
-    axes.set(title=analysis.data, xlabel="lesioned layer", ylabel="training cross-entropy, nats", yscale="log")
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    curve = theirs[f"{paper}_train_cross_entropy"].to_numpy() if paper and len(theirs) == len(losses) else None
+    alt = _lesion_words("Ours", losses)
+    alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', list(curve))}"
+
+    def draw(axes: Axes) -> None:
+        numbers = np.arange(1, len(losses))
+        axes.plot(numbers, losses[1:], color=NETWORK["highway"], marker="o", ms=3, label=f"ours, {analysis.data}")
+        axes.axhline(losses[0], color=NETWORK["highway"], lw=1, label="ours, without lesion")
+        if curve is not None:
+            axes.plot(numbers, curve[1:], color="0.2", label=f"P2, {paper}", **SOURCE)
+            axes.axhline(curve[0], ls=":", color="0.2", lw=1, label="P2, without lesion")
+        axes.set(xlabel="lesioned layer", ylabel="training cross-entropy, nats")
+        logarithmic(axes)
+        legend(axes)
+
+    return Panel(f"{analysis.data}: one layer's gate closed", alt, draw)
 
 
-def signal_panel(axes: Axes, analyses: Sequence[AnalysisRecord]) -> None:
-    """Draw the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
-    depths = sorted({analysis.run.network.depth for analysis in analyses})
+def _lesion_words(whose: str, losses: Sequence[float]) -> str:
+    worst = int(np.argmax(losses[1:])) + 1
+    return (
+        f"{whose}: {losses[0]:.2g} nats without lesion, {losses[1]:.2g} with layer 1 closed, at most "
+        f"{losses[worst]:.2g} (layer {worst}), {losses[-1]:.2g} with the last."
+    )
+
+
+def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
+    """Return the gradient's norm over layers, solid with initial weights, dotted with trained ones.
+
+    Args:
+        analyses: Of the kind `signal`.
+        name: Of the data, before the title.
+    """
+    ends = {}
     for analysis in analyses:
-        network = analysis.run.network
-        norms = analysis.row("weight_gradient")
+        network, norms = analysis.run.network, analysis.row("weight_gradient")
+        if analysis.config.label != "signal_trained":
+            text = f"{norms[0]:.1g} at the first layer, {norms[-1]:.1g} at the last"
+            ends.setdefault((network.kind, network.depth), text)
+    alt = "Before training: " + "; ".join(f"{kind}, {depth:,} layers: {text}" for (kind, depth), text in ends.items())
+    title = f"{name}: " if name else ""
+    return Panel(f"{title}gradient by layer (dotted: after training)", f"{alt}.", partial(_signal, analyses))
+
+
+def _signal(analyses: Sequence[AnalysisRecord], axes: Axes) -> None:
+    depths = sorted({analysis.run.network.depth for analysis in analyses})
+    labelled = set()
+    for analysis in analyses:
+        network, norms = analysis.run.network, analysis.row("weight_gradient")
         trained = analysis.config.label == "signal_trained"
-        shade = 1.0 if len(depths) < 2 else 0.35 + 0.65 * depths.index(network.depth) / (len(depths) - 1)
+        label = f"{network.kind}, {network.depth:,} layers"
         axes.plot(
             np.linspace(0, 1, len(norms)),
-            [norm if norm > 0 else math.nan for norm in norms],
+            positive(norms),
             ":" if trained else "-",
-            color=STYLES[network.kind][0],
-            alpha=shade,
-            lw=1.3,
-            label=None if trained else f"{network.kind}, {network.depth}",
+            color=shade(network.kind, network.depth, depths),
+            lw=1.2,
+            label=None if trained or label in labelled else label,
         )
-    axes.set(yscale="log", xlabel="place in the network (first layer 0, last layer 1)", ylabel="norm of the gradient")
-    axes.set_title("gradient by layer, before training and after (dotted)")
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+        labelled |= set() if trained else {label}
+    axes.set(xlabel="place in the network (first layer 0, last layer 1)", ylabel="norm of the gradient")
+    logarithmic(axes)
+    legend(axes)

@@ -13,6 +13,15 @@ import pandas as pd
 from highways import paths
 
 
+class Scrolled(pd.DataFrame):
+    """A table that a notebook shows whole: every row and column, scrolled where they are many, texts unbroken."""
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            html = self.to_html(max_rows=None, max_cols=None, border=0, na_rep="", index=False)
+        return f'<div style="max-height: 30em; overflow: auto">{html}</div>'
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
     text = io.StringIO()
@@ -61,6 +70,12 @@ SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 45, 49)
 def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a few layers, for a page."""
     return frame.loc[frame["layer"].isin(SHOWN_LAYERS)]
+
+
+def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of six layers at most, for the report."""
+    with_none = 0 in set(frame["layer"])
+    return frame.loc[frame["layer"].isin((0, 1, 5, 15, 30, 49) if with_none else (1, 5, 10, 20, 40, 49))]
 
 
 def shown(path: Path) -> pd.DataFrame:

@@ -51,11 +51,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Return the environment of a run on `device`, as plain values."""
+def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
+    """Return the environment of a run on `device`, as plain values.
+
+    Args:
+        device: Where it was trained.
+        commit: Of the checkout that the run was sent from; by default that of this machine's.
+    """
     return {
         "highways": __version__,
-        "git_commit": git_commit(),
+        "git_commit": git_commit() if commit is None else commit,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "lightning": _version("pytorch-lightning"),

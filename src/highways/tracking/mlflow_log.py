@@ -2,6 +2,7 @@
 
 One experiment a notebook, in it one parent run a profile (the sweep) and one nested child a run. All
 writing is an upsert by profile, experiment and run key, so that a stage that runs again adds nothing.
+How a run looks there say `mlflow_metrics`, `mlflow_notes` and `mlflow_views`.
 Whatever MLflow does, training goes on: the first error is one warning, and `highways tracking
 rebuild` mends the rest.
 """
@@ -9,31 +10,33 @@ rebuild` mends the rest.
 from __future__ import annotations
 
 import functools
-import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 from highways.config import RunConfig
+from highways.data import fingerprint
+from highways.tracking import mlflow_metrics as metrics
+from highways.tracking import mlflow_notes as notes
+from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
-from highways.tracking.environment import git_commit
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.mlflow_address import database, shown_uri, tracking_uri
 from highways.tracking.mlflow_limit import NORMAL_FILE_S, NORMAL_S, Limit
-from highways.tracking.mlflow_read import PATIENT_S, mend, read_analyses, read_records
-from highways.tracking.mlflow_store import ANALYSES_FOLDER, RECORD_ARTIFACT, Store, connect, reason, remedy
+from highways.tracking.mlflow_read import PATIENT_S, mend, read_analyses, read_marks, read_records
+from highways.tracking.mlflow_store import ANALYSES_FOLDER, MARK, RECORD_ARTIFACT, Store, connect, reason, remedy
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from highways.tracking.mlflow_store import Run
 
-__all__ = ["MlflowLog", "connect", "mend", "read_analyses", "read_records", "shown_uri", "tracking_uri"]
+__all__ = ["MlflowLog", "connect", "mend", "read_analyses", "read_marks", "read_records", "shown_uri", "tracking_uri"]
 
-CURVE = "train_cross_entropy"
-"""The curve that every run has: by it the epochs are counted that MLflow has."""
+LAYOUT = "2"
+"""Version of how runs are written; `tracking rebuild` writes those of an earlier one anew."""
+LAYOUT_TAG = "highways.layout"
 FLUSH_S = 5.0
 """Seconds between two writes of runs' epochs while they train; where writing takes long, `FLUSH_SHARE` decides."""
 FLUSH_SHARE = 0.05
@@ -88,6 +91,7 @@ class MlflowLog:
         self.tags = {"profile": profile, "sweep": f"{experiment}@{profile}"}
         self._opened: Store | None = None
         self._parent = ""
+        self._parent_tags: Mapping[str, str] = {}
         self._open = False
         """The parent is running, and is ours to close."""
         self._runs: dict[str, list[Run]] = {}
@@ -97,6 +101,8 @@ class MlflowLog:
         self._configs: dict[str, RunConfig] = {}
         self._complete: set[str] = set()
         """Keys of the runs that MLflow has whole."""
+        self._records: dict[str, RunRecord] = {}
+        """The records that were brought over, by key."""
         self._pending: dict[str, list[tuple[int, dict[str, float]]]] = {}
         self._logged_epochs: dict[str, int] = {}
         self._flush_at = time.monotonic() + FLUSH_S
@@ -108,14 +114,20 @@ class MlflowLog:
         return self._opened
 
     @_guarded
-    def begin(self, finished: Iterable[RunRecord] = (), configs: dict[str, RunConfig] | None = None) -> None:
+    def begin(
+        self,
+        finished: Iterable[RunRecord] = (),
+        configs: dict[str, RunConfig] | None = None,
+        span: Iterable[RunRecord] = (),
+    ) -> None:
         """Open the sweep's parent run and bring over the runs that are finished already.
 
         Args:
             finished: Their records.
             configs: The configurations of the runs that will be trained, by key.
+            span: Records that will be brought later: the sweep begins with the earliest of all.
         """
-        self._configs = configs or {}
+        self._configs, finished = configs or {}, list(finished)
         if self.rebuilding:
             limit = Limit(each_s=PATIENT_S)
         else:
@@ -125,20 +137,32 @@ class MlflowLog:
         with self._store.exclusively():
             runs = self._store.search(self.tags)
             self._runs = _by_key(runs)
-            self._choose_parent([run for run in runs if run.data.tags.get("kind") == "sweep"])
+            start_ms = min((metrics.interval(record)[0] for record in (*finished, *span)), default=None)
+            self._choose_parent([run for run in runs if run.data.tags.get("kind") == "sweep"], start_ms)
         for run in runs:
             if "run_key" in run.data.tags and run.data.tags.get("mlflow.parentRunId") != self._parent:
                 self._store.log(run.info.run_id, tags={"mlflow.parentRunId": self._parent})
-        for record in finished:
+        self.bring(finished)
+
+    @_guarded
+    def bring(self, records: Iterable[RunRecord]) -> None:
+        """Bring finished runs over; `begin` has opened the sweep."""
+        for record in records:
             self._bring(record, self._runs.get(record.run_key, []))
 
-    def _choose_parent(self, parents: Sequence[Run]) -> None:
+    def _choose_parent(self, parents: Sequence[Run], start_ms: int | None) -> None:
+        if self.rebuilding:  # those of an earlier layout are made anew
+            for old in parents:
+                if old.data.tags.get(LAYOUT_TAG) != LAYOUT:
+                    self._store.delete(old.info.run_id)
+            parents = [run for run in parents if run.data.tags.get(LAYOUT_TAG) == LAYOUT]
         if not parents:
             self._open = True
-            tags = self.tags | {"kind": "sweep"} | self._provenance()
-            self._parent = self._store.create(f"{self.experiment} · {self.profile}", tags).info.run_id
+            tags = self.tags | {"kind": "sweep", LAYOUT_TAG: LAYOUT} | notes.provenance(self.experiment, self.profile)
+            self._parent = self._store.create(f"{self.profile}: all of {self.experiment}", tags, start_ms).info.run_id
             return
         self._parent = parents[0].info.run_id
+        self._parent_tags = parents[0].data.tags
         self._open = bool(self._configs) or parents[0].info.status != "FINISHED"
         if self._open:
             self._store.update(self._parent, "RUNNING")
@@ -146,30 +170,36 @@ class MlflowLog:
             for parent in parents[1:]:
                 self._store.delete(parent.info.run_id)
 
-    def _provenance(self) -> dict[str, str]:
-        return {
-            "git_commit": git_commit(),
-            "mlflow.source.git.commit": git_commit().removesuffix("-dirty"),
-            "mlflow.source.name": f"notebooks/{self.experiment}.ipynb",
-            "dvc_stage": os.environ.get("DVC_STAGE", f"{self.experiment}@{self.profile}"),
-        }
+    def _create_child(self, key: str, config: RunConfig, mark: str, start_ms: int, record: RunRecord | None) -> Run:
+        """Create a run.
 
-    def _create_child(self, key: str, config: RunConfig, start_ms: int, commit: str | None = None) -> Run:
-        tags = self.tags | self._provenance()
+        Args:
+            key: Of the run.
+            config: Its configuration.
+            mark: Fingerprint of its data.
+            start_ms: When it began.
+            record: Where it is finished already.
+        """
+        tags = self.tags | notes.provenance(self.experiment, self.profile)
         tags |= {
             "kind": "run",
             "run_key": key,
             "mlflow.parentRunId": self._parent,
-            "network": config.network.kind,
+            "network": config.network.shown_as,
             "depth": f"{config.network.depth:04d}",
             "seed": str(config.seed),
             "data": config.data.name,
+            notes.COLOUR: notes.colour(config.network.kind),
         }
-        if commit is not None:
+        if record is None:
+            tags[notes.NOTE] = notes.started_note(config, self.experiment, self.profile)
+        else:
+            commit = str(record.environment.get("git_commit", "unknown"))
             tags |= {"git_commit": commit, "mlflow.source.git.commit": commit.removesuffix("-dirty")}
-        run = self._store.create(config.slug, tags, start_ms)
-        settings = {name: str(value) for name, value in config.flat().items() if value is not None}
-        self._store.log(run.info.run_id, params=settings)
+        run = self._store.create(notes.run_name(config, key), tags, start_ms)
+        if record is None:
+            self._store.log(run.info.run_id, params=notes.settings(config))
+        self._store.use(run.info.run_id, notes.data_input(config, mark))
         return run
 
     def __call__(self, event: Event) -> None:
@@ -207,17 +237,20 @@ class MlflowLog:
         if unfinished:  # cut off earlier: go on behind the epochs that MLflow has
             run = unfinished[0]
             self._store.update(run.info.run_id, "RUNNING")
-            self._logged_epochs[key] = max((step for step, _ in self._store.history(run.info.run_id, CURVE)), default=0)
+            self._logged_epochs[key] = max(
+                (step for step, _ in self._store.history(run.info.run_id, metrics.CURVE)), default=0
+            )
         else:
-            run = self._create_child(key, self._configs[key], start_ms=int(time.time() * 1000))
+            config, now = self._configs[key], int(time.time() * 1000)
+            run = self._create_child(key, config, fingerprint(config.data), now, record=None)
             self._logged_epochs[key] = 0
         self._runs[key], self._live[key] = [run], run.info.run_id
 
     @_guarded
     def _epoch(self, event: EpochEnded) -> None:
-        for key, metrics in zip(event.keys, event.metrics, strict=True):
-            if metrics is not None and key in self._live:
-                self._pending.setdefault(key, []).append((event.epoch, metrics))
+        for key, curves in zip(event.keys, event.metrics, strict=True):
+            if curves is not None and key in self._live:
+                self._pending.setdefault(key, []).append((event.epoch, curves))
         if (began := time.monotonic()) >= self._flush_at:
             for key in event.keys:
                 self._flush(key)
@@ -226,22 +259,18 @@ class MlflowLog:
 
     def _flush(self, key: str) -> None:
         now, logged = int(time.time() * 1000), self._logged_epochs.get(key, 0)
-        metrics = [
-            (name, value, now, epoch)
-            for epoch, values in self._pending.pop(key, [])
+        values = [
+            (metrics.metric_name(name), value, now, epoch)
+            for epoch, curves in self._pending.pop(key, [])
             if epoch > logged
-            for name, value in values.items()
+            for name, value in curves.items()
         ]
-        if not metrics:
+        if not values:
             return
-        try:
-            self._store.log(self._live[key], metrics)
-        except Exception:
-            if self._store.get(self._live[key]).info.lifecycle_stage != "deleted":
-                raise
-            del self._live[key]  # another sweep had the run finished; its record is brought over when it stands
+        if self._store.log_alive(self._live[key], values):
+            self._logged_epochs[key] = max(epoch for _, _, _, epoch in values)
         else:
-            self._logged_epochs[key] = max(epoch for _, _, _, epoch in metrics)
+            del self._live[key]  # another sweep had the run finished; its record is brought over when it stands
 
     @_guarded
     def _finished(self, record: RunRecord) -> None:
@@ -255,6 +284,7 @@ class MlflowLog:
             found: The runs that MLflow had of it a moment ago; where they are not given, they are looked for.
         """
         key = record.run_key
+        self._records[key] = record
         if key in self._complete:
             return
         if found is None or len(found) != 1 or not self._is_whole(found[0], record):
@@ -272,43 +302,35 @@ class MlflowLog:
         self._complete.add(key)
 
     def _is_whole(self, run: Run, record: RunRecord) -> bool:
-        same = run.info.status == "FINISHED" and run.data.tags.get("record_sha256") == _sha256(record)
+        tags = run.data.tags
+        same = run.info.status == "FINISHED" and tags.get("record_sha256") == _sha256(record)
+        if self.rebuilding and tags.get(LAYOUT_TAG) != LAYOUT:
+            return False
         return same and RECORD_ARTIFACT in self._store.artifacts(run.info.run_id)
 
     def _complete_run(self, record: RunRecord, found: Sequence[Run]) -> Run:
         """Write a record to the run that was begun for it, or to a new one; return the run."""
-        end = _milliseconds(record.finished_at)
-        start = end - int(1000 * record.timing["group_seconds"])
-        curve = list(enumerate(record.curves.get(CURVE, []), start=1))
+        start, end = metrics.interval(record)
+        curve = list(enumerate(record.curves.get("train_cross_entropy", []), start=1))
         for run in found:
             if run.info.status != "FINISHED":
-                history = self._store.history(run.info.run_id, CURVE)
+                history = self._store.history(run.info.run_id, metrics.CURVE)
                 if history == curve[: len(history)]:  # no epoch twice, none of another training
-                    logged = len(history)
+                    logged, params = len(history), {}
+                    end = run.info.start_time + end - start  # so that the duration is the run's own
                     break
         else:
-            commit = str(record.environment.get("git_commit", "unknown"))
-            run, logged = self._create_child(record.run_key, record.config, start, commit), 0
-        metrics = [
-            (name, value, start + (end - start) * epoch // len(curve), epoch)
-            for name, curve in record.curves.items()
-            for epoch, value in enumerate(curve, start=1)
-            if epoch > logged
-        ]
-        outcome = {
-            "diverged": float(record.status == "diverged"),
-            "best_train_cross_entropy": record.best(),
-            "parameters": float(record.parameters),
-            "seconds": record.timing["seconds"],
-        }
-        metrics += [(name, value, end, record.epochs) for name, value in outcome.items() if value is not None]
-        for name, values in record.measurements.items():
-            steps = record.measurements["snapshot_step"] if name.startswith("snapshot_") else range(len(values))
-            metrics += [(name, value, end, int(step)) for step, value in zip(steps, values, strict=True)]
+            run = self._create_child(record.run_key, record.config, record.data_fingerprint, start, record)
+            logged, params = 0, notes.settings(record.config)
         run_id = run.info.run_id
-        self._store.log(run_id, metrics)
         self._store.write(run_id, record.dumps(), RECORD_ARTIFACT)
-        self._store.log(run_id, tags={"status": record.status, "record_sha256": _sha256(record)})
+        tags = {
+            "status": record.status,
+            "record_sha256": _sha256(record),
+            LAYOUT_TAG: LAYOUT,
+            notes.NOTE: notes.finished_note(record, self.experiment, self.profile),
+        }
+        self._store.log(run_id, metrics.epochs(record, logged) + metrics.outcome(record), params, tags)
         self._store.finish(run_id, "FINISHED", end)  # last: what is FINISHED is whole
         return run
 
@@ -338,36 +360,78 @@ class MlflowLog:
         analysed = self._runs.get(run.key(record.data_fingerprint), []) if run is not None else []
         if not analysed or analysed[0].data.tags.get(tag) == sha256:
             return
-        end = _milliseconds(record.finished_at)
-        first = 0 if record.kind == "lesions" else 1  # a lesion record begins with the whole network
-        metrics = [
-            (f"{record.config.label}_{name}", float(value), end, layer)
-            for name, values in record.values.items()
-            for layer, value in enumerate(values, start=first)
-            if isinstance(value, int | float)
-        ]
-        self._store.log(analysed[0].info.run_id, metrics, tags={tag: sha256})
+        self._store.log(analysed[0].info.run_id, metrics.layers(record), tags={tag: sha256})
 
     @_guarded
-    def attach(self, files: Iterable[Path]) -> None:
-        """Make tables and figures artifacts of the sweep's parent run."""
+    def attach(self, files: Iterable[Path], title: str = "") -> None:
+        """Make tables and figures artifacts of the sweep's parent run.
+
+        Args:
+            files: They.
+            title: What the experiment is about, for its note.
+        """
         if self._opened is None:
             self.begin()
         if self.broken:
             return
         for file in files:
             self._store.attach(self._parent, file)
-        self._close("FINISHED")
+        self._close("FINISHED", title)
 
     @_guarded
     def end(self, complete: bool = True) -> None:
         """Close the sweep's parent run; one that was closed before keeps its times."""
         self._close("FINISHED" if complete else "FAILED")
 
-    def _close(self, status: str) -> None:
+    @_guarded
+    def mark(self, value: str) -> None:
+        """Note by what it is known later that all of the sweep is in MLflow."""
+        self._store.tag_experiment({self._store.own(MARK + self.profile): value})
+
+    def _close(self, status: str, title: str = "") -> None:
+        if self._records and self._configs:
+            with self._store.exclusively():  # other sweeps may have brought runs meanwhile, or be about to sum up
+                self._runs = _by_key(self._store.search(self.tags))
+                best = self._sum_up()
+        else:
+            best = self._sum_up() if self._records else None
+        if best is not None:
+            self._mark_best(best)
+        self._show(title)
         if self._open:
-            self._store.finish(self._parent, status)
+            end = max((metrics.interval(record)[1] for record in self._records.values()), default=None)
+            self._store.finish(self._parent, status, end)
             self._open = False
+
+    def _sum_up(self) -> set[str]:
+        """Give the parent what sums up its runs; return the keys of the best run of every cell."""
+        outcomes = {}
+        for key, found in self._runs.items():
+            record = self._records.get(key)
+            outcomes[key] = metrics.Outcome.of_run(found[0]) if record is None else metrics.Outcome.of_record(record)
+        known = sorted((one for one in outcomes.values() if one is not None), key=lambda one: one.key)
+        end = max(metrics.interval(record)[1] for record in self._records.values())
+        values, digest = metrics.summary(known, end)
+        if self._parent_tags.get("summary") != digest:
+            note = {notes.NOTE: notes.sweep_note(known, self.experiment, self.profile), "summary": digest}
+            self._store.log(self._parent, values, tags=note)
+            self._parent_tags = {**self._parent_tags, **note}
+        return {one.key for one in metrics.best_of_cells(known)}
+
+    def _mark_best(self, best: set[str]) -> None:
+        for key, found in self._runs.items():
+            is_best = "true" if key in best else "false"
+            if found[0].data.tags.get(views.BEST, "false") != is_best:
+                self._store.log_alive(found[0].info.run_id, tags={views.BEST: is_best})
+
+    def _show(self, title: str) -> None:
+        """Give the experiment its views, its note and its primary metric."""
+        there = self._store.experiment_tags()
+        shown = [run.data.tags for found in self._runs.values() for run in found]
+        found = views.views(self.profile, [tags for tags in shown if {"network", "depth"} <= tags.keys()])
+        number = self._store.experiment_id
+        tags = views.experiment_tags(title, self.experiment, number, self.profile, found, there)
+        self._store.tag_experiment(tags)
 
 
 def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -380,7 +444,3 @@ def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 def _sha256(record: RunRecord) -> str:
     return record.content()["sha256"]
-
-
-def _milliseconds(timestamp: str) -> int:
-    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from highways.errors import HighwaysError
 from highways.tracking import mlflow_store
 from highways.tracking.analyses import AnalysisRecord
-from highways.tracking.mlflow_address import shown_uri
+from highways.tracking.mlflow_address import is_own, shown_uri
+from highways.tracking.mlflow_folder import checkout_id
 from highways.tracking.mlflow_limit import Limit
 from highways.tracking.mlflow_store import ANALYSES_FOLDER, RECORD_ARTIFACT, Store, reason, remedy
 from highways.tracking.records import RunRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 PATIENT_S = 60.0
 """Seconds for one answer, where nothing is trained meanwhile."""
@@ -41,6 +46,26 @@ def _reading() -> Iterator[None]:
         raise
     except Exception as error:
         raise HighwaysError(f"MLflow at {shown_uri()} cannot be read: {reason(error)}") from None
+
+
+def read_experiments() -> list[Experiment]:
+    """Return the experiments that MLflow has.
+
+    Raises:
+        HighwaysError: MLflow cannot be reached.
+    """
+    with _reading():
+        return list(mlflow_store.connect().search_experiments())
+
+
+def read_marks(profile: str) -> dict[str, str]:
+    """Return by experiment what `MlflowLog.mark` noted of a profile.
+
+    Raises:
+        HighwaysError: MLflow cannot be reached.
+    """
+    name = mlflow_store.own_tag(mlflow_store.MARK + profile, "" if is_own() else checkout_id())
+    return {one.name: one.tags[name] for one in read_experiments() if name in one.tags}
 
 
 def read_records(profile: str, experiment: str, run_keys: Sequence[str]) -> list[RunRecord]:

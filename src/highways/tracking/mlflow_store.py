@@ -17,10 +17,14 @@ from highways.tracking.mlflow_limit import Limit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
+BATCH = 1000
+"""What MLflow takes in one call: metrics, settings and tags together."""
 CHECKOUT = "highways.checkout"
 """Tag of a run: the checkout that wrote it."""
+MARK = "highways.rebuilt."
+"""Tag of an experiment, a profile's name behind it: what `tracking rebuild` brought over."""
 RECORD_ARTIFACT = "record.json"
 ANALYSES_FOLDER = "analyses"
 OPENING_S = 1.0
@@ -128,6 +132,11 @@ def _experiment_id(client: MlflowClient, name: str, create: bool) -> str | None:
         if found is None:
             raise
         return found.experiment_id
+
+
+def own_tag(name: str, checkout: str) -> str:
+    """Return the name of an experiment's tag that is this checkout's own, where others share the experiment."""
+    return name if address.is_own() else f"{name}.{checkout[:12]}"
 
 
 class Store:
@@ -244,12 +253,54 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag
 
         values = [Metric(*metric) for metric in metrics]
-        for start in range(0, len(values), 1000):  # MLflow's limit for one call
-            self._limit(self._client.log_batch, run_id, metrics=values[start : start + 1000])
-        if params or tags:
-            named = [Param(name, value) for name, value in (params or {}).items()]
-            tagged = [RunTag(name, value) for name, value in (tags or {}).items()]
-            self._limit(self._client.log_batch, run_id, params=named, tags=tagged)
+        named = [Param(name, value) for name, value in (params or {}).items()]
+        tagged = [RunTag(name, value) for name, value in (tags or {}).items()]
+        room = BATCH - len(named) - len(tagged)  # the last call takes settings and tags along
+        while len(values) > room:
+            self._limit(self._client.log_batch, run_id, metrics=values[:BATCH])
+            values = values[BATCH:]
+        if values or named or tagged:
+            self._limit(self._client.log_batch, run_id, metrics=values, params=named, tags=tagged)
+
+    def log_alive(
+        self, run_id: str, metrics: Iterable[tuple[str, float, int, int]] = (), tags: Mapping[str, str] | None = None
+    ) -> bool:
+        """Log to a run, unless it was deleted meanwhile, as another sweep may have done; tell whether it was there."""
+        try:
+            self.log(run_id, metrics, tags=tags)
+        except Exception:
+            if self.get(run_id).info.lifecycle_stage != "deleted":
+                raise
+            return False
+        return True
+
+    def use(self, run_id: str, data: DatasetInput) -> None:
+        """Make a data set an input of a run; one that it has already stays."""
+        self._limit(self._client.log_inputs, run_id, [data])
+
+    @property
+    def exists(self) -> bool:
+        """MLflow has the experiment."""
+        return self._experiment is not None
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's number of the experiment."""
+        assert self._experiment is not None
+        return self._experiment
+
+    def experiment_tags(self) -> dict[str, str]:
+        """Return the tags of the experiment."""
+        return dict(self._limit(self._client.get_experiment, self.experiment_id).tags)
+
+    def own(self, name: str) -> str:
+        """Return the name of a tag of the experiment that is this checkout's own."""
+        return own_tag(name, self.checkout)
+
+    def tag_experiment(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment."""
+        for name, value in tags.items():
+            self._limit(self._client.set_experiment_tag, self.experiment_id, name, value)
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """Return steps and values of a metric, in the order of the steps."""
@@ -260,9 +311,9 @@ class Store:
         """Make a text an artifact of a run."""
         self._limit(self._client.log_text, run_id, text, path)
 
-    def attach(self, run_id: str, file: Path) -> None:
-        """Make a file an artifact of a run."""
-        self._limit(self._client.log_artifact, run_id, str(file))
+    def attach(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Make a file an artifact of a run, in one of its folders."""
+        self._limit(self._client.log_artifact, run_id, str(file), folder)
 
     def artifacts(self, run_id: str, path: str | None = None) -> list[str]:
         """Return the paths of a run's artifacts, in one folder."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, overload
 
 from highways import paths
 from highways.config import Profile, RunConfig
@@ -15,7 +15,7 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 Source = Literal["records", "mlflow"]
 
 
-class Listed(list[RunRecord]):
+class Listed(Sequence[RunRecord]):
     """Records of the runs that a profile lists, as far as they are finished.
 
     Args:
@@ -37,12 +37,24 @@ class Listed(list[RunRecord]):
         studies_missing: Iterable[str] = (),
         known: bool = True,
     ):
-        super().__init__(runs)
+        self.runs = tuple(runs)
         self.analyses = list(analyses)
         self.missing = list(missing)
         self.auxiliary = list(auxiliary)
         self.studies_missing = list(studies_missing)
         self.known = known
+
+    @overload
+    def __getitem__(self, index: int) -> RunRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RunRecord]: ...
+
+    def __getitem__(self, index: int | slice) -> RunRecord | Sequence[RunRecord]:
+        return self.runs[index]
+
+    def __len__(self) -> int:
+        return len(self.runs)
 
     @property
     def complete(self) -> bool:

@@ -11,17 +11,13 @@ import json
 import os
 import platform
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from highways import paths
@@ -236,6 +232,8 @@ def _lock(file: IO[str] | int, wait: bool = False) -> bool:
 
 # Resume points
 
+STATE = "state.ckpt"
+"""Name of a state, for the trainer and below `checkpoints/resume`."""
 DAMAGED = ".damaged"
 """Behind the name of a resume point that has been put aside."""
 
@@ -254,7 +252,7 @@ class ResumePoint:
     def __init__(self, keys: Sequence[str], population: bool):
         self.keys, self.population = list(keys), population
         self.folder = paths.checkpoints() / "resume" / _name(keys, population)
-        self.state = self.folder / "state.ckpt"
+        self.state = self.folder / STATE
         self.members = self.folder / "members.json"
         self._sha256: str | None = None
         """Of the state that is there, as far as it has been looked at."""
@@ -282,7 +280,7 @@ class ResumePoint:
         """Tell whether there is something to resume from."""
         return self.state.exists() and self.members.exists()
 
-    def checked(self) -> Path | None:
+    def checked(self) -> bytes | None:
         """Return the state to go on from, `None` where there is none; for the process that has claimed the group.
 
         One that is damaged, or that has no seal, is put aside, which is said.
@@ -291,27 +289,28 @@ class ResumePoint:
             return None
         content = _read_members(self.members)
         try:
-            with self.state.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            state = self.state.read_bytes()
         except OSError:
-            found = None
+            state = b""
+        found = hashlib.sha256(state).hexdigest()
         if content is None or found not in content["states"]:
             _put_aside(self.folder)
             return None
         self._sha256 = found
-        return self.state
+        return state
 
-    def save(self, trainer: pl.Trainer) -> None:
-        """Save the trainer's state, atomically.
+    def save(self, state: bytes) -> None:
+        """Save a state, atomically.
 
         Raises:
             CannotWrite: No space is left, or the place is read-only; the state before is still there.
         """
+        sha256 = hashlib.sha256(state).hexdigest()
         with part_of(self.state) as part:
-            with writing(self.state):
-                trainer.save_checkpoint(part)
-                with part.open("rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            with writing(self.state), part.open("wb") as file:
+                file.write(state)
+                file.flush()
+                os.fsync(file.fileno())
             states = [sha256] if self._sha256 is None else [sha256, self._sha256]
             content = {"keys": self.keys, "population": self.population, "states": states}
             write_atomically(self.members, json.dumps(content))
@@ -343,39 +342,3 @@ def _put_aside(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
     print(f"{folder}: damaged, put aside as {aside.name}; its runs are trained from the start", flush=True)
-
-
-class StateIO(TorchCheckpointIO):
-    """Writes states in place, to the disk: Lightning's way goes through the folder of temporary files."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write a state; `storage_options` is not used."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        with Path(path).open("wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-
-
-class KeepResumePoint(Checkpoint):
-    """Saves a resume point when training ends, and after an epoch whenever the last one is `every_s` old.
-
-    Args:
-        point: Where.
-        every_s: Seconds of training that may be lost, beside an epoch's length.
-    """
-
-    def __init__(self, point: ResumePoint, every_s: float):
-        self.point, self.every_s = point, every_s
-        self._saved_at = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time to."""
-        if time.monotonic() - self._saved_at >= self.every_s:
-            self.point.save(trainer)
-            self._saved_at = time.monotonic()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, so that a stop between two records of the group costs no training."""
-        self.point.save(trainer)

@@ -1,4 +1,4 @@
-"""Engines: where the groups of a sweep are trained. An engine is one method."""
+"""Engines: where the groups of a sweep are trained; the one of this machine stands here."""
 
 from __future__ import annotations
 
@@ -16,14 +16,32 @@ from typing import Any, Protocol
 
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
+from highways.training import device as devices
 from highways.training.checkpoints import POLL_S, Claim, is_claimed
-from highways.training.execute import Job, attempt, say_waiting, wait_for
+from highways.training.execute import Job
+from highways.training.storing import attempt, say_waiting, wait_for
 
 Failure = tuple[Job, str]
 
 
 class Engine(Protocol):
-    """Trains jobs."""
+    """Trains jobs, between `open` and `close`."""
+
+    def open(self, device: str, threads: int) -> str:
+        """Get ready to train, and return what the jobs are trained on: `cpu` or `cuda`.
+
+        Args:
+            device: What was asked for: `auto`, `cpu` or `cuda`.
+            threads: Of each job.
+
+        Raises:
+            HighwaysError: There is no such device, or nothing to train on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what `open` took; without it there is nothing to give back."""
+        ...
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """Train all jobs; return those that failed, each with the reason in one line.
@@ -50,6 +68,13 @@ class LocalEngine:
     def __init__(self, workers: int = 1, retries: int = 1):
         self.workers, self.retries = workers, retries
 
+    def open(self, device: str, threads: int) -> str:
+        """See `Engine`."""
+        return devices.resolve(device).type
+
+    def close(self) -> None:
+        """See `Engine`."""
+
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """See `Engine`."""
         if self.workers == 1:
@@ -72,7 +97,7 @@ class LocalEngine:
                         raise  # of the user's making: no use in trying again
                     except Exception as error:
                         if tried == self.retries:
-                            failures.append((job, _reason(error)))
+                            failures.append((job, reason_of(error)))
             left = list(elsewhere)
             if left:
                 wait_for(elsewhere, said)
@@ -93,7 +118,7 @@ class LocalEngine:
                 if attempts[job.keys] <= allowed:
                     left.append(job)
                 else:
-                    failures.append((job, _reason(error)))
+                    failures.append((job, reason_of(error)))
         return failures
 
     def _round(self, jobs: Sequence[Job], listener: Listener, said: set[Claim]) -> list[tuple[Job, BaseException]]:
@@ -163,7 +188,8 @@ def _collect(
     return lost
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return what happened, and where, in one line."""
     last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
     place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"
@@ -230,5 +256,37 @@ class _Relay:
         self._thread.join()
 
 
-ENGINES: dict[str, Callable[[int], Engine]] = {"local": LocalEngine}
+def _ray(workers: int) -> Engine:
+    """Return the engine `ray`.
+
+    Raises:
+        HighwaysError: Ray is not installed.
+    """
+    try:
+        from highways.training.on_ray import RayEngine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise HighwaysError(
+            "engine 'ray': Ray is not installed; `pip install -e '.[ray]'` in the project's folder installs it"
+        ) from None
+    return RayEngine(workers)
+
+
+ENGINES: dict[str, Callable[[int], Engine]] = {"local": LocalEngine, "ray": _ray}
 """By name: how to make one for a number of workers."""
+
+
+def engine_named(name: str, workers: int) -> Engine:
+    """Return an engine.
+
+    Args:
+        name: Its name.
+        workers: Processes that train beside each other.
+
+    Raises:
+        HighwaysError: There is none of that name, or what it needs is not installed.
+    """
+    if name not in ENGINES:
+        raise HighwaysError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
+    return ENGINES[name](workers)

@@ -1,47 +1,33 @@
-"""Training one group of runs in this process, from its resume point if it has one, to its records."""
+"""Training one group of runs in this process: a job, its data and its last state in, records and weights out.
+
+Nothing here reads or writes a file, so that it is the same wherever a group is trained; see
+`highways.training.storing` for what becomes of the outcome.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
-import time
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pytorch_lightning as pl
+import torch
+from torch import Tensor
 
 from highways.config import RunConfig
-from highways.data import Pictures, Sentences, load
+from highways.data import DataSet, Pictures, Sentences
 from highways.errors import HighwaysError
-from highways.files import check_writable
-from highways.tracking.environment import describe
-from highways.tracking.events import Finished, Listener, Started
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking.environment import describe, git_commit
+from highways.tracking.events import Listener, Started
+from highways.tracking.records import RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import (
-    POLL_S,
-    Claim,
-    KeepResumePoint,
-    ResumePoint,
-    StateIO,
-    accept_weights,
-    claimed,
-    is_claimed,
-    load_weights,
-    save_weights,
-    weights_sha256,
-)
-from highways.training.modules import (
-    ClassifierModule,
-    PictureModule,
-    PopulationModule,
-    SentenceModule,
-    TrialsModule,
-)
+from highways.training.checkpoints import STATE, weights_sha256
+
+if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
+    from highways.training.modules import TrialsModule
 
 
 @dataclass(frozen=True)
@@ -58,6 +44,7 @@ class Job:
         engine: Name of the engine, for the record.
         workers: How many processes train beside each other, for the record.
         again: Train for the weights, which are missing, although the records stand.
+        commit: Of the code, for the record.
     """
 
     configs: tuple[RunConfig, ...]
@@ -69,123 +56,81 @@ class Job:
     engine: str = "local"
     workers: int = 1
     again: bool = False
+    commit: str = field(default_factory=git_commit)
 
 
-SINGLE: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
-"""What trains a single run, by the kind of its data set; all others `ClassifierModule`."""
+@dataclass(frozen=True)
+class Resume:
+    """Where the training of a group goes on, and how its state is kept between epochs.
+
+    Attributes:
+        state: What `keep` was given last; `None` starts anew.
+        place: Where it lies, for messages.
+        every_s: Seconds of training that may be lost, beside an epoch's length.
+        keep: Takes the state.
+    """
+
+    state: bytes | None
+    place: str
+    every_s: float
+    keep: Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run.
+
+    Attributes:
+        record: Its record, not written yet.
+        weights: Its final weights, on the CPU; `None` if it diverged.
+    """
+
+    record: RunRecord
+    weights: dict[str, Tensor] | None
+
+
+PEAK = "gpu_mebibytes"
+"""In a record's environment: the most memory of the GPU that its whole group had reserved."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
-def checkpoint_every_s() -> float:
-    """Return the seconds of training that may be lost beside an epoch's length: `HIGHWAYS_CHECKPOINT_EVERY_S`, 30."""
-    given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
-    try:
-        return float(given)
-    except ValueError:
-        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}") from None
-
-
-def execute(job: Job, listener: Listener) -> list[RunRecord]:
-    """Train a group, write its records, and return them in the order of its keys; see `attempt`.
-
-    Where another process trains any of its runs, this one waits, which is said.
-    """
-    said: set[Claim] = set()
-    while isinstance(outcome := attempt(job, listener), Claim):
-        wait_for({job: outcome}, said)
-    return outcome
-
-
-def wait_for(claims: dict[Job, Claim], said: set[Claim]) -> None:
-    """Return when one of the jobs that other processes have claimed may be free.
+def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[Trained]:
+    """Train a group and return what came of its runs, in the order of its keys.
 
     Args:
-        claims: The jobs, and the claims that are in their way.
-        said: Claims that the user has been told about; each is said once.
-    """
-    say_waiting(claims.values(), said)
-    time.sleep(POLL_S)
-    while all(is_claimed(job.keys) for job in claims):
-        time.sleep(POLL_S)
-
-
-def say_waiting(claims: Iterable[Claim], said: set[Claim]) -> None:
-    """Say for what and for whom this process waits; see `wait_for`."""
-    for claim in claims:
-        if claim not in said:
-            print(f"waiting for {claim}", flush=True)
-            said.add(claim)
-
-
-def attempt(job: Job, listener: Listener) -> list[RunRecord] | Claim:
-    """Train a group as `execute` does, or return at once the claim of another process that trains any of its runs.
-
-    Where all records have come to stand meanwhile, they are taken as they are. A single record that stands is
-    left as it is, and so are its weights: that happens where an earlier attempt was cut off between two
-    records. Only where weights are made again, what came out now is kept, and returned.
+        job: The group.
+        data: Its data set, wherever it lies.
+        resume: Where it goes on.
+        listener: Told of its start and of every epoch.
 
     Raises:
-        HighwaysError: The data or the resume point are at fault, or something cannot be written.
+        HighwaysError: The data or the state to go on from are at fault.
     """
-    with claimed(job.keys, job.population) as other:
-        return _train(job, listener) if other is None else other
-
-
-def _train(job: Job, listener: Listener) -> list[RunRecord]:
-    store, point = RecordStore(job.records), ResumePoint(job.keys, job.population)
-    before = [store.adopt(key) for key in job.keys]
-    standing = [record for record in before if record is not None]
-    if len(standing) == len(before) and not (job.again and any(load_weights(key, None) is None for key in job.keys)):
-        for record in standing:
-            listener(Finished(record))
-        point.remove()
-        return standing
-
-    check_writable(store.path(job.keys[0]))
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
-    data = load(job.configs[0].data).to(where)
-    module: TrialsModule
+    if where.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(where)
+    module = _module(job, data.to(where), listener)
+    _fit(module, job, resume, listener)
+    return [_trained(module, trial, job) for trial in range(len(job.keys))]
+
+
+def _module(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
+    """Return what trains a group."""
+    from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
+
     if job.population:
-        module = PopulationModule(job.configs, job.keys, data, listener)
-    else:
-        module = SINGLE.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
-    _fit(module, job, point, listener)
-
-    records = []
-    for trial, (config, key) in enumerate(zip(job.configs, job.keys, strict=True)):
-        record = _record(module, trial, config, key, job)
-        stands = store.adopt(key)
-        _keep(module, trial, record, stands, job.again)
-        if stands is None:
-            store.write(record)  # last: where there is a record, its weights have been kept
-        listener(Finished(stands or record))
-        records.append(record if stands is None or job.again else stands)
-    point.remove()
-    return records
+        return PopulationModule(job.configs, job.keys, data, listener)
+    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
+    return single.get(type(data), ClassifierModule)(job.configs[0], job.keys[0], data, listener)
 
 
-def _keep(module: TrialsModule, trial: int, record: RunRecord, standing: RunRecord | None, again: bool) -> None:
-    """Keep a trial's weights, unless a record stands already that names others.
+def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> None:
+    import pytorch_lightning as pl
 
-    Args:
-        module: What was trained.
-        trial: Index of the trial.
-        record: Of the trial.
-        standing: The record that stands already.
-        again: The weights are made again, and may stand for the record's.
-    """
-    state = module.final_weights(trial)
-    if state is None or record.weights_sha256 is None:
-        return
-    if standing is not None and standing.weights_sha256 != record.weights_sha256:
-        if not again:
-            return
-        accept_weights(record.run_key, record.weights_sha256)
-    save_weights(record.run_key, state)
+    from highways.training.keeping import KeepState, StateIO
 
-
-def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         accelerator="gpu" if job.device == "cuda" else "cpu",
@@ -193,15 +138,15 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         max_epochs=job.configs[0].budget.epochs,
         precision=PRECISION[job.configs[0].precision],
         deterministic=job.configs[0].precision == "float32",  # bfloat16 is the fast mode
-        callbacks=[KeepResumePoint(point, checkpoint_every_s())],
+        callbacks=[KeepState(resume.every_s)],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        plugins=[StateIO()],
+        plugins=[StateIO(resume.state, resume.keep)],
     )
-    resumed = point.checked()
+    resumed = STATE if resume.state is not None else None
     listener(Started(keys=tuple(job.keys)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
@@ -214,15 +159,19 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint, listener: Listener)
         except Exception as error:
             if resumed is not None and not module.started:
                 reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:120]}"
-                raise HighwaysError(f"{point.folder}: cannot be resumed from ({reason}); delete it") from error
+                raise HighwaysError(f"{resume.place}: cannot be resumed from ({reason}); delete it") from error
             raise
 
 
-def _record(module: TrialsModule, trial: int, config: RunConfig, key: str, job: Job) -> RunRecord:
+def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
-    diverged = module.diverged_epoch[trial]
-    return RunRecord(
-        run_key=key,
+    weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
+    config, diverged, device = job.configs[trial], module.diverged_epoch[trial], module.data.device
+    environment = describe(device, job.commit)
+    if device.type == "cuda":
+        environment[PEAK] = round(torch.cuda.max_memory_reserved(device) / 2**20)
+    record = RunRecord(
+        run_key=job.keys[trial],
         config=config,
         data_fingerprint=module.data.fingerprint,
         numerics=config.numerics,
@@ -231,8 +180,8 @@ def _record(module: TrialsModule, trial: int, config: RunConfig, key: str, job: 
         parameters=module.weights_per_trial,
         curves=module.curves[trial],
         measurements=module.measurements[trial],
-        weights_sha256=weights_sha256(state) if state is not None else None,
-        environment=describe(module.data.device),
+        weights_sha256=weights_sha256(weights) if weights is not None else None,
+        environment=environment,
         engine={"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population},
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         timing={
@@ -240,3 +189,4 @@ def _record(module: TrialsModule, trial: int, config: RunConfig, key: str, job: 
             "seconds": round(module.seconds / len(job.keys), 3),
         },
     )
+    return Trained(record, weights)

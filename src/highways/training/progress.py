@@ -52,12 +52,15 @@ class Progress:
         if self._style == "bar" and jobs:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, initial=len(done), desc=experiment, unit="run")
-        runs = f"{total} runs, {len(done)} of them finished before"
-        self._say(f"{runs}, {len(jobs)} groups to train" if jobs else f"all {total} runs are finished")
+            self._bar = tqdm(total=self._all, desc=experiment, bar_format="{l_bar}{bar}| {postfix}")
+        runs = "1 run" if total == 1 else f"{total} runs"
+        if jobs:
+            self._say(f"{runs}, {len(done)} of them with records; {len(jobs)} groups to train", always=True)
+        else:
+            self._say(f"{runs}, all with records; nothing to train", always=True)
 
-    def _say(self, text: str) -> None:
-        if self._style == "lines":
+    def _say(self, text: str, always: bool = False) -> None:
+        if self._style == "lines" or (always and self._style == "bar"):
             print(f"{self.experiment}: {text}", flush=True)
 
     def __call__(self, event: Event) -> None:
@@ -65,8 +68,6 @@ class Progress:
         if isinstance(event, EpochEnded):
             self._epoch(event)
         elif isinstance(event, Finished):
-            if self._bar is not None and event.record.run_key not in self.done:
-                self._bar.update()
             self.done.add(event.record.run_key)
 
     def _epoch(self, event: EpochEnded) -> None:
@@ -86,13 +87,16 @@ class Progress:
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
         name = event.keys[0].rsplit("-lr", 1)[0]
         text = f"{name} x{len(event.keys)}: epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
-        self._say(f"{text}; {len(self.done)}/{self.total} runs, about {_duration(left)} left")
+        runs = f"{len(self.done)}/{self.total} runs, about {_duration(left)} left"
+        self._say(f"{text}; {runs}")
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{name}: epoch {event.epoch}/{event.epochs}, {best}")
+            self._bar.total, self._bar.n = self._all, min(self._worked, self._all)
+            self._bar.set_postfix_str(f"{runs}; {name}: epoch {event.epoch}/{event.epochs}, {best}")
 
     def close(self) -> None:
-        """Close the bar."""
+        """Close the bar, with the runs that were finished."""
         if self._bar is not None:
+            self._bar.set_postfix_str(f"{len(self.done)}/{self.total} runs")
             self._bar.close()
 
 

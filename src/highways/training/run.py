@@ -17,7 +17,8 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path
-from highways.training.execute import Job, execute
+from highways.training.execute import Job
+from highways.training.storing import execute
 
 ADHOC = "adhoc"
 """Profile and experiment of runs that belong to no notebook."""

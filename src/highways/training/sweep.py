@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -17,7 +18,7 @@ from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint, claimed
-from highways.training.engines import ENGINES
+from highways.training.engines import engine_named
 from highways.training.execute import Job
 from highways.training.groups import groups, pending, trains_together
 from highways.training.progress import Progress
@@ -38,12 +39,12 @@ class Sweep(list[RunRecord]):
         return pd.DataFrame(rows)
 
 
-def train(settings: Profile, *, engine: str = "local", threads: int | None = None, mlflow: bool = True) -> Sweep:
+def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
     """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
 
     Args:
         settings: The parameters.
-        engine: See `sweep`, as for the others.
+        engine: See `sweep`, as for the others; by default that of the parameters.
         threads: Of each worker.
         mlflow: Log to MLflow.
 
@@ -58,7 +59,7 @@ def train(settings: Profile, *, engine: str = "local", threads: int | None = Non
                 portion,
                 experiment=settings.experiment,
                 profile=settings.profile,
-                engine=engine,
+                engine=engine or settings.engine,
                 workers=settings.workers,
                 device=settings.device,
                 threads=threads,
@@ -89,8 +90,9 @@ def sweep(
         configs: The runs.
         experiment: Name of the records' folder and of the MLflow experiment, such as `01_depth`.
         profile: Name of the profile, such as `quick`.
-        engine: `local`.
-        workers: Processes that train beside each other.
+        engine: `local`, in processes of this machine, or `ray`: on the cluster at `RAY_ADDRESS`, else on the cores
+            of this machine.
+        workers: Processes that train beside each other; a cluster trains as many as it has room for.
         device: See `highways.training.device.resolve`.
         threads: Of each worker; by default the cores, divided among the workers.
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
@@ -100,34 +102,23 @@ def sweep(
         HighwaysError: Bad input, or runs that failed again and again; all others are finished then. Or something
             cannot be written; then the training stops.
     """
-    if engine not in ENGINES:
-        raise HighwaysError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
-    where = devices.resolve(device).type
+    trainer = engine_named(engine, workers)
     keys = run_keys(configs)
     by_key = dict(zip(keys, configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
+    watch = _Watch([] if on_event is None else [on_event])
 
-    how = {"records": store.folder, "device": where, "engine": engine, "workers": workers}
+    how: dict[str, Any] = {"records": store.folder, "engine": engine, "workers": workers}
     how["threads"] = threads or max(1, devices.cores() // workers)
-    jobs = _jobs(configs, keys, set(found), how)
-    for data in dict.fromkeys(job.configs[0].data for job in jobs):
-        load(data)  # here, once: workers would fetch and prepare the same files side by side
-
-    log = MlflowLog(profile, experiment) if mlflow else None
-    progress = Progress(experiment, total=len(by_key), done=set(found), jobs=jobs)
-    watch = _Watch([listener for listener in (progress, log, on_event) if listener is not None])
-    if log is not None:
-        log.begin(found.values(), {key: by_key[key] for job in jobs for key in job.keys if key not in found})
-    failures = []
-    try:
-        if jobs:
-            failures = ENGINES[engine](workers).train(jobs, watch)
-    finally:
-        progress.close()
-        if log is not None:
-            log.end(complete=len(found.keys() | watch.trained) == len(by_key))
+    with contextlib.closing(trainer):
+        how["device"] = trainer.open(device, how["threads"]) if len(found) < len(by_key) else "cpu"
+        jobs = _jobs(configs, keys, set(found), how)
+        for data in dict.fromkeys(job.configs[0].data for job in jobs):
+            load(data)  # here, once: workers would fetch and prepare the same files side by side
+        with _told(watch, profile, experiment, by_key, found, jobs, mlflow):
+            failures = trainer.train(jobs, watch) if jobs else []
     if failures:
         lost = sum(len(job.keys) for job, _ in failures)
         job, reason = failures[0]
@@ -138,6 +129,40 @@ def sweep(
     return Sweep(records[key] for key in keys)
 
 
+@contextlib.contextmanager
+def _told(
+    watch: _Watch,
+    profile: str,
+    experiment: str,
+    runs: dict[str, RunConfig],
+    found: dict[str, RunRecord],
+    jobs: Sequence[Job],
+    mlflow: bool,
+) -> Iterator[None]:
+    """Tell progress lines and MLflow what happens in the block.
+
+    Args:
+        watch: They are added to its listeners, before those that it has.
+        profile: Name of the profile.
+        experiment: Name of the experiment.
+        runs: All of the sweep, by key.
+        found: The records that stand.
+        jobs: What is left to train.
+        mlflow: Log to MLflow.
+    """
+    log = MlflowLog(profile, experiment) if mlflow else None
+    progress = Progress(experiment, total=len(runs), done=set(found), jobs=jobs)
+    watch.listeners = [progress, *([] if log is None else [log]), *watch.listeners]
+    if log is not None:
+        log.begin(found.values(), {key: runs[key] for job in jobs for key in job.keys if key not in found})
+    try:
+        yield
+    finally:
+        progress.close()
+        if log is not None:
+            log.end(complete=len(found.keys() | watch.trained) == len(runs))
+
+
 class _Watch:
     """Tells listeners of every event; one that fails does not stop the training.
 
@@ -146,7 +171,7 @@ class _Watch:
     """
 
     def __init__(self, listeners: Sequence[Listener]):
-        self.listeners = listeners
+        self.listeners = list(listeners)
         self.trained: set[str] = set()
         self.complaints: list[Exception] = []
 

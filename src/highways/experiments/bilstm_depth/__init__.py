@@ -4,7 +4,8 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.bilstm_depth import measures
 from highways.experiments.bilstm_depth.figure import bilstm_figure
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
-from highways.experiments.bilstm_depth.tables import bilstm_cost, bilstm_table, some_depths
+from highways.experiments.bilstm_depth.sentences import answer
+from highways.experiments.bilstm_depth.tables import bilstm_cost, bilstm_table, some_depths, some_variants
 
 BILSTM_DEPTH = Experiment(
     name="02_bilstm_depth",
@@ -27,6 +28,8 @@ BILSTM_DEPTH = Experiment(
                 "paper": "source",
             },
             rows=some_depths,
+            plot=("depth", "accuracy_test_best_dev"),
+            main=some_variants,
         ),
     ),
     figures={"bilstm_depth": bilstm_figure},
@@ -38,6 +41,13 @@ BILSTM_DEPTH = Experiment(
         measures.mean_difference,
     ),
     references=("bilstm_sources.csv",),
+    answer=answer,
+    easy="""\
+The data are in the source's repository, its network is short, and vocabulary and test sentences come out to the
+digit.""",
+    difficult="""\
+Three texts disagree: the article's code, its words and the repository's code are different networks, so that each is
+run. Stacks of 20 BiLSTMs take minutes an epoch on two cores.""",
     notes="""\
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, whose gate is trained
 and carries its own pre-activation, and the code in its repository, whose gate is drawn anew at every call.

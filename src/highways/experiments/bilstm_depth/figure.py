@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import matplotlib.ticker
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from highways.data import classes, examples, majority
 from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, variant
 from highways.inside.statistics import wilson_interval
+from highways.show.figures import NETWORK, Drawing, Panel, legend, logarithmic
 from highways.tracking import Listed, RunRecord
 
 VARIANT_STYLES = {
-    "plain": ("#b2182b", "s", "-"),
-    "plain-matched": ("#ef8a62", "s", "--"),
-    "highway": ("#2166ac", "o", "-"),
-    "highway-article": ("#b8860b", "D", "-"),
-    "highway-described": ("#1b7837", "^", "-"),
-    "highway-released": ("#762a83", "v", "-"),
-    "highway-released-padded": ("#762a83", "v", ":"),
-    "highway-zero-padding": ("#5aae61", "<", "--"),
+    "plain": (NETWORK["plain"], "s", "-"),
+    "plain-matched": ("#e69f00", "s", "--"),
+    "highway": (NETWORK["highway"], "o", "-"),
+    "highway-article": ("#56b4e9", "D", "-"),
+    "highway-described": ("#cc79a7", "^", "-"),
+    "highway-released": ("#4b2e83", "v", "-"),
+    "highway-released-padded": ("#4b2e83", "v", ":"),
+    "highway-zero-padding": ("#7f7f7f", "<", "--"),
 }
 
 
-def bilstm_figure(records: Listed) -> Figure:
+def bilstm_figure(records: Listed) -> Drawing:
     """Draw the sentiment experiment: accuracy over depth, and the gradient that reaches the first block.
 
     Accuracies are those of the snapshot that is best on the development set: the lines are means over seeds, the
-    small marks every seed; of a single seed the 95 % interval of as many test sentences as there are is shaded. One
-    row of panels a data set.
+    small marks every seed; of a single seed the 95 % interval of as many test sentences as there are is shaded. Three
+    panels a data set: accuracies, gradients before training and after it.
     """
     names = list(dict.fromkeys(record.config.data.name for record in records))
-    figure = Figure(figsize=(14, 5.6 * len(names)), layout="constrained")
-    rows = figure.subplots(len(names), 2, squeeze=False, width_ratios=[1.3, 1])
-    for (left, right), name in zip(rows, names, strict=True):
+    panels = []
+    for name in names:
         chosen = records.on(name)
-        _draw_accuracies(left, chosen, name)
-        _draw_longer(left, chosen.auxiliary)
-        _draw_gradients(right, chosen)
-    return figure
+        panels.append(_accuracies_panel(chosen, name))
+        panels += [_gradients_panel(chosen, name, when) for when in (0, 1)]
+    return Drawing(panels)
 
 
-def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> None:
-    chance = 1 / classes(data)
-    axes.axhline(chance, color="0.4", lw=1, label=f"chance, {chance:.3f}")
-    axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"always the majority, {majority(data):.3f}")
-    for level in by_depth(records, "bag-of-words").values():
-        axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
+def _accuracies_panel(records: Listed, data: str) -> Panel:
     seeds = max(len({record.config.seed for record in records}), 1)
+    words = []
+    for name in VARIANT_STYLES:
+        if found := by_depth(records, name):
+            first, last = min(found), max(found)
+            words.append(f"{name} {found[first]:.1%} at depth {first}, {found[last]:.1%} at {last}")
+    alt = f"Test accuracy: {'; '.join(words)}. Chance is {1 / classes(data):.1%}."
+    title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
+    return Panel(title, alt, partial(_accuracies, records, data, seeds), height=3.6)
+
+
+def _accuracies(records: Listed, data: str, seeds: int, axes: Axes) -> None:
+    chance = 1 / classes(data)
     for name, (colour, marker, line) in VARIANT_STYLES.items():
         if not (found := by_depth(records, name)):
             continue
         depths, values = list(found), list(found.values())
-        axes.plot(depths, values, line, color=colour, marker=marker, ms=5, lw=1.8, label=name)
+        axes.plot(depths, values, line, color=colour, marker=marker, label=name)
         if seeds > 1:
             each = [(run.config.network.depth, accuracies(run).best_dev) for run in records if variant(run) == name]
             axes.plot(*zip(*each, strict=True), marker, color=colour, ms=3, alpha=0.45, lw=0)
@@ -62,40 +68,53 @@ def _draw_accuracies(axes: Axes, records: Sequence[RunRecord], data: str) -> Non
             ends = [wilson_interval(value, examples(data, "test")) for value in values]
             lows, highs = zip(*ends, strict=True)
             axes.fill_between(depths, lows, highs, color=colour, alpha=0.1, lw=0)
-    title = f"{data}: test accuracy at the best development snapshot, {seeds} seed{'s' if seeds > 1 else ''}"
-    axes.set(title=title, xlabel="layers", ylabel="accuracy")
+    _longer(axes, records.auxiliary)
+    for level in by_depth(records, "bag-of-words").values():
+        axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
+    axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"the majority, {majority(data):.3f}")
+    axes.axhline(chance, color="0.4", lw=1, label=f"chance, {chance:.3f}")
+    axes.set(xlabel="layers", ylabel="accuracy, at the best development snapshot")
     ticks = sorted({record.config.network.depth for record in records} - {0})
-    axes.set_xticks(ticks, [str(depth) for depth in ticks])
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, ncol=2, loc="best")
+    axes.set_xticks(ticks, [str(depth) if len(ticks) < 12 or depth in (1, 5, 10, 15, 20) else "" for depth in ticks])
+    legend(axes)
 
 
-def _draw_longer(axes: Axes, records: Sequence[RunRecord]) -> None:
+def _longer(axes: Axes, records: Sequence[RunRecord]) -> None:
     """Draw accuracies of longer runs, thin and dotted; those that stand beside the study."""
     for name, (colour, marker, _) in VARIANT_STYLES.items():
         if found := by_depth(records, name):
             epochs = max(record.config.budget.epochs for record in records)
             label = f"{name}, {epochs} epochs" if name == "highway" else None
-            axes.plot(
-                *zip(*found.items(), strict=True), ":", color=colour, marker=marker, mfc="white", lw=1, label=label
-            )
+            points = zip(*found.items(), strict=True)
+            axes.plot(*points, ":", color=colour, marker=marker, mfc="white", lw=1, label=label)
 
 
-def _draw_gradients(axes: Axes, records: Sequence[RunRecord]) -> None:
-    for name, (colour, marker, _) in VARIANT_STYLES.items():
-        norms = {
-            record.config.network.depth: record.measurements.get("gradient_norm_first_block", [])
-            for record in records
-            if variant(record) == name and record.config.seed == 0
-        }
-        for when, line in ((0, "-"), (1, ":")):
-            points = [(depth, values[when]) for depth, values in sorted(norms.items()) if len(values) > when]
-            points = [(depth, norm) for depth, norm in points if norm > 0]  # float32 ends at 1e-38
-            if points:
-                label = name if when == 0 else None
-                axes.plot(*zip(*points, strict=True), line, color=colour, marker=marker, ms=4, lw=1.4, label=label)
-    axes.set(yscale="log", xlabel="layers", ylabel="norm of the gradient")
-    axes.set_title("gradient at the first block, before training and after (dotted)")
+def _norms(records: Sequence[RunRecord], name: str, when: int) -> list[tuple[int, float]]:
+    """Return a variant's norm at the first block, by depth, of the first seed; what float32 cannot hold is left out."""
+    norms = {
+        record.config.network.depth: record.measurements.get("gradient_norm_first_block", [])
+        for record in records
+        if variant(record) == name and record.config.seed == 0
+    }
+    points = [(depth, values[when]) for depth, values in sorted(norms.items()) if len(values) > when]
+    return [(depth, norm) for depth, norm in points if norm > 0]
+
+
+def _gradients_panel(records: Listed, data: str, when: int) -> Panel:
+    words = []
+    for name in VARIANT_STYLES:
+        if points := _norms(records, name, when):
+            words.append(f"{name} {points[0][1]:.1g} at depth {points[0][0]}, {points[-1][1]:.1g} at {points[-1][0]}")
+    moment = ("before training", "after training")[when]
+    alt = f"Norm of the gradient: {'; '.join(words) or 'none measured'}."
+    return Panel(f"{data}: gradient at the first block, {moment}", alt, partial(_gradients, records, when), height=3.6)
+
+
+def _gradients(records: Listed, when: int, axes: Axes) -> None:
+    for name, (colour, marker, line) in VARIANT_STYLES.items():
+        if points := _norms(records, name, when):
+            axes.plot(*zip(*points, strict=True), line, color=colour, marker=marker, label=name)
+    axes.set(xlabel="layers", ylabel="norm of the gradient")
+    logarithmic(axes)
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    legend(axes)

@@ -86,3 +86,10 @@ def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 def some_depths(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a few depths, for a page."""
     return frame.loc[frame["depth"].isin([0, 1, 5, 10, 20])]
+
+
+def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the sources' networks and the papers', shallow, in the middle and deep, first seed, for the report."""
+    names = ["plain", "highway", "highway-article", "highway-released"]
+    first = frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])]
+    return first.drop_duplicates(["data", "variant", "depth"])

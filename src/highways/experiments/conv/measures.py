@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from highways.claims.values import Interval, Records, calculation
+from highways.claims.values import Interval, Records, calculation, in_units
 from highways.data import examples
 from highways.experiments.conv.outcomes import outcomes, papers, parameters
 from highways.inside.statistics import difference_interval
@@ -13,6 +13,7 @@ SINGLE_RUN_SD = 0.0016
 """Deviation from run to run of a CIFAR-10 network, P2 Table 2's of Highway B."""
 
 
+@in_units("points")
 def difference_from_paper(records: Records, network: str, data: str) -> Interval | None:
     """Return the interval of our mean accuracy less the paper's, or less its one number where it states no mean.
 
@@ -38,6 +39,7 @@ def _less_published(records: Records, network: str, data: str, other: str) -> In
     return difference_interval((*chosen[0].moments, len(chosen[0].last)), theirs, examples(chosen[0].data, "test"))
 
 
+@in_units("points")
 def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy of two networks."""
     found = {outcome.network: outcome for outcome in outcomes(records).values()}
@@ -48,6 +50,7 @@ def difference_of_networks(records: Records, of: str, to: str) -> Interval | Non
     return difference_interval(ours, theirs, examples(one.data, "test"))
 
 
+@in_units("points")
 def difference_from_another(records: Records, network: str, data: str, other: str) -> Interval | None:
     """Return the interval of our mean accuracy less the one that the papers state of another network.
 
@@ -60,6 +63,7 @@ def difference_from_another(records: Records, network: str, data: str, other: st
     return _less_published(records, network, data, other)
 
 
+@in_units("share")
 def least_accuracy(records: Records, networks: tuple[str, ...]) -> float | None:
     """Return the lowest mean accuracy of some networks after the last epoch."""
     found = {outcome.network: outcome.moments[0] for outcome in outcomes(records).values()}
@@ -67,6 +71,7 @@ def least_accuracy(records: Records, networks: tuple[str, ...]) -> float | None:
 
 
 @calculation
+@in_units("parameters")
 def built_parameters(records: Records, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
     return parameters(network, data)

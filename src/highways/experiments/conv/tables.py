@@ -105,3 +105,10 @@ def conv_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
         )
     columns = ["network", "data", "process_seconds", "process_seconds_per_epoch", "training_images_per_process_second"]
     return pd.DataFrame(rows, columns=[*columns, "processor", "device", "threads", "workers"])
+
+
+def run_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks that were run, then those with a number in the papers, for the report."""
+    was_run = frame["runs"].notna()
+    published = frame["network"].str.startswith("highway") & (frame["paper"].notna() | frame["paper_mean"].notna())
+    return pd.concat([frame.loc[was_run], frame.loc[~was_run & published]])

@@ -3,7 +3,9 @@
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import measures
 from highways.experiments.depth.figure import depth_figure
+from highways.experiments.depth.lead import lead
 from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth.sentences import answer, caption
 from highways.experiments.depth.tables import depth_cost, depth_table
 
 DEPTH = Experiment(
@@ -20,12 +22,13 @@ DEPTH = Experiment(
                 "network": "network",
                 "depth": "layers",
                 "rungs": "trials x epochs",
-                "best_train_cross_entropy": "training cross-entropy, ours",
+                "best_train_cross_entropy": "training cross-entropy, nats, ours",
                 "paper_p1_same_epochs": "P1 at the same epoch (ours is chosen there, P1's at epoch 400)",
                 "paper_p1": "P1, 400 epochs",
                 "paper_p2": "P2, 400 epochs",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
         ),
     ),
     figures={"depth": depth_figure},
@@ -42,6 +45,15 @@ DEPTH = Experiment(
         "depth_papers.csv",
         "highway2015_fig1_curves.csv",
     ),
+    answer=answer,
+    caption=caption,
+    lead=lead,
+    easy="""\
+The networks: widths, depths and the layer's equation are stated, and parameters come out as P2 says. P1's figure is
+a vector drawing, so that its curves can be read off to the digit.""",
+    difficult="""\
+The budget: 800 runs of 400 epochs, on two cores, are days. The ranges of the search decide which trials diverge, and
+are not stated. At 50 and 100 layers many settings of plain networks do not train at all, so that few trials count.""",
     notes="""\
 The papers state neither the ranges of the search (learning rate, momentum, decay) nor the batch size, the
 preprocessing, or whether their curves are running means or evaluations; ours are on the notebook's card. The

@@ -5,24 +5,27 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from highways.claims.values import Records, calculation
+from highways.claims.values import Records, calculation, in_units
 from highways.config import DenseConfig
 from highways.data import classes
 from highways.experiments.depth.outcomes import searches
 from highways.nn import DenseNetwork
 
 
+@in_units("nats")
 def best_loss(records: Records, network: str, depth: int) -> float | None:
     """Return the best training cross-entropy of one kind of network at one depth, nats."""
     search = searches(records).get((network, depth))
     return search.best_loss if search is not None else None
 
 
+@in_units("ratio")
 def loss_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
     """Return the ratio of two best training cross-entropies."""
     return worst_loss_ratio(records, [of], [to])
 
 
+@in_units("ratio")
 def worst_loss_ratio(records: Records, of: list[tuple[str, int]], to: list[tuple[str, int]]) -> float | None:
     """Return the highest best training cross-entropy among `of` over the lowest among `to`.
 
@@ -36,6 +39,7 @@ def worst_loss_ratio(records: Records, of: list[tuple[str, int]], to: list[tuple
     return None if math.isinf(above) and math.isinf(below) else above / below
 
 
+@in_units("ratio")
 def top_mean_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | None:
     """Return the ratio of two means of the ten best outcomes."""
     found = searches(records)
@@ -45,6 +49,7 @@ def top_mean_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -
     return None if math.isnan(above) or math.isnan(below) else above / below
 
 
+@in_units("share")
 def share_of_depths_faster(records: Records, loss: float) -> float | None:
     """Return the fraction of depths at which the best highway trial reaches `loss` before the best plain one.
 
@@ -63,6 +68,7 @@ def share_of_depths_faster(records: Records, loss: float) -> float | None:
     return faster / len(depths)
 
 
+@in_units("share")
 def worst_activation(records: Records, network: str) -> float | None:
     """Return the best training cross-entropy over that of guessing, of the worse activation at its worst depth."""
     outcomes: dict[tuple[int, str], float] = {}
@@ -79,6 +85,7 @@ def worst_activation(records: Records, network: str) -> float | None:
 
 
 @calculation
+@in_units("parameters")
 def built_parameters_per_layer(records: Records, network: Literal["plain", "highway"], width: int) -> float:
     """Return the parameters that one more layer of a width has, counted on two networks built for it."""
     bias = -1.0 if network == "highway" else None

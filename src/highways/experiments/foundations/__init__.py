@@ -3,7 +3,7 @@
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations.figure import foundations_figure
 from highways.experiments.foundations.profile import FoundationsProfile
-from highways.experiments.foundations.tables import foundations_table, main_rows
+from highways.experiments.foundations.tables import answers_in_short, foundations_table, main_rows
 from highways.show.costs import studies_cost
 
 FOUNDATIONS = Experiment(
@@ -16,11 +16,28 @@ FOUNDATIONS = Experiment(
             foundations_table,
             studies_cost,
             "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
+            shown={
+                "question": "question",
+                "data": "data",
+                "version": "version",
+                "quantity": "quantity",
+                "value": "value",
+                "interval_low": "95 % interval, from",
+                "interval_high": "to",
+                "paper": "printed in the source",
+            },
             rows=main_rows,
+            plot=("version", "value"),
+            main=answers_in_short,
         ),
     ),
     figures={"foundations": foundations_figure},
     references=("perceptron_trajectory.csv",),
+    easy="""\
+Points, settings and every tenth of the trajectory are printed: the unit can be checked row by row.""",
+    difficult="""\
+What a question means by "it does not learn" is often no number; each was turned into one, with its bounds, before the
+runs.""",
     notes="""\
 (b) points, trajectory and settings are the source's, in float32 as there; from other starts the sigmoid does not
 always repair the unit, which is our question. (d) the source's million weights are another draw: ratios are

@@ -4,8 +4,9 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.gates import measures
 from highways.experiments.gates.figure import gates_figure
 from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates.sentences import answer
 from highways.experiments.gates.tables import gates_cost, gates_table
-from highways.show.tables import some_layers
+from highways.show.tables import few_layers, some_layers
 
 GATES = Experiment(
     name="04_gates",
@@ -21,14 +22,16 @@ GATES = Experiment(
                 "data": "data",
                 "layer": "layer",
                 "bias_mean": "transform bias",
-                "paper_bias_mean": "P1's",
+                "paper_bias_mean": "transform bias, P1's",
                 "mean_gate": "mean gate",
-                "paper_mean_gate": "P1's",
+                "paper_mean_gate": "mean gate, P1's",
                 "change": "change of the state",
                 "routing": "difference by class",
                 "paper_data": "P1's data",
             },
             rows=some_layers,
+            plot=("layer", "mean_gate"),
+            main=few_layers,
         ),
     ),
     figures={"gates": gates_figure},
@@ -46,6 +49,13 @@ GATES = Experiment(
     ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
+    answer=answer,
+    easy="""\
+The figure is of numbers that any trained network has; P1's are colours of a bitmap, which can be read back through the
+colour map.""",
+    difficult="""\
+How the papers' networks were trained is not said, and gates depend on it: how far biases move is a matter of the
+length of the training and of the decay.""",
     notes="""\
 P1 gives width, depth and transform bias of the networks of its Fig. 2 and nothing else of their training; its
 lesioned network on MNIST has the loss of its best 50-layer one. Ours have the settings of the best 50-layer highway

@@ -4,7 +4,14 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation import measures
 from highways.experiments.initialisation.figure import initialisation_figure
 from highways.experiments.initialisation.profile import InitialisationProfile
-from highways.experiments.initialisation.tables import initialisation_cost, initialisation_table, studies_table
+from highways.experiments.initialisation.sentences import answer
+from highways.experiments.initialisation.tables import (
+    at_fifty,
+    initialisation_cost,
+    initialisation_table,
+    studies_in_short,
+    studies_table,
+)
 from highways.show.costs import studies_cost
 
 INITIALISATION = Experiment(
@@ -23,19 +30,29 @@ INITIALISATION = Experiment(
                 "initialisation": "initial weights",
                 "runs": "runs",
                 "diverged": "diverged",
-                "best_train_cross_entropy": "best training cross-entropy",
+                "best_train_cross_entropy": "best training cross-entropy, nats",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
+            main=at_fifty,
         ),
         Table(
             "initialisation_studies",
             studies_table,
             studies_cost,
             "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
+            main=studies_in_short,
         ),
     ),
     figures={"initialisation": initialisation_figure},
     measures=(measures.initialisation_ratio, measures.initialisation_share_of_guessing),
+    answer=answer,
+    easy="""\
+The questions give networks of a few lines, and what they say of variances and gradients can be computed without
+training.""",
+    difficult="""\
+The network that learned nothing has several faults at once, each of which is enough: every one had to be put alone into
+a network that learns.""",
     notes="""\
 N(0, 1) weights fail from ten layers on; among scaled ones the differences become decisive at 50. With untuned
 settings (bias -2, ReLU, three rates) highway networks of 50 and 100 layers did not train either; those of

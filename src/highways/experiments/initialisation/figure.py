@@ -3,115 +3,147 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
-import matplotlib
-import numpy as np
-from matplotlib.figure import Figure
+import matplotlib.ticker
+from matplotlib.axes import Axes
 
-from highways.claims.studies import study
-from highways.data import classes, examples
-from highways.experiments.initialisation.outcomes import outcomes_by_initialisation
-from highways.experiments.initialisation.stuck import STUCK_VERSIONS, StuckConfig, stuck_steps
-from highways.experiments.initialisation.studies import (
-    SATURATION_INITIALISATIONS,
-    SMALL_NET_INITIALISATIONS,
-    SaturationConfig,
+from highways.data import classes
+from highways.experiments.initialisation.outcomes import Outcome, outcomes_by_initialisation
+from highways.experiments.initialisation.study_panels import study_panels
+from highways.show.figures import (
+    DASHES,
+    NETWORK,
+    OTHERS,
+    POINTS,
+    Drawing,
+    Panel,
+    depth_ticks,
+    legend,
+    logarithmic,
+    positive,
 )
-from highways.inside.thinning import kept_steps
-from highways.show.figures import bars
-from highways.tracking import Listed
+from highways.show.layers import nothing
+from highways.tracking import AnalysisRecord, Listed
+
+Outcomes = dict[tuple[str, int, str], Outcome]
+QUANTITIES = {
+    "output": ("output of the last block", "root mean square", -1),
+    "weight_gradient": ("gradient", "norm", 0),
+}
+"""Of a signal: what it is, its measure, and which block's is drawn over depth."""
 
 
-def initialisation_figure(records: Listed) -> Figure:
-    """Draw for plain and highway networks, by depth and initialisation: outputs, gradients, what training makes of it.
+def initialisation_figure(records: Listed) -> Drawing:
+    """Draw for plain and highway networks, by initialisation: what training makes of it, outputs, gradients.
 
-    First row plain networks, second row highway ones; the third has outputs and gradients of the deepest networks
-    block by block, the fourth the network that learned nothing and the variance of z, the fifth the 7-4-2-1 network
-    and a hidden layer of sigmoids.
+    Training loss over depth for both; outputs and gradients before training over depth, and block by block in the
+    deepest networks; then the studies: the network that learned nothing, the variance of z, the 7-4-2-1 network and a
+    hidden layer of sigmoids. What has not been measured yet has no panel.
     """
     found = outcomes_by_initialisation(records)
-    names = list(dict.fromkeys(name for *_, name in found))
-    colours = dict(zip(names, matplotlib.colormaps["tab10"].colors, strict=False))  # type: ignore[attr-defined]
-    figure = Figure(figsize=(16, 22.5), layout="constrained")
-    grid = figure.subplots(5, 3)
-    data = records[0].config.data.name
-    for row, network in zip(grid, ("plain", "highway"), strict=False):
-        for name in names:
-            chosen = sorted((depth, o) for (kind, depth, n), o in found.items() if (kind, n) == (network, name))
-            depths = [depth for depth, _ in chosen]
-            measured = [(depth, o.signal) for depth, o in chosen if o.signal is not None]
-            for axes, quantity in ((row[0], "output"), (row[1], "weight_gradient")):
-                place = -1 if quantity == "output" else 0
-                values = [signal.row(quantity)[place] for _, signal in measured]
-                values = [value if value > 0 else math.nan for value in values]
-                axes.plot([depth for depth, _ in measured], values, marker="o", ms=4, color=colours[name], label=name)
-            losses = [o.best_loss if math.isfinite(o.best_loss) else math.nan for _, o in chosen]
-            row[2].plot(depths, losses, marker="o", ms=4, color=colours[name], label=name)
-        row[0].set(title=f"{network}: output of the last block, untrained", ylabel="root mean square")
-        row[1].set(title=f"{network}: gradient at the first block, untrained", ylabel="norm")
-        row[2].set(title=f"{network}: {data}, best training cross-entropy", ylabel="nats")
-        row[2].axhline(math.log(classes(data)), color="0.5", lw=1, ls=":", label="guessing")
-        for axes in row:
-            axes.set(xlabel="layers", xscale="log", yscale="log")
-            ticks = sorted({depth for _, depth, _ in found})
-            axes.set_xticks(ticks, [str(depth) for depth in ticks])
-            axes.minorticks_off()
-            axes.grid(alpha=0.25)
-            axes.legend(fontsize=7)
-    deepest = max(depth for _, depth, _ in found)
-    panels = (("plain", "output"), ("plain", "weight_gradient"), ("highway", "weight_gradient"))
-    for axes, (network, quantity) in zip(grid[2], panels, strict=True):
-        for name in names:
-            outcome = found.get((network, deepest, name))
-            if outcome is not None and outcome.signal is not None:
-                values = [value if value > 0 else math.nan for value in outcome.signal.row(quantity)]
-                axes.plot(range(1, len(values) + 1), values, color=colours[name], lw=1.5, label=name)
-        what = "output, root mean square" if quantity == "output" else "gradient, norm"
-        axes.set(title=f"{network}, {deepest} layers, untrained: {what}", xlabel="block", yscale="log")
-        axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
-    _studies(records, grid[3:])
-    return figure
+    panels = [_losses_panel(found, network) for network in NETWORK if found]
+    for network in NETWORK:
+        for quantity in QUANTITIES:
+            panels += _over_depth(found, network, quantity)
+    for network, quantity in (("plain", "output"), ("plain", "weight_gradient"), ("highway", "weight_gradient")):
+        panels += _block_by_block(found, network, quantity)
+    panels += study_panels(records)
+    return Drawing(panels) if panels else nothing("no run has finished")
 
 
-def _studies(records: Listed, grid: np.ndarray) -> None:
-    """Draw the studies of initial weights on two rows of three axes."""
-    if (stuck := study(records, "stuck")) is not None and isinstance(stuck.config.measure, StuckConfig):
-        for axes, quantity in ((grid[0, 0], "loss"), (grid[0, 1], "accuracy")):
-            for version, line in zip(STUCK_VERSIONS, 3 * ("-", "--", "-.", ":"), strict=False):
-                steps, values = (
-                    stuck_steps(stuck.config.measure, version),
-                    stuck.row(f"{version.replace('-', '_')}_{quantity}"),
-                )
-                axes.plot(steps, values, line, lw=1.6, label=version)
-            axes.set(title=f"the network that learned nothing: {quantity}", xlabel="step", ylabel=quantity)
-            axes.grid(alpha=0.25)
-            axes.legend(fontsize=7)
-    if (variance := study(records, "variance")) is not None:
-        axes, labels = grid[0, 2], list(variance.values)
-        axes.bar(labels, [variance.row(name)[0] for name in labels], color="#2166ac")
-        for place, name in enumerate(labels):
-            axes.text(place, variance.row(name)[0], f"{variance.row(name)[0]:.4g}", ha="center", va="bottom")
-        axes.set(title="variance of z, 1,000 inputs, 500 of them on", yscale="log", ylim=(0.5, 2000))
-    if (small := study(records, "small-net")) is not None:
-        for place, name in enumerate(SMALL_NET_INITIALISATIONS):
-            values = small.row(f"{name}_accuracy")
-            across = np.linspace(-0.25, 0.25, len(values))
-            grid[1, 0].plot(place + across, sorted(values), "o", ms=4, color="#2166ac")
-        grid[1, 0].set_xticks(range(len(SMALL_NET_INITIALISATIONS)), SMALL_NET_INITIALISATIONS)
-        grid[1, 0].set(title="7-4-2-1 network: accuracy on fresh examples, a dot a seed", ylabel="accuracy")
-        grid[1, 0].grid(alpha=0.25)
-    if (found := study(records, "saturation")) is not None and isinstance(found.config.measure, SaturationConfig):
-        measure = found.config.measure
-        epoch = examples(measure.data, "train") // measure.batch_size
-        steps = kept_steps(min(measure.steps, epoch) + 1)
-        for name in SATURATION_INITIALISATIONS:
-            grid[1, 1].plot(steps, found.row(f"{name}_loss"), lw=1.8, label=name)
-        grid[1, 1].set(
-            title=f"{found.data}: a hidden layer of sigmoids", xlabel="step", ylabel="loss, nats", yscale="log"
-        )
-        grid[1, 1].grid(alpha=0.25)
-        grid[1, 1].legend(fontsize=8)
-        quantities = {"saturated": "saturated activations before", "accuracy": "test accuracy after"}
-        bars(grid[1, 2], found, SATURATION_INITIALISATIONS, quantities)
-        grid[1, 2].set(title=f"{found.data}: a hidden layer of sigmoids", ylabel="share")
+def _look(found: Outcomes, name: str) -> dict[str, object]:
+    """Return colour, marker and dash of an initialisation, and its label."""
+    place = list(dict.fromkeys(one for *_, one in found)).index(name)
+    label = name.replace("_", " ")
+    return {
+        "color": OTHERS[place % len(OTHERS)],
+        "marker": POINTS[place % len(POINTS)],
+        "ls": DASHES[place // len(OTHERS) % len(DASHES)],
+        "label": label,
+    }
+
+
+def _names(found: Outcomes, network: str) -> dict[str, list[tuple[int, Outcome]]]:
+    """Return outcomes of a kind of network, by initialisation and in the order of depths."""
+    names: dict[str, list[tuple[int, Outcome]]] = {}
+    for (kind, depth, name), outcome in sorted(found.items(), key=lambda item: item[0][1]):
+        if kind == network:
+            names.setdefault(name, []).append((depth, outcome))
+    return names
+
+
+def _losses_panel(found: Outcomes, network: str) -> Panel:
+    data = next(iter(found.values())).runs[0].config.data.name
+    words = []
+    for name, rows in _names(found, network).items():
+        ends = [
+            f"{o.best_loss:.2g} at {d} layers" if math.isfinite(o.best_loss) else f"all diverged at {d}"
+            for d, o in rows
+        ]
+        words.append(f"{name.replace('_', ' ')}: {', '.join(ends)}")
+    alt = f"Best training cross-entropy in nats, {'; '.join(words)}. Guessing is {math.log(classes(data)):.2f}."
+    return Panel(f"{network}, {data}: what training makes of it", alt, partial(_losses, found, network, data), 3.4)
+
+
+def _losses(found: Outcomes, network: str, data: str, axes: Axes) -> None:
+    for name, rows in _names(found, network).items():
+        losses = [outcome.best_loss if math.isfinite(outcome.best_loss) else math.nan for _, outcome in rows]
+        axes.plot([depth for depth, _ in rows], losses, **_look(found, name))  # type: ignore[arg-type]
+    axes.axhline(math.log(classes(data)), color="0.4", lw=1, ls=":", label="guessing")
+    axes.set(ylabel="best training cross-entropy, nats")
+    logarithmic(axes)
+    depth_ticks(axes, sorted({depth for _, depth, _ in found}))
+    legend(axes)
+
+
+def _over_depth(found: Outcomes, network: str, quantity: str) -> list[Panel]:
+    what, measure, place = QUANTITIES[quantity]
+    where = "" if place else " at the first block"
+    lines = {
+        name: [(depth, one.signal.row(quantity)[place]) for depth, one in rows if one.signal is not None]
+        for name, rows in _names(found, network).items()
+    }
+    return _signals(found, f"{network}, untrained: {what}{where}", measure, lines)
+
+
+def _block_by_block(found: Outcomes, network: str, quantity: str) -> list[Panel]:
+    deepest = max((depth for _, depth, _ in found), default=0)
+    what, measure, _ = QUANTITIES[quantity]
+    lines = {}
+    for name, rows in _names(found, network).items():
+        signals = [one.signal for depth, one in rows if depth == deepest and one.signal is not None]
+        lines[name] = [(block, value) for signal in signals for block, value in _rows(signal, quantity)]
+    title = f"{network}, {deepest} layers, untrained: {what.removesuffix(' of the last block')} of each block"
+    return _signals(found, title, measure, lines)
+
+
+def _rows(signal: AnalysisRecord, quantity: str) -> list[tuple[int, float]]:
+    return list(enumerate(signal.row(quantity), start=1))
+
+
+def _signals(found: Outcomes, title: str, measure: str, lines: dict[str, list[tuple[int, float]]]) -> list[Panel]:
+    """Return a panel of lines, none where nothing has been measured."""
+    lines = {name: line for name, line in lines.items() if line}
+    if not lines:
+        return []
+    words = [f"{name.replace('_', ' ')} from {line[0][1]:.1g} to {line[-1][1]:.1g}" for name, line in lines.items()]
+    first, last = (next(iter(lines.values()))[end][0] for end in (0, -1))
+    kind = "block" if "each block" in title else "depth"
+    alt = f"{measure.capitalize()}, from {kind} {first} to {kind} {last}: {'; '.join(words)}."
+
+    def draw(axes: Axes) -> None:
+        for name, line in lines.items():
+            look = _look(found, name) | ({"marker": None, "lw": 1.4} if kind == "block" else {})
+            if any(value for _, value in line):
+                axes.plot([place for place, _ in line], positive([value for _, value in line]), **look)  # type: ignore[arg-type]
+        axes.set(ylabel=measure)
+        logarithmic(axes)
+        if kind == "block":
+            axes.set(xlabel="block")
+            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        else:
+            depth_ticks(axes, sorted({depth for _, depth, _ in found}))
+        legend(axes)
+
+    return [Panel(title, alt, draw, 3.0)]

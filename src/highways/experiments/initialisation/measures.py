@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from highways.claims.values import Records, guessing
+from highways.claims.values import Records, guessing, in_units
 from highways.experiments.initialisation.outcomes import outcomes_by_initialisation
 
 
+@in_units("ratio")
 def initialisation_ratio(records: Records, network: str, depth: int, names: tuple[str, ...]) -> float | None:
     """Return the best training cross-entropy with the worst of some initialisations over that with the best."""
     found = outcomes_by_initialisation(records)
@@ -17,6 +18,7 @@ def initialisation_ratio(records: Records, network: str, depth: int, names: tupl
     return None if math.isinf(min(losses)) else max(losses) / min(losses)
 
 
+@in_units("share")
 def initialisation_share_of_guessing(
     records: Records, network: str, depth: int, names: tuple[str, ...]
 ) -> float | None:

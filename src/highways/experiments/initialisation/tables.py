@@ -112,3 +112,14 @@ def _stuck_rows(stuck: AnalysisRecord, version: str) -> list[dict[str, object]]:
         values["lowest output after (the question: always close to 0)"] = stuck.row(f"{name}_output_low")[0]
         values["highest output after (the question: always close to 0)"] = stuck.row(f"{name}_output_high")[0]
     return quantities(values)
+
+
+def at_fifty(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks of 50 layers, where initial weights part, or of the depth nearest to it."""
+    depths = frame["depth"].drop_duplicates()
+    return frame.loc[frame["depth"] == min(depths, key=lambda depth: abs(depth - 50), default=50)]
+
+
+def studies_in_short(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the variances, and what each version of the network that learned nothing ends at, for the report."""
+    return frame.loc[(frame["study"] == "variance of z") | (frame["quantity"] == "accuracy after")]

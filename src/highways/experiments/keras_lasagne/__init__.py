@@ -4,7 +4,13 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.keras_lasagne import measures
 from highways.experiments.keras_lasagne.figure import keras_lasagne_figure
 from highways.experiments.keras_lasagne.profile import KerasLasagneProfile
-from highways.experiments.keras_lasagne.tables import answer, keras_lasagne_cost, keras_lasagne_table, main_rows
+from highways.experiments.keras_lasagne.tables import (
+    answer,
+    keras_lasagne_cost,
+    keras_lasagne_table,
+    main_rows,
+    written_configurations,
+)
 
 KERAS_LASAGNE = Experiment(
     name="07_keras_vs_lasagne",
@@ -18,11 +24,19 @@ KERAS_LASAGNE = Experiment(
             "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
             shown={"data": "data", "quantity": "quantity", "term": "of", "value": "mean", "values": "each seed"},
             rows=main_rows,
+            plot=("term", "value"),
+            main=written_configurations,
         ),
     ),
     figures={"keras_lasagne": keras_lasagne_figure},
     measures=(measures.configuration_difference, measures.factor_effect),
     answer=answer,
+    easy="""\
+The question prints both programs in full, and what they differ in can be listed: a factorial tries every combination
+instead of arguing.""",
+    difficult="""\
+The versions: which Keras it was decides where the epsilon of Adagrad stands and where the gates start, and the question
+does not say. Nor are its data to be had.""",
     notes="""\
 The question gives neither its data nor its measure: it scores probabilities, ours is accuracy. `weak-signal`, made
 with scikit-learn, stands in for its data; `mnist-4-9` are MNIST's fours and nines at 12x12 pixels. Its Lasagne

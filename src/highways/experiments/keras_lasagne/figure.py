@@ -3,94 +3,121 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from highways.experiments.keras_lasagne.effects import Factorial, factorials, summary
 from highways.experiments.keras_lasagne.factors import FACTORS
 from highways.experiments.keras_lasagne.tables import CONFIGURATIONS, THIRD_LEVEL, effect_text
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
+from highways.show.figures import OTHERS, POINTS, Drawing, Panel, legend
+from highways.show.layers import nothing
 from highways.tracking import Listed
 
-COLOURS = dict(zip(CONFIGURATIONS, ("#b2182b", "#7b3294", "#ef8a62", "#2166ac"), strict=True))
+COLOURS = dict(zip(CONFIGURATIONS, (OTHERS[1], OTHERS[3], OTHERS[0], OTHERS[4]), strict=True))
+MARKERS = dict(zip(CONFIGURATIONS, POINTS, strict=False))
 
 
-def keras_lasagne_figure(records: Listed) -> Figure:
+def keras_lasagne_figure(records: Listed) -> Drawing:
     """Draw, for each data set: all cells in order, the effects, the interactions, the shares of the difference.
 
     A fraction has no shares.
     """
-    found = factorials(records)
-    figure = Figure(figsize=(18, 5.4 * max(len(found), 1)), layout="constrained")
-    rows = figure.subplots(max(len(found), 1), 4, squeeze=False, width_ratios=(1.15, 1, 1.15, 1))
-    for row, one in zip(rows, found.values(), strict=False):
-        _cells(row[0], one)
+    panels = []
+    for one in factorials(records).values():
+        panels.append(Panel(f"{one.data}: every cell", _cells_in_words(one), partial(_cells, one)))
         effects = {effect_text(name, one): one.effect(name) for name in FACTORS}
         if third := one.third_level():
             effects[THIRD_LEVEL] = third
-        _intervals(row[1], effects, f"{one.data}: effects")
-        _interactions(row[2], one)
-        shares = {FACTORS[name].text: values for name, values in one.shares().items()}
-        if shares:
-            _intervals(row[3], shares, f"{one.data}: shares of Lasagne - Keras")
-        else:
-            row[3].set_visible(False)
-    return figure
+        panels.append(_intervals_panel(f"{one.data}: effects on test accuracy", effects))
+        panels.append(_interactions_panel(one))
+        if shares := {FACTORS[name].text: values for name, values in one.shares().items()}:
+            panels.append(_intervals_panel(f"{one.data}: shares of Lasagne minus Keras", shares))
+    return Drawing(panels, columns=2) if panels else nothing("no factorial is complete")
 
 
-def _cells(axes: Axes, found: Factorial) -> None:
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _cells_in_words(found: Factorial) -> str:
+    means = sorted(_mean(values) for values in found.accuracies.values())
+    named = [f"{name} {_mean(found.accuracies[cell]):.3f}" for name, cell in CONFIGURATIONS.items()]
+    known = "" if found.logistic is None else f" Logistic regression: {found.logistic:.3f}."
+    half = f"half of them above {np.median(means):.3f}"
+    return f"Cells from {means[0]:.3f} to {means[-1]:.3f}, {half}; {', '.join(named)}.{known}"
+
+
+def _cells(found: Factorial, axes: Axes) -> None:
     ranked = sorted(found.accuracies, key=lambda cell: math.fsum(found.accuracies[cell]))
-    means = [math.fsum(found.accuracies[cell]) / len(found.accuracies[cell]) for cell in ranked]
-    axes.plot(
-        range(1, len(ranked) + 1),
-        means,
-        ".",
-        color="0.6",
-        ms=4,
-        label=f"{len(ranked) // 2} cells at two epochs, by rank",
-    )
+    means = [_mean(found.accuracies[cell]) for cell in ranked]
+    label = f"{len(ranked) // 2} cells at two epochs, by rank"
+    axes.plot(range(1, len(ranked) + 1), means, ".", color="0.6", ms=3.5, label=label)
     for name, cell in CONFIGURATIONS.items():
         values = found.accuracies[cell]
-        label = f"{name}: {math.fsum(values) / len(values):.3f}, each seed"
-        axes.plot([ranked.index(cell) + 1] * len(values), values, "o", ms=6, color=COLOURS[name], label=label)
+        label = f"{name}: {_mean(values):.3f}, each seed"
+        look: dict[str, Any] = {"marker": MARKERS[name], "color": COLOURS[name], "ms": 6, "lw": 0}
+        axes.plot([ranked.index(cell) + 1] * len(values), values, label=label, **look)
     if found.logistic is not None:
         axes.axhline(found.logistic, color="0.2", lw=1, ls="--", label=f"logistic regression: {found.logistic:.3f}")
-    axes.set(title=f"{found.data}: every cell", xlabel="rank", ylabel="test accuracy")
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="center right")
+    axes.set(xlabel="rank", ylabel="test accuracy")
+    legend(axes, columns=1)
 
 
-def _intervals(axes: Axes, estimates: dict[str, list[float]], title: str) -> None:
+def _intervals_panel(title: str, estimates: dict[str, list[float]]) -> Panel:
+    words = []
+    for name, values in estimates.items():
+        mean, low, high = summary(values)
+        words.append(f"{name} {100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})")
+    alt = f"Points of accuracy, means with 95 % intervals: {'; '.join(words)}."
+    return Panel(title, alt, partial(_intervals, estimates), height=3.3)
+
+
+def _intervals(estimates: dict[str, list[float]], axes: Axes) -> None:
     axes.axvline(0, color="0.4", lw=1)
     for place, values in enumerate(estimates.values()):
-        mean, low, high = summary(values)
-        colour = "#2166ac" if low > 0 else "#b2182b" if high < 0 else "0.5"
+        mean, low, high = (100 * value for value in summary(values))
+        clear = low > 0 or high < 0
+        look: dict[str, Any] = {"color": "#000000" if clear else "0.55", "mfc": "#000000" if clear else "white"}
         if len(values) < FEWEST_FOR_INTERVAL:
-            axes.plot(values, [place] * len(values), "|", ms=9, color=colour)
-            axes.plot(mean, place, "o", color=colour)
+            axes.plot([100 * value for value in values], [place] * len(values), "|", ms=9, color=look["color"])
+            axes.plot(mean, place, "o", **look)
         else:
-            axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=3)
-    axes.set_yticks(range(len(estimates)), list(estimates), fontsize=8)
+            axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
+    axes.set_yticks(range(len(estimates)), [name.replace(": ", ":\n") for name in estimates])
     axes.invert_yaxis()
-    axes.set_title(title, loc="right", fontsize=11)
-    axes.set(xlabel="test accuracy")
-    axes.grid(alpha=0.25, axis="x")
+    axes.set(xlabel="points of accuracy (filled: clearly not 0)")
 
 
-def _interactions(axes: Axes, found: Factorial) -> None:
+def _interactions_table(found: Factorial) -> np.ndarray:
     names = list(FACTORS)
     table = np.full((len(names), len(names)), np.nan)
     for i, one in enumerate(names):
         for j, other in enumerate(names[:i]):
-            table[i, j] = summary(found.effect(one, other))[0]
+            table[i, j] = 100 * summary(found.effect(one, other))[0]
+    return table
+
+
+def _interactions_panel(found: Factorial) -> Panel:
+    table, texts = _interactions_table(found), [FACTORS[name].text for name in FACTORS]
+    pairs = sorted(zip(*np.nonzero(~np.isnan(table)), strict=True), key=lambda pair: -abs(table[pair]))
+    words = [f"{texts[i]} with {texts[j]} {table[i, j]:+.1f}" for i, j in pairs[:3]]
+    title = f"{found.data}: interactions, points of accuracy" + ("" if found.full else " (aliased)")
+    alt = f"A triangle of {len(pairs)} pairs of factors; the largest: {', '.join(words)}."
+    return Panel(title, alt, partial(_interactions, table, texts), height=3.3)
+
+
+def _interactions(table: np.ndarray, texts: list[str], axes: Axes) -> None:
     limit = float(np.nanmax(np.abs(table))) or 1.0
-    axes.imshow(table, cmap=matplotlib.colormaps["RdBu"], vmin=-limit, vmax=limit)
+    axes.imshow(table[1:, :-1], cmap=matplotlib.colormaps["PuOr"], vmin=-limit, vmax=limit, aspect="auto")
     for i, j in zip(*np.nonzero(~np.isnan(table)), strict=True):
-        axes.text(j, i, f"{100 * table[i, j]:+.1f}", ha="center", va="center", fontsize=8)
-    texts = [FACTORS[name].text for name in names]
-    axes.set_xticks(range(len(names)), texts, rotation=35, ha="right", fontsize=7)
-    axes.set_yticks(range(len(names)), texts, fontsize=7)
-    axes.set(title=f"{found.data}: interactions, points of accuracy" + ("" if found.full else " (aliased)"))
+        colour = "white" if abs(table[i, j]) > 0.6 * limit else "black"
+        axes.text(j, i - 1, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8.5, color=colour)
+    axes.set_xticks(range(len(texts) - 1), [str(number) for number in range(1, len(texts))])
+    axes.set_yticks(range(len(texts) - 1), [f"{number + 2} {text}" for number, text in enumerate(texts[1:])])
+    axes.set(xlabel=f"1 {texts[0]}, the others by their numbers")
+    axes.grid(visible=False)

@@ -6,9 +6,6 @@ from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from highways.config import DataConfig, RunConfig
@@ -47,6 +44,10 @@ def logistic(config: LogisticConfig) -> dict[str, Tensor]:
     Raises:
         HighwaysError: The training examples asked for are more than there are, or have one class only.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     data = load(DataConfig(name=config.data, training_examples=config.training_examples))
     assert isinstance(data, Images)
     if len(data.train_y.unique()) < 2:

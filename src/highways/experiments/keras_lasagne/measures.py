@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from highways.claims.values import Interval, Records
+from highways.claims.values import Interval, Records, in_units
 from highways.experiments.keras_lasagne.effects import Factorial, factorials, summary
 from highways.experiments.keras_lasagne.factors import KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE
 
 CELLS = {"keras": KERAS, "keras-1.0.0": KERAS_1_0_0, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE}
 
 
+@in_units("points")
 def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
     """Return the interval of the difference in test accuracy of two configurations.
 
@@ -27,6 +28,7 @@ def _factorial(records: Records, data: str | None) -> Factorial | None:
     return next((found for name, found in factorials(records).items() if data in (None, name)), None)
 
 
+@in_units("points")
 def factor_effect(records: Records, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's, over all cells.
 

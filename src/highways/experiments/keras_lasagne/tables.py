@@ -189,3 +189,8 @@ def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the configurations, the effects and the shares, for a page."""
     whole = ~frame["term"].str.contains(": ") | (frame["quantity"] != "test accuracy")
     return frame.loc[frame["quantity"].isin(["test accuracy", "effect", "share"]) & whole]
+
+
+def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks as written and logistic regression, for the report."""
+    return main_rows(frame).loc[lambda rows: rows["quantity"] == "test accuracy"]

@@ -4,7 +4,8 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.very_deep import measures
 from highways.experiments.very_deep.figure import very_deep_figure
 from highways.experiments.very_deep.profile import VeryDeepProfile
-from highways.experiments.very_deep.tables import very_deep_cost, very_deep_table
+from highways.experiments.very_deep.sentences import answer
+from highways.experiments.very_deep.tables import deepest_first, very_deep_cost, very_deep_table
 
 VERY_DEEP = Experiment(
     name="06_very_deep",
@@ -24,16 +25,25 @@ VERY_DEEP = Experiment(
                 "learning_rate": "rate",
                 "activation": "units",
                 "status": "status",
-                "first_train_cross_entropy": "training cross-entropy, first epoch",
-                "best_train_cross_entropy": "best",
-                "guessing_cross_entropy": "guessing",
+                "first_train_cross_entropy": "training cross-entropy, nats, first epoch",
+                "best_train_cross_entropy": "best, nats",
+                "guessing_cross_entropy": "guessing, nats",
                 "test_accuracy": "test accuracy",
             },
+            plot=("depth", "best_train_cross_entropy"),
+            main=deepest_first,
         ),
     ),
     figures={"very_deep": very_deep_figure},
     measures=(measures.share_of_guessing, measures.depth_ratio),
     after=("01_depth",),
+    answer=answer,
+    easy="""\
+A network of a thousand layers is a number in a configuration; time and memory of a step grow in proportion to
+depth.""",
+    difficult="""\
+Which settings do not diverge has to be found out at full depth, and there is no curve to compare
+with.""",
     notes="""\
 P1 has two sentences and one number on 900 layers: CIFAR-100, and 80 epochs so far. P2 has one sentence on more than
 1,000. Neither has a curve, and P1 says nothing of plain networks of such depth: that claim is our question. The

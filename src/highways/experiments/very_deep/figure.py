@@ -2,47 +2,98 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure
+from functools import partial
 
+import matplotlib.ticker
+from matplotlib.axes import Axes
+
+from highways.config import DenseConfig
 from highways.experiments.very_deep.tables import step_costs, step_exponents
-from highways.show.figures import COLOURS, STYLES
+from highways.show.figures import DASHES, MARKERS, NETWORK, Drawing, Panel, legend, plain_ticks, shade
 from highways.show.layers import signal_panel
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
+
+COSTS = {
+    "seconds_per_step": ("what a training step takes", "milliseconds", 1e3),
+    "bytes": ("what a training step holds", "mebibytes", 2**-20),
+}
+"""By name in the records: title, unit, and how many of it."""
 
 
-def very_deep_figure(records: Listed) -> Figure:
-    """Draw training and gradients of the very deep networks, a row a data set, then what a step costs by depth."""
-    names = list(dict.fromkeys(record.config.data.name for record in records))
-    figure = Figure(figsize=(15, 5 * (len(names) + 1)), layout="constrained")
-    grid = figure.subplots(len(names) + 1, 2)
-    for (left, right), name in zip(grid, names, strict=False):
+def very_deep_figure(records: Listed) -> Drawing:
+    """Draw training and gradients of the very deep networks by data set, then what a step costs by depth."""
+    panels = []
+    for name in dict.fromkeys(record.config.data.name for record in records):
         chosen = records.on(name)
-        depths = sorted({record.config.network.depth for record in chosen})
-        for record in chosen:
-            curve, network = record.curves.get("train_cross_entropy", []), record.config.network
-            colour = COLOURS(0.85 * depths.index(network.depth) / max(len(depths) - 1, 1))
-            style = {"plain": "--", "highway": "-"}[network.kind]
-            label = f"{network.kind}, {network.depth} layers" + (", diverged" if record.status == "diverged" else "")
-            left.plot(range(1, len(curve) + 1), curve, style, color=colour, marker=".", lw=2, label=label)
-        left.set(title=f"{name}: training", xlabel="epoch", ylabel="training cross-entropy, nats", yscale="log")
-        left.xaxis.get_major_locator().set_params(integer=True)
-        left.grid(alpha=0.25, which="both")
-        left.legend(fontsize=8)
-        signals = [analysis for analysis in chosen.analyses if analysis.kind == "signal"]
-        signal_panel(right, signals)
-    for axes, name, title in (
-        (grid[-1, 0], "seconds_per_step", "seconds a training step"),
-        (grid[-1, 1], "bytes", "mebibytes a training step holds"),
-    ):
-        for kind, (colour, marker) in STYLES.items():
-            costs = step_costs(records, kind)
-            depths = [cost.run.network.depth for cost in costs]
-            values = np.array([cost.row(name)[0] for cost in costs]) / (2**20 if name == "bytes" else 1)
-            power = step_exponents(records, kind)[name == "bytes"]
-            label = f"{kind}: depth to the power {power:.2f}"
-            axes.plot(depths, values, color=colour, marker=marker, lw=1.8, label=label)
-        axes.set(title=title, xlabel="layers", xscale="log", yscale="log")
-        axes.grid(alpha=0.25, which="both")
-        axes.legend(fontsize=8)
-    return figure
+        panels.append(_training_panel(chosen, name))
+        panels.append(signal_panel([one for one in chosen.analyses if one.kind == "signal"], name))
+    return Drawing([*panels, *(_cost_panel(records, name) for name in COSTS)], columns=2)
+
+
+def _label(record: RunRecord, several: bool) -> str:
+    """Return a run's name; with its units and rate where several have the same network."""
+    network, settings = record.config.network, record.config.optimiser
+    label = f"{network.kind}, {network.depth:,} layers"
+    if several and isinstance(network, DenseConfig):
+        label += f", {network.activation}, rate {getattr(settings, 'learning_rate', 0):.2g}"
+    return label + (", diverged" if record.status == "diverged" else "")
+
+
+def _training_panel(records: Listed, name: str) -> Panel:
+    names = [_label(record, several=False).removesuffix(", diverged") for record in records]
+    several = len(set(names)) < len(names)
+    words = []
+    for record in records:
+        curve = record.curves.get("train_cross_entropy", [])
+        ends = f"from {curve[0]:.3g} to {curve[-1]:.3g}" if curve else "no epoch finished"
+        words.append(f"{_label(record, several)}: {ends}")
+    alt = f"Training cross-entropy in nats, {'; '.join(words)}."
+    return Panel(f"{name}: training", alt, partial(_training, records, several))
+
+
+def _training(records: Listed, several: bool, axes: Axes) -> None:
+    depths = sorted({record.config.network.depth for record in records})
+    seen: dict[tuple[str, int], int] = {}
+    for record in records:
+        curve, network = record.curves.get("train_cross_entropy", []), record.config.network
+        place = seen[network.kind, network.depth] = seen.get((network.kind, network.depth), -1) + 1
+        axes.plot(
+            range(1, len(curve) + 1),
+            curve,
+            DASHES[place % len(DASHES)],
+            color=shade(network.kind, network.depth, depths),
+            marker=MARKERS[network.kind],
+            lw=2,
+            label=_label(record, several),
+        )
+    axes.set(xlabel="epoch", ylabel="training cross-entropy, nats", yscale="log")
+    plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    legend(axes, columns=1 if several else 2)
+
+
+def _cost_panel(records: Listed, name: str) -> Panel:
+    title, unit, times = COSTS[name]
+    words = []
+    for kind in NETWORK:
+        costs = step_costs(records, kind)
+        ends = [f"{cost.row(name)[0] * times:.3g} at {cost.run.network.depth:,} layers" for cost in costs]
+        power = step_exponents(records, kind)[name == "bytes"]
+        words.append(f"{kind} {', '.join(ends)}, depth to the power {power:.2f}" if costs else f"{kind} not measured")
+    alt = f"In {unit}: {'; '.join(words)}."
+    return Panel(title, alt, partial(_costs, records, name))
+
+
+def _costs(records: Listed, name: str, axes: Axes) -> None:
+    _, unit, times = COSTS[name]
+    for kind, colour in NETWORK.items():
+        costs = step_costs(records, kind)
+        depths = [cost.run.network.depth for cost in costs]
+        power = step_exponents(records, kind)[name == "bytes"]
+        label = f"{kind}: depth to the power {power:.2f}"
+        values = [cost.row(name)[0] * times for cost in costs]
+        axes.plot(depths, values, color=colour, marker=MARKERS[kind], label=label)
+    axes.set(xlabel="layers", ylabel=unit, xscale="log", yscale="log")
+    plain_ticks(axes.yaxis)
+    plain_ticks(axes.xaxis)
+    legend(axes)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from highways.claims.values import Interval, Records, guessing
+from highways.claims.values import Interval, Records, guessing, in_units
 from highways.tracking import RunRecord
 
 
+@in_units("share")
 def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
     """Return the best training cross-entropy of a run over that of guessing, the logarithm of the classes.
 
@@ -27,6 +28,7 @@ def _judged(records: Records) -> dict[tuple[str, int], RunRecord]:
     return found
 
 
+@in_units("ratio")
 def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
     """Return the ratio of the best training cross-entropies of two single runs of the same settings.
 

@@ -130,3 +130,8 @@ def very_deep_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     columns = ["data", "network", "depth", "process_seconds", "checkpoint_every", "seconds_per_step"]
     columns += ["mebibytes_per_step", "time_exponent", "memory_exponent", *MACHINE]
     return pd.DataFrame(rows, columns=columns).astype({"checkpoint_every": "Int64"})
+
+
+def deepest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks of 900 layers and more, then the others, for the report."""
+    return frame.sort_values("depth", ascending=False, kind="stable")

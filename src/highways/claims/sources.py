@@ -1,0 +1,83 @@
+"""The documents that claims come from, and how their numbers are said."""
+
+from __future__ import annotations
+
+import re
+
+from highways.claims.judge import Claim
+from highways.claims.studies import study_unit
+from highways.claims.values import Measures, Unit
+
+OWN = "our own"
+
+DOCUMENTS = {
+    "P1": "P1, Highway Networks",
+    "P2": "P2, Training Very Deep Networks",
+    "Highway BiLSTM article": "Highway BiLSTM article",
+    "Keras/Lasagne question": "Keras/Lasagne question",
+    "NumPy/Keras question": "NumPy/Keras question",
+    "initialisation questions": "Initialisation questions",
+    OWN: "Our own questions and calculations",
+}
+"""By the name that a claim's source has for them, in the order of `references/README.md`."""
+
+
+RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+"""Digits of a power of ten."""
+
+
+def documents(source: str) -> tuple[str, ...]:
+    """Return the documents that a claim's source names, keys of `DOCUMENTS`; what stands in brackets is a remark."""
+    if source.startswith("our "):
+        return (OWN,)
+    text = re.sub(r"\([^)]*\)", "", source)
+    return tuple(name for name in DOCUMENTS if re.search(rf"\b{re.escape(name)}\b", text)) or (source.split(",")[0],)
+
+
+def unit_of(claim: Claim, measures: Measures) -> Unit:
+    """Return what a claim's number is in."""
+    called = claim.measure["name"]
+    if called.startswith("study_"):
+        return study_unit(called, claim.measure["value"])
+    return getattr(measures[called], "unit", "")
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits, as one reads it; a whole one has all of them."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return {"inf": "infinite", "-inf": "minus infinite"}.get(str(value), "not a number")
+    if value == 0:
+        return "0"
+    whole = value == int(value) and abs(value) < 1e12
+    if whole or 1e-3 <= abs(value) < 1e6:
+        text = f"{value:,.0f}" if whole or abs(value) >= 100 else f"{value:.3g}"
+        return text.replace("-", "\u2212")
+    mantissa, power = f"{value:.1e}".split("e")
+    digits = str(int(power)).translate(RAISED)
+    return f"{mantissa} \u00d7 10{digits}".replace("-", "\u2212")
+
+
+def spoken(measured: str, unit: Unit) -> str:
+    """Return what a judgement measured with sensible digits and its unit.
+
+    Args:
+        measured: As it stands in `claims.csv`: a number, or the two ends of an interval.
+        unit: What it is in.
+    """
+    if not measured:
+        return ""
+    values = [float(end) for end in measured.split(" to ")]
+    if unit in ("share", "points"):
+        ends = [f"{100 * value:{'+' if unit == 'points' else ''}.{_digits(100 * value)}f}" for value in values]
+        text = " to ".join(end.replace("-", "\u2212") for end in ends)
+        return f"{text} %" if unit == "share" else f"{text} points"
+    text = " to ".join(map(number, values))
+    return (
+        {"nats": f"{text} nats", "ratio": f"{text} times", "parameters": f"{text} parameters"}.get(unit, text)
+        if "inf" not in measured
+        else text
+    )
+
+
+def _digits(percent: float) -> int:
+    return 1 if abs(percent) >= 0.1 or percent == 0 else 2

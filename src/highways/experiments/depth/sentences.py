@@ -1,0 +1,41 @@
+"""What came out of the depth study, in sentences for its notebook."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from highways import paths
+from highways.experiments.depth.outcomes import searches
+from highways.tracking import Listed
+
+
+def answer(records: Listed) -> str:
+    """Return how the best highway network compares with the best plain one, at the least and the greatest depth."""
+    found = searches(records)
+    depths = sorted(depth for kind, depth in found if kind == "plain" and ("highway", depth) in found)
+    sentences = []
+    for depth in dict.fromkeys(depths[:1] + depths[-1:]):
+        plain, highway = found["plain", depth].best_loss, found["highway", depth].best_loss
+        if not math.isfinite(plain) or not math.isfinite(highway):
+            sentences.append(f"At **{depth} layers** every trial of one kind of network diverged.")
+            continue
+        ratio = max(plain, highway) / min(plain, highway)
+        lower = "highway" if highway <= plain else "plain"
+        sentences.append(
+            f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
+            f"highway network {highway:.3g}: the {lower} one is {ratio:.3g} times lower."
+        )
+    return " ".join(sentences)
+
+
+def caption(records: Listed) -> str:
+    """Return what the curves are, and which of them the paper has."""
+    depths = {depth for _, depth in searches(records)}
+    curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    theirs = ", ".join(str(depth) for depth in sorted(depths & set(curves.depth)))
+    ours = "Thick: ours, of the best trial."
+    if not theirs:
+        return f"{ours} P1 Fig. 1 has no curves of these depths, only of 10, 20, 50 and 100 layers."
+    return f"{ours} Dashed: P1 Fig. 1, networks of {theirs} layers on MNIST, best of 40 trials, 400 epochs."

@@ -1,0 +1,130 @@
+"""`claims.json`: the judged claims with their evidence, for those who evaluate replications.
+
+The file is one object:
+
+- `schema`: `highways-claims/1`; a change of what follows raises the number.
+- `profile`: name of the profile; `counts`: verdicts on the sources' claims (`sources`) and on our own (`our_own`).
+- `claims`: an object each, in the order of `references/claims.yaml`:
+    - `id`, `statement`, `criterion`; `source`, as the claim has it, `documents`, the texts that it names, and `own`,
+      whether it is a question or a calculation of ours;
+    - `required`: what a full judgement needs, and `easier_with_less`, whether less makes the criterion easier to meet;
+    - `verdict`: `replicated`, `not replicated`, `inconclusive` or `not run`; `scope`: `full`, `pruned`, `reduced`,
+      `stand-in`, or empty where it was not run;
+    - `measured`: `low` and `high`, equal where it is no interval, `null` where nothing was or where it is infinite
+      (`text` has it as in `claims.csv`); `unit`: `nats`, `ratio`, `share`, `points` (difference of shares),
+      `correlation`, `parameters`, or empty;
+    - `faithfulness`: `differs`, by what it is (`data`, `epochs`, `trials`, ...) what is `required` and what there `is`;
+      `notes`, what the sources leave open and what else differs in this experiment, Markdown;
+    - `evidence`: `experiment`; `data`; `records`, the folders of runs and of analyses with the number of those that
+      concern the claim and one sha256 over theirs; `tables` and `figures` that show it; `notebook`, `parameters`,
+      `command`. Paths are from the root of the checkout.
+
+It is the same to the byte from run to run, from records and from MLflow, and `highways verify` checks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from highways import paths
+from highways.claims.judge import Claim, Judgement, shortfalls
+from highways.claims.sources import documents, unit_of
+from highways.experiments import EXPERIMENTS
+from highways.experiments.base import Experiment
+from highways.tracking import Listed
+
+SCHEMA = "highways-claims/1"
+
+
+def export_text(
+    profile: str, judgements: Sequence[Judgement], listed: Mapping[str, Listed], claims: Mapping[str, Claim]
+) -> str:
+    """Return the content of `claims.json`.
+
+    Args:
+        profile: Name of the profile.
+        judgements: Of all claims.
+        listed: What the profile lists, by experiment.
+        claims: By id.
+    """
+    experiments = {one.name: one for one in EXPERIMENTS}
+    sums: dict[str, str] = {}
+    for records in listed.values():
+        sums |= {run.run_key: run.content()["sha256"] for run in records}
+        sums |= {analysis.key: analysis.content()["sha256"] for analysis in records.analyses}
+    rows = []
+    for row in judgements:
+        claim = claims[row.claim_id]
+        rows.append(_claim(row, claim, experiments[claim.experiment], listed[claim.experiment], sums))
+    counts = {
+        name: dict(sorted(Counter(row.verdict for row in judgements if row.own == own).items()))
+        for name, own in (("sources", False), ("our_own", True))
+    }
+    content = {"schema": SCHEMA, "profile": profile, "counts": counts, "claims": rows}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _claim(
+    row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
+) -> dict[str, Any]:
+    ends = [float(end) for end in row.measured.split(" to ")] if row.measured else []
+    finite = [end if math.isfinite(end) else None for end in ends] or [None]
+    lacking = shortfalls(claim, listed) if row.verdict != "not run" and row.scope not in ("", "full") else {}
+    return {
+        "id": row.claim_id,
+        "statement": row.statement,
+        "source": row.source,
+        "documents": list(documents(row.source)),
+        "own": row.own,
+        "criterion": row.criterion,
+        "required": claim.required.model_dump(exclude_none=True),
+        "easier_with_less": claim.easier_with_less,
+        "verdict": row.verdict,
+        "scope": row.scope,
+        "measured": {"low": finite[0], "high": finite[-1], "text": row.measured},
+        "unit": unit_of(claim, experiment.named_measures),
+        "faithfulness": {
+            "differs": {name: {"required": asked, "is": had} for name, (asked, had) in lacking.items()},
+            "notes": experiment.notes,
+        },
+        "evidence": _evidence(row, claim, experiment, listed, sums),
+    }
+
+
+def _evidence(
+    row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
+) -> dict[str, Any]:
+    results, profile = paths.Results(row.profile).of(experiment.name), row.profile
+    tables = [results.tables / f"{table.name}.csv" for table in experiment.tables]
+    figures = [results.figures / f"{name}.png" for name in experiment.figures]
+    there = bool(listed or listed.analyses)
+    runs = [run for run in listed if claim.required.concerns(run.config)]
+    groups: dict[Path, list[str]] = {
+        results.runs: [sums[run.run_key] for run in runs],
+        results.analyses: [sums[analysis.key] for analysis in listed.analyses],
+    }
+    return {
+        "experiment": experiment.name,
+        "data": row.data,
+        "records": [
+            {"folder": paths.shown(folder), "number": len(sums), "sha256": _digest(sums)}
+            for folder, sums in groups.items()
+            if sums and row.verdict != "not run"
+        ],
+        "tables": [paths.shown(path) for path in tables if there],
+        "figures": [paths.shown(path) for path in figures if there],
+        "notebook": f"notebooks/{experiment.name}.ipynb",
+        "parameters": f"profiles/{profile}/{experiment.name}.yaml",
+        "command": f"highways profile use {profile} && dvc repro {experiment.name}@{profile}",
+    }
+
+
+def _digest(sums: Sequence[str]) -> str:
+    """Return one sha256 over those of some records, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(sums)).encode()).hexdigest()

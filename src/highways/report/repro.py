@@ -1,0 +1,133 @@
+"""`highways repro`: `dvc repro`, with a line a stage, and at the end what came out and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import IO
+
+from highways import paths
+from highways.config import active_profiles
+from highways.report.screen import RELAY, Screen, duration
+
+COMMAND = [sys.executable, "-m", "dvc", "repro"]
+VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
+SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
+NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
+
+
+def repro(arguments: Sequence[str]) -> int:
+    """Run `dvc repro` and return its exit status; what DVC itself says goes to a log.
+
+    Args:
+        arguments: Passed on, such as `01_depth@quick`.
+
+    Raises:
+        HighwaysError: `params.yaml` is at fault.
+    """
+    profiles = active_profiles()
+    began, screen = time.monotonic(), Screen(sys.stdout)
+    log = paths.root() / "results" / "repro.log"
+    log.parent.mkdir(exist_ok=True)
+    environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
+    told = _Told(screen)
+    with (
+        log.open("w", encoding="utf-8", buffering=1) as file,
+        subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=paths.root(),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        interrupted = _leave_interrupts_to(process)
+        assert process.stdout is not None
+        told.all(process.stdout, file)
+        status = process.wait()
+    screen.clear()
+    if interrupted:
+        screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")
+        return 128 + signal.SIGINT
+    if status:
+        for line in told.errors or told.dvc_errors or [f"dvc repro ended with status {status}"]:
+            print(line, file=sys.stderr)
+        print(f"stopped after {duration(time.monotonic() - began)}; the log is {paths.shown(log)}", file=sys.stderr)
+        return status
+    stages = "1 stage was" if told.skipped == 1 else f"{told.skipped} stages were"
+    still = f", {stages} up to date" if told.skipped else ""
+    screen.line(f"done in {duration(time.monotonic() - began)}{still}; the log is {paths.shown(log)}")
+    for profile in profiles:
+        for line in _outcome(profile):
+            screen.line(line)
+    screen.line(NEXT)
+    return 0
+
+
+def _outcome(profile: str) -> list[str]:
+    """Return what a profile's results are, as far as they are there."""
+    results = paths.Results(profile)
+    lines = []
+    if results.verdicts.exists():
+        counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
+        for whose, name in (("sources", "claims of the sources"), ("our own", "questions of our own")):
+            if found := counts.get(whose):
+                shown = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found)
+                lines.append(f"{profile}: {sum(found.values())} {name}: {shown}")
+    if results.report.exists():
+        lines.append(f"{profile}: the report is {paths.shown(results.report)}")
+    return lines
+
+
+class _Told:
+    """Sorts what DVC and the stages say.
+
+    Args:
+        screen: Shows what the stages say.
+    """
+
+    def __init__(self, screen: Screen):
+        self._screen = screen
+        self.skipped = 0
+        self.errors: list[str] = []
+        """Of stages."""
+        self.dvc_errors: list[str] = []
+
+    def all(self, lines: IO[str], log: IO[str]) -> None:
+        """Take all lines, until there are no more."""
+        for raw in lines:
+            line = raw.rstrip("\n")
+            if self._screen.relay(line):
+                log.write(re.sub(r"^\x02\w+ ", "", raw))
+                continue
+            log.write(raw)
+            if SKIPPED.match(line):
+                self.skipped += 1
+            elif line.startswith("error: "):
+                self.errors.append(line)
+            elif line.startswith("ERROR: "):
+                self.dvc_errors.append(f"error: {line.removeprefix('ERROR: ')}")
+
+
+def _leave_interrupts_to(process: subprocess.Popen[str]) -> list[bool]:
+    """Wait for the stage to stop where the user interrupts; the list is not empty then.
+
+    From a terminal the interrupt reaches the stage by itself; DVC waits for it.
+    """
+    interrupted: list[bool] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if interrupted:
+            process.kill()
+        interrupted.append(True)
+
+    signal.signal(signal.SIGINT, interrupt)
+    return interrupted

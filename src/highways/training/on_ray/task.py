@@ -1,0 +1,92 @@
+"""What a worker of the cluster does: train a group, and tell the driver of every epoch and every state."""
+
+# pyright: reportMissingImports=false
+# Ray is an extra: it need not be there.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import ray
+from ray.util.queue import Queue
+
+from highways.data import DataSet
+from highways.errors import HighwaysError
+from highways.tracking.events import Event
+from highways.training.engines import reason_of
+from highways.training.execute import Job, Resume, Trained, train
+from highways.training.on_ray.cluster import check_same, looker
+
+
+@dataclass(frozen=True)
+class Order:
+    """A group that is sent to a worker.
+
+    Attributes:
+        number: Of the order, new for every attempt; it comes back with every message.
+        job: The group.
+        state: What its training goes on from; `None` for the start.
+        place: Where the driver keeps that state, for messages.
+        every_s: Seconds of training that may be lost.
+        versions: What the driver runs; see `highways.training.on_ray.cluster.looker`.
+    """
+
+    number: int
+    job: Job
+    state: bytes | None
+    place: str
+    every_s: float
+    versions: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A group that could not be trained.
+
+    Attributes:
+        reason: In one line.
+        for_good: Of the user's making: to try again is of no use.
+    """
+
+    reason: str
+    for_good: bool
+
+
+Message = tuple[int, Event | bytes]
+"""The number of an order, and what happened, or the state that its training has reached."""
+
+
+def fulfil(order: Order, data: list[ray.ObjectRef[DataSet]], messages: Queue) -> list[Trained] | Failed:
+    """Train a group and return what came of its runs; runs on a worker, which needs no file of the project.
+
+    Args:
+        order: The group.
+        data: Its data set, the only item: Ray would send what is not in a list again with each group.
+        messages: Takes the messages, in order; a message has arrived before the next one is sent.
+    """
+
+    def send(content: Event | bytes) -> None:
+        messages.put((order.number, content))
+
+    try:
+        check_same(order.versions, _versions(), ray.util.get_node_ip_address())
+        resume = Resume(order.state, order.place, order.every_s, send)
+        return train(order.job, _fetched(data[0]), resume, send)
+    except HighwaysError as error:
+        return Failed(str(error), for_good=True)
+    except Exception as error:
+        return Failed(reason_of(error), for_good=False)
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, Any]:
+    return looker()()
+
+
+@lru_cache(maxsize=2)
+def _fetched(data: ray.ObjectRef[DataSet]) -> DataSet:
+    """Return a data set that the driver sent; a process fetches it once."""
+    return ray.get(data)

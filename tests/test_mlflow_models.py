@@ -1,0 +1,119 @@
+"""Networks as MLflow's models: exported without pickle, loadable, and the same network as that of the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from highways.config import RunConfig
+from highways.data import load
+from highways.report.models import models
+from highways.report.rebuild import rebuild
+from highways.tracking import RecordStore
+from highways.tracking.mlflow_log import connect, tracking_uri
+from highways.tracking.mlflow_models import VOCABULARY
+from highways.training import run
+from highways.training.checkpoints import weights_path
+from highways.training.run import load_network
+
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.filterwarnings("ignore"),  # of torch.export's and MLflow's making
+]
+
+TEXT = {
+    "data": {"name": "synthetic-tweets"},
+    "optimiser": {"kind": "adam", "learning_rate": 1e-3},
+    "budget": {"epochs": 1, "batch_size": 64},
+}
+CONV = {
+    "data": {"name": "digits", "pictures": {}},
+    "network": {
+        "family": "conv",
+        "name": "small",
+        "kind": "highway",
+        "stages": [{"width": 4, "blocks": 2, "pool": 2}],
+        "transform_bias": -1.0,
+    },
+    "optimiser": {"kind": "adam", "learning_rate": 1e-3},
+    "budget": {"epochs": 1, "batch_size": 100},
+}
+
+
+def bilstm(kind: str, **more: object) -> RunConfig:
+    network = {"family": "bilstm", "kind": kind, "depth": 2, "hidden": 4, "embedding": 6, **more}
+    return RunConfig.model_validate(TEXT | {"network": network})
+
+
+def networks(run_config) -> dict[str, RunConfig]:
+    return {
+        "dense": run_config(depth=3, epochs=1),
+        "conv": RunConfig.model_validate(CONV),
+        "bilstm": bilstm("highway", transform_bias=-1.0),
+        "source's bilstm": bilstm("highway-article"),
+    }
+
+
+@pytest.mark.parametrize("name", ["dense", "conv", "bilstm", "source's bilstm"])
+def test_best_network_is_a_model_that_answers_as_its_weights_do(
+    tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    config = networks(run_config)[name]
+    record = run(config, profile="quick", experiment="e")
+    first, second = models("quick")
+    assert first == "e (quick): weights of 1 of the 1 best networks are kept here"
+    assert second.startswith(f"  {record.run_key}: models:/"), second
+    assert list(models("quick"))[1] == f"  {record.run_key}: there already"
+
+    uri = second.split()[-1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())  # what the next call writes there ends with the test
+    mlflow.set_tracking_uri(tracking_uri())
+    loaded, network = mlflow.pytorch.load_model(uri), load_network(record).eval()
+    answering = mlflow.pyfunc.load_model(uri)
+    x = next(x for x, _ in load(config.data).evaluation_batches(config, "test") if len(x) > 5)[:6].contiguous()
+    with torch.no_grad():
+        expected = network(x)
+        assert torch.allclose(loaded(x), expected, atol=1e-5), "a batch of another size than the example's"
+        assert torch.allclose(loaded(x[:1]), expected[:1], atol=1e-5), "one alone"
+    assert np.allclose(answering.predict(x.numpy()), expected.numpy(), atol=1e-5)
+    if config.network.reads == "text":
+        with pytest.raises(AssertionError, match="Guard failed"):
+            loaded(torch.cat([x, x], dim=1))  # a limit of torch.export, which docs/mlflow.md names
+        folder = Path(mlflow.artifacts.download_artifacts(uri))
+        (vocabulary,) = folder.rglob(VOCABULARY)
+        assert json.loads(vocabulary.read_text()) == load(config.data).vocabulary  # type: ignore[union-attr]
+    client = connect()
+    experiment = client.get_experiment_by_name("e")
+    assert experiment is not None
+    (child,) = client.search_runs([experiment.experiment_id], f"tags.run_key = '{record.run_key}'")
+    assert [output.model_id for output in child.outputs.model_outputs] == [uri.removeprefix("models:/")]
+    assert child.info.status == "FINISHED"
+    kept = [file.path for file in client.list_artifacts(child.info.run_id, "weights")]
+    assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
+
+
+def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(tracked_project: Path) -> None:
+    record = run(bilstm("highway-released"), profile="quick", experiment="e")
+    said = list(models("quick"))[1]
+    assert "cannot be exported" in said
+    client = connect()
+    experiment = client.get_experiment_by_name("e")
+    assert experiment is not None
+    (child,) = client.search_runs([experiment.experiment_id], f"tags.run_key = '{record.run_key}'")
+    assert [file.path for file in client.list_artifacts(child.info.run_id, "weights")] == ["weights/final.pt"]
+    assert not client.search_logged_models([experiment.experiment_id])
+
+
+def test_without_weights_there_is_no_model(tracked_project: Path, run_config) -> None:
+    record = run(run_config(), profile="quick", experiment="e", mlflow=False)
+    weights_path(record.run_key).unlink()
+    list(rebuild("quick"))
+    assert list(models("quick")) == ["e (quick): weights of 0 of the 1 best networks are kept here"]
+    assert list(RecordStore(tracked_project / "results/quick/e/runs"))

@@ -1,0 +1,273 @@
+"""What MLflow's page opens on: views of each experiment, links to them, names, notes, colours, durations, data."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import zlib
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from highways import paths
+from highways.report.rebuild import rebuild
+from highways.tracking import mlflow_ui
+from highways.tracking.mlflow_log import connect
+from highways.tracking.mlflow_metrics import Outcome, best_of_cells, interval, metric_name
+from highways.tracking.mlflow_notes import run_name
+from highways.tracking.mlflow_views import PREFIX, experiment_tags, links, views
+from highways.tracking.records import RecordStore
+from highways.training import sweep
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+
+
+def unpacked(tag: str) -> dict[str, Any]:
+    """The state of a view, as MLflow's page reads it."""
+    state = json.loads(tag)["state"]
+    assert state.startswith("deflate;")
+    return json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
+
+
+def experiment(name: str = "e") -> Any:
+    return connect().get_experiment_by_name(name)
+
+
+def runs(condition: str) -> list[Any]:
+    return list(connect().search_runs([experiment().experiment_id], condition))
+
+
+def depths(run_config) -> list:
+    return [run_config(kind=kind, depth=depth, seed=seed) for kind in ("plain", "highway") for depth in (3, 5)
+            for seed in (0, 1)]  # fmt: skip
+
+
+# Views
+
+
+def test_there_is_a_view_a_depth_at_which_networks_stand_against_each_other() -> None:
+    tags = [{"network": kind, "depth": depth} for kind in ("plain", "highway") for depth in ("0010", "0100")]
+    found = views("laptop", [*tags, {"network": "highway", "depth": "0900"}])
+    assert [view.key for view in found] == ["laptop", "laptop-all", "laptop-d100", "laptop-d10"]
+    assert found[2].name == "laptop: plain against highway, depth 100, loss over epochs"
+    state = unpacked(found[2].tag())
+    assert "tags.depth = '0100'" in state["searchFilter"]
+    assert state["compareRunCharts"][0]["metricKey"] == "train/cross_entropy"
+    assert state["compareRunCharts"][0]["type"] == "LINE"
+    assert state["orderByKey"] == "metrics.`summary/best_train_cross_entropy`"
+    grouped = unpacked(found[1].tag())["groupBy"]
+    assert [key["groupByData"] for key in grouped["groupByKeys"]] == ["network", "depth"]
+    assert views("laptop", []) == []
+
+
+def test_tags_of_views_are_short_enough_for_mlflow_and_those_of_other_profiles_stay() -> None:
+    runs = [{"network": kind, "depth": f"{depth:04d}"} for kind in ("plain", "highway") for depth in range(60)]
+    found = views("weekend", runs)
+    assert len(found) < 20, "the page lists at most 40"
+    there = {PREFIX + "laptop": views("laptop", runs)[0].tag()}
+    tags = experiment_tags("Depth", "e", "7", "weekend", found, there)
+    assert max(map(len, tags.values())) < 20_000
+    assert "viewStateShareKey=laptop&" in tags["mlflow.note.content"]
+    assert tags["mlflow.note.content"].startswith("Depth: [weekend: plain against highway, depth 59")
+    assert experiment_tags("Depth", "e", "7", "weekend", found, there | tags) == {}, "what is there is not set again"
+    without_title = experiment_tags("", "e", "7", "weekend", found, there | tags)
+    assert without_title == {}, "a sweep outside of the notebook leaves the title as it is"
+
+
+def test_links_lead_to_every_view_and_leave_out_what_others_saved() -> None:
+    runs = [{"network": kind, "depth": "0100"} for kind in ("plain", "highway")]
+    tags = {PREFIX + view.key: view.tag() for view in views("laptop", runs)}
+    found = links(
+        "http://127.0.0.1:5001/", [SimpleNamespace(name="e", experiment_id="3", tags=tags | {PREFIX + "x": "y"})]
+    )
+    assert [link.url.partition("/runs?")[0] for link in found] == ["http://127.0.0.1:5001/#/experiments/3"] * 3
+    assert [re.search("viewStateShareKey=([^&]*)", link.url)[1] for link in found] == [  # type: ignore[index]
+        "laptop",
+        "laptop-all",
+        "laptop-d100",
+    ]
+    assert all("workflowType=machine_learning" in link.url for link in found)
+    shown = list(mlflow_ui.shown_links(found))
+    assert shown[0] == "e"
+    assert len(shown) == 1 + 2 * 2, "all runs are left to the page's menu"
+
+
+def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, run_config) -> None:
+    sweep(depths(run_config), profile="p", experiment="e")
+    tags = experiment().tags
+    assert {PREFIX + "p", PREFIX + "p-all", PREFIX + "p-d5", PREFIX + "p-d3"} <= tags.keys()
+    assert tags["mlflow.experiment.primaryMetric.name"] == "summary/best_train_cross_entropy"
+    state = unpacked(tags[PREFIX + "p-d5"])
+    found = runs(state["searchFilter"])
+    assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
+    assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
+    assert "train/cross_entropy" in found[0].data.metrics
+
+
+# Runs
+
+
+def test_run_tells_what_it_is(tracked_project: Path, run_config) -> None:
+    records = sweep(depths(run_config), profile="p", experiment="e")
+    by_key = {run.data.tags["run_key"]: run for run in runs("tags.kind = 'run'")}
+    best = {one.key for one in best_of_cells(Outcome.of_record(record) for record in records)}
+    assert len(best) == 4
+    for record in records:
+        run, (start, end) = by_key[record.run_key], interval(record)
+        assert run.info.end_time - run.info.start_time == end - start, "its own seconds, not its group's"
+        assert (
+            run.data.tags["mlflow.runColor"] == {"plain": "#b2182b", "highway": "#2166ac"}[record.config.network.kind]
+        )
+        assert run.data.tags["mlflow.note.content"].startswith("A run of `e` (p): **")
+        assert f"results/p/e/runs/{record.run_key}.json" in run.data.tags["mlflow.note.content"]
+        assert (run.data.tags.get("best") == "true") == (record.run_key in best)
+        (data,) = run.inputs.dataset_inputs
+        assert (data.dataset.name, data.dataset.digest) == ("digits", record.data_fingerprint[:36])
+        assert json.loads(data.dataset.source)["fingerprint"] == record.data_fingerprint
+
+
+def test_names_differ_before_they_are_cut(run_config) -> None:
+    names = [run_name(config, f"slug-{number:012x}") for number, config in enumerate(depths(run_config))]
+    assert len({name[:16] for name in names}) == len(names)
+    same = [run_name(run_config(), f"slug-{key}") for key in ("aaaabbbbcccc", "ddddbbbbcccc")]
+    assert same[0] != same[1]
+
+
+def test_parent_sums_up_its_children_whoever_trained_them(tracked_project: Path, run_config) -> None:
+    records = list(sweep(depths(run_config), profile="p", experiment="e"))
+    records += sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
+    (parent,) = runs("tags.kind = 'sweep'")
+    values = parent.data.metrics
+    assert values["summary/runs"] == 9
+    assert values["summary/best_train_cross_entropy"] == min(record.best() for record in records)
+    assert values["summary/seconds"] == pytest.approx(sum(record.timing["seconds"] for record in records), abs=1e-2)
+    history = connect().get_metric_history(parent.info.run_id, "by depth/train_cross_entropy highway digits")
+    expected = {
+        depth: min(
+            one.best() for one in records if (one.config.network.kind, one.config.network.depth) == ("highway", depth)
+        )
+        for depth in (3, 5, 9)
+    }
+    assert {one.step: one.value for one in history} == expected
+    assert "**parent of 9 runs**" in parent.data.tags["mlflow.note.content"]
+
+
+def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path, run_config) -> None:
+    records = sweep(depths(run_config)[:2], profile="p", experiment="e", mlflow=False)
+    early = records[0].model_copy(update={"finished_at": "2001-02-03T04:05:06+00:00"})
+    RecordStore(paths.Results("p").of("e").runs).write(early)
+    list(rebuild("p"))
+    (parent,) = runs("tags.kind = 'sweep'")
+    assert parent.info.start_time == interval(early)[0]
+    assert parent.info.end_time == interval(records[1])[1]
+    (run,) = runs(f"tags.run_key = '{early.run_key}'")
+    assert (run.info.start_time, run.info.end_time) == interval(early)
+
+
+def test_runs_of_an_earlier_layout_are_written_anew_by_rebuild(tracked_project: Path, run_config) -> None:
+    sweep(depths(run_config)[:2], profile="p", experiment="e")
+    old = runs("")
+    for run in old:
+        connect().delete_tag(run.info.run_id, "highways.layout")
+    list(rebuild("p"))
+    assert len(runs("")) == 3
+    assert not {run.info.run_id for run in old} & {run.info.run_id for run in runs("")}
+    assert {run.data.tags["highways.layout"] for run in runs("")} == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("curve", "metric"),
+    [
+        ("train_cross_entropy", "train/cross_entropy"),
+        ("dev_accuracy", "dev/accuracy"),
+        ("initial_gain", "measured/initial_gain"),
+    ],
+)
+def test_metrics_stand_in_groups(curve: str, metric: str) -> None:
+    assert metric_name(curve) == metric
+
+
+# make ui
+
+
+def test_only_what_changed_is_brought_over_again(tracked_project: Path, run_config) -> None:
+    for name in ("e", "f"):
+        sweep(depths(run_config)[:2], profile="p", experiment=name, mlflow=False)
+    assert len(list(rebuild("p", only_missing=True))) == 2
+    assert list(rebuild("p", only_missing=True)) == []
+    sweep(depths(run_config)[:3], profile="p", experiment="f", mlflow=False)
+    (line,) = rebuild("p", only_missing=True)
+    assert line.startswith("f (p): 3 runs")
+    assert len(list(rebuild("p"))) == 2, "who asks for all gets all"
+
+
+def test_long_rebuild_says_how_far_it_is(tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep(depths(run_config)[:3], profile="p", experiment="e", mlflow=False)
+    monkeypatch.setattr("highways.report.rebuild.SAY_S", 0.0)
+    monkeypatch.setattr("highways.report.rebuild.PORTION", 1)
+    lines = list(rebuild("p"))
+    assert lines[:2] == ["e (p): 1 of 3 runs so far", "e (p): 2 of 3 runs so far"]
+    assert len(lines) == 3
+
+
+def test_taken_port_is_passed_over() -> None:
+    with socket.create_server((mlflow_ui.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        assert mlflow_ui.free_port(port) > port
+
+
+@pytest.mark.pipeline
+def test_ui_says_where_it_is_and_ends_with_its_server(tracked_project: Path, run_config) -> None:
+    sweep(depths(run_config), profile="p", experiment="e", mlflow=False)
+    with socket.create_server((mlflow_ui.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-u", "-m", "highways.cli", "tracking", "ui", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = []
+        while not lines or not lines[-1].startswith("MLflow is at "):
+            lines.append(process.stdout.readline())
+            assert lines[-1], "it has ended"
+    try:
+        assert f"port {port} is taken\n" in lines
+        server = re.search(r"http://127\.0\.0\.1:(\d+)", lines[-1])
+        assert server
+        assert int(server[1]) > port
+        (comparison,) = [url for name, url in pairwise(lines) if "against highway, depth 5," in name]
+        if CHROMIUM:
+            _check_page(comparison.strip(), tracked_project)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) is not None
+    with socket.socket() as probe:
+        assert probe.connect_ex((mlflow_ui.HOST, int(server[1]))) != 0, "the server has ended, too"
+
+
+def _check_page(url: str, folder: Path) -> None:
+    """The link that is printed leads, with one click, to both networks' loss over the epochs."""
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/chromium"]
+    command += ["--window-size=1500,950", "--virtual-time-budget=60000", "--timeout=90000"]
+    done = subprocess.run([*command, "--dump-dom", url], capture_output=True, text=True, timeout=180, check=True)
+    page = done.stdout
+    assert "depth 5, loss over epochs" in page
+    assert "2<!-- --> matching runs" in page or re.search(r"2\D{0,80}matching runs", page)
+    assert "Over the epochs" in page
+    assert re.search("d005 plain", page)
+    assert re.search("d005 highway", page)
+    assert "train/cross_entropy" in page
+    if keep := os.environ.get("HIGHWAYS_SCREENSHOTS"):
+        subprocess.run([*command, f"--screenshot={keep}/mlflow-depth.png", url], timeout=180, check=True)

@@ -1,0 +1,491 @@
+"""The engine `ray` on a real cluster of three nodes: what the local engine gives, and no more lost than it would."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from toolbox import written_table
+
+from highways.config import RunConfig
+from highways.errors import HighwaysError
+from highways.experiments import BILSTM_DEPTH, CONV, DEPTH
+from highways.tracking.events import EpochEnded, Event, Finished, Started
+from highways.tracking.records import RecordStore, RunRecord, run_keys
+from highways.training import load_network, sweep, train
+from highways.training.checkpoints import ResumePoint
+from highways.training.execute import Job
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+
+from ray.cluster_utils import Cluster  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
+
+from highways.training.on_ray import cluster as there  # noqa: E402
+from highways.training.on_ray import engine as driver  # noqa: E402
+from highways.training.on_ray.sharing import Shares  # noqa: E402
+from highways.training.on_ray.task import fulfil  # noqa: E402
+
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+EVERY_S = 0.5
+"""Between two states, in these tests."""
+EPOCHS = 100
+"""Of the longer runs."""
+PROMPT = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes of one processor, none of which has a file of the project."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(tmp_path_factory.mktemp("nodes") / "nothing"))
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.delenv("RAY_ADDRESS", raising=False)
+        started = Cluster(True, head_node_args={"num_cpus": 1, "_system_config": PROMPT, "include_dashboard": False})
+        for _ in range(2):
+            started.add_node(num_cpus=1)
+        started.wait_for_nodes()
+        yield started
+        ray.shutdown()
+        started.shutdown()
+
+
+@pytest.fixture
+def connected(machines: Cluster, project: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster; this process stays connected to it, so that workers are started once."""
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", str(EVERY_S))
+    if not ray.is_initialized():
+        ray.init(machines.address, log_to_driver=False, logging_level="ERROR")
+    return machines
+
+
+def by_ray(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
+    return sweep(
+        configs, **{"profile": "ray", "experiment": "e", "engine": "ray", "mlflow": False, "threads": 1} | more
+    )
+
+
+def content(record: RunRecord) -> dict[str, Any]:
+    """All of a record but clocks and the name of the engine."""
+    values = record.content()
+    left = {"timing", "finished_at", "sha256", "engine"}
+    how = {name: values["engine"][name] for name in ("group", "population")}
+    return {name: value for name, value in values.items() if name not in left} | {"engine": how}
+
+
+def check_equal_to_local(project: Path, configs: list[RunConfig]) -> None:
+    """Train runs again with the local engine, in another profile, and compare records and weights."""
+    keys = run_keys(configs)
+    before = RecordStore(project / "results/ray/e/runs").read_all(keys)
+    for record in before:
+        load_network(record)
+    (project / "results").rename(project / "aside")
+    local = sweep(configs, profile="local", experiment="e", threads=1, mlflow=False)
+    assert [json.dumps(content(record)) for record in before] == [json.dumps(content(record)) for record in local]
+    assert not ResumePoint.all()
+    assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
+
+
+def check_lost(events: list[Event]) -> int:
+    """Check that no group did more than an interval between two states again; return the epochs done again."""
+    again = 0
+    for keys in {event.keys for event in events if isinstance(event, Started)}:
+        seen: dict[int, float] = {}
+        lost = 0.0
+        epochs = [event for event in events if isinstance(event, EpochEnded) and event.keys == keys]
+        for event in epochs:
+            lost += seen.get(event.epoch, 0.0)
+            again += event.epoch in seen
+            seen[event.epoch] = event.seconds
+        # A state is kept at the first end of an epoch after the interval; that epoch's event comes before it.
+        assert lost <= EVERY_S + 2 * max(event.seconds for event in epochs), keys[0]
+    return again
+
+
+def warm(node: Any) -> None:
+    """Start a process that can train on a node, so that it is not behind the others."""
+
+    def imports() -> None:
+        import highways.training.on_ray  # noqa: F401
+
+    at = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+    options = {"num_cpus": 1, "scheduling_strategy": at, "runtime_env": there.surroundings("cpu", 1)}
+    ray.get(ray.remote(**options)(imports).remote())
+
+
+def workers() -> list[int]:
+    """The processes that train."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::fulfil"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+class Once:
+    """Notes all events, and does something, once, when so many groups are so far at the same time.
+
+    Args:
+        act: What is done.
+        groups: How many.
+    """
+
+    def __init__(self, act: Callable[[], object], groups: int):
+        self.act, self.groups = act, groups
+        self.events: list[Event] = []
+        self.epochs: dict[tuple[str, ...], int] = {}
+        self.done = False
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        self.events.append(event)
+        if isinstance(event, EpochEnded):
+            self.epochs[event.keys] = event.epoch
+        if not self.done and sum(10 <= epoch < EPOCHS for epoch in self.epochs.values()) >= self.groups:
+            self.done = True
+            self.act()
+
+
+@pytest.fixture
+def long(run_config: Callable[..., RunConfig]) -> list[RunConfig]:
+    """Four groups of two runs, some seconds each."""
+    kinds = [(kind, depth) for kind in ("plain", "highway") for depth in (8, 9)]
+    return [run_config(kind=kind, depth=depth, seed=seed, epochs=EPOCHS) for kind, depth in kinds for seed in (0, 1)]
+
+
+# What it gives
+
+
+def test_tables_are_those_of_the_local_engine_to_the_byte(connected: Cluster, project: Path) -> None:
+    small = {"depths": [2, 10], "trials": 2, "epochs": 2, "plain_width": 6, "highway_width": 5}
+    settings = DEPTH.of("quick").settings
+    texts = []
+    for engine in ("ray", "local"):
+        of_engine = settings.model_copy(update=small | {"engine": engine, "workers": 1})
+        records = train(of_engine, threads=1, mlflow=False)
+        assert {record.engine["name"] for record in records} == {engine}
+        texts.append({file.name: text for file, text in tables(of_engine).items()})
+        (project / "results").rename(project / engine)
+    assert texts[0] == texts[1]
+    assert len(texts[0]) > 0
+
+
+def tables(settings: Any) -> dict[Path, str]:
+    folder = written_table("depth", settings)
+    return {path: path.read_text() for path in folder.iterdir() if "cost" not in path.name}
+
+
+def test_every_family_gives_what_it_gives_here(connected: Cluster, project: Path) -> None:
+    configs = []
+    for experiment in (BILSTM_DEPTH, CONV):
+        first = experiment.of("quick").settings.runs()[0]
+        configs.append(first.model_copy(update={"budget": first.budget.model_copy(update={"epochs": 1})}))
+    records = by_ray(configs)
+    assert {record.engine["workers"] for record in records} == {3}
+    check_equal_to_local(project, configs)
+
+
+def test_progress_is_live_and_in_order(connected: Cluster, long, project: Path) -> None:
+    told: list[tuple[float, Event]] = []
+    by_ray(long[:2], on_event=lambda event: told.append((time.monotonic(), event)))
+    kinds = [type(event).__name__ for _, event in told]
+    assert kinds == ["Started"] + ["EpochEnded"] * EPOCHS + ["Finished"] * 2
+    assert [event.epoch for _, event in told if isinstance(event, EpochEnded)] == list(range(1, EPOCHS + 1))
+    spent = sum(event.seconds for _, event in told if isinstance(event, EpochEnded))
+    assert told[-1][0] - told[0][0] > spent / 2, "they came while it was trained"
+
+
+def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+
+    def look() -> tuple[str | None, str | None]:
+        return os.environ.get("OMP_NUM_THREADS"), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    assert ray.get(ray.remote(runtime_env=there.surroundings("cpu", 2))(look).remote()) == ("3", "")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert there.surroundings("cuda", 2) == {"env_vars": {"OMP_NUM_THREADS": "2"}}
+
+
+# What is lost
+
+
+def test_lost_node_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
+    lost = connected.add_node(num_cpus=1)
+    connected.wait_for_nodes()
+    warm(lost)
+    watch = Once(lambda: connected.remove_node(lost, allow_graceful=False), groups=4)
+    by_ray(long, on_event=watch)
+    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
+    with capsys.disabled():
+        print(f"[lost node: {check_lost(watch.events)} epochs done again]", end=" ")
+    check_equal_to_local(project, long)
+
+
+def test_killed_worker_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
+    watch = Once(lambda: os.kill(workers()[0], signal.SIGKILL), groups=3)
+    by_ray(long, on_event=watch)
+    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
+    with capsys.disabled():
+        print(f"[killed worker: {check_lost(watch.events)} epochs done again]", end=" ")
+    check_equal_to_local(project, long)
+
+
+def test_killed_carrier_of_messages_is_started_again(connected: Cluster, long, project: Path, monkeypatch) -> None:
+    queues: list[Any] = []
+
+    def noted(**options: Any) -> Any:
+        queues.append(ray.util.queue.Queue(**options))
+        return queues[-1]
+
+    monkeypatch.setattr(driver, "Queue", noted)
+    watch = Once(lambda: ray.kill(queues[0].actor, no_restart=False), groups=1)
+    by_ray(long[:2], on_event=watch)
+    assert watch.done
+    check_equal_to_local(project, long[:2])
+
+
+DRIVER = """
+    import json, os, signal, sys
+    from pathlib import Path
+    from highways.config import RunConfig
+    from highways.tracking.events import EpochEnded, Finished, Started
+    from highways.training import sweep
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    log = Path(sys.argv[1]).open("a")
+
+    def note(event):
+        keys = [event.record.run_key] if isinstance(event, Finished) else event.keys
+        entry = [type(event).__name__, keys, getattr(event, "epoch", 0), getattr(event, "seconds", 0.0)]
+        print(json.dumps(entry), file=log, flush=True)
+
+    configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
+    sweep(configs, profile="ray", experiment="e", engine="ray", threads=1, mlflow=False, on_event=note)
+"""
+
+
+@pytest.fixture
+def start(machines: Cluster, project: Path, tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Any]]:
+    """Starts a driver in a process of its own; returns the process and what it notes."""
+    monkeypatch.setenv("RAY_ADDRESS", machines.address)
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", str(EVERY_S))
+    script = tmp_path / "driver.py"
+    script.write_text(textwrap.dedent(DRIVER))
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(configs: list[RunConfig], log: Path) -> subprocess.Popen[str]:
+        env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
+        command = [sys.executable, str(script), str(log)]
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def noted(log: Path) -> list[Event]:
+    """The events that a driver has noted."""
+    events: list[Event] = []
+    for line in log.read_text().splitlines() if log.exists() else []:
+        kind, keys, epoch, seconds = json.loads(line)
+        if kind == "EpochEnded":
+            events.append(EpochEnded(tuple(keys), epoch, EPOCHS, (), seconds))
+        else:
+            record: Any = SimpleNamespace(run_key=keys[0])
+            events.append(Started(tuple(keys)) if kind == "Started" else Finished(record))
+    return events
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_killed_driver_goes_on(start, long, project: Path, tmp_path: Path, capsys) -> None:
+    log, store = tmp_path / "events", RecordStore(project / "results/ray/e/runs")
+
+    def halfway() -> bool:
+        events = noted(log)
+        begun = {event.keys for event in events if isinstance(event, Started)}
+        ended = {event.keys for event in events if isinstance(event, EpochEnded) and event.epoch == EPOCHS}
+        last = [event for event in events if isinstance(event, EpochEnded) and event.keys in begun - ended]
+        return len(list(store)) >= 2 and max((event.epoch for event in last), default=0) >= 15
+
+    first = start(long, log)
+    wait_until(halfway, first)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    stood = {path.stem for path in store}
+    number = len(noted(log))
+    assert 2 <= len(stood) < len(long)
+    second = start(long, log)
+    assert second.wait(timeout=150) == 0
+    events = noted(log)
+    begun_again = {key for event in events[number:] if isinstance(event, Started) for key in event.keys}
+    assert not begun_again & stood, "none is trained again whose record stood"
+    assert {path.stem for path in store} == set(run_keys(long))
+    with capsys.disabled():
+        print(f"[killed driver: {check_lost(events)} epochs done again]", end=" ")
+    check_equal_to_local(project, long)
+
+
+def test_interrupt_stores_what_is_finished_and_stops_the_rest(start, run_config, project: Path, tmp_path) -> None:
+    configs = [run_config(depth=2, epochs=1), run_config(depth=3, epochs=100_000)]
+    log, store = tmp_path / "events", RecordStore(project / "results/ray/e/runs")
+    process = start(configs, log)
+    wait_until(lambda: len(list(store)) == 1 and len(noted(log)) > 10, process)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert said.splitlines()[-1] == "stopped: 1 groups go on from their last states when started again"
+    assert [path.stem for path in store] == run_keys(configs[:1])
+    assert [point.keys for point in ResumePoint.all()] == [run_keys(configs[1:])]
+    deadline = time.monotonic() + 20
+    while workers() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not workers()
+
+
+def test_state_that_cannot_be_resumed_from_is_one_line(connected: Cluster, run_config, project: Path) -> None:
+    config = run_config()
+    ResumePoint(run_keys([config]), True).save(b"no state")
+    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it") as caught:
+        by_ray([config])
+    assert "\n" not in str(caught.value)
+
+
+def test_run_that_fails_again_and_again_is_reported_and_the_others_finish(
+    connected: Cluster, run_config, project: Path, monkeypatch
+) -> None:
+    def fulfil_at_fault(order: Any, data: Any, messages: Any) -> Any:
+        from highways.training import execute
+
+        fit = execute._fit
+
+        def fails_for_plain(module: Any, job: Any, *rest: Any) -> None:
+            if job.configs[0].network.kind == "plain":
+                raise RuntimeError("out of memory")
+            fit(module, job, *rest)
+
+        execute._fit = fails_for_plain
+        try:
+            return fulfil(order, data, messages)
+        finally:
+            execute._fit = fit
+
+    sent: list[int] = []
+    monkeypatch.setattr(driver, "FULFIL", ray.remote(fulfil_at_fault))
+    monkeypatch.setattr(driver, "_remote", lambda job, need, make=driver._remote: sent.append(1) or make(job, need))
+    with pytest.raises(HighwaysError, match=r"1 of 2 runs failed, .*plain-d004.*: RuntimeError: out of memory"):
+        by_ray([run_config(kind="plain"), run_config()])
+    assert len(sent) == 3, "one of the two was tried again"
+    assert [path.name[:7] for path in (project / "results").rglob("*.json")] == ["highway"]
+
+
+# What is refused
+
+
+def test_address_where_nothing_answers_is_one_line_in_time(project: Path, run_config, monkeypatch) -> None:
+    if ray.is_initialized():
+        ray.shutdown()
+    with socket.socket() as silent, socket.socket() as closed:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        closed.bind(("127.0.0.1", 0))
+        for listening in (silent, closed):
+            address = f"127.0.0.1:{listening.getsockname()[1]}"
+            monkeypatch.setenv("RAY_ADDRESS", address)
+            began = time.monotonic()
+            with pytest.raises(HighwaysError, match=rf"^RAY_ADDRESS {address}: no Ray cluster answers there$"):
+                by_ray([run_config()])
+            assert time.monotonic() - began < 15
+    for address in ("nonsense", "ray://127.0.0.1:10001", "host:port"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(HighwaysError, match=rf"RAY_ADDRESS '{address}': it must be host:port"):
+            by_ray([run_config()])
+    assert not ray.is_initialized()
+
+
+def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluster, project, run_config) -> None:
+    with pytest.raises(HighwaysError, match=r"needs 64 CPU, 0\.\d+ GiB .* there is 3 nodes \(.*3 with 1 CPU, .*GiB"):
+        by_ray([run_config()], threads=64)
+    with pytest.raises(HighwaysError, match=r"'cuda' was asked for, but no node has a GPU: there is 3 nodes \("):
+        by_ray([run_config()], device="cuda")
+
+
+def test_last_node_with_room_that_does_not_come_back_is_one_line(
+    connected: Cluster, project: Path, run_config, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(driver, "PATIENCE_S", 3)
+    large = connected.add_node(num_cpus=2)
+    connected.wait_for_nodes()
+    watch = Once(lambda: connected.remove_node(large, allow_graceful=False), groups=1)
+    with pytest.raises(HighwaysError, match=r"needs 2 CPU, .* there is 3 nodes"):
+        by_ray([run_config(depth=depth, epochs=100_000) for depth in (8, 9)], threads=2, on_event=watch)
+    assert "no node has room for a group any more; waiting 3 s for another" in capsys.readouterr().out
+
+
+def test_node_with_another_version_is_refused_by_name(connected: Cluster, project: Path, run_config, tmp_path) -> None:
+    other = tmp_path / "other" / "highways"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text('__version__ = "0.0.9"\n')
+    wrong = connected.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(other.parent)})
+    connected.wait_for_nodes()
+    try:
+        expected = r"^node .* \(.*\) has highways 0\.0\.9 \(source \w+\), and here is highways .* \(source \w+\): .*"
+        with pytest.raises(HighwaysError, match=expected):
+            by_ray([run_config()])
+    finally:
+        connected.remove_node(wrong)
+
+
+def test_without_ray_the_line_says_how_to_install_it(project: Path, run_config, monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("highways.training.on_ray")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(HighwaysError, match=r"Ray is not installed; `pip install -e '\.\[ray\]'`"):
+        by_ray([run_config()])
+
+
+# GPUs, reckoned
+
+
+def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config) -> None:
+    configs = [run_config(seed=seed) for seed in (0, 1)]
+    keys = run_keys(configs)
+    job = Job(tuple(configs), tuple(keys), True, project / "results/p/e/runs", "cuda", 1)
+    shares = Shares(80_000)
+    assert shares.of(job) == 1.0, "nothing is known"
+    record = sweep(configs, profile="p", experiment="e", mlflow=False, threads=1)[0]
+    shares.learn([record.model_copy(update={"environment": record.environment | {"gpu_mebibytes": 4_000}})])
+    assert shares.of(job) == 0.07, "4,400 with a margin, 600 for CUDA"
+    twice = dataclasses.replace(job, configs=tuple(configs * 2), keys=(*keys, "c", "d"))
+    assert shares.of(twice) == 0.12
+    assert shares.of(dataclasses.replace(job, device="cpu")) == 0.0
+    assert Shares(None).of(job) == 1.0
+    node = there.Node("id", "name", {"CPU": 16, "GPU": 1, "memory": 2**37})
+    assert node.room({"CPU": 1, "GPU": 0.07, "memory": 2**30}) == 14

@@ -1,0 +1,162 @@
+"""Stages of the pipeline: a line when one starts and when it is done, the rest in a log; it ends with its parent."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from highways.report import repro, screen
+from highways.report.screen import LINE, LIVE, Screen
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_live_lines_replace_each_other_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = Terminal()
+    shown = Screen(stream)
+    shown.live("epoch 1/2")
+    shown.live("epoch 2/2, and much more than fits")
+    shown.line("done")
+    assert stream.getvalue() == "epoch 1/2\r\x1b[Kepoch 2/2, and muc…\r\x1b[Kdone\n"
+
+
+def test_a_log_gets_some_of_the_live_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    shown = Screen(stream)
+    shown.line("starts")
+    for second in range(41):
+        now[0] = float(second)
+        shown.live(f"at {second} s")
+    shown.line("done")
+    assert stream.getvalue().splitlines() == ["starts", "at 20 s", "at 40 s", "done"]
+
+
+def test_lines_of_a_stage_are_relayed_as_they_were_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(screen.RELAY, "1")
+    sent = io.StringIO()
+    stage = Screen(sent)
+    stage.line("starts")
+    stage.live("epoch 1/2")
+    monkeypatch.delenv(screen.RELAY)
+    stream = Terminal()
+    shown = Screen(stream)
+    assert all(shown.relay(line) for line in sent.getvalue().splitlines())
+    assert not shown.relay("Running stage '01_depth@quick':")
+    assert stream.getvalue() == "starts\nepoch 1/2"
+    assert sent.getvalue() == f"{LINE}starts\n{LIVE}epoch 1/2\n"
+
+
+def fake_dvc(folder: Path, script: str) -> list[str]:
+    """A command in place of `dvc repro`."""
+    path = folder / "fake_dvc.py"
+    path.write_text(script)
+    return [sys.executable, "-u", str(path)]
+
+
+def run_repro(project: Path, script: str) -> subprocess.Popen[str]:
+    """`highways repro` in a process of its own, with a command in place of DVC's."""
+    command = fake_dvc(project, script)
+    code = f"import sys\nfrom highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path) -> None:
+    (project / "results/quick").mkdir(parents=True)
+    (project / "results/quick/verdicts.json").write_text(
+        '{"sources": {"inconclusive": 2, "replicated": 1}, "our own": {"not run": 3}}'
+    )
+    (project / "results/quick/report.html").write_text("")
+    done = run_repro(
+        project,
+        "print(\"Stage '02@quick' didn't change, skipping\")\nprint('> highways notebook run quick 01')\n"
+        f"print({LINE + '01@quick: done in 3 s'!r})\nprint('Use `dvc push` to send your updates to remote storage.')\n",
+    )
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "01@quick: done in 3 s"
+    assert lines[1].startswith("done in 0 s, 1 stage was up to date; the log is results/repro.log")
+    assert lines[2] == "quick: 3 claims of the sources: 1 replicated, 2 inconclusive"
+    assert lines[3] == "quick: 3 questions of our own: 3 not run"
+    assert lines[4] == "quick: the report is results/quick/report.html"
+    assert lines[5] == repro.NEXT
+    assert len(lines) == 6
+    log = (project / "results/repro.log").read_text()
+    assert "dvc push" in log
+    assert "01@quick: done in 3 s\n" in log
+
+
+def test_repro_says_on_one_line_what_failed(project: Path) -> None:
+    script = "print('error: 01@quick: no such thing')\nprint('ERROR: failed to reproduce 01@quick')\nexit(255)\n"
+    done = run_repro(project, script)
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 255
+    assert out == ""
+    first, second = err.splitlines()
+    assert first == "error: 01@quick: no such thing"
+    assert second.endswith("the log is results/repro.log")
+
+
+def test_repro_says_one_line_when_it_is_interrupted(project: Path) -> None:
+    script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: exit(255))\n"
+    script += f"print({LINE + 'on'!r})\ntime.sleep(60)\n"
+    done = run_repro(project, script)
+    assert done.stdout is not None
+    assert done.stdout.readline() == "on\n"
+    for process in [*psutil.Process(done.pid).children(), psutil.Process(done.pid)]:  # as from a terminal
+        process.send_signal(signal.SIGINT)
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 128 + signal.SIGINT
+    assert out.splitlines() == ["interrupted; the same command goes on from the last checkpoint; no result was removed"]
+    assert err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> None:
+    """The shell between them stays behind, as it does under DVC, and so would the kernel."""
+    stage = (
+        "import subprocess, sys, time\nfrom highways.report import stage\nstage._end_with_parent()\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    (tmp_path / "stage.py").write_text(stage)
+    pipeline = f"import subprocess\nsubprocess.run(['sh', '-c', '{sys.executable} {tmp_path / 'stage.py'}; true'])\n"
+    env = os.environ | {"DVC_STAGE": "01_depth@quick"}
+    dvc = subprocess.Popen([sys.executable, "-c", pipeline], stdout=subprocess.PIPE, text=True, env=env)
+    assert dvc.stdout is not None
+    kernel = psutil.Process(int(dvc.stdout.readline()))
+    stage_process = kernel.parent()
+    assert stage_process is not None
+    dvc.kill()
+    dvc.wait()
+    dvc.stdout.close()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (alive(kernel) or alive(stage_process)):
+        time.sleep(0.1)
+    assert not alive(kernel)
+    assert not alive(stage_process)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Tell whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,115 @@
+"""What a notebook's study says: sentences computed from records, what is kept when it is interrupted, whole tables."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from highways.errors import HighwaysError
+from highways.experiments import DEPTH, base
+from highways.experiments.base import Interrupted, Study
+from highways.experiments.depth.profile import DepthProfile
+from highways.nn import Highway
+from highways.show.tables import Scrolled
+from highways.show.teaching import code
+from highways.training import sweep
+
+SLOW = ("pytorch_lightning", "lightning_fabric", "scipy.stats", "sklearn", "mlflow", "torch._dynamo")
+
+
+def settings(**changes: object) -> DepthProfile:
+    values = {"profile": "mine", "data": "digits", "depths": [5], "trials": 2, "epochs": 1, "batch_size": 200}
+    return DepthProfile(**(values | {"plain_width": 4, "highway_width": 4} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def study(project: Path) -> Study:
+    """A small depth study, trained."""
+    mine = settings()
+    sweep(mine.runs(), experiment="01_depth", profile="mine", mlflow=False)
+    return Study(DEPTH, mine)
+
+
+def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study: Study) -> None:
+    script = (
+        "import sys\nfrom highways.experiments import DEPTH\nfrom highways.training import sweep\n"
+        "from highways.experiments.depth.profile import DepthProfile\n"
+        f"mine = DepthProfile.model_validate({study.settings.model_dump()!r})\n"
+        "sweep(mine.runs(), experiment='01_depth', profile='mine', mlflow=False)\n"
+        "from highways.experiments.base import Study\nstudy = Study(DEPTH, mine)\n"
+        "study.figure(); study.table(); study.conclusion()\n"
+        f"print([name for name in {SLOW!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_key_of_a_run_is_refused_before_torch_is_imported(project: Path) -> None:
+    (project / "run.yaml").write_text("network: {}\ncolour: red\n")
+    script = (
+        "import sys\nfrom highways.cli import main\nsys.argv = ['highways', 'run', 'run.yaml']\n"
+        "try:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "colour" in done.stderr
+    assert done.stdout == "False\n"
+
+
+def test_text_speaks_of_the_papers_curves_where_there_are_some(study: Study) -> None:
+    assert "no curves of these depths" in study.caption().data
+    records = study.records()
+    assert records
+    assert DEPTH.caption is not None
+    for record in records:
+        object.__setattr__(record.config.network, "depth", 10)
+    assert "Dashed: P1 Fig. 1, networks of 10 layers" in DEPTH.caption(records)
+
+
+def test_the_conclusion_is_computed(study: Study) -> None:
+    table = pd.read_csv(study.results.tables / "depth.csv") if study.table() is not None else pd.DataFrame()
+    said = study.conclusion().data
+    for loss in table["best_train_cross_entropy"]:
+        assert f"{loss:.3g}" in said
+    assert "At **5 layers**" in said
+    assert "claims and questions: " in said
+    assert "has been run" not in said
+    more = Study(DEPTH, settings(trials=3))
+    assert "Not all that the parameters list has been run." in more.conclusion().data
+
+
+def test_an_interrupted_cell_says_what_is_kept(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(base, "train", interrupt)
+    more = Study(DEPTH, settings(trials=3))
+    with pytest.raises(Interrupted) as raised:
+        more.train()
+    (text,) = raised.value._render_traceback_()
+    assert "4 of 6 runs have their records in results/mine/01_depth/runs" in text
+    assert "Run this cell again" in text
+
+
+def test_an_error_of_the_users_making_is_one_line_in_a_notebook_too() -> None:
+    assert HighwaysError("no such data")._render_traceback_() == ["error: no such data"]
+
+
+def test_tables_are_shown_whole() -> None:
+    frame = Scrolled({f"column {number}": ["x" * 100] * 200 for number in range(30)})
+    html = frame._repr_html_()
+    assert html.count("<tr") == 201
+    assert "x" * 100 in html
+    assert "column 29" in html
+    assert "overflow: auto" in html
+
+
+def test_code_is_shown_as_it_is_run_without_its_docstring() -> None:
+    shown = code(Highway.transform_gate, Highway.forward).data
+    assert "def transform_gate(self, x: Tensor) -> Tensor:\n    return torch.sigmoid(self.gate(x))" in shown
+    assert '"""' not in shown
