@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import hashlib
 import json
@@ -312,9 +311,3 @@ class RecordStore(Store[RunRecord]):
     """Those of runs."""
 
     record, kind = RunRecord, "runs"
-
-
-def close_keys(run_key: str) -> list[str]:
-    """Return up to three keys of runs that have a record and resemble a given one."""
-    known = {path.stem for path in (paths.root() / "results").glob("*/*/runs/*.json")}
-    return difflib.get_close_matches(run_key, sorted(known), n=3, cutoff=0.0)
