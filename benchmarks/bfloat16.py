@@ -83,7 +83,7 @@ def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) 
 
 
 class Clock(pl.Callback):
-    """Measures the processor time of the training batches, but for the first three: other work beside it does not count."""
+    """Measures the processor time of the training batches but for the first three: other work does not count."""
 
     def __init__(self) -> None:
         self.began, self.seconds, self.images = 0.0, 0.0, 0
