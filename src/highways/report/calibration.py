@@ -143,7 +143,7 @@ def measure(workload: Workload, device: str) -> Measured:
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
-        trainer.fit(module)
+        trainer.fit(module, weights_only=True)
     if len(ends) < 2:
         raise HighwaysError("the calibration's training diverged")
     epochs = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(ends)]
