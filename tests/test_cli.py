@@ -135,7 +135,9 @@ def study(project: Path) -> Path:
 
 def test_intact_results_are_verified(study: Path, call, capsys) -> None:
     assert call("verify") == 0
-    assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims, 2 pages, MANIFEST
+    assert (
+        "16 files are intact" in capsys.readouterr().out
+    )  # 8 records, a table in 3 files, claims in 2, 2 pages, MANIFEST
 
 
 @pytest.mark.parametrize(
