@@ -153,19 +153,15 @@ def surroundings(device: str, threads: int) -> dict[str, Any]:
     return {"env_vars": variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
 
-def check_versions(there: Sequence[Node], around: dict[str, Any]) -> int | None:
+def check_versions(there: Sequence[Node]) -> int | None:
     """Check that all nodes run this version of highways and torch; return the least memory of a GPU, in MiB.
-
-    Args:
-        there: The nodes.
-        around: See `surroundings`: the processes that answer are those that will train.
 
     Raises:
         HighwaysError: One does not, or starts no process.
     """
     look = looker()
     here, memories = look(), []
-    task = ray.remote(num_cpus=0, max_retries=0, runtime_env=dict(around))(look)
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
     at = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in there]
     asked = [task.options(scheduling_strategy=strategy).remote() for strategy in at]
     for node, answer in zip(there, asked, strict=True):

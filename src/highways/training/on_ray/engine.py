@@ -79,9 +79,8 @@ class RayEngine:
             raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU: {there_is(there)}")
         if device == "auto" and not has_gpu:
             print("no GPU in the Ray cluster: training runs on CPUs", flush=True)
-        found = "cuda" if has_gpu and device != "cpu" else "cpu"
-        self._shares = Shares(check_versions(there, surroundings(found, threads)))
-        return found
+        self._shares = Shares(check_versions(there))
+        return "cuda" if has_gpu and device != "cpu" else "cpu"
 
     def close(self) -> None:
         """Disconnect, where `open` connected; Ray on this machine alone ends."""
@@ -206,7 +205,7 @@ class _Dispatch:
                     continue
                 number, need, data = next(self._numbers), self._need(job), self.data.of(job.configs[0].data)
                 order = Order(number, job, point.checked(), str(point.folder), self.every_s, self.versions)
-                result = _remote(job, need).remote(order, [data], self.messages)
+                result = _remote(job, need).remote(order, data, self.messages)
                 self.sent[number] = _Sent(job, need, point, claim.pop_all(), result)
 
     # What comes back
@@ -226,7 +225,7 @@ class _Dispatch:
     def _take_messages(self) -> None:
         """Tell the listener what happened, and keep the last state of each group.
 
-        All messages of what has come back are there: a worker sends the next when the last has arrived.
+        All messages of what has come back are there: a worker returns when they have arrived.
         """
         try:
             messages = self.messages.get_nowait_batch(size) if (size := self.messages.size()) else []

@@ -59,34 +59,33 @@ Message = tuple[int, Event | bytes]
 """The number of an order, and what happened, or the state that its training has reached."""
 
 
-def fulfil(order: Order, data: list[ray.ObjectRef[DataSet]], messages: Queue) -> list[Trained] | Failed:
+def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Failed:
     """Train a group and return what came of its runs; runs on a worker, which needs no file of the project.
+
+    Nothing is waited for while it trains: whenever a task does, Ray gives its processor to another one.
 
     Args:
         order: The group.
-        data: Its data set, the only item: Ray would send what is not in a list again with each group.
-        messages: Takes the messages, in order; a message has arrived before the next one is sent.
+        data: Its data set.
+        messages: Takes the messages, in order; all have arrived when the outcome is returned.
     """
+    mailbox: Any = messages.actor
+    sent: list[ray.ObjectRef[None]] = []
 
     def send(content: Event | bytes) -> None:
-        messages.put((order.number, content))
+        sent[:] = [mailbox.put.remote((order.number, content))]
 
     try:
         check_same(order.versions, _versions(), ray.util.get_node_ip_address())
-        resume = Resume(order.state, order.place, order.every_s, send)
-        return train(order.job, _fetched(data[0]), resume, send)
+        return train(order.job, data, Resume(order.state, order.place, order.every_s, send), send)
     except HighwaysError as error:
         return Failed(str(error), for_good=True)
     except Exception as error:
         return Failed(reason_of(error), for_good=False)
+    finally:
+        ray.get(sent)  # the last one, and so all
 
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, Any]:
     return looker()()
-
-
-@lru_cache(maxsize=2)
-def _fetched(data: ray.ObjectRef[DataSet]) -> DataSet:
-    """Return a data set that the driver sent; a process fetches it once."""
-    return ray.get(data)
