@@ -272,7 +272,8 @@ def test_unfinished_files_of_the_dead_are_swept_and_those_of_the_living_stay(pro
     dead = subprocess.Popen(["true"])
     dead.wait()
     with subprocess.Popen(["sleep", "60"]) as living:
-        places = [project / "results/p/e/runs", project / "checkpoints/a", project / "data/prepared"]
+        places = [project / place for place in ("results/p", "results/p/e/runs", "results/p/e/tables")]
+        places += [project / "checkpoints/a", project / "data/prepared"]
         strays = []
         for place in places:
             place.mkdir(parents=True)

@@ -120,8 +120,8 @@ def test_full_disk_is_one_line_and_work_goes_on_with_room(small: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert "highways tracking rebuild" in done.stderr
     assert piped(small).returncode == 0, (small / "said.txt").read_text()
-    assert tiny.outcomes(small) == tiny.outcomes(reference)
-    assert tiny.derived(small) == tiny.derived(reference)
+    assert not tiny.differing(tiny.outcomes(reference), tiny.outcomes(small))
+    assert not tiny.differing(tiny.derived(reference), tiny.derived(small))
     assert not tiny.left_over(small)
     count("places", "a full disk, at different sizes of file", len(sizes) + 1)
 
@@ -151,8 +151,8 @@ def test_no_home_any_locale_any_zone(small: Path, tmp_path: Path, count) -> None
         root = tiny.copy_of(small, tmp_path / f"{number}")
         done = piped(root, **more)
         assert done.returncode == 0, (root / "said.txt").read_text() + done.stderr
-        made.append((tiny.outcomes(root), tiny.derived(root)))
-    assert made[0] == made[1] == made[2]
+        made.append(tiny.outcomes(root) | tiny.derived(root))
+    assert not [name for one in made[1:] for name in tiny.differing(made[0], one)]
     count("places", "no home, another locale, another time zone", len(surroundings))
 
 
@@ -172,8 +172,8 @@ def test_clock_that_goes_back_changes_no_number(small: Path, tmp_path: Path, cou
     done = python(other, BACK, PYTHONPATH=path)
     assert done.returncode == 0, (other / "said.txt").read_text() + done.stderr
     assert piped(small).returncode == 0
-    assert tiny.outcomes(other) == tiny.outcomes(small)
-    assert tiny.derived(other) == tiny.derived(small)
+    assert not tiny.differing(tiny.outcomes(small), tiny.outcomes(other))
+    assert not tiny.differing(tiny.derived(small), tiny.derived(other))
     count("places", "a clock that goes back", 1)
 
 

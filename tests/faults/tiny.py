@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,11 @@ def derived(root: Path) -> dict[str, bytes]:
     kinds = ("*/tables/*.csv", "*/tables/*.md", "*/*.png", "claims.csv")
     paths = [path for kind in kinds for path in (root / "results" / "quick").glob(kind)]
     return {path.name: path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
+
+
+def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """The names of what is missing or other than expected; contents are too long for messages."""
+    return [name for name in expected if name not in found or found[name] != expected[name]]
 
 
 def left_over(root: Path) -> list[str]:

@@ -11,6 +11,7 @@ from highways import paths
 from highways.claims.judge import Claim, Judgement, claims_text, judge, read_claims
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
+from highways.files import remove_strays
 from highways.report.export import export_text
 from highways.tracking import Listed
 from highways.tracking.manifest import Manifest
@@ -61,6 +62,7 @@ def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[J
     """
     listed = read_listed(profile, source)
     judgements = judge_all(profile, source, listed)
+    remove_strays(paths.Results(profile).folder)
     write_atomically(paths.Results(profile).claims, claims_text(judgements))
     write_atomically(paths.Results(profile).claims_json, export_text(profile, judgements, listed, all_claims()))
     counts = {

@@ -55,7 +55,7 @@ def run(
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
-    remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
+    remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     record = store.adopt(key)
     again = record is not None and weights and record.status == "finished" and load_weights(key, None) is None
     if record is not None and not again:

@@ -107,7 +107,7 @@ def sweep(
     keys = run_keys(configs)
     by_key = dict(zip(keys, configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
-    remove_strays(store.folder, paths.checkpoints(), paths.root() / "data" / "prepared")
+    remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
     watch = _Watch([] if on_event is None else [on_event])
 
