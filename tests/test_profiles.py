@@ -87,7 +87,7 @@ def write(project: Path, **changes: object) -> None:
     [
         ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
         ({"trials": 0}, "profiles/quick/01_depth.yaml: key 'trials': Input should be greater than or equal to 1"),
-        ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': Input should be a valid integer"),
+        ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': a number is needed, found '8'"),
         (
             {"depths": [10, 20000]},
             "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal to",
