@@ -50,7 +50,7 @@ def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study
 
 
 def test_an_unknown_key_of_a_run_is_refused_before_torch_is_imported(project: Path) -> None:
-    (project / "run.yaml").write_text("network: {}\ncolour: red\n")
+    (project / "run.yaml").write_text("data: {name: digits}\ncolour: red\n")
     script = (
         "import sys\nfrom highways.cli import main\nsys.argv = ['highways', 'run', 'run.yaml']\n"
         "try:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
