@@ -136,9 +136,9 @@ def _below(pid: int) -> set[int]:
             children.setdefault(int(fields[1]), []).append(number)
     found, left = set(), [pid]
     while left:
-        for child in children.get(left.pop(), []):
-            found.add(child)
-            left.append(child)
+        new = set(children.get(left.pop(), [])) - found  # numbers may be given anew while we look
+        found |= new
+        left.extend(new)
     return found
 
 
