@@ -24,7 +24,7 @@ from highways.data import Pictures, load
 from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Event
 from highways.training import device as devices
-from highways.training.execute import PRECISION
+from highways.training.execute import trainer_of
 from highways.training.modules import PictureModule
 
 BATCH = 100
@@ -65,19 +65,7 @@ def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) 
 
     clock = Clock()
     module = PictureModule(config, "key", data, listen)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        precision=PRECISION[precision],
-        callbacks=[clock],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    trainer = trainer_of(precision, "cpu", 1, callbacks=[clock], enable_checkpointing=False)
     trainer.fit(module)
     return clock.images / clock.seconds, found[0] if found else 0.0
 

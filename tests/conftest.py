@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -24,11 +24,7 @@ def repository() -> Path:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project: the checkout's settings and references, no results, no MLflow."""
-    for name in ("profiles", "references", "notebooks"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    (tmp_path / "data").mkdir()
-    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
-        shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    lay_out(tmp_path)
     monkeypatch.setenv("HIGHWAYS_ROOT", str(tmp_path))
     monkeypatch.setenv("HIGHWAYS_OFFLINE", "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from toolbox import verdicts_of
 
-from highways.claims import judge
-from highways.claims.judge import Bounds, Claim, headline
+from highways.claims.judge import Bounds, Claim, headline, judge
 from highways.claims.values import measured
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH

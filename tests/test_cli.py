@@ -124,12 +124,13 @@ def study(project: Path) -> Path:
     from highways.experiments.depth.profile import DepthProfile
     from highways.report.pages import write_pages
     from highways.report.tables import write_tables
-    from highways.report.verdicts import write_claims
+    from highways.report.verdicts import judge_all, write_claims
 
     sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
     write_tables("quick")
-    _, judgements = write_claims("quick")
-    write_pages("quick", judgements)
+    judged = judge_all("quick")
+    write_claims(judged)
+    write_pages(judged)
     return project
 
 

@@ -63,7 +63,7 @@ def test_a_network_is_reckoned_from_others_within_a_factor_of_one_and_a_half(rep
     reckoned = [ledger.group([group.config] * group.members) for group in groups]
     assert all(one is not None and not one.exact for one in reckoned)
     assert within(1.5, sum(one.core_seconds for one in reckoned), sum(group.core_seconds for group in groups))
-    assert reckoned_from_others(runs) is not None
+    assert within(1.5, *reckoned_from_others(runs))
 
 
 def test_finished_runs_cost_nothing_and_are_counted_in_the_first_stage_that_lists_them(committed, archive) -> None:
@@ -115,13 +115,15 @@ def test_what_cannot_be_known_is_said(project: Path, call, capsys) -> None:
 
 def test_a_trained_run_tells_what_its_like_will_cost(project: Path, run_config) -> None:
     configs = [run_config(seed=seed, epochs=3) for seed in range(4)]
-    records = sweep(configs, experiment="x", profile="x", mlflow=False, threads=1)
+    measured = {"group_seconds": 3.0, "seconds": 0.75}
+    trained = sweep(configs, experiment="x", profile="x", mlflow=False, threads=1)
+    records = [record.model_copy(update={"timing": measured}) for record in trained]
     (group,) = recorded_groups(records)
     assert (group.members, group.epochs, group.live, group.survival) == (4, 3, 12, 1)
     assert group.core_seconds == pytest.approx(records[0].timing["group_seconds"])
     estimate = Ledger(records).group(configs)
     assert estimate.exact
-    assert within(4, estimate.core_seconds, group.core_seconds)  # a noisy machine slows some epochs
+    assert within(1.5, estimate.core_seconds, group.core_seconds)
     assert Ledger(records[:2]).group(configs) == estimate, "half of a group's records tell as much"
     assert Ledger(records, own=False).group(configs) is None, "there is no other network"
     deeper = Ledger(records).group([run_config(depth=8, seed=seed, epochs=3) for seed in range(4)])

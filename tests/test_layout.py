@@ -15,7 +15,7 @@ import yaml
 from highways.experiments import EXPERIMENTS, REPORT
 
 FLOORS = [
-    {"errors"},
+    {"errors", "quantities"},
     {"paths"},
     {"files"},
     {"config"},

@@ -31,7 +31,7 @@ def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> 
     text = (project / "profiles" / "quick" / "01_depth.yaml").read_text().replace("profile: quick", "profile: mine")
     (folder / "01_depth.yaml").write_text(text)
     assert write_tables("mine") == []
-    assert {row.verdict for row in judge_all("mine")} <= {"not run", "replicated"}, "but for what is counted"
+    assert {row.verdict for row in judge_all("mine").judgements} <= {"not run", "replicated"}, "but for what is counted"
 
 
 def test_depth_profiles_have_the_papers_networks() -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from layout import lay_out
 
 from highways.config import load_profile
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
 from highways.report.readme import COMMITTED
 from highways.report.tables import write_tables
-from highways.report.verdicts import write_claims
+from highways.report.verdicts import judge_all, write_claims
 from highways.report.verify import faults
 from highways.tracking.manifest import HEAD, Manifest
 from highways.training import sweep
@@ -43,13 +44,7 @@ def work(project: Path, trials: int) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose quick profile is tiny, trained and published; it is copied, never changed."""
-    repository = Path(__file__).resolve().parents[1]
-    folder = tmp_path_factory.mktemp("made")
-    for name in ("profiles", "references", "notebooks"):
-        shutil.copytree(repository / name, folder / name)
-    (folder / "data").mkdir()
-    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
-        shutil.copyfile(repository / name, folder / name)
+    folder = lay_out(tmp_path_factory.mktemp("made"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIGHWAYS_ROOT", str(folder))
         work(folder, trials=1)
@@ -68,8 +63,9 @@ def published(project: Path, made: Path) -> Path:
 def publish() -> None:
     from highways.report.pages import write_pages
 
-    _, judgements = write_claims("quick")
-    write_pages("quick", judgements)
+    judged = judge_all("quick")
+    write_claims(judged)
+    write_pages(judged)
 
 
 def named(text: str) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from layout import REPOSITORY, lay_out
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = REPOSITORY / "docs" / "reliability.md"
 SEED = int(os.environ.get("HIGHWAYS_FAULTS_SEED", time.time_ns() % 1_000_000))
 """Of all random choices; HIGHWAYS_FAULTS_SEED gives the same ones again."""
@@ -89,10 +88,5 @@ def pytest_sessionfinish() -> None:
 
 def new_project(folder: Path) -> Path:
     """An empty project: the checkout's settings and references, no results."""
-    for name in ("profiles", "references", "notebooks"):
-        shutil.copytree(REPOSITORY / name, folder / name)
-    (folder / "data").mkdir(exist_ok=True)
     (folder / "mlruns").mkdir(exist_ok=True)
-    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
-        shutil.copyfile(REPOSITORY / name, folder / name)
-    return folder
+    return lay_out(folder)

@@ -16,9 +16,9 @@ from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SG
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
 from highways.report.rebuild import rebuild
-from highways.report.tables import table_texts
 from highways.report.verify import faults
 from highways.tracking.events import EpochEnded
+from highways.tracking.reading import Source
 from highways.tracking.records import RunRecord
 from highways.training import load_network, run, sweep
 from highways.training.checkpoints import weights_path
@@ -266,12 +266,17 @@ def test_every_damage_to_prepared_data_is_noticed(root: Path, seeded: random.Ran
     count("corrupt", "prepared data", try_prepared(root, seeded, 12, capsys))
 
 
+def depth_table_text(source: Source = "records") -> str:
+    study = DEPTH.of("quick")
+    return DEPTH.tables[0].texts(study.records(source), study.settings)["depth.csv"]
+
+
 @pytest.mark.faults
 def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.Random, monkeypatch, count) -> None:
     from highways.tracking import mlflow_log
 
     path, tries = root / "mlruns" / "mlflow.db", 0
-    before, expected = path.read_bytes(), table_texts("depth", "quick")["depth.csv"]
+    before, expected = path.read_bytes(), depth_table_text()
     runs = DEPTH.of("quick").settings.runs()
 
     def page(place: Path) -> None:  # a byte of a database is seldom one that is read: a whole page
@@ -288,7 +293,7 @@ def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.
         damage(path)
         sweep(runs, experiment="01_depth", profile="quick", threads=1)  # training goes on
         list(rebuild("quick"))
-        assert table_texts("depth", "quick", "mlflow")["depth.csv"] == expected, how
+        assert depth_table_text("mlflow") == expected, how
         shutil.rmtree(root / "mlruns" / "artifacts", ignore_errors=True)
         for left in (root / "mlruns").glob("*mlflow.db*"):
             left.unlink()

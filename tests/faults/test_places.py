@@ -89,7 +89,7 @@ FULL = """
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["LIMIT"]), resource.RLIM_INFINITY))
     from highways.errors import HighwaysError
     from highways.experiments import DEPTH
-    from highways.report.verdicts import write_claims
+    from highways.report.verdicts import judge_all, write_claims
     from highways.training import sweep
     try:
         study = DEPTH.of("quick")
@@ -97,7 +97,7 @@ FULL = """
         sweep(study.settings.runs(), experiment="01_depth", profile="quick", **more)
         study.figure()
         study.table()
-        write_claims("quick")
+        write_claims(judge_all("quick"))
     except HighwaysError as error:
         print("error:", error)
 """

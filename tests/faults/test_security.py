@@ -188,8 +188,9 @@ def test_texts_are_escaped_in_html_and_in_tables(project: Path) -> None:
     from highways.report.verdicts import judge_all
 
     nasty = "<script>alert(\"1\")</script> | x\ny & 'z'"
-    judgements = [replace(one, statement=nasty, criterion=nasty) for one in judge_all("quick")]
-    page = write_report("quick", judgements).read_text()
+    judged = judge_all("quick")
+    judgements = [replace(one, statement=nasty, criterion=nasty) for one in judged.judgements]
+    page = write_report(replace(judged, judgements=judgements)).read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
     (row,) = grid(["a"], [[nasty]]).splitlines()[2:]

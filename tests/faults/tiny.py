@@ -75,7 +75,7 @@ def pipeline(root: Path, workers: int = 1, text: bool = True) -> None:
     settle(root)
     from highways.experiments import BILSTM_DEPTH, DEPTH
     from highways.report.pages import write_pages
-    from highways.report.verdicts import write_claims
+    from highways.report.verdicts import judge_all, write_claims
     from highways.training import sweep
 
     watch = watcher(workers)
@@ -86,8 +86,9 @@ def pipeline(root: Path, workers: int = 1, text: bool = True) -> None:
         study.figure()
         study.table()
         study.publish()
-    _, judgements = write_claims("quick")
-    write_pages("quick", judgements)
+    judged = judge_all("quick")
+    write_claims(judged)
+    write_pages(judged)
 
 
 def records(root: Path) -> dict[str, bytes]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pandas as pd
 from pydantic import Field
@@ -13,15 +14,12 @@ from pydantic import Field
 from highways import paths
 from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, measured
+from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import RunConfig, Strict, read_mapping, validate
 from highways.config.run import STAND_INS
 from highways.data import examples
 from highways.errors import HighwaysError
 from highways.tracking import AnalysisRecord, Listed, RunRecord
-
-Verdict = Literal["replicated", "not replicated", "inconclusive", "not run"]
-Scope = Literal["full", "pruned", "reduced", "stand-in", ""]
-SCOPES: tuple[Scope, ...] = ("full", "pruned", "reduced", "stand-in")
 
 
 class Bounds(Strict):
@@ -204,7 +202,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     if calculated:
         value, complete = measured(measures, claim.measure, records), True
     else:
-        value = measured(measures, claim.measure, records) if records or records.analyses else None
+        value = measured(measures, claim.measure, records) if not records.empty else None
         complete = own is not None or (records.known and not any(map(required.concerns, records.missing)))
     verdict: Verdict = "not run"
     scope: Scope = ""
@@ -350,19 +348,22 @@ def headline(judgements: Sequence[Judgement]) -> str:
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
 
 
+def by_whose(judgements: Iterable[Judgement]) -> dict[str, dict[str, int]]:
+    """Return the number of each verdict, sorted: on the `sources`' claims and on `our_own`."""
+    found = {"sources": Counter[str](), "our_own": Counter[str]()}
+    for judgement in judgements:
+        found["our_own" if judgement.own else "sources"][judgement.verdict] += 1
+    return {whose: dict(sorted(counts.items())) for whose, counts in found.items()}
+
+
 def _counts(judgements: Sequence[Judgement]) -> str:
     parts = []
-    for verdict in ("replicated", "not replicated", "inconclusive", "not run"):
+    for verdict in VERDICTS:
         chosen = [judgement.scope for judgement in judgements if judgement.verdict == verdict]
         scopes = [f"{chosen.count(scope)} {scope}" for scope in SCOPES if scope in chosen]
         if chosen:
             parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
     return ", ".join(parts)
-
-
-def counted(verdicts: Mapping[str, int]) -> str:
-    """Return numbers of verdicts on one line, in the order of `Verdict`."""
-    return ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts.get(verdict))
 
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

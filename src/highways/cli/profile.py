@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from highways.cli import shown
 from highways.cli.options import complete_experiments, complete_profiles, profiles_given
 from highways.errors import NotYet
 
@@ -82,7 +83,7 @@ def profile_cost(
     Reckoned from the time that recorded runs took on CPUs. This machine is measured by some seconds of the same work.
     """
     from highways.report.calibration import calibration
-    from highways.report.outlook import Archive, Asked, lines, outlook
+    from highways.report.outlook import Archive, Asked, outlook, table_of
     from highways.tracking.environment import processor
     from highways.training import device
 
@@ -96,7 +97,11 @@ def profile_cost(
     where = "the machine of the records" if as_recorded else f"{processor()}, {cores} cores"
     times = ", ".join(f"{family} {ratio:.2f}" for family, ratio in speed.items())
     print(f"{profile} on {where}" + (f"; times the records' core time: {times}" if times else ""))
-    for line in lines(outlook(profile, asked, archive), asked):
-        print(line)
+    stages = outlook(profile, asked, archive)
+    heads, rows = table_of(stages, asked)
+    shown.table(heads, rows, right=range(1, len(heads)))
+    for stage in stages:
+        for remark in stage.remarks:
+            shown.wrapped(f"{stage.name}: {remark}")
     print("Memory is that of one process, the one with the largest group. By the clock: alone on the machine.")
     print("*: of some of it there is no record; it is scaled from the most similar one, by arithmetic and examples.")

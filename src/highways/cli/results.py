@@ -80,12 +80,13 @@ def claims_command(
     """
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
-    from highways.report.verdicts import write_claims
+    from highways.report.verdicts import judge_all, write_claims
 
     for name in profiles_given(profile):
-        path, judgements = write_claims(name, from_)  # type: ignore[arg-type]
-        write_pages(name, judgements)
-        rows = verdicts.chosen(judgements, verdict or (), source or (), experiment)
+        judged = judge_all(name, from_)  # type: ignore[arg-type]
+        path = write_claims(judged)
+        write_pages(judged)
+        rows = verdicts.chosen(judged, verdict or (), source or (), experiment)
         shown.wrapped(f"{name}: {headline(rows)}. All are written to {relative(path)}")
         verdicts.show(rows, verdict or ())
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from highways.claims.verdicts import VERDICTS
 from highways.cli import shown
 from highways.cli.options import experiment_given
 from highways.errors import HighwaysError
 
 if TYPE_CHECKING:
     from highways.claims.judge import Judgement
+    from highways.report.verdicts import Judged
 
-VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
 STYLES = {"replicated": "good", "not replicated": "bad", "inconclusive": "open", "not run": "quiet"}
 
 
-def chosen(
-    judgements: Sequence[Judgement], verdicts: Sequence[str], sources: Sequence[str], experiment: str | None
-) -> list[Judgement]:
+def chosen(judged: Judged, verdicts: Sequence[str], sources: Sequence[str], experiment: str | None) -> list[Judgement]:
     """Return the verdicts that are asked for; what is empty or `None` asks for all.
 
     Args:
-        judgements: All of a profile.
+        judged: All of a profile.
         verdicts: Some of `VERDICTS`.
         sources: How the claims' sources begin, such as P1, or `our`; case does not matter.
         experiment: Name of an experiment, or how it begins.
@@ -30,23 +29,19 @@ def chosen(
     Raises:
         HighwaysError: There is no such verdict, source or experiment.
     """
-    from highways.report.verdicts import all_claims
-
     for verdict in verdicts:
         if verdict not in VERDICTS:
             raise HighwaysError(f"--verdict {verdict!r}: there are: {', '.join(VERDICTS)}")
     beginnings = tuple(source.lower() for source in sources)
     for source, beginning in zip(sources, beginnings, strict=True):
-        if not any(row.source.lower().startswith(beginning) for row in judgements):
-            known = sorted({row.source.partition(" sec.")[0].partition(" (")[0] for row in judgements})
+        if not any(row.source.lower().startswith(beginning) for row in judged.judgements):
+            known = sorted({row.source.partition(" sec.")[0].partition(" (")[0] for row in judged.judgements})
             raise HighwaysError(f"--source {source!r}: no claim's source begins so; there are: {', '.join(known)}")
-    name, claims = experiment_given(experiment), all_claims()
+    name = experiment_given(experiment)
     return [
         row
-        for row in judgements
-        if (not verdicts or row.verdict in verdicts)
-        and (not beginnings or row.source.lower().startswith(beginnings))
-        and (name is None or claims[row.claim_id].experiment == name)
+        for row in (judged.judgements if name is None else judged.of(name))
+        if (not verdicts or row.verdict in verdicts) and (not beginnings or row.source.lower().startswith(beginnings))
     ]
 
 

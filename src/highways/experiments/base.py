@@ -18,9 +18,10 @@ from IPython.display import Image, Markdown
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.claims.judge import Judgement, counted, frame, judge, read_claims
+from highways.claims.judge import Judgement, frame, judge, read_claims
 from highways.claims.studies import STUDY_MEASURES, study
 from highways.claims.values import Measures
+from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
 from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError, NotYet
@@ -131,6 +132,10 @@ class Experiment:
     def named_measures(self) -> Measures:
         """Its measures by name, and those of studies, which every experiment has."""
         return {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
+
+    def command(self, profile: str) -> str:
+        """Return the command that makes its results in a profile."""
+        return f"highways profile use {profile} && dvc repro {self.name}@{profile}"
 
     def open(self, namespace: Mapping[str, Any]) -> Study:
         """Return the study of the parameters that a notebook has set as variables.
@@ -269,7 +274,7 @@ class Study:
         """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
         counts = Counter(judgement.verdict for judgement in self.judgements())
         listed = self.records()
-        there = self.answer() if listed or listed.analyses else ""
+        there = self.answer() if not listed.empty else ""
         left = "" if listed.complete else "Not all that the parameters list has been run."
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
         return Markdown("\n\n".join(part for part in (there, left, claims) if part))

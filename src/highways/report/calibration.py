@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import multiprocessing
 import os
 import time
@@ -16,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
 from highways import paths
@@ -29,7 +27,7 @@ from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import write_atomically
 from highways.training import device as devices
-from highways.training.execute import PRECISION, module_of
+from highways.training.execute import module_of, trainer_of
 from highways.training.groups import trains_together
 
 EPOCH_S, EPOCHS = 0.8, 4
@@ -117,7 +115,6 @@ def measure(workload: Workload, device: str) -> Measured:
         device: `cpu` or `cuda`.
     """
     devices.prepare(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     config, where = _shortened(workload), devices.resolve(device)
     data = stand_in(config.data, workload.training, workload.testing).to(where)
     ends: list[tuple[float, float]] = []
@@ -129,18 +126,7 @@ def measure(workload: Workload, device: str) -> Measured:
     population = trains_together(config)
     members = [config.model_copy(update={"seed": seed}) for seed in range(workload.members)] if population else [config]
     module = module_of(members, [str(number) for number in range(len(members))], population, data, listen)
-    trainer = pl.Trainer(
-        accelerator="gpu" if where.type == "cuda" else "cpu",
-        devices=1,
-        max_epochs=EPOCHS,
-        precision=PRECISION[config.precision],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    trainer = trainer_of(config.precision, where.type, EPOCHS, enable_checkpointing=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
         trainer.fit(module, weights_only=True)

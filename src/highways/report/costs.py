@@ -61,13 +61,18 @@ class Group:
         return self.live / self.planned
 
 
+def group_of(record: RunRecord) -> tuple[str, float, int]:
+    """Return what records of one group share: shape, and the seconds of all, to the millisecond."""
+    alone = "" if trains_together(record.config) else record.run_key
+    return signature(record.config) + alone, record.timing["group_seconds"], record.engine["group"]
+
+
 def recorded_groups(records: Iterable[RunRecord]) -> list[Group]:
     """Return the groups that records on CPUs were trained in; a run that is recorded twice counts once."""
     found: dict[tuple[str, float, int], dict[str, RunRecord]] = defaultdict(dict)
     for record in records:
         if record.environment.get("device") == "cpu" and "group_seconds" in record.timing:
-            place = (signature(record.config), record.timing["group_seconds"], record.engine["group"])
-            found[place][record.run_key] = record
+            found[group_of(record)][record.run_key] = record
     groups = []
     for (_, seconds, members), by_key in found.items():
         runs = list(by_key.values())

@@ -27,46 +27,40 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from highways import paths
-from highways.claims.judge import Claim, Judgement, shortfalls
+from highways.claims.judge import Claim, Judgement, by_whose, shortfalls
 from highways.claims.sources import documents, unit_of
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment
 from highways.tracking import Listed
 
+if TYPE_CHECKING:
+    from highways.report.verdicts import Judged
+
 SCHEMA = "highways-claims/1"
 
 
-def export_text(
-    profile: str, judgements: Sequence[Judgement], listed: Mapping[str, Listed], claims: Mapping[str, Claim]
-) -> str:
-    """Return the content of `claims.json`.
-
-    Args:
-        profile: Name of the profile.
-        judgements: Of all claims.
-        listed: What the profile lists, by experiment.
-        claims: By id.
-    """
+def export_text(judged: Judged) -> str:
+    """Return the content of `claims.json`."""
     experiments = {one.name: one for one in EXPERIMENTS}
     sums: dict[str, str] = {}
-    for records in listed.values():
+    for records in judged.listed.values():
         sums |= {run.run_key: run.content()["sha256"] for run in records}
         sums |= {analysis.key: analysis.content()["sha256"] for analysis in records.analyses}
     rows = []
-    for row in judgements:
-        claim = claims[row.claim_id]
-        rows.append(_claim(row, claim, experiments[claim.experiment], listed[claim.experiment], sums))
-    counts = {
-        name: dict(sorted(Counter(row.verdict for row in judgements if row.own == own).items()))
-        for name, own in (("sources", False), ("our_own", True))
+    for row in judged.judgements:
+        claim = judged.claims[row.claim_id]
+        rows.append(_claim(row, claim, experiments[claim.experiment], judged.listed[claim.experiment], sums))
+    content = {
+        "schema": SCHEMA,
+        "profile": judged.profile,
+        "counts": by_whose(judged.judgements),
+        "claims": rows,
     }
-    content = {"schema": SCHEMA, "profile": profile, "counts": counts, "claims": rows}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -100,10 +94,10 @@ def _claim(
 def _evidence(
     row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
 ) -> dict[str, Any]:
-    results, profile = paths.Results(row.profile).of(experiment.name), row.profile
+    results = paths.Results(row.profile).of(experiment.name)
     tables = [results.tables / f"{table.name}.csv" for table in experiment.tables]
     figures = [results.figures / f"{name}.png" for name in experiment.figures]
-    there = bool(listed or listed.analyses)
+    there = row.verdict != "not run" and not listed.empty
     runs = [run for run in listed if claim.required.concerns(run.config)]
     groups: dict[Path, list[str]] = {
         results.runs: [sums[run.run_key] for run in runs],
@@ -113,15 +107,15 @@ def _evidence(
         "experiment": experiment.name,
         "data": row.data,
         "records": [
-            {"folder": paths.shown(folder), "number": len(sums), "sha256": _digest(sums)}
-            for folder, sums in groups.items()
-            if sums and row.verdict != "not run"
+            {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(own)}
+            for folder, own in groups.items()
+            if own and row.verdict != "not run"
         ],
         "tables": [paths.shown(path) for path in tables if there],
         "figures": [paths.shown(path) for path in figures if there],
         "notebook": f"notebooks/{experiment.name}.ipynb",
-        "parameters": f"profiles/{profile}/{experiment.name}.yaml",
-        "command": f"highways profile use {profile} && dvc repro {experiment.name}@{profile}",
+        "parameters": f"profiles/{row.profile}/{experiment.name}.yaml",
+        "command": experiment.command(row.profile),
     }
 
 

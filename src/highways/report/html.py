@@ -22,19 +22,17 @@ from matplotlib.figure import Figure
 from highways import paths
 from highways.claims.judge import Claim, Judgement, shortfalls
 from highways.claims.sources import DOCUMENTS, documents, number, spoken, unit_of
+from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
 from highways.report.pages import cost, counts
-from highways.report.verdicts import all_claims, read_listed
+from highways.report.verdicts import Judged
 from highways.show.figures import Drawing, svg, svg_of
 from highways.tracking import Listed
 from highways.tracking.records import write_atomically
 
 MOST = 12
 """Rows of a table that the report shows before it is asked for all."""
-
-VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
-SCOPES = ("full", "pruned", "reduced", "stand-in")
 
 SHORT = {"epochs": "epochs", "trials": "trials", "seeds": "seeds", "training_examples": "training examples"}
 
@@ -43,15 +41,12 @@ class Report:
     """What the template shows.
 
     Args:
-        profile: Name of the profile.
-        judgements: Of all claims.
+        judged: The profile's claims.
     """
 
-    def __init__(self, profile: str, judgements: Sequence[Judgement]):
-        self.results = paths.Results(profile)
-        self.claims = all_claims()
-        self.judgements = judgements
-        self.listed = read_listed(profile)
+    def __init__(self, judged: Judged):
+        self.results = paths.Results(judged.profile)
+        self.judged, self.claims, self.listed = judged, judged.claims, judged.listed
         self.experiments = {one.name: one for one in EXPERIMENTS}
         self.root = os.path.relpath(paths.root(), self.results.folder)
 
@@ -106,14 +101,14 @@ class Report:
     def section(self, experiment: Experiment) -> dict[str, Any]:
         """Return an experiment's part of the report."""
         folder, name = self.results.of(experiment.name), experiment.name
-        own = [row for row in self.judgements if self.claims[row.claim_id].experiment == name]
+        own = self.judged.of(name)
         rows = [self.row(row) for row in own]
         return {
             "name": name,
             "title": experiment.title,
             "counts": counts(own),
             "links": self.links(experiment),
-            "command": f"highways profile use {self.results.profile} && dvc repro {name}@{self.results.profile}",
+            "command": experiment.command(self.results.profile),
             "run": [row for row in rows if row["verdict"] != "not run"],
             "waiting": [row for row in rows if row["verdict"] == "not run"],
             "figures": [made for figure in experiment.figures if (made := self.figure(experiment, figure))],
@@ -121,7 +116,7 @@ class Report:
             "easy": paragraphs(experiment.easy),
             "difficult": paragraphs(experiment.difficult),
             "notes": paragraphs(experiment.notes),
-            "cost": cost(experiment, self.results.profile),
+            "cost": cost(experiment, self.results.profile, self.listed[name]),
             "costs": [
                 (path.name, self.there(path))
                 for table in experiment.tables
@@ -152,7 +147,7 @@ class Report:
     def figure(self, experiment: Experiment, name: str) -> dict[str, Any] | None:
         """Return a figure's panels as SVG; `None` where there are no records to draw."""
         records = self.listed[experiment.name]
-        if not records and not records.analyses:
+        if records.empty:
             return None
         drawn = experiment.figures[name](records)
         return {
@@ -224,7 +219,7 @@ def answers(report: Report) -> tuple[list[dict[str, Any]], dict[str, str] | None
     if lead is not None and lead.lead is not None:
         table = report.results.of(lead.name).tables / f"{lead.tables[0].name}.csv"
         numbers = report.there(table)
-        made = lead.lead(report.listed[lead.name], report.judgements)
+        made = lead.lead(report.listed[lead.name], report.judged.judgements)
         found = [
             {"question": question, "text": text, "claims": [(name, "claim") for name in claims], "numbers": numbers}
             for question, text, claims in made.answers
@@ -232,7 +227,7 @@ def answers(report: Report) -> tuple[list[dict[str, Any]], dict[str, str] | None
         if made.panel is not None:
             panel = {"title": made.panel.title, "alt": made.panel.alt, "image": address(svg(made.panel))}
             panel["section"] = lead.name
-    return [*found, _not_replicated(report.judgements)], panel
+    return [*found, _not_replicated(report.judged.judgements)], panel
 
 
 def _not_replicated(judgements: Sequence[Judgement]) -> dict[str, Any]:
@@ -250,14 +245,9 @@ def _not_replicated(judgements: Sequence[Judgement]) -> dict[str, Any]:
     return {"question": "What did not replicate?", "text": text, "claims": named, "numbers": None}
 
 
-def page(profile: str, judgements: Sequence[Judgement]) -> str:
-    """Return the report's content; the same from run to run.
-
-    Args:
-        profile: Name of the profile.
-        judgements: What `highways.report.verdicts.judge_all` returned.
-    """
-    report = Report(profile, judgements)
+def page(judged: Judged) -> str:
+    """Return the report's content; the same from run to run."""
+    report = Report(judged)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("highways.report", "."),
         autoescape=True,
@@ -265,11 +255,11 @@ def page(profile: str, judgements: Sequence[Judgement]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    rows = [report.row(judgement) for judgement in judgements]
+    rows = [report.row(judgement) for judgement in judged.judgements]
     known = dict.fromkeys(name for row in rows for name in row["documents"].split("|"))
     first, panel = answers(report)
     return environment.get_template("report.html.j2").render(
-        profile=profile,
+        profile=judged.profile,
         answers=first,
         panel=panel,
         rows=rows,
@@ -284,12 +274,8 @@ def page(profile: str, judgements: Sequence[Judgement]) -> str:
     )
 
 
-def write_report(profile: str, judgements: Sequence[Judgement]) -> Path:
-    """Write `report.html` from the profile's records, tables and verdicts, and return its path.
-
-    Args:
-        profile: Name of the profile.
-        judgements: What `highways.report.verdicts.judge_all` returned.
-    """
-    write_atomically(paths.Results(profile).report, page(profile, judgements))
-    return paths.Results(profile).report
+def write_report(judged: Judged) -> Path:
+    """Write `report.html` from the profile's records, tables and verdicts, and return its path."""
+    path = paths.Results(judged.profile).report
+    write_atomically(path, page(judged))
+    return path

@@ -11,6 +11,7 @@ from highways.config.profiles import profile_path
 from highways.data.sources import sources
 from highways.errors import HighwaysError, NotYet
 from highways.experiments import EXPERIMENTS, Experiment
+from highways.quantities import duration, gigabytes
 from highways.report.costs import Ledger, corrected, makespan, recorded_groups, training_examples
 from highways.report.standins import FLOAT, data_bytes, group_bytes, parameters
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
@@ -245,8 +246,8 @@ def reckoned_from_others(records: Sequence[RunRecord]) -> tuple[float, float] | 
 HEADS = ("stage", "runs left", "analyses left", "core time", "by the clock", "memory", "disk")
 
 
-def lines(stages: Sequence[StageCost], asked: Asked) -> list[str]:
-    """Return an outlook as a table of text, a total at its end, and what is to be known about it.
+def table_of(stages: Sequence[StageCost], asked: Asked) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and rows of an outlook, a total at its end.
 
     Args:
         stages: The stages.
@@ -266,13 +267,7 @@ def lines(stages: Sequence[StageCost], asked: Asked) -> list[str]:
         reckoned=sum(stage.reckoned for stage in stages),
     )
     rows.append(_row(total, asked))
-    heads = [*HEADS, "recorded core time"] if asked.every else list(HEADS)
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    aligned = [
-        row[0].ljust(widths[0]) + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in (heads, *rows)
-    ]
-    return aligned + [f"{stage.name}: {remark}" for stage in stages for remark in stage.remarks]
+    return ([*HEADS, "recorded core time"] if asked.every else list[str](HEADS)), rows
 
 
 def _row(stage: StageCost, asked: Asked) -> list[str]:
@@ -286,16 +281,3 @@ def _row(stage: StageCost, asked: Asked) -> list[str]:
         gigabytes(stage.disk),
     ]
     return [*row, duration(stage.recorded)] if asked.every else row
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: seconds, minutes, hours or days."""
-    for size_of, name, most in ((1, "s", 100), (60, "min", 100), (3600, "h", 48)):
-        if seconds < most * size_of:
-            return f"{seconds / size_of:.{1 if name == 'h' else 0}f} {name}"
-    return f"{seconds / 86400:.0f} days"
-
-
-def gigabytes(size_of: float) -> str:
-    """Return bytes in GB, in MB below a tenth of one."""
-    return f"{size_of / 1e6:.0f} MB" if size_of < 1e8 else f"{size_of / 1e9:.1f} GB"

@@ -12,13 +12,15 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.judge import Judgement, headline
+from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
 from highways.report.outlook import reckoned_from_others
-from highways.report.verdicts import all_claims, judge_all
+from highways.report.verdicts import Judged
 from highways.show.tables import MACHINE
+from highways.tracking import Listed
 from highways.tracking.records import write_atomically
 
 MOST_ROWS = 40
@@ -33,7 +35,8 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("\n", " ")
-    return f"{value:,}" if isinstance(value, int) or float(value).is_integer() else f"{value:.3g}"
+    whole = float(value).is_integer() and abs(value) < 1e15
+    return f"{int(value):,}" if whole else f"{value:.3g}"
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -64,15 +67,9 @@ def table_for_people(table: Table, path: Path) -> str:
         name for name in (table.shown or whole.columns) if name in whole and chosen[name].notna().to_numpy().any()
     ]
     heads = [table.shown.get(name, name.replace("_", " ")) for name in columns]
-    rows = [[_plain(row[name]) for name in columns] for row in chosen.head(MOST_ROWS).to_dict("records")]
+    rows = [[row[name] for name in columns] for row in chosen.head(MOST_ROWS).to_dict("records")]
     more = f"\n{len(whole)} rows, all columns: [{path.name}](tables/{path.name}).\n"
     return f"{table.title}\n\n{grid(heads, rows)}{more}"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return value
 
 
 def verdict_rows(judgements: Sequence[Judgement]) -> str:
@@ -84,8 +81,14 @@ def verdict_rows(judgements: Sequence[Judgement]) -> str:
     return grid(heads, rows)
 
 
-def cost(experiment: Experiment, profile: str) -> str:
-    """Return what an experiment cost in a profile, and on what machine, in a sentence; none where it is not known."""
+def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
+    """Return what an experiment cost, and on what machine, in a sentence; none where it is not known.
+
+    Args:
+        experiment: The experiment.
+        profile: Whose table of costs is read.
+        listed: What the profile lists of the experiment.
+    """
     parts = []
     for table in experiment.tables:
         path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
@@ -98,17 +101,16 @@ def cost(experiment: Experiment, profile: str) -> str:
     time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     columns = list(whole.columns)
     machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
-    return f"{time} of processes' time ({machine}).{_reckoned(experiment, profile)}"
+    return f"{time} of processes' time ({machine}).{_reckoned(listed)}"
 
 
-def _reckoned(experiment: Experiment, profile: str) -> str:
+def _reckoned(listed: Listed) -> str:
     """Return what the rule of `highways profile cost` gives beside the fact, from the records of this page alone.
 
     Every network is reckoned from the others, so that the fact is not told by itself. Neither this machine nor any
     other result enters: the page is the same everywhere.
     """
-    runs = [*(listed := experiment.of(profile).records()), *listed.auxiliary]
-    found = reckoned_from_others(runs)
+    found = reckoned_from_others([*listed, *listed.auxiliary])
     if found is None:
         return ""
     return (
@@ -127,14 +129,9 @@ def _read_cost(path: Path) -> pd.DataFrame:
     raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew")
 
 
-def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[Judgement]) -> str:
-    """Return the page of one experiment in one profile.
-
-    Args:
-        experiment: The experiment.
-        profile: The profile, which has its tables.
-        judgements: Of its claims.
-    """
+def experiment_page(experiment: Experiment, judged: Judged) -> str:
+    """Return the page of one experiment in one profile, which has its tables."""
+    profile, judgements = judged.profile, judged.of(experiment.name)
     results = paths.Results(profile).of(experiment.name)
     root = os.path.relpath(paths.root(), results.folder)
     theirs, ours = ([row for row in judgements if row.own == own] for own in (False, True))
@@ -142,7 +139,7 @@ def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[J
         f"# {experiment.name}, {profile}: {experiment.title}\n",
         f"Notebook: [{experiment.name}.ipynb]({root}/notebooks/{experiment.name}.ipynb). "
         f"Parameters: [{profile}/{experiment.name}.yaml]({root}/profiles/{profile}/{experiment.name}.yaml). "
-        f"Command: `highways profile use {profile} && dvc repro {experiment.name}@{profile}`.\n",
+        f"Command: `{experiment.command(profile)}`.\n",
     ]
     parts += [
         f"![{experiment.title}]({name}.png)\n"
@@ -163,57 +160,44 @@ def experiment_page(experiment: Experiment, profile: str, judgements: Sequence[J
     ]
     if experiment.notes:
         parts.append(f"## What the sources leave open, and what differs here\n\n{experiment.notes}")
-    if spent := cost(experiment, profile):
+    if spent := cost(experiment, profile, judged.listed[experiment.name]):
         parts.append(f"## Cost\n\n{spent}\n")
     parts.append("Written by `make readme` from the records beside this page.\n")
     return "\n".join(parts)
 
 
-def profile_page(profile: str, judgements: Sequence[Judgement]) -> str:
+def profile_page(judged: Judged) -> str:
     """Return the page of a profile: every experiment with its verdicts."""
-    claims = all_claims()
     rows = []
     for experiment in EXPERIMENTS:
-        if not experiment.tables or not paths.Results(profile).of(experiment.name).folder.exists():
-            continue
-        own = [row for row in judgements if claims[row.claim_id].experiment == experiment.name]
-        rows.append([f"[{experiment.name}]({experiment.name}/README.md)", experiment.title, counts(own)])
+        if experiment.tables and paths.Results(judged.profile).of(experiment.name).folder.exists():
+            link = f"[{experiment.name}]({experiment.name}/README.md)"
+            rows.append([link, experiment.title, counts(judged.of(experiment.name))])
     table = grid(["experiment", "about", "the sources' claims"], rows)
-    return (
-        f"# Results, profile {profile}\n\n{headline(judgements)}.\n\n{table}\nAll claims: [claims.csv](claims.csv).\n"
-    )
+    head = f"# Results, profile {judged.profile}\n\n{headline(judged.judgements)}."
+    return f"{head}\n\n{table}\nAll claims: [claims.csv](claims.csv).\n"
 
 
 def counts(judgements: Sequence[Judgement]) -> str:
     """Return the verdicts on the sources' claims, counted."""
-    theirs = [row.verdict for row in judgements if not row.own]
-    order = ("replicated", "not replicated", "inconclusive", "not run")
-    return ", ".join(f"{theirs.count(verdict)} {verdict}" for verdict in order if verdict in theirs)
+    return counted(row.verdict for row in judgements if not row.own)
 
 
-def pages(profile: str, judgements: Sequence[Judgement] | None = None) -> dict[Path, str]:
-    """Return the pages of a profile by their paths.
-
-    Args:
-        profile: Name of the profile.
-        judgements: Of all claims; they are judged where none are given.
-    """
-    judgements = judge_all(profile) if judgements is None else judgements
-    claims = all_claims()
-    made = {}
+def pages(judged: Judged) -> dict[Path, str]:
+    """Return the pages of a profile by their paths."""
+    profile, made = judged.profile, {}
     for experiment in EXPERIMENTS:
         results = paths.Results(profile).of(experiment.name)
         if results.folder.exists() and experiment.tables and profile_path(profile, experiment.name).exists():
-            own = [row for row in judgements if claims[row.claim_id].experiment == experiment.name]
-            made[results.page] = experiment_page(experiment, profile, own)
+            made[results.page] = experiment_page(experiment, judged)
     if made:
-        made[paths.Results(profile).page] = profile_page(profile, judgements)
+        made[paths.Results(profile).page] = profile_page(judged)
     return made
 
 
-def write_pages(profile: str, judgements: Sequence[Judgement] | None = None) -> list[Path]:
+def write_pages(judged: Judged) -> list[Path]:
     """Write the pages of a profile and return their paths."""
-    made = pages(profile, judgements)
+    made = pages(judged)
     for path, text in made.items():
         write_atomically(path, text)
     return list(made)

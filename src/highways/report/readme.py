@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +13,7 @@ from highways.claims.judge import Judgement, headline
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import counts, grid, pages
-from highways.report.verdicts import all_claims
+from highways.report.verdicts import Judged, all_claims, read_listed
 from highways.tracking.manifest import Manifest
 from highways.tracking.records import write_atomically
 
@@ -21,44 +21,46 @@ COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
 
 
-def _judgements(profile: str) -> list[Judgement]:
+def _judged(profile: str) -> Judged | None:
+    """Return the committed verdicts of a profile, `None` where there are none."""
     path = paths.Results(profile).claims
     if not path.exists():
-        return []
+        return None
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     known = all_claims()  # `highways verify` names a file that has others
-    return [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
+    rows = [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
+    return Judged(profile, known, read_listed(profile), rows)
 
 
-def _headlines() -> str:
-    lines = [f"- `{profile}`: {headline(found)}." for profile in COMMITTED if (found := _judgements(profile))]
+def _headlines(committed: Sequence[Judged]) -> str:
+    lines = [f"- `{judged.profile}`: {headline(judged.judgements)}." for judged in committed]
     return "\n".join(lines) + "\n"
 
 
-def _experiments() -> str:
-    claims = all_claims()
-    found = {profile: _judgements(profile) for profile in ("laptop", "weekend")}
+def _experiments(committed: Sequence[Judged]) -> str:
     rows = []
     for experiment in EXPERIMENTS:
         if not experiment.tables:
             continue
         row: list[object] = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
-        for profile, judgements in found.items():
-            own = [one for one in judgements if claims[one.claim_id].experiment == experiment.name]
-            page = paths.shown(paths.Results(profile).of(experiment.name).page)
-            row.append(
-                f"[{counts(own)}]({page})" if own and paths.Results(profile).of(experiment.name).page.exists() else ""
-            )
+        for judged in committed:
+            if judged.profile in ("laptop", "weekend"):
+                page = paths.Results(judged.profile).of(experiment.name).page
+                own = judged.of(experiment.name)
+                row.append(f"[{counts(own)}]({paths.shown(page)})" if own and page.exists() else "")
         rows.append(row)
     return grid(["notebook", "about", "the sources' claims, `laptop`", "`weekend`"], rows)
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"headline": _headlines, "experiments": _experiments}
+SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {"headline": _headlines, "experiments": _experiments}
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
 
 
-def filled() -> str:
+def filled(committed: Sequence[Judged]) -> str:
     """Return README with its numbers brought up to date.
+
+    Args:
+        committed: The verdicts of the committed profiles.
 
     Raises:
         HighwaysError: A marker is missing.
@@ -68,7 +70,7 @@ def filled() -> str:
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             raise HighwaysError(f"README.md: the markers of the section {name!r} are missing")
-        content = f"{begin}{make()}{end}"
+        content = f"{begin}{make(committed)}{end}"
         text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, new=content: new, text, flags=re.DOTALL)
     return text
 
@@ -93,8 +95,8 @@ def _benchmarks() -> str:
         name: pd.read_csv(path) for name in BENCHMARKS if (path := paths.root() / "benchmarks" / f"{name}.csv").exists()
     }
     parts = [
-        "# Benchmarks\n\nMade by `make bench`. Ratios are measured within one run, the ways in turns, for the machine "
-        "is never alone: the median of the turns' ratios, and their quartiles where they were kept.\n",
+        "# Benchmarks\n\nMade by `make bench`. Ratios are measured within one run, for the machine is never alone: the "
+        "median of turns' ratios with its quartiles; without quartiles, the ratio of each way's best turn.\n",
         grid(["benchmark", "case", "beside", "times as fast", "quartiles"], _ratios(found)),
     ]
     for name, rows in found.items():
@@ -123,17 +125,21 @@ def _ratios(found: dict[str, pd.DataFrame]) -> list[list[object]]:
     return listed
 
 
-def _made() -> dict[Path, str]:
+def _committed() -> list[Judged]:
+    return [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
+
+
+def _pages(committed: Sequence[Judged]) -> dict[Path, str]:
     made = {paths.root() / "benchmarks" / "README.md": _benchmarks()}
-    for profile in COMMITTED:
-        if judgements := _judgements(profile):
-            made |= pages(profile, judgements)
+    for judged in committed:
+        made |= pages(judged)
     return made
 
 
 def stale() -> list[str]:
     """Return the pages, README among them, that are not what the committed results give."""
-    made = _made() | {paths.root() / "README.md": filled()}
+    committed = _committed()
+    made = _pages(committed) | {paths.root() / "README.md": filled(committed)}
     return [paths.shown(path) for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
 
 
@@ -141,6 +147,7 @@ def update() -> None:
     """Write the pages of the committed profiles and README's numbers; their new records enter the manifests."""
     for profile in COMMITTED:
         Manifest(profile).publish()
-    for path, text in _made().items():
+    committed = _committed()
+    for path, text in _pages(committed).items():
         write_atomically(path, text)
-    write_atomically(paths.root() / "README.md", filled())
+    write_atomically(paths.root() / "README.md", filled(committed))  # last: it links to the pages that are there

@@ -14,11 +14,12 @@ from types import FrameType
 from typing import IO
 
 from highways import paths
+from highways.claims.verdicts import counted
 from highways.config import active_profiles
-from highways.report.screen import RELAY, Screen, duration
+from highways.quantities import duration
+from highways.report.screen import RELAY, Screen
 
 COMMAND = [sys.executable, "-m", "dvc", "repro"]
-VERDICTS = ("replicated", "not replicated", "inconclusive", "not run")
 SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
 
@@ -78,10 +79,9 @@ def _outcome(profile: str) -> list[str]:
     lines = []
     if results.verdicts.exists():
         counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
-        for whose, name in (("sources", "claims of the sources"), ("our own", "questions of our own")):
+        for whose, name in (("sources", "claims of the sources"), ("our_own", "questions of our own")):
             if found := counts.get(whose):
-                shown = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found)
-                lines.append(f"{profile}: {sum(found.values())} {name}: {shown}")
+                lines.append(f"{profile}: {sum(found.values())} {name}: {counted(found)}")
     if results.report.exists():
         lines.append(f"{profile}: the report is {paths.shown(results.report)}")
     return lines

@@ -21,13 +21,13 @@ from highways.config import RunConfig
 from highways.data import locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.report.outlook import duration
+from highways.quantities import duration
+from highways.report.costs import group_of
 from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
-from highways.training.groups import signature, trains_together
 
 TOLERANCE: dict[str, float] = {"dense": 1e-5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1}
 """Relative, of the cross-entropies after one epoch, by family, where processor, threads or grouping are others: sums
@@ -120,7 +120,7 @@ def sampled(records: Sequence[RunRecord], count: int, seed: int, order: Mapping[
     """
     groups: dict[tuple[str, float, int], list[RunRecord]] = defaultdict(list)
     for record in records:
-        groups[_group(record)].append(record)
+        groups[group_of(record)].append(record)
     by_family: dict[str, list[RunRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda one: one.run_key):
         by_family[record.config.network.family].append(record)
@@ -133,17 +133,11 @@ def sampled(records: Sequence[RunRecord], count: int, seed: int, order: Mapping[
         drawn += [runs.pop(0) for runs in turns if runs][: count - len(drawn)]
     samples = []
     for record in drawn:
-        found = groups[_group(record)]
+        found = groups[group_of(record)]
         together = sorted(found, key=lambda one: (order.get(one.run_key, len(order)), one.run_key))
         known = len(found) == 1 or all(one.run_key in order for one in found)
         samples.append(Sample(record, tuple(together), known and len(found) == record.engine.get("group", 1)))
     return samples
-
-
-def _group(record: RunRecord) -> tuple[str, float, int]:
-    """Return what records of one group share: shape, and the seconds of all, to the millisecond."""
-    alone = "" if trains_together(record.config) else record.run_key
-    return signature(record.config) + alone, record.timing["group_seconds"], record.engine.get("group", 1)
 
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:

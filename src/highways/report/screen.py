@@ -66,8 +66,3 @@ class Screen:
         self._shown = False
         self._stream.write(clear + text)
         self._stream.flush()
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

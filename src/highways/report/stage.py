@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -22,14 +21,15 @@ from typing import IO
 import psutil
 
 from highways import paths
-from highways.claims.judge import counted
+from highways.claims.verdicts import counted
 from highways.config import read_yaml
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, Experiment
 from highways.experiments.base import INTERRUPTED
+from highways.quantities import duration
 from highways.report.readiness import check
-from highways.report.screen import Screen, duration
+from highways.report.screen import Screen
 
 WATCH_S = 1.0
 """Seconds between two looks at whether the process that started this one lives."""
@@ -66,7 +66,7 @@ def run_stage(profile: str, notebook: str) -> None:
 
 
 def _verdicts(profile: str, experiment: Experiment) -> str:
-    return counted(Counter(judgement.verdict for judgement in experiment.of(profile).judgements()))
+    return counted(judgement.verdict for judgement in experiment.of(profile).judgements())
 
 
 def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:

@@ -18,21 +18,6 @@ TABLES: dict[str, tuple[Experiment, Table]] = {
 """Every table by name, with its experiment, in the order of the report."""
 
 
-def table_texts(name: str, profile: str, source: Source = "records") -> dict[str, str]:
-    """Return the content of a table's files by file name.
-
-    Raises:
-        HighwaysError: There is no such table, or a record is at fault.
-        NotYet: The runs follow from results of an earlier stage that are not there.
-    """
-    if name not in TABLES:
-        raise HighwaysError(f"no table {name!r}; there are: {', '.join(TABLES)}")
-    experiment, table = TABLES[name]
-    study = experiment.of(profile)
-    study.settings.runs()
-    return table.texts(study.records(source), study.settings)
-
-
 def write_tables(
     profile: str, names: Iterable[str] = (), source: Source = "records", folder: Path | None = None
 ) -> list[Path]:
@@ -53,7 +38,7 @@ def write_tables(
             continue
         study = experiment.of(profile)
         records = study.records(source)
-        if not names and not records and not records.analyses:
+        if not names and records.empty:
             continue  # the profile has not run this notebook yet
         study.settings.runs()
         for file, text in table.texts(records, study.settings).items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from highways import paths
-from highways.claims.judge import Claim, Judgement, claims_text, judge, read_claims
+from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.files import remove_strays
@@ -28,6 +28,27 @@ def all_claims() -> dict[str, Claim]:
     return read_claims({experiment.name: experiment.named_measures for experiment in EXPERIMENTS}, every=True)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """All claims of a profile, judged, with what they were judged on: read once, for all that is made of it.
+
+    Attributes:
+        profile: Name of the profile.
+        claims: By id.
+        listed: What the profile lists, as far as it is there, by experiment.
+        judgements: Of all claims.
+    """
+
+    profile: str
+    claims: Mapping[str, Claim]
+    listed: Mapping[str, Listed]
+    judgements: Sequence[Judgement]
+
+    def of(self, experiment: str) -> list[Judgement]:
+        """Return the judgements on an experiment's claims."""
+        return [row for row in self.judgements if self.claims[row.claim_id].experiment == experiment]
+
+
 def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
     """Return what a profile lists, as far as it is there, by experiment; of one that it has not, nothing is known."""
     return {
@@ -36,39 +57,31 @@ def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
     }
 
 
-def judge_all(profile: str, source: Source = "records", listed: Mapping[str, Listed] | None = None) -> list[Judgement]:
+def judge_all(profile: str, source: Source = "records") -> Judged:
     """Judge all claims on the runs that a profile lists.
 
     Args:
         profile: Name of the profile.
         source: Where the records are read from.
-        listed: What `read_listed` returned, if it has been read already.
     """
     measures = {experiment.name: experiment.named_measures for experiment in EXPERIMENTS}
-    listed = read_listed(profile, source) if listed is None else listed
-    return [
+    claims, listed = all_claims(), read_listed(profile, source)
+    judgements = [
         judge(name, claim, measures[claim.experiment], listed[claim.experiment], profile)
-        for name, claim in all_claims().items()
+        for name, claim in claims.items()
     ]
+    return Judged(profile, claims, listed, judgements)
 
 
-def write_claims(profile: str, source: Source = "records") -> tuple[Path, list[Judgement]]:
-    """Judge all claims, write `claims.csv`, `claims.json` and the counts for `dvc metrics`.
+def write_claims(judged: Judged) -> Path:
+    """Write `claims.csv`, `claims.json` and the counts for `dvc metrics`, and return the path of the first.
 
     New records and figures are taken into the manifest.
-
-    Returns:
-        The path of `claims.csv`, and the judgements.
     """
-    listed = read_listed(profile, source)
-    judgements = judge_all(profile, source, listed)
-    remove_strays(paths.Results(profile).folder)
-    write_atomically(paths.Results(profile).claims, claims_text(judgements))
-    write_atomically(paths.Results(profile).claims_json, export_text(profile, judgements, listed, all_claims()))
-    counts = {
-        whose: dict(Counter(row.verdict for row in judgements if row.own == own))
-        for whose, own in (("sources", False), ("our own", True))
-    }
-    write_atomically(paths.Results(profile).verdicts, json.dumps(counts, indent=2, sort_keys=True) + "\n")
-    Manifest(profile).publish()
-    return paths.Results(profile).claims, judgements
+    results = paths.Results(judged.profile)
+    remove_strays(results.folder)
+    write_atomically(results.claims, claims_text(judged.judgements))
+    write_atomically(results.claims_json, export_text(judged))
+    write_atomically(results.verdicts, json.dumps(by_whose(judged.judgements), indent=2, sort_keys=True) + "\n")
+    Manifest(judged.profile).publish()
+    return results.claims

@@ -14,7 +14,7 @@ from highways.experiments import EXPERIMENTS, REPORT
 from highways.report.export import export_text
 from highways.report.pages import pages
 from highways.report.readme import COMMITTED
-from highways.report.verdicts import all_claims, judge_all, read_listed
+from highways.report.verdicts import judge_all
 from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.manifest import Changes, Manifest, file_sha256
@@ -157,11 +157,9 @@ def _judged(profile: str, looked: _Looked) -> Made:
     if looked.broken:
         return dict.fromkeys((results.claims, results.claims_json))
     try:
-        listed = read_listed(profile)
-        judgements = judge_all(profile, listed=listed)
-        made: Made = {results.claims: claims_text(judgements)}
-        made[results.claims_json] = export_text(profile, judgements, listed, all_claims())
-        return made if looked.found else made | pages(profile, judgements)
+        judged = judge_all(profile)
+        made: Made = {results.claims: claims_text(judged.judgements), results.claims_json: export_text(judged)}
+        return made if looked.found else made | pages(judged)
     except HighwaysError as error:
         return dict.fromkeys((results.claims, results.claims_json), error)
 

@@ -57,6 +57,11 @@ class Listed(Sequence[RunRecord]):
         return len(self.runs)
 
     @property
+    def empty(self) -> bool:
+        """There is neither a run nor an analysis."""
+        return not self.runs and not self.analyses
+
+    @property
     def complete(self) -> bool:
         """All that is listed is there: every run, and every analysis that its runs allow."""
         return self.known and not self.missing and not self.studies_missing

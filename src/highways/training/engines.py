@@ -19,6 +19,7 @@ from highways.tracking.events import Event, Listener
 from highways.training import device as devices
 from highways.training.checkpoints import POLL_S, Claim, is_claimed
 from highways.training.execute import Job
+from highways.training.memory import limit, of_this_machine
 from highways.training.storing import attempt, say_waiting, wait_for
 
 Failure = tuple[Job, str]
@@ -41,6 +42,10 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what `open` took; without it there is nothing to give back."""
+        ...
+
+    def memory(self, device: str, threads: int) -> int:
+        """Return the bytes that a job may hold where it is trained; see `open` for the arguments, resolved."""
         ...
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
@@ -74,6 +79,10 @@ class LocalEngine:
 
     def close(self) -> None:
         """See `Engine`."""
+
+    def memory(self, device: str, threads: int) -> int:
+        """See `Engine`."""
+        return limit(of_this_machine(device), self.workers)
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """See `Engine`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ from highways.training import device as devices
 from highways.training.checkpoints import STATE, weights_sha256
 
 if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
+    import pytorch_lightning as pl
+
     from highways.training.modules import TrialsModule
 
 
@@ -129,26 +131,38 @@ def module_of(
     return single.get(type(data), ClassifierModule)(configs[0], keys[0], data, listener)
 
 
-def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> None:
+def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trainer:
+    """Return the trainer of a group: one device, no output, no sanity checks.
+
+    Args:
+        precision: Of the run.
+        device: `cpu` or `cuda`.
+        epochs: How many.
+        more: Arguments of `Trainer`.
+    """
     import pytorch_lightning as pl
 
-    from highways.training.keeping import KeepState, StateIO
-
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = pl.Trainer(
-        accelerator="gpu" if job.device == "cuda" else "cpu",
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
-        max_epochs=job.configs[0].budget.epochs,
-        precision=PRECISION[job.configs[0].precision],
-        deterministic=job.configs[0].precision == "float32",  # bfloat16 is the fast mode
-        callbacks=[KeepState(resume.every_s)],
+        max_epochs=epochs,
+        precision=PRECISION[precision],
+        deterministic=precision == "float32",  # bfloat16 is the fast mode
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        plugins=[StateIO(resume.state, resume.keep)],
+        **more,
     )
+
+
+def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> None:
+    from highways.training.keeping import KeepState, StateIO
+
+    config, keep, states = job.configs[0], KeepState(resume.every_s), StateIO(resume.state, resume.keep)
+    trainer = trainer_of(config.precision, job.device, config.budget.epochs, callbacks=[keep], plugins=[states])
     resumed = STATE if resume.state is not None else None
     listener(Started(keys=tuple(job.keys)))
     with warnings.catch_warnings():

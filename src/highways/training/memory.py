@@ -46,11 +46,22 @@ def population_bytes(config: RunConfig, members: int, features: int, classes: in
     return FLOAT * members * (kept * weights + max(step, step // 2 + evaluation))
 
 
-def limit(device: str, workers: int) -> int:
-    """Return the bytes that one population may hold, where so many processes train beside each other.
+def of_this_machine(device: str) -> float:
+    """Return the bytes of all memory of the GPU, or of this machine.
 
-    That is a share of all memory of the machine or of the GPU, not of what is free at the moment: the same
-    machine must split the same way every time. `HIGHWAYS_MEMORY_GB` says another size of the whole.
+    Not of what is free at the moment: the same machine must split the same way every time.
+    """
+    if device == "cuda":
+        return float(torch.cuda.get_device_properties(0).total_memory)
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def limit(whole: float, processes: int) -> int:
+    """Return the bytes that one population may hold, where so many processes share a machine or a GPU.
+
+    Args:
+        whole: Bytes of the machine or the GPU. `HIGHWAYS_MEMORY_GB` says another size.
+        processes: That train beside each other.
 
     Raises:
         HighwaysError: `HIGHWAYS_MEMORY_GB` is no number above 0.
@@ -63,8 +74,4 @@ def limit(device: str, workers: int) -> int:
             whole = 0.0
         if not 0 < whole < float("inf"):
             raise HighwaysError(f"HIGHWAYS_MEMORY_GB must be a number of gigabytes above 0, found {given!r}")
-    elif device == "cuda":
-        whole = float(torch.cuda.get_device_properties(0).total_memory)
-    else:
-        whole = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return int(SHARE * whole / max(workers, 1))
+    return int(SHARE * whole / max(processes, 1))

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
+from highways.quantities import duration
 from highways.tracking.events import EpochEnded, Event, Finished
 from highways.training.execute import Job
 
@@ -87,7 +88,7 @@ class Progress:
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
         name = event.keys[0].rsplit("-lr", 1)[0]
         text = f"{name} x{len(event.keys)}: epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
-        runs = f"{len(self.done)}/{self.total} runs, about {_duration(left)} left"
+        runs = f"{len(self.done)}/{self.total} runs, about {duration(left)} left"
         self._say(f"{text}; {runs}")
         if self._bar is not None:
             self._bar.total, self._bar.n = self._all, min(self._worked, self._all)
@@ -98,7 +99,3 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{len(self.done)}/{self.total} runs")
             self._bar.close()
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

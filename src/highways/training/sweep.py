@@ -21,7 +21,7 @@ from highways.training.checkpoints import ResumePoint, claimed
 from highways.training.engines import engine_named
 from highways.training.execute import Job
 from highways.training.groups import groups, parts, pending, trains_together
-from highways.training.memory import limit, population_bytes
+from highways.training.memory import population_bytes
 from highways.training.progress import Progress
 
 
@@ -115,7 +115,8 @@ def sweep(
     how["threads"] = threads or max(1, devices.cores() // workers)
     with contextlib.closing(trainer):
         how["device"] = trainer.open(device, how["threads"]) if len(found) < len(by_key) else "cpu"
-        jobs = _jobs(configs, keys, set(found), how)
+        most = trainer.memory(how["device"], how["threads"]) if len(found) < len(by_key) else 0
+        jobs = _jobs(configs, keys, set(found), how, most)
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
         with _told(watch, profile, experiment, by_key, found, jobs, mlflow):
@@ -186,7 +187,9 @@ class _Watch:
                 self.complaints.append(error)
 
 
-def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any]) -> list[Job]:
+def _jobs(
+    configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any], most: int
+) -> list[Job]:
     """Return what is left to train, the longest first, so that no worker is left alone with it.
 
     Args:
@@ -194,6 +197,7 @@ def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str],
         keys: Theirs.
         finished: Keys of those that have a record.
         how: The other attributes of the jobs.
+        most: Bytes that a job may hold.
     """
     by_key = dict(zip(keys, configs, strict=True))
     points = ResumePoint.all()
@@ -203,7 +207,7 @@ def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str],
                 if other is None:
                     point.remove()
     jobs = []
-    for group in _fitting(groups(configs, keys), configs, keys, finished, how):
+    for group in _fitting(groups(configs, keys), configs, keys, finished, most):
         population = trains_together(configs[group[0]])
         candidates = [point for point in points if point.population == population]
         for portion in pending([keys[index] for index in group], finished, candidates):
@@ -213,7 +217,7 @@ def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str],
 
 
 def _fitting(
-    found: list[list[int]], configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any]
+    found: list[list[int]], configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], most: int
 ) -> list[list[int]]:
     """Return groups, those that would not fit into memory in parts, which is said; see `_jobs`."""
     fitting: list[list[int]] = []
@@ -225,7 +229,6 @@ def _fitting(
         data = load(config.data)
         assert isinstance(data, Images)
         size = population_bytes(config, len(group), data.features, data.classes)
-        most = limit(how["device"], how["workers"])
         split = parts(group, size, most)
         if len(split) > 1:
             sizes = f"{size / 1e9:.3g} GB, and a process may have {most / 1e9:.3g}"

@@ -78,7 +78,8 @@ def _data(found: Found) -> str:
 
 
 def _epochs(found: Found) -> int:
-    return max(search.last[0].config.budget.epochs for search in found.values())
+    """Return the epochs that the best trials of all networks have had; a search that goes on has more for some."""
+    return min(search.last[0].config.budget.epochs for search in found.values())
 
 
 def _best(found: Found, network: str) -> dict[int, float]:

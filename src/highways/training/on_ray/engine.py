@@ -26,6 +26,7 @@ from highways.tracking.events import Listener
 from highways.training.checkpoints import POLL_S, Claim, ResumePoint, claimed, is_claimed
 from highways.training.engines import Failure, reason_of
 from highways.training.execute import Job
+from highways.training.memory import limit
 from highways.training.on_ray.cluster import (
     check_versions,
     connect,
@@ -87,6 +88,12 @@ class RayEngine:
         if self._connected_here:
             ray.shutdown()
             self._connected_here = False
+
+    def memory(self, device: str, threads: int) -> int:
+        """Return the bytes that a job may hold on the node or the GPU that has least; see `Engine`."""
+        if device == "cuda" and self._shares.gpu_mebibytes is not None:
+            return limit(self._shares.gpu_mebibytes * 2**20, 1)
+        return min(limit(node.has["memory"], int(node.has["CPU"]) // threads) for node in nodes())
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """See `Engine`."""

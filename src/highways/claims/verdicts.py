@@ -1,0 +1,19 @@
+"""The words of a judgement, and how they are counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
+
+Verdict = Literal["replicated", "not replicated", "inconclusive", "not run"]
+Scope = Literal["full", "pruned", "reduced", "stand-in", ""]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+SCOPES: tuple[Scope, ...] = get_args(Scope)[:-1]
+"""Those that a claim which was run can have, the best first."""
+
+
+def counted(verdicts: Iterable[str] | Mapping[str, int]) -> str:
+    """Return verdicts, or numbers of them, on one line, in the order of `VERDICTS`."""
+    numbers = Counter(verdicts)
+    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in VERDICTS if numbers[verdict])

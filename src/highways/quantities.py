@@ -1,0 +1,14 @@
+"""How times and sizes are said to people."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time in seconds, minutes, hours or days, whichever reads best."""
+    for size, name, most in ((1, "s", 100), (60, "min", 100), (3600, "h", 48)):
+        if seconds < most * size:
+            return f"{seconds / size:.{1 if name == 'h' else 0}f} {name}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def gigabytes(size: float) -> str:
+    """Return bytes in GB, in MB below a tenth of one."""
+    return f"{size / 1e6:.0f} MB" if size < 1e8 else f"{size / 1e9:.1f} GB"
