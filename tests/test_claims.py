@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from toolbox import verdicts_of
 
-from highways.claims.judge import Bounds, Claim, headline, judge
+from highways.claims.judge import Bounds, Claim, headline, judge, shortfalls
 from highways.claims.values import measured
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth.profile import DepthProfile
-from highways.report.verdicts import all_claims
+from highways.report.verdicts import all_claims, judge_all
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
 
@@ -302,3 +302,13 @@ def test_headline_shows_the_scope() -> None:
     text = headline(verdicts_of(chosen, records(chosen, PAPER_P1)))
     assert text.startswith("12 claims of the sources: ")
     assert "stand-in" in text
+
+
+@pytest.mark.parametrize("profile", ["laptop", "weekend"])
+def test_what_is_below_full_scope_says_what_it_falls_short_of(profile: str) -> None:
+    judged = judge_all(profile)
+    below = [row for row in judged.judgements if row.scope in ("reduced", "stand-in")]
+    for row in below:
+        claim = judged.claims[row.claim_id]
+        assert shortfalls(claim, judged.listed[claim.experiment]), row.claim_id
+    assert bool(below) == (profile == "laptop"), "the weekend has no run below it yet"

@@ -207,6 +207,12 @@ def test_tables_and_claims_are_made(study: Path, call, capsys, tmp_path: Path) -
     assert (study / "results" / "quick" / "01_depth" / "depth.png").stat().st_size > 10_000
 
 
+def test_figures_of_what_has_not_been_run_are_passed_over(project: Path, call, capsys) -> None:
+    (project / "results" / "quick" / "01_depth" / "runs").mkdir(parents=True)
+    assert call("figures", "--profile", "quick") == 0
+    assert capsys.readouterr().out == "quick: no finished runs, no figures\n"
+
+
 def test_claims_are_shown_by_verdict_and_chosen(study: Path, call, capsys) -> None:
     assert call("claims") == 0
     out = capsys.readouterr().out

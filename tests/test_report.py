@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from highways.experiments.initialisation.figure import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import write_pages
-from highways.report.verdicts import judge_all, write_claims
+from highways.report.verdicts import Judged, judge_all, write_claims
 from highways.show.figures import Drawing, Panel, save, svg
 from highways.tracking import Listed
 from highways.training import sweep
@@ -39,7 +39,7 @@ class Made:
     root: Path
     settings: DepthProfile
     runs: Listed
-    judgements: list[Judgement]
+    judged: Judged
 
     @property
     def report(self) -> Path:
@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         write_claims(judged)
         write_pages(judged)
         write_report(judged)
-    return Made(root, settings, runs, judged.judgements)
+    return Made(root, settings, runs, judged)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ class Page(HTMLParser):
 
 
 def test_report_answers_first_and_links_to_what_is_there(small: Made) -> None:
-    path, judgements = small.report, small.judgements
+    path, judgements = small.report, small.judged.judgements
     text = path.read_text()
     first = text[: text.index("Contents")]
     assert first.count("<b>Do ") == 2
@@ -111,7 +111,7 @@ def test_report_answers_first_and_links_to_what_is_there(small: Made) -> None:
         assert there, link
     assert len([link for link in links if link.startswith("#claim-")]) >= len(judgements) / 10
     assert str(small.root) not in text
-    assert path.read_text() == html.page("quick", judgements), "the same from run to run"
+    assert path.read_text() == html.page(small.judged), "the same from run to run"
 
 
 def test_report_needs_nothing_else(small: Made) -> None:
@@ -128,7 +128,7 @@ def test_report_needs_nothing_else(small: Made) -> None:
 
 
 def test_claims_filter_and_their_counts_are_those_of_the_table(small: Made) -> None:
-    path, judgements = small.report, small.judgements
+    path, judgements = small.report, small.judged.judgements
     page = Page(path.read_text())
     rows = [attributes for attributes in page.of("tr") if str(attributes.get("id", "")).startswith("claim-")]
     with (small.root / "results" / "quick" / "claims.csv").open() as file:
@@ -160,12 +160,12 @@ def test_page_can_be_read_without_seeing_it(small: Made) -> None:
 
 
 def test_what_stands_in_records_and_claims_is_escaped(small: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    judgements = small.judgements
+    judgements = small.judged.judgements
     evil = '<script>alert(1)</script>"&'
     values: dict[str, Any] = {"statement": evil, "source": f"our {evil}", "criterion": evil}
     changed = [Judgement(**(vars(row) | values)) for row in judgements]
     monkeypatch.setattr(html, "panels_of", lambda *_: [{"title": evil, "alt": evil, "image": "data:,"}])
-    text = html.page("quick", changed)
+    text = html.page(replace(small.judged, judgements=changed))
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert text.count("<script>") == 1
@@ -177,8 +177,8 @@ def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
     place = small.root / "results" / "quick" / "claims.json"
     found = json.loads(place.read_text())
     assert found["schema"] == "highways-claims/1"
-    assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judgements]
-    assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judgements]
+    assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judged.judgements]
+    assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judged.judgements]
     first = found["claims"][0]
     differs = first["faithfulness"]["differs"]
     assert differs["data"] == {"required": "mnist", "is": "digits"}
@@ -201,12 +201,12 @@ def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
 
 
 def test_not_replicated_is_counted_of_the_sources_alone(small: Made) -> None:
-    judgements = small.judgements
+    judgements = small.judged.judgements
     claim, own = judgements[0], next(row for row in judgements if row.own)
     failed = [Judgement(**(vars(row) | {"verdict": "not replicated", "scope": "full"})) for row in (claim, own)]
-    text = html.page("quick", failed)
+    text = html.page(replace(small.judged, judgements=failed))
     assert "1 of the sources&#39; 1 claims, 1 of them the papers&#39;" in text
-    none = html.page("quick", judgements)
+    none = html.page(small.judged)
     theirs = len([row for row in judgements if not row.own])
     assert f"None of the sources&#39; {theirs} claims" in none
 

@@ -88,5 +88,6 @@ def pytest_sessionfinish() -> None:
 
 def new_project(folder: Path) -> Path:
     """An empty project: the checkout's settings and references, no results."""
+    lay_out(folder)
     (folder / "mlruns").mkdir(exist_ok=True)
-    return lay_out(folder)
+    return folder

@@ -21,6 +21,9 @@ from highways.data import examples
 from highways.errors import HighwaysError
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
+OF_STUDIES = ("steps", "draws", "seeds", "epochs", "trials")
+"""What a claim can require of a study."""
+
 
 class Bounds(Strict):
     """What a measured value must keep; all that are given."""
@@ -251,7 +254,7 @@ def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None
         return "stand-in"
     if of is not None:  # a study, which has no runs
         settings = of.config.measure
-        asked = {name: getattr(required, name) or 0 for name in ("steps", "draws", "seeds", "epochs", "trials")}
+        asked = {name: getattr(required, name) or 0 for name in OF_STUDIES}
         return "full" if all(getattr(settings, name, 0) >= least for name, least in asked.items()) else "reduced"
     wanted = [record for record in records if required.concerns(record.config)]
     cells: dict[tuple[str, int], list[RunRecord]] = {}
@@ -298,7 +301,7 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, tuple[str, str]]:
     if required.data is not None and set(data) != set(required.data_sets):
         found["data"] = (" ".join(required.data_sets), " ".join(data) or "none")
     if own is not None:
-        had: dict[str, int] = {name: getattr(own.config.measure, name, 0) for name in ("steps", "draws", "seeds")}
+        had: dict[str, int] = {name: getattr(own.config.measure, name, 0) for name in OF_STUDIES}
     else:
         wanted = [record for record in records if required.concerns(record.config)]
         had = _least(wanted)

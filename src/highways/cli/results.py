@@ -35,25 +35,20 @@ def tables_command(
 @app.command("figures")
 def figures_command(profile: ProfileOption = None, experiment: ExperimentOption = None) -> None:
     """Draw the figures of the experiments that have records."""
-    from highways import paths
     from highways.config.profiles import profile_path
     from highways.experiments import EXPERIMENTS
 
     name = experiment_given(experiment)
     for one in profiles_given(profile):
-        with_records = paths.Results(one).experiments()
-        drawn = [
-            known
-            for known in EXPERIMENTS
-            if known.name in with_records and name in (None, known.name) and profile_path(one, known.name).exists()
-        ]
-        for known in drawn:
-            study = known.of(one)
-            for figure in known.figures:
+        asked = [known for known in EXPERIMENTS if name in (None, known.name)]
+        there = [known.of(one) for known in asked if profile_path(one, known.name).exists()]
+        studies = [study for study in there if not study.records().empty]
+        for study in studies:
+            for figure in study.experiment.figures:
                 study.figure(figure)
                 for path in sorted(study.results.figures.glob(f"{figure}.*")):
                     print(relative(path), flush=True)
-        if not drawn:
+        if not studies:
             print(f"{one}: no finished runs, no figures")
 
 

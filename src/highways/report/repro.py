@@ -54,6 +54,7 @@ def repro(arguments: Sequence[str]) -> int:
         assert process.stdout is not None
         told.all(process.stdout, file)
         status = process.wait()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     screen.clear()
     if interrupted:
         screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")

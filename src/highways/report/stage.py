@@ -105,6 +105,7 @@ def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
                 f"checkpoint (the log is {log})"
             ) from None
         finally:
+            out.end()
             screen.clear()
 
 
@@ -133,6 +134,11 @@ class _Output:
     def flush(self) -> None:
         """Write what is there."""
         self._log.flush()
+
+    def end(self) -> None:
+        """Take what has come after the last whole line as one."""
+        if self._rest:
+            self.write("\n")
 
 
 @contextlib.contextmanager
