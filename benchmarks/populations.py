@@ -2,7 +2,7 @@
 
 Three ways to train the same highway networks (width 50, batch 100, MNIST's shape, random data):
 
-- `population`: all trials at once, `highways.training.modules.PopulationModule`'s step;
+- `population`: all trials at once, `highways.training.together.PopulationModule`'s step;
 - `loop`: a plain PyTorch loop, one trial after the other (two Linear layers a block, optim.SGD);
 - `lightning`: the usual way, a LightningModule, TensorDataset, DataLoader and Trainer a trial.
 
@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.data import Images
 from highways.training import device as devices
-from highways.training.modules import PopulationModule
+from highways.training.together import PopulationModule
 
 WIDTH, BATCH, FEATURES, CLASSES = 50, 100, 784, 10
 

@@ -25,7 +25,7 @@ from highways.training import sweep
 from highways.training.building import build_network
 from highways.training.groups import parts
 from highways.training.memory import population_bytes
-from highways.training.modules import PopulationModule
+from highways.training.together import PopulationModule
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from highways.config import BagOfWordsConfig, BiLSTMConfig, BudgetConfig, ConvCo
 from highways.data import Batches, load
 from highways.experiments.conv.profile import recipe
 from highways.training.building import build_network
-from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
+from highways.training.modules import ClassifierModule, PictureModule, SentenceModule
+from highways.training.together import PopulationModule
 
 STEPS = 20
 GOLDEN = {

@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from IPython.display import Image, Markdown
 from matplotlib.figure import Figure
 
 from highways import paths
@@ -34,6 +33,9 @@ from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 from highways.training import Sweep, train
+
+if TYPE_CHECKING:  # machines that only train have no Jupyter
+    from IPython.display import Image, Markdown
 
 Builder = Callable[[Listed, Any], pd.DataFrame]
 
@@ -230,6 +232,8 @@ class Study:
         path = save(self.experiment.figures[name](self.records()), self.results.figures / f"{name}.png")
         Manifest(self.settings.profile).drawn(path)
         self._written.append(path)
+        from IPython.display import Image
+
         return Image(path)
 
     def table(self, name: str | None = None, part: Literal["table", "cost"] = "table") -> pd.DataFrame:
@@ -268,7 +272,7 @@ class Study:
 
     def caption(self) -> Markdown:
         """Return what the figure shows beside our results."""
-        return Markdown(self.experiment.caption(self.records()) if self.experiment.caption is not None else "")
+        return _markdown(self.experiment.caption(self.records()) if self.experiment.caption is not None else "")
 
     def conclusion(self) -> Markdown:
         """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
@@ -277,7 +281,7 @@ class Study:
         there = self.answer() if not listed.empty else ""
         left = "" if listed.complete else "Not all that the parameters list has been run."
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
-        return Markdown("\n\n".join(part for part in (there, left, claims) if part))
+        return _markdown("\n\n".join(part for part in (there, left, claims) if part))
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
@@ -285,5 +289,11 @@ class Study:
         log.attach(list(dict.fromkeys(self._written)), self.experiment.title)
         place = paths.shown(self.results.folder)
         if self.settings.profile == EXPLORE:
-            return Markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")
-        return Markdown(f"Records, tables and figures are in `{place}`.")
+            return _markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")
+        return _markdown(f"Records, tables and figures are in `{place}`.")
+
+
+def _markdown(text: str) -> Markdown:
+    from IPython.display import Markdown
+
+    return Markdown(text)

@@ -61,7 +61,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
     Raises:
         HighwaysError: The network is not dense.
     """
-    from highways.training.modules import PopulationModule  # with Lightning, which takes seconds to import
+    from highways.training.together import PopulationModule  # with Lightning, which takes seconds to import
 
     data = load(config.data)  # stays where it is: only the batch is moved
     if config.network.family != "dense" or not isinstance(data, Images):

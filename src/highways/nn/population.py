@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from highways.nn.dense import DenseNetwork
+from highways.nn.fused import kernels_for
 
 Update = Callable[[str, int, Tensor], None]
 """Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape
@@ -40,7 +40,7 @@ def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     index = target.expand(trials, -1).unsqueeze(-1)
     loss = -log_p.gather(-1, index).mean(dim=(1, 2))
     gradient = log_p.exp_()
-    gradient -= functional.one_hot(target, classes)
+    gradient -= (target[:, None] == torch.arange(classes, device=target.device)).to(gradient.dtype)
     gradient /= batch
     return loss, gradient
 
@@ -182,7 +182,8 @@ class DensePopulation(nn.Module):
         storages = {buffer.untyped_storage().data_ptr(): buffer.untyped_storage().nbytes() for buffer in buffers}
         return sum(storages.values())
 
-    def _first(self, x: Tensor, out: Tensor) -> None:
+    def first(self, x: Tensor, out: Tensor) -> None:
+        """Map a batch `(batch, inputs)` to the first layer's output, `(trials, batch, width)`."""
         shared = x.expand(self.trials, *x.shape)
         _activate_[self.config.first](torch.baddbmm(self.first_bias[0], shared, self.first_weight[0], out=out))
 
@@ -199,7 +200,10 @@ class DensePopulation(nn.Module):
         """Map a batch `(batch, inputs)`, the same for all, to logits `(trials, batch, classes)`."""
         trials, width = self.trials, self.config.width
         now, h, t = (self.first_weight.new_empty(trials, len(x), width) for _ in range(3))
-        self._first(x, now)
+        self.first(x, now)
+        if (kernels := kernels_for(self.config, self.first_weight)) is not None:
+            kernels.up(now, self.blocks(), self.config.activation, out=now)
+            return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
         for layer in range(len(self.h_weight)):
             if self.highway:
                 self._block(layer, now, h, t, out=now)
@@ -207,6 +211,11 @@ class DensePopulation(nn.Module):
                 self._block(layer, now, h, None, out=h)
                 now, h = h, now
         return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
+
+    def blocks(self) -> tuple[Tensor, ...]:
+        """Return weights and biases of H and, of highway blocks, of T, all layers stacked."""
+        names = ("h_weight", "h_bias", "t_weight", "t_bias")
+        return tuple(self.get_buffer(name) for name in names[: 4 if self.highway else 2])
 
     @torch.no_grad()
     def forward_backward(self, x: Tensor, target: Tensor, update: Update, masks: Tensor | None = None) -> Tensor:
@@ -227,19 +236,46 @@ class DensePopulation(nn.Module):
         """
         space, segments = self._workspace(len(x)), self._segments()
         top = self._up(x, space, segments, masks)
+        loss = self.read_out(top, target, space.dx, update)
+        self._down(space, segments, masks, update)
+        self.first_backward(x, space.dx, space.first, update)
+        return loss
+
+    def read_out(self, top: Tensor, target: Tensor, dx: Tensor, update: Update) -> Tensor:
+        """Compute the losses and what belongs to the read-out; part of `forward_backward`, as `first_backward` is.
+
+        Args:
+            top: The last block's output, `(trials, batch, width)`.
+            target: Classes, `(batch,)`.
+            dx: Takes the gradient with respect to `top`.
+            update: See `Update`.
+
+        Returns:
+            Each member's mean cross-entropy, `(trials,)`, in nats.
+        """
         logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
         loss, dlogits = _cross_entropy_(logits, target)
-        torch.bmm(dlogits, self.readout_weight[0].mT, out=space.dx)
+        torch.bmm(dlogits, self.readout_weight[0].mT, out=dx)
         update("readout_weight", 0, top.mT @ dlogits)
         update("readout_bias", 0, dlogits.sum(1, keepdim=True))
-        self._down(space, segments, masks, update)
-        update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ space.dx)
-        update("first_bias", 0, space.dx.sum(1, keepdim=True))
         return loss
+
+    def first_backward(self, x: Tensor, dx: Tensor, first: Tensor, update: Update) -> None:
+        """Hand over the gradients of the first layer.
+
+        Args:
+            x: The batch, `(batch, inputs)`.
+            dx: Gradient with respect to the first layer's output, `(trials, batch, width)`; changed in place.
+            first: Its output.
+            update: See `Update`.
+        """
+        _activation_backward_(self.config.first, dx, first)
+        update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
+        update("first_bias", 0, dx.sum(1, keepdim=True))
 
     def _up(self, x: Tensor, space: _Workspace, segments: list[range], masks: Tensor | None) -> Tensor:
         """Fill the workspace from the batch upwards; return the last block's output, `(trials, batch, width)`."""
-        self._first(x, space.first)
+        self.first(x, space.first)
         if masks is not None:
             torch.mul(space.first, masks[0], out=space.xs[0])
         for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
@@ -259,7 +295,7 @@ class DensePopulation(nn.Module):
                 torch.mul(above if self.highway else space.hs[place], masks[layer + 1], out=above)
 
     def _down(self, space: _Workspace, segments: list[range], masks: Tensor | None, update: Update) -> None:
-        """Turn `space.dx`, the gradient of the last block's output, into that of the first layer's pre-activation."""
+        """Turn `space.dx`, the gradient of the last block's output, into that of the first layer's."""
         for number, segment in reversed(list(enumerate(segments))):
             if number < len(segments) - 1:  # its activations have been overwritten
                 space.xs[0].copy_(space.kept[number])
@@ -270,7 +306,6 @@ class DensePopulation(nn.Module):
                 self._block_backward(layer, place, space, update)
         if masks is not None:
             space.dx.mul_(masks[0])
-        _activation_backward_(self.config.first, space.dx, space.first)
 
     def _block_backward(self, layer: int, place: int, space: _Workspace, update: Update) -> None:
         """Turn `space.dx` from the gradient of a block's output into that of its input; hand over its weights'."""

@@ -123,7 +123,8 @@ def module_of(
     configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
 ) -> TrialsModule:
     """Return what trains a group, as one population or, a single run, by the kind of its data set."""
-    from highways.training.modules import ClassifierModule, PictureModule, PopulationModule, SentenceModule
+    from highways.training.modules import ClassifierModule, PictureModule, SentenceModule
+    from highways.training.together import PopulationModule
 
     if population:
         return PopulationModule(configs, keys, data, listener)
@@ -180,6 +181,12 @@ def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> 
             raise
 
 
+def _engine(module: TrialsModule, job: Job) -> dict[str, Any]:
+    """Return how a group was trained, for its records."""
+    how = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
+    return how | ({"fused": True} if module.fused else {})
+
+
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
@@ -199,7 +206,7 @@ def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
         measurements=module.measurements[trial],
         weights_sha256=weights_sha256(weights) if weights is not None else None,
         environment=environment,
-        engine={"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population},
+        engine=_engine(module, job),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         timing={
             "group_seconds": round(module.seconds, 3),

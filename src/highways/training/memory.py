@@ -17,7 +17,7 @@ SHARE = 0.8
 """Of the memory that there is, what populations may fill."""
 
 
-def population_bytes(config: RunConfig, members: int, features: int, classes: int) -> int:
+def population_bytes(config: RunConfig, members: int, features: int, classes: int, device: str = "cpu") -> int:
     """Return the bytes that a population holds in a step or in an evaluation, whichever has more.
 
     Weights, the optimiser's state, the activations of all layers that are kept for the backward pass (of a segment,
@@ -28,6 +28,7 @@ def population_bytes(config: RunConfig, members: int, features: int, classes: in
         members: Networks of the population.
         features: Features of an example.
         classes: Classes of the data.
+        device: `cpu`, or `cuda`, where a fused step of plain networks keeps all layers' gradients.
     """
     network = config.network
     assert isinstance(network, DenseConfig)
@@ -39,7 +40,7 @@ def population_bytes(config: RunConfig, members: int, features: int, classes: in
     held = min(network.checkpoint_every or max(layers, 1), max(layers, 1)) if layers else 0
     segments = -(-layers // held) if held else 0
     dropout = network.dropout > 0
-    per_layer = 1 + (highway or dropout) + highway
+    per_layer = 1 + (highway or dropout or device == "cuda") + highway
     activations = held * per_layer + 1 + max(segments - 1, 0) + dropout + 3 + (network.depth * 2 if dropout else 0)
     step = activations * config.budget.batch_size * width + block
     evaluation = EVALUATION_BATCH * (3 * width + 4 * classes)

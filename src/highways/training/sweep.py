@@ -207,7 +207,7 @@ def _jobs(
                 if other is None:
                     point.remove()
     jobs = []
-    for group in _fitting(groups(configs, keys), configs, keys, finished, most):
+    for group in _fitting(groups(configs, keys), configs, keys, finished, most, how["device"]):
         population = trains_together(configs[group[0]])
         candidates = [point for point in points if point.population == population]
         for portion in pending([keys[index] for index in group], finished, candidates):
@@ -217,7 +217,12 @@ def _jobs(
 
 
 def _fitting(
-    found: list[list[int]], configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], most: int
+    found: list[list[int]],
+    configs: Sequence[RunConfig],
+    keys: Sequence[str],
+    finished: set[str],
+    most: int,
+    device: str,
 ) -> list[list[int]]:
     """Return groups, those that would not fit into memory in parts, which is said; see `_jobs`."""
     fitting: list[list[int]] = []
@@ -228,7 +233,7 @@ def _fitting(
             continue
         data = load(config.data)
         assert isinstance(data, Images)
-        size = population_bytes(config, len(group), data.features, data.classes)
+        size = population_bytes(config, len(group), data.features, data.classes, device)
         split = parts(group, size, most)
         if len(split) > 1:
             sizes = f"{size / 1e9:.3g} GB, and a process may have {most / 1e9:.3g}"

@@ -1,0 +1,184 @@
+"""A population's training step on a GPU: few launches, recorded once as a CUDA graph and replayed.
+
+Written for SGD with momentum, the optimiser of the papers' random searches. All else, and all CPUs, take the way of
+`highways.nn.population`, operation by operation; `tests/test_fused.py` holds the two together.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from highways.config import DenseConfig
+from highways.errors import HighwaysError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from highways.nn.population import DensePopulation
+
+SWITCH = "HIGHWAYS_FUSED"
+"""Environment variable: 0 trains populations on a GPU operation by operation, as on a CPU; 1, the default, fused."""
+WIDEST = 128
+"""Units of a block: its weights must fit into one program's registers."""
+
+
+class Kernels(Protocol):
+    """What `highways.nn.kernels` has; see there."""
+
+    def up(
+        self,
+        x: Tensor,
+        weights: tuple[Tensor, ...],
+        activation: str,
+        out: Tensor,
+        h: Tensor | None = None,
+        t: Tensor | None = None,
+    ) -> None:
+        """Take a batch through all blocks."""
+        ...
+
+    def down(
+        self,
+        dx: Tensor,
+        x: Tensor,
+        h: Tensor,
+        t: Tensor | None,
+        weights: tuple[Tensor, ...],
+        activation: str,
+        dh: Tensor,
+        dt: Tensor | None,
+    ) -> None:
+        """Take a gradient down through all blocks."""
+        ...
+
+    def change(
+        self,
+        x: Tensor,
+        d: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        velocity: tuple[Tensor, Tensor],
+        step: Tensor,
+        momentum: Tensor,
+    ) -> None:
+        """Change the weights of all blocks."""
+        ...
+
+
+def switched_on() -> bool:
+    """Tell whether populations are to be trained fused where that is possible.
+
+    Raises:
+        HighwaysError: The switch is neither 0 nor 1.
+    """
+    given = os.environ.get(SWITCH, "1")
+    if given not in ("0", "1"):
+        raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
+    return given == "1"
+
+
+@lru_cache(maxsize=1)
+def _triton() -> Kernels | None:
+    if importlib.util.find_spec("triton") is None:
+        return None
+    from highways.nn import kernels
+
+    return cast(Kernels, kernels)
+
+
+def kernels_for(config: DenseConfig, like: Tensor) -> Kernels | None:
+    """Return the kernels where they fit networks of this kind; `None` leaves them to torch's operations.
+
+    Args:
+        config: Of the networks. Blocks wider than `WIDEST`, dropout and activation checkpointing do not fit.
+        like: A weight: only float32 on a GPU does.
+
+    Raises:
+        HighwaysError: See `switched_on`.
+    """
+    fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
+    plain_step = config.dropout == 0 and config.checkpoint_every is None
+    return _triton() if fits and plain_step and switched_on() else None
+
+
+class FusedStep:
+    """A step of SGD with momentum on batches of one size.
+
+    On a GPU its first call runs, which gets everything ready that must not happen in a recording; the second is
+    recorded, and all from then on are replays. The tensors of population and velocity must stay where they are.
+
+    Args:
+        population: Its weights are changed.
+        velocity: By the weights' names, of their shapes; changed.
+        batch: Examples of a batch.
+        kernels: See `kernels_for`.
+        record: Whether to record; a CPU has nothing to record with.
+    """
+
+    def __init__(
+        self,
+        population: DensePopulation,
+        velocity: Mapping[str, Tensor],
+        batch: int,
+        kernels: Kernels,
+        record: bool = True,
+    ):
+        self.population, self.velocity, self.kernels, self.record = population, velocity, kernels, record
+        like, layers = population.first_weight, len(population.h_weight)
+        one = (population.trials, batch, population.config.width)
+        self.x = like.new_empty(batch, like.shape[2])
+        self.y = torch.empty(batch, dtype=torch.int64, device=like.device)
+        self.step, self.momentum = like.new_zeros(one[0], 1, 1), like.new_zeros(one[0], 1, 1)
+        self.states, self.dx = like.new_empty(layers + 1, *one), like.new_empty(one)
+        self.h = like.new_empty(layers, *one) if population.highway else self.states[1:]
+        self.t = like.new_empty(layers, *one) if population.highway else None
+        # A plain block's output is the next one's input, which is needed until the weights are changed.
+        self.dh = self.h if population.highway else like.new_empty(layers, *one)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self._ready = False
+
+    def set(self, step: Tensor, momentum: Tensor) -> None:
+        """Take over the trials' steps (minus the rates) and momenta, each `(trials, 1, 1)`."""
+        self.step.copy_(step)
+        self.momentum.copy_(momentum)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, y: Tensor) -> None:
+        """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`."""
+        self.x.copy_(x)
+        self.y.copy_(y)
+        if self.record and self._ready and self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._run()
+        if self.graph is not None:
+            self.graph.replay()
+        else:
+            self._run()
+        self._ready = True
+
+    def _run(self) -> None:
+        population, activation = self.population, self.population.config.activation
+        weights, below, first = population.blocks(), self.states[:-1], self.states[0]
+        population.first(self.x, out=first)
+        self.kernels.up(first, weights, activation, self.states[1:], self.h, self.t)
+        population.read_out(self.states[-1], self.y, self.dx, self._update)
+        self.kernels.down(self.dx, below, self.h, self.t, weights, activation, self.dh, self.t)
+        for name, gradient in (("h", self.dh), ("t", self.t)):
+            if gradient is not None:
+                parts = (f"{name}_weight", f"{name}_bias")
+                weight, bias = (population.get_buffer(part) for part in parts)
+                velocity = (self.velocity[parts[0]], self.velocity[parts[1]])
+                self.kernels.change(below, gradient, weight, bias, velocity, self.step, self.momentum)
+        population.first_backward(self.x, self.dx, first, self._update)
+
+    def _update(self, name: str, layer: int, gradient: Tensor) -> None:
+        weight, velocity = self.population.get_buffer(name)[layer], self.velocity[name][layer]
+        torch.addcmul(gradient, velocity, self.momentum, out=velocity)
+        weight.addcmul_(velocity, self.step)

@@ -1,0 +1,135 @@
+"""The LightningModule of many networks at once, the fast way for dense ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from highways.config import RunConfig
+from highways.data import DataSet
+from highways.nn import DenseNetwork, DensePopulation
+from highways.nn.dense import dropout_masks
+from highways.nn.fused import FusedStep, Kernels, kernels_for
+from highways.tracking.events import Listener
+from highways.training.building import build_network
+from highways.training.modules import TrialsModule
+from highways.training.rules import RULES, SGD, Rule
+
+
+class PopulationModule(TrialsModule):
+    """Runs of one shape trained together; each has its own rate, momentum, decay, weights and fate.
+
+    A step has one pass forward and one backward over all trials (`highways.nn.DensePopulation`) and
+    updates each weight as soon as its gradient is there. A trial that diverges stays alone with its
+    NaNs, since no operation mixes trials, and leaves the population at the end of the epoch.
+
+    Args:
+        configs: The runs; see `highways.training.groups` for what they must agree in.
+        keys: Their keys.
+        data: The data set, on the device.
+        listener: Told about every epoch.
+    """
+
+    def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
+        super().__init__(configs, keys, data, listener)
+        self.automatic_optimization = False
+        networks = [build_network(config, data) for config in configs]
+        self.population = DensePopulation([network for network in networks if isinstance(network, DenseNetwork)])
+        self.weights_per_trial = sum(stacked.numel() for stacked in self.population.buffers()) // len(configs)
+        self._rule = RULES[configs[0].optimiser.kind]
+        self.state = nn.ModuleDict({name: nn.Module() for name in self._rule.state})
+        """Of the optimiser: for each name, a tensor of every weight's shape."""
+        for kept in self.state.values():
+            for name, parameter in self.population.named_buffers():
+                kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
+        self._step: Rule | None = None
+        self._states: dict[str, list[tuple[Tensor, ...]]] = {}
+        self._gradients: dict[str, Tensor] = {}
+        self._fused: dict[int, FusedStep] = {}
+        """By batch size, where a GPU takes the step fused."""
+
+    def configure_optimizers(self) -> None:
+        """Return nothing: the weights are updated within the backward pass."""
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return `(alive trials, batch, classes)`."""
+        return self.population(x)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Take one step of every trial."""
+        if batch_idx == 0:
+            self._start_epoch()
+        x, y = batch
+        assert self._step is not None
+        if isinstance(self._step, SGD) and (kernels := kernels_for(self.population.config, x)) is not None:
+            self.fused = True
+            self._fused_step(len(x), kernels, self._step)(x, y)
+            return
+        self.population.forward_backward(x, y, self._update, self._masks(x, batch_idx))
+        for name, gradient in self._gradients.items():
+            self._step.update(self.population.get_buffer(name), gradient, *self._kept(name))
+
+    def _fused_step(self, batch: int, kernels: Kernels, rule: SGD) -> FusedStep:
+        """Return the step for a batch size, at the epoch's rates."""
+        if batch not in self._fused:
+            velocity = dict(self.state["velocity"].named_buffers())
+            self._fused[batch] = FusedStep(self.population, velocity, batch, kernels)
+            self._fused[batch].set(rule.step, rule.momentum)
+        return self._fused[batch]
+
+    def _start_epoch(self) -> None:
+        settings = [self.configs[trial].optimiser for trial in self.alive]
+        self._step = self._rule(settings, self.current_epoch, self.population.first_weight)
+        self._states = {
+            name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
+            for name, parameter in self.population.named_buffers()
+        }
+        if isinstance(self._step, SGD):
+            for fused in self._fused.values():
+                fused.set(self._step.step, self._step.momentum)
+        if self._rule.at_once:
+            self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
+
+    def _kept(self, name: str) -> list[Tensor]:
+        return [kept.get_buffer(name) for kept in self.state.values()]
+
+    def _masks(self, x: Tensor, step: int) -> Tensor | None:
+        """Return what dropout keeps, `(depth, trials, batch, width)`; trials of one seed see the same."""
+        network = self.population.config
+        if not network.dropout:
+            return None
+        seeds = [self.configs[trial].seed for trial in self.alive]
+        drawn = {
+            seed: dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=step).to(x.device)
+            for seed in dict.fromkeys(seeds)
+        }
+        return torch.stack([drawn[seed] for seed in seeds], dim=1)
+
+    def _update(self, name: str, layer: int, gradient: Tensor) -> None:
+        assert self._step is not None
+        if self._gradients:
+            self._gradients[name][layer].copy_(gradient)
+            return
+        weight, *state = self._states[name][layer]
+        self._step.update(weight, gradient, *state)
+
+    def drop(self, kept: list[int]) -> None:
+        """Take the diverged trials out of the stacked tensors."""
+        self._fused.clear()
+        self.population.keep(kept)
+        for state in self.state.values():
+            for name, stacked in list(state.named_buffers()):
+                setattr(state, name, stacked[:, kept].contiguous())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the curves back and make the tensors as many trials long as were saved."""
+        super().on_load_checkpoint(checkpoint)
+        if len(self.alive) < self.population.trials:
+            self.drop(list(range(len(self.alive))))
+
+    def final_weights(self, trial: int) -> dict[str, Tensor] | None:
+        """Return the state of a trial's network, `None` if it diverged."""
+        return self.population.member_state(self.alive.index(trial)) if trial in self.alive else None
