@@ -340,3 +340,28 @@ def test_first_screen_answers_and_the_page_does_not_scroll_sideways(laptop: Path
     assert float(found["answer"]) <= height, "three sentences and the figure"
     assert int(found["shown"]) == int(found["rows"]) == failed
     assert found["sorted"] == "ascending"
+
+
+def test_each_claim_counts_where_its_scope_is_best() -> None:
+    def judged(profile: str, **scopes: str) -> Judged:
+        verdict = {"": "not run"}
+        rows = [
+            Judgement(name, "P1", "s", "c", "r", "m", verdict.get(scope, "replicated"), scope, "mnist", profile)  # type: ignore[arg-type]
+            for name, scope in scopes.items()
+        ]
+        return Judged(profile, {}, {}, rows)
+
+    found = readme.best_of(
+        [
+            judged("laptop", a="full", b="reduced", c="", d="stand-in", e="full"),
+            judged("weekend", a="", b="pruned", c="", d="reduced", e="full"),
+            judged("paper", a="reduced", b="", c="", d="", e=""),
+        ]
+    )
+    assert {row.claim_id: (row.scope, row.profile) for row in found} == {
+        "a": ("full", "laptop"),
+        "b": ("pruned", "weekend"),
+        "c": ("", "paper"),
+        "d": ("reduced", "weekend"),
+        "e": ("full", "weekend"),
+    }

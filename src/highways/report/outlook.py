@@ -160,10 +160,11 @@ def _jobs(listed: Sequence[RunConfig], foreseen: Sequence[RunConfig], finished: 
 
 
 def _recorded(listed: Mapping[str, RunConfig], analyses: Mapping[str, AnalysisConfig], archive: Archive) -> float:
-    """Return the core seconds of what is recorded of a stage."""
+    """Return the core seconds of what is recorded of a stage; a GPU's are none of a core's."""
     records = [archive.run_by_key[key] for key in listed if key in archive.run_by_key]
     made = [archive.analysis_by_key[key] for key in analyses if key in archive.analysis_by_key]
-    return sum(record.timing["seconds"] * record.environment.get("threads", 1) for record in [*records, *made])
+    cpu = [record for record in [*records, *made] if record.environment.get("device") == "cpu"]
+    return sum(record.timing["seconds"] * record.environment.get("threads", 1) for record in cpu)
 
 
 def _with_costs(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.judge import Judgement, headline
+from highways.claims.verdicts import SCOPES
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import counts, grid, pages
@@ -34,7 +35,28 @@ def _judged(profile: str) -> Judged | None:
 
 def _headlines(committed: Sequence[Judged]) -> str:
     lines = [f"- `{judged.profile}`: {headline(judged.judgements)}." for judged in committed]
+    if len(committed) > 1:
+        lines.insert(0, f"- **Each claim where it was judged best**: {headline(best_of(committed))}.")
     return "\n".join(lines) + "\n"
+
+
+def best_of(committed: Sequence[Judged]) -> list[Judgement]:
+    """Return one judgement of each claim: of the profile with the best scope, of several the last.
+
+    Args:
+        committed: The verdicts of the profiles, in the order of their budgets.
+    """
+    best: dict[str, Judgement] = {}
+    for row in (row for judged in committed for row in judged.judgements):
+        there = best.get(row.claim_id)
+        if there is None or _rank(row) <= _rank(there):
+            best[row.claim_id] = row
+    return list(best.values())
+
+
+def _rank(row: Judgement) -> int:
+    """Return the place of a judgement's scope, 0 the best; what was not run comes last."""
+    return SCOPES.index(row.scope) if row.scope in SCOPES else len(SCOPES)
 
 
 def _experiments(committed: Sequence[Judged]) -> str:
@@ -44,12 +66,13 @@ def _experiments(committed: Sequence[Judged]) -> str:
             continue
         row: list[object] = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
         for judged in committed:
-            if judged.profile in ("laptop", "weekend"):
-                page = paths.Results(judged.profile).of(experiment.name).page
-                own = judged.of(experiment.name)
-                row.append(f"[{counts(own)}]({paths.shown(page)})" if own and page.exists() else "")
+            page = paths.Results(judged.profile).of(experiment.name).page
+            own = judged.of(experiment.name)
+            run = own and page.exists() and any(one.verdict != "not run" for one in own)
+            row.append(f"[{counts(own)}]({paths.shown(page)})" if run else "")
         rows.append(row)
-    return grid(["notebook", "about", "the sources' claims, `laptop`", "`weekend`"], rows)
+    first, *others = [f"`{judged.profile}`" for judged in committed] or ["verdicts"]
+    return grid(["notebook", "about", f"the sources' claims, {first}", *others], rows)
 
 
 SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {"headline": _headlines, "experiments": _experiments}
@@ -77,6 +100,7 @@ def filled(committed: Sequence[Judged]) -> str:
 
 BENCHMARKS = {
     "populations": "A step of dense networks as one population, beside a PyTorch loop and Lightning with a DataLoader.",
+    "fused": "A step of a population on a GPU in a few kernels, beside operation by operation and a PyTorch loop.",
     "sentences": "An epoch of BiLSTMs in batches of one length, beside the source's way and beside padded batches.",
     "convolutions": "Training images a second, images on the device, beside the usual way.",
     "bfloat16": "Training in bfloat16 on a CPU, beside float32: speed, and accuracy after as many steps.",
@@ -104,7 +128,7 @@ def _benchmarks() -> str:
         parts.append(f"## {name}\n\n{BENCHMARKS[name]}\n\n{grid(heads, rows.to_numpy().tolist())}")
     parts.append(
         "On the CPU `torch.compile` does not pay for these networks: compiled, Highway A took 1.2 to 1.3 times as long "
-        "a step, after 47 seconds of compilation; it is not used. On a GPU neither has been measured yet.\n"
+        "a step, after 47 seconds of compilation; it is not used.\n"
     )
     return "\n".join(parts)
 
