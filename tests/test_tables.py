@@ -18,6 +18,7 @@ from highways.experiments.depth.outcomes import Search, searches
 from highways.experiments.depth.profile import DepthProfile
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
+from highways.tracking import Listed
 from highways.training import sweep
 
 REQUIRED = {
@@ -144,3 +145,14 @@ def test_top_mean_and_wilson_interval() -> None:
     assert math.isnan(top_mean([1.0], 10)[0])
     low, high = wilson_interval(0.9, 100)
     assert (low, high) == (pytest.approx(0.8256, abs=1e-4), pytest.approx(0.9448, abs=1e-4))
+
+
+def test_very_deep_networks_are_drawn_without_costs_and_without_a_finished_epoch(project: Path, run_config) -> None:
+    from highways.experiments.very_deep.figure import very_deep_figure
+    from highways.show.figures import save
+
+    records = sweep([run_config(learning_rate=1e12, epochs=1)], profile="p", experiment="e", mlflow=False)
+    figure = very_deep_figure(Listed(records))
+    assert [panel.title for panel in figure.panels][0] == "digits: training"
+    assert not any("a training step" in panel.title for panel in figure.panels)
+    assert save(figure, project / "figure.png").stat().st_size > 5_000

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from highways.config import DenseConfig
 from highways.experiments.very_deep.tables import step_costs, step_exponents
-from highways.show.figures import DASHES, MARKERS, NETWORK, Drawing, Panel, legend, plain_ticks, shade
+from highways.show.figures import DASHES, MARKERS, NETWORK, Drawing, Panel, legend, logarithmic, plain_ticks, shade
 from highways.show.layers import signal_panel
 from highways.tracking import Listed, RunRecord
 
@@ -21,13 +21,14 @@ COSTS = {
 
 
 def very_deep_figure(records: Listed) -> Drawing:
-    """Draw training and gradients of the very deep networks by data set, then what a step costs by depth."""
+    """Draw training and gradients of the very deep networks by data set, then what a step costs, if measured."""
     panels = []
     for name in dict.fromkeys(record.config.data.name for record in records):
         chosen = records.on(name)
         panels.append(_training_panel(chosen, name))
         panels.append(signal_panel([one for one in chosen.analyses if one.kind == "signal"], name))
-    return Drawing([*panels, *(_cost_panel(records, name) for name in COSTS)], columns=2)
+    measured = any(step_costs(records, kind) for kind in NETWORK)
+    return Drawing([*panels, *(_cost_panel(records, name) for name in COSTS if measured)], columns=2)
 
 
 def _label(record: RunRecord, several: bool) -> str:
@@ -66,8 +67,10 @@ def _training(records: Listed, several: bool, axes: Axes) -> None:
             lw=2,
             label=_label(record, several),
         )
-    axes.set(xlabel="epoch", ylabel="training cross-entropy, nats", yscale="log")
-    plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
+    axes.set(xlabel="epoch", ylabel="training cross-entropy, nats")
+    logarithmic(axes)
+    if axes.get_yscale() == "log":
+        plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     legend(axes, columns=1 if several else 2)
 
