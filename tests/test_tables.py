@@ -153,6 +153,6 @@ def test_very_deep_networks_are_drawn_without_costs_and_without_a_finished_epoch
 
     records = sweep([run_config(learning_rate=1e12, epochs=1)], profile="p", experiment="e", mlflow=False)
     figure = very_deep_figure(Listed(records))
-    assert [panel.title for panel in figure.panels][0] == "digits: training"
+    assert figure.panels[0].title == "digits: training"
     assert not any("a training step" in panel.title for panel in figure.panels)
     assert save(figure, project / "figure.png").stat().st_size > 5_000
