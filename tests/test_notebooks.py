@@ -332,7 +332,7 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
             "02_bilstm_depth",
             {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200},
             ["synthetic-tweets"],
-            15,
+            17,
         ),
         (
             "03_conv",
