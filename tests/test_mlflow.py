@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from toolbox import mlflow_runs
 
 from highways.errors import HighwaysError
 from highways.report.rebuild import rebuild
@@ -24,16 +25,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def runs(experiment: str = "e") -> list:
-    client = connect()
-    number = client.get_experiment_by_name(experiment).experiment_id
-    return list(client.search_runs([number], max_results=1000))
-
-
 def state(experiment: str = "e") -> dict:
     """What MLflow has, clocks and ids left out."""
     client, found = connect(), {}
-    for run in runs(experiment):
+    for run in mlflow_runs(experiment=experiment):
         histories = {
             name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
             for name in run.data.metrics
@@ -67,7 +62,7 @@ def configs(run_config) -> list:
 
 def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config) -> None:
     records = sweep(configs(run_config), profile="p", experiment="e")
-    found = runs()
+    found = mlflow_runs()
     (parent,) = [run for run in found if run.data.tags["kind"] == "sweep"]
     children = [run for run in found if run.data.tags["kind"] == "run"]
     assert len(children) == 3
@@ -95,26 +90,26 @@ def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config)
 
 def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
     record = train_one(run_config(), profile="p", experiment="e")
-    (child,) = [found for found in runs() if found.data.tags["kind"] == "run"]
+    (child,) = mlflow_runs(kind="run")
     assert child.data.tags["run_key"] == record.run_key
     assert child.info.status == "FINISHED"
     assert len(connect().get_metric_history(child.info.run_id, "test/accuracy")) == record.epochs
     train_one(run_config(), profile="p", experiment="e")
-    assert len(runs()) == 2
+    assert len(mlflow_runs()) == 2
 
 
 def test_running_again_adds_nothing(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config), profile="p", experiment="e")
-    before, count = state(), len(runs())
+    before, count = state(), len(mlflow_runs())
     sweep(configs(run_config), profile="p", experiment="e")
-    assert len(runs()) == count == 4
+    assert len(mlflow_runs()) == count == 4
     assert state() == before
 
 
 def test_added_run_joins_the_same_parent(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config)[:1], profile="p", experiment="e")
     sweep(configs(run_config)[:2], profile="p", experiment="e")
-    found = runs()
+    found = mlflow_runs()
     assert len([run for run in found if run.data.tags["kind"] == "sweep"]) == 1
     assert len(found) == 3
 
@@ -139,7 +134,7 @@ def test_rebuild_brings_the_rest_over_where_a_record_is_at_fault(tracked_project
     faulty.write_text("{")
     with pytest.raises(HighwaysError, match=f"{faulty.name}: truncated or not JSON.*; all other records are in MLflow"):
         list(rebuild("quick"))
-    children = [run for run in runs() if run.data.tags["kind"] == "run"]
+    children = mlflow_runs(kind="run")
     assert len(children) == 2
     assert all(run.info.status == "FINISHED" for run in children)
 
@@ -165,7 +160,7 @@ def test_interrupted_child_is_continued_not_doubled(tracked_project: Path, run_c
         with pytest.raises(KeyboardInterrupt):
             sweep([config], profile="p", experiment="e", on_event=cut)
     (record,) = sweep([config], profile="p", experiment="e")
-    (child,) = [run for run in runs() if run.data.tags["kind"] == "run"]
+    (child,) = mlflow_runs(kind="run")
     history = connect().get_metric_history(child.info.run_id, "train/cross_entropy")
     assert sorted((m.step, m.value) for m in history) == list(enumerate(record.curves["train_cross_entropy"], start=1))
 
@@ -183,7 +178,7 @@ def test_unreachable_store_costs_one_warning(tracked_project: Path, run_config, 
     assert [record.status for record in records] == ["finished", "finished", "diverged"]
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     list(rebuild("p"))
-    assert len(runs()) == 4
+    assert len(mlflow_runs()) == 4
 
 
 def test_locked_store_costs_one_warning(tracked_project: Path, run_config) -> None:
@@ -200,7 +195,7 @@ def test_locked_store_costs_one_warning(tracked_project: Path, run_config) -> No
         lock.close()
     assert len(records) == 2
     list(rebuild("p"))
-    assert len(runs()) == 3
+    assert len(mlflow_runs()) == 3
 
 
 def test_mlflow_that_cannot_be_read_is_one_line(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

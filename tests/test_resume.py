@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from toolbox import mlflow_runs
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
@@ -297,13 +298,11 @@ def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run
     configs = [run_config(epochs=3, seed=seed) for seed in (0, 1)]
     killed(configs, "between records", mlflow=True)
     records = sweep(configs, profile="p", experiment="e", threads=1)
-    client = connect()
-    number = client.get_experiment_by_name("e").experiment_id
-    runs = {run.data.tags.get("run_key"): run for run in client.search_runs([number])}
+    runs = {run.data.tags.get("run_key"): run for run in mlflow_runs()}
     assert len(runs) == 3
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     for record in records:
-        history = client.get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
+        history = connect().get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
         values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
         assert values == record.curves["train_cross_entropy"]
 

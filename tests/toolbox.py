@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from highways.claims.judge import Judgement
 from highways.config import Profile
@@ -41,3 +42,15 @@ def written_table(name: str, settings: Profile) -> Path:
     for file, text in texts_of(name, settings).items():
         write_atomically(folder / file, text)
     return folder
+
+
+def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> list[Any]:
+    """The runs that MLflow has of an experiment, parents too, as far as they meet a condition and bear tags."""
+    from highways.tracking.mlflow_log import connect
+
+    client = connect()
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    conditions = [condition] if condition else []
+    conditions += [f"tags.{name} = '{value}'" for name, value in tags.items()]
+    return list(client.search_runs([found.experiment_id], " and ".join(conditions)))

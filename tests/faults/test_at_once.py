@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from toolbox import mlflow_runs
 
 from . import tiny
 from .conftest import REPOSITORY, new_project
@@ -53,11 +54,7 @@ def test_eight_processes_on_one_pipeline(tmp_path: Path, count, monkeypatch: pyt
     assert not tiny.differing(tiny.derived(alone), tiny.derived(together))
     monkeypatch.setenv("HIGHWAYS_ROOT", str(together))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    from highways.tracking.mlflow_log import connect
-
-    client = connect()
-    number = client.get_experiment_by_name("01_depth").experiment_id
-    keys = [run.data.tags["run_key"] for run in client.search_runs([number], "tags.kind = 'run'")]
+    keys = [run.data.tags["run_key"] for run in mlflow_runs(experiment="01_depth", kind="run")]
     assert sorted(keys) == sorted(Path(name).stem for name in tiny.outcomes(alone))
     count("two at once", "eight processes on one pipeline", 8)
 

@@ -111,7 +111,7 @@ def derived(root: Path) -> dict[str, bytes]:
     """Tables without clocks, figures, claims and pages, by path."""
     kinds = ("*/tables/*.csv", "*/tables/*.md", "*/*.png", "claims.csv")
     paths = [path for kind in kinds for path in (root / "results" / "quick").glob(kind)]
-    return {path.name: path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
 
 
 def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
