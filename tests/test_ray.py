@@ -234,25 +234,34 @@ def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster,
 # What is lost
 
 
+def loses(what: str, act: Callable[[], object], groups: int, long: list[RunConfig], project: Path, capsys) -> None:
+    """Train, lose what one group is trained on, and see that this costs no more than an interval.
+
+    Args:
+        what: Is lost, in words.
+        act: Loses it.
+        groups: That are under way then.
+        long: The runs.
+        project: Folder of the project.
+        capsys: Pytest's.
+    """
+    watch = Once(act, groups)
+    by_ray(long, on_event=watch)
+    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
+    with capsys.disabled():
+        print(f"[{what}: {check_lost(watch.events)} epochs done again]", end=" ")
+    check_equal_to_local(project, long)
+
+
 def test_lost_node_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
     lost = connected.add_node(num_cpus=1)
     connected.wait_for_nodes()
     warm(lost)
-    watch = Once(lambda: connected.remove_node(lost, allow_graceful=False), groups=4)
-    by_ray(long, on_event=watch)
-    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
-    with capsys.disabled():
-        print(f"[lost node: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
+    loses("lost node", lambda: connected.remove_node(lost, allow_graceful=False), 4, long, project, capsys)
 
 
 def test_killed_worker_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
-    watch = Once(lambda: os.kill(workers()[0], signal.SIGKILL), groups=3)
-    by_ray(long, on_event=watch)
-    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
-    with capsys.disabled():
-        print(f"[killed worker: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
+    loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, long, project, capsys)
 
 
 def test_killed_carrier_of_messages_is_started_again(connected: Cluster, long, project: Path, monkeypatch) -> None:
@@ -443,6 +452,13 @@ def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluste
         by_ray([run_config()], device="cuda")
 
 
+def test_cluster_without_nodes_to_train_on_is_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(driver, "nodes", list)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(HighwaysError, match=r"nothing to train on: there are no nodes with a processor$"):
+            driver.RayEngine(1).memory(device, 1)
+
+
 def test_last_node_with_room_that_does_not_come_back_is_one_line(
     connected: Cluster, project: Path, run_config, monkeypatch, capsys
 ) -> None:
@@ -480,7 +496,7 @@ def test_without_ray_the_line_says_how_to_install_it(project: Path, run_config, 
 # GPUs, reckoned
 
 
-def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config) -> None:
+def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config, capsys) -> None:
     configs = [run_config(seed=seed) for seed in (0, 1)]
     keys = run_keys(configs)
     job = Job(tuple(configs), tuple(keys), True, project / "results/p/e/runs", "cuda", 1)
@@ -493,5 +509,9 @@ def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_
     assert shares.of(twice) == 0.12
     assert shares.of(dataclasses.replace(job, device="cpu")) == 0.0
     assert Shares(None).of(job) == 1.0
+    damaged = job.records / f"{keys[1]}.json"
+    damaged.write_text(damaged.read_text().replace("0", "1"))
+    assert Shares(80_000).of(job) == 1.0, "the other record says nothing of it"
+    assert f"left out: results/p/e/runs/{keys[1]}.json: altered" in capsys.readouterr().out
     node = there.Node("id", "name", {"CPU": 16, "GPU": 1, "memory": 2**37})
     assert node.room({"CPU": 1, "GPU": 0.07, "memory": 2**30}) == 14

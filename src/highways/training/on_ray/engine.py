@@ -26,7 +26,7 @@ from highways.tracking.events import Listener
 from highways.training.checkpoints import POLL_S, Claim, ResumePoint, claimed, is_claimed
 from highways.training.engines import Failure, reason_of
 from highways.training.execute import Job
-from highways.training.memory import limit
+from highways.training.memory import PROCESS_BYTES, limit
 from highways.training.on_ray.cluster import (
     check_versions,
     connect,
@@ -49,8 +49,6 @@ PATIENCE_S = 60.0
 """Seconds that a cluster which has lost its last node with room for a group has to bring another."""
 CRASHES = 2
 """How often more a group is tried again whose process or node was lost, if it got no further since."""
-PROCESS_BYTES = 600 * 2**20
-"""Memory of a process that trains, beside its data; 523 MiB are what it imports."""
 FULFIL = ray.remote(fulfil)
 
 
@@ -93,7 +91,9 @@ class RayEngine:
         """Return the bytes that a job may hold on the node or the GPU that has least; see `Engine`."""
         if device == "cuda" and self._shares.gpu_mebibytes is not None:
             return limit(self._shares.gpu_mebibytes * 2**20, 1)
-        return min(limit(node.has["memory"], int(node.has["CPU"]) // threads) for node in nodes())
+        if not (there := nodes()):
+            raise HighwaysError(f"the Ray cluster has nothing to train on: {there_is(there)}")
+        return min(limit(node.has["memory"], int(node.has["CPU"]) // threads) for node in there)
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """See `Engine`."""

@@ -55,10 +55,6 @@ class Failed:
     for_good: bool
 
 
-Message = tuple[int, Event | bytes]
-"""The number of an order, and what happened, or the state that its training has reached."""
-
-
 def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Failed:
     """Train a group and return what came of its runs; runs on a worker, which needs no file of the project.
 
@@ -67,7 +63,8 @@ def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Fail
     Args:
         order: The group.
         data: Its data set.
-        messages: Takes the messages, in order; all have arrived when the outcome is returned.
+        messages: Takes the messages, in order: the number of the order, and what happened or the state that its
+            training has reached. All have arrived when the outcome is returned.
     """
     mailbox: Any = messages.actor
     sent: list[ray.ObjectRef[None]] = []
