@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,14 @@ import pytest
 from layout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Train in one thread here: the networks are small, and two that wait for each other on a busy machine are slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("highways.training.device.cores", lambda: 1)
+        yield
 
 
 @pytest.fixture

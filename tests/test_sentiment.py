@@ -252,5 +252,5 @@ def test_profiles_list_what_they_must() -> None:
     assert (paper.hidden, paper.embedding, paper.batch_size, paper.seeds, paper.epochs) == (300, 300, 16, 3, 10)
     assert (paper.dropout, paper.learning_rate, paper.weight_decay, paper.clip_norm) == (0.6, 1e-3, 1e-8, 3.0)
     assert paper.data[0] == "sst2"
-    assert set(paper.variants) == set(VARIANTS)
+    assert set(paper.variants) == {*VARIANTS, "highway-released-padded", "highway-zero-padding"}
     assert len(paper.runs()) == 3 * (1 + 8 * 20 * 3)
