@@ -85,6 +85,7 @@ def nothing_left_over(project: Path) -> bool:
     return not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
 
 
+@pytest.mark.pipeline
 def test_every_group_is_trained_once(project: Path, process, hold: Path, run_config) -> None:
     configs = [run_config(kind=kind, depth=depth) for kind in ("plain", "highway") for depth in (2, 3)]
     both = [process(configs, workers, hold=str(hold)) for workers in (1, 2)]

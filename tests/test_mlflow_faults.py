@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import FORKED, mlflow_runs
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -87,6 +86,7 @@ def ours(caught: list[warnings.WarningMessage]) -> list[str]:
 def log_at_once(root: Path, file: Path, start: Any) -> None:
     """Log a run, as a sweep does, when all others are ready; what goes wrong is the process's exit status."""
     os.environ["HIGHWAYS_ROOT"] = str(root)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     record = RunRecord.read(file)
     log = MlflowLog("p", "e")
     start.wait()
@@ -99,12 +99,10 @@ def log_at_once(root: Path, file: Path, start: Any) -> None:
 
 def test_eight_processes_at_once_on_a_fresh_checkout_all_log(project: Path, run_config) -> None:
     records = trained(run_config, seeds=8)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["highways.training", "mlflow.store.tracking.sqlalchemy_store"])
-    start, processes = context.Barrier(8), []
+    start, processes = FORKED.Barrier(8), []
     for record in records:
         file = project / "results/p/e/runs" / f"{record.run_key}.json"
-        processes.append(context.Process(target=log_at_once, args=(project, file, start)))
+        processes.append(FORKED.Process(target=log_at_once, args=(project, file, start)))
         processes[-1].start()
     for process in processes:
         process.join()
@@ -388,8 +386,8 @@ def test_server_with_many_answers_just_quick_enough_is_given_up() -> None:
 
 def test_rebuild_waits_for_a_slow_store(tracked_project: Path, run_config, monkeypatch) -> None:
     trained(run_config, seeds=1)
-    monkeypatch.setattr(mlflow_log, "LOST_S", 0.5)
-    slept(monkeypatch, 0.6)
+    monkeypatch.setattr(mlflow_log, "LOST_S", 0.1)
+    slept(monkeypatch, 0.2)
     list(rebuild("p"))
     monkeypatch.undo()
     monkeypatch.setenv("HIGHWAYS_ROOT", str(tracked_project))
@@ -417,6 +415,7 @@ def test_server_that_never_answers_is_given_up(tracked_project: Path, run_config
 def test_unusable_database_does_not_hold_up_a_sweep(tracked_project: Path, run_config, monkeypatch, kind: str) -> None:
     path = tracked_project / "mlruns" / "mlflow.db"
     records = trained(run_config)
+    monkeypatch.setattr(mlflow_log, "LOST_S", 2.0)
     lock = sqlite3.connect(path)
     if kind == "folder":
         path.unlink()
@@ -431,7 +430,7 @@ def test_unusable_database_does_not_hold_up_a_sweep(tracked_project: Path, run_c
         assert bring(records).broken
         first = time.monotonic() - began
         MlflowLog("p", "e").attach([])
-    assert first < (10 if kind == "locked" else 3)
+    assert first < (4 if kind == "locked" else 3)
     assert time.monotonic() - began - first < 4
     assert len(ours(caught)) == 1
     lock.close()

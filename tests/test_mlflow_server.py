@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import FORKED, mlflow_runs
 
 from highways import paths
 from highways.report.rebuild import rebuild
@@ -129,12 +128,10 @@ def check(records: list[RunRecord]) -> None:
 def test_eight_writers_at_once_a_killed_server_and_a_rebuild(project: Path, run_config, server: Server) -> None:
     configs = [run_config(seed=seed) for seed in range(WRITERS)]
     records = list(sweep(configs, profile="p", experiment="e", mlflow=False))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["highways.training", "mlflow"])
-    start, processes = context.Barrier(WRITERS), []
+    start, processes = FORKED.Barrier(WRITERS), []
     for record in records:
         file = RecordStore(paths.Results("p").of("e").runs).path(record.run_key)
-        processes.append(context.Process(target=write, args=(project, server.url, file, start)))
+        processes.append(FORKED.Process(target=write, args=(project, server.url, file, start)))
         processes[-1].start()
     for process in processes:
         process.join()

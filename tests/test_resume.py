@@ -8,57 +8,56 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import FORKED, mlflow_runs
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.files import HOST
-from highways.tracking.events import EpochEnded, Started
+from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
+from highways.training.modules import TrialsModule
 
-SCRIPT = """
-    import json, os, signal, sys
-    from highways.config import RunConfig
-    from highways.tracking.events import EpochEnded, Finished
-    from highways.training import run, sweep
-    from highways.training.modules import TrialsModule
 
-    configs = [RunConfig.model_validate(content) for content in json.loads(sys.argv[1])]
-    where = sys.argv[2]
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def die():
-        os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch(event):
+def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, str], mlflow: bool) -> None:
+    """Run what is given, until the process kills itself at a place."""
+    os.environ |= environment
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    def watch(event: object) -> None:
         if where == "between records" and isinstance(event, Finished):
             die()
 
-    if where == "mid-epoch":
-        def count(self, batch, batch_idx):
-            if self.current_epoch == 2 and batch_idx == 7:
-                die()
-        TrialsModule.on_train_batch_start = count
+    def count(self: TrialsModule, batch: object, batch_idx: int) -> None:
+        if where == "mid-epoch" and self.current_epoch == 2 and batch_idx == 7:
+            die()
 
+    TrialsModule.on_train_batch_start = count
+    configs = [RunConfig.model_validate(content) for content in contents]
     if len(configs) == 1:
         run(configs[0], profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
     else:
-        sweep(configs, profile="p", experiment="e", threads=1, mlflow=os.environ["MLFLOW"] == "1", on_event=watch)
-"""
+        sweep(configs, profile="p", experiment="e", threads=1, mlflow=mlflow, on_event=watch)
 
 
 def killed(configs: list, where: str, mlflow: bool = False) -> None:
     """Run `configs` in a process that kills itself at `where`."""
-    content = json.dumps([config.model_dump(mode="json") for config in configs])
-    env = os.environ | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0", "MLFLOW": str(int(mlflow))}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT), content, where], env=env, check=False)
-    assert done.returncode == -signal.SIGKILL
+    contents = [config.model_dump(mode="json") for config in configs]
+    names = ("HIGHWAYS_ROOT", "HIGHWAYS_OFFLINE", "HIGHWAYS_PROGRESS")
+    environment = {name: os.environ[name] for name in names} | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0"}
+    process = FORKED.Process(target=die_at, args=(where, contents, environment, mlflow))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def outcome(records: list) -> list:

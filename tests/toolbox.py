@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ from highways.experiments import EXPERIMENTS, Experiment, Study
 from highways.tracking import Listed
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
+
+FORKED = multiprocessing.get_context("forkserver")
+"""Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
+first of them was started in: what a test needs of it is given to them."""
+FORKED.set_forkserver_preload(
+    [
+        *("highways.training", "highways.training.modules", "highways.experiments"),
+        *("highways.report.verdicts", "highways.report.pages"),
+        *("mlflow.store.tracking.sqlalchemy_store", "torchtext.data"),
+    ]
+)
 
 SCHEMAS: dict[str, type[Profile]] = {experiment.name: experiment.schema for experiment in EXPERIMENTS}
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import FORKED, mlflow_runs
 
 from . import tiny
 from .conftest import REPOSITORY, new_project
@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 
 def at_once(root: Path, processes: int, text: bool) -> None:
     """Run the pipeline in several processes side by side; all of them end well."""
-    running = [tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, 1, text)) for _ in range(processes)]
+    running = [FORKED.Process(target=tiny.pipeline, args=(root, 1, text)) for _ in range(processes)]
     for process in running:
         process.start()
     for process in running:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toolbox import FORKED
 
 from . import tiny
 from .conftest import new_project
@@ -36,7 +37,7 @@ def uninterrupted(empty: Path, root: Path, workers: int, text: bool) -> Referenc
         shutil.rmtree(root, ignore_errors=True)
         tiny.copy_of(empty, root)
         began = time.monotonic()
-        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process = FORKED.Process(target=tiny.pipeline, args=(root, workers, text))
         process.start()
         process.join(300)
         assert process.exitcode == 0, (root / "said.txt").read_text()
@@ -80,7 +81,7 @@ def kill_until(
     """Start the pipeline and kill it at a random moment, until it ends by itself; return the number of kills."""
     kills, before = 0, {}
     while True:
-        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process = FORKED.Process(target=tiny.pipeline, args=(root, workers, text))
         process.start()
         process.join(random_.uniform(0.02, 1.0) * seconds)
         assert process.pid is not None

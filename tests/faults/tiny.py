@@ -6,7 +6,6 @@ It runs in processes that are forked from one that has imported everything, so t
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import sys
@@ -15,14 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        *("highways.training", "highways.experiments", "highways.report.verdicts", "highways.report.pages"),
-        *("mlflow.store.tracking.sqlalchemy_store", "torchtext.data"),
-    ]
-)
 
 DEPTH = {"depths": [2, 3], "trials": 2, "epochs": 3, "plain_width": 6, "highway_width": 5, "batch_size": 200}
 TEXT = {"variants": ["highway"], "depths": [1], "hidden": 2, "embedding": 2, "epochs": 1, "batch_size": 500}
