@@ -122,6 +122,7 @@ def test_added_run_joins_the_same_parent(tracked_project: Path, run_config) -> N
     assert len(found) == 3
 
 
+@pytest.mark.pipeline
 def test_rebuild_restores_all_of_it(tracked_project: Path, run_config) -> None:
     sweep(configs(run_config), profile="quick", experiment="e")
     before = json.loads(json.dumps(state()))

@@ -97,6 +97,7 @@ def log_at_once(root: Path, file: Path, start: Any) -> None:
     assert not log.broken, log.fault
 
 
+@pytest.mark.pipeline
 def test_eight_processes_at_once_on_a_fresh_checkout_all_log(project: Path, run_config) -> None:
     records = trained(run_config, seeds=8)
     start, processes = FORKED.Barrier(8), []
@@ -115,6 +116,7 @@ def test_eight_processes_at_once_on_a_fresh_checkout_all_log(project: Path, run_
     assert not list((project / "mlruns").glob("*.aside"))
 
 
+@pytest.mark.pipeline
 def test_kill_at_first_use_leaves_nothing_half_made(project: Path) -> None:
     script = "from highways.tracking.mlflow_log import connect; connect()"
     process = subprocess.Popen([sys.executable, "-c", script])
@@ -171,6 +173,7 @@ def test_half_made_database_is_put_aside_and_made_anew(tracked_project: Path, ru
     assert len(ours(caught)) == len(aside)
 
 
+@pytest.mark.pipeline
 def test_rebuild_finds_damage_deep_in_the_database(tracked_project: Path, run_config) -> None:
     path = tracked_project / "mlruns" / "mlflow.db"
     trained(run_config)

@@ -56,6 +56,7 @@ def test_finished_runs_are_not_trained_again_and_an_added_one_is(project: Path, 
     assert started(events) == set(run_keys([run_config(seed=2)]))
 
 
+@pytest.mark.pipeline
 def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
     configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
     events: list = []

@@ -27,9 +27,12 @@ from highways.training.checkpoints import weights_path
 from . import tiny
 from .conftest import new_project
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
-)
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
+    ),
+]
 
 Damage = Callable[[Path], None]
 CUT_OFF = RunConfig(

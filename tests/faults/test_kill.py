@@ -18,7 +18,7 @@ from toolbox import FORKED
 from . import tiny
 from .conftest import new_project
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.pipeline, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @dataclass
