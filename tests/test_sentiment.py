@@ -157,7 +157,8 @@ def test_table_has_its_columns_and_both_readers_give_the_same_bytes(small: BiLST
     assert texts_of("bilstm_depth", small, "mlflow") == texts_of("bilstm_depth", small, "records")
 
 
-def test_figure_is_the_same_to_the_byte(small: BiLSTMProfile, tmp_path: Path) -> None:
+def test_figure_is_the_same_to_the_byte(project: Path, tmp_path: Path) -> None:
+    small = settings()
     sweep(small.runs(), experiment=small.experiment, profile=small.profile, mlflow=False)
     records = listed_records(small)
     one, two = (save(bilstm_figure(records), tmp_path / f"{n}.png") for n in (1, 2))
