@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ import pytest
 from layout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
+
+
+def pytest_collection_finish() -> None:
+    """Leave alone what has been imported, which stays, when garbage is collected: a million objects."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Train in one thread here: the networks are small, and two that wait for each other on a busy machine are slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("highways.training.device.cores", lambda: 1)
+        yield
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def nothing_left_over(project: Path) -> bool:
     return not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
 
 
+@pytest.mark.pipeline
 def test_every_group_is_trained_once(project: Path, process, hold: Path, run_config) -> None:
     configs = [run_config(kind=kind, depth=depth) for kind in ("plain", "highway") for depth in (2, 3)]
     both = [process(configs, workers, hold=str(hold)) for workers in (1, 2)]
@@ -99,6 +100,7 @@ def test_every_group_is_trained_once(project: Path, process, hold: Path, run_con
     assert nothing_left_over(project)
 
 
+@pytest.mark.pipeline
 def test_run_waits_for_a_sweep_that_trains_it_among_others_and_says_so(
     project: Path, process, hold, run_config
 ) -> None:
@@ -117,6 +119,7 @@ def test_run_waits_for_a_sweep_that_trains_it_among_others_and_says_so(
     assert nothing_left_over(project)
 
 
+@pytest.mark.pipeline
 def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> None:
     configs = [run_config(epochs=3)]
     first = process(configs, hold=str(hold))

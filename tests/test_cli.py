@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from layout import lay_out
 
 from highways.cli import shown
 from highways.config import RunConfig, parse_yaml, validate
+from highways.errors import HighwaysError
+from highways.tracking.records import RecordStore, run_keys
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
@@ -22,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning",  # MLflow's own
 )
 
+HIGHWAYS = [sys.executable, "-m", "highways.cli"]
 COMMANDS = [
     [],
     ["data"],
@@ -54,14 +60,13 @@ def test_every_command_has_help(call, capsys, command: list[str]) -> None:
     assert "Usage: highways" in capsys.readouterr().out
 
 
-def test_errors_are_one_line_and_status_1(project: Path) -> None:
+def test_errors_are_one_line_and_status_1(project: Path, call) -> None:
     command = [sys.executable, "-m", "highways.cli", "profile", "show", "huge"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "error: no profile 'huge'; there are: laptop, paper, quick, weekend\n"
-    traceback = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
-    assert traceback.returncode == 1
-    assert "Traceback" in traceback.stderr
+    with pytest.raises(HighwaysError, match="no profile 'huge'"):
+        call("profile", "show", "huge", "--debug")
 
 
 def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
@@ -113,9 +118,10 @@ def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
     )
 
 
-@pytest.fixture
-def study(project: Path) -> Path:
-    """A project whose quick profile is tiny, trained, with tables and claims."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose quick profile is tiny, trained, with tables and claims; it is copied, never changed."""
+    project = lay_out(tmp_path_factory.mktemp("made"))
     path = project / "profiles" / "quick" / "01_depth.yaml"
     content = yaml.safe_load(path.read_text())
     content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
@@ -126,11 +132,21 @@ def study(project: Path) -> Path:
     from highways.report.tables import write_tables
     from highways.report.verdicts import judge_all, write_claims
 
-    sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
-    write_tables("quick")
-    judged = judge_all("quick")
-    write_claims(judged)
-    write_pages(judged)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(project))
+        patch.setenv("HIGHWAYS_OFFLINE", "1")
+        sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
+        write_tables("quick")
+        judged = judge_all("quick")
+        write_claims(judged)
+        write_pages(judged)
+    return project
+
+
+@pytest.fixture
+def study(project: Path, made: Path) -> Path:
+    """A copy of `made`."""
+    shutil.copytree(made, project, dirs_exist_ok=True)
     return project
 
 
@@ -263,6 +279,40 @@ def test_runs_are_counted_listed_and_chosen(study: Path, call, capsys) -> None:
         assert error.count("\n") == 1
 
 
+def test_run_that_diverged_comes_last_however_low_its_loss_was(study: Path, call, capsys) -> None:
+    store = RecordStore(study / "results" / "quick" / "01_depth" / "runs")
+    first = store.record.read(next(iter(store)))
+    budget = first.config.budget.model_copy(update={"epochs": 3})
+    config = first.config.model_copy(update={"budget": budget})
+    curves = {name: [1e-9, 1e-9] if "entropy" in name else [1.0, 1.0] for name in first.curves}
+    changes = {"config": config, "run_key": run_keys([config])[0], "curves": curves, "weights_sha256": None}
+    lost = first.model_copy(update=changes | {"status": "diverged", "diverged_epoch": 3})
+    store.write(lost)
+    for by in ("train_cross_entropy", "test_accuracy"):
+        assert call("runs", "--best", "9", "--by", by) == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+        assert [row[4] for row in rows] == ["finished"] * 8 + ["diverged"]
+        assert call("best", "--by", by) == 0
+        assert lost.run_key not in capsys.readouterr().out
+
+
+def test_results_of_what_was_tried_out_are_verified_sealed_and_rebuilt(study: Path, call, capsys) -> None:
+    for name in ("explore", "adhoc"):
+        shutil.copytree(
+            study / "results" / "quick" / "01_depth" / "runs", study / "results" / name / "01_depth" / "runs"
+        )
+        assert call("seal", "--profile", name) == 0
+        assert f"results/{name}/MANIFEST: 8 records and figures" in capsys.readouterr().out
+        assert call("verify", "--profile", name) == 0
+        assert "files are intact" in capsys.readouterr().out
+        assert call("tracking", "rebuild", "--profile", name) == 0
+        assert f"01_depth ({name}): 8 runs" in capsys.readouterr().out
+    for command in (["seal"], ["verify"], ["tracking", "rebuild"]):
+        assert call(*command, "--profile", "laptop") == 1
+        error = "error: no records of a profile 'laptop'; there are: adhoc, explore, quick\n"
+        assert capsys.readouterr().err == error
+
+
 def test_damaged_record_is_left_out_and_named(study: Path, call, capsys) -> None:
     path = sorted((study / "results" / "quick" / "01_depth" / "runs").glob("*.json"))[0]
     path.write_text(path.read_text().replace("0", "1"))
@@ -340,6 +390,8 @@ def test_make_says_what_to_do_next(repository: Path) -> None:
         ("claims --profile p", ["paper"]),
         ("claims --experiment 0", None),
         ("runs --profile q", ["quick"]),
+        ("runs --profile p", []),
+        ("run x --device c", ["cpu", "cuda"]),
         ("data fetch mn", ["mnist", "mnist-4-9"]),
         ("claims --verdict rep", ["replicated"]),
         ("run plain-d002-digits", None),
@@ -352,8 +404,7 @@ def test_shell_completes_names(study: Path, words: str, completed: list[str] | N
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split()) - 1),
     }
-    command = [sys.executable, "-m", "highways.cli"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(HIGHWAYS, capture_output=True, text=True, check=False, env=environment)
     found = done.stdout.split()
     if completed is not None:
         assert found == completed, done.stderr
@@ -365,11 +416,51 @@ def test_shell_completes_names(study: Path, words: str, completed: list[str] | N
         assert found[:2] == ["01_depth", "02_bilstm_depth"]
 
 
-def test_pipe_that_closes_early_is_no_error(project: Path) -> None:
-    command = f"{sys.executable} -m highways.cli profile show quick | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert done.stdout == "quick (active)\n"
+def test_pipe_that_closes_early_is_no_error(study: Path) -> None:
+    command = f"set -o pipefail; {sys.executable} -m highways.cli runs --experiment 01 | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("run ")
+    assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["runs", "--experiment", "01"], ["--help"], ["best", "--help"], ["--version"]])
+def test_what_nobody_reads_any_more_is_not_printed_and_no_error(study: Path, arguments: list[str]) -> None:
+    ends = os.pipe()
+    os.close(ends[0])  # before the first line
+    done = subprocess.run([*HIGHWAYS, *arguments], stdout=ends[1], stderr=subprocess.PIPE, text=True, check=False)
+    os.close(ends[1])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_error_is_told_where_nobody_reads_the_lines_before_it(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it the first line ends the command
+    (study / "results" / "quick" / "01_depth" / "tables" / "depth.md").unlink()
+    ends = os.pipe()
+    os.close(ends[0])
+    done = subprocess.run([*HIGHWAYS, "verify"], stdout=ends[1], stderr=subprocess.PIPE, text=True, check=False)
+    os.close(ends[1])
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: \d+ of \d+ files are not intact\n", done.stderr)
+
+
+def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(run_config(epochs=100_000).model_dump(mode="json")))
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
+    script += "from highways.training import device; device.cores = lambda: 1\n"
+    script += "from highways.cli import main; main()"
+    command = [sys.executable, "-c", script, "run", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "epoch 2/100000" not in (line := process.stdout.readline()):
+        assert line, "it has ended"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "interrupted; the same command goes on from here"
+    assert "Traceback" not in error
 
 
 class Terminal(io.StringIO):

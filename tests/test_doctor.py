@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import importlib.metadata
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -161,10 +163,43 @@ def test_package_that_is_missing_or_of_another_version_is_named(
     assert "1 of other versions (tqdm 0.0)" in check.found
 
 
-def test_full_disk_and_read_only_folders_are_wrong(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_wrong(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(checkout)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert [check.state for check in found("disk")] == ["wrong"]
+    (check,) = found("disk")
+    assert (check.state, check.cure) == ("wrong", "make room: nothing can be kept")
+
+
+def test_read_only_folders_are_wrong(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.access  # root may write anywhere: what the others are told is put in its place
+    read_only = {checkout / "data", checkout}  # the second is where `results` would be made
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK if path in read_only else real(path, mode))
+    (checkout / "mlruns").mkdir(exist_ok=True)
+    (check,) = found("disk")
+    assert check.state == "wrong"
+    assert check.found == "results, checkpoints, data: cannot be written"
+
+
+def test_profile_that_is_yaml_and_yet_at_fault_is_wrong(checkout: Path) -> None:
+    path = checkout / "profiles" / "quick" / "01_depth.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    (check,) = found("profiles")
+    assert check.state == "wrong"
+    assert check.found.startswith("profiles/quick/01_depth.yaml: unknown key 'colour'")
+
+
+def test_pipeline_of_another_user_is_running(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = checkout / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"x": {"write": {"pid": os.getpid(), "cmd": "dvc repro"}}}))
+    expected = ("note", f"the pipeline is running (process {os.getpid()})")
+    assert (found("DVC")[0].state, found("DVC")[0].found) == expected
+
+    def refused(pid: int, signal: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", refused)
+    assert (found("DVC")[0].state, found("DVC")[0].found) == expected
 
 
 def test_broken_torch_is_named_and_the_others_follow(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toolbox import texts_of, verdicts_of
+from toolbox import mlflow_runs, texts_of, verdicts_of
 from torch import nn
 
 from highways.config import (
@@ -271,10 +271,8 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     configs = [AnalysisConfig(run=config, measure=LesionsConfig())]
     made = analyse(configs, experiment="e", profile="p")
     assert read_analyses("p", "e", analysis_keys(configs)) == made
-    client = connect()
-    number = client.get_experiment_by_name("e").experiment_id
-    (child,) = client.search_runs([number], f"tags.run_key = '{record.run_key}'")
-    history = client.get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
+    (child,) = mlflow_runs(run_key=record.run_key)
+    history = connect().get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
     assert {metric.step: metric.value for metric in history} == dict(enumerate(made[0].values["cross_entropy"]))
     changed = made[0].model_copy(update={"values": {"cross_entropy": [1.0], "accuracy": [0.5]}})
     MlflowLog("p", "e").bring_analyses([changed])

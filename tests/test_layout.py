@@ -15,7 +15,7 @@ import yaml
 from highways.experiments import EXPERIMENTS, REPORT
 
 FLOORS = [
-    {"errors", "quantities"},
+    {"errors", "packages", "quantities"},
     {"paths"},
     {"files"},
     {"config"},
@@ -96,7 +96,7 @@ def test_no_file_is_too_long(repository: Path) -> None:
         assert len(lines) <= 450, path
         for node in ast.walk(ast.parse("\n".join(lines))):
             if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
-                assert node.end_lineno - node.lineno <= 80, f"{path}: {node.name}"
+                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
 
 
 def test_torchtext_is_imported_in_one_module_and_mlflow_in_those_that_bear_its_name(repository: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toolbox import FORKED, mlflow_runs
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -64,13 +64,6 @@ def trained(run_config, seeds: int = 2, seconds: float | None = None) -> list[Ru
     return records
 
 
-def runs(kind: str = "run") -> list[Any]:
-    client = connect()
-    experiment = client.get_experiment_by_name("e")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
-
-
 def bring(records: list[RunRecord]) -> MlflowLog:
     log = MlflowLog("p", "e")
     log.begin(records)
@@ -93,6 +86,7 @@ def ours(caught: list[warnings.WarningMessage]) -> list[str]:
 def log_at_once(root: Path, file: Path, start: Any) -> None:
     """Log a run, as a sweep does, when all others are ready; what goes wrong is the process's exit status."""
     os.environ["HIGHWAYS_ROOT"] = str(root)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     record = RunRecord.read(file)
     log = MlflowLog("p", "e")
     start.wait()
@@ -103,26 +97,26 @@ def log_at_once(root: Path, file: Path, start: Any) -> None:
     assert not log.broken, log.fault
 
 
+@pytest.mark.pipeline
 def test_eight_processes_at_once_on_a_fresh_checkout_all_log(project: Path, run_config) -> None:
     records = trained(run_config, seeds=8)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["highways.training", "mlflow.store.tracking.sqlalchemy_store"])
-    start, processes = context.Barrier(8), []
+    start, processes = FORKED.Barrier(8), []
     for record in records:
         file = project / "results/p/e/runs" / f"{record.run_key}.json"
-        processes.append(context.Process(target=log_at_once, args=(project, file, start)))
+        processes.append(FORKED.Process(target=log_at_once, args=(project, file, start)))
         processes[-1].start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 8
-    found = runs()
+    found = mlflow_runs(kind="run")
     assert len(found) == 8
     assert {run.info.status for run in found} == {"FINISHED"}
-    (parent,) = runs("sweep")
+    (parent,) = mlflow_runs(kind="sweep")
     assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parent.info.run_id}
     assert not list((project / "mlruns").glob("*.aside"))
 
 
+@pytest.mark.pipeline
 def test_kill_at_first_use_leaves_nothing_half_made(project: Path) -> None:
     script = "from highways.tracking.mlflow_log import connect; connect()"
     process = subprocess.Popen([sys.executable, "-c", script])
@@ -173,12 +167,13 @@ def test_half_made_database_is_put_aside_and_made_anew(tracked_project: Path, ru
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert not bring(records).broken
-    assert len(runs()) == 2
+    assert len(mlflow_runs(kind="run")) == 2
     aside = [file.stat().st_size for file in path.parent.glob("mlflow.db.*.aside")]
     assert aside == ([size] if size else [])
     assert len(ours(caught)) == len(aside)
 
 
+@pytest.mark.pipeline
 def test_rebuild_finds_damage_deep_in_the_database(tracked_project: Path, run_config) -> None:
     path = tracked_project / "mlruns" / "mlflow.db"
     trained(run_config)
@@ -190,7 +185,7 @@ def test_rebuild_finds_damage_deep_in_the_database(tracked_project: Path, run_co
     assert done.returncode == 0, done.stderr
     assert "is damaged" in done.stdout
     assert "e (p): 2 runs" in done.stdout
-    assert len(runs()) == 2
+    assert len(mlflow_runs(kind="run")) == 2
 
 
 def test_database_of_others_is_never_put_aside(tracked_project: Path, tmp_path: Path, monkeypatch) -> None:
@@ -219,8 +214,8 @@ def test_any_path_of_the_checkout_works(
         (root / "mlruns").mkdir()
         shutil.copyfile(empty_mlflow, root / "mlruns" / "mlflow.db")
     assert not bring(records).broken
-    assert len(runs()) == 1
-    assert (root / "mlruns/artifacts/e" / runs()[0].info.run_id / "artifacts/record.json").exists()
+    assert len(mlflow_runs(kind="run")) == 1
+    assert (root / "mlruns/artifacts/e" / mlflow_runs(kind="run")[0].info.run_id / "artifacts/record.json").exists()
     assert read_records("p", "e", [records[0].run_key]) == records
     assert [path.name for path in (project / "odd").iterdir()] == [name], "nothing beside the checkout"
 
@@ -250,7 +245,7 @@ def everything() -> dict[str, Any]:
     return {
         run.info.run_id: (run.info.status, run.info.end_time, run.data.tags, run.data.metrics)
         for kind in ("run", "sweep")
-        for run in runs(kind)
+        for run in mlflow_runs(kind=kind)
     }
 
 
@@ -267,8 +262,8 @@ def test_one_checkouts_rebuild_leaves_the_others_runs_alone(shared: Path, run_co
     assert {run: after[run] for run in before} == before
     assert len(after) == 6
     assert read_records("p", "e", [second[0].run_key]) == second[:1]
-    mine = [run for run in runs() if run.info.run_id not in before]
-    (parent,) = [run for run in runs("sweep") if run.info.run_id not in before]
+    mine = [run for run in mlflow_runs(kind="run") if run.info.run_id not in before]
+    (parent,) = [run for run in mlflow_runs(kind="sweep") if run.info.run_id not in before]
     assert {run.data.tags["mlflow.parentRunId"] for run in mine} == {parent.info.run_id}
 
     # a borrowed parent is given back
@@ -277,7 +272,7 @@ def test_one_checkouts_rebuild_leaves_the_others_runs_alone(shared: Path, run_co
         connect().set_tag(run.info.run_id, "mlflow.parentRunId", others)
     connect().delete_run(parent.info.run_id)
     list(rebuild("p"))
-    (parent,) = [run for run in runs("sweep") if run.info.run_id not in before]
+    (parent,) = [run for run in mlflow_runs(kind="sweep") if run.info.run_id not in before]
     after = everything()
     assert {after[run.info.run_id][2]["mlflow.parentRunId"] for run in mine} == {parent.info.run_id}
     assert {run: after[run] for run in before} == before
@@ -289,7 +284,7 @@ def test_runs_of_no_checkout_are_read(shared: Path, run_config, monkeypatch) -> 
     checkout(shared, "one", monkeypatch)
     records = trained(run_config)
     list(rebuild("p"))
-    for run in [*runs(), *runs("sweep")]:
+    for run in [*mlflow_runs(kind="run"), *mlflow_runs(kind="sweep")]:
         connect().delete_tag(run.info.run_id, "highways.checkout")
     before = everything()
     assert read_records("p", "e", [records[0].run_key]) == records[:1]
@@ -366,7 +361,7 @@ def test_slow_store_is_given_up_and_costs_one_warning(tracked_project: Path, run
     monkeypatch.undo()
     monkeypatch.setenv("HIGHWAYS_ROOT", str(tracked_project))
     list(rebuild("p"))
-    assert len(runs()) == 4
+    assert len(mlflow_runs(kind="run")) == 4
 
 
 def test_server_with_many_answers_just_quick_enough_is_given_up() -> None:
@@ -394,12 +389,12 @@ def test_server_with_many_answers_just_quick_enough_is_given_up() -> None:
 
 def test_rebuild_waits_for_a_slow_store(tracked_project: Path, run_config, monkeypatch) -> None:
     trained(run_config, seeds=1)
-    monkeypatch.setattr(mlflow_log, "LOST_S", 0.5)
-    slept(monkeypatch, 0.6)
+    monkeypatch.setattr(mlflow_log, "LOST_S", 0.1)
+    slept(monkeypatch, 0.2)
     list(rebuild("p"))
     monkeypatch.undo()
     monkeypatch.setenv("HIGHWAYS_ROOT", str(tracked_project))
-    assert len(runs()) == 1
+    assert len(mlflow_runs(kind="run")) == 1
 
 
 @pytest.fixture
@@ -423,6 +418,7 @@ def test_server_that_never_answers_is_given_up(tracked_project: Path, run_config
 def test_unusable_database_does_not_hold_up_a_sweep(tracked_project: Path, run_config, monkeypatch, kind: str) -> None:
     path = tracked_project / "mlruns" / "mlflow.db"
     records = trained(run_config)
+    monkeypatch.setattr(mlflow_log, "LOST_S", 2.0)
     lock = sqlite3.connect(path)
     if kind == "folder":
         path.unlink()
@@ -437,7 +433,7 @@ def test_unusable_database_does_not_hold_up_a_sweep(tracked_project: Path, run_c
         assert bring(records).broken
         first = time.monotonic() - began
         MlflowLog("p", "e").attach([])
-    assert first < (10 if kind == "locked" else 3)
+    assert first < (4 if kind == "locked" else 3)
     assert time.monotonic() - began - first < 4
     assert len(ours(caught)) == 1
     lock.close()
@@ -509,7 +505,7 @@ def test_sweeps_side_by_side_leave_one_run_a_key(tracked_project: Path, run_conf
     for log in logs:
         log._flush_at = 0.0
         log(Started((key,)))
-    assert len(runs()) == 1
+    assert len(mlflow_runs(kind="run")) == 1
     for epoch, value in enumerate(record.curves["train_cross_entropy"], start=1):
         for log in logs:
             log._flush_at = 0.0
@@ -520,13 +516,13 @@ def test_sweeps_side_by_side_leave_one_run_a_key(tracked_project: Path, run_conf
     for log in logs:
         log.end()
         assert not log.broken, log.fault
-    (run,) = runs()
+    (run,) = mlflow_runs(kind="run")
     assert run.data.metrics["summary/seconds"] == 7.0
     history = connect().get_metric_history(run.info.run_id, "train/cross_entropy")
     assert sorted((one.step, one.value) for one in history) == list(
         enumerate(record.curves["train_cross_entropy"], start=1)
     )
-    assert len(runs("sweep")) == 1
+    assert len(mlflow_runs(kind="sweep")) == 1
 
 
 def test_epochs_of_a_run_that_another_sweep_finished_are_let_go(tracked_project: Path, run_config) -> None:
@@ -534,30 +530,30 @@ def test_epochs_of_a_run_that_another_sweep_finished_are_let_go(tracked_project:
     log = MlflowLog("p", "e")
     log.begin([], {record.run_key: record.config})
     log(Started((record.run_key,)))
-    connect().delete_run(runs()[0].info.run_id)
+    connect().delete_run(mlflow_runs(kind="run")[0].info.run_id)
     log._flush_at = 0.0
     log(EpochEnded((record.run_key,), 1, 2, ({"train_cross_entropy": 1.0},), 0.1))
     log(Finished(record))
     log.end()
     assert not log.broken, log.fault
-    assert len(runs()) == 1
+    assert len(mlflow_runs(kind="run")) == 1
 
 
 def test_rebuild_removes_duplicates_and_keeps_the_records(tracked_project: Path, run_config) -> None:
     records = trained(run_config)
     bring(records)
     client = connect()
-    kept = {run.info.run_id for run in runs()}
-    for run in [*runs(), *runs(), *runs("sweep")]:
+    kept = {run.info.run_id for run in mlflow_runs(kind="run")}
+    for run in [*mlflow_runs(kind="run"), *mlflow_runs(kind="run"), *mlflow_runs(kind="sweep")]:
         start = run.info.start_time + (1 if run.data.tags["kind"] == "sweep" else -1)
         tags = run.data.tags | {"record_sha256": "of another training"}
         double = client.create_run(run.info.experiment_id, start_time=start, tags=tags)
         client.set_terminated(double.info.run_id, "FINISHED")
     assert len(everything()) == 3 + 5
     list(rebuild("p"))
-    assert {run.info.run_id for run in runs()} == kept
-    (parent,) = runs("sweep")
-    assert {run.data.tags["mlflow.parentRunId"] for run in runs()} == {parent.info.run_id}
+    assert {run.info.run_id for run in mlflow_runs(kind="run")} == kept
+    (parent,) = mlflow_runs(kind="sweep")
+    assert {run.data.tags["mlflow.parentRunId"] for run in mlflow_runs(kind="run")} == {parent.info.run_id}
     assert read_records("p", "e", [record.run_key for record in records]) == records
 
 
@@ -574,7 +570,7 @@ def test_rebuild_says_what_helps_where_it_cannot_mend(tracked_project: Path, run
     assert "training goes on" not in str(raised.value)
     path.rmdir()
     list(rebuild("p"))
-    assert len(runs()) == 2
+    assert len(mlflow_runs(kind="run")) == 2
 
 
 def test_moved_checkout_gets_a_new_database(tracked_project: Path, tmp_path_factory, run_config, monkeypatch) -> None:
@@ -587,7 +583,8 @@ def test_moved_checkout_gets_a_new_database(tracked_project: Path, tmp_path_fact
     assert "was the checkout moved?" in first
     assert rest == [f"e (p): 2 runs in sqlite:///{moved}/mlruns/mlflow.db"]
     assert len(list((moved / "mlruns").glob("mlflow.db.*.aside"))) == 1
-    assert {run.info.artifact_uri.startswith((moved / "mlruns/artifacts/e").as_uri()) for run in runs()} == {True}
+    place = (moved / "mlruns/artifacts/e").as_uri()
+    assert all(run.info.artifact_uri.startswith(place) for run in mlflow_runs(kind="run"))
     assert read_records("p", "e", [record.run_key for record in records]) == records
     assert list(rebuild("p")) == rest
     assert not tracked_project.exists(), "nothing is written to the old place"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toolbox import mlflow_runs
 
 from highways.config import RunConfig
 from highways.data import load
@@ -89,13 +90,10 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
         folder = Path(mlflow.artifacts.download_artifacts(uri))
         (vocabulary,) = folder.rglob(VOCABULARY)
         assert json.loads(vocabulary.read_text()) == load(config.data).vocabulary  # type: ignore[union-attr]
-    client = connect()
-    experiment = client.get_experiment_by_name("e")
-    assert experiment is not None
-    (child,) = client.search_runs([experiment.experiment_id], f"tags.run_key = '{record.run_key}'")
+    (child,) = mlflow_runs(run_key=record.run_key)
     assert [output.model_id for output in child.outputs.model_outputs] == [uri.removeprefix("models:/")]
     assert child.info.status == "FINISHED"
-    kept = [file.path for file in client.list_artifacts(child.info.run_id, "weights")]
+    kept = [file.path for file in connect().list_artifacts(child.info.run_id, "weights")]
     assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
 
 
@@ -103,12 +101,9 @@ def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(trac
     record = run(bilstm("highway-released"), profile="quick", experiment="e")
     said = list(models("quick"))[1]
     assert "cannot be exported" in said
-    client = connect()
-    experiment = client.get_experiment_by_name("e")
-    assert experiment is not None
-    (child,) = client.search_runs([experiment.experiment_id], f"tags.run_key = '{record.run_key}'")
-    assert [file.path for file in client.list_artifacts(child.info.run_id, "weights")] == ["weights/final.pt"]
-    assert not client.search_logged_models([experiment.experiment_id])
+    (child,) = mlflow_runs(run_key=record.run_key)
+    assert [file.path for file in connect().list_artifacts(child.info.run_id, "weights")] == ["weights/final.pt"]
+    assert not connect().search_logged_models([child.info.experiment_id])
 
 
 def test_without_weights_there_is_no_model(tracked_project: Path, run_config) -> None:

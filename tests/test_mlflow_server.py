@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from toolbox import FORKED, mlflow_runs
 
 from highways import paths
 from highways.report.rebuild import rebuild
@@ -104,20 +104,13 @@ def write(root: Path, url: str, file: Path, start: Any) -> None:
     assert not log.broken, log.fault
 
 
-def runs(kind: str = "run") -> list[Any]:
-    client = connect()
-    experiment = client.get_experiment_by_name("e")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
-
-
 def check(records: list[RunRecord]) -> None:
     """All runs are there, once each, and are what the records say."""
-    found = {run.data.tags["run_key"]: run for run in runs()}
-    assert len(runs()) == len(found) == len(records)
+    found = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
+    assert len(mlflow_runs(kind="run")) == len(found) == len(records)
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert read_records("p", "e", [record.run_key for record in records]) == records
-    (parent,) = runs("sweep")
+    (parent,) = mlflow_runs(kind="sweep")
     assert parent.data.metrics["summary/runs"] == len(records)
     client = connect()
     for record in records:
@@ -135,12 +128,10 @@ def check(records: list[RunRecord]) -> None:
 def test_eight_writers_at_once_a_killed_server_and_a_rebuild(project: Path, run_config, server: Server) -> None:
     configs = [run_config(seed=seed) for seed in range(WRITERS)]
     records = list(sweep(configs, profile="p", experiment="e", mlflow=False))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["highways.training", "mlflow"])
-    start, processes = context.Barrier(WRITERS), []
+    start, processes = FORKED.Barrier(WRITERS), []
     for record in records:
         file = RecordStore(paths.Results("p").of("e").runs).path(record.run_key)
-        processes.append(context.Process(target=write, args=(project, server.url, file, start)))
+        processes.append(FORKED.Process(target=write, args=(project, server.url, file, start)))
         processes[-1].start()
     for process in processes:
         process.join()
@@ -166,7 +157,7 @@ def test_eight_writers_at_once_a_killed_server_and_a_rebuild(project: Path, run_
     assert len(list(RecordStore(paths.Results("p").of("e").runs))) == WRITERS + 3
 
     server.start()
-    assert len([run for run in runs() if run.info.status == "FINISHED"]) < WRITERS + 3
+    assert len([run for run in mlflow_runs(kind="run") if run.info.status == "FINISHED"]) < WRITERS + 3
     for _ in range(2):  # the second time there is nothing to do
         list(rebuild("p"))
         check(records)

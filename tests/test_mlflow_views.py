@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from toolbox import mlflow_runs
 
 from highways import paths
 from highways.report.rebuild import rebuild
@@ -44,10 +45,6 @@ def unpacked(tag: str) -> dict[str, Any]:
 
 def experiment(name: str = "e") -> Any:
     return connect().get_experiment_by_name(name)
-
-
-def runs(condition: str) -> list[Any]:
-    return list(connect().search_runs([experiment().experiment_id], condition))
 
 
 def depths(run_config) -> list:
@@ -111,7 +108,7 @@ def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, r
     assert {PREFIX + "p", PREFIX + "p-all", PREFIX + "p-d5", PREFIX + "p-d3"} <= tags.keys()
     assert tags["mlflow.experiment.primaryMetric.name"] == "summary/best_train_cross_entropy"
     state = unpacked(tags[PREFIX + "p-d5"])
-    found = runs(state["searchFilter"])
+    found = mlflow_runs(state["searchFilter"])
     assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
     assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
     assert "train/cross_entropy" in found[0].data.metrics
@@ -122,7 +119,7 @@ def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, r
 
 def test_run_tells_what_it_is(tracked_project: Path, run_config) -> None:
     records = sweep(depths(run_config), profile="p", experiment="e")
-    by_key = {run.data.tags["run_key"]: run for run in runs("tags.kind = 'run'")}
+    by_key = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
     best = {one.key for one in best_of_cells(Outcome.of_record(record) for record in records)}
     assert len(best) == 4
     for record in records:
@@ -149,7 +146,7 @@ def test_names_differ_before_they_are_cut(run_config) -> None:
 def test_parent_sums_up_its_children_whoever_trained_them(tracked_project: Path, run_config) -> None:
     records = list(sweep(depths(run_config), profile="p", experiment="e"))
     records += sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
-    (parent,) = runs("tags.kind = 'sweep'")
+    (parent,) = mlflow_runs(kind="sweep")
     values = parent.data.metrics
     assert values["summary/runs"] == 9
     assert values["summary/best_train_cross_entropy"] == min(record.best() for record in records)
@@ -170,22 +167,22 @@ def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path
     early = records[0].model_copy(update={"finished_at": "2001-02-03T04:05:06+00:00"})
     RecordStore(paths.Results("p").of("e").runs).write(early)
     list(rebuild("p"))
-    (parent,) = runs("tags.kind = 'sweep'")
+    (parent,) = mlflow_runs(kind="sweep")
     assert parent.info.start_time == interval(early)[0]
     assert parent.info.end_time == interval(records[1])[1]
-    (run,) = runs(f"tags.run_key = '{early.run_key}'")
+    (run,) = mlflow_runs(run_key=early.run_key)
     assert (run.info.start_time, run.info.end_time) == interval(early)
 
 
 def test_runs_of_an_earlier_layout_are_written_anew_by_rebuild(tracked_project: Path, run_config) -> None:
     sweep(depths(run_config)[:2], profile="p", experiment="e")
-    old = runs("")
+    old = mlflow_runs()
     for run in old:
         connect().delete_tag(run.info.run_id, "highways.layout")
     list(rebuild("p"))
-    assert len(runs("")) == 3
-    assert not {run.info.run_id for run in old} & {run.info.run_id for run in runs("")}
-    assert {run.data.tags["highways.layout"] for run in runs("")} == {"2"}
+    assert len(mlflow_runs()) == 3
+    assert not {run.info.run_id for run in old} & {run.info.run_id for run in mlflow_runs()}
+    assert {run.data.tags["highways.layout"] for run in mlflow_runs()} == {"2"}
 
 
 @pytest.mark.parametrize(
@@ -251,7 +248,7 @@ def test_ui_says_where_it_is_and_ends_with_its_server(tracked_project: Path, run
             _check_page(comparison.strip(), tracked_project)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) is not None
+        assert process.wait(timeout=60) == 0
     with socket.socket() as probe:
         assert probe.connect_ex((mlflow_ui.HOST, int(server[1]))) != 0, "the server has ended, too"
 

@@ -35,6 +35,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 
 from highways.training.on_ray import cluster as there  # noqa: E402
 from highways.training.on_ray import engine as driver  # noqa: E402
+from highways.training.on_ray import order  # noqa: E402
+from highways.training.on_ray.order import InOrder  # noqa: E402
 from highways.training.on_ray.sharing import Shares  # noqa: E402
 from highways.training.on_ray.task import fulfil  # noqa: E402
 
@@ -220,6 +222,21 @@ def test_progress_is_live_and_in_order(connected: Cluster, long, project: Path) 
     assert told[-1][0] - told[0][0] > spent / 2, "they came while it was trained"
 
 
+def test_swapped_messages_are_put_in_order_and_lost_ones_waited_for_a_while(monkeypatch) -> None:
+    told: list[Event | bytes] = [Started((str(number),)) for number in range(5)]
+    inbox = InOrder()
+    assert inbox.take([(1, told[1])], last=False) == []
+    assert inbox.take([(2, told[2]), (0, told[0])], last=False) == told[:3]
+    assert inbox.take([(4, told[4])], last=False) == []
+    assert inbox.take([], last=False) == [], "the one before it may still come"
+    monkeypatch.setattr(order, "PATIENCE_S", 0.0)
+    assert inbox.take([], last=False) == told[4:]
+    assert inbox.take([(3, told[3])], last=False) == told[3:4], "late rather than never"
+    assert inbox.take([(2, b"an older state")], last=False) == []
+    monkeypatch.setattr(order, "PATIENCE_S", 1e9)
+    assert inbox.take([(9, told[1]), (7, told[0])], last=True) == told[:2]
+
+
 def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster, monkeypatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
 
@@ -234,25 +251,39 @@ def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster,
 # What is lost
 
 
+def loses(what: str, act: Callable[[], object], groups: int, long: list[RunConfig], project: Path, capsys) -> None:
+    """Train, lose what one group is trained on, and see that this costs no more than an interval.
+
+    Args:
+        what: Is lost, in words.
+        act: Loses it.
+        groups: That are under way then.
+        long: The runs.
+        project: Folder of the project.
+        capsys: Pytest's.
+    """
+    watch = Once(act, groups)
+    by_ray(long, on_event=watch)
+    assert watch.done, "so many were never under way together"
+    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
+    with capsys.disabled():
+        print(f"[{what}: {check_lost(watch.events)} epochs done again]", end=" ")
+    check_equal_to_local(project, long)
+
+
 def test_lost_node_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
     lost = connected.add_node(num_cpus=1)
     connected.wait_for_nodes()
     warm(lost)
-    watch = Once(lambda: connected.remove_node(lost, allow_graceful=False), groups=4)
-    by_ray(long, on_event=watch)
-    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
-    with capsys.disabled():
-        print(f"[lost node: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
+    try:
+        loses("lost node", lambda: connected.remove_node(lost, allow_graceful=False), 4, long, project, capsys)
+    finally:
+        if lost in connected.worker_nodes:  # it was not lost
+            connected.remove_node(lost)
 
 
 def test_killed_worker_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
-    watch = Once(lambda: os.kill(workers()[0], signal.SIGKILL), groups=3)
-    by_ray(long, on_event=watch)
-    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
-    with capsys.disabled():
-        print(f"[killed worker: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
+    loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, long, project, capsys)
 
 
 def test_killed_carrier_of_messages_is_started_again(connected: Cluster, long, project: Path, monkeypatch) -> None:
@@ -443,6 +474,13 @@ def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluste
         by_ray([run_config()], device="cuda")
 
 
+def test_cluster_without_nodes_to_train_on_is_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(driver, "nodes", list)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(HighwaysError, match=r"nothing to train on: there are no nodes with a processor$"):
+            driver.RayEngine(1).memory(device, 1)
+
+
 def test_last_node_with_room_that_does_not_come_back_is_one_line(
     connected: Cluster, project: Path, run_config, monkeypatch, capsys
 ) -> None:
@@ -480,7 +518,7 @@ def test_without_ray_the_line_says_how_to_install_it(project: Path, run_config, 
 # GPUs, reckoned
 
 
-def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config) -> None:
+def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config, capsys) -> None:
     configs = [run_config(seed=seed) for seed in (0, 1)]
     keys = run_keys(configs)
     job = Job(tuple(configs), tuple(keys), True, project / "results/p/e/runs", "cuda", 1)
@@ -493,5 +531,9 @@ def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_
     assert shares.of(twice) == 0.12
     assert shares.of(dataclasses.replace(job, device="cpu")) == 0.0
     assert Shares(None).of(job) == 1.0
+    damaged = job.records / f"{keys[1]}.json"
+    damaged.write_text(damaged.read_text().replace("0", "1"))
+    assert Shares(80_000).of(job) == 1.0, "the other record says nothing of it"
+    assert f"left out: results/p/e/runs/{keys[1]}.json: altered" in capsys.readouterr().out
     node = there.Node("id", "name", {"CPU": 16, "GPU": 1, "memory": 2**37})
     assert node.room({"CPU": 1, "GPU": 0.07, "memory": 2**30}) == 14

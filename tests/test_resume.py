@@ -8,56 +8,56 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from toolbox import FORKED, mlflow_runs
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.files import HOST
-from highways.tracking.events import EpochEnded, Started
+from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
+from highways.training.modules import TrialsModule
 
-SCRIPT = """
-    import json, os, signal, sys
-    from highways.config import RunConfig
-    from highways.tracking.events import EpochEnded, Finished
-    from highways.training import run, sweep
-    from highways.training.modules import TrialsModule
 
-    configs = [RunConfig.model_validate(content) for content in json.loads(sys.argv[1])]
-    where = sys.argv[2]
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def die():
-        os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch(event):
+def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, str], mlflow: bool) -> None:
+    """Run what is given, until the process kills itself at a place."""
+    os.environ |= environment
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    def watch(event: object) -> None:
         if where == "between records" and isinstance(event, Finished):
             die()
 
-    if where == "mid-epoch":
-        def count(self, batch, batch_idx):
-            if self.current_epoch == 2 and batch_idx == 7:
-                die()
-        TrialsModule.on_train_batch_start = count
+    def count(self: TrialsModule, batch: object, batch_idx: int) -> None:
+        if where == "mid-epoch" and self.current_epoch == 2 and batch_idx == 7:
+            die()
 
+    TrialsModule.on_train_batch_start = count
+    configs = [RunConfig.model_validate(content) for content in contents]
     if len(configs) == 1:
         run(configs[0], profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
     else:
-        sweep(configs, profile="p", experiment="e", threads=1, mlflow=os.environ["MLFLOW"] == "1", on_event=watch)
-"""
+        sweep(configs, profile="p", experiment="e", threads=1, mlflow=mlflow, on_event=watch)
 
 
 def killed(configs: list, where: str, mlflow: bool = False) -> None:
     """Run `configs` in a process that kills itself at `where`."""
-    content = json.dumps([config.model_dump(mode="json") for config in configs])
-    env = os.environ | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0", "MLFLOW": str(int(mlflow))}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT), content, where], env=env, check=False)
-    assert done.returncode == -signal.SIGKILL
+    contents = [config.model_dump(mode="json") for config in configs]
+    names = ("HIGHWAYS_ROOT", "HIGHWAYS_OFFLINE", "HIGHWAYS_PROGRESS")
+    environment = {name: os.environ[name] for name in names} | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0"}
+    process = FORKED.Process(target=die_at, args=(where, contents, environment, mlflow))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def outcome(records: list) -> list:
@@ -297,13 +297,11 @@ def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run
     configs = [run_config(epochs=3, seed=seed) for seed in (0, 1)]
     killed(configs, "between records", mlflow=True)
     records = sweep(configs, profile="p", experiment="e", threads=1)
-    client = connect()
-    number = client.get_experiment_by_name("e").experiment_id
-    runs = {run.data.tags.get("run_key"): run for run in client.search_runs([number])}
+    runs = {run.data.tags.get("run_key"): run for run in mlflow_runs()}
     assert len(runs) == 3
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     for record in records:
-        history = client.get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
+        history = connect().get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
         values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
         assert values == record.curves["train_cross_entropy"]
 

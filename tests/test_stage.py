@@ -80,7 +80,7 @@ def run_repro(project: Path, script: str) -> subprocess.Popen[str]:
 def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path) -> None:
     (project / "results/quick").mkdir(parents=True)
     (project / "results/quick/verdicts.json").write_text(
-        '{"sources": {"inconclusive": 2, "replicated": 1}, "our own": {"not run": 3}}'
+        '{"sources": {"inconclusive": 2, "replicated": 1}, "our_own": {"not run": 3}}'
     )
     (project / "results/quick/report.html").write_text("")
     done = run_repro(

@@ -56,6 +56,7 @@ def test_finished_runs_are_not_trained_again_and_an_added_one_is(project: Path, 
     assert started(events) == set(run_keys([run_config(seed=2)]))
 
 
+@pytest.mark.pipeline
 def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
     configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
     events: list = []
@@ -69,22 +70,24 @@ def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
 
 
 WORKER_DEATH = """
-    # The signal is SIGKILL or SIGTERM.
     import os, signal, sys
     from pathlib import Path
     from highways.training.modules import TrialsModule
 
-    # Imported by every worker as well, as `__mp_main__`: the first one to train dies once.
-    died = Path(os.environ["DIED"])
+    # Imported by every worker as well, as `__mp_main__`: the first one to train dies by the first signal, and
+    # the first one that trains after it by the second.
     start = TrialsModule.on_train_start
 
-    def dies_once(self):
-        if not died.exists():
-            died.write_text("")
-            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+    def dies(self):
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            try:
+                Path(os.environ["DIED"], str(int(number))).touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            os.kill(os.getpid(), number)
         start(self)
 
-    TrialsModule.on_train_start = dies_once
+    TrialsModule.on_train_start = dies
     if __name__ == "__main__":
         import json
         from highways.config import RunConfig
@@ -96,24 +99,25 @@ WORKER_DEATH = """
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.pipeline)])
-def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config, number: int) -> None:
+@pytest.mark.pipeline
+def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config) -> None:
     import json
 
-    script = tmp_path / "death.py"
+    script, died = tmp_path / "death.py", tmp_path / "died"
+    died.mkdir()
     script.write_text(textwrap.dedent(WORKER_DEATH))
     configs = [run_config(kind=kind) for kind in ("plain", "highway")]
     env = os.environ | {
         "CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs]),
-        "DIED": str(tmp_path / "died"),
-        "SIGNAL": str(int(number)),
+        "DIED": str(died),
     }
     done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "died").exists()
+    assert {path.name for path in died.iterdir()} == {str(int(signal.SIGKILL)), str(int(signal.SIGTERM))}
     assert "['finished', 'finished']" in done.stdout
 
 
+@pytest.mark.pipeline
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_killed_carrier_of_events_costs_a_retry(project: Path, run_config, monkeypatch) -> None:
     from highways.training import engines
@@ -157,6 +161,7 @@ ORPHANS = """
 """
 
 
+@pytest.mark.pipeline
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_workers_end_with_the_process_that_started_them(project: Path, tmp_path: Path, run_config) -> None:
     import json
@@ -180,6 +185,7 @@ def test_workers_end_with_the_process_that_started_them(project: Path, tmp_path:
     assert not left
 
 
+@pytest.mark.pipeline
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_interrupt_stops_all_workers_and_what_waits(project: Path, tmp_path: Path, run_config) -> None:
     import json

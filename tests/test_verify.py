@@ -128,6 +128,9 @@ def test_nothing_is_not_intact(project: Path, call, capsys) -> None:
     assert call("verify") == 1
     assert capsys.readouterr().err == "error: there are no results to verify\n"
     assert call("verify", "--profile", "quick") == 1
+    assert capsys.readouterr().err == "error: no records of a profile 'quick'; there are: none\n"
+    (project / "results" / "quick" / "01_depth" / "runs").mkdir(parents=True)
+    assert call("verify", "--profile", "quick") == 1
     assert capsys.readouterr().err == "error: there are no results to verify of quick\n"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 from highways.claims.judge import Judgement
 from highways.config import Profile
@@ -10,6 +12,17 @@ from highways.experiments import EXPERIMENTS, Experiment, Study
 from highways.tracking import Listed
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
+
+FORKED = multiprocessing.get_context("forkserver")
+"""Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
+first of them was started in: what a test needs of it is given to them."""
+FORKED.set_forkserver_preload(
+    [
+        *("highways.training", "highways.training.modules", "highways.experiments"),
+        *("highways.report.verdicts", "highways.report.pages"),
+        *("mlflow.store.tracking.sqlalchemy_store", "torchtext.data"),
+    ]
+)
 
 SCHEMAS: dict[str, type[Profile]] = {experiment.name: experiment.schema for experiment in EXPERIMENTS}
 
@@ -41,3 +54,15 @@ def written_table(name: str, settings: Profile) -> Path:
     for file, text in texts_of(name, settings).items():
         write_atomically(folder / file, text)
     return folder
+
+
+def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> list[Any]:
+    """The runs that MLflow has of an experiment, parents too, as far as they meet a condition and bear tags."""
+    from highways.tracking.mlflow_log import connect
+
+    client = connect()
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    conditions = [condition] if condition else []
+    conditions += [f"tags.{name} = '{value}'" for name, value in tags.items()]
+    return list(client.search_runs([found.experiment_id], " and ".join(conditions)))

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from toolbox import FORKED, mlflow_runs
 
 from . import tiny
 from .conftest import REPOSITORY, new_project
@@ -23,7 +24,7 @@ BIN = Path(sys.executable).parent
 
 def at_once(root: Path, processes: int, text: bool) -> None:
     """Run the pipeline in several processes side by side; all of them end well."""
-    running = [tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, 1, text)) for _ in range(processes)]
+    running = [FORKED.Process(target=tiny.pipeline, args=(root, 1, text)) for _ in range(processes)]
     for process in running:
         process.start()
     for process in running:
@@ -53,11 +54,7 @@ def test_eight_processes_on_one_pipeline(tmp_path: Path, count, monkeypatch: pyt
     assert not tiny.differing(tiny.derived(alone), tiny.derived(together))
     monkeypatch.setenv("HIGHWAYS_ROOT", str(together))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    from highways.tracking.mlflow_log import connect
-
-    client = connect()
-    number = client.get_experiment_by_name("01_depth").experiment_id
-    keys = [run.data.tags["run_key"] for run in client.search_runs([number], "tags.kind = 'run'")]
+    keys = [run.data.tags["run_key"] for run in mlflow_runs(experiment="01_depth", kind="run")]
     assert sorted(keys) == sorted(Path(name).stem for name in tiny.outcomes(alone))
     count("two at once", "eight processes on one pipeline", 8)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from toolbox import FORKED
 
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.errors import HighwaysError
@@ -26,9 +27,12 @@ from highways.training.checkpoints import weights_path
 from . import tiny
 from .conftest import new_project
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
-)
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
+    ),
+]
 
 Damage = Callable[[Path], None]
 CUT_OFF = RunConfig(
@@ -44,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published tiny project, and a run in it that was cut off after two epochs; it is copied, never changed."""
     root = new_project(tmp_path_factory.mktemp("whole") / "project")
     tiny.shrink(root)
-    process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root,))
+    process = FORKED.Process(target=tiny.pipeline, args=(root,))
     process.start()
     process.join(300)
     assert process.exitcode == 0, (root / "said.txt").read_text()

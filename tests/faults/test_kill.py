@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toolbox import FORKED
 
 from . import tiny
 from .conftest import new_project
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.pipeline, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @dataclass
@@ -30,17 +31,19 @@ class Reference:
     seconds: float
 
 
-def measured(empty: Path, root: Path, workers: int, text: bool) -> float:
-    """Run the pipeline twice, the first time to warm up; return the seconds of the second time."""
+def uninterrupted(empty: Path, root: Path, workers: int, text: bool) -> Reference:
+    """Run the pipeline twice, the first time to warm up; the seconds are those of the second time."""
     for _ in range(2):
         shutil.rmtree(root, ignore_errors=True)
         tiny.copy_of(empty, root)
         began = time.monotonic()
-        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process = FORKED.Process(target=tiny.pipeline, args=(root, workers, text))
         process.start()
         process.join(300)
         assert process.exitcode == 0, (root / "said.txt").read_text()
-    return time.monotonic() - began
+    seconds = time.monotonic() - began
+    assert not tiny.left_over(root)
+    return Reference(empty, tiny.outcomes(root), tiny.derived(root), seconds)
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +55,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    root = tmp_path_factory.mktemp("reference") / "project"
-    seconds = measured(empty, root, 1, text=True)
-    assert not tiny.left_over(root)
-    return Reference(empty, tiny.outcomes(root), tiny.derived(root), seconds)
+    return uninterrupted(empty, tmp_path_factory.mktemp("reference") / "project", 1, text=True)
 
 
 def check(root: Path, reference: Reference) -> None:
-    """A pipeline that came to its end after kills is that which was never killed."""
+    """A pipeline that came to its end after kills is that which was never killed: nothing lacks, nothing is more."""
     said = (root / "said.txt").read_text()
-    assert tiny.outcomes(root) == {name: reference.outcomes[name] for name in tiny.outcomes(root)}
-    made = tiny.derived(root)
-    assert {
-        name: content for name, content in made.items() if name != "claims.csv"
-    }.items() <= reference.derived.items()
+    for found, expected in (
+        (tiny.outcomes(root), reference.outcomes),
+        (tiny.derived(root), reference.derived),
+    ):
+        assert expected
+        assert found.keys() == expected.keys()
+        assert not tiny.differing(expected, found)
     assert not tiny.left_over(root)
     again = [line for line in (root / "epochs.txt").read_text().splitlines() if line.startswith("again")]
     assert not again, "nothing is trained after its record stood"
@@ -79,7 +81,7 @@ def kill_until(
     """Start the pipeline and kill it at a random moment, until it ends by itself; return the number of kills."""
     kills, before = 0, {}
     while True:
-        process = tiny.CONTEXT.Process(target=tiny.pipeline, args=(root, workers, text))
+        process = FORKED.Process(target=tiny.pipeline, args=(root, workers, text))
         process.start()
         process.join(random_.uniform(0.02, 1.0) * seconds)
         assert process.pid is not None
@@ -127,7 +129,11 @@ def test_killed_at_random_moments(
 def test_two_processes_killed_at_random_moments(
     reference: Reference, empty: Path, tmp_path: Path, seeded: random.Random, count
 ) -> None:
-    seconds = measured(empty, tmp_path / "once", 2, text=False)
+    once = uninterrupted(empty, tmp_path / "once", 2, text=False)
+    of_depth = {name: one for name, one in reference.outcomes.items() if "/01_depth/" in name}
+    assert once.outcomes == of_depth, "as in one process"
+    made = {name: content for name, content in once.derived.items() if "/01_depth/" in name}
+    assert made == {name: content for name, content in reference.derived.items() if "/01_depth/" in name}
 
     def victim(pid: int) -> int:
         below = sorted(tiny.descendants(pid))
@@ -136,7 +142,7 @@ def test_two_processes_killed_at_random_moments(
     kills = 0
     while kills < 8:
         root = tiny.copy_of(empty, tmp_path / f"project-{kills}")
-        kills += kill_until(root, 2, False, seconds, seeded, victim)
-        check(root, reference)
+        kills += kill_until(root, 2, False, once.seconds, seeded, victim)
+        check(root, once)
         shutil.rmtree(root)
     count("kill", "the pipeline in two processes: itself, a worker or the process between them", kills)

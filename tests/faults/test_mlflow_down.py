@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from toolbox import mlflow_runs
 
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_log
@@ -105,8 +106,6 @@ def test_a_sweep_loses_ten_seconds_at_most(how: str, tracked_project: Path, run_
     assert lost < EXTRA_S + 0.5 * alone + 2, f"{lost:.1f} s lost"
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     list(rebuild("p"))
-    client = connect()
-    number = client.get_experiment_by_name("e").experiment_id
-    keys = [run.data.tags["run_key"] for run in client.search_runs([number], "tags.kind = 'run'")]
+    keys = [run.data.tags["run_key"] for run in mlflow_runs(kind="run")]
     assert sorted(keys) == sorted(record.run_key for record in records)
     count("MLflow", "down, locked, answering 500, slow, just quick enough: 30 runs, then `tracking rebuild`", 1)

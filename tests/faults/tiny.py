@@ -6,7 +6,6 @@ It runs in processes that are forked from one that has imported everything, so t
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import sys
@@ -15,14 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        *("highways.training", "highways.experiments", "highways.report.verdicts", "highways.report.pages"),
-        *("mlflow.store.tracking.sqlalchemy_store", "torchtext.data"),
-    ]
-)
 
 DEPTH = {"depths": [2, 3], "trials": 2, "epochs": 3, "plain_width": 6, "highway_width": 5, "batch_size": 200}
 TEXT = {"variants": ["highway"], "depths": [1], "hidden": 2, "embedding": 2, "epochs": 1, "batch_size": 500}
@@ -111,7 +102,7 @@ def derived(root: Path) -> dict[str, bytes]:
     """Tables without clocks, figures, claims and pages, by path."""
     kinds = ("*/tables/*.csv", "*/tables/*.md", "*/*.png", "claims.csv")
     paths = [path for kind in kinds for path in (root / "results" / "quick").glob(kind)]
-    return {path.name: path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
 
 
 def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

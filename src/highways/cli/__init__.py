@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from highways.cli import data, doctor, notebook, profile, results, run, runs, tracking
 from highways.errors import HighwaysError
 
+
+class Stopped(Exception):
+    """Something from outside ended a command; its cause says what."""
+
+
+@contextlib.contextmanager
+def _stops_shown() -> Iterator[None]:
+    """Raise `Stopped` for what Typer would make an exit status of, without a word, before `main` could see it."""
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        raise Stopped from error
+    except SystemExit as error:  # rich's, where nobody reads the help that it prints
+        raise SystemExit(0 if isinstance(error.__context__, BrokenPipeError) else error.code) from None
+
+
+class Group(TyperGroup):
+    """The commands; all that ends one reaches `main`."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> typer.Context:
+        """Read the arguments; some options print, and are done."""
+        with _stops_shown():
+            return super().make_context(*arguments, **more)  # type: ignore[return-value]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with _stops_shown():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="highways",
+    cls=Group,
     help="Highway Networks, replicated: data, profiles, runs, tables, claims.",
     pretty_exceptions_enable=False,
 )
@@ -39,15 +74,10 @@ app.add_typer(results.app)
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import PackageNotFoundError, version
-
         from highways import __version__
+        from highways.packages import installed
 
-        try:
-            torch = version("torch")  # its import takes seconds
-        except PackageNotFoundError:
-            torch = "not installed"
-        print(f"highways {__version__}, torch {torch}")
+        print(f"highways {__version__}, torch {installed('torch') or 'not installed'}")
         raise typer.Exit
 
 
@@ -72,24 +102,39 @@ def main() -> None:
     status: Any = None
     try:
         status = app(arguments, prog_name="highways", standalone_mode=False)
+        sys.stdout.flush()
     except HighwaysError as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
+        _has_reader()
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        if debug:
+    except (Stopped, BrokenPipeError) as stopped:
+        interrupted, has_reader = isinstance(stopped.__cause__, KeyboardInterrupt), _has_reader()
+        if debug or (has_reader and not interrupted):  # it was another pipe that broke
             raise
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # what reads our lines, `head` for one, has enough of them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        if interrupted:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130 if interrupted else 0) from None  # 0: `head`, for one, has read enough of our lines
     except Exception as error:
         if debug or not hasattr(error, "format_message"):
             raise
         _show_usage_error(error)
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _has_reader() -> bool:
+    """Tell whether something reads what we print; if not, nothing more is written to it, not at the exit either."""
+    try:
+        stdout = sys.stdout.fileno()
+    except OSError:  # no file of the system
+        return True
+    look = select.poll()
+    look.register(stdout, 0)  # what is wrong with it comes unasked
+    if not look.poll(0):
+        return True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return False
 
 
 def _show_usage_error(error: Any) -> None:

@@ -23,6 +23,7 @@ import typer
 
 from highways.cli import shown
 from highways.errors import HighwaysError
+from highways.packages import installed
 
 app = typer.Typer()
 
@@ -106,13 +107,6 @@ def _python() -> Iterator[Check]:
         yield Check("Python", "ok", found)
 
 
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _packages() -> Iterator[Check]:
     """Compare what is installed with what the lock says; without a lock there is nothing to compare."""
     from highways import paths
@@ -122,7 +116,7 @@ def _packages() -> Iterator[Check]:
     except OSError:
         return
     locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\\n]+)", text, re.MULTILINE))
-    found = {name: _installed(name) for name in locked}
+    found = {name: installed(name) for name in locked}
     missing = [name for name in _direct() if name in locked and found[name] is None]
     others = [f"{name} {found[name]}" for name in locked if found[name] not in (None, locked[name])]
     absent = [name for name in locked if found[name] is None and name not in missing]
@@ -166,10 +160,11 @@ def _torch() -> Iterator[Check]:
         yield Check("device", "note", "a GPU that torch cannot use: training runs on the CPU", "`nvidia-smi` says more")
     else:
         yield Check("device", "ok", "the CPU; there is no CUDA device")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from highways.training.device import cores
+
     limited = os.environ.get("OMP_NUM_THREADS")
     more = f"; OMP_NUM_THREADS={limited}, which training does not heed: a process uses all" if limited else ""
-    yield Check("threads", "ok", f"{cores} cores may be used{more}")
+    yield Check("threads", "ok", f"{cores()} cores may be used{more}")
 
 
 def _direct_version(package: str) -> str | None:
@@ -244,13 +239,15 @@ def _git() -> Iterator[Check]:
 
 
 def _profiles() -> Iterator[Check]:
-    from highways.config import active_profiles, read_yaml
+    from highways.config import active_profiles
     from highways.config.profiles import profile_names, profile_path
+    from highways.experiments import EXPERIMENTS
 
     names = active_profiles()
     for name in names:
-        for path in sorted(profile_path(name, "any").parent.glob("*.yaml")):
-            read_yaml(path)
+        for experiment in EXPERIMENTS:
+            if profile_path(name, experiment.name).exists():
+                experiment.of(name)  # reads and checks its parameters
     others = [name for name in profile_names() if name not in names]
     yield Check("profiles", "ok", f"active: {', '.join(names)}; others: {', '.join(others) or 'none'}")
 
@@ -305,7 +302,7 @@ def _records() -> Iterator[Check]:
 def _mlflow() -> Iterator[Check]:
     from highways.tracking import mlflow_address as address
 
-    if (version := _installed("mlflow")) is None:
+    if (version := installed("mlflow")) is None:
         yield Check("MLflow", "wrong", "not installed", "`make setup` installs it")
         return
     uri = address.shown_uri()
@@ -364,7 +361,7 @@ def _dvc() -> Iterator[Check]:
     from highways import paths
 
     root = paths.root()
-    if (version := _installed("dvc")) is None:
+    if (version := installed("dvc")) is None:
         yield Check("DVC", "wrong", "not installed", "`make setup` installs it")
         return
     if shutil.which("dvc") is None:
@@ -384,15 +381,15 @@ def _dvc() -> Iterator[Check]:
 
 
 def _running(rwlock: Path) -> int | None:
-    """Return the number of a process that runs the pipeline here, `None` where none does."""
+    """Return the number of a process that runs the pipeline here, of any user; `None` where none does."""
+    import psutil
+
     with suppress(OSError, ValueError, AttributeError, TypeError):
         for uses in json.loads(rwlock.read_text()).values():
             writer = uses.get("write") or {}
             for use in [writer, *uses.get("read", [])]:
-                if isinstance(pid := use.get("pid"), int):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, 0)
-                        return pid
+                if isinstance(pid := use.get("pid"), int) and psutil.pid_exists(pid):
+                    return pid
     return None
 
 
@@ -407,5 +404,5 @@ def _stages(lock: Path) -> int | None:
 
 
 def _ray() -> Iterator[Check]:
-    version = _installed("ray")
+    version = installed("ray")
     yield Check("Ray", "ok", version or "not installed; it is for clusters only: `pip install ray`")

@@ -14,6 +14,8 @@ import typer
 
 from highways.errors import HighwaysError
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted({name for name in names if name.startswith(incomplete)})
@@ -27,6 +29,21 @@ def complete_profiles(incomplete: str) -> list[str]:
         return _beginning(profile_names(), incomplete)
     except HighwaysError:
         return []
+
+
+def complete_recorded(incomplete: str) -> list[str]:
+    """Return the profiles that have records and that what was typed can become."""
+    from highways import paths
+
+    try:
+        return _beginning(paths.profiles_with_results(), incomplete)
+    except HighwaysError:
+        return []
+
+
+def complete_devices(incomplete: str) -> list[str]:
+    """Return the kinds of devices that what was typed can become."""
+    return _beginning(DEVICES, incomplete)
 
 
 def complete_experiments(incomplete: str) -> list[str]:
@@ -56,7 +73,7 @@ ProfileOption = Annotated[
 ]
 AnyProfileOption = Annotated[
     str | None,
-    typer.Option(help="Name of the profile; by default all that have records.", autocompletion=complete_profiles),
+    typer.Option(help="Name of the profile; by default all that have records.", autocompletion=complete_recorded),
 ]
 ExperimentOption = Annotated[
     str | None,
@@ -65,6 +82,16 @@ ExperimentOption = Annotated[
         autocompletion=complete_experiments,
     ),
 ]
+
+
+def check_device(given: str) -> None:
+    """Check the device that was asked for.
+
+    Raises:
+        HighwaysError: There is no such kind of device.
+    """
+    if given not in DEVICES:
+        raise HighwaysError(f"--device must be auto, cpu or cuda, found {given!r}")
 
 
 def profiles_given(given: str | None) -> list[str]:
@@ -154,10 +181,3 @@ def run_given(given: str) -> Path:
     near = difflib.get_close_matches(given[:120], sorted(runs), n=3, cutoff=0.0)
     hint = f"the nearest are: {', '.join(near)}" if near else "there are no records yet"
     raise HighwaysError(f"no file and no record of a run {quoted(given)}; {hint}")
-
-
-def relative(path: Path) -> str:
-    """Return a path as it is shown: from the project's root."""
-    from highways import paths
-
-    return paths.shown(path)

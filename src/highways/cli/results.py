@@ -7,8 +7,18 @@ from typing import Annotated
 
 import typer
 
+from highways import paths
 from highways.cli import shown, verdicts
-from highways.cli.options import ExperimentOption, ProfileOption, experiment_given, profiles_given, relative
+from highways.cli.options import (
+    AnyProfileOption,
+    ExperimentOption,
+    ProfileOption,
+    check_device,
+    complete_devices,
+    experiment_given,
+    profiles_given,
+    recorded_profiles,
+)
 from highways.errors import HighwaysError
 
 app = typer.Typer()
@@ -27,7 +37,7 @@ def tables_command(
     for name in profiles_given(profile):
         written = write_tables(name, names or (), from_, output)  # type: ignore[arg-type]
         for path in written:
-            print(relative(path))
+            print(paths.shown(path))
         if not written:
             print(f"{name}: no finished runs, no tables")
 
@@ -47,7 +57,7 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
             for figure in study.experiment.figures:
                 study.figure(figure)
                 for path in sorted(study.results.figures.glob(f"{figure}.*")):
-                    print(relative(path), flush=True)
+                    print(paths.shown(path), flush=True)
         if not studies:
             print(f"{one}: no finished runs, no figures")
 
@@ -82,30 +92,30 @@ def claims_command(
         path = write_claims(judged)
         write_pages(judged)
         rows = verdicts.chosen(judged, verdict or (), source or (), experiment)
-        shown.wrapped(f"{name}: {headline(rows)}. All are written to {relative(path)}")
+        shown.wrapped(f"{name}: {headline(rows)}. All are written to {paths.shown(path)}")
         verdicts.show(rows, verdict or ())
 
 
 @app.command("verify")
 def verify_command(
-    profile: ProfileOption = None,
+    profile: AnyProfileOption = None,
     rerun: Annotated[
         int | None, typer.Option("--rerun", min=1, help="Train so many recorded runs again, and compare them instead.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="With --rerun: of the draw.")] = 0,
-    device: Annotated[str, typer.Option(help="With --rerun: auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="With --rerun: auto, cpu or cuda.", autocompletion=complete_devices)
+    ] = "auto",
 ) -> None:
     """Check records, figures, tables, claims, pages; name each file that is not intact and exit with status 1.
 
     With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
     """
-    from highways import paths
     from highways.report.verify import faults
 
-    chosen = profiles_given(profile) if profile else paths.profiles_with_results()
+    chosen = recorded_profiles(profile)
     if rerun is not None:
-        if device not in ("auto", "cpu", "cuda"):
-            raise HighwaysError(f"--device must be auto, cpu or cuda, found {device!r}")
+        check_device(device)
         from highways.report.rerun import rerun as train_again
 
         if bad := train_again(chosen, rerun, seed, device):
@@ -128,19 +138,16 @@ def verify_command(
 
 
 @app.command("seal")
-def seal_command(
-    profile: Annotated[str | None, typer.Option(help="Name of the profile; by default all that have results.")] = None,
-) -> None:
+def seal_command(profile: AnyProfileOption = None) -> None:
     """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
-    from highways import paths
     from highways.report.verify import seal
 
-    for name in profiles_given(profile) if profile else paths.profiles_with_results():
+    for name in recorded_profiles(profile):
         manifest, changes = seal(name)
         for what, files in (("new", changes.new), ("changed", changes.changed), ("gone", changes.gone)):
             for file in files:
-                print(f"{what:7} {relative(manifest.folder / file)}")
-        print(f"{relative(manifest.path)}: {len(manifest.read())} records and figures")
+                print(f"{what:7} {paths.shown(manifest.folder / file)}")
+        print(f"{paths.shown(manifest.path)}: {len(manifest.read())} records and figures")
 
 
 @app.command("readme")
@@ -162,4 +169,4 @@ def pipeline_command() -> None:
     """Write dvc.yaml from the experiments."""
     from highways.report import pipeline
 
-    print(f"{relative(pipeline.write())} is written")
+    print(f"{paths.shown(pipeline.write())} is written")

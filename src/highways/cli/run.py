@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from highways.cli.options import complete_runs, relative, run_given
+from highways.cli.options import check_device, complete_devices, complete_runs, run_given
 from highways.errors import HighwaysError
+from highways.paths import shown
 
 app = typer.Typer()
 
-DEVICES = ("auto", "cpu", "cuda")
 SHOWN = ("gates", "lesions", "signal")
 MOST_RECORD = 16 * 1024 * 1024
 """Bytes of a record: it has a number an epoch."""
@@ -29,7 +29,7 @@ def run_command(
         ),
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.depth=20.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=lambda: list(DEVICES))] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=complete_devices)] = "auto",
     weights: Annotated[bool, typer.Option("--weights", help="Train again if the weights are not kept here.")] = False,
     show: Annotated[
         str | None,
@@ -54,8 +54,7 @@ def run_command(
         return
     if config is None:
         raise HighwaysError("run what? Give a YAML file or a run's key; `highways run --example` prints such a file")
-    if device not in DEVICES:
-        raise HighwaysError(f"--device must be auto, cpu or cuda, found {device!r}")
+    check_device(device)
     if show is None and (training_example or classes or output):
         raise HighwaysError("--training-example, --class and --output belong to --show")
     content, where = _run_content(config)
@@ -66,7 +65,7 @@ def run_command(
     from highways.report.inside import draw_inside
 
     asked: Any = (device, weights, training_example, classes or [], output)
-    print(relative(draw_inside(settings, show, *asked)))
+    print(shown(draw_inside(settings, show, *asked)))
 
 
 def _print_example(family: str) -> None:
@@ -85,8 +84,8 @@ def _train(settings: Any, device: str, weights: bool) -> None:
     def tell(event: Event) -> None:
         if isinstance(event, EpochEnded):
             metrics = event.metrics[0]
-            shown = "diverged" if metrics is None else "  ".join(f"{k} {v:.4g}" for k, v in metrics.items())
-            print(f"epoch {event.epoch}/{event.epochs}  {shown}  {event.seconds:.1f} s", flush=True)
+            values = "diverged" if metrics is None else "  ".join(f"{k} {v:.4g}" for k, v in metrics.items())
+            print(f"epoch {event.epoch}/{event.epochs}  {values}  {event.seconds:.1f} s", flush=True)
 
     record = run(settings, device=device, weights=weights, on_event=tell)  # type: ignore[arg-type]
     print(f"{record.run_key}: {record.status} after {record.epochs} epochs, {record.parameters} parameters")
@@ -107,7 +106,7 @@ def _run_content(given: str) -> tuple[Any, str]:
     text = read_text(path, MOST_RECORD)
     from highways.tracking.records import RunRecord
 
-    return RunRecord.loads(text, relative(path)).config.model_dump(mode="json"), relative(path)
+    return RunRecord.loads(text, shown(path)).config.model_dump(mode="json"), shown(path)
 
 
 def _exists(path: Path) -> bool:

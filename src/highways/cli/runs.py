@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,8 +66,9 @@ class Found:
 
     def outcome(self, metric: str) -> float | None:
         """Return the best value of a curve, `None` where it has none."""
-        curve = self.record.curves.get(metric, [])
-        return (max if _higher_is_better(metric) else min)(curve, default=None)
+        from highways.tracking.outcomes import best_value
+
+        return best_value(self.record, metric)
 
 
 @app.command("runs")
@@ -110,7 +109,7 @@ def best_command(
 def _found(profile: str | None, experiment: str | None, where: list[str] | None) -> list[Found]:
     """Return the records that are asked for; one that is damaged is named, and left out."""
     from highways import paths
-    from highways.tracking.records import RunRecord
+    from highways.tracking.records import RecordStore
 
     profiles = recorded_profiles(profile)
     there = {one: paths.Results(one).experiments() for one in profiles}
@@ -119,19 +118,15 @@ def _found(profile: str | None, experiment: str | None, where: list[str] | None)
     for one, experiments in there.items():
         for known in experiments:
             if name in (None, known):
-                files = sorted(paths.Results(one).of(known).runs.glob("*.json"))
-                found += [Found(one, known, record) for record in _intact(files, RunRecord.read)]
+                store = RecordStore(paths.Results(one).of(known).runs)
+                found += [Found(one, known, record) for record in store.readable(_left_out)]
     for condition in where or []:
         found = _that_meet(found, condition)
     return found
 
 
-def _intact(files: Iterable[Path], read: Callable[[Path], RunRecord]) -> Iterable[RunRecord]:
-    for path in files:
-        try:
-            yield read(path)
-        except HighwaysError as error:
-            print(f"left out: {error}", file=sys.stderr)
+def _left_out(fault: str) -> None:
+    print(f"left out: {fault}", file=sys.stderr)
 
 
 def _that_meet(found: list[Found], condition: str) -> list[Found]:
@@ -158,18 +153,14 @@ def _is(value: Any, wanted: Any, text: str) -> bool:
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
 
 
-def _higher_is_better(metric: str) -> bool:
-    return metric.endswith("_accuracy")
-
-
 def _ranked(found: list[Found], by: str) -> list[Found]:
-    """Return the runs that have a value of a metric, the best first; of equal ones, by key."""
+    """Return the runs that have a value of a metric, the best first; those that diverged come last."""
+    from highways.tracking.outcomes import rank
+
     known = sorted({name for one in found for name in one.record.curves})
     if found and by not in known:
         raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(known) or 'none'}")
-    outcomes = [(value, one) for one in found if (value := one.outcome(by)) is not None]
-    sign = -1 if _higher_is_better(by) else 1
-    return [one for _, one in sorted(outcomes, key=lambda pair: (sign * pair[0], pair[1].record.run_key))]
+    return sorted((one for one in found if one.outcome(by) is not None), key=lambda one: rank(one.record, by))
 
 
 def _show_counts(found: list[Found]) -> None:
@@ -215,10 +206,6 @@ def _show(found: list[Found], by: str) -> None:
         row += [name for name, wanted in zip((one.profile, one.experiment), several, strict=True) if wanted]
         rows.append(row)
     shown.table(heads, rows, right=(2, 5, 6, 7, 8))
-
-
-def _in_words(metric: str) -> str:
-    return metric.replace("cross_entropy", "loss").replace("_", " ")
 
 
 def _number(value: float | None) -> str:

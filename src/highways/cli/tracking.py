@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from highways.cli.options import ProfileOption, profiles_given
+from highways.cli.options import AnyProfileOption, ProfileOption, profiles_given, recorded_profiles
 from highways.errors import HighwaysError
 
 app = typer.Typer(help="MLflow: rebuild, models, ui, links, address.", no_args_is_help=True)
 
 
 @app.command("rebuild")
-def tracking_rebuild(profile: ProfileOption = None) -> None:
+def tracking_rebuild(profile: AnyProfileOption = None) -> None:
     """Bring all records, tables and figures to MLflow; what it has already stays."""
     if faults := _rebuilt(profile, only_missing=False):
         raise HighwaysError("; ".join(faults))
@@ -22,11 +22,10 @@ def tracking_rebuild(profile: ProfileOption = None) -> None:
 
 def _rebuilt(profile: str | None, only_missing: bool) -> list[str]:
     """Rebuild one profile or all that have results; return what went wrong, a line a profile."""
-    from highways import paths
     from highways.report.rebuild import rebuild
 
     faults = []
-    for name in profiles_given(profile) if profile else paths.profiles_with_results():
+    for name in recorded_profiles(profile):
         try:
             for line in rebuild(name, only_missing):
                 print(line, flush=True)
@@ -47,7 +46,9 @@ def tracking_models(profile: ProfileOption = None) -> None:
 
 @app.command("ui")
 def tracking_ui(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="By default 5000, or the next free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default 5000; where it is taken, the next free one.")
+    ] = None,
 ) -> None:
     """Open MLflow's page on this machine: what it lacks of the records is brought to it, and links are printed."""
     from highways.tracking.mlflow_ui import serve

@@ -204,10 +204,13 @@ def initialise(network: nn.Module, seed: int) -> None:
 
     Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
     0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
-    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own.
+    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own. Where the network
+    has shapes only (device `meta`), nothing is drawn.
 
     Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
     """
+    if all(parameter.is_meta for parameter in network.parameters()):
+        return
     random = torch.Generator().manual_seed(seed)
 
     def uniform(parameter: Tensor, bound: float) -> None:

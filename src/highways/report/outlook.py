@@ -17,11 +17,10 @@ from highways.report.standins import FLOAT, data_bytes, group_bytes, parameters
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 from highways.training import device
 from highways.training.groups import groups
+from highways.training.memory import PROCESS_BYTES
 
 START_S = 14.0
 """Core seconds of a notebook whose runs all stand: start, imports, tables, figures, MLflow."""
-PROCESS_BYTES = 600e6
-"""Of a training process before it has any data: Python, torch, Lightning, MLflow."""
 RECORD_BYTES = 4_000
 """Of a run's record, and as much in MLflow's database."""
 

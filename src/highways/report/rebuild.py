@@ -15,7 +15,6 @@ from highways.experiments import EXPERIMENTS, REPORT
 from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_log import LAYOUT, MlflowLog, mend, read_marks, shown_uri
-from highways.tracking.records import R, Store
 
 PORTION = 20
 """Runs between two looks at the clock."""
@@ -35,17 +34,6 @@ def outputs(profile: str, name: str) -> list[Path]:
     if name == REPORT.name:
         files += [results.claims, results.report]
     return [file for file in files if file.exists()]
-
-
-def _readable(store: Store[R], faults: list[str]) -> list[R]:
-    """Return the records of a folder that are intact; the others are named in `faults`."""
-    records = []
-    for path in store:
-        try:
-            records.append(store.record.read(path))
-        except HighwaysError as error:
-            faults.append(str(error))
-    return records
 
 
 def _mark(profile: str, name: str) -> str:
@@ -98,8 +86,8 @@ def _bring(profile: str, name: str, mark: str, faults: list[str]) -> Iterator[st
         faults: What was wrong with records is added.
     """
     folder, known = paths.Results(profile).of(name), len(faults)
-    records = _readable(RecordStore(folder.runs), faults)
-    analyses = _readable(AnalysisStore(folder.analyses), faults)
+    records = list(RecordStore(folder.runs).readable(faults.append))
+    analyses = list(AnalysisStore(folder.analyses).readable(faults.append))
     log, said = MlflowLog(profile, name, rebuilding=True), time.monotonic()
     steps: list[Callable[[], None]] = [lambda: log.begin(span=records)]
     steps += [partial(log.bring, records[start : start + PORTION]) for start in range(0, len(records), PORTION)]

@@ -5,20 +5,13 @@ from __future__ import annotations
 import platform
 import subprocess
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from highways import __version__, paths
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+from highways.packages import installed
 
 
 @lru_cache(maxsize=1)
@@ -63,8 +56,8 @@ def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
         "git_commit": git_commit() if commit is None else commit,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "lightning": _version("pytorch-lightning"),
-        "numpy": _version("numpy"),
+        "lightning": installed("pytorch-lightning") or "not installed",
+        "numpy": installed("numpy") or "not installed",
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from highways.tracking.analyses import AnalysisRecord
+from highways.tracking.outcomes import Rank, place
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ class Outcome:
         return self.data, self.network, self.depth
 
     @property
-    def rank(self) -> tuple[bool, float, str]:
-        """What trials are sorted by; as `outcomes.rank`, which has records."""
-        return self.diverged, math.inf if self.loss is None else self.loss, self.key
+    def rank(self) -> Rank:
+        """What runs are sorted by."""
+        return place(self.diverged, self.loss, self.key)
 
     @classmethod
     def of_record(cls, record: RunRecord) -> Outcome:

@@ -83,10 +83,10 @@ def serve(port: int | None = None) -> Iterator[str]:
     """Serve MLflow's page until it is interrupted, and say where it is and what it opens on.
 
     Args:
-        port: By default 5000, or the next that is free.
+        port: By default 5000. Where it is taken, the next that is free is used, which is said.
 
     Raises:
-        HighwaysError: MLflow cannot be read, the port is taken, or the server does not start.
+        HighwaysError: MLflow cannot be read, none of the next ports is free, or the server does not start.
     """
     if address.is_served():
         yield f"MLflow is served at {address.shown_uri()}"

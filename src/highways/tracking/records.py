@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
@@ -72,7 +72,7 @@ class Record(Strict, ABC):
         Raises:
             HighwaysError: It cannot be read, or see `loads`; also where the file bears another record's name.
         """
-        where = str(path.relative_to(paths.root()) if path.is_relative_to(paths.root()) else path)
+        where = paths.shown(path)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -286,6 +286,18 @@ class Store(Generic[R]):
     def read_all(self, keys: Iterable[str]) -> list[R]:
         """Return those of the records that there are, in the given order."""
         return [record for key in keys if (record := self.read(key)) is not None]
+
+    def readable(self, fault: Callable[[str], object]) -> Iterator[R]:
+        """Read all records that are intact, in the order of their keys.
+
+        Args:
+            fault: Is told what is wrong with each of the others, in a line.
+        """
+        for path in self:
+            try:
+                yield self.record.read(path)
+            except HighwaysError as error:
+                fault(str(error))
 
     def adopt(self, key: str) -> R | None:
         """Return a record from here or, copied to here, from any other profile or experiment."""

@@ -120,10 +120,11 @@ class LocalEngine:
             lost = self._round(left, listener, said)
             left = []
             # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
-            # all of them start again, each from its resume point.
+            # all of them start again, each from its resume point. SIGTERM is an interrupt in a worker that trains.
             for job, error in lost:
                 attempts[job.keys] += 1
-                allowed = self.retries + (self.workers if isinstance(error, BrokenProcessPool | RelayLost) else 0)
+                is_lost = isinstance(error, BrokenProcessPool | RelayLost | KeyboardInterrupt)
+                allowed = self.retries + (self.workers if is_lost else 0)
                 if attempts[job.keys] <= allowed:
                     left.append(job)
                 else:

@@ -15,6 +15,8 @@ FLOAT = 4
 """Bytes of a float32."""
 SHARE = 0.8
 """Of the memory that there is, what populations may fill."""
+PROCESS_BYTES = 600 * 2**20
+"""Of a process that trains, beside its data: 523 MiB are what it imports, Python, torch, Lightning and MLflow."""
 
 
 def population_bytes(config: RunConfig, members: int, features: int, classes: int, device: str = "cpu") -> int:

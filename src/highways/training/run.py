@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Literal
 
 from torch import nn
@@ -57,45 +59,48 @@ def run(
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     record = store.adopt(key)
-    again = record is not None and weights and record.status == "finished" and load_weights(key, None) is None
-    if record is not None and not again:
+    if record is not None and not (weights and record.status == "finished" and load_weights(key, None) is None):
         return record
-    if again:
+    again, population, cores = record is not None, False, devices.cores()
+    if record is not None:  # in the way that it was trained it comes out to the bit
         print(f"{key}: its weights are not in {weights_path(key).parent}; training it again", flush=True)
-    as_before = record if again else None  # trained again in the way that it was, it comes out to the bit
-    job = Job(
-        configs=(config,),
-        keys=(key,),
-        population=as_before is not None and bool(as_before.engine.get("population")),
-        records=store.folder,
-        device=devices.resolve(device).type,
-        threads=threads or _threads_of(as_before) or devices.cores(),
-        again=again,
-    )
-    log = MlflowLog(profile, experiment) if mlflow else None
-    listeners = [listener for listener in (log, on_event) if listener is not None]
-
-    def listen(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
-    if log is not None:
-        log.begin([record] if record is not None else [], {} if record is not None else {key: config})
-    finished = False
-    try:
-        (trained,) = execute(job, listen)
-        finished = True
-    finally:
-        if log is not None:
-            log.end(complete=finished)
-    if again and record is not None:
+        population = bool(record.engine.get("population"))
+        cores = min(record.environment.get("threads", 1), cores)
+    on_device = devices.resolve(device).type
+    job = Job((config,), (key,), population, store.folder, on_device, threads or cores, again=again)
+    with _told(job, record, MlflowLog(profile, experiment) if mlflow else None, on_event) as tell:
+        (trained,) = execute(job, tell)
+    if record is not None:
         _compare(record, trained)
     return trained
 
 
-def _threads_of(record: RunRecord | None) -> int | None:
-    """Return the threads that a run was trained with, as far as there are cores for them."""
-    return None if record is None else min(record.environment.get("threads", 1), devices.cores())
+@contextlib.contextmanager
+def _told(job: Job, record: RunRecord | None, log: MlflowLog | None, on_event: Listener | None) -> Iterator[Listener]:
+    """Give what tells MLflow, and another listener, what happens in the block.
+
+    Args:
+        job: What is trained in it.
+        record: That of its run, where it has one already.
+        log: MLflow's; `None` for none.
+        on_event: The other listener; `None` for none.
+    """
+    listeners = [listener for listener in (log, on_event) if listener is not None]
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    if log is not None:
+        to_train = dict(zip(job.keys, job.configs, strict=True)) if record is None else {}
+        log.begin([] if record is None else [record], to_train)
+    finished = False
+    try:
+        yield tell
+        finished = True
+    finally:
+        if log is not None:
+            log.end(complete=finished)
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:

@@ -10,7 +10,7 @@ import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
@@ -22,11 +22,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from highways.config import DataConfig
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.tracking.events import Listener
+from highways.tracking.events import Event, Listener
 from highways.training.checkpoints import POLL_S, Claim, ResumePoint, claimed, is_claimed
 from highways.training.engines import Failure, reason_of
 from highways.training.execute import Job
-from highways.training.memory import limit
+from highways.training.memory import PROCESS_BYTES, limit
 from highways.training.on_ray.cluster import (
     check_versions,
     connect,
@@ -37,6 +37,7 @@ from highways.training.on_ray.cluster import (
     surroundings,
     there_is,
 )
+from highways.training.on_ray.order import InOrder
 from highways.training.on_ray.sharing import Shares
 from highways.training.on_ray.task import Failed, Order, fulfil
 from highways.training.storing import begun, checkpoint_every_s, say_waiting, store
@@ -49,8 +50,6 @@ PATIENCE_S = 60.0
 """Seconds that a cluster which has lost its last node with room for a group has to bring another."""
 CRASHES = 2
 """How often more a group is tried again whose process or node was lost, if it got no further since."""
-PROCESS_BYTES = 600 * 2**20
-"""Memory of a process that trains, beside its data; 523 MiB are what it imports."""
 FULFIL = ray.remote(fulfil)
 
 
@@ -93,7 +92,9 @@ class RayEngine:
         """Return the bytes that a job may hold on the node or the GPU that has least; see `Engine`."""
         if device == "cuda" and self._shares.gpu_mebibytes is not None:
             return limit(self._shares.gpu_mebibytes * 2**20, 1)
-        return min(limit(node.has["memory"], int(node.has["CPU"]) // threads) for node in nodes())
+        if not (there := nodes()):
+            raise HighwaysError(f"the Ray cluster has nothing to train on: {there_is(there)}")
+        return min(limit(node.has["memory"], int(node.has["CPU"]) // threads) for node in there)
 
     def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
         """See `Engine`."""
@@ -117,6 +118,7 @@ class _Sent:
         point: Its resume point.
         claim: To be closed when it has come back.
         result: What it will return.
+        inbox: Puts its messages into their order.
     """
 
     job: Job
@@ -124,6 +126,7 @@ class _Sent:
     point: ResumePoint
     claim: contextlib.ExitStack
     result: ray.ObjectRef[Any]
+    inbox: InOrder = field(default_factory=InOrder)
 
 
 class _Dispatch:
@@ -237,19 +240,20 @@ class _Dispatch:
         try:
             messages = self.messages.get_nowait_batch(size) if (size := self.messages.size()) else []
         except Empty:  # the process that carries them was lost, and is there again
-            return
-        states, under_way = {}, self.sent | self.landing
-        for number, content in messages:
-            if number not in under_way:  # of an attempt that was given up
-                continue
-            if isinstance(content, bytes):
-                states[number] = content
-            else:
-                self.listener(content)
-        for number, state in states.items():
-            sent = under_way[number]
-            sent.point.save(state)
-            self._tries.pop(sent.job.keys, None)
+            messages = []
+        new: dict[int, list[tuple[int, Event | bytes]]] = {}
+        for number, *message in messages:
+            new.setdefault(number, []).append(tuple(message))
+        for number, sent in (self.sent | self.landing).items():  # others are of attempts that were given up
+            state = None
+            for content in sent.inbox.take(new.get(number, ()), last=number in self.landing):
+                if isinstance(content, bytes):
+                    state = content
+                else:
+                    self.listener(content)
+            if state is not None:
+                sent.point.save(state)
+                self._tries.pop(sent.job.keys, None)
 
     def _land(self) -> None:
         """Store what came of a group that has come back, or try it again."""

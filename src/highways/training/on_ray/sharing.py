@@ -38,7 +38,7 @@ class Shares:
             return 1.0
         if not self._has_read:
             self._has_read = True
-            self.learn(RunRecord.read(path) for path in RecordStore(job.records))
+            self.learn(RecordStore(job.records).readable(lambda fault: print(f"left out: {fault}", flush=True)))
         if (known := self._known.get(_shape(job.configs[0], job.population))) is None:
             return 1.0
         reserved, size = known

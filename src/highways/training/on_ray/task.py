@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +21,9 @@ from highways.tracking.events import Event
 from highways.training.engines import reason_of
 from highways.training.execute import Job, Resume, Trained, train
 from highways.training.on_ray.cluster import check_same, looker
+
+LAST = 100
+"""Messages that a worker waits for at its end: no message is overtaken by so many."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,6 @@ class Failed:
     for_good: bool
 
 
-Message = tuple[int, Event | bytes]
-"""The number of an order, and what happened, or the state that its training has reached."""
-
-
 def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Failed:
     """Train a group and return what came of its runs; runs on a worker, which needs no file of the project.
 
@@ -67,13 +68,16 @@ def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Fail
     Args:
         order: The group.
         data: Its data set.
-        messages: Takes the messages, in order; all have arrived when the outcome is returned.
+        messages: Takes the messages: the number of the order, that of the message, counted from 0, and what happened
+            or the state that its training has reached. Some may be swapped; all have arrived when the outcome is
+            returned.
     """
     mailbox: Any = messages.actor
-    sent: list[ray.ObjectRef[None]] = []
+    sent: deque[ray.ObjectRef[None]] = deque(maxlen=LAST)
+    numbers = itertools.count()
 
     def send(content: Event | bytes) -> None:
-        sent[:] = [mailbox.put.remote((order.number, content))]
+        sent.append(mailbox.put.remote((order.number, next(numbers), content)))
 
     try:
         check_same(order.versions, _versions(), ray.util.get_node_ip_address())
@@ -83,7 +87,7 @@ def fulfil(order: Order, data: DataSet, messages: Queue) -> list[Trained] | Fail
     except Exception as error:
         return Failed(reason_of(error), for_good=False)
     finally:
-        ray.get(sent)  # the last one, and so all
+        ray.get(list(sent))
 
 
 @lru_cache(maxsize=1)
