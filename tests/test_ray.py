@@ -212,12 +212,14 @@ def test_every_family_gives_what_it_gives_here(connected: Cluster, project: Path
     check_equal_to_local(project, configs)
 
 
-def test_progress_is_live_and_in_order(connected: Cluster, long, project: Path) -> None:
+def test_progress_is_live_and_in_order(connected: Cluster, run_config, project: Path) -> None:
     told: list[tuple[float, Event]] = []
-    by_ray(long[:2], on_event=lambda event: told.append((time.monotonic(), event)))
+    epochs = 400  # what carries the messages may be there only seconds after the worker
+    configs = [run_config(kind="plain", depth=8, seed=seed, epochs=epochs) for seed in (0, 1)]
+    by_ray(configs, on_event=lambda event: told.append((time.monotonic(), event)))
     kinds = [type(event).__name__ for _, event in told]
-    assert kinds == ["Started"] + ["EpochEnded"] * EPOCHS + ["Finished"] * 2
-    assert [event.epoch for _, event in told if isinstance(event, EpochEnded)] == list(range(1, EPOCHS + 1))
+    assert kinds == ["Started"] + ["EpochEnded"] * epochs + ["Finished"] * 2
+    assert [event.epoch for _, event in told if isinstance(event, EpochEnded)] == list(range(1, epochs + 1))
     spent = sum(event.seconds for _, event in told if isinstance(event, EpochEnded))
     assert told[-1][0] - told[0][0] > spent / 2, "they came while it was trained"
 

