@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults lab ui bench readme pipeline lint lock
+.PHONY: help setup repro test test-fast test-faults test-ray lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
 	@echo "What to do next:"
@@ -56,6 +56,10 @@ test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts 
 
 test-fast: setup  ## Run the tests that take seconds
 	pytest -m "not pipeline"
+
+test-ray: setup  ## Install Ray and test its engine on a cluster of three nodes on this machine
+	python -m pip install --quiet --disable-pip-version-check -e ".[ray]" --no-build-isolation
+	pytest tests/test_ray.py
 
 lab: setup  ## Open JupyterLab
 	jupyter lab --config=notebooks/jupyter_server_config.py
