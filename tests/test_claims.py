@@ -311,4 +311,4 @@ def test_what_is_below_full_scope_says_what_it_falls_short_of(profile: str) -> N
     for row in below:
         claim = judged.claims[row.claim_id]
         assert shortfalls(claim, judged.listed[claim.experiment]), row.claim_id
-    assert bool(below) == (profile == "laptop"), "the weekend has no run below it yet"
+    assert below
