@@ -160,15 +160,15 @@ class Once:
     def __init__(self, act: Callable[[], object], groups: int):
         self.act, self.groups = act, groups
         self.events: list[Event] = []
-        self.epochs: dict[tuple[str, ...], int] = {}
+        self.under_way: dict[tuple[str, ...], bool] = {}
         self.done = False
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
         self.events.append(event)
         if isinstance(event, EpochEnded):
-            self.epochs[event.keys] = event.epoch
-        if not self.done and sum(10 <= epoch < EPOCHS for epoch in self.epochs.values()) >= self.groups:
+            self.under_way[event.keys] = 10 <= event.epoch < event.epochs
+        if not self.done and sum(self.under_way.values()) >= self.groups:
             self.done = True
             self.act()
 
@@ -178,6 +178,13 @@ def long(run_config: Callable[..., RunConfig]) -> list[RunConfig]:
     """Four groups of two runs, some seconds each."""
     kinds = [(kind, depth) for kind in ("plain", "highway") for depth in (8, 9)]
     return [run_config(kind=kind, depth=depth, seed=seed, epochs=EPOCHS) for kind, depth in kinds for seed in (0, 1)]
+
+
+@pytest.fixture
+def longer(long: list[RunConfig]) -> list[RunConfig]:
+    """The same groups, long beside what workers differ by in starting: all are under way at the same time."""
+    budget = long[0].budget.model_copy(update={"epochs": 5 * EPOCHS})
+    return [config.model_copy(update={"budget": budget}) for config in long]
 
 
 # What it gives
@@ -273,19 +280,19 @@ def loses(what: str, act: Callable[[], object], groups: int, long: list[RunConfi
     check_equal_to_local(project, long)
 
 
-def test_lost_node_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
+def test_lost_node_costs_an_interval(connected: Cluster, longer, project: Path, capsys) -> None:
     lost = connected.add_node(num_cpus=1)
     connected.wait_for_nodes()
     warm(lost)
     try:
-        loses("lost node", lambda: connected.remove_node(lost, allow_graceful=False), 4, long, project, capsys)
+        loses("lost node", lambda: connected.remove_node(lost, allow_graceful=False), 4, longer, project, capsys)
     finally:
         if lost in connected.worker_nodes:  # it was not lost
             connected.remove_node(lost)
 
 
-def test_killed_worker_costs_an_interval(connected: Cluster, long, project: Path, capsys) -> None:
-    loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, long, project, capsys)
+def test_killed_worker_costs_an_interval(connected: Cluster, longer, project: Path, capsys) -> None:
+    loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, longer, project, capsys)
 
 
 def test_killed_carrier_of_messages_is_started_again(connected: Cluster, long, project: Path, monkeypatch) -> None:
