@@ -296,3 +296,28 @@ def test_table_has_a_row_a_run(project: Path, run_config) -> None:
     table = sweep([run_config(seed=seed) for seed in (0, 1)], profile="p", experiment="e", mlflow=False).table()
     assert list(table["seed"]) == [0, 1]
     assert {"run_key", "network.depth", "optimiser.learning_rate", "best_train_cross_entropy"} <= set(table.columns)
+
+
+ONLY_TRAINS = """
+    import sys
+
+    class Lacking:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] in ("mlflow", "dvc", "papermill", "torchtext", "IPython", "jupyterlab"):
+                raise ModuleNotFoundError(name, name=name)
+
+    sys.meta_path.insert(0, Lacking())
+    from highways.experiments import DEPTH
+    from highways.training.sweep import train
+
+    settings = DEPTH.of("quick").settings.model_copy(update={"depths": [2], "trials": 2, "epochs": 1, "workers": 1})
+    print(len(train(settings, mlflow=False, threads=1)))
+"""
+
+
+@pytest.mark.pipeline
+def test_a_machine_that_only_trains_needs_no_mlflow_dvc_papermill_torchtext_or_jupyter(project: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(ONLY_TRAINS)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "4"

@@ -18,7 +18,7 @@ from highways.config import DenseConfig
 from highways.errors import HighwaysError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from highways.nn.population import DensePopulation
 
@@ -29,46 +29,11 @@ WIDEST = 128
 
 
 class Kernels(Protocol):
-    """What `highways.nn.kernels` has; see there."""
+    """What `highways.nn.kernels` has; its arguments and what they do are said there."""
 
-    def up(
-        self,
-        x: Tensor,
-        weights: tuple[Tensor, ...],
-        activation: str,
-        out: Tensor,
-        h: Tensor | None = None,
-        t: Tensor | None = None,
-    ) -> None:
-        """Take a batch through all blocks."""
-        ...
-
-    def down(
-        self,
-        dx: Tensor,
-        x: Tensor,
-        h: Tensor,
-        t: Tensor | None,
-        weights: tuple[Tensor, ...],
-        activation: str,
-        dh: Tensor,
-        dt: Tensor | None,
-    ) -> None:
-        """Take a gradient down through all blocks."""
-        ...
-
-    def change(
-        self,
-        x: Tensor,
-        d: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        velocity: tuple[Tensor, Tensor],
-        step: Tensor,
-        momentum: Tensor,
-    ) -> None:
-        """Change the weights of all blocks."""
-        ...
+    up: Callable[..., None]
+    down: Callable[..., None]
+    change: Callable[..., None]
 
 
 def switched_on() -> bool:

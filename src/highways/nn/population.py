@@ -199,11 +199,12 @@ class DensePopulation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map a batch `(batch, inputs)`, the same for all, to logits `(trials, batch, classes)`."""
         trials, width = self.trials, self.config.width
-        now, h, t = (self.first_weight.new_empty(trials, len(x), width) for _ in range(3))
+        now = self.first_weight.new_empty(trials, len(x), width)
         self.first(x, now)
         if (kernels := kernels_for(self.config, self.first_weight)) is not None:
             kernels.up(now, self.blocks(), self.config.activation, out=now)
             return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
+        h, t = torch.empty_like(now), torch.empty_like(now)
         for layer in range(len(self.h_weight)):
             if self.highway:
                 self._block(layer, now, h, t, out=now)
