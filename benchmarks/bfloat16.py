@@ -25,7 +25,7 @@ from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Event
 from highways.training import device as devices
 from highways.training.execute import trainer_of
-from highways.training.modules import PictureModule
+from highways.training.modules import ClassifierModule
 
 BATCH = 100
 
@@ -64,7 +64,7 @@ def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) 
             found.append(event.metrics[0]["test_accuracy"])
 
     clock = Clock()
-    module = PictureModule(config, "key", data, listen)
+    module = ClassifierModule(config, "key", data, listen)
     trainer = trainer_of(precision, "cpu", 1, callbacks=[clock], enable_checkpointing=False)
     trainer.fit(module)
     return clock.images / clock.seconds, found[0] if found else 0.0

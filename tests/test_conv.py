@@ -20,7 +20,7 @@ from highways.nn.conv import Conv
 from highways.tracking.records import run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint, load_weights
-from highways.training.modules import PictureModule
+from highways.training.modules import ClassifierModule
 
 COUNTS = {
     ("highway-mnist-16", "mnist"): 38_986,
@@ -195,7 +195,7 @@ def config(epochs: int = 2, **more: object) -> RunConfig:
 def test_first_step_is_the_solvers(project) -> None:
     chosen = config(1)
     data = load(chosen.data)
-    module = PictureModule(chosen, "k", data, lambda event: None)
+    module = ClassifierModule(chosen, "k", data, lambda event: None)
     optimiser = module.configure_optimizers()
     before = {name: value.clone() for name, value in module.network.named_parameters()}
     x, y = next(iter(data.training_batches(chosen, lambda: 0)))
@@ -215,14 +215,14 @@ def test_first_step_is_the_solvers(project) -> None:
 
 def test_rate_steps_at_the_milestones(project, monkeypatch) -> None:
     rates: list[tuple[float, float]] = []
-    original = PictureModule.training_step
+    original = ClassifierModule.training_step
 
     def note(self, batch, batch_idx):
         groups = self.optimizers(use_pl_optimizer=False).param_groups
         rates.append((groups[0]["lr"], groups[2]["lr"]))
         return original(self, batch, batch_idx)
 
-    monkeypatch.setattr(PictureModule, "training_step", note)
+    monkeypatch.setattr(ClassifierModule, "training_step", note)
     run(config(2), profile="p", experiment="e", mlflow=False)
     assert len(rates) == 30
     assert rates[:15] == [pytest.approx((0.02, 0.04))] * 15
@@ -235,7 +235,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
     class Stop(Exception):
         pass
 
-    original = PictureModule.training_step
+    original = ClassifierModule.training_step
 
     def stop(self, batch, batch_idx):
         if self.current_epoch == 2 and batch_idx == 3:
@@ -243,7 +243,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
         return original(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PictureModule, "training_step", stop)
+        patch.setattr(ClassifierModule, "training_step", stop)
         with pytest.raises(Stop):
             run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
     assert len(ResumePoint.all()) == 1

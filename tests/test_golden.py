@@ -14,7 +14,7 @@ from highways.config import BagOfWordsConfig, BiLSTMConfig, BudgetConfig, ConvCo
 from highways.data import Batches, load
 from highways.experiments.conv.profile import recipe
 from highways.training.building import build_network
-from highways.training.modules import ClassifierModule, PictureModule, SentenceModule
+from highways.training.modules import ClassifierModule, SentenceModule
 from highways.training.together import PopulationModule
 
 STEPS = 20
@@ -102,7 +102,7 @@ def test_conv_numerics(project, family: str, version: int, kind: str) -> None:
         optimiser=optimiser,
         budget=BudgetConfig(epochs=1, batch_size=20),
     )
-    loss = after_steps(PictureModule(config, "key", load(config.data), lambda event: None))
+    loss = after_steps(ClassifierModule(config, "key", load(config.data), lambda event: None))
     assert loss == pytest.approx(CONV_GOLDEN[family, NUMERICS[family], kind], rel=1e-4)
 
 

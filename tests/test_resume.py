@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
-from highways.training.modules import TrialsModule
+from highways.training.modules import ClassifierModule, TrialsModule
+from highways.training.together import PopulationModule
 
 
 def die() -> None:
@@ -37,11 +39,16 @@ def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, st
         if where == "between records" and isinstance(event, Finished):
             die()
 
-    def count(self: TrialsModule, batch: object, batch_idx: int) -> None:
-        if where == "mid-epoch" and self.current_epoch == 2 and batch_idx == 7:
-            die()
+    def counting(original: Callable[..., Any]) -> Callable[..., Any]:
+        def count(self: TrialsModule, batch: object, batch_idx: int) -> None:
+            if where == "mid-epoch" and self.current_epoch == 2 and batch_idx == 7:
+                die()
+            original(self, batch, batch_idx)
 
-    TrialsModule.on_train_batch_start = count
+        return count
+
+    for module in (PopulationModule, ClassifierModule):
+        module.on_train_batch_start = counting(module.on_train_batch_start)
     configs = [RunConfig.model_validate(content) for content in contents]
     if len(configs) == 1:
         run(configs[0], profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)

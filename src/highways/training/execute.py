@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from highways.config import RunConfig
-from highways.data import DataSet, Pictures, Sentences
+from highways.data import DataSet, Images, Sentences
 from highways.errors import HighwaysError
 from highways.tracking.environment import describe, git_commit
 from highways.tracking.events import Listener, Started
@@ -123,12 +123,12 @@ def module_of(
     configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
 ) -> TrialsModule:
     """Return what trains a group, as one population or, a single run, by the kind of its data set."""
-    from highways.training.modules import ClassifierModule, PictureModule, SentenceModule
+    from highways.training.modules import ClassifierModule, DenseModule, SentenceModule
     from highways.training.together import PopulationModule
 
     if population:
         return PopulationModule(configs, keys, data, listener)
-    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Pictures: PictureModule}
+    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Images: DenseModule}
     return single.get(type(data), ClassifierModule)(configs[0], keys[0], data, listener)
 
 

@@ -1,8 +1,8 @@
 """The LightningModules of one network.
 
 All evaluate every epoch's end on every part of the data and keep the curves themselves,
-so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and `torch.optim`, `SentenceModule`
-the same for texts, `PictureModule` for convolutional networks; see `highways.training.together` for populations.
+so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and `torch.optim`; `DenseModule`
+adds dropout, `SentenceModule` what is measured on texts; see `highways.training.together` for populations.
 """
 
 from __future__ import annotations
@@ -10,28 +10,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import (
-    AdadeltaConfig,
-    AdagradConfig,
-    AdamConfig,
-    CaffeConfig,
-    DenseConfig,
-    RunConfig,
-    SGDConfig,
-)
+from highways.config import DenseConfig, RunConfig
 from highways.data import DataSet
-from highways.errors import HighwaysError
-from highways.nn import ConvNetwork
 from highways.nn.dense import dropout_masks
 from highways.tracking.events import EpochEnded, Listener
 from highways.training.building import build_network
+from highways.training.optimisers import optimiser
 
 PROBE_BATCHES = 10
 """Batches over which the gradient's norms are taken, the first of the first epoch."""
@@ -185,6 +176,7 @@ class ClassifierModule(TrialsModule):
         super().__init__([config], [key], data, listener)
         self.network: nn.Module = build_network(config, data)
         self.weights_per_trial = sum(parameter.numel() for parameter in self.network.parameters())
+        self.optimiser = optimiser(config.optimiser)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(batch, features)` to logits `(batch, classes)`."""
@@ -195,52 +187,46 @@ class ClassifierModule(TrialsModule):
         return self(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the run's optimiser; SGD's rate is set at each epoch's start.
-
-        Raises:
-            HighwaysError: It is one that this module does not know.
-        """
-        settings, parameters = self.configs[0].optimiser, self.network.parameters()
-        if isinstance(settings, AdamConfig):
-            rate, decay, epsilon = settings.learning_rate, settings.weight_decay, settings.epsilon
-            return torch.optim.Adam(parameters, rate, eps=epsilon, weight_decay=decay, fused=True)
-        if isinstance(settings, AdagradConfig):
-            rate, start = settings.learning_rate, settings.initial_accumulator
-            return torch.optim.Adagrad(parameters, rate, initial_accumulator_value=start, eps=settings.epsilon)
-        if isinstance(settings, AdadeltaConfig):
-            return torch.optim.Adadelta(parameters, settings.learning_rate, settings.rho, settings.epsilon)
-        if isinstance(settings, SGDConfig):
-            return torch.optim.SGD(parameters, settings.learning_rate, settings.momentum)
-        raise HighwaysError(f"{type(self).__name__} has no optimiser {settings.kind!r}")
+        """Return the run's optimiser."""
+        return self.optimiser.build(self.network)
 
     def on_train_epoch_start(self) -> None:
-        """Set the learning rate of the epoch, and the stream that dropout draws from, so that resuming is exact."""
-        config = self.configs[0]
-        torch.manual_seed(config.seed * 1_000_003 + self.current_epoch)
-        if isinstance(config.optimiser, SGDConfig):
-            optimizer = self.optimizers(use_pl_optimizer=False)
-            assert isinstance(optimizer, torch.optim.Optimizer)
-            for group in optimizer.param_groups:
-                group["lr"] = config.optimiser.learning_rate * config.optimiser.decay**self.current_epoch
+        """Set the stream that dropout draws from, so that resuming is exact."""
+        torch.manual_seed(self.configs[0].seed * 1_000_003 + self.current_epoch)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rates of the step."""
+        done = self.global_step / (self.configs[0].budget.epochs * self.trainer.num_training_batches)
+        if (rates := self.optimiser.rates(self.current_epoch, done)) is None:
+            return
+        for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
         x, y = batch
-        network, seed = self.configs[0].network, self.configs[0].seed
-        if isinstance(network, DenseConfig) and network.dropout:
-            masks = dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=batch_idx)
-            return functional.cross_entropy(self.network(x, masks.to(x.device)), y)
         return functional.cross_entropy(self(x), y)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Cut the gradient's norm."""
-        settings = self.configs[0].optimiser
-        if isinstance(settings, AdamConfig) and settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        """Let the run's optimiser cut the gradient."""
+        self.optimiser.clip(self.network)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the network's state."""
         return None if self.diverged_epoch[trial] is not None else self.network.state_dict()
+
+
+class DenseModule(ClassifierModule):
+    """A run of a dense network, whose dropout has masks that a population of it would see as well."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy of a batch, in nats."""
+        network, seed = cast(DenseConfig, self.configs[0].network), self.configs[0].seed
+        if not network.dropout:
+            return super().training_step(batch, batch_idx)
+        x, y = batch
+        masks = dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=batch_idx)
+        return functional.cross_entropy(self.network(x, masks.to(x.device)), y)
 
 
 class SentenceModule(ClassifierModule):
@@ -314,40 +300,3 @@ class SentenceModule(ClassifierModule):
             if math.isfinite(norm):
                 self.measurements[0].setdefault(f"gradient_norm_{name}_block", []).append(norm)
         self.network.zero_grad()
-
-
-class PictureModule(ClassifierModule):
-    """A run of a convolutional network, with the optimiser of the authors' release (or another one)."""
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the run's optimiser; the release's has its own settings for biases and for the classifier."""
-        settings = self.configs[0].optimiser
-        if not isinstance(settings, CaffeConfig):
-            return super().configure_optimizers()
-        network = self.network
-        assert isinstance(network, ConvNetwork)
-        classifier = network.classifier.weight
-        named = list(network.named_parameters())
-        weights = [parameter for name, parameter in named if name.endswith("weight") and parameter is not classifier]
-        biases = [parameter for name, parameter in named if name.endswith("bias")]
-        decay = settings.weight_decay
-        groups = [
-            {"params": weights, "weight_decay": decay},
-            {"params": [classifier], "weight_decay": decay * settings.classifier_decay},
-            {"params": biases, "weight_decay": 0.0},
-        ]
-        return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=True, fused=True)
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set the learning rates of the step."""
-        config = self.configs[0]
-        settings = config.optimiser
-        if not isinstance(settings, CaffeConfig):
-            return
-        done = self.global_step / (config.budget.epochs * self.trainer.num_training_batches)
-        passed = sum(done >= milestone for milestone in settings.milestones)
-        rate = settings.learning_rate * settings.factor**passed
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        for group, times in zip(optimizer.param_groups, (1.0, 1.0, settings.bias_rate), strict=True):
-            group["lr"] = rate * times

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from highways.config import AdadeltaConfig, AdagradConfig, SGDConfig
 
+Settings = TypeVar("Settings")
 
-class Rule(ABC):
+
+class Rule(ABC, Generic[Settings]):
     """One step of an optimiser, for the trials that are still alive.
 
     Args:
@@ -32,12 +34,12 @@ class Rule(ABC):
     operations, small ones cost most by their number. The numbers are the same."""
 
     @staticmethod
-    def initial(settings: object) -> float:
+    def initial(settings: Settings) -> float:
         """Return what the state starts at."""
         return 0.0
 
     @abstractmethod
-    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor): ...
+    def __init__(self, settings: Sequence[Settings], epoch: int, like: Tensor): ...
 
     @abstractmethod
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
@@ -48,16 +50,15 @@ def _column(values: Sequence[float], like: Tensor) -> Tensor:
     return like.new_tensor(values)[:, None, None]
 
 
-class SGD(Rule):
+class SGD(Rule[SGDConfig]):
     """v = momentum * v + g; w = w - rate * v."""
 
     state = ("velocity",)
     at_once = False  # two operations, while the weight is still in the cache
 
-    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
-        own = [one for one in settings if isinstance(one, SGDConfig)]
-        self.step = _column([-one.learning_rate * one.decay**epoch for one in own], like)
-        self.momentum = _column([one.momentum for one in own], like)
+    def __init__(self, settings: Sequence[SGDConfig], epoch: int, like: Tensor):
+        self.step = _column([-one.learning_rate * one.decay**epoch for one in settings], like)
+        self.momentum = _column([one.momentum for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
         """See `Rule`."""
@@ -66,21 +67,19 @@ class SGD(Rule):
         weight.addcmul_(velocity, self.step)
 
 
-class Adagrad(Rule):
+class Adagrad(Rule[AdagradConfig]):
     """s = s + g^2; w = w - rate * g / (sqrt(s) + epsilon)."""
 
     state = ("squares",)
 
     @staticmethod
-    def initial(settings: object) -> float:
+    def initial(settings: AdagradConfig) -> float:
         """See `Rule`."""
-        assert isinstance(settings, AdagradConfig)
         return settings.initial_accumulator
 
-    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
-        own = [one for one in settings if isinstance(one, AdagradConfig)]
-        self.step = _column([-one.learning_rate for one in own], like)
-        self.epsilon = _column([one.epsilon for one in own], like)
+    def __init__(self, settings: Sequence[AdagradConfig], epoch: int, like: Tensor):
+        self.step = _column([-one.learning_rate for one in settings], like)
+        self.epsilon = _column([one.epsilon for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
         """See `Rule`."""
@@ -89,16 +88,15 @@ class Adagrad(Rule):
         weight.addcmul_(gradient.div_(squares.sqrt().add_(self.epsilon)), self.step)
 
 
-class Adadelta(Rule):
+class Adadelta(Rule[AdadeltaConfig]):
     """u = g * sqrt(d + epsilon) / sqrt(s + epsilon), with decaying means s of g^2 and d of u^2; w = w - rate * u."""
 
     state = ("squares", "deltas")
 
-    def __init__(self, settings: Sequence[object], epoch: int, like: Tensor):
-        own = [one for one in settings if isinstance(one, AdadeltaConfig)]
-        self.step = _column([-one.learning_rate for one in own], like)
-        self.rest = _column([1 - one.rho for one in own], like)
-        self.epsilon = _column([one.epsilon for one in own], like)
+    def __init__(self, settings: Sequence[AdadeltaConfig], epoch: int, like: Tensor):
+        self.step = _column([-one.learning_rate for one in settings], like)
+        self.rest = _column([1 - one.rho for one in settings], like)
+        self.epsilon = _column([one.epsilon for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
         """See `Rule`."""
@@ -109,5 +107,5 @@ class Adadelta(Rule):
         weight.addcmul_(gradient, self.step)
 
 
-RULES: dict[str, type[Rule]] = {"sgd": SGD, "adagrad": Adagrad, "adadelta": Adadelta}
+RULES: dict[str, type[Rule[Any]]] = {"sgd": SGD, "adagrad": Adagrad, "adadelta": Adadelta}
 """By the optimiser's kind."""

@@ -45,7 +45,7 @@ class PopulationModule(TrialsModule):
         for kept in self.state.values():
             for name, parameter in self.population.named_buffers():
                 kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
-        self._step: Rule | None = None
+        self._step: Rule[Any] | None = None
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
         self._gradients: dict[str, Tensor] = {}
         self._fused: dict[int, FusedStep] = {}
