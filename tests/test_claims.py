@@ -141,6 +141,36 @@ def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rung
     )
 
 
+@pytest.mark.parametrize(
+    ("ended", "verdict"),
+    [
+        ([], "not run"),
+        (["diverged"], "not run"),
+        (["finished"], "replicated"),
+        (["diverged", "finished"], "replicated"),
+    ],
+)
+def test_the_best_of_a_search_that_reached_the_end_is_enough_where_one_survivor_is_required(
+    ended: list[str], verdict: str
+) -> None:
+    claim = all_claims()["depth-plain-degrades"]
+    whole = with_rungs((10, 40), (3, 400), trials=40)
+    cell = [run for run in whole if run.config.budget.epochs == 400 and run.config.network.depth == 100]
+    cell = [run for run in cell if run.config.network.kind == "plain"]
+    status = dict(zip((run.run_key for run in cell), ended, strict=False))
+    there = [
+        run.model_copy(update={"status": status.get(run.run_key, run.status)})
+        for run in whole
+        if run not in cell or run.run_key in status
+    ]
+    missing = [run.config for run in cell if run.run_key not in status]
+    row = judge("x", claim, DEPTH.named_measures, Listed(there, missing=missing), "p")
+    assert (row.verdict, row.scope) == (verdict, "pruned" if verdict == "replicated" else "")
+    first = [run.config for run in whole if run.config.budget.epochs == 10 and run.config.network.kind == "plain"][:1]
+    row = judge("x", claim, DEPTH.named_measures, Listed(there, missing=[*missing, *first]), "p")
+    assert row.verdict == "not run", "a run of an earlier rung is missing"
+
+
 def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
     chosen = settings()
     whole = records(chosen, PAPER_P1)

@@ -11,6 +11,8 @@ from highways import paths
 from highways.config import load_profile
 from highways.data import fingerprint
 from highways.errors import HighwaysError
+from highways.experiments.depth.lead import lead
+from highways.experiments.depth.outcomes import Search
 from highways.experiments.depth.profile import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.rungs import Rung, climb
@@ -127,6 +129,22 @@ def test_search_trains_rung_by_rung_and_never_twice(project: Path) -> None:
     assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
 
 
+def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(project: Path) -> None:
+    settings = depth_profile()
+    train(settings, mlflow=False)
+    assert listed_records(settings).shortfall == ""
+    lost = next(one for one in listed_records(settings) if one.config.budget.epochs == 2)
+    (store_of().folder / f"{lost.run_key}.json").unlink()
+    listed = listed_records(settings)
+    assert listed.shortfall == f"1 of the listed runs has no record: {lost.run_key}."
+    network = lost.config.network
+    assert not any(
+        run.config.budget.epochs == 4
+        and (run.config.network.kind, run.config.network.depth) == (network.kind, network.depth)
+        for run in listed
+    )
+
+
 def test_last_rung_trains_the_best_of_every_network_first(project: Path) -> None:
     settings = depth_profile()
     portions = []
@@ -154,6 +172,29 @@ def test_drawn_trials_are_such_as_no_last_rung_kept_and_count_for_no_outcome(pro
         }
         assert one.config.seed not in kept
     assert settings.auxiliary() == depth_profile().auxiliary(), "the draw does not change"
+
+
+def test_outcomes_are_those_of_the_last_rung_that_a_trial_has_ended(record: Callable) -> None:
+    short, long = record(0, [1.0, 0.2]), record(0, [1.0, 0.2, 0.1, 0.05])
+    diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
+    assert Search("plain", 2, ((short,), (diverged,))).last == (short,), "a rung of which nothing is left"
+    both = Search("plain", 2, ((short,), (long, diverged)))
+    assert (both.last, both.epochs) == ((long, diverged), 4)
+    assert both.best_loss == 0.01, "what a trial reached before it diverged counts, as in the papers"
+
+
+def test_the_answer_says_how_long_networks_were_trained_where_that_differs(record: Callable) -> None:
+    runs = [record(0, [0.5, 0.2], depth=depth) for depth in (2, 3)]
+    same = lead(Listed(runs), []).answers[0][1]
+    assert same == (
+        "On scikit-learn's digits, after 2 epochs, the best of 1 plain networks has a training cross-entropy of "
+        "0.2 nats at 2 layers and 0.2 at 3, 1 times as high"
+    )
+    longer = [*runs, record(0, [0.5, 0.2, 0.1, 0.01], depth=2)]
+    assert lead(Listed(longer), []).answers[0][1] == (
+        "On scikit-learn's digits the best of 1 plain networks has a training cross-entropy of "
+        "0.01 nats at 2 layers after 4 epochs and 0.2 at 3 after 2 epochs"
+    )
 
 
 def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None:

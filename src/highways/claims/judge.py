@@ -206,7 +206,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         value, complete = measured(measures, claim.measure, records), True
     else:
         value = measured(measures, claim.measure, records) if not records.empty else None
-        complete = own is not None or (records.known and not any(map(required.concerns, records.missing)))
+        complete = own is not None or (records.known and not _awaited(required, records))
     verdict: Verdict = "not run"
     scope: Scope = ""
     concerned = [run for run in records if required.concerns(run.config)]
@@ -248,6 +248,26 @@ def _of_data_sets(required: Required, records: Listed) -> Listed:
     return records.on(*chosen)
 
 
+def _awaited(required: Required, records: Listed) -> bool:
+    """Tell whether runs are missing that the claim needs.
+
+    Of a search with rungs those of the last one do not matter once as many as the claim requires have been trained to
+    its end: the search takes the best of the rung before first.
+    """
+    for run in filter(required.concerns, records.missing):
+        cell = [one for one in records if _cell(one.config) == _cell(run) and required.concerns(one.config)]
+        lengths = {one.config.budget.epochs for one in cell}
+        ended = [one for one in cell if one.status == "finished" and one.config.budget.epochs == run.budget.epochs]
+        in_last_rung = len(lengths) > 1 and max(lengths) == run.budget.epochs >= (required.epochs or 0)
+        if not in_last_rung or required.survivors is None or len(ended) < required.survivors:
+            return True
+    return False
+
+
+def _cell(run: RunConfig) -> tuple[str, int]:
+    return run.network.kind, run.network.depth
+
+
 def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None) -> Scope:
     data = records.data if of is None else [of.data]
     if required.data is not None and set(data) != set(required.data_sets):
@@ -259,7 +279,7 @@ def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None
     wanted = [record for record in records if required.concerns(record.config)]
     cells: dict[tuple[str, int], list[RunRecord]] = {}
     for record in wanted:
-        cells.setdefault((record.config.network.kind, record.config.network.depth), []).append(record)
+        cells.setdefault(_cell(record.config), []).append(record)
     kinds = {kind for kind, _ in cells} | set(required.widths or {})
     complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
     widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
@@ -278,7 +298,8 @@ def _scope_of_cell(required: Required, runs: list[RunRecord]) -> Scope:
         return "reduced"
     if min(epochs) == max(epochs):
         return "full" if len(runs) >= (required.trials or 0) and epochs[0] >= (required.epochs or 0) else "reduced"
-    first, last = epochs.count(min(epochs)), epochs.count(max(epochs))
+    ended = [record.config.budget.epochs for record in runs if record.status == "finished"]
+    first, last = epochs.count(min(epochs)), ended.count(max(epochs))
     enough = first >= (required.trials or 0) and required.survivors is not None and last >= required.survivors
     return "pruned" if enough and max(epochs) >= (required.epochs or 0) else "reduced"
 
@@ -328,7 +349,7 @@ def _least(runs: list[RunRecord]) -> dict[str, int]:
     """Return the longest training, the number of runs and of seeds of the kind of network and depth that has least."""
     cells: dict[tuple[str, int], list[RunRecord]] = {}
     for run in runs:
-        cells.setdefault((run.config.network.kind, run.config.network.depth), []).append(run)
+        cells.setdefault(_cell(run.config), []).append(run)
     if not cells:
         return {"epochs": 0, "trials": 0, "seeds": 0, "training_examples": 0}
     return {

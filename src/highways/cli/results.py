@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,11 +36,15 @@ def tables_command(
     from highways.report.tables import write_tables
 
     for name in profiles_given(profile):
-        written = write_tables(name, names or (), from_, output)  # type: ignore[arg-type]
+        written = write_tables(name, names or (), from_, output, tell=_remark)  # type: ignore[arg-type]
         for path in written:
             print(paths.shown(path))
         if not written:
             print(f"{name}: no finished runs, no tables")
+
+
+def _remark(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @app.command("figures")

@@ -279,9 +279,8 @@ class Study:
         counts = Counter(judgement.verdict for judgement in self.judgements())
         listed = self.records()
         there = self.answer() if not listed.empty else ""
-        left = "" if listed.complete else "Not all that the parameters list has been run."
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
-        return _markdown("\n\n".join(part for part in (there, left, claims) if part))
+        return _markdown("\n\n".join(part for part in (there, listed.shortfall, claims) if part))
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""

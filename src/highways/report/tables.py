@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from highways.config.profiles import profile_path
@@ -19,7 +19,11 @@ TABLES: dict[str, tuple[Experiment, Table]] = {
 
 
 def write_tables(
-    profile: str, names: Iterable[str] = (), source: Source = "records", folder: Path | None = None
+    profile: str,
+    names: Iterable[str] = (),
+    source: Source = "records",
+    folder: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
     """Write tables and return their paths.
 
@@ -28,8 +32,9 @@ def write_tables(
         names: Which tables; all that the profile has runs of by default.
         source: Where the records are read from.
         folder: Where to; by default the experiments' own folders.
+        tell: Is told in a line what an experiment's tables lack.
     """
-    written = []
+    written, told = [], set()
     for name in names or TABLES:
         if name not in TABLES:
             raise HighwaysError(f"no table {name!r}; there are: {', '.join(TABLES)}")
@@ -40,6 +45,9 @@ def write_tables(
         records = study.records(source)
         if not names and records.empty:
             continue  # the profile has not run this notebook yet
+        if records.shortfall and experiment.name not in told:
+            tell(f"{profile}/{experiment.name}: {records.shortfall}")
+            told.add(experiment.name)
         study.settings.runs()
         for file, text in table.texts(records, study.settings).items():
             path = (folder or study.results.tables) / file

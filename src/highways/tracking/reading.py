@@ -15,6 +15,10 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 Source = Literal["records", "mlflow"]
 
 
+SHOWN = 3
+"""Keys of unrecorded runs that a line names."""
+
+
 class Listed(Sequence[RunRecord]):
     """Records of the runs that a profile lists, as far as they are finished.
 
@@ -26,6 +30,7 @@ class Listed(Sequence[RunRecord]):
         auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
         studies_missing: Kinds of the listed studies that have not been made.
         known: What is listed is known; it may follow from an earlier stage that has not been run.
+        unrecorded: Keys of the listed runs that have no record.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Listed(Sequence[RunRecord]):
         auxiliary: Iterable[RunRecord] = (),
         studies_missing: Iterable[str] = (),
         known: bool = True,
+        unrecorded: Iterable[str] = (),
     ):
         self.runs = tuple(runs)
         self.analyses = list(analyses)
@@ -43,6 +49,7 @@ class Listed(Sequence[RunRecord]):
         self.auxiliary = list(auxiliary)
         self.studies_missing = list(studies_missing)
         self.known = known
+        self.unrecorded = list(unrecorded)
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -67,6 +74,19 @@ class Listed(Sequence[RunRecord]):
         return self.known and not self.missing and not self.studies_missing
 
     @property
+    def shortfall(self) -> str:
+        """What is listed and not there, in a line that names it; empty where all is."""
+        if not self.known:
+            return "What is listed follows from an earlier experiment that has not been run."
+        if self.unrecorded:
+            named, count = ", ".join(self.unrecorded[:SHOWN]), len(self.unrecorded)
+            more = f" and {count - SHOWN} more" if count > SHOWN else ""
+            return f"{count} of the listed runs {'has' if count == 1 else 'have'} no record: {named}{more}."
+        if self.missing or self.studies_missing:
+            return "Not all analyses that are listed have been made."
+        return ""
+
+    @property
     def data(self) -> list[str]:
         """Names of the data sets of runs and analyses, each once."""
         names = [*(run.config.data.name for run in self), *(analysis.data for analysis in self.analyses)]
@@ -81,6 +101,7 @@ class Listed(Sequence[RunRecord]):
             (run for run in self.auxiliary if run.config.data.name in data),
             self.studies_missing,
             self.known,
+            self.unrecorded,
         )
 
 
@@ -139,4 +160,5 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
         ],
         (run for run in runs if run.run_key in auxiliary),
         (analysis.measure.kind for analysis in to_make if analysis.run is None),
+        unrecorded=(key for key in wanted if key not in there),
     )

@@ -52,7 +52,7 @@ def outcome_panel(found: Found) -> Panel:
         best = _best(found, network)
         points = [f"{best[depth]:.2g} at {depth} layers" for depth in best]
         words.append(f"{network}: {', '.join(points) or 'none trained'}")
-    alt = f"Ours after {epochs} epochs, best training cross-entropy in nats, {'; '.join(words)}."
+    alt = f"Ours after {_budget(found)} epochs, best training cross-entropy in nats, {'; '.join(words)}."
     if data == "mnist":
         alt += f" P1's at that epoch {_papers_in_words(epochs)}; at epoch 400 {_papers_in_words(400)}."
     return Panel(f"{data}: best outcome by depth", alt, partial(_outcomes, found))
@@ -79,7 +79,13 @@ def _data(found: Found) -> str:
 
 def _epochs(found: Found) -> int:
     """Return the epochs that the best trials of all networks have had; a search that goes on has more for some."""
-    return min(search.last[0].config.budget.epochs for search in found.values())
+    return min(search.epochs for search in found.values())
+
+
+def _budget(found: Found) -> str:
+    """Return the epochs that the best trials have had, in words: a search that goes on has had more for some."""
+    lengths = [search.epochs for search in found.values()]
+    return f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
 
 
 def _best(found: Found, network: str) -> dict[int, float]:
@@ -91,7 +97,7 @@ def _outcomes(found: Found, axes: Axes) -> None:
     epochs = _epochs(found)
     for network, colour in NETWORK.items():
         best, marker = _best(found, network), MARKERS[network]
-        label = f"{network}, ours, epoch {epochs}"
+        label = f"{network}, ours, epoch {_budget(found)}"
         axes.plot(list(best), list(best.values()), color=colour, marker=marker, ms=6, lw=2.4, label=label)
         theirs = _papers(network, 400)
         if _data(found) == "mnist" and epochs < 400:
@@ -111,7 +117,7 @@ def _curves_panel(found: Found, network: str) -> Panel:
         if kind == network and search.best is not None:
             curve = search.best.curves["train_cross_entropy"]
             words.append(f"{depth} layers from {curve[0]:.2g} to {min(curve):.2g} nats")
-    alt = f"Ours, over {_epochs(found)} epochs: {', '.join(words) or 'nothing trained'}."
+    alt = f"Ours, over {_budget(found)} epochs: {', '.join(words) or 'nothing trained'}."
     alt += f" P1's, dashed, go on to epoch 400: {_ends_in_words(network)}."
     title = f"{_data(found)}: best training curves, {network}"
     return Panel(title, alt, partial(_curves, found, network))
@@ -138,9 +144,8 @@ def _curves(found: Found, network: str, axes: Axes) -> None:
     axes.axvspan(1, max(epochs, 1.05), color="#000000", alpha=0.06, lw=0)
     axes.set(xlabel="epoch", xscale="log", ylabel=LOSS)
     logarithmic(axes)
-    axes.text(
-        1.05, 0.02, f"our budget: {epochs} epochs", transform=axes.get_xaxis_transform(), va="bottom", fontsize=8.5
-    )
+    note = f"our budget: {_budget(found)} epochs"
+    axes.text(1.05, 0.02, note, transform=axes.get_xaxis_transform(), va="bottom", fontsize=8.5)
     handles, labels = axes.get_legend_handles_labels()
     if not theirs.empty:
         handles.append(Line2D([], [], color="0.2", **SOURCE))
@@ -154,12 +159,12 @@ def _top_panel(found: Found) -> Panel:
     for network in NETWORK:
         means = _top_means(found, network)
         words.append(f"{network} " + ", ".join(f"{mean:.2g} at {depth}" for depth, mean in means.items()))
-    alt = f"Ours after {_epochs(found)} epochs, nats: {'; '.join(words)}."
+    alt = f"Ours after {_budget(found)} epochs, nats: {'; '.join(words)}."
 
     def draw(axes: Axes) -> None:
         for network, colour in NETWORK.items():
             means, marker = _top_means(found, network), MARKERS[network]
-            label = f"{network}, ours, epoch {_epochs(found)}"
+            label = f"{network}, ours, epoch {_budget(found)}"
             axes.plot(list(means), list(means.values()), color=colour, marker=marker, lw=2.4, label=label)
             theirs = papers[papers.network == network]
             name = f"{network}, P2, epoch 400"

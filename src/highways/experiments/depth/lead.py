@@ -39,11 +39,15 @@ def _outcome(found: dict[tuple[str, int], Search], kind: str) -> str:
         return "Such networks of two depths have not been trained in this profile"
     shallow, deep = min(chosen), max(chosen)
     first, last = chosen[shallow].best_loss, chosen[deep].best_loss
-    config = chosen[deep].last[0].config
+    data, had = chosen[deep].trials[0].config.data.name, (chosen[shallow].epochs, chosen[deep].epochs)
+    after = f", after {had[0]} epochs," if had[0] == had[1] else ""
+    found_at = [f"at {shallow} layers", f"at {deep}"]
+    if not after:
+        found_at = [f"{place} after {epochs} epochs" for place, epochs in zip(found_at, had, strict=True)]
+    compared = f", {last / first:.2g} times as high" if after else ""
     return (
-        f"On {NAMES.get(config.data.name, config.data.name)}, after {config.budget.epochs} epochs, the best of "
-        f"{len(chosen[deep].trials)} {kind} networks has a training cross-entropy of {first:.2g} nats at {shallow} "
-        f"layers and {last:.2g} at {deep}, {last / first:.2g} times as high"
+        f"On {NAMES.get(data, data)}{after} the best of {len(chosen[deep].trials)} {kind} networks has a training "
+        f"cross-entropy of {first:.2g} nats {found_at[0]} and {last:.2g} {found_at[1]}{compared}"
     )
 
 

@@ -36,8 +36,14 @@ class Search:
 
     @property
     def last(self) -> tuple[RunRecord, ...]:
-        """The trials of the last rung: those whose outcome counts."""
-        return self.rungs[-1]
+        """The trials of the last rung that one has reached the end of: those whose outcome counts."""
+        ended = (rung for rung in reversed(self.rungs) if any(record.status == "finished" for record in rung))
+        return next(ended, self.rungs[0])
+
+    @property
+    def epochs(self) -> int:
+        """The length of the trials whose outcome counts."""
+        return self.last[0].config.budget.epochs
 
     @property
     def diverged(self) -> int:

@@ -67,7 +67,7 @@ def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
             "trials": len(search.trials),
             "diverged": search.diverged,
             "rungs": " ".join(f"{len(rung)}x{rung[0].config.budget.epochs}" for rung in search.rungs),
-            "epochs": search.last[0].config.budget.epochs,
+            "epochs": search.epochs,
             "best_train_cross_entropy": search.best_loss,
             "top10_mean_train_cross_entropy": mean,
             "top10_sd_train_cross_entropy": deviation,

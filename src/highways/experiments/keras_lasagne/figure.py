@@ -70,27 +70,32 @@ def _cells(found: Factorial, axes: Axes) -> None:
 
 def _intervals_panel(title: str, estimates: dict[str, list[float]]) -> Panel:
     words = []
+    few = any(len(values) < FEWEST_FOR_INTERVAL for values in estimates.values())
     for name, values in estimates.items():
         mean, low, high = summary(values)
-        words.append(f"{name} {100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})")
-    alt = f"Points of accuracy, means with 95 % intervals: {'; '.join(words)}."
+        spread = (
+            " ".join(f"{100 * value:+.1f}" for value in values) if few else f"{100 * low:+.1f} to {100 * high:+.1f}"
+        )
+        words.append(f"{name} {100 * mean:+.1f} ({spread})")
+    alt = f"Points of accuracy, means with {'every seed' if few else '95 % intervals'}: {'; '.join(words)}."
     return Panel(title, alt, partial(_intervals, estimates), height=3.3)
 
 
 def _intervals(estimates: dict[str, list[float]], axes: Axes) -> None:
     axes.axvline(0, color="0.4", lw=1)
+    few = any(len(values) < FEWEST_FOR_INTERVAL for values in estimates.values())
     for place, values in enumerate(estimates.values()):
         mean, low, high = (100 * value for value in summary(values))
-        clear = low > 0 or high < 0
+        clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
         look: dict[str, Any] = {"color": "#000000" if clear else "0.55", "mfc": "#000000" if clear else "white"}
-        if len(values) < FEWEST_FOR_INTERVAL:
+        if few:
             axes.plot([100 * value for value in values], [place] * len(values), "|", ms=9, color=look["color"])
             axes.plot(mean, place, "o", **look)
         else:
             axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
     axes.set_yticks(range(len(estimates)), [name.replace(": ", ":\n") for name in estimates])
     axes.invert_yaxis()
-    axes.set(xlabel="points of accuracy (filled: clearly not 0)")
+    axes.set(xlabel=f"points of accuracy (filled: {'seeds of one sign' if few else 'clearly not 0'})")
 
 
 def _interactions_table(found: Factorial) -> np.ndarray:
