@@ -16,7 +16,7 @@ from highways.experiments.depth.outcomes import Search
 from highways.experiments.depth.profile import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.rungs import Rung, climb
-from highways.tracking import RecordStore, RunRecord, listed_records
+from highways.tracking import Listed, RecordStore, RunRecord, listed_records
 from highways.tracking.outcomes import rank
 from highways.tracking.records import run_keys
 from highways.training import sweep, train
@@ -185,14 +185,14 @@ def test_outcomes_are_those_of_the_last_rung_that_a_trial_has_ended(record: Call
 
 def test_the_answer_says_how_long_networks_were_trained_where_that_differs(record: Callable) -> None:
     runs = [record(0, [0.5, 0.2], depth=depth) for depth in (2, 3)]
-    same = lead(Listed(runs), []).answers[0][1]
+    same = lead(Listed(runs), []).answers[1][1]
     assert same == (
-        "On scikit-learn's digits, after 2 epochs, the best of 1 plain networks has a training cross-entropy of "
+        "On scikit-learn's digits, after 2 epochs, the best of 1 highway networks has a training cross-entropy of "
         "0.2 nats at 2 layers and 0.2 at 3, 1 times as high"
     )
     longer = [*runs, record(0, [0.5, 0.2, 0.1, 0.01], depth=2)]
-    assert lead(Listed(longer), []).answers[0][1] == (
-        "On scikit-learn's digits the best of 1 plain networks has a training cross-entropy of "
+    assert lead(Listed(longer), []).answers[1][1] == (
+        "On scikit-learn's digits the best of 1 highway networks has a training cross-entropy of "
         "0.01 nats at 2 layers after 4 epochs and 0.2 at 3 after 2 epochs"
     )
 
