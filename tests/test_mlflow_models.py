@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +104,46 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
     assert child.info.status == "FINISHED"
     kept = [file.path for file in connect().list_artifacts(child.info.run_id, "weights")]
     assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
+
+
+@pytest.mark.parametrize("name", ["dense", "conv", "bilstm"])
+def test_a_server_answers_for_an_image_and_a_sentence(tracked_project: Path, run_config, name: str) -> None:
+    config = networks(run_config)[name]
+    record = run(config, profile="quick", experiment="e")
+    uri = list(models("quick"))[1].split()[-1]
+    x = next(x for x, _ in load(config.data).evaluation_batches(config, "test") if len(x) > 1)[:2].contiguous()
+    with torch.no_grad():
+        expected = load_network(record).eval()(x)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    with (tracked_project / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        answer = answer_of(f"http://127.0.0.1:{port}/invocations", {"inputs": x.tolist()}, server)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert np.allclose(answer["predictions"], expected.numpy(), atol=1e-5)
+
+
+def answer_of(url: str, question: object, server: subprocess.Popen, patience_s: float = 90) -> Any:
+    """Ask until the server has started."""
+    asked = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+        except urllib.error.URLError:
+            assert server.poll() is None, "the server has ended"
+            assert time.monotonic() < until, "the server does not answer"
+            time.sleep(0.2)
 
 
 def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(tracked_project: Path) -> None:
