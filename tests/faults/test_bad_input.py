@@ -168,12 +168,7 @@ def check_run(folder: Path, content: dict[str, Any]) -> None:
         config.key("0" * 64)
 
 
-PROFILES = {
-    experiment.name: experiment.schema
-    for experiment in EXPERIMENTS
-    if experiment.tables and experiment.name not in ("04_gates", "05_lesion", "06_very_deep")
-}
-"""Those whose runs follow from their own files alone."""
+PROFILES = {experiment.name: experiment.schema for experiment in EXPERIMENTS if experiment.tables}
 
 
 @st.composite
