@@ -21,7 +21,7 @@ from highways.files import HOST
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint
+from highways.training.checkpoints import ResumePoint, claimed
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -320,3 +320,19 @@ def test_two_runs_of_one_configuration_are_equal_to_the_bit(project: Path, run_c
         record.unlink()
     second = run(config, mlflow=False, profile="two", experiment="e", threads=1)
     assert outcome([first]) == outcome([second])
+
+
+@pytest.mark.parametrize("left", ["list of runs", "nothing"])
+def test_what_is_left_of_a_resume_point_without_a_state_is_removed(project: Path, run_config, left: str) -> None:
+    configs = [run_config(epochs=1, seed=seed) for seed in range(2)]
+    sweep(configs, profile="p", experiment="e", mlflow=False)
+    point = ResumePoint(run_keys(configs), population=True)
+    point.save(b"state")
+    point.state.unlink()
+    if left == "nothing":
+        point.members.unlink()
+    with claimed(point.keys, population=True):
+        assert ResumePoint.all() == []
+        assert point.folder.exists(), "a living process may be about to save its first state"
+    sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert not point.folder.exists()

@@ -259,17 +259,26 @@ class ResumePoint:
 
     @classmethod
     def all(cls) -> list[ResumePoint]:
-        """Return all resume points; those whose list of runs is damaged are put aside, which is said."""
+        """Return all resume points; those whose list of runs is damaged are put aside, which is said.
+
+        What a process left that was killed before its first state, or between the removal of the last one and that of
+        its folder, is removed.
+        """
         found = []
         for folder in sorted((paths.checkpoints() / "resume").glob("*/")):
             members = folder / "members.json"
-            if folder.name.endswith(DAMAGED) or not members.exists():
+            if folder.name.endswith(DAMAGED):
+                continue
+            if not (folder / STATE).exists():
+                with _gate() as claims:
+                    if folder.name not in _living(claims) and not (folder / STATE).exists():
+                        shutil.rmtree(folder, ignore_errors=True)
+                continue
+            if not members.exists():
                 continue
             content = _read_members(members)
             if content is not None:
-                point = cls(content["keys"], content["population"])
-                if point.exists():
-                    found.append(point)
+                found.append(cls(content["keys"], content["population"]))
             elif members.exists():  # its process has not removed it meanwhile
                 with _gate() as claims:
                     if folder.name not in _living(claims):

@@ -62,6 +62,7 @@ networks, differ by up to a factor of seven: the criteria take less than a facto
 search. Where ours stops early, its best trial is the best at that epoch, while P1's was chosen at epoch 400 and is
 read at ours: that favours ours. P1 states the widths of the layers alone, "about 5,000 parameters" is P2's. With
 rungs the trials that go on are chosen by their first epochs; `drawn` trials, chosen at random among those thrown
-out, tell what that misses.
+out, tell what that misses. Where fewer than are kept have reached the end (the column of trials and epochs says how
+many), the verdict is theirs: with the others the best outcome can become lower, and a verdict another.
 """,
 )
