@@ -285,10 +285,6 @@ class ResumePoint:
                         _put_aside(folder)
         return found
 
-    def exists(self) -> bool:
-        """Tell whether there is something to resume from."""
-        return self.state.exists() and self.members.exists()
-
     def checked(self) -> bytes | None:
         """Return the state to go on from, `None` where there is none; for the process that has claimed the group.
 
