@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import IO
 
@@ -40,6 +42,7 @@ def repro(arguments: Sequence[str]) -> int:
     environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
     told = _Told(screen)
     with (
+        _interrupts_left_to_the_stage() as interrupts,
         log.open("w", encoding="utf-8", buffering=1) as file,
         subprocess.Popen(
             [*COMMAND, *arguments],
@@ -50,13 +53,12 @@ def repro(arguments: Sequence[str]) -> int:
             text=True,
         ) as process,
     ):
-        interrupted = _leave_interrupts_to(process)
+        interrupts.process = process
         assert process.stdout is not None
         told.all(process.stdout, file)
         status = process.wait()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     screen.clear()
-    if interrupted:
+    if interrupts.count:
         screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")
         return 128 + signal.SIGINT
     if status:
@@ -118,17 +120,30 @@ class _Told:
                 self.dvc_errors.append(f"error: {line.removeprefix('ERROR: ')}")
 
 
-def _leave_interrupts_to(process: subprocess.Popen[str]) -> list[bool]:
-    """Wait for the stage to stop where the user interrupts; the list is not empty then.
+@dataclass
+class _Interrupts:
+    """What the user's interrupts came to."""
+
+    process: subprocess.Popen[str] | None = None
+    """Killed by the second."""
+    count: int = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self.count and self.process:
+            self.process.kill()
+        self.count += 1
+
+
+@contextmanager
+def _interrupts_left_to_the_stage() -> Iterator[_Interrupts]:
+    """Wait for the stage to stop where the user interrupts.
 
     From a terminal the interrupt reaches the stage by itself; DVC waits for it.
     """
-    interrupted: list[bool] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if interrupted:
-            process.kill()
-        interrupted.append(True)
-
-    signal.signal(signal.SIGINT, interrupt)
-    return interrupted
+    interrupts = _Interrupts()
+    before = signal.signal(signal.SIGINT, interrupts)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
