@@ -3,8 +3,8 @@
 #   docker build -t highways .
 #   docker build -t highways --build-arg TORCH="torch==2.13.0 --index-url ..." .
 #
-# The first takes the torch that pip takes: on x86 Linux the CUDA build, which runs without a GPU, too, and is
-# several gigabytes larger. The second names another build, such as the one for CPUs.
+# The first takes the torch that pip takes, checked by its hash: on x86 Linux the CUDA build, which runs without a GPU,
+# too, and is several gigabytes larger. The second names another build, such as the one for CPUs.
 ARG BASE=python:3.11-slim-bookworm
 # hadolint ignore=DL3006
 FROM ${BASE}
@@ -21,7 +21,7 @@ USER 1000
 WORKDIR /home/highways/highways
 COPY --chown=highways:highways . .
 
-ARG TORCH=torch==2.13.0
+ARG TORCH=
 ARG RAY=ray==2.60.0
 RUN make setup TORCH="${TORCH}" \
     && .venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check "${RAY}" \

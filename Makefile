@@ -2,14 +2,18 @@
 # is missing, and again when requirements.lock or pyproject.toml have changed, or the checkout was moved.
 
 PYTHON ?= python3.11
-# Step one of the installation: torch's builds differ between CPU and CUDA, so pip picks it by version.
-# For another build give pip's arguments, such as: make repro TORCH="torch==2.13.0 --index-url ..."
-TORCH ?= torch==2.13.0
+# torch's builds differ between CPU and CUDA: requirements-torch.lock has the hashes of those that are known, and
+# requirements-cuda.lock has the parts that a CUDA build asks for. For a build that is not known give pip's arguments,
+# which then check no hash: make repro TORCH="torch==2.13.0 --index-url ..."
+TORCH ?=
 PROFILE ?=
 PORT ?=
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+WANTS_CUDA := import importlib.metadata as m, sys; \
+  sys.exit(sys.platform != 'linux' or not any(name.startswith(('cuda', 'nvidia')) for name in m.requires('torch')))
 STAMP := $(VENV)/.complete
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY ?= true
@@ -35,13 +39,16 @@ ifeq ($(MOVED),yes)
 endif
 
 setup: $(STAMP)  ## Make .venv
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-torch.lock requirements-cuda.lock pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
 	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(INSTALL) $(or $(TORCH),--no-deps --require-hashes -r requirements-torch.lock) || { echo "error: no torch;" \
+	  "a build that requirements-torch.lock does not know is taken by make setup TORCH=\"torch==2.13.0\"" >&2; exit 1; }
+	@$(INSTALL) --no-deps --require-hashes -r requirements.lock
+	@$(if $(TORCH),,if $(VENV)/bin/python -c "$(WANTS_CUDA)"; then \
+	  $(INSTALL) --no-deps --require-hashes -r requirements-cuda.lock; fi)
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@pwd -P > $@
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
@@ -91,12 +98,22 @@ lint: setup  ## Check format, lint, types and spelling
 	pyright
 	codespell src tests benchmarks notebooks README.md references
 
-lock: setup  ## Resolve requirements.lock anew
-	python -m pip install --quiet pip-tools
+# Of the build for CPUs that PyTorch's own index has for x86-64 Linux; pip-compile sees PyPI's builds alone.
+TORCH_FOR_CPUS := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: setup  ## Resolve requirements.lock, requirements-torch.lock and requirements-cuda.lock anew
+	$(INSTALL) pip-tools
 	@# soupsieve 4 wants Python 3.11.5, and Debian 12 has 3.11.2
 	@echo "soupsieve<3" > $(VENV)/constraints.txt
-	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --extra dev --generate-hashes --strip-extras --upgrade \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --unsafe-package torch \
-	  --constraint $(VENV)/constraints.txt --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --unsafe-package torch --constraint $(VENV)/constraints.txt \
+	  --output-file requirements.lock pyproject.toml
 	sed -i "/^# WARNING/,\$$d" requirements.lock
+	@sed -n 's/^ *"\(torch==.*\)",/\1/p' pyproject.toml > $(VENV)/torch.in
+	PIP_FIND_LINKS= $(COMPILE) --no-annotate --output-file $(VENV)/torch.lock $(VENV)/torch.in
+	@awk '/^[a-z]/ {of = 1; kept = /^torch==/} !of || kept; /^torch==/ {print "    --hash=$(TORCH_FOR_CPUS) \\"}' \
+	  $(VENV)/torch.lock > requirements-torch.lock
+	@awk '/^[a-z]/ {of = 1; kept = /^(cuda|nvidia)-|^triton==/} /^#/ && of {kept = 0} !of || kept' \
+	  $(VENV)/torch.lock > requirements-cuda.lock
 	@echo "environment.yml names the direct dependencies: bring it up to date, tests/test_layout.py checks it"

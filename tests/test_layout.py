@@ -108,8 +108,11 @@ def test_torchtext_is_imported_in_one_module_and_mlflow_in_those_that_bear_its_n
     assert all(path.parent.name == "tracking" and path.name.startswith("mlflow_") for path in users("mlflow"))
 
 
-def locked(repository: Path) -> dict[str, str]:
-    lines = (repository / "requirements.lock").read_text().splitlines()
+LOCKS = ("requirements.lock", "requirements-torch.lock", "requirements-cuda.lock")
+
+
+def locked(repository: Path, name: str = "requirements.lock") -> dict[str, str]:
+    lines = (repository / name).read_text().splitlines()
     return {m[1].lower(): m[2] for line in lines if (m := re.match(r"([A-Za-z0-9_.-]+)==([^ ;\\]+)", line))}
 
 
@@ -119,7 +122,7 @@ def name_of(requirement: str) -> str:
 
 def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    lock = locked(repository)
+    lock = locked(repository) | locked(repository, "requirements-torch.lock")
     conda = yaml.safe_load((repository / "environment.yml").read_text())["dependencies"]
     (pip,) = [entry["pip"] for entry in conda if isinstance(entry, dict)]
     pinned = {name_of(entry): entry.partition("==")[2] for entry in pip if "==" in entry}
@@ -127,16 +130,20 @@ def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
     assert set(pinned) == {name_of(requirement) for requirement in direct}
     for requirement in direct:
         name = name_of(requirement)
-        version = "2.13.0" if name == "torch" else lock[name]
+        version = lock[name]
         assert pinned[name] == version, name
         if "==" in requirement:
             assert requirement.endswith(f"=={version}")
         elif ">=" in requirement:
             least = [int(part) for part in requirement.partition(">=")[2].split(".")]
             assert [int(part) for part in re.findall(r"\d+", version)[: len(least)]] >= least, requirement
-    assert "torch" not in lock, "torch comes in a step of its own: its build differs between CPU and CUDA"
-    makefile = (repository / "Makefile").read_text()
-    assert "TORCH ?= torch==2.13.0" in makefile
+    assert "torch" not in locked(repository), "torch comes in a step of its own: its build differs between CPU and CUDA"
+
+
+def test_what_a_cuda_build_asks_for_is_locked_and_nothing_else_is(repository: Path) -> None:
+    parts = locked(repository, "requirements-cuda.lock")
+    assert {"triton", "cuda-toolkit"} < parts.keys()
+    assert not parts.keys() & locked(repository).keys()
 
 
 def test_malicious_lightning_releases_are_ruled_out(repository: Path) -> None:
@@ -144,8 +151,9 @@ def test_malicious_lightning_releases_are_ruled_out(repository: Path) -> None:
     assert version >= (2, 6, 4)
 
 
-def test_lock_has_hashes_and_no_addresses(repository: Path) -> None:
-    text = (repository / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_has_hashes_and_no_addresses(repository: Path, name: str) -> None:
+    text = (repository / name).read_text()
     assert "://" not in text
     entries = re.split(r"\n(?=[a-z0-9])", text)
     assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[a-z0-9][^\n]*==", entry))

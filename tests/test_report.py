@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.resources
 import itertools
 import json
 import re
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -340,6 +342,35 @@ def test_first_screen_answers_and_the_page_does_not_scroll_sideways(laptop: Path
     assert float(found["answer"]) <= height, "three sentences and the figure"
     assert int(found["shown"]) == int(found["rows"]) == failed
     assert found["sorted"] == "ascending"
+
+
+AXE = """<!doctype html><title>axe</title>
+<iframe id="page" src="report.html" style="border:0;width:1280px;height:800px"></iframe><pre id="found"></pre>
+<script>
+document.getElementById("page").onload = event => {
+  const frame = event.target.contentWindow, script = frame.document.createElement("script");
+  script.src = "axe.min.js";
+  script.onload = () => frame.axe.run().then(done => {
+    const faults = done.violations.map(fault => [fault.id, ...fault.nodes.map(node => node.target.join(" "))]);
+    document.getElementById("found").textContent = JSON.stringify([done.passes.length, faults]);
+  });
+  frame.document.head.append(script);
+};
+</script>"""
+
+
+@pytest.mark.pipeline
+def test_axe_finds_nothing_that_shuts_a_reader_out(laptop: Path) -> None:
+    """Contrast, names, heads of tables, order of headings: the rules of axe-core, which screen readers depend on."""
+    rules = importlib.resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    laptop.with_name("axe.min.js").write_text(rules)
+    probe = laptop.with_name("axe.html")
+    probe.write_text(AXE)
+    shown = run_browser("--virtual-time-budget=60000", "--window-size=1380,900", "--dump-dom", probe.as_uri())
+    (found,) = re.findall(r'<pre id="found">([^<]+)</pre>', shown)
+    passed, faults = json.loads(unescape(found))
+    assert faults == []
+    assert passed > 20
 
 
 def test_each_claim_counts_where_its_scope_is_best() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -47,7 +48,8 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
     """With a Python that only notes what it is asked for."""
     folder = tmp_path / name
     folder.mkdir()
-    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+    locks = ("requirements.lock", "requirements-torch.lock", "requirements-cuda.lock")
+    for file in ("Makefile", *locks, "pyproject.toml"):
         shutil.copyfile(REPOSITORY / file, folder / file)
     fake = tmp_path / "fake python"
     fake.write_text(
@@ -55,6 +57,7 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
             """\
             #!/bin/sh
             echo "$@" >> "$NOTES"
+            [ "$1" != -c ] || exit "${CUDA:-1}"
             [ "$2" = venv ] || exit 0
             for last; do :; done
             mkdir -p "$last/bin"
@@ -65,22 +68,29 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
     fake.chmod(0o755)
     notes = tmp_path / "notes"
 
-    def make(place: Path) -> list[str]:
+    def make(place: Path, *arguments: str, cuda: bool = False) -> list[str]:
         notes.write_text("")
-        env = os.environ | {"NOTES": str(notes)}
-        command = ["make", "setup", f"PYTHON={fake}"]
+        env = os.environ | {"NOTES": str(notes), "CUDA": "0" if cuda else "1"}
+        command = ["make", "setup", f"PYTHON={fake}", *arguments]
         done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return notes.read_text().splitlines()
 
     asked = make(folder)
     assert asked[0] == "-m venv .venv"
-    assert "torch==2.13.0" in asked[1]
-    assert "--require-hashes -r requirements.lock" in asked[2]
+    hashed = [re.search(r"--no-deps --require-hashes -r (\S+)$", line) for line in asked]
+    assert [found[1] for found in hashed if found] == ["requirements-torch.lock", "requirements.lock"]
+    assert "--no-deps --no-build-isolation -e ." in asked[-1]
     assert (folder / ".venv" / ".complete").read_text() == f"{folder}\n"
     assert make(folder) == [], "it is complete"
     moved = folder.rename(tmp_path / f"{name} moved")
-    assert make(moved)[0] == "-m venv --clear .venv"
+    again = make(moved, cuda=True)
+    assert again[0] == "-m venv --clear .venv"
+    assert sum(f"--require-hashes -r {lock}" in line for line in again for lock in locks) == 3, "of a CUDA build"
+    (moved / ".venv" / ".complete").unlink()
+    other = make(moved, "TORCH=torch==2.13.0 --index-url there", cuda=True)
+    assert other[1].endswith(" torch==2.13.0 --index-url there"), "the user's, with what it asks for"
+    assert not any("requirements-" in line for line in other)
 
 
 FULL = """
