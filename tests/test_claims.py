@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from toolbox import verdicts_of
 
 from highways.claims.judge import Bounds, Claim, headline, judge, shortfalls
+from highways.claims.required import Required
 from highways.claims.values import measured
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH
@@ -342,3 +344,46 @@ def test_what_is_below_full_scope_says_what_it_falls_short_of(profile: str) -> N
         claim = judged.claims[row.claim_id]
         assert shortfalls(claim, judged.listed[claim.experiment]), row.claim_id
     assert below
+
+
+def run(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0) -> RunRecord:
+    """A finished run on MNIST."""
+    (first,) = list(records(settings(depths=[10], trials=1), {("plain", 10): 1e-5, ("highway", 10): 1e-5}))[:1]
+    network = first.config.network.model_copy(update={"kind": kind, "depth": depth, "width": width})
+    budget = first.config.budget.model_copy(update={"epochs": epochs})
+    config = first.config.model_copy(update={"network": network, "budget": budget, "seed": seed})
+    return first.model_copy(update={"config": config})
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs", "lack"),
+    [
+        ({"data": "mnist"}, [run()], {}),
+        ({"data": ["mnist", "cifar100"]}, [run()], {"data": ("mnist cifar100", "mnist")}),
+        ({"epochs": 400}, [run()], {}),
+        ({"epochs": 1000}, [run(), run("highway", epochs=40)], {"epochs": ("1,000", "40")}),
+        ({"trials": 2}, [run(), run(seed=1), run("highway")], {"trials": ("2", "1")}),
+        ({"trials": 2}, [run(epochs=10), run(epochs=10, seed=1), run()], {}),
+        ({"survivors": 2}, [run(epochs=10), run(epochs=10, seed=1), run()], {"survivors": ("2", "1")}),
+        ({"survivors": 2}, [run()], {}),
+        ({"seeds": 2}, [run(), run()], {"seeds": ("2", "1")}),
+        ({"training_examples": 70_000}, [run()], {"training_examples": ("70,000", "60,000")}),
+        ({"depths": [10, 20]}, [run(), run(depth=20), run("highway")], {"depths": ("10 20", "not 20")}),
+        ({"widths": {"plain": 71, "highway": 50}}, [run(width=32)], {"widths": ("highway 50 plain 71", "32")}),
+        ({"widths": {"plain": 71}}, [run(), run("highway", width=5)], {}),
+        ({"steps": 10}, [run()], {}),
+    ],
+)
+def test_each_requirement_says_in_what_it_is_not_met(
+    asked: dict[str, object], runs: list[RunRecord], lack: dict[str, tuple[str, str]]
+) -> None:
+    required = Required.model_validate(asked)
+    assert required.lacks(required.ground(Listed(runs))) == lack
+    for part in required.parts:
+        assert part.met(required.ground(Listed(runs))) == (part.name not in lack)
+
+
+@pytest.mark.parametrize("bad", [{"epochs": "10"}, {"epochs": True}, {"depths": 10}, {"width": 5}, {"data": [1]}])
+def test_a_requirement_of_another_kind_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Required.model_validate(bad)

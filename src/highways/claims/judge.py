@@ -12,17 +12,13 @@ import pandas as pd
 from pydantic import Field
 
 from highways import paths
+from highways.claims.required import Lack, Required
 from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, measured
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
-from highways.config import RunConfig, Strict, read_mapping, validate
-from highways.config.run import STAND_INS
-from highways.data import examples
+from highways.config import Strict, read_mapping, validate
 from highways.errors import HighwaysError
-from highways.tracking import AnalysisRecord, Listed, RunRecord
-
-OF_STUDIES = ("steps", "draws", "seeds", "epochs", "trials")
-"""What a claim can require of a study."""
+from highways.tracking import AnalysisRecord, Listed
 
 
 class Bounds(Strict):
@@ -52,58 +48,6 @@ class Bounds(Strict):
             and (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
             and (self.equals is None or value == self.equals)
-        )
-
-
-class Required(Strict):
-    """What a full judgement needs; what is not given does not matter."""
-
-    data: str | list[str] | None = None
-    """A data set, or several, on all of which is measured."""
-    epochs: int | None = None
-    trials: int | None = None
-    """Runs of each kind of network at each depth."""
-    survivors: int | None = None
-    """Of a search with rungs: for the scope *pruned* so many of the `trials` must have been trained to the end."""
-    seeds: int | None = None
-    """Different seeds of each kind of network at each depth."""
-    depths: list[int] | None = None
-    """Where they are given, what is missing at others does not matter."""
-    widths: dict[str, int] | None = None
-    """By kind of network. Where they are given, the other kinds do not matter."""
-    steps: int | None = None
-    """Of a study."""
-    draws: int | None = None
-    """Of a study."""
-    training_examples: int | None = None
-    networks: list[str] | None = None
-    """Names of convolutional networks. Where they are given, the others do not matter."""
-
-    @property
-    def data_sets(self) -> list[str]:
-        """The data sets, in a list."""
-        return [self.data] if isinstance(self.data, str) else self.data or []
-
-    def text(self) -> str:
-        """Return it on one line."""
-        parts = [f"data: {' '.join(self.data_sets)}"] if self.data_sets else []
-        names = ("epochs", "trials", "survivors", "seeds", "steps", "draws", "training_examples")
-        parts += [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name)]
-        if self.depths:
-            parts.append(f"depths: {' '.join(map(str, self.depths))}")
-        if self.widths:
-            parts.append(f"widths: {' '.join(f'{kind} {width}' for kind, width in self.widths.items())}")
-        if self.networks:
-            parts.append(f"networks: {' '.join(self.networks)}")
-        return ", ".join(parts) or "any run"
-
-    def concerns(self, run: RunConfig) -> bool:
-        """Tell whether a run's outcome can matter."""
-        network = run.network
-        return (
-            (self.depths is None or network.depth in self.depths)
-            and (self.widths is None or network.kind in self.widths)
-            and (self.networks is None or getattr(network, "name", None) in self.networks)
         )
 
 
@@ -200,20 +144,20 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     """
     required, called = claim.required, claim.measure["name"]
     calculated = getattr(measures[called], "calculation", False)
-    records = _of_data_sets(required, records)
-    own = study(records, claim.measure["of"]) if called.startswith("study_") else None
+    records = required.of_data_sets(records)
+    own = _study_of(claim, records)
+    ground = required.ground(records, own)
     if calculated:
         value, complete = measured(measures, claim.measure, records), True
     else:
         value = measured(measures, claim.measure, records) if not records.empty else None
-        complete = own is not None or (records.known and not _awaited(required, records))
+        complete = own is not None or (records.known and not required.awaits(records))
     verdict: Verdict = "not run"
     scope: Scope = ""
-    concerned = [run for run in records if required.concerns(run.config)]
-    if value is None and complete and concerned and all(run.status == "diverged" for run in concerned):
-        verdict, scope = "inconclusive", _scope(required, records)  # there is nothing to measure
+    if value is None and complete and ground.runs and all(run.status == "diverged" for run in ground.runs):
+        verdict, scope = "inconclusive", required.scope(ground)  # there is nothing to measure
     if value is not None and complete:
-        scope = "full" if calculated else _scope(required, records, own)
+        scope = "full" if calculated else required.scope(ground)
         kept, decisive = claim.holds.keep(value), scope in ("full", "pruned")
         if kept is None or not (decisive or (kept and not claim.easier_with_less)):
             verdict = "inconclusive"
@@ -238,73 +182,7 @@ def _text(value: float | Interval) -> str:
     return " to ".join(f"{end:.4g}" for end in value) if isinstance(value, tuple) else f"{value:.4g}"
 
 
-def _of_data_sets(required: Required, records: Listed) -> Listed:
-    """Return what is on the required data or, where there is none, on its stand-in or the first data set there is."""
-    there = list(dict.fromkeys([*records.data, *(run.data.name for run in records.missing)]))
-    wanted = required.data_sets or there[:1]
-    chosen = [next((one for one in (name, STAND_INS.get(name)) if one in there), None) for name in wanted]
-    if None in chosen:
-        chosen = [chosen[0] or next(iter(there), None)]
-    return records.on(*chosen)
-
-
-def _awaited(required: Required, records: Listed) -> bool:
-    """Tell whether runs are missing that the claim needs.
-
-    Of a search with rungs those of the last one do not matter once as many as the claim requires have been trained to
-    its end: the search takes the best of the rung before first.
-    """
-    for run in filter(required.concerns, records.missing):
-        cell = [one for one in records if _cell(one.config) == _cell(run) and required.concerns(one.config)]
-        lengths = {one.config.budget.epochs for one in cell}
-        ended = [one for one in cell if one.status == "finished" and one.config.budget.epochs == run.budget.epochs]
-        in_last_rung = len(lengths) > 1 and max(lengths) == run.budget.epochs >= (required.epochs or 0)
-        if not in_last_rung or required.survivors is None or len(ended) < required.survivors:
-            return True
-    return False
-
-
-def _cell(run: RunConfig) -> tuple[str, int]:
-    return run.network.kind, run.network.depth
-
-
-def _scope(required: Required, records: Listed, of: AnalysisRecord | None = None) -> Scope:
-    data = records.data if of is None else [of.data]
-    if required.data is not None and set(data) != set(required.data_sets):
-        return "stand-in"
-    if of is not None:  # a study, which has no runs
-        settings = of.config.measure
-        asked = {name: getattr(required, name) or 0 for name in OF_STUDIES}
-        return "full" if all(getattr(settings, name, 0) >= least for name, least in asked.items()) else "reduced"
-    wanted = [record for record in records if required.concerns(record.config)]
-    cells: dict[tuple[str, int], list[RunRecord]] = {}
-    for record in wanted:
-        cells.setdefault(_cell(record.config), []).append(record)
-    kinds = {kind for kind, _ in cells} | set(required.widths or {})
-    complete = {(kind, depth) for kind in kinds for depth in required.depths or []} <= cells.keys()
-    widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
-    as_wide = required.widths is None or widths <= set(required.widths.items())
-    found = {_scope_of_cell(required, runs) for runs in cells.values()}
-    if not wanted or not complete or not as_wide or "reduced" in found:
-        return "reduced"
-    return "pruned" if "pruned" in found else "full"
-
-
-def _scope_of_cell(required: Required, runs: list[RunRecord]) -> Scope:
-    """Return the scope of the runs of one kind of network at one depth, by their number and length."""
-    epochs = [record.config.budget.epochs for record in runs]
-    seeds = {record.config.seed for record in runs}
-    if min(map(_trained_on, runs)) < (required.training_examples or 0) or len(seeds) < (required.seeds or 0):
-        return "reduced"
-    if min(epochs) == max(epochs):
-        return "full" if len(runs) >= (required.trials or 0) and epochs[0] >= (required.epochs or 0) else "reduced"
-    ended = [record.config.budget.epochs for record in runs if record.status == "finished"]
-    first, last = epochs.count(min(epochs)), ended.count(max(epochs))
-    enough = first >= (required.trials or 0) and required.survivors is not None and last >= required.survivors
-    return "pruned" if enough and max(epochs) >= (required.epochs or 0) else "reduced"
-
-
-def shortfalls(claim: Claim, records: Listed) -> dict[str, tuple[str, str]]:
+def shortfalls(claim: Claim, records: Listed) -> dict[str, Lack]:
     """Return in what the runs that a verdict rests on fall short of what the claim requires.
 
     Args:
@@ -314,54 +192,13 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, tuple[str, str]]:
     Returns:
         By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
     """
-    required, records = claim.required, _of_data_sets(claim.required, records)
-    called = claim.measure["name"]
-    own = study(records, claim.measure["of"]) if called.startswith("study_") else None
-    data = records.data if own is None else [own.data]
-    found: dict[str, tuple[str, str]] = {}
-    if required.data is not None and set(data) != set(required.data_sets):
-        found["data"] = (" ".join(required.data_sets), " ".join(data) or "none")
-    if own is not None:
-        had: dict[str, int] = {name: getattr(own.config.measure, name, 0) for name in OF_STUDIES}
-    else:
-        wanted = [record for record in records if required.concerns(record.config)]
-        had = _least(wanted)
-        there = {record.config.network.depth for record in wanted}
-        if missing := [str(depth) for depth in required.depths or [] if depth not in there]:
-            found["depths"] = (" ".join(map(str, required.depths or [])), f"not {' '.join(missing)}")
-        widths = {(record.config.network.kind, record.config.network.width) for record in wanted}
-        if required.widths is not None and not widths <= set(required.widths.items()):
-            found["widths"] = (_widths(required.widths.items()), _widths(widths))
-    for name, number in had.items():
-        if (asked := getattr(required, name) or 0) > number:
-            found[name] = (f"{asked:,}", f"{number:,}")
-    return found
+    records = claim.required.of_data_sets(records)
+    return claim.required.lacks(claim.required.ground(records, _study_of(claim, records)))
 
 
-def _widths(widths: Iterable[tuple[str, int]]) -> str:
-    """Return widths by kind of network on one line; one number where they are the same."""
-    rows = sorted(widths)
-    numbers = {width for _, width in rows}
-    return str(*numbers) if len(numbers) == 1 else " ".join(f"{kind} {width}" for kind, width in rows)
-
-
-def _least(runs: list[RunRecord]) -> dict[str, int]:
-    """Return the longest training, the number of runs and of seeds of the kind of network and depth that has least."""
-    cells: dict[tuple[str, int], list[RunRecord]] = {}
-    for run in runs:
-        cells.setdefault(_cell(run.config), []).append(run)
-    if not cells:
-        return {"epochs": 0, "trials": 0, "seeds": 0, "training_examples": 0}
-    return {
-        "epochs": min(max(run.config.budget.epochs for run in cell) for cell in cells.values()),
-        "trials": min(len(cell) for cell in cells.values()),
-        "seeds": min(len({run.config.seed for run in cell}) for cell in cells.values()),
-        "training_examples": min(map(_trained_on, runs)),
-    }
-
-
-def _trained_on(run: RunRecord) -> int:
-    return run.config.data.training_examples or examples(run.config.data.name, "train")
+def _study_of(claim: Claim, records: Listed) -> AnalysisRecord | None:
+    """Return the study that a claim is about, `None` where it is about runs or the study has not been made."""
+    return study(records, claim.measure["of"]) if claim.measure["name"].startswith("study_") else None
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
