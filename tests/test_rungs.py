@@ -137,6 +137,8 @@ def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(project:
     (store_of().folder / f"{lost.run_key}.json").unlink()
     listed = listed_records(settings)
     assert listed.shortfall == f"1 of the listed runs has no record: {lost.run_key}."
+    assert listed.on("digits").shortfall == listed.shortfall
+    assert listed.on("mnist").shortfall == "", "it is on other data"
     network = lost.config.network
     assert not any(
         run.config.budget.epochs == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, overload
 
 from highways import paths
@@ -30,7 +30,7 @@ class Listed(Sequence[RunRecord]):
         auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
         studies_missing: Kinds of the listed studies that have not been made.
         known: What is listed is known; it may follow from an earlier stage that has not been run.
-        unrecorded: Keys of the listed runs that have no record.
+        unrecorded: The listed runs that have no record, by key.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Listed(Sequence[RunRecord]):
         auxiliary: Iterable[RunRecord] = (),
         studies_missing: Iterable[str] = (),
         known: bool = True,
-        unrecorded: Iterable[str] = (),
+        unrecorded: Mapping[str, RunConfig] | None = None,
     ):
         self.runs = tuple(runs)
         self.analyses = list(analyses)
@@ -49,7 +49,7 @@ class Listed(Sequence[RunRecord]):
         self.auxiliary = list(auxiliary)
         self.studies_missing = list(studies_missing)
         self.known = known
-        self.unrecorded = list(unrecorded)
+        self.unrecorded = dict(unrecorded or {})
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -79,7 +79,7 @@ class Listed(Sequence[RunRecord]):
         if not self.known:
             return "What is listed follows from an earlier experiment that has not been run."
         if self.unrecorded:
-            named, count = ", ".join(self.unrecorded[:SHOWN]), len(self.unrecorded)
+            named, count = ", ".join([*self.unrecorded][:SHOWN]), len(self.unrecorded)
             more = f" and {count - SHOWN} more" if count > SHOWN else ""
             return f"{count} of the listed runs {'has' if count == 1 else 'have'} no record: {named}{more}."
         if self.missing or self.studies_missing:
@@ -101,7 +101,7 @@ class Listed(Sequence[RunRecord]):
             (run for run in self.auxiliary if run.config.data.name in data),
             self.studies_missing,
             self.known,
-            self.unrecorded,
+            {key: run for key, run in self.unrecorded.items() if run.data.name in data},
         )
 
 
@@ -149,16 +149,17 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     diverged = [run.config for run in runs if run.status == "diverged"]
     possible = [analysis for analysis in analyses if not (analysis.needs_weights and analysis.run in diverged)]
     made, there = {analysis.key for analysis in found}, {run.run_key for run in runs}
+    unrecorded = {key: config for key, config in wanted.items() if key not in there}
     to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]
     return Listed(
         (run for run in runs if run.run_key not in auxiliary),
         found,
         [
-            *(config for key, config in wanted.items() if key not in there),
+            *unrecorded.values(),
             *(analysis.run for analysis in to_make if analysis.run is not None),
             *waiting,
         ],
         (run for run in runs if run.run_key in auxiliary),
         (analysis.measure.kind for analysis in to_make if analysis.run is None),
-        unrecorded=(key for key in wanted if key not in there),
+        unrecorded=unrecorded,
     )
