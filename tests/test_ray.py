@@ -16,12 +16,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import checkout
 import pytest
 from toolbox import written_table
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.experiments import BILSTM_DEPTH, CONV, DEPTH
+from highways.experiments import BILSTM_DEPTH, CONV, DEPTH, EXPERIMENTS
 from highways.tracking.events import EpochEnded, Event, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import load_network, sweep, train
@@ -207,6 +208,26 @@ def test_tables_are_those_of_the_local_engine_to_the_byte(connected: Cluster, pr
 def tables(settings: Any) -> dict[Path, str]:
     folder = written_table("depth", settings)
     return {path: path.read_text() for path in folder.iterdir() if "cost" not in path.name}
+
+
+def test_the_whole_pipeline_comes_to_the_same_tables(connected: Cluster, tmp_path: Path) -> None:
+    """`dvc repro` of all experiments, small: the drivers of its stages are processes of their own."""
+    made = {}
+    for engine in ("local", "ray"):
+        place = checkout.make(tmp_path / engine)
+        for path in (place / "profiles" / "quick").glob("*.yaml"):
+            checkout.shrink(place, path.stem, engine=engine, workers=2)  # a thread each, as the nodes have
+        done = checkout.execute(place, "dvc", "repro", **{"RAY_ADDRESS": connected.address} if engine == "ray" else {})
+        assert done.returncode == 0, done.stdout + done.stderr
+        results = place / "results" / "quick"
+        engines = {json.loads(path.read_text())["engine"]["name"] for path in results.glob("*/runs/*.json")}
+        assert engines == {engine}
+        made[engine] = {path.relative_to(results): path.read_bytes() for path in results.glob("*/tables/*.csv")}
+        made[engine][Path("claims.csv")] = (results / "claims.csv").read_bytes()
+    costs = {path for path in made["local"] if path.stem.endswith("_cost")}
+    assert len(made["local"]) - len(costs) >= len(EXPERIMENTS) - 1
+    assert {path for path in made["ray"] if path not in costs and made["ray"][path] != made["local"][path]} == set()
+    assert made["ray"].keys() == made["local"].keys()
 
 
 def test_every_family_gives_what_it_gives_here(connected: Cluster, project: Path) -> None:
