@@ -11,7 +11,9 @@ PORT ?=
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+# pip chooses the build, by what its settings say; the hash is checked on what it has chosen.
+LOCKED_TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements-torch.lock)
 WANTS_CUDA := import importlib.metadata as m, sys; \
   sys.exit(sys.platform != 'linux' or not any(name.startswith(('cuda', 'nvidia')) for name in m.requires('torch')))
 STAMP := $(VENV)/.complete
@@ -43,12 +45,18 @@ $(STAMP): requirements.lock requirements-torch.lock requirements-cuda.lock pypro
 	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
 	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
-	@$(INSTALL) $(or $(TORCH),--no-deps --require-hashes -r requirements-torch.lock) || { echo "error: no torch;" \
-	  "a build that requirements-torch.lock does not know is taken by make setup TORCH=\"torch==2.13.0\"" >&2; exit 1; }
-	@$(INSTALL) --no-deps --require-hashes -r requirements.lock
-	@$(if $(TORCH),,if $(VENV)/bin/python -c "$(WANTS_CUDA)"; then \
-	  $(INSTALL) --no-deps --require-hashes -r requirements-cuda.lock; fi)
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+ifeq ($(TORCH),)
+	@$(PIP) download --no-deps --dest $(VENV)/wheels $(LOCKED_TORCH)
+	@$(PIP) install --no-deps --no-index --find-links $(VENV)/wheels --require-hashes -r requirements-torch.lock \
+	  || { echo "error: no torch; a build that requirements-torch.lock does not know is taken by" \
+	  "make setup TORCH=\"$(LOCKED_TORCH)\"" >&2; exit 1; }
+	@rm -rf $(VENV)/wheels
+	@if $(VENV)/bin/python -c "$(WANTS_CUDA)"; then $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock; fi
+else
+	@$(PIP) install $(TORCH)
+endif
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@pwd -P > $@
 
 repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
@@ -104,7 +112,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-has
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 lock: setup  ## Resolve requirements.lock, requirements-torch.lock and requirements-cuda.lock anew
-	$(INSTALL) pip-tools
+	$(PIP) install pip-tools
 	@# soupsieve 4 wants Python 3.11.5, and Debian 12 has 3.11.2
 	@echo "soupsieve<3" > $(VENV)/constraints.txt
 	$(COMPILE) --extra dev --unsafe-package torch --constraint $(VENV)/constraints.txt \
