@@ -1,21 +1,21 @@
-# Each target works as the first command on a fresh clone. The environment is made in .venv when it
-# is missing, and again when requirements.lock or pyproject.toml have changed, or the checkout was moved.
+# Each target works as the first command on a fresh clone. The environment is made in .venv when it is missing,
+# and again when a requirements*.lock or pyproject.toml have changed, or the checkout was moved.
 
 PYTHON ?= python3.11
 # torch's builds differ between CPU and CUDA: requirements-torch.lock has the hashes of those that are known, and
 # requirements-cuda.lock has the parts that a CUDA build asks for. For a build that is not known give pip's arguments,
-# which then check no hash: make repro TORCH="torch==2.13.0 --index-url ..."
-TORCH ?=
+# which then check no hash: make repro TORCH="torch==2.13.0 --index-url ..." (.venv remembers it; TORCH= ends that).
+VENV := .venv
+TORCH ?= $(shell cat $(VENV)/.torch 2>/dev/null)
 PROFILE ?=
 PORT ?=
 
-VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # pip chooses the build, by what its settings say; the hash is checked on what it has chosen.
 LOCKED_TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements-torch.lock)
-WANTS_CUDA := import importlib.metadata as m, sys; \
-  sys.exit(sys.platform != 'linux' or not any(name.startswith(('cuda', 'nvidia')) for name in m.requires('torch')))
+CUDA_PARTS := import importlib.metadata as m, sys; \
+  print(*[part for part in m.requires('torch') if sys.platform == 'linux' and part.startswith(('cuda', 'nvidia'))])
 STAMP := $(VENV)/.complete
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY ?= true
@@ -46,14 +46,17 @@ $(STAMP): requirements.lock requirements-torch.lock requirements-cuda.lock pypro
 	@echo "making $(VENV): some minutes, once"
 	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
 ifeq ($(TORCH),)
-	@$(PIP) download --no-deps --dest $(VENV)/wheels $(LOCKED_TORCH)
-	@$(PIP) install --no-deps --no-index --find-links $(VENV)/wheels --require-hashes -r requirements-torch.lock \
-	  || { echo "error: no torch; a build that requirements-torch.lock does not know is taken by" \
-	  "make setup TORCH=\"$(LOCKED_TORCH)\"" >&2; exit 1; }
+	@rm -rf $(VENV)/wheels $(VENV)/.torch
+	@$(PIP) download --no-deps --only-binary :all: --dest $(VENV)/wheels $(LOCKED_TORCH)
+	@$(PIP) install --no-deps --force-reinstall --no-index --find-links $(VENV)/wheels --require-hashes \
+	  -r requirements-torch.lock || { rm -rf $(VENV)/wheels; echo "error: no torch; a build that requirements-torch.lock" \
+	  "does not know is taken by make setup TORCH=\"$(LOCKED_TORCH)\"" >&2; exit 1; }
 	@rm -rf $(VENV)/wheels
-	@if $(VENV)/bin/python -c "$(WANTS_CUDA)"; then $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock; fi
+	@parts=$$($(VENV)/bin/python -c "$(CUDA_PARTS)") || exit 1; \
+	  [ -z "$$parts" ] || $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock
 else
 	@$(PIP) install $(TORCH)
+	@printf '%s\n' "$(TORCH)" > $(VENV)/.torch
 endif
 	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
@@ -106,8 +109,8 @@ lint: setup  ## Check format, lint, types and spelling
 	pyright
 	codespell src tests benchmarks notebooks README.md references
 
-# Of the build for CPUs that PyTorch's own index has for x86-64 Linux; pip-compile sees PyPI's builds alone.
-TORCH_FOR_CPUS := sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# Of the build for CPUs that PyTorch's own index has for Python 3.11 on x86-64 Linux; pip-compile sees PyPI's builds alone.
+TORCH_FOR_CPUS := torch==2.13.0 sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -119,9 +122,11 @@ lock: setup  ## Resolve requirements.lock, requirements-torch.lock and requireme
 	  --output-file requirements.lock pyproject.toml
 	sed -i "/^# WARNING/,\$$d" requirements.lock
 	@sed -n 's/^ *"\(torch==.*\)",/\1/p' pyproject.toml > $(VENV)/torch.in
-	PIP_FIND_LINKS= $(COMPILE) --no-annotate --output-file $(VENV)/torch.lock $(VENV)/torch.in
-	@awk '/^[a-z]/ {of = 1; kept = /^torch==/} !of || kept; /^torch==/ {print "    --hash=$(TORCH_FOR_CPUS) \\"}' \
-	  $(VENV)/torch.lock > requirements-torch.lock
+	@grep -qx "$(firstword $(TORCH_FOR_CPUS))" $(VENV)/torch.in \
+	  || { echo "error: TORCH_FOR_CPUS in Makefile has the hash of another version" >&2; exit 1; }
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(COMPILE) --no-annotate --output-file $(VENV)/torch.lock $(VENV)/torch.in
+	@awk '/^[a-z]/ {of = 1; kept = /^torch==/} /^#/ && of {kept = 0} !of || kept; \
+	  /^torch==/ {print "    --hash=$(lastword $(TORCH_FOR_CPUS)) \\"}' $(VENV)/torch.lock > requirements-torch.lock
 	@awk '/^[a-z]/ {of = 1; kept = /^(cuda|nvidia)-|^triton==/} /^#/ && of {kept = 0} !of || kept' \
 	  $(VENV)/torch.lock > requirements-cuda.lock
 	@echo "environment.yml names the direct dependencies: bring it up to date, tests/test_layout.py checks it"

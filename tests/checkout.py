@@ -56,7 +56,7 @@ def make(folder: Path) -> Path:
 
 
 def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the clone, as its user would with the environment active."""
+    """Run a command in the checkout, as its user would with the environment active."""
     drop = {"HIGHWAYS_ROOT", "HIGHWAYS_PROGRESS", "MLFLOW_TRACKING_URI"}
     env = {name: value for name, value in os.environ.items() if name not in drop}
     env |= {

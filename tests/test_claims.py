@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -346,9 +348,9 @@ def test_what_is_below_full_scope_says_what_it_falls_short_of(profile: str) -> N
     assert below
 
 
-def run(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0) -> RunRecord:
+def run_of(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0) -> RunRecord:
     """A finished run on MNIST."""
-    (first,) = list(records(settings(depths=[10], trials=1), {("plain", 10): 1e-5, ("highway", 10): 1e-5}))[:1]
+    first = records(settings(depths=[10], trials=1), {("plain", 10): 1e-5, ("highway", 10): 1e-5})[0]
     network = first.config.network.model_copy(update={"kind": kind, "depth": depth, "width": width})
     budget = first.config.budget.model_copy(update={"epochs": epochs})
     config = first.config.model_copy(update={"network": network, "budget": budget, "seed": seed})
@@ -358,20 +360,24 @@ def run(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400
 @pytest.mark.parametrize(
     ("asked", "runs", "lack"),
     [
-        ({"data": "mnist"}, [run()], {}),
-        ({"data": ["mnist", "cifar100"]}, [run()], {"data": ("mnist cifar100", "mnist")}),
-        ({"epochs": 400}, [run()], {}),
-        ({"epochs": 1000}, [run(), run("highway", epochs=40)], {"epochs": ("1,000", "40")}),
-        ({"trials": 2}, [run(), run(seed=1), run("highway")], {"trials": ("2", "1")}),
-        ({"trials": 2}, [run(epochs=10), run(epochs=10, seed=1), run()], {}),
-        ({"survivors": 2}, [run(epochs=10), run(epochs=10, seed=1), run()], {"survivors": ("2", "1")}),
-        ({"survivors": 2}, [run()], {}),
-        ({"seeds": 2}, [run(), run()], {"seeds": ("2", "1")}),
-        ({"training_examples": 70_000}, [run()], {"training_examples": ("70,000", "60,000")}),
-        ({"depths": [10, 20]}, [run(), run(depth=20), run("highway")], {"depths": ("10 20", "not 20")}),
-        ({"widths": {"plain": 71, "highway": 50}}, [run(width=32)], {"widths": ("highway 50 plain 71", "32")}),
-        ({"widths": {"plain": 71}}, [run(), run("highway", width=5)], {}),
-        ({"steps": 10}, [run()], {}),
+        ({"data": "mnist"}, [run_of()], {}),
+        ({"data": ["mnist", "cifar100"]}, [run_of()], {"data": ("mnist cifar100", "mnist")}),
+        ({"epochs": 400}, [run_of()], {}),
+        ({"epochs": 1000}, [run_of(), run_of("highway", epochs=40)], {"epochs": ("1,000", "40")}),
+        ({"trials": 2}, [run_of(), run_of(seed=1), run_of("highway")], {"trials": ("2", "1")}),
+        ({"trials": 2}, [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()], {}),
+        ({"survivors": 2}, [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()], {"survivors": ("2", "1")}),
+        ({"survivors": 2}, [run_of()], {}),
+        ({"seeds": 2}, [run_of(), run_of()], {"seeds": ("2", "1")}),
+        ({"training_examples": 70_000}, [run_of()], {"training_examples": ("70,000", "60,000")}),
+        (
+            {"depths": [10, 20]},
+            [run_of(), run_of(depth=20), run_of("highway")],
+            {"depths": ("10 20", "not highway 20")},
+        ),
+        ({"widths": {"plain": 71, "highway": 50}}, [run_of(width=32)], {"widths": ("highway 50 plain 71", "32")}),
+        ({"widths": {"plain": 71}}, [run_of(), run_of("highway", width=5)], {}),
+        ({"steps": 10}, [run_of()], {}),
     ],
 )
 def test_each_requirement_says_in_what_it_is_not_met(
@@ -383,7 +389,35 @@ def test_each_requirement_says_in_what_it_is_not_met(
         assert part.met(required.ground(Listed(runs))) == (part.name not in lack)
 
 
-@pytest.mark.parametrize("bad", [{"epochs": "10"}, {"epochs": True}, {"depths": 10}, {"width": 5}, {"data": [1]}])
+def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:
+    study: Any = SimpleNamespace(data="", config=SimpleNamespace(measure=SimpleNamespace(steps=5)))
+    asked = {"steps": 10, "draws": 2, "survivors": 1, "depths": [10], "widths": {"plain": 71}, "training_examples": 9}
+    required = Required.model_validate(asked)
+    ground = required.ground(Listed([run_of(width=5)]), study)
+    assert required.lacks(ground) == {"steps": ("10", "5"), "draws": ("2", "0")}
+    assert required.scope(ground) == "reduced"
+    assert Required.model_validate({"steps": 5, "depths": [10]}).scope(ground) == "full"
+
+
+def test_requirements_are_called_as_their_keys_are() -> None:
+    given = {"data": "mnist", "depths": [10], "widths": {"plain": 71}, "networks": ["a"]}
+    required = Required.model_validate(dict.fromkeys(Required.model_fields, 1) | given)
+    assert [part.name for part in required.parts] == list(Required.model_fields)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": "10"},
+        {"epochs": True},
+        {"depths": 10},
+        {"width": 5},
+        {"data": [1]},
+        {"data": []},
+        {"epochs": 0},
+        {"widths": {}},
+    ],
+)
 def test_a_requirement_of_another_kind_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Required.model_validate(bad)

@@ -133,6 +133,37 @@ def test_repro_says_one_line_when_it_is_interrupted(project: Path) -> None:
     assert err == ""
 
 
+def test_a_second_interrupt_stops_what_does_not_hear_the_first(project: Path) -> None:
+    script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+    script += f"print({LINE + 'on'!r})\nwhile True: time.sleep(60)\n"
+    done = run_repro(project, script)
+    assert done.stdout is not None
+    assert done.stdout.readline() == "on\n"
+    deadline = time.monotonic() + 60
+    while done.poll() is None and time.monotonic() < deadline:
+        os.killpg(done.pid, signal.SIGINT)
+        time.sleep(0.5)
+    out, _ = done.communicate(timeout=60)
+    assert done.returncode == 128 + signal.SIGINT
+    assert "interrupted; " in out
+
+
+def test_the_handler_of_interrupts_is_the_one_before_when_it_is_over() -> None:
+    def ours(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, ours)
+    try:
+        with repro._interrupts_left_to_the_stage() as interrupts:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupts.count == 1
+        assert signal.getsignal(signal.SIGINT) is ours
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with repro._interrupts_left_to_the_stage():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a script's background job hears none"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> None:
     """The shell between them stays behind, as it does under DVC, and so would the kernel."""

@@ -57,7 +57,7 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
             """\
             #!/bin/sh
             echo "$@" >> "$NOTES"
-            [ "$1" != -c ] || exit "${CUDA:-1}"
+            [ "$1" != -c ] || { printf %s "$CUDA"; exit 0; }
             [ "$2" = venv ] || exit 0
             for last; do :; done
             mkdir -p "$last/bin"
@@ -70,7 +70,7 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
 
     def make(place: Path, *arguments: str, cuda: bool = False) -> list[str]:
         notes.write_text("")
-        env = os.environ | {"NOTES": str(notes), "CUDA": "0" if cuda else "1"}
+        env = os.environ | {"NOTES": str(notes), "CUDA": "nvidia-nccl-cu13" if cuda else ""}
         command = ["make", "setup", f"PYTHON={fake}", *arguments]
         done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
     asked = make(folder)
     assert asked[0] == "-m venv .venv"
     hashed = [re.search(r"--require-hashes -r (\S+)$", line) for line in asked]
-    assert asked[1].endswith("download --no-deps --dest .venv/wheels torch==2.13.0"), "the build that pip chooses"
+    assert asked[1].endswith(" --dest .venv/wheels torch==2.13.0"), "the build that pip chooses"
     assert "--no-index --find-links .venv/wheels" in asked[2]
     assert [found[1] for found in hashed if found] == ["requirements-torch.lock", "requirements.lock"]
     assert "--no-deps --no-build-isolation -e ." in asked[-1]
@@ -93,6 +93,25 @@ def test_make_setup_works_in_any_path(tmp_path: Path, name: str) -> None:
     other = make(moved, "TORCH=torch==2.13.0 --index-url there", cuda=True)
     assert other[1].endswith(" torch==2.13.0 --index-url there"), "the user's, with what it asks for"
     assert not any("requirements-" in line for line in other)
+    (moved / ".venv" / ".complete").unlink()
+    assert make(moved)[1] == other[1], "it is remembered"
+    (moved / ".venv" / ".complete").unlink()
+    assert " --dest .venv/wheels torch==2.13.0" in make(moved, "TORCH=")[1]
+
+
+@pytest.mark.parametrize(
+    ("asks", "parts"),
+    [
+        (["filelock", "sympy>=1.13"], ""),
+        (["filelock", 'nvidia-nccl-cu13==2; platform_system == "Linux"', "cuda-toolkit==13"], "nvidia cuda"),
+    ],
+)
+def test_parts_of_cuda_are_asked_for_by_the_build_that_is_installed(asks: list[str], parts: str) -> None:
+    shown = subprocess.run(["make", "-n", "-B", "setup", "TORCH="], cwd=REPOSITORY, capture_output=True, text=True)
+    (code,) = re.findall(r'-c "(import importlib\.metadata[^"]*)"', shown.stdout)
+    fake = f"import importlib.metadata, sys; sys.platform = 'linux'; importlib.metadata.requires = lambda _: {asks!r}; "
+    done = subprocess.run([sys.executable, "-c", fake + code], capture_output=True, text=True, check=True)
+    assert [part.partition("-")[0] for part in re.findall(r"(?:nvidia|cuda)-\w+-?\w*", done.stdout)] == parts.split()
 
 
 FULL = """

@@ -154,7 +154,8 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         complete = own is not None or (records.known and not required.awaits(records))
     verdict: Verdict = "not run"
     scope: Scope = ""
-    if value is None and complete and ground.runs and all(run.status == "diverged" for run in ground.runs):
+    lost = own is None and {run.status for run in ground.runs} == {"diverged"}
+    if lost and value is None and complete:
         verdict, scope = "inconclusive", required.scope(ground)  # there is nothing to measure
     if value is not None and complete:
         scope = "full" if calculated else required.scope(ground)

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import ConfigDict, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from highways.claims.verdicts import Scope
 from highways.config import RunConfig, Strict
@@ -35,7 +35,7 @@ class Ground:
     runs: Sequence[RunRecord]
     """Those that the claim concerns."""
     study: AnalysisRecord | None = None
-    """A study in the place of runs."""
+    """The study that the claim is about; then runs do not count."""
     kinds_asked: frozenset[str] = frozenset()
     """Kinds of networks that there must be."""
 
@@ -71,7 +71,10 @@ class Requirement(RootModel[Value], Generic[Value]):
         return self.lack(ground) is None
 
 
-class Data(Requirement[str | list[str]]):
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Data(Requirement[Name | Annotated[list[Name], Field(min_length=1)]]):
     """A data set, or several, on all of which is measured."""
 
     name = "data"
@@ -90,7 +93,7 @@ class Data(Requirement[str | list[str]]):
         return None if set(ground.data) == set(self.names) else (" ".join(self.names), " ".join(ground.data) or "none")
 
 
-class Number(Requirement[int]):
+class Number(Requirement[Annotated[int, Field(ge=1)]]):
     """At least so many: of a study, or in every kind of network at each depth."""
 
     of_studies: ClassVar[bool] = True
@@ -110,7 +113,7 @@ class Number(Requirement[int]):
 
 
 class Epochs(Number):
-    """Of the longest training."""
+    """At least so many epochs, of the longest training of each kind of network at each depth."""
 
     name = "epochs"
 
@@ -125,7 +128,7 @@ class Trials(Number):
     name = "trials"
 
     def count(self, cell: Sequence[RunRecord]) -> int:
-        """Return the number of the shortest."""
+        """Return how many are as short as the shortest."""
         epochs = [run.config.budget.epochs for run in cell]
         return epochs.count(min(epochs, default=0))
 
@@ -154,13 +157,13 @@ class Seeds(Number):
 
 
 class Steps(Number):
-    """Of a study."""
+    """At least so many steps of a study."""
 
     name = "steps"
 
 
 class Draws(Number):
-    """Of a study."""
+    """At least so many draws of a study."""
 
     name = "draws"
 
@@ -189,8 +192,8 @@ class OfRuns(Requirement[Value]):
         return None
 
 
-class Depths(OfRuns[list[int]]):
-    """What is missing at other depths does not matter."""
+class Depths(OfRuns[Annotated[list[int], Field(min_length=1)]]):
+    """Runs of every kind of network at these depths; what is missing at others does not matter."""
 
     name = "depths"
 
@@ -204,13 +207,16 @@ class Depths(OfRuns[list[int]]):
 
     def lack_of_runs(self, ground: Ground) -> Lack | None:
         """Return the depths at which a kind of network has no run."""
-        kinds = {kind for kind, _ in ground.cells} | ground.kinds_asked or {""}
-        missing = [depth for depth in self.root if not {(kind, depth) for kind in kinds} <= ground.cells.keys()]
-        return (" ".join(map(str, self.root)), f"not {' '.join(map(str, missing))}") if missing else None
+        kinds = sorted({kind for kind, _ in ground.cells} | ground.kinds_asked) or [""]
+        missing = []
+        for depth in self.root:
+            without = [kind for kind in kinds if (kind, depth) not in ground.cells]
+            missing += [str(depth)] if without == kinds else [f"{kind} {depth}" for kind in without]
+        return (" ".join(map(str, self.root)), f"not {', '.join(missing)}") if missing else None
 
 
-class Widths(OfRuns[dict[str, int]]):
-    """By kind of network; the other kinds do not matter."""
+class Widths(OfRuns[Annotated[dict[str, int], Field(min_length=1)]]):
+    """A width for each kind of network; the other kinds do not matter."""
 
     name = "widths"
 
@@ -228,8 +234,8 @@ class Widths(OfRuns[dict[str, int]]):
         return None if widths <= set(self.root.items()) else (_widths(self.root.items()), _widths(widths))
 
 
-class Networks(OfRuns[list[str]]):
-    """Names of convolutional networks; the others do not matter."""
+class Networks(OfRuns[Annotated[list[Name], Field(min_length=1)]]):
+    """Convolutional networks by name; the others do not matter."""
 
     name = "networks"
 

@@ -34,7 +34,7 @@ from highways.tracking.records import write_atomically
 MOST = 12
 """Rows of a table that the report shows before it is asked for all."""
 
-SHORT = {"epochs": "epochs", "trials": "trials", "seeds": "seeds", "training_examples": "training examples"}
+SHORT = {"training_examples": "training examples"} | {name: name for name in ("epochs", "trials", "survivors", "seeds")}
 
 
 class Report:

@@ -54,6 +54,8 @@ def repro(arguments: Sequence[str]) -> int:
         ) as process,
     ):
         interrupts.process = process
+        if interrupts.count:  # before there was a process to hear it
+            process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         told.all(process.stdout, file)
         status = process.wait()
@@ -142,6 +144,9 @@ def _interrupts_left_to_the_stage() -> Iterator[_Interrupts]:
     From a terminal the interrupt reaches the stage by itself; DVC waits for it.
     """
     interrupts = _Interrupts()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background, and so for what is started here
+        yield interrupts
+        return
     before = signal.signal(signal.SIGINT, interrupts)
     try:
         yield interrupts
