@@ -163,6 +163,7 @@ with less training all lesions start from a higher level.""",
 The networks are those of `04_gates`. On MNIST (profile `laptop`) the curve falls over the first ten layers as the
 paper's does (rank correlation 0.94 over layers 1 to 15, 0.47 over 15 to 49); layers 43 and 47 to 49 matter more in
 ours. That no lesion of the layers 15 to 45 has an effect fails at layer 43 alone, where training accuracy stays at
-99.99 %.
+99.99 %. The network on CIFAR-100 (profile `weekend`) ends at a training cross-entropy of 2.35, the paper's at
+0.0059: its lesions are of a network that has learned less.
 """,
 )
