@@ -153,12 +153,12 @@ def test_the_handler_of_interrupts_is_the_one_before_when_it_is_over() -> None:
 
     before = signal.signal(signal.SIGINT, ours)
     try:
-        with repro._interrupts_left_to_the_stage() as interrupts:
+        with repro.interrupts_left_to_the_stage() as interrupts:
             os.kill(os.getpid(), signal.SIGINT)
             assert interrupts.count == 1
         assert signal.getsignal(signal.SIGINT) is ours
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with repro._interrupts_left_to_the_stage():
+        with repro.interrupts_left_to_the_stage():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a script's background job hears none"
     finally:
         signal.signal(signal.SIGINT, before)

@@ -42,7 +42,7 @@ def repro(arguments: Sequence[str]) -> int:
     environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
     told = _Told(screen)
     with (
-        _interrupts_left_to_the_stage() as interrupts,
+        interrupts_left_to_the_stage() as interrupts,
         log.open("w", encoding="utf-8", buffering=1) as file,
         subprocess.Popen(
             [*COMMAND, *arguments],
@@ -123,7 +123,7 @@ class _Told:
 
 
 @dataclass
-class _Interrupts:
+class Interrupts:
     """What the user's interrupts came to."""
 
     process: subprocess.Popen[str] | None = None
@@ -138,12 +138,12 @@ class _Interrupts:
 
 
 @contextmanager
-def _interrupts_left_to_the_stage() -> Iterator[_Interrupts]:
+def interrupts_left_to_the_stage() -> Iterator[Interrupts]:
     """Wait for the stage to stop where the user interrupts.
 
     From a terminal the interrupt reaches the stage by itself; DVC waits for it.
     """
-    interrupts = _Interrupts()
+    interrupts = Interrupts()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background, and so for what is started here
         yield interrupts
         return
