@@ -73,7 +73,8 @@ def fake_dvc(folder: Path, script: str) -> list[str]:
 def run_repro(project: Path, script: str) -> subprocess.Popen[str]:
     """`highways repro` in a process group of its own, with a command in place of DVC's."""
     command = fake_dvc(project, script)
-    code = f"import sys\nfrom highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
+    code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
+    code += f"from highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
