@@ -1,4 +1,4 @@
-"""A checkout of the working tree whose quick profile is so small that its whole pipeline takes a minute."""
+"""A checkout of the working tree whose quick profile is tiny, for tests of the whole pipeline."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -70,28 +72,43 @@ def fake_dvc(folder: Path, script: str) -> list[str]:
     return [sys.executable, "-u", str(path)]
 
 
-def run_repro(project: Path, script: str) -> subprocess.Popen[str]:
-    """`highways repro` in a process group of its own, with a command in place of DVC's."""
-    command = fake_dvc(project, script)
-    code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
-    code += f"from highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def run_repro(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `highways repro` in a process group of its own, with a command in place of DVC's; no process is left."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(script: str, says: str = "") -> subprocess.Popen[str]:
+        command = fake_dvc(project, script)  # a background job would ignore SIGINT, and so would what it starts
+        code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        code += f"from highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        if says:
+            assert started[-1].stdout is not None
+            assert started[-1].stdout.readline() == f"{says}\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path) -> None:
+def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path, run_repro) -> None:
     (project / "results/quick").mkdir(parents=True)
     (project / "results/quick/verdicts.json").write_text(
         '{"sources": {"inconclusive": 2, "replicated": 1}, "our_own": {"not run": 3}}'
     )
     (project / "results/quick/report.html").write_text("")
     done = run_repro(
-        project,
         "print(\"Stage '02@quick' didn't change, skipping\")\nprint('> highways notebook run quick 01')\n"
         f"print({LINE + '01@quick: done in 3 s'!r})\nprint('Use `dvc push` to send your updates to remote storage.')\n",
     )
@@ -110,9 +127,9 @@ def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path) -
     assert "01@quick: done in 3 s\n" in log
 
 
-def test_repro_says_on_one_line_what_failed(project: Path) -> None:
+def test_repro_says_on_one_line_what_failed(run_repro) -> None:
     script = "print('error: 01@quick: no such thing')\nprint('ERROR: failed to reproduce 01@quick')\nexit(255)\n"
-    done = run_repro(project, script)
+    done = run_repro(script)
     out, err = done.communicate(timeout=60)
     assert done.returncode == 255
     assert out == ""
@@ -121,12 +138,10 @@ def test_repro_says_on_one_line_what_failed(project: Path) -> None:
     assert second.endswith("the log is results/repro.log")
 
 
-def test_repro_says_one_line_when_it_is_interrupted(project: Path) -> None:
+def test_repro_says_one_line_when_it_is_interrupted(run_repro) -> None:
     script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: exit(255))\n"
     script += f"print({LINE + 'on'!r})\ntime.sleep(60)\n"
-    done = run_repro(project, script)
-    assert done.stdout is not None
-    assert done.stdout.readline() == "on\n"
+    done = run_repro(script, says="on")
     os.killpg(done.pid, signal.SIGINT)  # as from a terminal: both at once
     out, err = done.communicate(timeout=60)
     assert done.returncode == 128 + signal.SIGINT
@@ -134,12 +149,10 @@ def test_repro_says_one_line_when_it_is_interrupted(project: Path) -> None:
     assert err == ""
 
 
-def test_a_second_interrupt_stops_what_does_not_hear_the_first(project: Path) -> None:
+def test_a_second_interrupt_stops_what_does_not_hear_the_first(run_repro) -> None:
     script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
     script += f"print({LINE + 'on'!r})\nwhile True: time.sleep(60)\n"
-    done = run_repro(project, script)
-    assert done.stdout is not None
-    assert done.stdout.readline() == "on\n"
+    done = run_repro(script, says="on")
     deadline = time.monotonic() + 60
     while done.poll() is None and time.monotonic() < deadline:
         os.killpg(done.pid, signal.SIGINT)
