@@ -129,9 +129,9 @@ def test_steps_change_weights_and_velocities_alike(kind: str, activation: str) -
 
 def test_the_second_step_is_recorded_and_all_later_ones_are_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Pair("highway", "relu", IN_TORCH)
-    pair.step.record = True
+    pair.step.recorded.record = True
     done: list[str] = []
-    run = pair.step._run
+    run = pair.step.recorded.work
 
     class Graph:
         """Stands in for a CUDA graph: what is recorded is not run, what is replayed is."""
@@ -143,9 +143,9 @@ def test_the_second_step_is_recorded_and_all_later_ones_are_replays(monkeypatch:
     @contextlib.contextmanager
     def recording(_: Graph):
         done.append("record")
-        monkeypatch.setattr(pair.step, "_run", lambda: None)
+        monkeypatch.setattr(pair.step.recorded, "work", lambda: None)
         yield
-        monkeypatch.setattr(pair.step, "_run", lambda: pytest.fail("run, although there is a recording"))
+        monkeypatch.setattr(pair.step.recorded, "work", lambda: pytest.fail("run, although there is a recording"))
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", recording)
@@ -243,7 +243,7 @@ def test_kernels_do_so_on_a_gpu(kind: str, activation: str) -> None:
         pair = Pair(kind, activation, kernels, depth=9, batch=batch, device="cuda", width=width)
         for seed in range(5):
             pair.take(seed)
-        assert pair.step.graph is not None
+        assert pair.step.recorded.graph is not None
         pair.assert_equal()
 
 
@@ -254,7 +254,7 @@ def test_replays_equal_what_is_not_recorded_to_the_bit(kind: str) -> None:
     from highways.nn import kernels
 
     pairs = [Pair(kind, "relu", kernels, depth=9, batch=100, device="cuda") for _ in range(2)]
-    pairs[1].step.record = False
+    pairs[1].step.recorded.record = False
     for seed in range(5):
         for pair in pairs:
             pair.take(seed)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from highways.config import DenseConfig
 from highways.errors import HighwaysError
+from highways.nn.recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from highways.nn.population import DensePopulation
 
 SWITCH = "HIGHWAYS_FUSED"
-"""Environment variable: 0 trains populations on a GPU operation by operation, as on a CPU; 1, the default, fused."""
+"""Environment variable: 0 trains on a GPU operation by operation, as on a CPU; 1, the default, fused and recorded."""
 WIDEST = 128
 """Units of a block: its weights must fit into one program's registers."""
 
@@ -37,7 +38,7 @@ class Kernels(Protocol):
 
 
 def switched_on() -> bool:
-    """Tell whether populations are to be trained fused where that is possible.
+    """Tell whether steps are to be fused and recorded where that is possible.
 
     Raises:
         HighwaysError: The switch is neither 0 nor 1.
@@ -75,15 +76,14 @@ def kernels_for(config: DenseConfig, like: Tensor) -> Kernels | None:
 class FusedStep:
     """A step of SGD with momentum on batches of one size.
 
-    On a GPU its first call runs, which gets everything ready that must not happen in a recording; the second is
-    recorded, and all from then on are replays. The tensors of population and velocity must stay where they are.
+    On a GPU it is recorded; the tensors of population and velocity must stay where they are.
 
     Args:
         population: Its weights are changed.
         velocity: By the weights' names, of their shapes; changed.
         batch: Examples of a batch.
         kernels: See `kernels_for`.
-        record: Whether to record; a CPU has nothing to record with.
+        record: See `Recorded`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class FusedStep:
         kernels: Kernels,
         record: bool = True,
     ):
-        self.population, self.velocity, self.kernels, self.record = population, velocity, kernels, record
+        self.population, self.velocity, self.kernels = population, velocity, kernels
         like, layers = population.first_weight, len(population.h_weight)
         one = (population.trials, batch, population.config.width)
         self.x = like.new_empty(batch, like.shape[2])
@@ -105,8 +105,7 @@ class FusedStep:
         self.t = like.new_empty(layers, *one) if population.highway else None
         # A plain block's output is the next one's input, which is needed until the weights are changed.
         self.dh = self.h if population.highway else like.new_empty(layers, *one)
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self._ready = False
+        self.recorded = Recorded(self._run, record)
 
     def set(self, step: Tensor, momentum: Tensor) -> None:
         """Take over the trials' steps (minus the rates) and momenta, each `(trials, 1, 1)`."""
@@ -118,15 +117,7 @@ class FusedStep:
         """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`."""
         self.x.copy_(x)
         self.y.copy_(y)
-        if self.record and self._ready and self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._run()
-        if self.graph is not None:
-            self.graph.replay()
-        else:
-            self._run()
-        self._ready = True
+        self.recorded()
 
     def _run(self) -> None:
         population, activation = self.population, self.population.config.activation

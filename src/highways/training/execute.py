@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from highways.config import RunConfig
-from highways.data import DataSet, Images, Sentences
+from highways.data import DataSet, Images, Pictures, Sentences
 from highways.errors import HighwaysError
 from highways.tracking.environment import describe, git_commit
 from highways.tracking.events import Listener, Started
@@ -123,13 +123,17 @@ def module_of(
     configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
 ) -> TrialsModule:
     """Return what trains a group, as one population or, a single run, by the kind of its data set."""
-    from highways.training.modules import ClassifierModule, DenseModule, SentenceModule
+    from highways.training.modules import ClassifierModule, DenseModule, PictureModule, SentenceModule
     from highways.training.together import PopulationModule
 
     if population:
         return PopulationModule(configs, keys, data, listener)
-    single: dict[type, type[ClassifierModule]] = {Sentences: SentenceModule, Images: DenseModule}
-    return single.get(type(data), ClassifierModule)(configs[0], keys[0], data, listener)
+    single: dict[type, type[ClassifierModule]] = {
+        Images: DenseModule,
+        Pictures: PictureModule,
+        Sentences: SentenceModule,
+    }
+    return single[type(data)](configs[0], keys[0], data, listener)
 
 
 def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trainer:
@@ -184,7 +188,7 @@ def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> 
 def _engine(module: TrialsModule, job: Job) -> dict[str, Any]:
     """Return how a group was trained, for its records."""
     how = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
-    return how | ({"fused": True} if module.fused else {})
+    return how | {name: True for name in ("fused", "recorded") if getattr(module, name)}
 
 
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:

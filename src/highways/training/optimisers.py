@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ class Optimiser(ABC, Generic[Settings]):
     Args:
         settings: Of the run.
     """
+
+    recordable: ClassVar[bool] = False
+    """Its step can be recorded (`highways.nn.recorded`): where the rates are tensors, all that changes is one."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -97,6 +100,8 @@ class Adadelta(Optimiser[AdadeltaConfig]):
 
 class Caffe(Optimiser[CaffeConfig]):
     """The authors' solver of convolutional networks; biases and the classifier have settings of their own."""
+
+    recordable = True
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """See `Optimiser`; the groups are weights, the classifier's weights, biases."""
