@@ -105,12 +105,12 @@ class Pair:
 
         self.twin.forward_backward(x.double(), y, update)
 
-    def assert_equal(self) -> None:
+    def assert_equal(self, most: float = 2e-6) -> None:
         """Compare all weights and velocities with those of the twin, which is in float64."""
         for name, weight in self.twin.named_buffers():
             for ours, theirs in ((self.fused.get_buffer(name), weight), (self.velocity[name], self.kept[name])):
                 distance = (ours.double() - theirs).norm() / theirs.norm()
-                assert distance < 2e-6, (name, distance)
+                assert distance < most, (name, distance)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -244,7 +244,7 @@ def test_kernels_do_so_on_a_gpu(kind: str, activation: str) -> None:
         for seed in range(5):
             pair.take(seed)
         assert pair.step.recorded.graph is not None
-        pair.assert_equal()
+        pair.assert_equal(2e-6 if kind == "highway" else 2e-5)  # torch's own float32 is 1e-5 away, without gates
 
 
 @pytest.mark.cuda

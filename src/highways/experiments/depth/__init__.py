@@ -23,6 +23,7 @@ DEPTH = Experiment(
                 "depth": "layers",
                 "rungs": "trials x epochs",
                 "best_train_cross_entropy": "training cross-entropy, nats, ours",
+                "drawn_best_train_cross_entropy": "best of those drawn from the trials thrown out",
                 "paper_p1_same_epochs": "P1 at the same epoch (ours is chosen there, P1's at epoch 400)",
                 "paper_p1": "P1, 400 epochs",
                 "paper_p2": "P2, 400 epochs",
