@@ -18,6 +18,7 @@ from toolbox import FORKED, mlflow_runs
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.files import HOST
+from highways.tracking.environment import describe, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
@@ -125,6 +126,26 @@ def test_killed_single_run_resumes_to_the_bit(project: Path, run_config) -> None
     uninterrupted = run(config, mlflow=False, profile="p", experiment="e", threads=1)
     assert outcome([resumed]) == outcome([uninterrupted])
     assert resumed.epochs == 4
+
+
+def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_config, monkeypatch) -> None:
+    config = run_config(epochs=4)
+    killed([config], "mid-epoch")
+    monkeypatch.setattr(
+        "highways.training.execute.describe", lambda where, commit: describe(where, commit) | {"processor": "another"}
+    )
+    record = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    [earlier] = record.environment.pop("earlier")
+    assert earlier.pop("epochs") == 2
+    assert record.environment.pop("processor") == "another"
+    assert earlier.pop("processor") == processor()
+    assert earlier == record.environment, "what ended it has all else in common"
+
+
+def test_a_run_that_is_resumed_where_it_was_says_nothing_of_it(project: Path, run_config) -> None:
+    config = run_config(epochs=4)
+    killed([config], "mid-epoch")
+    assert "earlier" not in run(config, profile="p", experiment="e", threads=1, mlflow=False).environment
 
 
 def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run_config) -> None:

@@ -13,6 +13,7 @@ from highways.config import AnalysisConfig, RunConfig
 from highways.data import examples
 from highways.report.standins import features, work
 from highways.tracking import AnalysisRecord, RunRecord
+from highways.tracking.environment import EARLIER
 from highways.training.groups import signature, trains_together
 
 STEP_S = 1.6e-3
@@ -67,11 +68,16 @@ def group_of(record: RunRecord) -> tuple[str, float, int]:
     return signature(record.config) + alone, record.timing["group_seconds"], record.engine["group"]
 
 
+def on_one_cpu(record: RunRecord | AnalysisRecord) -> bool:
+    """Tell whether the seconds of a record are a CPU's, and one's alone."""
+    return record.environment.get("device") == "cpu" and EARLIER not in record.environment
+
+
 def recorded_groups(records: Iterable[RunRecord]) -> list[Group]:
-    """Return the groups that records on CPUs were trained in; a run that is recorded twice counts once."""
+    """Return the groups that records on CPUs were trained in, there alone; a run that is recorded twice counts once."""
     found: dict[tuple[str, float, int], dict[str, RunRecord]] = defaultdict(dict)
     for record in records:
-        if record.environment.get("device") == "cpu" and "group_seconds" in record.timing:
+        if on_one_cpu(record) and "group_seconds" in record.timing:
             found[group_of(record)][record.run_key] = record
     groups = []
     for (_, seconds, members), by_key in found.items():

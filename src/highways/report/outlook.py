@@ -12,7 +12,7 @@ from highways.data.sources import sources
 from highways.errors import HighwaysError, NotYet
 from highways.experiments import EXPERIMENTS, Experiment
 from highways.quantities import duration, gigabytes
-from highways.report.costs import Ledger, corrected, makespan, recorded_groups, training_examples
+from highways.report.costs import Ledger, corrected, makespan, on_one_cpu, recorded_groups, training_examples
 from highways.report.standins import FLOAT, data_bytes, group_bytes, parameters
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 from highways.training import device
@@ -162,7 +162,7 @@ def _recorded(listed: Mapping[str, RunConfig], analyses: Mapping[str, AnalysisCo
     """Return the core seconds of what is recorded of a stage; a GPU's are none of a core's."""
     records = [archive.run_by_key[key] for key in listed if key in archive.run_by_key]
     made = [archive.analysis_by_key[key] for key in analyses if key in archive.analysis_by_key]
-    cpu = [record for record in [*records, *made] if record.environment.get("device") == "cpu"]
+    cpu = [record for record in [*records, *made] if on_one_cpu(record)]
     return sum(record.timing["seconds"] * record.environment.get("threads", 1) for record in cpu)
 
 

@@ -44,6 +44,20 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+EARLIER = "earlier"
+"""In a record's environment, of a run that was resumed elsewhere: the environments before, each with its `epochs`."""
+
+
+def elsewhere(before: list[dict[str, Any]], now: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an environment has to say of those that a run was trained in before: they differ from it.
+
+    Args:
+        before: Each as `describe` has it, with the number of `epochs` that it had come to at its end.
+        now: The one in which the run ended.
+    """
+    return [one for one in before if any(one.get(name) != value for name, value in now.items())]
+
+
 def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
     """Return the environment of a run on `device`, as plain values.
 
@@ -55,7 +69,7 @@ def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
         "highways": __version__,
         "git_commit": git_commit() if commit is None else commit,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "lightning": installed("pytorch-lightning") or "not installed",
         "numpy": installed("numpy") or "not installed",
         "platform": f"{platform.system()} {platform.machine()}",

@@ -29,6 +29,7 @@ class Record(Strict, ABC):
     schema_version: Literal[1] = SCHEMA_VERSION
     data_fingerprint: str
     environment: dict[str, Any]
+    """Where it was made (`highways.tracking.environment`); of a run that was resumed elsewhere `earlier`, too."""
     finished_at: str
     """UTC, ISO 8601."""
     timing: dict[str, float]

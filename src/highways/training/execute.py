@@ -20,7 +20,7 @@ from torch import Tensor
 from highways.config import RunConfig
 from highways.data import DataSet, Images, Pictures, Sentences
 from highways.errors import HighwaysError
-from highways.tracking.environment import describe, git_commit
+from highways.tracking.environment import EARLIER, describe, git_commit
 from highways.tracking.events import Listener, Started
 from highways.tracking.records import RunRecord
 from highways.training import device as devices
@@ -115,6 +115,7 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
     module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
+    module.place = describe(where, job.commit)
     _fit(module, job, resume, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
@@ -195,7 +196,7 @@ def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
     config, diverged, device = job.configs[trial], module.diverged_epoch[trial], module.data.device
-    environment = describe(device, job.commit)
+    environment = module.place | ({EARLIER: module.places} if module.places else {})
     if device.type == "cuda":
         environment[PEAK] = round(torch.cuda.max_memory_reserved(device) / 2**20)
     record = RunRecord(

@@ -23,6 +23,7 @@ from highways.data import DataSet
 from highways.nn.dense import dropout_masks
 from highways.nn.fused import switched_on
 from highways.nn.recorded import Recorded
+from highways.tracking.environment import elsewhere
 from highways.tracking.events import EpochEnded, Listener
 from highways.training.building import build_network
 from highways.training.optimisers import Optimiser, optimiser
@@ -56,6 +57,10 @@ class TrialsModule(pl.LightningModule):
         """Steps were taken by the kernels of `highways.nn.kernels`."""
         self.recorded = False
         """Steps are recorded and replayed (`highways.nn.recorded`)."""
+        self.place: dict[str, Any] = {}
+        """The environment that trains it, for whoever resumes it in another."""
+        self.places: list[dict[str, Any]] = []
+        """Those in which it was trained before, each with the number of `epochs` that it came to there."""
         self.started = False
         """Training has begun: whatever was to be resumed from has been loaded."""
         self.seconds = 0.0
@@ -152,6 +157,7 @@ class TrialsModule(pl.LightningModule):
             "diverged_epoch": self.diverged_epoch,
             "alive": self.alive,
             "seconds": self.seconds,
+            "places": [*self.places, self.place | {"epochs": self._epochs()}],
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -161,6 +167,10 @@ class TrialsModule(pl.LightningModule):
         self.curves, self.diverged_epoch = trials["curves"], trials["diverged_epoch"]
         self.measurements = trials["measurements"]
         self.alive, self.seconds = trials["alive"], trials["seconds"]
+        self.places = elsewhere(trials.get("places", []), self.place)
+
+    def _epochs(self) -> int:
+        return max((len(curve) for curves in self.curves for curve in curves.values()), default=0)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the weights of a trial as the state of its network, `None` if it diverged."""
