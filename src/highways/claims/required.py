@@ -51,7 +51,7 @@ class Ground:
 class Requirement(RootModel[Value], Generic[Value]):
     """One thing that is needed, as `references/claims.yaml` has it under the name of its kind."""
 
-    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, strict=True)
     name: ClassVar[str]
 
     def text(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import textwrap
-from typing import Any, Literal, get_args, get_origin
+from itertools import pairwise
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -72,7 +74,7 @@ def example_of(family: Family) -> str:
         "# `highways run FILE --set network.depth=20` another one. Lines behind a # have their default; what decides",
         "# the result stands here, all of it, so that the same file is the same run.",
     ]
-    reads = run.network.reads
+    reads, meanings = run.network.reads, _docstrings(RunConfig)
     for name, field in RunConfig.model_fields.items():
         value = getattr(run, name)
         if _BELONGS_TO.get(name, reads) != reads:
@@ -80,17 +82,17 @@ def example_of(family: Family) -> str:
         if isinstance(value, BaseModel):
             lines += ["", *_comment(_first_line(type(value)), ""), f"{name}:", *_section(value, reads, "  ")]
         else:
-            lines += ["", *_comment(_meaning(field), ""), f"# {name}: {_flow(value)}"]
+            lines += ["", *_comment(_meaning(field, meanings.get(name, "")), ""), f"# {name}: {_flow(value)}"]
     return "\n".join(lines) + "\n"
 
 
 def _section(model: BaseModel, reads: str, indent: str) -> list[str]:
-    lines = []
+    lines, meanings = [], _docstrings(type(model))
     for name, field in type(model).model_fields.items():
         value, given = getattr(model, name), name in model.model_fields_set
         if _BELONGS_TO.get(name, reads) != reads:
             continue
-        lines += _comment(_meaning(field), indent)
+        lines += _comment(_meaning(field, meanings.get(name, "")), indent)
         if given and isinstance(value, BaseModel):
             lines += [f"{indent}{name}:", *_section(value, reads, indent + "  ")]
         elif given and isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
@@ -100,10 +102,27 @@ def _section(model: BaseModel, reads: str, indent: str) -> list[str]:
     return lines
 
 
-def _meaning(field: FieldInfo) -> str:
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """Return what stands below the fields of a model and of its bases, by name.
+
+    pydantic could hand it on as descriptions; for every model at import, that takes as long as all the rest of them.
+    """
+    found: dict[str, str] = {}
+    for one in reversed(model.__mro__):
+        if issubclass(one, BaseModel) and one is not BaseModel:
+            body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(one))).body[0]).body
+            for field, below in pairwise(body):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    match below:
+                        case ast.Expr(ast.Constant(str(text))):
+                            found[field.target.id] = inspect.cleandoc(text)
+    return found
+
+
+def _meaning(field: FieldInfo, docstring: str) -> str:
     """Return what a field means, and what may be said where that is a choice."""
     choices = [str(word) for part in (field.annotation, *get_args(field.annotation)) for word in _words(part)]
-    meaning = (field.description or "").partition("\n\n")[0]
+    meaning = docstring.partition("\n\n")[0]
     return " ".join(part for part in (meaning, f"One of {', '.join(choices)}." if len(choices) > 1 else "") if part)
 
 

@@ -31,7 +31,7 @@ MOST_FAULTS = 5
 class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

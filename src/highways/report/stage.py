@@ -15,8 +15,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import IO
+from types import FrameType, ModuleType
+from typing import IO, cast
 
 import psutil
 
@@ -70,7 +70,9 @@ def _verdicts(profile: str, experiment: Experiment) -> str:
 
 
 def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
-    from nbclient.exceptions import DeadKernelError  # with Papermill, two seconds
+    # jsonschema reads a grammar of addresses when it is imported, for a second; nothing here asks for that format.
+    sys.modules.setdefault("rfc3987_syntax", cast(ModuleType, None))
+    from nbclient.exceptions import DeadKernelError  # with Papermill, a second
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
 
@@ -87,6 +89,8 @@ def _execute(profile: str, experiment: Experiment, screen: Screen) -> None:
                 read_yaml(profile_path(profile, experiment.name)),
                 kernel_name=KERNEL,
                 progress_bar=False,
+                request_save_on_cell_execute=False,  # at its end, and in long cells, is enough
+                shutdown_kernel="immediate",  # all is written when its last cell is done; unloading takes a second
                 stdout_file=out,
                 stderr_file=out,
             )
