@@ -69,7 +69,8 @@ def milliseconds(name: str, precision: str, data: DataSet, steps: int, recorded:
     os.environ[SWITCH] = str(int(recorded))
     clock = Clock(steps)
     module = module_of([run_of(name, precision)], ["key"], False, data, lambda event: None)
-    trainer_of(precision, "cuda", 2, callbacks=[clock], limit_train_batches=steps, limit_val_batches=0).fit(module)
+    limits = {"limit_train_batches": steps, "limit_val_batches": 0, "enable_checkpointing": False}
+    trainer_of(precision, "cuda", 2, callbacks=[clock], **limits).fit(module)
     return round(clock.milliseconds, 3)
 
 

@@ -223,7 +223,7 @@ def test_rate_steps_at_the_milestones(project, monkeypatch) -> None:
         return original(self, batch, batch_idx)
 
     monkeypatch.setattr(ClassifierModule, "training_step", note)
-    run(config(2), profile="p", experiment="e", mlflow=False)
+    run(config(2), profile="p", experiment="e", device="cpu", mlflow=False)
     assert len(rates) == 30
     assert rates[:15] == [pytest.approx((0.02, 0.04))] * 15
     assert rates[15:] == [pytest.approx((0.002, 0.004))] * 15
@@ -245,14 +245,14 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(ClassifierModule, "training_step", stop)
         with pytest.raises(Stop):
-            run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
+            run(config(3), profile="p", experiment="e", threads=1, device="cpu", mlflow=False)
     assert len(ResumePoint.all()) == 1
-    resumed = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
-    again = run(config(3), profile="q", experiment="other", threads=1, mlflow=False)
+    resumed = run(config(3), profile="p", experiment="e", threads=1, device="cpu", mlflow=False)
+    again = run(config(3), profile="q", experiment="other", threads=1, device="cpu", mlflow=False)
     assert again == resumed, "it has a record"
     for path in project.glob("results/*/*/runs/*.json"):
         path.unlink()
-    again = run(config(3), profile="p", experiment="e", threads=1, mlflow=False)
+    again = run(config(3), profile="p", experiment="e", threads=1, device="cpu", mlflow=False)
     assert (again.curves, again.weights_sha256) == (resumed.curves, resumed.weights_sha256)
 
 

@@ -11,8 +11,9 @@ from highways.config import AdamConfig, RunConfig, validate
 from highways.errors import HighwaysError
 from highways.experiments.conv.profile import recipe
 from highways.nn.recorded import Recorded
-from highways.training import sweep
-from highways.training.modules import records_steps
+from highways.training import run, sweep
+from highways.training.checkpoints import ResumePoint
+from highways.training.modules import PictureModule, records_steps
 from highways.training.optimisers import Adam, Caffe
 
 GPU = torch.device("cuda")
@@ -35,7 +36,7 @@ def curves(project: Path, config: RunConfig, **how) -> tuple[dict, dict]:
     """Train anew; return curves and engine."""
     for path in project.glob("results/*/*/runs/*.json"):
         path.unlink()
-    [record] = sweep([config], profile="p", experiment="e", mlflow=False, threads=1, **how)
+    [record] = sweep([config], profile="p", experiment="e", mlflow=False, threads=1, **{"device": "cpu"} | how)
     return record.curves, record.engine
 
 
@@ -47,6 +48,45 @@ def test_steps_are_lightnings(project: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert engine["recorded"] is True
     for name, curve in usual.items():  # rates are float32 where a recording reads them
         assert ours[name] == pytest.approx(curve, rel=1e-3, abs=2e-3), name
+
+
+class Stop(Exception):
+    """Ends a training."""
+
+
+def stop_in_the_third_epoch(project: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    """Leave a resume point of two epochs, and no record."""
+    for path in project.glob("results/*/*/runs/*.json"):
+        path.unlink()
+    original = PictureModule.on_train_batch_start
+
+    def stop(self: PictureModule, batch: object, batch_idx: int) -> None:
+        if self.current_epoch == 2 and batch_idx == 2:
+            raise Stop
+        original(self, batch, batch_idx)
+
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(PictureModule, "on_train_batch_start", stop)
+        with pytest.raises(Stop):
+            run(images(epochs=4), profile="p", experiment="e", device=device, threads=1, mlflow=False)
+    assert len(ResumePoint.all()) == 1
+
+
+@pytest.mark.parametrize("now", [True, False])
+@pytest.mark.parametrize("then", [True, False])
+def test_a_run_is_resumed_recorded_or_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch, then: bool, now: bool
+) -> None:
+    whole, _ = curves(project, images(epochs=4))
+    monkeypatch.setattr("highways.training.modules.records_steps", lambda rule, device: then)
+    stop_in_the_third_epoch(project, monkeypatch, "cpu")
+    monkeypatch.setattr("highways.training.modules.records_steps", lambda rule, device: now)
+    resumed, engine = curves(project, images(epochs=4))
+    assert engine.get("recorded", False) is now
+    for name, curve in whole.items():
+        assert resumed[name] == pytest.approx(curve, rel=1e-3, abs=2e-3), name
+        assert len(resumed[name]) == 4
 
 
 def test_what_is_recorded_is_replayed_and_reads_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,14 +110,14 @@ def test_what_is_recorded_is_replayed_and_reads_its_tensors(monkeypatch: pytest.
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", Recording)
 
-    def run() -> None:
+    def work() -> None:
         done.append("run")
         total.add_(number)
 
-    work = Recorded(run)
+    recorded = Recorded(work)
     for value in (1, 2, 3):
         number.fill_(value)
-        work()
+        recorded()
     assert done == ["run", "record", "run", "replay", "replay"]
     assert total == 6
 
@@ -107,3 +147,19 @@ def test_replays_equal_what_is_not_recorded_on_a_gpu(project: Path, monkeypatch:
     assert "recorded" not in engine
     for name, curve in usual.items():
         assert ours[name] == pytest.approx(curve, rel=0.05, abs=0.02), name
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_recorded_run_is_resumed_on_either_device(
+    project: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    whole, _ = curves(project, images(epochs=4), device="cuda")
+    stop_in_the_third_epoch(project, monkeypatch, "cuda")
+    resumed, engine = curves(project, images(epochs=4), device=device)
+    assert engine.get("recorded", False) is (device == "cuda")
+    if device == "cuda":
+        assert resumed == whole, "to the bit"
+    for name, curve in whole.items():
+        assert resumed[name] == pytest.approx(curve, rel=0.05, abs=0.02), name

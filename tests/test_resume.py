@@ -18,11 +18,12 @@ from toolbox import FORKED, mlflow_runs
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.files import HOST
-from highways.tracking.environment import describe, processor
+from highways.tracking.environment import describe, moved, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint, claimed
+from highways.training.execute import ended_in
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -140,6 +141,35 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_co
     assert record.environment.pop("processor") == "another"
     assert earlier.pop("processor") == processor()
     assert earlier == record.environment, "what ended it has all else in common"
+
+
+def test_places_are_told_in_order_with_the_epochs_they_came_to(run_config) -> None:
+    def trained(before: list[dict[str, Any]], place: str, epochs: int) -> TrialsModule:
+        module = TrialsModule([run_config(), run_config(seed=1)], ["a", "b"], None, lambda event: None)  # type: ignore[arg-type]
+        module.before, module.place = before, {"device": place}
+        module.curves = [{"loss": [0.0] * epochs}, {"loss": [0.0] * min(epochs, 2)}]
+        return module
+
+    history: list[dict[str, Any]] = []
+    for place, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6), ("tpu", 6)]:
+        module = trained(history, place, epochs)
+        history = module.places()
+    assert history == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}, {"device": "cpu", "epochs": 6}]
+    assert ended_in(module, 6) == ({"device": "cpu", "earlier": history[:2]}, True)
+    assert ended_in(module, 3) == ({"device": "gpu", "earlier": history[:1]}, False), "a trial that diverged"
+    assert ended_in(module, 2) == ({"device": "cpu"}, False)
+    assert ended_in(trained([], "cpu", 0), 1) == ({"device": "cpu"}, True), "diverged at once"
+
+
+def test_a_state_that_does_not_say_where_it_is_from_is_from_elsewhere(run_config) -> None:
+    module = TrialsModule([run_config()], ["k"], None, lambda event: None)  # type: ignore[arg-type]
+    module.place = {"device": "cpu"}
+    state = {"keys": ["k"], "curves": [{"loss": [1.0, 0.5]}], "measurements": [{}], "diverged_epoch": [None]}
+    module.on_load_checkpoint({"trials": state | {"alive": [0], "seconds": 1.0}})
+    module.curves[0]["loss"].append(0.25)
+    environment, _ = ended_in(module, 3)
+    assert environment == {"device": "cpu", "earlier": [{"epochs": 2}]}
+    assert moved(environment, ["device"])
 
 
 def test_a_run_that_is_resumed_where_it_was_says_nothing_of_it(project: Path, run_config) -> None:

@@ -13,7 +13,7 @@ from highways.config import AnalysisConfig, RunConfig
 from highways.data import examples
 from highways.report.standins import features, work
 from highways.tracking import AnalysisRecord, RunRecord
-from highways.tracking.environment import EARLIER
+from highways.tracking.environment import moved
 from highways.training.groups import signature, trains_together
 
 STEP_S = 1.6e-3
@@ -70,7 +70,9 @@ def group_of(record: RunRecord) -> tuple[str, float, int]:
 
 def on_one_cpu(record: RunRecord | AnalysisRecord) -> bool:
     """Tell whether the seconds of a record are a CPU's, and one's alone."""
-    return record.environment.get("device") == "cpu" and EARLIER not in record.environment
+    return record.environment.get("device") == "cpu" and not moved(
+        record.environment, ("processor", "device", "threads", "platform")
+    )
 
 
 def recorded_groups(records: Iterable[RunRecord]) -> list[Group]:

@@ -97,11 +97,15 @@ def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
     if not parts:
         return ""
     whole = pd.concat(parts)
-    seconds = float(whole["process_seconds"].to_numpy().sum())
-    time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    columns = list(whole.columns)
-    machine = ", ".join(f"{name} {whole[name].dropna().iloc[0]}" for name in MACHINE if name in columns)
-    return f"{time} of processes' time ({machine}).{_reckoned(listed)}"
+    columns = [name for name in MACHINE if name in whole.columns]
+    spent = []
+    for _, one in whole.groupby(
+        [name for name in columns if name in ("processor", "device")], sort=False, dropna=False
+    ):
+        seconds = float(one["process_seconds"].to_numpy().sum())
+        time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+        spent.append(f"{time} of processes' time ({', '.join(f'{n} {one[n].dropna().iloc[0]}' for n in columns)})")
+    return f"{', and '.join(spent)}.{_reckoned(listed)}"
 
 
 def _reckoned(listed: Listed) -> str:

@@ -23,7 +23,7 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
 from highways.report.costs import group_of
-from highways.tracking.environment import EARLIER, processor
+from highways.tracking.environment import moved, processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
@@ -238,8 +238,10 @@ def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[s
     names = {"processor": "another processor", "threads": "other threads", "torch": "another torch"}
     names |= {"device": "another device", "platform": "another platform"}
     found = [name for key, name in names.items() if record.environment.get(key) != made.environment.get(key)]
-    if EARLIER in record.environment:
+    if moved(record.environment, list(names)):
         found.append("it was resumed elsewhere")
+    if any(record.engine.get(way) != made.engine.get(way) for way in ("fused", "recorded")):
+        found.append("other kernels")
     if not whole or record.engine.get("group") != made.engine.get("group"):
         found.append("another grouping")
     return found

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from highways import paths
+from highways.tracking import RunRecord
+from highways.tracking.environment import EARLIER
 
 
 class Scrolled(pd.DataFrame):
@@ -54,9 +57,21 @@ def table_files(name: str) -> tuple[str, str, str]:
 MACHINE = ["processor", "device", "threads", "workers"]
 
 
-def machine(environment: Mapping[str, object], workers: object = 1) -> dict[str, object]:
-    """Return what a cost was measured on, `MACHINE`."""
-    return {name: environment[name] for name in MACHINE[:3]} | {"workers": workers}
+def machine(environment: Mapping[str, Any], workers: object = 1) -> dict[str, object]:
+    """Return what a cost was measured on, `MACHINE`; of a run that was resumed elsewhere all that trained it."""
+    places = [*environment.get(EARLIER, ()), environment]
+    values = {name: list(dict.fromkeys(place[name] for place in places if name in place)) for name in MACHINE[:3]}
+    found = {name: some[0] if len(some) == 1 else ", then ".join(map(str, some)) for name, some in values.items()}
+    return found | {"workers": workers}
+
+
+def by_machine(records: Iterable[RunRecord]) -> list[tuple[dict[str, object], list[RunRecord]]]:
+    """Return records by what they were trained on, in order of first appearance; workers are the first one's."""
+    found: dict[tuple[object, ...], tuple[dict[str, object], list[RunRecord]]] = {}
+    for record in records:
+        on = machine(record.environment, record.engine["workers"])
+        found.setdefault(tuple(on[name] for name in MACHINE[:3]), (on, []))[1].append(record)
+    return list(found.values())
 
 
 def paper_rows(file: str) -> pd.DataFrame:

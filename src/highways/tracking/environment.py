@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,13 @@ def processor() -> str:
 
 
 EARLIER = "earlier"
-"""In a record's environment, of a run that was resumed elsewhere: the environments before, each with its `epochs`."""
+"""In a record's environment, of a run that was resumed elsewhere: those before, in order, each with the number of
+`epochs` that it came to there."""
 
 
-def elsewhere(before: list[dict[str, Any]], now: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what an environment has to say of those that a run was trained in before: they differ from it.
-
-    Args:
-        before: Each as `describe` has it, with the number of `epochs` that it had come to at its end.
-        now: The one in which the run ended.
-    """
-    return [one for one in before if any(one.get(name) != value for name, value in now.items())]
+def moved(environment: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Tell whether a run was trained in environments that differ in one of `names`."""
+    return any(one.get(name) != environment.get(name) for one in environment.get(EARLIER, []) for name in names)
 
 
 def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Nothing here reads or writes a file, so that it is the same wherever a group is 
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -112,6 +113,7 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     where = devices.resolve(job.device)
     devices.warn_of_emulation(job.configs[0].precision, where.type)
     if where.type == "cuda":
+        gc.collect()  # a recording of the run before holds memory, and is in a circle with its module
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
     module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
@@ -192,12 +194,25 @@ def _engine(module: TrialsModule, job: Job) -> dict[str, Any]:
     return how | {name: True for name in ("fused", "recorded") if getattr(module, name)}
 
 
+def ended_in(module: TrialsModule, epochs: int) -> tuple[dict[str, Any], bool]:
+    """Return the environment in which a trial ended, with those before, and whether it is the last that there was.
+
+    Args:
+        module: What trained it.
+        epochs: The trial's; others of its group may have had more.
+    """
+    places = module.places()
+    ended = next((n for n, place in enumerate(places) if place["epochs"] >= epochs), len(places) - 1)
+    environment = {name: value for name, value in places[ended].items() if name != "epochs"}
+    return environment | ({EARLIER: places[:ended]} if ended else {}), ended == len(places) - 1
+
+
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
     config, diverged, device = job.configs[trial], module.diverged_epoch[trial], module.data.device
-    environment = module.place | ({EARLIER: module.places} if module.places else {})
-    if device.type == "cuda":
+    environment, last = ended_in(module, diverged or max(map(len, module.curves[trial].values()), default=0))
+    if device.type == "cuda" and last:
         environment[PEAK] = round(torch.cuda.max_memory_reserved(device) / 2**20)
     record = RunRecord(
         run_key=job.keys[trial],

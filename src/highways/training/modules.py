@@ -23,7 +23,6 @@ from highways.data import DataSet
 from highways.nn.dense import dropout_masks
 from highways.nn.fused import switched_on
 from highways.nn.recorded import Recorded
-from highways.tracking.environment import elsewhere
 from highways.tracking.events import EpochEnded, Listener
 from highways.training.building import build_network
 from highways.training.optimisers import Optimiser, optimiser
@@ -59,8 +58,8 @@ class TrialsModule(pl.LightningModule):
         """Steps are recorded and replayed (`highways.nn.recorded`)."""
         self.place: dict[str, Any] = {}
         """The environment that trains it, for whoever resumes it in another."""
-        self.places: list[dict[str, Any]] = []
-        """Those in which it was trained before, each with the number of `epochs` that it came to there."""
+        self.before: list[dict[str, Any]] = []
+        """Those in which it was trained before it was resumed, each with the number of `epochs` that it came to."""
         self.started = False
         """Training has begun: whatever was to be resumed from has been loaded."""
         self.seconds = 0.0
@@ -157,7 +156,7 @@ class TrialsModule(pl.LightningModule):
             "diverged_epoch": self.diverged_epoch,
             "alive": self.alive,
             "seconds": self.seconds,
-            "places": [*self.places, self.place | {"epochs": self._epochs()}],
+            "places": self.places(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -167,7 +166,16 @@ class TrialsModule(pl.LightningModule):
         self.curves, self.diverged_epoch = trials["curves"], trials["diverged_epoch"]
         self.measurements = trials["measurements"]
         self.alive, self.seconds = trials["alive"], trials["seconds"]
-        self.places = elsewhere(trials.get("places", []), self.place)
+        self.before = trials.get("places", [{"epochs": done}] if (done := self._epochs()) else [])
+
+    def places(self) -> list[dict[str, Any]]:
+        """Return the environments that trained it, in order, each with the number of `epochs` that it came to there."""
+        before, now = list(self.before), self.place | {"epochs": self._epochs()}
+        if before and before[-1] | {"epochs": now["epochs"]} == now:
+            before.pop()  # it was resumed where it was
+        elif before and before[-1]["epochs"] >= now["epochs"]:
+            return before  # all was done there
+        return [*before, now]
 
     def _epochs(self) -> int:
         return max((len(curve) for curves in self.curves for curve in curves.values()), default=0)
@@ -257,8 +265,7 @@ class PictureModule(ClassifierModule):
 
     def __init__(self, config: RunConfig, key: str, data: DataSet, listener: Listener):
         super().__init__(config, key, data, listener)
-        self.recorded = records_steps(self.optimiser, data.device)
-        self.automatic_optimization = not self.recorded
+        self.automatic_optimization = not records_steps(self.optimiser, data.device)
         self._rates: tuple[float, ...] | None = None
         """What the groups' rates, tensors that a recording reads, hold."""
         self._x, self._y = torch.empty(0), torch.empty(0)
@@ -267,7 +274,7 @@ class PictureModule(ClassifierModule):
 
     def set_rates(self, rates: Sequence[float]) -> None:
         """Set the learning rate of every parameter group, in place where a recording reads it."""
-        if not self.recorded:
+        if self.automatic_optimization:
             super().set_rates(rates)
         elif self._rates != tuple(rates):
             for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
@@ -279,7 +286,7 @@ class PictureModule(ClassifierModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:  # type: ignore[override]
         """Return the mean cross-entropy of a batch, in nats; or, recorded, take the step."""
         x, y = batch
-        if not self.recorded:
+        if self.automatic_optimization:
             return super().training_step(batch, batch_idx)
         if len(x) != self.configs[0].budget.batch_size:
             self._change(x, y)
@@ -289,6 +296,7 @@ class PictureModule(ClassifierModule):
         self._x.copy_(x)
         self._y.copy_(y)
         self._step()
+        self.recorded = True
         return None
 
     def _change(self, x: Tensor, y: Tensor) -> None:

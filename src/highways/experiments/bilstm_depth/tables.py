@@ -9,6 +9,7 @@ from highways.config import Profile
 from highways.data import examples
 from highways.experiments.bilstm_depth.accuracies import accuracies, variant
 from highways.inside.statistics import wilson_interval
+from highways.show.tables import MACHINE, machine
 from highways.tracking import Listed
 
 COLUMNS = [
@@ -73,14 +74,11 @@ def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
             "data": record.config.data.name,
             "process_seconds": record.timing["seconds"],
             "process_seconds_per_epoch": record.timing["seconds"] / max(record.epochs, 1),
-            "processor": record.environment["processor"],
-            "device": record.environment["device"],
-            "threads": record.environment["threads"],
-            "workers": record.engine["workers"],
         }
+        | machine(record.environment, record.engine["workers"])
         for record in [*records, *records.auxiliary]
     ]
-    return pd.DataFrame(rows, columns=[*COST_COLUMNS, "processor", "device", "threads", "workers"])
+    return pd.DataFrame(rows, columns=[*COST_COLUMNS, *MACHINE])
 
 
 def some_depths(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from highways.config.conv import NETWORKS
 from highways.data import examples
 from highways.experiments.conv.outcomes import LABELS, SHAPES, authors_log, outcomes, papers, parameters
 from highways.inside.statistics import each, mean_interval
+from highways.show.tables import MACHINE, by_machine
 from highways.tracking import RunRecord
 
 COLUMNS = [
@@ -84,27 +85,24 @@ def _trained_on(run: RunRecord) -> int:
 
 
 def conv_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
-    """Return what each network cost: training and evaluation."""
+    """Return what each network cost, by machine: training and evaluation."""
     rows = []
     for (network, data), outcome in outcomes(records).items():
-        seconds = sum(run.timing["seconds"] for run in outcome.runs)
-        epochs = sum(max(run.epochs, 1) for run in outcome.runs)
-        first = outcome.runs[0]
-        rows.append(
-            {
-                "network": network,
-                "data": data,
-                "process_seconds": seconds,
-                "process_seconds_per_epoch": seconds / epochs,
-                "training_images_per_process_second": epochs * _trained_on(first) / seconds,
-                "processor": first.environment["processor"],
-                "device": first.environment["device"],
-                "threads": first.environment["threads"],
-                "workers": first.engine["workers"],
-            }
-        )
+        for on, runs in by_machine(outcome.runs):
+            seconds = sum(run.timing["seconds"] for run in runs)
+            epochs = sum(max(run.epochs, 1) for run in runs)
+            rows.append(
+                {
+                    "network": network,
+                    "data": data,
+                    "process_seconds": seconds,
+                    "process_seconds_per_epoch": seconds / epochs,
+                    "training_images_per_process_second": epochs * _trained_on(runs[0]) / seconds,
+                }
+                | on
+            )
     columns = ["network", "data", "process_seconds", "process_seconds_per_epoch", "training_images_per_process_second"]
-    return pd.DataFrame(rows, columns=[*columns, "processor", "device", "threads", "workers"])
+    return pd.DataFrame(rows, columns=[*columns, *MACHINE])
 
 
 def run_first(frame: pd.DataFrame) -> pd.DataFrame:

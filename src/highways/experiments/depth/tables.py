@@ -9,6 +9,7 @@ from highways.config import Profile
 from highways.data import examples
 from highways.experiments.depth.outcomes import searches
 from highways.inside.statistics import wilson_interval
+from highways.show.tables import MACHINE, by_machine
 from highways.tracking import Listed
 
 DEPTH_COLUMNS = [
@@ -90,25 +91,23 @@ def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 def depth_cost(records: Listed, settings: Profile) -> pd.DataFrame:
-    """Return what each row of the depth table cost, training and evaluation, all rungs and drawn trials."""
+    """Return what each row of the depth table cost, by machine: training and evaluation, all rungs and drawn trials."""
     rows = []
     for (network, depth), search in searches(records).items():
         trained = [record for rung in search.rungs for record in rung]
         trained += [r for r in records.auxiliary if (r.config.network.kind, r.config.network.depth) == (network, depth)]
-        seconds = sum(record.timing["seconds"] for record in trained)
-        examples_seen = sum(max(record.epochs, 1) * examples(record.config.data.name, "train") for record in trained)
-        rows.append(
-            {
-                "network": network,
-                "depth": depth,
-                "process_seconds": seconds,
-                "process_seconds_per_trial": seconds / len(search.trials),
-                "examples_per_process_second": examples_seen / seconds if seconds else None,
-                "processor": search.trials[0].environment["processor"],
-                "device": search.trials[0].environment["device"],
-                "threads": search.trials[0].environment["threads"],
-                "workers": search.trials[0].engine["workers"],
-            }
-        )
+        for on, runs in by_machine(trained):
+            seconds = sum(run.timing["seconds"] for run in runs)
+            examples_seen = sum(max(run.epochs, 1) * examples(run.config.data.name, "train") for run in runs)
+            rows.append(
+                {
+                    "network": network,
+                    "depth": depth,
+                    "process_seconds": seconds,
+                    "process_seconds_per_trial": seconds / len({run.config.seed for run in runs}),
+                    "examples_per_process_second": examples_seen / seconds if seconds else None,
+                }
+                | on
+            )
     columns = ["network", "depth", "process_seconds", "process_seconds_per_trial", "examples_per_process_second"]
-    return pd.DataFrame(rows, columns=[*columns, "processor", "device", "threads", "workers"])
+    return pd.DataFrame(rows, columns=[*columns, *MACHINE])
