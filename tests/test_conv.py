@@ -256,6 +256,13 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
     assert (again.curves, again.weights_sha256) == (resumed.curves, resumed.weights_sha256)
 
 
+def test_a_training_may_have_a_precision_of_its_own() -> None:
+    own = {"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 2, "precision": "bfloat16"}
+    usual = {"network": "keras-post", "data": "digits", "epochs": 1, "runs": 1}
+    profile = validate(ConvProfile, {"profile": "p", "trainings": [own, usual]}, "test")
+    assert [run.precision for run in profile.runs()] == ["bfloat16", "bfloat16", "float32"]
+
+
 def test_bfloat16_learns_the_same_within_noise(project) -> None:
     adam = {"kind": "adam", "learning_rate": 0.01}
     ways = [(precision, seed) for precision in ("float32", "bfloat16") for seed in (0, 1, 2)]

@@ -19,6 +19,8 @@ from highways.config.run import (
     RunConfig,
 )
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class ConvTraining(Strict):
     """Which convolutional network is trained on what, for how long, how often."""
@@ -31,6 +33,8 @@ class ConvTraining(Strict):
     epochs: Epochs
     runs: Trials
     """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
+    precision: Precision | None = None
+    """By default the profile's."""
 
     @field_validator("network")
     @classmethod
@@ -50,7 +54,7 @@ class ConvProfile(Profile):
     experiment: ClassVar[str] = "03_conv"
 
     trainings: list[ConvTraining] = Field(min_length=1)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
 
     @field_validator("trainings")
     @classmethod
@@ -72,7 +76,7 @@ class ConvProfile(Profile):
             budget=BudgetConfig(epochs=training.epochs, batch_size=batch_size),
             seed=seed,
             order_seed=seed,
-            precision=self.precision,
+            precision=training.precision or self.precision,
         )
 
 
