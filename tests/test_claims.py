@@ -145,6 +145,17 @@ def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rung
     )
 
 
+@pytest.mark.parametrize(("epochs", "scope"), [(10, "full"), (40, "reduced")])
+def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: int, scope: str) -> None:
+    claim = all_claims()["depth-plain-degrades"]
+    content = claim.required.model_dump(exclude_none=True) | {"epochs": epochs}
+    del content["survivors"]
+    claim = claim.model_copy(update={"required": Required.model_validate(content)})
+    whole = with_rungs((10, 40), (3, 400), trials=40)
+    assert judge("x", claim, DEPTH.named_measures, whole, "p").scope == scope
+    assert list(shortfalls(claim, whole)) == ([] if scope == "full" else ["epochs"])
+
+
 @pytest.mark.parametrize(
     ("ended", "verdict"),
     [

@@ -325,10 +325,17 @@ class Required(Strict):
         if not all(part.met(ground) for part in self.parts) or (ground.study is None and not ground.runs):
             return "reduced"
         lengths = [{run.config.budget.epochs for run in cell} for cell in ground.cells.values()]
-        if ground.study is not None or all(len(cell) == 1 for cell in lengths):
+        if ground.study is not None or all(len(cell) == 1 for cell in lengths) or self._had_by_all(ground):
             return "full"
         return "pruned" if self.survivors is not None else "reduced"
 
+    def _had_by_all(self, ground: Ground) -> bool:
+        """Tell whether every trial of a search with rungs had the epochs, not those alone that went on."""
+        return self.epochs is not None and min(run.config.budget.epochs for run in ground.runs) >= self.epochs.root
+
     def lacks(self, ground: Ground) -> dict[str, Lack]:
         """Return in what it is not met: by name what is required and what there is."""
-        return {part.name: lack for part in self.parts if (lack := part.lack(ground)) is not None}
+        found = {part.name: lack for part in self.parts if (lack := part.lack(ground)) is not None}
+        if not found and self.epochs is not None and self.scope(ground) == "reduced" and ground.runs:
+            found["epochs"] = (f"{self.epochs.root:,} of every trial", "fewer of those that did not go on")
+        return found
