@@ -26,7 +26,7 @@ class Optimiser(ABC, Generic[Settings]):
     """
 
     recordable: ClassVar[bool] = False
-    """Its step can be recorded (`highways.nn.recorded`): where the rates are tensors, all that changes is one."""
+    """Its step can be recorded (`highways.nn.recorded`): once its rates are tensors, nothing else changes."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
