@@ -99,12 +99,11 @@ def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
     whole = pd.concat(parts)
     columns = [name for name in MACHINE if name in whole.columns]
     spent = []
-    for _, one in whole.groupby(
-        [name for name in columns if name in ("processor", "device")], sort=False, dropna=False
-    ):
+    for _, one in whole.groupby([name for name in columns if name in MACHINE[:2]], sort=False, dropna=False):
         seconds = float(one["process_seconds"].to_numpy().sum())
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-        spent.append(f"{time} of processes' time ({', '.join(f'{n} {one[n].dropna().iloc[0]}' for n in columns)})")
+        machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
+        spent.append(f"{time} of processes' time ({machine})")
     return f"{', and '.join(spent)}.{_reckoned(listed)}"
 
 
