@@ -7,17 +7,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 from toolbox import verdicts_of
 
 from highways.claims.judge import Bounds, Claim, headline, judge, shortfalls
+from highways.claims.judge import _text as measured_text
 from highways.claims.required import Required
-from highways.claims.values import measured
+from highways.claims.sources import numbers_of
+from highways.claims.values import Interval, measured
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
+from highways.config.profiles import load_profile
+from highways.config.run import SGDConfig
 from highways.errors import HighwaysError
-from highways.experiments import CONV, DEPTH
+from highways.experiments import CONV, DEPTH, GATES
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.lesion import LesionProfile
+from highways.inside.gates import GatesConfig
 from highways.report.verdicts import all_claims, judge_all
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
@@ -143,6 +152,42 @@ def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rung
     assert judge("x", top, DEPTH.named_measures, with_rungs(*rungs, trials=trials), "p").verdict == "not run", (
         "three have no top ten"
     )
+
+
+@pytest.mark.parametrize(
+    ("pruned", "epochs", "scope"), [(True, 400, "pruned"), (False, 400, "full"), (True, 10, "reduced")]
+)
+def test_networks_that_a_search_trained_alone_to_the_end_are_pruned(pruned: bool, epochs: int, scope: str) -> None:
+    whole = Listed(records(settings(epochs=epochs), PAPER_P1), pruned=pruned)
+    claim = all_claims()["depth-plain-degrades"]
+    assert judge("x", claim, DEPTH.named_measures, whole, "p").scope == scope
+
+
+def test_the_networks_of_a_search_of_their_own_are_pruned() -> None:
+    assert [load_profile(name, GatesProfile).pruned for name in ("laptop", "weekend")] == [False, True]
+    assert [load_profile(name, LesionProfile).pruned for name in ("laptop", "weekend")] == [False, True]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_untrained_networks_meet_what_is_said_to_be_easier_with_less(activation: str) -> None:
+    """The claims of gates that need no training; on the digits, which stand in for MNIST."""
+    measure = GatesConfig(examples=500)
+    run = RunConfig(
+        data=DataConfig(name="digits"),
+        network=DenseConfig(kind="highway", depth=50, width=50, activation=activation, transform_bias=-2.0),
+        optimiser=SGDConfig(learning_rate=0.1, momentum=0.9, decay=0.99),
+        budget=BudgetConfig(epochs=1, batch_size=50),
+        seed=0,
+    )
+    values = measure.perform(run, None, torch.device("cpu"))
+    config = AnalysisConfig(run=run, measure=measure)
+    analysis = SimpleNamespace(config=config, data="digits", run=run, values=values, row=values.__getitem__)
+    found = Listed(analyses=[analysis])
+    for name in ("activity-falls-with-depth", "change-early", "routing-early", "example-sparse"):
+        claim = all_claims()[f"gates-mnist-{name}"]
+        value = measured(GATES.named_measures, claim.measure, found)
+        assert claim.easier_with_less, name
+        assert claim.holds.keep(value), name
 
 
 @pytest.mark.parametrize(("epochs", "scope"), [(10, "full"), (40, "reduced")])
@@ -282,13 +327,28 @@ def test_bounds(bounds: dict, kept: float, broken: float) -> None:
     ],
 )
 def test_interval_is_within_outside_or_across(interval: tuple[float, float], kept: bool | None) -> None:
-    assert Bounds(at_least=-0.001, at_most=0.001).keep(interval) is kept
+    assert Bounds(at_least=-0.001, at_most=0.001).keep(Interval(*interval)) is kept
+
+
+def test_an_interval_that_touches_a_strict_bound_is_outside() -> None:
+    assert Bounds(above=0).keep(Interval(-0.02, 0.0)) is False
+    assert Bounds(above=0).keep(Interval(0.0, 0.0)) is False
+    assert Bounds(below=0.02).keep(Interval(0.02, 0.03)) is False
+    assert Bounds(at_least=0).keep(Interval(-0.02, 0.0)) is None, "its end is within"
+
+
+@pytest.mark.parametrize(("runs", "text"), [(1, ""), (3, " (0.001, 0.002, 0.003)"), (5, "")])
+def test_few_values_stand_behind_their_interval(runs: int, text: str) -> None:
+    values = tuple(0.001 * (number + 1) for number in range(runs))
+    found = measured_text(Interval(-0.01, 0.02, values))
+    assert found == f"-0.01 to 0.02{text}"
+    assert numbers_of(found) == ([-0.01, 0.02], list(values) if text else [])
 
 
 def test_interval_above_zero() -> None:
-    assert Bounds(above=0).keep((0.01, 0.02)) is True
-    assert Bounds(above=0).keep((-0.02, -0.01)) is False
-    assert Bounds(above=0).keep((-0.02, 0.01)) is None
+    assert Bounds(above=0).keep(Interval(0.01, 0.02)) is True
+    assert Bounds(above=0).keep(Interval(-0.02, -0.01)) is False
+    assert Bounds(above=0).keep(Interval(-0.02, 0.01)) is None
 
 
 def conv_verdict(accuracies: list[float], epochs: int = 300, data: str = "mnist") -> tuple[str, str]:

@@ -22,6 +22,7 @@ from toolbox import written_table
 
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, spoken
+from highways.errors import HighwaysError
 from highways.experiments.depth.figure import depth_figure
 from highways.experiments.depth.profile import DepthProfile
 from highways.experiments.initialisation.figure import initialisation_figure
@@ -178,7 +179,7 @@ def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
 
     place = small.root / "results" / "quick" / "claims.json"
     found = json.loads(place.read_text())
-    assert found["schema"] == "highways-claims/1"
+    assert found["schema"] == "highways-claims/2"
     assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judged.judgements]
     assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judged.judgements]
     first = found["claims"][0]
@@ -220,6 +221,9 @@ def test_numbers_are_said_with_units_and_three_digits() -> None:
     assert number(2256838.0) == "2,256,838"
     assert spoken("0.03352", "nats") == "0.0335 nats"
     assert spoken("-0.01226 to -0.007342", "points") == "−1.2 to −0.7 points"
+    assert (
+        spoken("0.1565 to 0.1583 (0.1569, 0.1581)", "points") == "+15.7, +15.8 points (interval +15.7 to +15.8 points)"
+    )
     assert spoken("0.6984", "share") == "69.8 %"
     assert spoken("5112", "parameters") == "5,112 parameters"
     assert spoken("inf", "ratio") == "infinite"
@@ -262,6 +266,16 @@ def test_initialisations_are_drawn_before_their_analyses_are_made(small: Made) -
 
 def test_readme_and_pages_show_the_committed_numbers() -> None:
     assert not readme.stale(), "run `make readme`"
+
+
+@pytest.mark.parametrize("content", ["", "claim_id,source\n", "claim_id,source\na\x00"])
+def test_verdicts_that_are_not_a_table_of_them_are_named(
+    content: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "results/laptop").mkdir(parents=True)
+    (project / "results/laptop/claims.csv").write_text(content)
+    with pytest.raises(HighwaysError, match=r"^results/laptop/claims.csv: .*`highways claims --profile laptop`"):
+        readme.stale()
 
 
 def test_page_has_claims_figure_numbers_and_command(small: Made) -> None:

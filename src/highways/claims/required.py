@@ -38,6 +38,8 @@ class Ground:
     """The study that the claim is about; then runs do not count."""
     kinds_asked: frozenset[str] = frozenset()
     """Kinds of networks that there must be."""
+    pruned: bool = False
+    """The runs are the best of a search that trained them alone to the end."""
 
     @cached_property
     def cells(self) -> dict[tuple[str, int], list[RunRecord]]:
@@ -316,7 +318,7 @@ class Required(Strict):
         """
         runs = [record for record in records if self.concerns(record.config)]
         kinds = frozenset(self.widths.root if self.widths else ())
-        return Ground(records.data if study is None else [study.data], runs, study, kinds)
+        return Ground(records.data if study is None else [study.data], runs, study, kinds, records.pruned)
 
     def scope(self, ground: Ground) -> Scope:
         """Return how much of it is met."""
@@ -324,6 +326,8 @@ class Required(Strict):
             return "stand-in"
         if not all(part.met(ground) for part in self.parts) or (ground.study is None and not ground.runs):
             return "reduced"
+        if ground.pruned and ground.study is None:
+            return "pruned"
         lengths = [{run.config.budget.epochs for run in cell} for cell in ground.cells.values()]
         if ground.study is not None or all(len(cell) == 1 for cell in lengths) or self._had_by_all(ground):
             return "full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from highways.claims.judge import Claim
@@ -57,24 +58,39 @@ def number(value: float) -> str:
     return f"{mantissa} \u00d7 10{digits}".replace("-", "\u2212")
 
 
+def numbers_of(measured: str) -> tuple[list[float], list[float]]:
+    """Return what a judgement measured: one number or the two ends of an interval, and the few values behind it.
+
+    Args:
+        measured: As it stands in `claims.csv`.
+    """
+    ends, _, each = measured.removesuffix(")").partition(" (")
+    return [float(end) for end in ends.split(" to ")], [float(value) for value in each.split(", ") if value]
+
+
 def spoken(measured: str, unit: Unit) -> str:
     """Return what a judgement measured with sensible digits and its unit.
 
     Args:
-        measured: As it stands in `claims.csv`: a number, or the two ends of an interval.
+        measured: As it stands in `claims.csv`. Where it has the few values behind an interval they come first.
         unit: What it is in.
     """
     if not measured:
         return ""
-    values = [float(end) for end in measured.split(" to ")]
+    ends, each = numbers_of(measured)
+    interval = _spoken(ends, " to ", unit)
+    return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
+
+
+def _spoken(values: list[float], between: str, unit: Unit) -> str:
     if unit in ("share", "points"):
         ends = [f"{100 * value:{'+' if unit == 'points' else ''}.{_digits(100 * value)}f}" for value in values]
-        text = " to ".join(end.replace("-", "\u2212") for end in ends)
+        text = between.join(end.replace("-", "\u2212") for end in ends)
         return f"{text} %" if unit == "share" else f"{text} points"
-    text = " to ".join(map(number, values))
+    text = between.join(map(number, values))
     return (
         {"nats": f"{text} nats", "ratio": f"{text} times", "parameters": f"{text} parameters"}.get(unit, text)
-        if "inf" not in measured
+        if not any(map(math.isinf, values))
         else text
     )
 

@@ -38,7 +38,7 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
     if found is None or value not in found.values or less not in found.values:
         return None
     pairs = [one - other for one, other in zip(found.row(value), found.row(less), strict=True)]
-    return pairs[0] if len(pairs) == 1 else student_interval(pairs)
+    return pairs[0] if len(pairs) == 1 else Interval(*student_interval(pairs), tuple(pairs))
 
 
 def study_ratio(records: Records, of: str, value: str, to: str, take: str = "last") -> float | None:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from highways.data import classes
 from highways.tracking import Listed, RunRecord
 
 Records = Listed
-Interval = tuple[float, float]
+
+
+class Interval(NamedTuple):
+    """A 95 % interval.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+        values: What it was made of, a value a run or seed.
+    """
+
+    low: float
+    high: float
+    values: tuple[float, ...] = ()
+
+
 Measures = Mapping[str, Callable[..., float | Interval | None]]
 """Measures by name: functions of an experiment's runs and analyses. One returns `None` where they do not contain what
 it needs."""

@@ -74,6 +74,11 @@ class Profile(Strict):
         """Return those of the runs that serve a choice or a check: no outcome counts them."""
         return []
 
+    @property
+    def pruned(self) -> bool:
+        """Tell whether the networks that count are the best of a search that trained them alone to the end."""
+        return False
+
     def waiting(self) -> list[RunConfig]:
         """Return a run of every network whose list of runs is not whole yet: more follow once records stand."""
         return []

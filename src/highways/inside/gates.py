@@ -1,4 +1,4 @@
-"""What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4.1, Figs. 2 and 3)."""
+"""What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4, Fig. 2, and sec. 4.1, Fig. 3)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The file is one object:
 
-- `schema`: `highways-claims/1`; a change of what follows raises the number.
+- `schema`: `highways-claims/2`; a change of what follows raises the number.
 - `profile`: name of the profile; `counts`: verdicts on the sources' claims (`sources`) and on our own (`our_own`).
 - `claims`: an object each, in the order of `references/claims.yaml`:
     - `id`, `statement`, `criterion`; `source`, as the claim has it, `documents`, the texts that it names, and `own`,
@@ -11,8 +11,8 @@ The file is one object:
     - `verdict`: `replicated`, `not replicated`, `inconclusive` or `not run`; `scope`: `full`, `pruned`, `reduced`,
       `stand-in`, or empty where it was not run;
     - `measured`: `low` and `high`, equal where it is no interval, `null` where nothing was or where it is infinite
-      (`text` has it as in `claims.csv`); `unit`: `nats`, `ratio`, `share`, `points` (difference of shares),
-      `correlation`, `parameters`, or empty;
+      (`text` has it as in `claims.csv`, `each` the values behind an interval where they are fewer than five);
+      `unit`: `nats`, `ratio`, `share`, `points` (difference of shares), `correlation`, `parameters`, or empty;
     - `faithfulness`: `differs`, by what it is (`data`, `epochs`, `trials`, ...) what is `required` and what there `is`;
       `notes`, what the sources leave open and what else differs in this experiment, Markdown;
     - `evidence`: `experiment`; `data`; `records`, the folders of runs and of analyses with the number of those that
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from highways import paths
 from highways.claims.judge import Claim, Judgement, by_whose, shortfalls
-from highways.claims.sources import documents, unit_of
+from highways.claims.sources import documents, numbers_of, unit_of
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment
 from highways.tracking import Listed
@@ -41,7 +41,7 @@ from highways.tracking import Listed
 if TYPE_CHECKING:
     from highways.report.verdicts import Judged
 
-SCHEMA = "highways-claims/1"
+SCHEMA = "highways-claims/2"
 
 
 def export_text(judged: Judged) -> str:
@@ -67,7 +67,7 @@ def export_text(judged: Judged) -> str:
 def _claim(
     row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
 ) -> dict[str, Any]:
-    ends = [float(end) for end in row.measured.split(" to ")] if row.measured else []
+    ends, each = numbers_of(row.measured) if row.measured else ([], [])
     finite = [end if math.isfinite(end) else None for end in ends] or [None]
     lacking = shortfalls(claim, listed) if row.verdict != "not run" and row.scope not in ("", "full") else {}
     return {
@@ -81,7 +81,7 @@ def _claim(
         "easier_with_less": claim.easier_with_less,
         "verdict": row.verdict,
         "scope": row.scope,
-        "measured": {"low": finite[0], "high": finite[-1], "text": row.measured},
+        "measured": {"low": finite[0], "high": finite[-1], "text": row.measured, "each": each},
         "unit": unit_of(claim, experiment.named_measures),
         "faithfulness": {
             "differs": {name: {"required": asked, "is": had} for name, (asked, had) in lacking.items()},

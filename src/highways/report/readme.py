@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,13 @@ def _judged(profile: str) -> Judged | None:
     path = paths.Results(profile).claims
     if not path.exists():
         return None
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError):
+        table = pd.DataFrame()
+    if list(table.columns) != [field.name for field in fields(Judgement)]:
+        cure = f"`highways claims --profile {profile}` makes it anew"
+        raise HighwaysError(f"{paths.shown(path)}: not the verdicts on claims; {cure}")
     known = all_claims()  # `highways verify` names a file that has others
     rows = [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
     return Judged(profile, known, read_listed(profile), rows)

@@ -31,6 +31,7 @@ class Listed(Sequence[RunRecord]):
         studies_missing: Kinds of the listed studies that have not been made.
         known: What is listed is known; it may follow from an earlier stage that has not been run.
         unrecorded: The listed runs that have no record, by key.
+        pruned: The runs are the best of a search that trained them alone to the end.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Listed(Sequence[RunRecord]):
         studies_missing: Iterable[str] = (),
         known: bool = True,
         unrecorded: Mapping[str, RunConfig] | None = None,
+        pruned: bool = False,
     ):
         self.runs = tuple(runs)
         self.analyses = list(analyses)
@@ -50,6 +52,7 @@ class Listed(Sequence[RunRecord]):
         self.studies_missing = list(studies_missing)
         self.known = known
         self.unrecorded = dict(unrecorded or {})
+        self.pruned = pruned
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -102,6 +105,7 @@ class Listed(Sequence[RunRecord]):
             self.studies_missing,
             self.known,
             {key: run for key, run in self.unrecorded.items() if run.data.name in data},
+            self.pruned,
         )
 
 
@@ -162,4 +166,5 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
         (run for run in runs if run.run_key in auxiliary),
         (analysis.measure.kind for analysis in to_make if analysis.run is None),
         unrecorded=unrecorded,
+        pruned=settings.pruned,
     )

@@ -36,7 +36,9 @@ def _less_published(records: Records, network: str, data: str, other: str) -> In
     theirs = (
         (row["paper_mean"], row["paper_sd"], int(row["paper_runs"])) if stated else (row["paper"], SINGLE_RUN_SD, 1)
     )
-    return difference_interval((*chosen[0].moments, len(chosen[0].last)), theirs, examples(chosen[0].data, "test"))
+    ours = (*chosen[0].moments, len(chosen[0].last))
+    interval = difference_interval(ours, theirs, examples(chosen[0].data, "test"))
+    return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in chosen[0].last))
 
 
 @in_units("points")
@@ -47,7 +49,8 @@ def difference_of_networks(records: Records, of: str, to: str) -> Interval | Non
         return None
     one, other = found[of], found[to]
     ours, theirs = (*one.moments, len(one.last)), (*other.moments, len(other.last))
-    return difference_interval(ours, theirs, examples(one.data, "test"))
+    interval = difference_interval(ours, theirs, examples(one.data, "test"))
+    return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in one.last))
 
 
 @in_units("points")

@@ -92,6 +92,11 @@ class GatesProfile(Profile):
         """Return the trials of a search of its own."""
         return [] if self.own_search is None else [run for name in self.data for run in self._ladder(name).rungs[0]]
 
+    @property
+    def pruned(self) -> bool:
+        """See `Profile`."""
+        return self.own_search is not None
+
     def waiting(self) -> list[RunConfig]:
         """See `Profile`."""
         ladders = [] if self.own_search is None else [self._ladder(name) for name in self.data]

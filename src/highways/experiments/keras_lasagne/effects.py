@@ -49,7 +49,7 @@ class Factorial:
 
         A main effect is the mean accuracy at Lasagne's level less that at Keras's, over all cells; an interaction of
         two is half of what the one's effect differs by between the other's levels. In a fraction they are mixed with
-        their aliases (`highways.config.factorial.aliases`).
+        their aliases (`factors.aliases`).
         """
         places = [list(FACTORS).index(name) for name in names]
 

@@ -1,10 +1,10 @@
 """The factorial of the Keras/Lasagne question: what its two networks are known to differ in, as factors.
 
 A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
-is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad of 1.0.0
-to 1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). Which version the source had is not
-known. nolearn, which trained the Lasagne network, keeps a fifth of the training examples for validation unless it is
-told not to; whether it was is not known either, and that is no factor here.
+is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to
+1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`,
+which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps no examples for validation
+(`TrainSplit(eval_size=0)`), so that this is no factor.
 """
 
 from __future__ import annotations

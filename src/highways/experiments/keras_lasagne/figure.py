@@ -18,7 +18,7 @@ from highways.show.figures import OTHERS, POINTS, Drawing, Panel, legend
 from highways.show.layers import nothing
 from highways.tracking import Listed
 
-COLOURS = dict(zip(CONFIGURATIONS, (OTHERS[1], OTHERS[3], OTHERS[0], OTHERS[4]), strict=True))
+COLOURS = dict(zip(CONFIGURATIONS, (OTHERS[3], OTHERS[1], OTHERS[0], OTHERS[4]), strict=True))
 MARKERS = dict(zip(CONFIGURATIONS, POINTS, strict=False))
 
 

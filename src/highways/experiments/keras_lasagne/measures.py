@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from highways.claims.values import Interval, Records, in_units
-from highways.experiments.keras_lasagne.effects import Factorial, factorials, summary
+from highways.experiments.keras_lasagne.effects import Factorial, factorials
 from highways.experiments.keras_lasagne.factors import KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE
+from highways.inside.statistics import student_interval
 
 CELLS = {"keras": KERAS, "keras-1.0.0": KERAS_1_0_0, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE}
 
@@ -21,7 +22,11 @@ def configuration_difference(records: Records, of: str, less: str, data: str | N
     """
     found = _factorial(records, data)
     difference = found.difference(CELLS[of], None if less == "logistic" else CELLS[less]) if found else []
-    return summary(difference)[1:] if difference else None
+    return _over_seeds(difference)
+
+
+def _over_seeds(values: list[float]) -> Interval | None:
+    return Interval(*student_interval(values), tuple(values)) if values else None
 
 
 def _factorial(records: Records, data: str | None) -> Factorial | None:
@@ -34,10 +39,10 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
 
     Args:
         records: Of one data set.
-        factor: A name in `highways.config.factorial.FACTORS`.
+        factor: A name in `factors.FACTORS`.
         third_level: Of Keras 1.2.2's level in place of Lasagne's.
         data: Of this data set and of no other in its place.
     """
     found = _factorial(records, data)
     effect = (found.third_level() if third_level else found.effect(factor)) if found else []
-    return summary(effect)[1:] if effect else None
+    return _over_seeds(effect)

@@ -24,7 +24,7 @@ class KerasLasagneProfile(Profile):
     """Of each data set, the first so many; all by default."""
     fraction: bool
     """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
-    `highways.config.factorial`."""
+    `highways.experiments.keras_lasagne.factors`."""
     seeds: int = Field(default=3, ge=2, le=10_000)
     """Of initial weights and dropout; each is a whole factorial of its own. The batches come in one order for all."""
     epochs: int = Field(default=10, ge=2, le=100_000)

@@ -14,17 +14,22 @@ from highways.experiments.keras_lasagne.effects import Factorial, factorials, su
 from highways.experiments.keras_lasagne.factors import FACTORS, KERAS, KERAS_1_0_0, KERAS_1_2_2, LASAGNE, Cell, aliases
 from highways.experiments.keras_lasagne.profile import KerasLasagneProfile
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each
-from highways.show.tables import MACHINE, machine
+from highways.show.tables import MACHINE, by_machine
 from highways.tracking import Listed
 
 CONFIGURATIONS: dict[str, Cell] = {
-    "Keras": KERAS,
-    "Keras 1.0.0, another Adagrad": KERAS_1_0_0,
+    "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
+    "Keras from 1.0.3": KERAS,
     "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
     "Lasagne": LASAGNE,
 }
 
-SOURCE_SAYS = {"Keras": "hardly better than logistic regression", "Lasagne": "by far the best"}
+"""What the two networks may have been; first the version of Keras that the source's `show_accuracy=True` points to."""
+
+SOURCE_SAYS = {
+    "Keras up to 1.0.2 (the likeliest)": "hardly better than logistic regression",
+    "Lasagne": "by far the best",
+}
 """The Keras/Lasagne question gives no numbers."""
 
 THIRD_LEVEL = "transform bias: -2 to 1"
@@ -35,10 +40,11 @@ def keras_lasagne_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
-    `effect`, `interaction` (see `effects`), or `share` of the difference of the two networks
-    (Shapley's; of a whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals
-    (Student's, over seeds). `aliases` are what a fraction cannot tell from the effect: of one factor the threes, of a
-    pair the pairs. `cells` are those that a value was computed from, each epoch that is looked at one of its own.
+    `effect`, `interaction` (see `effects`), or `share` of the difference of the two networks (Shapley's; of a whole
+    factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals (Student's, over
+    seeds) where there are five seeds or more. `aliases` are what a fraction cannot tell from the effect: of one
+    factor the threes, of a pair the pairs. `cells` are those that a value was computed from, each epoch that is
+    looked at one of its own.
     """
     assert isinstance(settings, KerasLasagneProfile)
     rows: list[dict[str, object]] = []
@@ -140,14 +146,13 @@ def _named(effects: Iterable[frozenset[str]]) -> str:
 
 
 def keras_lasagne_cost(records: Listed, settings: Profile) -> pd.DataFrame:
-    """Return what training cost, by data set."""
-    rows: dict[str, dict[str, object]] = {}
-    for run in records:
-        row = rows.setdefault(run.config.data.name, {"data": run.config.data.name, "runs": 0, "process_seconds": 0.0})
-        row["runs"] = int(row["runs"]) + 1  # type: ignore[call-overload]
-        row["process_seconds"] = float(row["process_seconds"]) + run.timing["seconds"]  # type: ignore[arg-type]
-        row |= machine(run.environment, run.engine["workers"])
-    return pd.DataFrame(list(rows.values()), columns=["data", "runs", "process_seconds", *MACHINE])
+    """Return what training cost, by data set and machine."""
+    rows = [
+        {"data": data, "runs": len(runs), "process_seconds": sum(run.timing["seconds"] for run in runs)} | on
+        for data in records.data
+        for on, runs in by_machine(run for run in records if run.config.data.name == data)
+    ]
+    return pd.DataFrame(rows, columns=["data", "runs", "process_seconds", *MACHINE])
 
 
 def answer(records: Listed) -> str:

@@ -41,7 +41,7 @@ def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> f
         return None
     above, below = found[of[0], of[1]], found[to[0], to[1]]
     if above.status == "finished" and above.config.optimiser != below.config.optimiser:
-        return 0.0, math.inf
+        return Interval(0.0, math.inf)
     if _best_or_guessing(above) > 0.95 * guessing(above):
         return math.inf
     return _best_or_guessing(above) / _best_or_guessing(below)
