@@ -16,10 +16,12 @@ import pytest
 import torch
 
 from highways.config import RunConfig
-from highways.tracking.events import EpochEnded, Finished, Started
+from highways.tracking.events import EpochEnded, Event, Finished, Started
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import load_network, run, sweep
-from highways.training.checkpoints import claimed, is_claimed, weights_path
+from highways.training.checkpoints import Claim, claimed, is_claimed, weights_path
+from highways.training.execute import Job
+from highways.training.storing import attempt
 
 SCRIPT = """
     import json, os, pathlib, time
@@ -98,6 +100,21 @@ def test_every_group_is_trained_once(project: Path, process, hold: Path, run_con
     assert len(started) == len(set(started)) == 2, "two were begun before"
     assert len({line for text in said for line in re.findall("records .*", text)}) == 1
     assert nothing_left_over(project)
+
+
+def test_what_came_to_stand_while_a_group_waited_is_not_trained_again(project: Path, run_config) -> None:
+    """Two sweeps group runs in different ways: here three as one population, of which another has trained two."""
+    configs = [run_config(seed=seed) for seed in range(3)]
+    standing = sweep(configs[:2], profile="p", experiment="e", mlflow=False, threads=1)
+    events: list[Event] = []
+    job = Job(tuple(configs), tuple(run_keys(configs)), True, project / "results/p/e/runs", "cpu", 1)
+    found = attempt(job, events.append)
+    assert [event.keys for event in events if isinstance(event, Started)] == [job.keys[2:]]
+    assert [event.record.run_key for event in events if isinstance(event, Finished)] == list(job.keys)
+    assert not isinstance(found, Claim)
+    assert found[:2] == list(standing)
+    assert [record.run_key for record in found] == list(job.keys)
+    assert not list((project / "checkpoints/resume").glob("*/"))
 
 
 @pytest.mark.pipeline

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from highways.report import repro, screen
-from highways.report.screen import LINE, LIVE, Screen
+from highways.errors import HighwaysError
+from highways.report import repro, screen, stage
+from highways.report.screen import LINE, LIVE, RELAY, Screen
 
 
 class Terminal(io.StringIO):
@@ -202,6 +203,52 @@ def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> N
         time.sleep(0.1)
     assert not alive(kernel)
     assert not alive(stage_process)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_stage_ends_when_highways_repro_is_killed_whose_dvc_lives_on(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(
+        "import time\nfrom highways.report import stage\nstage._end_with_parent()\n"
+        "print('there', flush=True)\ntime.sleep(60)\n"
+    )
+    dvc = f"import subprocess, time\nsubprocess.run(['sh', '-c', '{sys.executable} {tmp_path / 'stage.py'}; true'])\n"
+    (tmp_path / "dvc.py").write_text(dvc)
+    repro_code = f"import subprocess\nsubprocess.run(['{sys.executable}', '{tmp_path / 'dvc.py'}'])\n"
+    env = os.environ | {"DVC_STAGE": "01_depth@quick", RELAY: "1"}
+    parent = subprocess.Popen([sys.executable, "-c", repro_code], stdout=subprocess.PIPE, text=True, env=env)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "there\n"
+    below = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(map(alive, below)):
+        time.sleep(0.1)
+    assert not any(map(alive, below)), "the stage, and with it the shell and DVC"
+
+
+def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(stage, "check", lambda *_: None)
+    monkeypatch.setattr(stage, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(stage, "_execute", broken)
+    with pytest.raises(HighwaysError, match=r"^01_depth@quick: stopped, for nobody reads .* goes on from"):
+        stage.run_stage("quick", "01_depth")
+
+
+def test_repro_that_nobody_hears_has_failed(run_repro) -> None:
+    process = run_repro(
+        "import time\nfor i in range(60):\n    print('\x02line one more', flush=True)\n    time.sleep(.1)\n", "one more"
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "HighwaysError: dvc repro: stopped, for nobody reads" in said
 
 
 def alive(process: psutil.Process) -> bool:

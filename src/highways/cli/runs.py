@@ -86,7 +86,8 @@ def runs_command(
         shown.line("`highways runs --profile P --experiment E` lists them; --where and --best choose among them.")
         return
     if best is not None:
-        found = _ranked(found, by)[:best]
+        once = {one.record.run_key: one for one in reversed(_ranked(found, by))}  # a run may be of several profiles
+        found = list(once.values())[::-1][:best]
     _show(found, by)
 
 

@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import active_profiles
+from highways.errors import HighwaysError
 from highways.quantities import duration
-from highways.report.screen import RELAY, Screen
+from highways.report.screen import NO_READER, RELAY, Screen
 
 COMMAND = [sys.executable, "-m", "dvc", "repro"]
 SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
@@ -33,7 +35,7 @@ def repro(arguments: Sequence[str]) -> int:
         arguments: Passed on, such as `01_depth@quick`.
 
     Raises:
-        HighwaysError: `params.yaml` is at fault.
+        HighwaysError: `params.yaml` is at fault, or nobody reads what is said any more.
     """
     profiles = active_profiles()
     began, screen = time.monotonic(), Screen(sys.stdout)
@@ -41,24 +43,27 @@ def repro(arguments: Sequence[str]) -> int:
     log.parent.mkdir(exist_ok=True)
     environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
     told = _Told(screen)
-    with (
-        interrupts_left_to_the_stage() as interrupts,
-        log.open("w", encoding="utf-8", buffering=1) as file,
-        subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=paths.root(),
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process,
-    ):
-        interrupts.process = process
-        if interrupts.count:  # before there was a process to hear it
-            process.send_signal(signal.SIGINT)
-        assert process.stdout is not None
-        told.all(process.stdout, file)
-        status = process.wait()
+    try:
+        with (
+            interrupts_left_to_the_stage() as interrupts,
+            log.open("w", encoding="utf-8", buffering=1) as file,
+            subprocess.Popen(
+                [*COMMAND, *arguments],
+                cwd=paths.root(),
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            interrupts.process = process
+            if interrupts.count:  # before there was a process to hear it
+                process.send_signal(signal.SIGINT)
+            assert process.stdout is not None
+            told.all(process.stdout, file)
+            status = process.wait()
+    except BrokenPipeError:
+        raise HighwaysError(f"dvc repro: {NO_READER}") from None
     screen.clear()
     if interrupts.count:
         screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")
@@ -83,13 +88,23 @@ def _outcome(profile: str) -> list[str]:
     results = paths.Results(profile)
     lines = []
     if results.verdicts.exists():
-        counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
+        counts = _read_counts(results.verdicts)
         for whose, name in (("sources", "claims of the sources"), ("our_own", "questions of our own")):
             if found := counts.get(whose):
                 lines.append(f"{profile}: {sum(found.values())} {name}: {counted(found)}")
     if results.report.exists():
         lines.append(f"{profile}: the report is {paths.shown(results.report)}")
     return lines
+
+
+def _read_counts(path: Path) -> dict[str, dict[str, int]]:
+    """Return the counts of verdicts, none where the file is damaged: they are made anew with the report."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    whole = isinstance(content, dict) and all(isinstance(counts, dict) for counts in content.values())
+    return content if whole else {}
 
 
 class _Told:
@@ -120,6 +135,8 @@ class _Told:
                 self.errors.append(line)
             elif line.startswith("ERROR: "):
                 self.dvc_errors.append(f"error: {line.removeprefix('ERROR: ')}")
+            elif line.startswith(" ") and self.dvc_errors and line.strip():  # such as the processes that are in its way
+                self.dvc_errors.append(line)
 
 
 @dataclass

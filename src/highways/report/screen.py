@@ -11,6 +11,7 @@ RELAY = "HIGHWAYS_RELAY"
 """Set in the environment where `highways repro` shows what a stage says: it owns the terminal, a stage does not."""
 LINE, LIVE = "\x02line ", "\x02live "
 """How a relayed line begins: one that stands, one that the next replaces."""
+NO_READER = "stopped, for nobody reads what it says any more; the same command goes on from the last checkpoint"
 EVERY_S = 20.0
 """Where there is no terminal, seconds between a line and one of progress: a short stage shows none."""
 

@@ -29,7 +29,7 @@ from highways.experiments import EXPERIMENTS, Experiment
 from highways.experiments.base import INTERRUPTED
 from highways.quantities import duration
 from highways.report.readiness import check
-from highways.report.screen import Screen
+from highways.report.screen import NO_READER, RELAY, Screen
 
 WATCH_S = 1.0
 """Seconds between two looks at whether the process that started this one lives."""
@@ -57,12 +57,15 @@ def run_stage(profile: str, notebook: str) -> None:
     stage = f"{notebook}@{profile}"
     check(profile, notebook)
     experiment = next(one for one in EXPERIMENTS if one.name == notebook)
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as stream:
-        screen = Screen(stream)
-        screen.line(f"{stage}: {experiment.title}")
-        _execute(profile, experiment, screen)
-        verdicts = _verdicts(profile, experiment)
-        screen.line(f"{stage}: done in {duration(time.monotonic() - began)}{f'; {verdicts}' if verdicts else ''}")
+    try:
+        with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as stream:
+            screen = Screen(stream)
+            screen.line(f"{stage}: {experiment.title}")
+            _execute(profile, experiment, screen)
+            verdicts = _verdicts(profile, experiment)
+            screen.line(f"{stage}: done in {duration(time.monotonic() - began)}{f'; {verdicts}' if verdicts else ''}")
+    except BrokenPipeError:  # not the end of a reader that has seen enough: the notebook has not run to its end
+        raise HighwaysError(f"{stage}: {NO_READER}") from None
 
 
 def _verdicts(profile: str, experiment: Experiment) -> str:
@@ -190,7 +193,8 @@ def _interrupts_its_kernel() -> Iterator[None]:
 def _end_with_parent() -> None:
     """End this process, and those that it has started, when the one that runs the pipeline is gone or at SIGTERM.
 
-    DVC starts a shell that may stay between: that one counts with DVC. A stage that is started by hand goes on.
+    DVC starts a shell that may stay between: that one counts with DVC, and so does `highways repro` above it. A stage
+    that is started by hand goes on.
     """
 
     def end(*_: object) -> None:
@@ -208,5 +212,5 @@ def _end_with_parent() -> None:
     if "DVC_STAGE" in os.environ:
         parents = psutil.Process().parents()
         shell = bool(parents) and Path(parents[0].name()).name in ("sh", "bash", "dash", "zsh", "fish")
-        above = parents[: 2 if shell else 1]
+        above = parents[: (2 if shell else 1) + (RELAY in os.environ)]
         threading.Thread(target=watch, daemon=True).start()

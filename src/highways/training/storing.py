@@ -6,9 +6,11 @@ its parts: `begun`, then the training, then `store`.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from highways.data import load
 from highways.errors import HighwaysError
@@ -32,9 +34,12 @@ def checkpoint_every_s() -> float:
     """Return the seconds of training that may be lost beside an epoch's length: `HIGHWAYS_CHECKPOINT_EVERY_S`, 30."""
     given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
     try:
-        return float(given)
+        seconds = float(given)
     except ValueError:
-        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}") from None
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}")
+    return seconds
 
 
 def execute(job: Job, listener: Listener) -> list[RunRecord]:
@@ -79,27 +84,39 @@ def attempt(job: Job, listener: Listener) -> list[RunRecord] | Claim:
         if other is not None:
             return other
         point = begun(job, listener)
-        if not isinstance(point, ResumePoint):
-            return point
-        resume = Resume(point.checked(), str(point.folder), checkpoint_every_s(), point.save)
-        return store(job, train(job, load(job.configs[0].data), resume, listener), listener)
+        if isinstance(point, ResumePoint):
+            resume = Resume(point.checked(), str(point.folder), checkpoint_every_s(), point.save)
+            return store(job, train(job, load(job.configs[0].data), resume, listener), listener)
+    if not isinstance(point, Job):
+        return point
+    outcome = attempt(point, listener)
+    return outcome if isinstance(outcome, Claim) else RecordStore(job.records).read_all(job.keys)
 
 
-def begun(job: Job, listener: Listener) -> ResumePoint | list[RunRecord]:
-    """Return where a group that this process has claimed is resumed, or its records where all have come to stand.
+def begun(job: Job, listener: Listener) -> ResumePoint | list[RunRecord] | Job:
+    """Return where a group that this process has claimed is resumed.
+
+    Where all its runs have come to stand since the group was made, their records; where some have, and nothing of it
+    has been kept, the group of the others, to be claimed in its place: no run is trained again. The listener is told
+    of what stands.
 
     Raises:
         HighwaysError: A record or the weights are at fault, or nothing can be written.
     """
     records, point = RecordStore(job.records), ResumePoint(job.keys, job.population)
-    standing = [record for key in job.keys if (record := records.adopt(key)) is not None]
-    if len(standing) < len(job.keys) or (job.again and any(load_weights(key, None) is None for key in job.keys)):
+    standing = {key: record for key in job.keys if (record := records.adopt(key)) is not None}
+    left = [key for key in job.keys if key not in standing]
+    weights_missing = job.again and any(load_weights(key, None) is None for key in job.keys)
+    if weights_missing or len(left) == len(job.keys) or (left and point.state.exists()):
         check_writable(records.path(job.keys[0]))
         return point
-    for record in standing:
+    for record in standing.values():
         listener(Finished(record))
+    if left:
+        configs = dict(zip(job.keys, job.configs, strict=True))
+        return replace(job, keys=tuple(left), configs=tuple(configs[key] for key in left))
     point.remove()
-    return standing
+    return list(standing.values())
 
 
 def store(job: Job, trained: Sequence[Trained], listener: Listener) -> list[RunRecord]:

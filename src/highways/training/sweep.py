@@ -179,6 +179,8 @@ class _Watch:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Finished):
+            if event.record.run_key in self.trained:  # its group was gone through once more
+                return
             self.trained.add(event.record.run_key)
         for listener in self.listeners:
             try:

@@ -211,6 +211,8 @@ class _Dispatch:
                     self.elsewhere[job] = other
                     continue
                 point = begun(job, self.listener)
+                if isinstance(point, Job):
+                    self.waiting.appendleft(point)
                 if not isinstance(point, ResumePoint):
                     continue
                 number, need, data = next(self._numbers), self._need(job), self.data.of(job.configs[0].data)
