@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -288,22 +289,28 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
 # Profiles
 
 
-def search(project: Path, depth: int, *outcomes: float) -> list[RunConfig]:
-    """Write records of the first trials of the quick search at one depth; return their configurations."""
+def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> list[RunConfig]:
+    """Write records of the first trials of the quick search at one depth, and return their configurations.
+
+    Where the search is to be whole, all its other trials diverged at once.
+    """
     listed = load_profile("quick", DepthProfile).runs()
     store, chosen = RecordStore(project / "results/quick/01_depth/runs"), []
     for kind in ("plain", "highway"):
         runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
-        for config, outcome in zip(runs, outcomes, strict=False):
+        for config, outcome in itertools.zip_longest(runs if whole else runs[: len(outcomes)], outcomes):
             store.write(
                 RunRecord(
                     run_key=run_keys([config])[0],
                     config=config,
                     data_fingerprint=fingerprint(config.data),
                     numerics=config.numerics,
-                    status="finished",
+                    status="diverged" if outcome is None else "finished",
+                    diverged_epoch=1 if outcome is None else None,
                     parameters=1,
-                    curves={"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]},
+                    curves={}
+                    if outcome is None
+                    else {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]},
                     weights_sha256=None,
                     environment={},
                     engine={},
@@ -311,7 +318,8 @@ def search(project: Path, depth: int, *outcomes: float) -> list[RunConfig]:
                     timing={"seconds": 1.0, "group_seconds": 1.0},
                 )
             )
-            chosen.append(config)
+            if outcome is not None:
+                chosen.append(config)
     return chosen
 
 
@@ -371,7 +379,9 @@ def test_of_several_ranks_the_first_that_does_not_diverge_is_judged(project: Pat
 
 def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     chosen = GatesProfile.model_validate(GATES)
-    with pytest.raises(NotYet, match=r"has 0 trials of highway networks of 10 layers .* `dvc repro 01_depth@quick`"):
+    with pytest.raises(
+        NotYet, match=r"has 0 of the 8 trials of highway networks of 10 layers, .* && dvc repro 01_depth@quick`"
+    ):
         chosen.runs()
     listed = listed_records(chosen)
     assert (list(listed), listed.complete) == ([], False)
@@ -379,7 +389,10 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     search(project, 20, 0.1)
     with pytest.raises(NotYet):
         texts_of("gates", chosen)
-    (damaged,) = (project / "results/quick/01_depth/runs").glob("highway-d020*")
+    search(project, 10, 0.1, whole=False)
+    with pytest.raises(NotYet, match=r"has 1 of the \d+ trials of highway networks of 10 layers, all are needed"):
+        chosen.runs()
+    damaged = next((project / "results/quick/01_depth/runs").glob("highway-d020*"))
     damaged.write_text("<<<<<<< HEAD")
     with pytest.raises(HighwaysError, match=r"highway-d020.*: truncated or not JSON"):
         GatesProfile.model_validate(GATES | {"depth": 20}).runs()
@@ -518,7 +531,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     listed = Listed([fine, diverged])
     assert share_of_guessing(listed, "highway", 6) == 1
     assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
-    assert depth_ratio(listed, ("highway", 4), ("highway", 6)) == (0.0, float("inf")), "other settings tell nothing"
+    assert depth_ratio(listed, ("highway", 4), ("highway", 6))[:2] == (0.0, float("inf")), "other settings tell nothing"
     other = fine.config.model_copy(update={"network": fine.config.network.model_copy(update={"depth": 5})})
     twin = fine.model_copy(update={"config": other})
     assert depth_ratio(Listed([fine, twin]), ("highway", 4), ("highway", 5)) == 1

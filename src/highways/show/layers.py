@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from highways import paths
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
 from highways.errors import HighwaysError
 from highways.inside.layers import layers_of
 from highways.show.figures import NETWORK, SOURCE, Drawing, Panel, legend, logarithmic, positive, shade
+from highways.show.tables import reference
 from highways.tracking import AnalysisRecord
 
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
@@ -135,7 +135,7 @@ def _means(analysis: AnalysisRecord) -> list[Panel]:
 def _theirs(analysis: AnalysisRecord, column: str, layers: int) -> pd.DataFrame | None:
     """Return the paper's means of each layer, `layer` and `value`; `None` where it has none of such a network."""
     paper = PAPER_DATA.get(analysis.data)
-    theirs = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
+    theirs = reference("highway2015_fig2_layer_means.csv")
     if paper is None or not column or len(theirs) != layers or not isinstance(analysis.run.network, DenseConfig):
         return None
     return pd.DataFrame({"layer": theirs["layer"], "value": theirs[f"{paper}_{column}"]})
@@ -165,7 +165,7 @@ def lesion_panel(analysis: AnalysisRecord) -> Panel:
     """Return one network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4)."""
     losses = analysis.row("cross_entropy")
     paper = PAPER_DATA.get(analysis.data)
-    theirs = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
+    theirs = reference("verydeep2015_fig4_lesion.csv")
     curve = theirs[f"{paper}_train_cross_entropy"].to_numpy() if paper and len(theirs) == len(losses) else None
     alt = _lesion_words("Ours", losses)
     alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', list(curve))}"

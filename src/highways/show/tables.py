@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from highways import paths
+from highways.errors import HighwaysError
 from highways.tracking import RunRecord
 from highways.tracking.environment import EARLIER
 
@@ -74,9 +75,24 @@ def by_machine(records: Iterable[RunRecord]) -> list[tuple[dict[str, object], li
     return list(found.values())
 
 
+def reference(file: str) -> pd.DataFrame:
+    """Return a table of `references/`.
+
+    Raises:
+        HighwaysError: There is no such file, or it is no table.
+    """
+    path = paths.references() / file
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "is no table"
+        raise HighwaysError(f"{paths.shown(path)} {reason}; git has it: `git checkout {paths.shown(path)}`") from None
+
+
 def paper_rows(file: str) -> pd.DataFrame:
     """Return a file of the papers' values, by its first column."""
-    return pd.read_csv(paths.references() / file, index_col=0)
+    whole = reference(file)
+    return whole.set_index(whole.columns[0])
 
 
 SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 45, 49)

@@ -27,7 +27,7 @@ class AnalysisRecord(Record):
     weights_sha256: str | None
     """Of the weights that were analysed; `None` where they were initial ones."""
     values: dict[str, Values]
-    """By name, to four or six significant digits; what makes the analysis says what each one is."""
+    """By name, to four or six significant digits, states in float32 to nine; what makes the analysis says which."""
     timing: dict[str, float]
     """`seconds`: of the analysis."""
 

@@ -46,12 +46,13 @@ BILSTM_DEPTH = Experiment(
 The data are in the source's repository, its network is short, and vocabulary and test sentences come out to the
 digit.""",
     difficult="""\
-Three texts disagree: the article's code, its words and the repository's code are different networks, so that each is
-run. Stacks of 20 BiLSTMs take minutes an epoch on two cores.""",
+Three texts disagree: the article's code, its words and the repository's code. Both codes are run, and the words, which
+fix no network, in a reading of our own. Stacks of 20 BiLSTMs take minutes an epoch on two cores.""",
     notes="""\
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, whose gate is trained
 and carries its own pre-activation, and the code in its repository, whose gate is drawn anew at every call.
-`highway-described` carries the input through a map of its own; no text has that. `highway` and `plain-matched`
+`highway-own-carry` (`highway-described` in the keys of runs) carries the input through a map of its own; no text
+has that. `highway` and `plain-matched`
 differ in the papers' gate alone.
 
 What the article calls a Twitter data set is the Stanford Sentiment Treebank: our preparation of the repository's

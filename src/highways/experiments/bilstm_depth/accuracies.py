@@ -44,6 +44,16 @@ def variant(record: RunRecord) -> str:
     return f"{network.kind}-padded" if padded else network.kind
 
 
+LABELS = {"highway-described": "highway-own-carry"}
+"""How a variant is shown whose name in configurations, and so in the keys of runs, says what it is not: no text
+describes a map of its own for what is carried."""
+
+
+def label(name: str) -> str:
+    """Return how a variant is shown."""
+    return LABELS.get(name, name)
+
+
 def by_depth(records: Iterable[RunRecord], of: str, rule: Rule = "best_dev") -> dict[int, float]:
     """Return a variant's test accuracy at each depth, the mean over its seeds.
 

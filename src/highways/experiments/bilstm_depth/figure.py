@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from statistics import median
 
 import matplotlib.ticker
 from matplotlib.axes import Axes
 
 from highways.data import classes, examples, majority
-from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, variant
+from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, label, variant
 from highways.inside.statistics import wilson_interval
 from highways.show.figures import NETWORK, Drawing, Panel, legend, logarithmic
 from highways.tracking import Listed, RunRecord
@@ -31,7 +32,7 @@ def bilstm_figure(records: Listed) -> Drawing:
 
     Accuracies are those of the snapshot that is best on the development set: the lines are means over seeds, the
     small marks every seed; of a single seed the 95 % interval of as many test sentences as there are is shaded. Three
-    panels a data set: accuracies, gradients before training and after it.
+    panels a data set: accuracies, gradients before training and after it; of gradients the lines are the median seeds.
     """
     names = list(dict.fromkeys(record.config.data.name for record in records))
     panels = []
@@ -48,7 +49,7 @@ def _accuracies_panel(records: Listed, data: str) -> Panel:
     for name in VARIANT_STYLES:
         if found := by_depth(records, name):
             first, last = min(found), max(found)
-            words.append(f"{name} {found[first]:.1%} at depth {first}, {found[last]:.1%} at {last}")
+            words.append(f"{label(name)} {found[first]:.1%} at depth {first}, {found[last]:.1%} at {last}")
     alt = f"Test accuracy: {'; '.join(words)}. Chance is {1 / classes(data):.1%}."
     title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
     return Panel(title, alt, partial(_accuracies, records, data, seeds), height=3.6)
@@ -60,7 +61,7 @@ def _accuracies(records: Listed, data: str, seeds: int, axes: Axes) -> None:
         if not (found := by_depth(records, name)):
             continue
         depths, values = list(found), list(found.values())
-        axes.plot(depths, values, line, color=colour, marker=marker, label=name)
+        axes.plot(depths, values, line, color=colour, marker=marker, label=label(name))
         if seeds > 1:
             each = [(run.config.network.depth, accuracies(run).best_dev) for run in records if variant(run) == name]
             axes.plot(*zip(*each, strict=True), marker, color=colour, ms=3, alpha=0.45, lw=0)
@@ -84,27 +85,27 @@ def _longer(axes: Axes, records: Sequence[RunRecord]) -> None:
     for name, (colour, marker, _) in VARIANT_STYLES.items():
         if found := by_depth(records, name):
             epochs = max(record.config.budget.epochs for record in records)
-            label = f"{name}, {epochs} epochs" if name == "highway" else None
+            text = f"{name}, {epochs} epochs" if name == "highway" else None
             points = zip(*found.items(), strict=True)
-            axes.plot(*points, ":", color=colour, marker=marker, mfc="white", lw=1, label=label)
+            axes.plot(*points, ":", color=colour, marker=marker, mfc="white", lw=1, label=text)
 
 
-def _norms(records: Sequence[RunRecord], name: str, when: int) -> list[tuple[int, float]]:
-    """Return a variant's norm at the first block, by depth, of the first seed; what float32 cannot hold is left out."""
-    norms = {
-        record.config.network.depth: record.measurements.get("gradient_norm_first_block", [])
-        for record in records
-        if variant(record) == name and record.config.seed == 0
-    }
-    points = [(depth, values[when]) for depth, values in sorted(norms.items()) if len(values) > when]
-    return [(depth, norm) for depth, norm in points if norm > 0]
+def _norms(records: Sequence[RunRecord], name: str, when: int) -> dict[int, list[float]]:
+    """Return a variant's norms at the first block by depth, every seed's; what float32 cannot hold is left out."""
+    found: dict[int, list[float]] = {}
+    for record in records:
+        norms = record.measurements.get("gradient_norm_first_block", []) if variant(record) == name else []
+        if len(norms) > when and norms[when] > 0:
+            found.setdefault(record.config.network.depth, []).append(norms[when])
+    return dict(sorted(found.items()))
 
 
 def _gradients_panel(records: Listed, data: str, when: int) -> Panel:
     words = []
     for name in VARIANT_STYLES:
-        if points := _norms(records, name, when):
-            words.append(f"{name} {points[0][1]:.1g} at depth {points[0][0]}, {points[-1][1]:.1g} at {points[-1][0]}")
+        if norms := _norms(records, name, when):
+            ends = [f"{median(norms[depth]):.1g} at depth {depth}" for depth in (min(norms), max(norms))]
+            words.append(f"{label(name)} {', '.join(ends)}")
     moment = ("before training", "after training")[when]
     alt = f"Norm of the gradient: {'; '.join(words) or 'none measured'}."
     return Panel(f"{data}: gradient at the first block, {moment}", alt, partial(_gradients, records, when), height=3.6)
@@ -112,8 +113,12 @@ def _gradients_panel(records: Listed, data: str, when: int) -> Panel:
 
 def _gradients(records: Listed, when: int, axes: Axes) -> None:
     for name, (colour, marker, line) in VARIANT_STYLES.items():
-        if points := _norms(records, name, when):
-            axes.plot(*zip(*points, strict=True), line, color=colour, marker=marker, label=name)
+        if norms := _norms(records, name, when):
+            middle = [median(values) for values in norms.values()]
+            axes.plot(list(norms), middle, line, color=colour, marker=marker, label=label(name))
+            if any(len(values) > 1 for values in norms.values()):
+                each = [(depth, norm) for depth, values in norms.items() for norm in values]
+                axes.plot(*zip(*each, strict=True), marker, color=colour, ms=3, alpha=0.45, lw=0)
     axes.set(xlabel="layers", ylabel="norm of the gradient")
     logarithmic(axes)
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from highways.experiments.bilstm_depth.accuracies import by_depth, variant
+from highways.experiments.bilstm_depth.accuracies import by_depth, label, variant
 from highways.tracking import Listed
 
 
@@ -17,7 +17,7 @@ def answer(records: Listed) -> str:
             if len(found) > 1:
                 least, most = min(found), max(found)
                 layers = f"from {found[least]:.3f} with {least} layer{'s' if least > 1 else ''} to {found[most]:.3f}"
-                parts.append(f"`{name}` {layers} with {most}")
+                parts.append(f"`{label(name)}` {layers} with {most}")
         if parts:
             sentences.append(f"**{data}**: test accuracy goes {'; '.join(parts)}.")
     return "\n\n".join(sentences)

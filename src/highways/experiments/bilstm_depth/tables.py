@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from highways import paths
 from highways.config import Profile
 from highways.data import examples
-from highways.experiments.bilstm_depth.accuracies import accuracies, variant
+from highways.experiments.bilstm_depth.accuracies import accuracies, label, variant
 from highways.inside.statistics import wilson_interval
-from highways.show.tables import MACHINE, machine
+from highways.show.tables import MACHINE, machine, reference
 from highways.tracking import Listed
 
 COLUMNS = [
@@ -43,12 +42,13 @@ def bilstm_table(records: Listed, settings: Profile) -> pd.DataFrame:
     interval is that of the last epoch's; a run that diverged is guessing. `paper` is what the sources report,
     with pretrained word vectors.
     """
-    papers = pd.read_csv(paths.references() / "bilstm_sources.csv").set_index(["variant", "depth", "data"])
+    papers = reference("bilstm_sources.csv").set_index(["variant", "depth", "data"])
     rows = []
     for record in [*records, *records.auxiliary]:
         data = record.config.data.name
-        key = (variant(record), record.config.network.depth, data)
-        row: dict[str, object] = dict(zip(("variant", "depth", "data"), key, strict=True))
+        name, depth = variant(record), record.config.network.depth
+        key = (name, depth, data)
+        row: dict[str, object] = {"variant": label(name), "depth": depth, "data": data}
         row |= {"seed": record.config.seed, "status": record.status, "epochs": record.config.budget.epochs}
         row |= {"parameters": record.parameters, "train_cross_entropy_last": record.last("train_cross_entropy")}
         taken = accuracies(record)
@@ -68,7 +68,7 @@ def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return what each run cost: training, evaluation and snapshots."""
     rows = [
         {
-            "variant": variant(record),
+            "variant": label(variant(record)),
             "depth": record.config.network.depth,
             "seed": record.config.seed,
             "data": record.config.data.name,
@@ -87,7 +87,17 @@ def some_depths(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the sources' networks and the papers', shallow, in the middle and deep, first seed, for the report."""
+    """Return the sources' networks and the papers', shallow, in the middle and deep, every seed, for the report.
+
+    Seeds of one network and number of epochs share a row, their accuracies beside each other.
+    """
     names = ["plain", "highway", "highway-article", "highway-released"]
-    first = frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])]
-    return first.drop_duplicates(["data", "variant", "depth"])
+    chosen = frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])]
+    rows = []
+    for _, seeds in chosen.groupby(["data", "variant", "depth", "epochs"], sort=False):
+        row = seeds.iloc[0].to_dict()
+        if len(seeds) > 1:
+            row |= {name: ", ".join(f"{value:.3f}" for value in seeds[name]) for name in seeds if "accuracy_" in name}
+            row["seed"] = ", ".join(map(str, seeds["seed"]))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=frame.columns)

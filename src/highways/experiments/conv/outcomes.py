@@ -8,13 +8,13 @@ from typing import cast
 
 import pandas as pd
 
-from highways import paths
 from highways.config import ConvConfig
 from highways.config.run import ImageDataName
 from highways.data import classes
 from highways.experiments.conv.profile import recipe
 from highways.inside.statistics import moments
 from highways.nn import ConvNetwork
+from highways.show.tables import reference
 from highways.tracking.records import RunRecord
 
 AUTHORS_LOGS = {
@@ -83,13 +83,13 @@ def authors_logs(data: str) -> list[tuple[pd.DataFrame, str]]:
 
 
 def _log(name: str, iterations: int) -> pd.DataFrame:
-    log = pd.read_csv(paths.references() / f"authors_log_{name}.csv")
+    log = reference(f"authors_log_{name}.csv")
     return log.assign(epoch=log["iteration"] / iterations)
 
 
 def papers() -> pd.DataFrame:
     """Return the papers' accuracies by network and data set."""
-    return pd.read_csv(paths.references() / "conv_papers.csv").set_index(["network", "data"])
+    return reference("conv_papers.csv").set_index(["network", "data"])
 
 
 SHAPES: dict[str, tuple[int, int, int]] = {

@@ -93,7 +93,7 @@ def conv_cost(records: Sequence[RunRecord], settings: Profile) -> pd.DataFrame:
             epochs = sum(max(run.epochs, 1) for run in runs)
             rows.append(
                 {
-                    "network": network,
+                    "network": LABELS.get(network, network),
                     "data": data,
                     "process_seconds": seconds,
                     "process_seconds_per_epoch": seconds / epochs,

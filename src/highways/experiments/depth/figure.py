@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from highways import paths
 from highways.experiments.depth.outcomes import MIN_TRIALS_FOR_TOP, Search, searches
 from highways.show.figures import (
     MARKERS,
@@ -25,6 +24,7 @@ from highways.show.figures import (
     logarithmic,
     shade,
 )
+from highways.show.tables import reference
 from highways.tracking import RunRecord
 
 Found = dict[tuple[str, int], Search]
@@ -68,7 +68,7 @@ def _papers_in_words(epochs: int) -> str:
 
 def _papers(network: str, epochs: int) -> pd.Series:
     """Return P1's lowest loss within some epochs, by depth."""
-    curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    curves = reference("highway2015_fig1_curves.csv")
     within = curves[(curves.network == network) & (curves.epoch <= epochs)]
     return within.groupby("depth").train_cross_entropy.min()
 
@@ -128,7 +128,7 @@ def _ends_in_words(network: str) -> str:
 
 
 def _curves(found: Found, network: str, axes: Axes) -> None:
-    theirs = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    theirs = reference("highway2015_fig1_curves.csv")
     theirs = theirs.loc[theirs["network"] == network]
     depths = sorted({depth for _, depth in found})
     for place, depth in enumerate(depths):
@@ -154,7 +154,7 @@ def _curves(found: Found, network: str, axes: Axes) -> None:
 
 
 def _top_panel(found: Found) -> Panel:
-    papers = pd.read_csv(paths.references() / "depth_papers.csv")
+    papers = reference("depth_papers.csv")
     words = []
     for network in NETWORK:
         means = _top_means(found, network)

@@ -15,6 +15,7 @@ from highways.config.profiles import no_repetition
 from highways.config.run import ImageDataName
 from highways.errors import NotYet
 from highways.experiments.rungs import Ladder, Rung, checked, climb, foreseen, longer
+from highways.tracking.outcomes import rank as by_rank
 from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
@@ -183,7 +184,7 @@ def _level(ladder: Ladder, level: int) -> tuple[RunConfig, ...]:
 def trial_of_search(profile: str, network: Kind, depth: int, rank: int = 1) -> RunConfig:
     """Return a trial of `01_depth` by its outcome, from the records of the search's first rung.
 
-    The outcome is the lowest training cross-entropy that the trial reached, as in the search itself.
+    They are ranked by the lowest training cross-entropy that they reached, those that diverged last.
 
     Args:
         profile: Of the search.
@@ -192,18 +193,24 @@ def trial_of_search(profile: str, network: Kind, depth: int, rank: int = 1) -> R
         rank: 1 for the best trial, 2 for the second best, ...
 
     Raises:
-        NotYet: The search has not been run, not with that network, or has not so many trials that learned.
+        NotYet: The search has not been run, not with that network, has not been run to its end, or has not so many
+            trials that learned.
         HighwaysError: A record is damaged.
     """
     settings = load_profile(profile, DepthProfile)
     first = settings._ladders().get((network, depth), Ladder((), whole=False)).rungs[:1]
     records = recorded(profile, settings.experiment, first[0]) if first else []
-    outcomes = sorted((loss, r.run_key, r.config) for r in records if r is not None and (loss := r.best()) is not None)
-    if len(outcomes) < rank:
+    ended = [record for record in records if record is not None]
+    learned = sorted((record for record in ended if record.best() is not None), key=by_rank)
+    if len(ended) < len(records) or len(learned) < rank:
         where = paths.Results(profile).of(settings.experiment).runs.relative_to(paths.root())
-        trials = f"{len(outcomes)} trials of {network} networks of {depth} layers that learned"
-        raise NotYet(f"{where} has {trials}, number {rank} is needed; `dvc repro 01_depth@{profile}` makes it")
-    return outcomes[rank - 1][2]
+        networks = f"{network} networks of {depth} layers"
+        have = f"{len(learned)} trials of {networks} that learned, number {rank} is needed"
+        if len(ended) < len(records):
+            have = f"{len(ended)} of the {len(records)} trials of {networks}, all are needed"
+        cure = f"`highways profile use {profile} && dvc repro 01_depth@{profile}` makes them"
+        raise NotYet(f"{where} has {have}; {cure}")
+    return learned[rank - 1].config
 
 
 def stand_in_of_search(profile: str, network: Kind, depth: int) -> RunConfig:

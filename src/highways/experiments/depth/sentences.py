@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
-from highways import paths
 from highways.experiments.depth.outcomes import searches
+from highways.show.tables import reference
 from highways.tracking import Listed
 
 
@@ -27,13 +25,30 @@ def answer(records: Listed) -> str:
             f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
             f"highway network {highway:.3g}: the {lower} one is {ratio:.3g} times lower."
         )
-    return " ".join(sentences)
+    return " ".join(sentences + _regret(records))
+
+
+def _regret(records: Listed) -> list[str]:
+    """Return what the rungs missed, as far as trials drawn among those thrown out tell, in a sentence or none."""
+    found, drawn = searches(records), searches(records.auxiliary)
+    lower = [
+        f"{kind} of {depth} layers, {other.best_loss:.2g} against {found[kind, depth].best_loss:.2g}"
+        for (kind, depth), other in drawn.items()
+        if (kind, depth) in found and other.best_loss < found[kind, depth].best_loss
+    ]
+    if not drawn:
+        return []
+    ended = f"ended lower than what was kept in {len(lower)} of {len(drawn)} networks"
+    return [
+        f"Of the trials that the rungs threw out some were drawn and trained as long: the best of them {ended}"
+        + (f" ({'; '.join(lower)})." if lower else ".")
+    ]
 
 
 def caption(records: Listed) -> str:
     """Return what the curves are, and which of them the paper has."""
     depths = {depth for _, depth in searches(records)}
-    curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    curves = reference("highway2015_fig1_curves.csv")
     theirs = ", ".join(str(depth) for depth in sorted(depths & set(curves.depth)))
     ours = "Thick: ours, of the best trial."
     if not theirs:

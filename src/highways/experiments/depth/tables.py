@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from highways import paths
 from highways.config import Profile
 from highways.data import examples
 from highways.experiments.depth.outcomes import searches
 from highways.inside.statistics import wilson_interval
-from highways.show.tables import MACHINE, by_machine
-from highways.tracking import Listed
+from highways.show.tables import MACHINE, by_machine, reference
+from highways.tracking import Listed, RunRecord
 
 DEPTH_COLUMNS = [
     "network",
@@ -45,15 +46,16 @@ DEPTH_COLUMNS = [
 def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
     """Return a row for each kind of network and depth, the papers' values beside ours.
 
-    `best_train_cross_entropy` is the lowest over trials and epochs; `test_accuracy` is the best trial's
-    at its last epoch, with its Wilson interval; `best_*` are that trial's settings. `paper_p1` is the end
-    of P1's curve (400 epochs), `paper_p1_same_epochs` its lowest point within as many epochs as ours had;
-    that one is given for MNIST only, on which an epoch is the same. `rungs` has trials and epochs of every rung of
-    the search, such as `40x10 10x40 3x400`; the outcome is the best of the last one. `drawn` trials that no last
-    rung kept were trained as long as it: the best of them, beside the outcome, tells what the rungs missed.
+    `best_train_cross_entropy` is the lowest over trials and epochs; `test_accuracy` is the best trial's at its last
+    epoch, with its Wilson interval; `best_*` are that trial's settings. `paper_p1` is the end of P1's curve (400
+    epochs), `paper_p1_same_epochs` its lowest point within as many epochs as ours had; that one is given for MNIST
+    only, on which an epoch is the same. `rungs` has trials and epochs of every rung of the search, such as `40x10
+    10x40 3x400`, with those that diverged in a later one behind it; the outcome is the best of the last one.
+    `drawn` trials that no last rung kept were trained as long as it: the best of them, beside the outcome, tells
+    what the rungs missed.
     """
-    papers = pd.read_csv(paths.references() / "depth_papers.csv").set_index(["network", "depth"])
-    curves = pd.read_csv(paths.references() / "highway2015_fig1_curves.csv")
+    papers = reference("depth_papers.csv").set_index(["network", "depth"])
+    curves = reference("highway2015_fig1_curves.csv")
     auxiliary = searches(records.auxiliary)
     rows = []
     for (network, depth), search in searches(records).items():
@@ -67,7 +69,7 @@ def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
             "parameters": first.parameters,
             "trials": len(search.trials),
             "diverged": search.diverged,
-            "rungs": " ".join(f"{len(rung)}x{rung[0].config.budget.epochs}" for rung in search.rungs),
+            "rungs": _rungs_text(search.rungs),
             "epochs": search.epochs,
             "best_train_cross_entropy": search.best_loss,
             "top10_mean_train_cross_entropy": mean,
@@ -88,6 +90,14 @@ def depth_table(records: Listed, settings: Profile) -> pd.DataFrame:
             row |= {f"best_{name}": getattr(best.config.network, name) for name in ("activation", "transform_bias")}
         rows.append(row)
     return pd.DataFrame(rows, columns=DEPTH_COLUMNS)
+
+
+def _rungs_text(rungs: Sequence[Sequence[RunRecord]]) -> str:
+    texts = []
+    for level, rung in enumerate(rungs):
+        diverged = sum(record.status == "diverged" for record in rung) if level else 0
+        texts.append(f"{len(rung)}x{rung[0].config.budget.epochs}" + (f" ({diverged} diverged)" if diverged else ""))
+    return " ".join(texts)
 
 
 def depth_cost(records: Listed, settings: Profile) -> pd.DataFrame:

@@ -10,17 +10,20 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from highways import paths
 from highways.config import RunConfig
 from highways.config.analysis import Measure
 from highways.inside.values import lists
+from highways.show.tables import reference
+
+FLOAT32_DIGITS = 9
+"""So many significant digits tell any two numbers of float32 apart."""
 
 
 class PerceptronConfig(Measure):
     """One unit on five points, trained for squared error, and what it gets right (the initialisation questions, b)."""
 
     kind: str = "perceptron"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     learning_rate: float = Field(default=0.01, gt=0)
     """The source's, as are the steps."""
     steps: int = Field(default=10_000, ge=1)
@@ -30,7 +33,9 @@ class PerceptronConfig(Measure):
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
-        return lists(perceptron(self))
+        found = perceptron(self)
+        exact = {name: value for name, value in found.items() if name.startswith("printed_") or name.endswith("_rows")}
+        return lists(found) | lists(exact, digits=FLOAT32_DIGITS)
 
 
 class DropoutConfig(Measure):
@@ -63,7 +68,7 @@ def printed_trajectory() -> pd.DataFrame:
 
     The loss of a row is that of its weight and bias; row 0 is the state before the first step.
     """
-    return pd.read_csv(paths.references() / "perceptron_trajectory.csv")
+    return reference("perceptron_trajectory.csv")
 
 
 def _descend(
@@ -112,7 +117,8 @@ def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
     Returns:
         `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
         `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
-        `rows_within`, how many rows have loss, weight and bias each within `WITHIN` of the printed ones;
+        `rows_within`, how many rows have loss, weight and bias each within `WITHIN` of the printed ones, and
+        `farthest`, the largest difference from them;
         `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step from there.
         `threshold_right`, the most points that any threshold on x gets right; a value a start drawn from N(0, 1):
         `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
@@ -131,6 +137,7 @@ def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
         found[f"sigmoid_{name}_rows"] = rows[:, place]
     theirs = torch.stack([found["printed_loss"], found["printed_weight"], found["printed_bias"]], dim=1)
     found["rows_within"] = ((rows - theirs).abs() <= WITHIN).all(dim=1).sum().reshape(1).double()
+    found["farthest"] = (rows - theirs).abs().max().reshape(1)
     found["sigmoid_right_printed_start"] = right
     found["linear_right_printed_start"] = _descend(w, b, config, sigmoid=False)[0]
     found["threshold_right"] = _threshold_right().reshape(1)

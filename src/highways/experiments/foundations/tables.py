@@ -73,6 +73,11 @@ def _trajectory_rows(found: AnalysisRecord) -> list[dict[str, object]]:
         },
         {
             "version": version,
+            "quantity": "largest difference from the printed rows",
+            "value": found.row("farthest")[0],
+        },
+        {
+            "version": version,
             "quantity": right,
             "value": found.row("sigmoid_right_printed_start")[0] / len(POINTS),
             "paper": 0.8,

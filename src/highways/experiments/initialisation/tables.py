@@ -10,8 +10,8 @@ from highways.experiments.initialisation.outcomes import outcomes_by_initialisat
 from highways.experiments.initialisation.stuck import STUCK_VERSIONS
 from highways.experiments.initialisation.studies import SATURATION_INITIALISATIONS, SMALL_NET_INITIALISATIONS
 from highways.inside.statistics import moments
-from highways.show.tables import MACHINE, machine, quantities
-from highways.tracking import AnalysisRecord, Listed
+from highways.show.tables import MACHINE, by_machine, quantities
+from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 CALCULATED_VARIANCE = {"normal": "501", "normal_fan_in": "1.5", "he_normal": "2"}
 """Of z, with 1,000 inputs of which 500 are on. The source's own formulas are lost in the text at hand."""
@@ -50,14 +50,16 @@ def initialisation_table(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 def initialisation_cost(records: Listed, settings: Profile) -> pd.DataFrame:
-    """Return what each kind of network cost at each depth: training, all initialisations together."""
-    rows = {}
+    """Return what each kind of network cost at each depth: training, by machine, all initialisations together."""
+    found: dict[tuple[str, int], list[RunRecord]] = {}
     for run in records:
-        key = (run.config.network.kind, run.config.network.depth)
-        row = rows.setdefault(key, {"network": key[0], "depth": key[1], "process_seconds": 0.0})
-        row["process_seconds"] += run.timing["seconds"]
-        row |= machine(run.environment, run.engine["workers"])
-    return pd.DataFrame(list(rows.values()), columns=["network", "depth", "process_seconds", *MACHINE])
+        found.setdefault((run.config.network.kind, run.config.network.depth), []).append(run)
+    rows = [
+        {"network": network, "depth": depth, "process_seconds": sum(run.timing["seconds"] for run in trained)} | on
+        for (network, depth), runs in found.items()
+        for on, trained in by_machine(runs)
+    ]
+    return pd.DataFrame(rows, columns=["network", "depth", "process_seconds", *MACHINE])
 
 
 def studies_table(records: Listed, settings: Profile) -> pd.DataFrame:
