@@ -62,7 +62,7 @@ P2 Table 1 and the 19-layer networks of Table 3 are the authors' release to the 
 convolution and average. The release's first convolution on CIFAR starts at N(0, 1), probably a slip; `highway-b-
 std-0.05` is the other reading. The authors' log at the same epoch is of a run whose rate had not been lowered yet;
 ours had run through its schedule. Fitnets were published with a teacher; trained without one here, they are no
-replication. Seeing `highway-mnist-32-short`: the width-32 network with the rate and steps of the CIFAR solver, for
-schedules of a few epochs.
+replication. The runs of 300 epochs are in bfloat16, the others in float32. `highway-mnist-32-short` is the width-32
+network with the rate and steps of the CIFAR solver, for schedules of a few epochs.
 """,
 )

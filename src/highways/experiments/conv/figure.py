@@ -16,11 +16,39 @@ from highways.tracking import RunRecord
 def conv_figure(records: Sequence[RunRecord]) -> Drawing:
     """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
 
-    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set.
+    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set, and one of the
+    losses of the Keras convolution post's network, which shows such curves.
     """
     found = outcomes(records)
     names = list(dict.fromkeys(data for _, data in found))
-    return Drawing([_panel([one for one in found.values() if one.data == data], data) for data in names], columns=2)
+    panels = [_panel([one for one in found.values() if one.data == data], data) for data in names]
+    return Drawing(panels + [_losses_panel(one) for one in found.values() if one.network in POST], columns=2)
+
+
+POST = ("keras-post", *LABELS)
+"""Networks that are the Keras convolution post's."""
+
+
+def _losses_panel(outcome: Outcome) -> Panel:
+    runs = [run for run in outcome.runs if run.status == "finished"]
+    words = [
+        f"{part} from {min(firsts):.3g} to {min(lasts):.3g} at the lowest"
+        for part in ("train", "test")
+        if (firsts := [run.curves[f"{part}_cross_entropy"][0] for run in runs])
+        and (lasts := [run.curves[f"{part}_cross_entropy"][-1] for run in runs])
+    ]
+    alt = f"Cross-entropy of {len(runs)} runs over epochs: {'; '.join(words) or 'no run finished'}."
+    return Panel(f"{_label(outcome)}: cross-entropy over epochs", alt, partial(_losses, runs))
+
+
+def _losses(runs: Sequence[RunRecord], axes: Axes) -> None:
+    for place, run in enumerate(runs):
+        for part, name, look in (("train", "training", "-"), ("test", "test", "--")):
+            losses = run.curves[f"{part}_cross_entropy"]
+            label = f"{name}{', each run' if len(runs) > 1 else ''}" if place == 0 else None
+            axes.plot(range(1, len(losses) + 1), losses, look, color=OTHERS[3], lw=1.3, label=label)
+    axes.set(xlabel="epoch", ylabel="cross-entropy, nats")
+    legend(axes)
 
 
 def _errors(outcome: Outcome) -> list[float]:
