@@ -21,8 +21,9 @@ from highways.report.outlook import Archive, Asked, outlook, reckoned_from_other
 from highways.report.standins import SHAPES, features, group_bytes, parameters, stand_in
 from highways.tracking.events import Started
 from highways.tracking.records import RunRecord
-from highways.training import sweep
+from highways.training import device, sweep
 from highways.training.building import build_network
+from highways.training.device import cores  # itself: a fixture of all tests says that there is one
 from highways.training.groups import parts
 from highways.training.memory import population_bytes
 from highways.training.together import PopulationModule
@@ -223,3 +224,18 @@ def test_workload_is_measured_and_kept(project: Path, run_config, monkeypatch: p
     for damage in ({"measured_at": 0}, {"speed": {"dense": -1}}, {"speed": 3}, {"here": {}}):
         place.write_text(json.dumps(content | damage))
         assert calibration(groups) == {}, damage
+
+
+@pytest.mark.parametrize(
+    ("content", "may_have"), [("150000 100000\n", 1), ("50000 100000", 1), ("max 100000", None), ("", None)]
+)
+def test_what_a_container_may_have_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, may_have: int | None
+) -> None:
+    before = cores(), device.memory()
+    monkeypatch.setattr(device, "CONTROL_GROUP", tmp_path)
+    assert (cores(), device.memory()) == before, "nothing is limited where nothing says so"
+    (tmp_path / "cpu.max").write_text(content)
+    (tmp_path / "memory.max").write_text("1000000" if may_have else "max")
+    assert cores() == (may_have or before[0])
+    assert device.memory() == (1e6 if may_have else before[1])

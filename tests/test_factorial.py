@@ -226,7 +226,7 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     assert "epochs: 2 to 1" in table[table.quantity == "effect"].term.tolist()
     assert table.training_examples.unique().tolist() == [200]
     assert "over a fraction of the settings" in answer(listed)
-    assert f"Keras {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
+    assert f"Keras from 1.0.3 {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
     assert len(keras_lasagne_figure(listed).panels) == 3, "a fraction has no shares"
     scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
     assert scopes["keras-lasagne-on-images-too"] == "", "no other data stand in for images"

@@ -16,7 +16,6 @@ from highways.config import RunConfig
 from highways.data import Sentences, examples, fingerprint, load, majority
 from highways.data.synthetic import ADJECTIVES, tweets
 from highways.data.text import (
-    check_vectors,
     clean,
     content_sha256,
     normalise,
@@ -255,7 +254,7 @@ def test_faulty_vectors_are_named(project: Path, tmp_path: Path, text: str, mess
     path = tmp_path / "vectors.txt"
     path.write_text(text)
     with pytest.raises(HighwaysError) as caught:
-        check_vectors(path)
+        read_vectors(path)
     assert str(caught.value) == f"{path}{', ' if message.startswith('line') else ': '}{message}"
     with pytest.raises(HighwaysError):
         load(vectors_run(path, 2).data)
@@ -273,7 +272,7 @@ def test_vectors_of_the_vocabulary_are_read_and_the_last_of_two_counts(tmp_path:
 def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("2 3\na 1 2 3\nb 4 5 6\n")
-    assert check_vectors(path) == 3
+    assert read_vectors(path).shape[1] == 3
 
 
 def test_prepared_data_need_no_torchtext(project: Path, monkeypatch) -> None:

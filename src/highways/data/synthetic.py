@@ -43,9 +43,6 @@ STRONG, WEAK = ("really", "very", "so", "truly"), ("slightly", "somewhat", "a bi
 OPENINGS = ("", "", "", "", "omg", "well", "ok so", "@user", "saw it :", "tbh")
 CLOSINGS = ("", "", "", "", "#movies", "lol", "!", "...", "#film !", "rt")
 
-Clause = tuple[str, int]
-"""Words and what they say: 0 negative, 1 positive."""
-
 
 def _subject(draw: random.Random) -> str:
     return f"{draw.choice(('the', 'this', 'that'))} {draw.choice(SUBJECTS)}"

@@ -179,11 +179,6 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
     return torch.stack([found.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
 
 
-def check_vectors(path: Path) -> int:
-    """Check a file of word vectors and return their width; see `read_vectors`."""
-    return read_vectors(path).shape[1]
-
-
 # Files to sentences
 
 

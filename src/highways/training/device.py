@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 # Read by cuBLAS when CUDA starts; without it its products may differ from call to call.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -74,6 +76,22 @@ def warn_of_emulation(precision: str, device: str) -> None:
         print("this processor has no bfloat16: the results are right, but float32 is faster here", flush=True)
 
 
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may have (control groups, version 2)."""
+
+
 def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores this process may use, of the machine or of a container, at least one."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # microseconds in every so many, or "max"
+        quota, period = map(int, (CONTROL_GROUP / "cpu.max").read_text().split())
+        there = min(there, max(1, quota // period))
+    return there
+
+
+def memory() -> float:
+    """Return the bytes of this machine's memory, or of what a container may have of it."""
+    there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(OSError, ValueError):
+        there = min(there, float(int((CONTROL_GROUP / "memory.max").read_text())))
+    return there

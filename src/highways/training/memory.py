@@ -9,6 +9,7 @@ import torch
 from highways.config import DenseConfig, RunConfig
 from highways.data.images import EVALUATION_BATCH
 from highways.errors import HighwaysError
+from highways.training import device as devices
 from highways.training.rules import RULES
 
 FLOAT = 4
@@ -50,13 +51,13 @@ def population_bytes(config: RunConfig, members: int, features: int, classes: in
 
 
 def of_this_machine(device: str) -> float:
-    """Return the bytes of all memory of the GPU, or of this machine.
+    """Return the bytes of all memory of the GPU, or of this machine or container.
 
     Not of what is free at the moment: the same machine must split the same way every time.
     """
     if device == "cuda":
         return float(torch.cuda.get_device_properties(0).total_memory)
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return devices.memory()
 
 
 def limit(whole: float, processes: int) -> int:
