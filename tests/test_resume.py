@@ -22,7 +22,7 @@ from highways.tracking.environment import describe, moved, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint, claimed
+from highways.training.checkpoints import ResumePoint, claimed, weights_path
 from highways.training.execute import ended_in
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
@@ -205,6 +205,26 @@ def again(config: RunConfig) -> tuple[RunRecord, list[int]]:
     events: list = []
     record = run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=events.append)
     return record, [event.epoch for event in events if isinstance(event, EpochEnded)]
+
+
+def test_a_sweep_leaves_what_is_kept_of_weights_that_are_made_again(stopped: RunConfig) -> None:
+    """A record stands, its weights are gone, and their training was stopped; then a sweep lists the run."""
+    (point,) = ResumePoint.all()
+    kept = [(path, path.read_bytes()) for path in (point.state, point.members)]
+    again(stopped)
+    (key,) = run_keys([stopped])
+
+    def sweep_it() -> None:
+        point.folder.mkdir(exist_ok=True)
+        for path, content in kept:
+            path.write_bytes(content)
+        sweep([stopped], mlflow=False, profile="p", experiment="e", threads=1)
+
+    sweep_it()
+    assert ResumePoint.all() == [], "a stop after the last record"
+    weights_path(key).unlink()
+    sweep_it()
+    assert [one.keys for one in ResumePoint.all()] == [[key]]
 
 
 def test_damaged_state_is_put_aside_said_and_not_trained_on(stopped: RunConfig, capsys) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -17,7 +17,7 @@ from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint, claimed
+from highways.training.checkpoints import ResumePoint, claimed, weights_path
 from highways.training.engines import engine_named
 from highways.training.execute import Job
 from highways.training.groups import groups, parts, pending, trains_together
@@ -116,6 +116,7 @@ def sweep(
     with contextlib.closing(trainer):
         how["device"] = trainer.open(device, how["threads"]) if len(found) < len(by_key) else "cpu"
         most = trainer.memory(how["device"], how["threads"]) if len(found) < len(by_key) else 0
+        _forget(found)
         jobs = _jobs(configs, keys, set(found), how, most)
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
@@ -189,6 +190,19 @@ class _Watch:
                 self.complaints.append(error)
 
 
+def _forget(found: Mapping[str, RunRecord]) -> None:
+    """Remove the resume points of groups that were stopped after their last record.
+
+    Where the weights that a record names are missing they may be in training again (`run --weights`): that one stays.
+    """
+    whole = {key for key, one in found.items() if one.weights_sha256 is None or weights_path(key).exists()}
+    for point in ResumePoint.all():
+        if set(point.keys) <= whole:
+            with claimed(point.keys, point.population) as other:
+                if other is None:
+                    point.remove()
+
+
 def _jobs(
     configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any], most: int
 ) -> list[Job]:
@@ -203,11 +217,6 @@ def _jobs(
     """
     by_key = dict(zip(keys, configs, strict=True))
     points = ResumePoint.all()
-    for point in points:
-        if set(point.keys) <= finished:  # a stop after the last record
-            with claimed(point.keys, point.population) as other:
-                if other is None:
-                    point.remove()
     jobs = []
     for group in _fitting(groups(configs, keys), configs, keys, finished, most, how["device"]):
         population = trains_together(configs[group[0]])
