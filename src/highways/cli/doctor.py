@@ -405,4 +405,4 @@ def _stages(lock: Path) -> int | None:
 
 def _ray() -> Iterator[Check]:
     version = installed("ray")
-    yield Check("Ray", "ok", version or "not installed; it is for clusters only: `pip install ray`")
+    yield Check("Ray", "ok", version or "not installed; it is for clusters only: `pip install -e '.[ray]'`")
