@@ -150,28 +150,19 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         records: What the notebook's parameters list, as far as it is there.
         profile: Name of the profile.
     """
-    required, called = claim.required, claim.measure["name"]
-    calculated = getattr(measures[called], "calculation", False)
+    required, calculated = claim.required, getattr(measures[claim.measure["name"]], "calculation", False)
     records = required.of_data_sets(records)
     own = _study_of(claim, records)
     ground = required.ground(records, own)
-    if calculated:
-        value, complete = measured(measures, claim.measure, records), True
-    else:
-        value = measured(measures, claim.measure, records) if not records.empty else None
-        complete = own is not None or (records.known and not required.awaits(records))
+    complete = calculated or own is not None or (records.known and not required.awaits(records))
+    value = measured(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
     verdict: Verdict = "not run"
     scope: Scope = ""
-    lost = own is None and {run.status for run in ground.runs} == {"diverged"}
-    if lost and value is None and complete:
-        verdict, scope = "inconclusive", required.scope(ground)  # there is nothing to measure
-    if value is not None and complete:
+    if value is not None:
         scope = "full" if calculated else required.scope(ground)
-        kept, decisive = claim.holds.keep(value), scope in ("full", "pruned")
-        if kept is None or not (decisive or (kept and not claim.easier_with_less)):
-            verdict = "inconclusive"
-        else:
-            verdict = "replicated" if kept else "not replicated"
+        verdict = _verdict(claim.holds.keep(value), scope, claim.easier_with_less)
+    elif complete and ground.lost:
+        verdict, scope = "inconclusive", required.scope(ground)  # there is nothing to measure
     data = ", ".join(records.data) if own is None else own.data
     return Judgement(
         claim_id=name,
@@ -179,12 +170,21 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         statement=claim.statement,
         criterion=claim.criterion,
         required=required.text(),
-        measured="" if value is None or not complete else _text(value),
+        measured="" if value is None else _text(value),
         verdict=verdict,
         scope=scope,
         data="" if verdict == "not run" or calculated else data,
         profile=profile,
     )
+
+
+def _verdict(kept: bool | None, scope: Scope, easier_with_less: bool) -> Verdict:
+    """Return the verdict on a criterion that is kept, or is not; `None` where an interval lies across a bound."""
+    if kept is None:
+        return "inconclusive"
+    if scope in ("full", "pruned"):
+        return "replicated" if kept else "not replicated"
+    return "replicated" if kept and not easier_with_less else "inconclusive"
 
 
 def _text(value: float | Interval) -> str:

@@ -41,6 +41,11 @@ class Ground:
     pruned: bool = False
     """The runs are the best of a search that trained them alone to the end."""
 
+    @property
+    def lost(self) -> bool:
+        """All its runs diverged."""
+        return self.study is None and {run.status for run in self.runs} == {"diverged"}
+
     @cached_property
     def cells(self) -> dict[tuple[str, int], list[RunRecord]]:
         """The runs by kind of network and depth."""
@@ -300,14 +305,16 @@ class Required(Strict):
         Of a search with rungs those of the last one do not matter once as many as must survive have been trained to
         its end: the search takes the best of the rung before first.
         """
+        return any(not self._decided_without(run, records) for run in filter(self.concerns, records.missing))
+
+    def _decided_without(self, missing: RunConfig, records: Listed) -> bool:
+        """Tell whether a run is of the last rung of a search of which enough trials have reached the end."""
+        cell = [one for one in records if cell_of(one.config) == cell_of(missing) and self.concerns(one.config)]
+        lengths = {one.config.budget.epochs for one in cell}
         longest = self.epochs.root if self.epochs else 0
-        for run in filter(self.concerns, records.missing):
-            cell = [one for one in records if cell_of(one.config) == cell_of(run) and self.concerns(one.config)]
-            lengths = {one.config.budget.epochs for one in cell}
-            in_last_rung = len(lengths) > 1 and max(lengths) == run.budget.epochs >= longest
-            if not in_last_rung or self.survivors is None or (self.survivors.count(cell) or 0) < self.survivors.root:
-                return True
-        return False
+        in_last_rung = len(lengths) > 1 and max(lengths) == missing.budget.epochs >= longest
+        enough = self.survivors is not None and (self.survivors.count(cell) or 0) >= self.survivors.root
+        return in_last_rung and enough
 
     def ground(self, records: Listed, study: AnalysisRecord | None = None) -> Ground:
         """Return what a verdict rests on.
