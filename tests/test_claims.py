@@ -402,6 +402,21 @@ def test_faulty_claim_is_named(project: Path) -> None:
         all_claims()
 
 
+@pytest.mark.parametrize(
+    ("given", "instead", "fault"),
+    [
+        ("network: plain, depth: 10}", "network: plain, depth: ten}", "best_loss: depth: .* integer, found 'ten'"),
+        ("of: [plain, 100], to: [plain, 10]", "of: [plain], to: [plain, 10]", r"loss_ratio: of: .*found \('plain',\)"),
+        ("network: plain, depth: 10}", "network: plain}", "best_loss: missing a required argument: 'depth'"),
+    ],
+)
+def test_faulty_argument_of_a_measure_is_named(project: Path, given: str, instead: str, fault: str) -> None:
+    path = project / "references" / "claims.yaml"
+    path.write_text(path.read_text().replace(given, instead, 1))
+    with pytest.raises(HighwaysError, match=rf"^references/claims.yaml: depth-[\w-]+: key 'measure': {fault}$"):
+        all_claims()
+
+
 def test_headline_shows_the_scope() -> None:
     chosen = settings(data="digits")
     text = headline(verdicts_of(chosen, records(chosen, PAPER_P1)))

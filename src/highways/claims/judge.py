@@ -6,15 +6,16 @@ import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_type_hints
 
 import pandas as pd
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from highways import paths
 from highways.claims.required import Lack, Required
 from highways.claims.studies import study
-from highways.claims.values import Interval, Measures, measured
+from highways.claims.values import Interval, Measures, arguments_of, measured
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
 from highways.errors import HighwaysError
@@ -54,6 +55,11 @@ class Bounds(Strict):
         )
 
 
+@lru_cache
+def _checker(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(strict=True))
+
+
 class Claim(Strict):
     """One entry of `references/claims.yaml`."""
 
@@ -73,11 +79,17 @@ class Claim(Strict):
         called = str(self.measure.get("name"))
         if called not in measures:
             return f"no such measure; there are: {', '.join(measures)}"
-        arguments = {key: value for key, value in self.measure.items() if key != "name"}
+        arguments = arguments_of(self.measure)
         try:
             inspect.signature(measures[called]).bind((), **arguments)
         except TypeError as error:
             return f"{called}: {error}"
+        hints = get_type_hints(measures[called])
+        for name, value in arguments.items():
+            try:
+                _checker(hints[name]).validate_python(value)
+            except ValidationError as error:
+                return f"{called}: {name}: {error.errors()[0]['msg']}, found {value!r}"
         return None
 
 

@@ -68,8 +68,12 @@ def measured(measures: Measures, content: Mapping[str, Any], records: Records) -
         content: Name and arguments, as the claim has them.
         records: What it is measured on.
     """
-    arguments = {key: _tuples(value) for key, value in content.items() if key != "name"}
-    return measures[content["name"]](records, **arguments)
+    return measures[content["name"]](records, **arguments_of(content))
+
+
+def arguments_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a measure's arguments, as a claim has them."""
+    return {key: _tuples(value) for key, value in content.items() if key != "name"}
 
 
 def _tuples(value: Any) -> Any:
