@@ -82,19 +82,20 @@ def bilstm_cost(records: Listed, settings: Profile) -> pd.DataFrame:
 
 
 def some_depths(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a few depths, for a page."""
-    return frame.loc[frame["depth"].isin([0, 1, 5, 10, 20])]
+    """Return the rows of a few depths, seeds beside each other, for a page."""
+    return _seeds_beside_each_other(frame.loc[frame["depth"].isin([0, 1, 5, 10, 20])])
 
 
 def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the sources' networks and the papers', shallow, in the middle and deep, every seed, for the report.
-
-    Seeds of one network and number of epochs share a row, their accuracies beside each other.
-    """
+    """Return the sources' networks and the papers', shallow, in the middle and deep, for the report."""
     names = ["plain", "highway", "highway-article", "highway-released"]
-    chosen = frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])]
+    return _seeds_beside_each_other(frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])])
+
+
+def _seeds_beside_each_other(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a network and number of epochs, where it has several seeds with the accuracies of all."""
     rows = []
-    for _, seeds in chosen.groupby(["data", "variant", "depth", "epochs"], sort=False):
+    for _, seeds in frame.groupby(["data", "variant", "depth", "epochs"], sort=False):
         row = seeds.iloc[0].to_dict()
         if len(seeds) > 1:
             row |= {name: ", ".join(f"{value:.3f}" for value in seeds[name]) for name in seeds if "accuracy_" in name}
