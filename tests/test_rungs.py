@@ -127,6 +127,10 @@ def test_search_trains_rung_by_rung_and_never_twice(project: Path) -> None:
     listed = listed_records(settings)
     assert listed.complete
     assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
+    store_of().path(listed.auxiliary[0].run_key).unlink()
+    without = listed_records(settings)
+    assert not without.complete
+    assert without.missing == [], "no claim waits for what no outcome counts"
 
 
 def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(project: Path) -> None:

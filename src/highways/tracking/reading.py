@@ -25,8 +25,8 @@ class Listed(Sequence[RunRecord]):
     Args:
         runs: The records, but for auxiliary ones.
         analyses: Those of the profile's analyses, as far as they have been made.
-        missing: Runs that are listed and not finished, or whose analysis has not been made; and a run of every
-            network more of whose runs follow once records stand.
+        missing: Runs that are listed and not finished, or whose analysis has not been made, but for auxiliary ones; and
+            a run of every network more of whose runs follow once records stand.
         auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
         studies_missing: Kinds of the listed studies that have not been made.
         known: What is listed is known; it may follow from an earlier stage that has not been run.
@@ -74,7 +74,7 @@ class Listed(Sequence[RunRecord]):
     @property
     def complete(self) -> bool:
         """All that is listed is there: every run, and every analysis that its runs allow."""
-        return self.known and not self.missing and not self.studies_missing
+        return self.known and not self.unrecorded and not self.missing and not self.studies_missing
 
     @property
     def shortfall(self) -> str:
@@ -159,7 +159,7 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
         (run for run in runs if run.run_key not in auxiliary),
         found,
         [
-            *unrecorded.values(),
+            *(config for key, config in unrecorded.items() if key not in auxiliary),
             *(analysis.run for analysis in to_make if analysis.run is not None),
             *waiting,
         ],

@@ -52,8 +52,11 @@ fix no network, in a reading of our own. Stacks of 20 BiLSTMs take minutes an ep
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, whose gate is trained
 and carries its own pre-activation, and the code in its repository, whose gate is drawn anew at every call.
 `highway-own-carry` (`highway-described` in the keys of runs) carries the input through a map of its own; no text
-has that. `highway` and `plain-matched`
-differ in the papers' gate alone.
+has that. `highway` and `plain-matched` differ in the papers' gate alone.
+
+With three epochs and 50 units (`weekend`, means of three seeds) plain stacks guess from 11 layers on, those of the
+article and with a carry map of its own from 10, the repository's from 8; the papers' layer does not: 0.719 with one
+layer, 0.737 with 20. The source has 300 units and trains for longer, so that no verdict follows from it.
 
 What the article calls a Twitter data set is the Stanford Sentiment Treebank: our preparation of the repository's
 files gives its network's 13,838 words and its logs' 1,821 test sentences to the digit. Its accuracies by depth are
