@@ -73,6 +73,8 @@ class Claim(Strict):
     easier_with_less: bool = False
     """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
     the claim is *inconclusive* also where it holds."""
+    restated: str = ""
+    """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
 
     def fault(self, measures: Measures) -> str | None:
         """Return what is wrong with the measure, `None` where nothing is."""

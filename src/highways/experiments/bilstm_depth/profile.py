@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -19,7 +19,9 @@ from highways.config.run import (
     RunConfig,
     TextDataName,
 )
+from highways.experiments.bilstm_depth.accuracies import accuracies
 from highways.experiments.rungs import longer
+from highways.tracking.outcomes import recorded
 
 
 class Longer(Strict):
@@ -29,6 +31,42 @@ class Longer(Strict):
 
     epochs: Epochs
     depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
+
+
+Depth = Annotated[int, Field(ge=1, le=1_000)]
+Variant = BiLSTMKind | Literal["highway-released-padded"]
+
+
+class StopRule(Strict):
+    """When a deep network's second and further seeds are trained: a rule that reads the records of the first alone.
+
+    Deeper than `after` layers they are trained, of all variants, at the depths at which one of `variants` is off chance
+    or the test accuracies of two of them, at the best development snapshot, are further apart than `difference`.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    after: Depth
+    variants: list[Variant] = Field(min_length=1)
+    chance: list[float] = Field(min_length=2, max_length=2)
+    """Lower and upper end of what counts as guessing."""
+    difference: float = Field(gt=0)
+
+    def goes_on(self, accuracies: Sequence[float]) -> bool:
+        """Tell whether the accuracies of one depth call for further seeds."""
+        low, high = self.chance
+        off_chance = any(not low <= accuracy <= high for accuracy in accuracies)
+        return off_chance or max(accuracies) - min(accuracies) > self.difference
+
+
+class Beside(Strict):
+    """Further variants, at some depths."""
+
+    model_config = ConfigDict(strict=True)
+
+    variants: list[Variant] = Field(min_length=1)
+    depths: list[Depth] = Field(min_length=1)
+    seeds: Trials
 
 
 class BiLSTMProfile(Profile):
@@ -41,9 +79,9 @@ class BiLSTMProfile(Profile):
     experiment: ClassVar[str] = "02_bilstm_depth"
 
     data: list[TextDataName] = Field(min_length=1)
-    variants: list[BiLSTMKind | Literal["highway-released-padded"]] = Field(min_length=1)
+    variants: list[Variant] = Field(min_length=1)
     """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
-    depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
+    depths: list[Depth] = Field(min_length=1)
     seeds: Trials
     """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
     epochs: Epochs
@@ -56,16 +94,27 @@ class BiLSTMProfile(Profile):
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-8, ge=0)
     clip_norm: float = Field(default=3.0, gt=0)
-    snapshot_steps: Count = 100
+    snapshot_steps: Count | None = 100
+    """Looks at development and test set; `None` looks at the end of each epoch alone."""
     vectors: str | None = None
     """File of word vectors in GloVe's text format, `embedding` wide."""
     longer: Longer | None = None
     """Beside the study, not in it: the claims are judged on runs of one length."""
+    stop: StopRule | None = None
+    """Which of the deep networks have more than one seed; all of them by default."""
+    beside: Beside | None = None
+    """Further variants, trained after the others."""
 
     @model_validator(mode="after")
     def _longer_is_longer(self) -> Self:
         if self.longer is not None and self.longer.epochs <= self.epochs:
             raise ValueError(f"longer.epochs must be more than epochs, {self.epochs}, found {self.longer.epochs}")
+        return self
+
+    @model_validator(mode="after")
+    def _stop_rule_reads_what_is_listed(self) -> Self:
+        if self.stop is not None and (unlisted := [name for name in self.stop.variants if name not in self.variants]):
+            raise ValueError(f"stop.variants must be among variants, found {', '.join(unlisted)}")
         return self
 
     @field_validator("data", "variants", "depths")
@@ -74,23 +123,67 @@ class BiLSTMProfile(Profile):
         return no_repetition(values)
 
     def runs(self) -> list[RunConfig]:
-        """Return for every data set the bag of words, every variant, depth and seed, in this order; the longer last."""
-        listed = []
+        """Return for every data set the bag of words, every variant, depth and seed, in this order; the longer last.
+
+        With a stop rule further seeds of deep networks are listed once the records of the first call for them.
+        """
+        return [run for portion in self._study() for run in portion] + self.auxiliary()
+
+    def portions(self) -> Iterator[list[RunConfig]]:
+        """Yield the study, with a stop rule the first seeds before the others, then the longer runs."""
+        yield from self._study()
+        yield self.auxiliary()
+
+    def _study(self) -> Iterator[list[RunConfig]]:
+        """Yield the study's runs; those that follow from a stop rule after those that it reads."""
+        after = self.stop.after if self.stop else max(self.depths)
+        first = []
         for data in self.data:
-            listed.append(self._bag_of_words(data))
-            listed += [
+            first.append(self._bag_of_words(data))
+            first += [
                 self._run(data, variant, depth, seed)
                 for variant in self.variants
                 for depth in self.depths
-                for seed in range(self.seeds)
+                for seed in range(self.seeds if depth <= after else 1)
             ]
-        return listed + self.auxiliary()
+        yield first
+        yield [
+            self._run(data, variant, depth, seed)
+            for data in self.data
+            for depth in self.depths
+            if depth > after and self._goes_on(data, depth)
+            for variant in self.variants
+            for seed in range(1, self.seeds)
+        ]
+        if self.beside is not None:
+            yield [
+                self._run(data, variant, depth, seed)
+                for data in self.data
+                for variant in self.beside.variants
+                for depth in self.beside.depths
+                for seed in range(self.beside.seeds)
+            ]
 
-    def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the study, then the longer runs."""
-        longer_runs = self.auxiliary()
-        yield [run for run in self.runs() if run not in longer_runs]
-        yield longer_runs
+    def _goes_on(self, data: TextDataName, depth: int) -> bool:
+        """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
+        assert self.stop is not None
+        runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
+        records = [record for record in recorded(self.profile, self.experiment, runs) if record is not None]
+        return len(records) == len(runs) and self.stop.goes_on([accuracies(record).best_dev for record in records])
+
+    def waiting(self) -> list[RunConfig]:
+        """See `Profile`; the runs of the first seed that the stop rule still waits for."""
+        if self.stop is None or self.seeds == 1:
+            return []
+        runs = [
+            self._run(data, variant, depth, 0)
+            for data in self.data
+            for variant in self.stop.variants
+            for depth in self.depths
+            if depth > self.stop.after
+        ]
+        there = recorded(self.profile, self.experiment, runs)
+        return [run for run, record in zip(runs, there, strict=True) if record is None]
 
     def auxiliary(self) -> list[RunConfig]:
         """Return the longer runs."""
