@@ -114,7 +114,10 @@ def test_equal_networks_do_not() -> None:
 )
 def test_scope_follows_data_and_budget(changes: dict, scope: str) -> None:
     chosen = settings(**changes)
-    assert verdicts(chosen, PAPER_P1)["depth-highway-two-orders-better"] == ("replicated", scope)
+    assert verdicts(chosen, PAPER_P1)["depth-highway-two-orders-better"] == (
+        "replicated" if scope == "full" else "consistent",
+        scope,
+    )
     failed = verdicts(chosen, NO_DIFFERENCE)["depth-highway-two-orders-better"]
     assert failed == ("not replicated" if scope == "full" else "inconclusive", scope)
 
@@ -263,7 +266,7 @@ def test_fewer_depths_or_other_widths_are_a_reduced_judgement() -> None:
     assert found["depth-highway-converges-faster"][1] == "reduced"
     assert found["depth-plain-degrades"] == ("not run", "")
     wide = verdicts(settings(plain_width=100), PAPER_P1)
-    assert wide["depth-highway-two-orders-better"] == ("replicated", "reduced")
+    assert wide["depth-highway-two-orders-better"] == ("consistent", "reduced")
 
 
 def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
@@ -379,7 +382,7 @@ def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:
     assert conv_verdict([0.9955, 0.9953, 0.9954]) == ("replicated", "full")
     assert conv_verdict([0.9905, 0.9903, 0.9904]) == ("not replicated", "full")
     assert conv_verdict([0.9985, 0.9953, 0.9914]) == ("inconclusive", "full"), "runs too far apart"
-    assert conv_verdict([0.9955, 0.9953]) == ("replicated", "reduced")
+    assert conv_verdict([0.9955, 0.9953]) == ("consistent", "reduced")
     assert conv_verdict([0.9905, 0.9903, 0.9904], epochs=20) == ("inconclusive", "reduced")
     assert conv_verdict([0.9], data="digits") == ("inconclusive", "stand-in")
 
@@ -464,31 +467,25 @@ def run_of(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 
         ({"widths": {"plain": 71, "highway": 50}}, [run_of(width=32)], {"widths": ("highway 50 plain 71", "32")}),
         ({"widths": {"plain": 71}}, [run_of(), run_of("highway", width=5)], {}),
         ({"steps": 10}, [run_of()], {}),
+        ({"trained_to": 1e-3, "depths": [10]}, [run_of()], {}),
+        ({"trained_to": 1e-9, "depths": [10]}, [run_of()], {"trained_to": ("below 1e-09 nats", "1e-05")}),
     ],
 )
 def test_each_requirement_says_in_what_it_is_not_met(
     asked: dict[str, object], runs: list[RunRecord], lack: dict[str, tuple[str, str]]
 ) -> None:
     required = Required.model_validate(asked)
-    assert required.lacks(required.ground(Listed(runs))) == lack
-    for part in required.parts:
-        assert part.met(required.ground(Listed(runs))) == (part.name not in lack)
+    assert required.gaps(required.evidence(Listed(runs))) == lack
 
 
 def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:
     study: Any = SimpleNamespace(data="", config=SimpleNamespace(measure=SimpleNamespace(steps=5)))
     asked = {"steps": 10, "draws": 2, "survivors": 1, "depths": [10], "widths": {"plain": 71}, "training_examples": 9}
     required = Required.model_validate(asked)
-    ground = required.ground(Listed([run_of(width=5)]), study)
-    assert required.lacks(ground) == {"steps": ("10", "5"), "draws": ("2", "0")}
-    assert required.scope(ground) == "reduced"
-    assert Required.model_validate({"steps": 5, "depths": [10]}).scope(ground) == "full"
-
-
-def test_requirements_are_called_as_their_keys_are() -> None:
-    given = {"data": "mnist", "depths": [10], "widths": {"plain": 71}, "networks": ["a"]}
-    required = Required.model_validate(dict.fromkeys(Required.model_fields, 1) | given)
-    assert [part.name for part in required.parts] == list(Required.model_fields)
+    evidence = required.evidence(Listed([run_of(width=5)]), study)
+    assert required.gaps(evidence) == {"steps": ("10", "5"), "draws": ("2", "0")}
+    assert required.scope(evidence) == "reduced"
+    assert Required.model_validate({"steps": 5, "depths": [10]}).scope(evidence) == "full"
 
 
 @pytest.mark.parametrize(
@@ -502,8 +499,27 @@ def test_requirements_are_called_as_their_keys_are() -> None:
         {"data": []},
         {"epochs": 0},
         {"widths": {}},
+        {"trained_to": 0.5},
+        {"trained_to": 0, "depths": [10]},
     ],
 )
 def test_a_requirement_of_another_kind_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Required.model_validate(bad)
+
+
+def test_networks_that_were_not_trained_as_far_as_required_decide_nothing() -> None:
+    claim = all_claims()["depth-plain-trains-at-10"]
+    required = claim.required.model_copy(update={"trained_to": 1e-9})
+    verdict = judge(
+        "it", claim.model_copy(update={"required": required}), DEPTH.named_measures, records(settings(), PAPER_P1), "x"
+    )
+    assert (verdict.verdict, verdict.scope) == ("inconclusive", "reduced")
+
+
+def test_what_we_chose_to_hold_is_by_construction_and_unpublished_data_decide_nothing() -> None:
+    rows = {row.claim_id: row for row in judge_all("laptop").judgements}
+    assert rows["conv-parameters-a"].verdict == "by construction"
+    assert rows["conv-parameters-b"].verdict == "replicated"
+    unpublished = [row for row in rows.values() if "unpublished" in row.required]
+    assert {row.verdict for row in unpublished} == {"cannot be judged"}

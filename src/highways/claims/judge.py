@@ -13,11 +13,12 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from highways import paths
-from highways.claims.required import Lack, Required
+from highways.claims.required import Gap, Required
 from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, arguments_of, measured
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
+from highways.config.run import UNPUBLISHED
 from highways.errors import HighwaysError
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
 from highways.tracking import AnalysisRecord, Listed
@@ -73,6 +74,8 @@ class Claim(Strict):
     easier_with_less: bool = False
     """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
     the claim is *inconclusive* also where it holds."""
+    by_construction: bool = False
+    """We chose the set-up so that the criterion holds."""
     restated: str = ""
     """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
 
@@ -151,11 +154,12 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     The scope is *stand-in* where the data are not the required ones; *full* where nothing is less than required;
     *pruned* where a search with rungs began with all trials and trained the survivors to the end, also where they alone
     are listed, as the networks that are looked into; else *reduced*:
-    epochs, trials, seeds or depths are fewer, or widths are others. A criterion that holds makes the claim
-    *replicated* within that scope, but for one that is easier with less: that needs a full or pruned scope. One that
-    fails makes it *not replicated* at full or pruned scope and *inconclusive* otherwise. Where an interval is
+    epochs, trials, seeds or depths are fewer, or widths are others. At full or pruned scope a criterion that holds
+    makes the claim *replicated*, one that fails *not replicated*. Below, one that holds is *consistent*, unless less
+    budget makes it easier to meet, and one that fails *inconclusive*. Where an interval is
     measured, all of it must keep the bounds, or all of it break them; one that lies across a bound is
-    *inconclusive*. A claim is *not run* as long as a run that it concerns is missing.
+    *inconclusive*. Networks that were not trained as far as required (`trained_to`) decide nothing. A claim whose data
+    were never published *cannot be judged*. It is *not run* as long as a run that it concerns is missing.
 
     Args:
         name: The claim's id.
@@ -167,16 +171,16 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     required, calculated = claim.required, getattr(measures[claim.measure["name"]], "calculation", False)
     records = required.of_data_sets(records)
     own = _study_of(claim, records)
-    ground = required.ground(records, own)
+    evidence = required.evidence(records, own)
     complete = calculated or own is not None or (records.known and not required.awaits(records))
     value = measured(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None:
-        scope = "full" if calculated else required.scope(ground)
-        verdict = _verdict(claim.holds.keep(value), scope, claim.easier_with_less)
-    elif complete and ground.lost:
-        verdict, scope = "inconclusive", required.scope(ground)  # there is nothing to measure
+        scope = "full" if calculated else required.scope(evidence)
+        verdict = _verdict(claim, claim.holds.keep(value), scope, "trained_to" in required.gaps(evidence))
+    elif complete and evidence.lost:
+        verdict, scope = "inconclusive", required.scope(evidence)  # there is nothing to measure
     data = ", ".join(records.data) if own is None else own.data
     return Judgement(
         claim_id=name,
@@ -192,13 +196,17 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     )
 
 
-def _verdict(kept: bool | None, scope: Scope, easier_with_less: bool) -> Verdict:
+def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> Verdict:
     """Return the verdict on a criterion that is kept, or is not; `None` where an interval lies across a bound."""
-    if kept is None:
+    if UNPUBLISHED in claim.required.data_sets:
+        return "cannot be judged"
+    if kept is None or untrained:
         return "inconclusive"
-    if scope in ("full", "pruned"):
-        return "replicated" if kept else "not replicated"
-    return "replicated" if kept and not easier_with_less else "inconclusive"
+    if scope not in ("full", "pruned"):
+        return "consistent" if kept and not claim.easier_with_less else "inconclusive"
+    if not kept:
+        return "not replicated"
+    return "by construction" if claim.by_construction else "replicated"
 
 
 def _text(value: float | Interval) -> str:
@@ -208,7 +216,7 @@ def _text(value: float | Interval) -> str:
     return f"{value.low:.4g} to {value.high:.4g}" + (f" ({few})" if few else "")
 
 
-def shortfalls(claim: Claim, records: Listed) -> dict[str, Lack]:
+def shortfalls(claim: Claim, records: Listed) -> dict[str, Gap]:
     """Return in what the runs that a verdict rests on fall short of what the claim requires.
 
     Args:
@@ -219,7 +227,7 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, Lack]:
         By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
     """
     records = claim.required.of_data_sets(records)
-    return claim.required.lacks(claim.required.ground(records, _study_of(claim, records)))
+    return claim.required.gaps(claim.required.evidence(records, _study_of(claim, records)))
 
 
 def _study_of(claim: Claim, records: Listed) -> AnalysisRecord | None:

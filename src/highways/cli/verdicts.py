@@ -57,7 +57,7 @@ def show(judgements: Sequence[Judgement], all_of: Sequence[str] = ()) -> None:
         if not rows:
             continue
         shown.line()
-        shown.line(f"{verdict} ({len(rows)})", STYLES[verdict])
+        shown.line(f"{verdict} ({len(rows)})", STYLES.get(verdict, "open"))
         if verdict == "not run" and verdict not in all_of:
             shown.wrapped(", ".join(row.claim_id for row in rows), "  ")
             continue

@@ -18,7 +18,9 @@ from highways.config.conv import ConvConfig
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
 `cifar100` have 50,000 + 10,000 of 32x32 in colour."""
-STAND_INS: dict[str, str] = {"cifar100": "cifar10", "unpublished": "weak-signal"}
+UNPUBLISHED = "unpublished"
+"""What a claim asks for whose data were never published."""
+STAND_INS: dict[str, str] = {"cifar100": "cifar10", UNPUBLISHED: "weak-signal"}
 """What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
 FeatureDataName = Literal["weak-signal", "mnist-4-9"]
 """Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
