@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from toolbox import SCHEMAS
 
 from highways.config import active_profiles, load_profile, use_profiles
@@ -23,6 +25,36 @@ def test_every_profile_file_is_valid() -> None:
         assert files == set(SCHEMAS), "the project's own profiles have every experiment"
         for schema in SCHEMAS.values():
             load_profile(profile, schema)
+
+
+@pytest.mark.parametrize("profile", ["laptop", "paper", "quick", "weekend"])
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str, profile: str, repository) -> None:
+    notebook = load_notebook_node(str(repository / "notebooks" / f"{name}.ipynb"))
+    filled = parameterize_notebook(notebook, yaml.safe_load(profile_path(profile, name).read_text()))
+    namespace: dict = {}
+    for cell in filled.cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.tags):
+            exec(cell.source, namespace)
+    assert SCHEMAS[name].from_namespace(namespace) == load_profile(profile, SCHEMAS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("drawn", {"ten": 2}, "key 'drawn.ten.[key]': Input should be a valid integer, unable to parse"),
+        ("drawn", {"10": "2"}, "key 'drawn.10': Input should be a valid integer, found '2'"),
+        ("trials", True, "key 'trials': Input should be a valid integer, found True"),
+        ("depths", range(3), "key 'depths': Input should be a valid array, found 'range(0, 3)'"),
+        ("depths", {(1, 2): 3}, "keys must be str, int, float, bool or None, not tuple"),
+    ],
+)
+def test_wrong_parameter_of_a_notebook_is_one_line(name: str, value: object, message: str) -> None:
+    values = load_profile("weekend", DepthProfile).model_dump() | {name: value}
+    with pytest.raises(HighwaysError) as caught:
+        DepthProfile.from_namespace(values)
+    assert str(caught.value).startswith(f"parameters of 01_depth.ipynb: {message}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> None:
@@ -87,7 +119,7 @@ def write(project: Path, **changes: object) -> None:
     [
         ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
         ({"trials": 0}, "profiles/quick/01_depth.yaml: key 'trials': Input should be greater than or equal to 1"),
-        ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': a number is needed, found '8'"),
+        ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': Input should be a valid integer, found '8'"),
         (
             {"depths": [10, 20000]},
             "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal to",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
 
 from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
@@ -32,31 +32,6 @@ class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what would be taken for another value: true for 1, "10" for 10, 1 for true."""
-        kinds = _plain_kinds(cls, str(info.field_name))
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(one, bool | str) and kinds & {int, float} and not kinds & {type(one), Literal}:
-                raise ValueError("a number is needed")
-            if isinstance(one, int | float | str) and not isinstance(one, bool) and kinds == {bool}:
-                raise ValueError("true or false is needed")
-        return value
-
-
-@lru_cache(maxsize=1024)
-def _plain_kinds(model: type[BaseModel], field: str) -> frozenset[Any]:
-    """Return the plain types in a field's annotation, those of lists among them; `Literal` stands for its values."""
-
-    def kinds(annotation: Any) -> set[Any]:
-        if get_origin(annotation) is Literal:
-            return {Literal}
-        parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
-        return {annotation} if not parts else set().union(*map(kinds, parts))
-
-    return frozenset(kinds(model.model_fields[field].annotation) - {type(None), Ellipsis})
 
 
 class Network(Strict):
@@ -103,11 +78,14 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], values: Any, where: str) -> M:
-    """Check `values` against `model`.
+    """Check values as JSON in pydantic's strict mode: "10" is no number, true is not 1, a key of a mapping is text.
+
+    Files, notebooks and what Papermill hands over (mappings with keys of text) are all checked here, so that one of
+    them refuses what the others refuse.
 
     Args:
         model: The schema.
-        values: What was read, a mapping.
+        values: What was read, a mapping of plain values.
         where: The file or the call that the values came from; it opens the message.
 
     Raises:
@@ -116,7 +94,11 @@ def validate(model: type[M], values: Any, where: str) -> M:
     if not isinstance(values, Mapping):
         raise HighwaysError(f"{printable(where)}: expected a mapping of keys to values, found {kind_of(values)}")
     try:
-        return model.model_validate(values)
+        text = json.dumps(values, default=repr)
+    except (TypeError, ValueError, RecursionError) as error:  # a key that is a tuple, a list that holds itself
+        raise HighwaysError(f"{printable(where)}: {printable(str(error))}") from None
+    try:
+        return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
         faults = [_fault(model, detail) for detail in details[:MOST_FAULTS]]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from highways import paths
 from highways.config.analysis import AnalysisConfig
@@ -29,9 +29,7 @@ NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 
 
 class Profile(Strict):
-    """What every profile file has. Types are strict: "1" or true is no number of epochs."""
-
-    model_config = ConfigDict(strict=True)
+    """What every profile file has."""
 
     experiment: ClassVar[str]
     """Name of the notebook, of its folder of records and of its MLflow experiment."""
