@@ -99,8 +99,8 @@ def lesions_one_by_one(network: nn.Module, batches: Data) -> dict[str, Tensor]:
 def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
     """Measure every lesion, each over all the examples.
 
-    Returns `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 of the whole network,
-    entry `l` with block `l` closed.
+    Returns `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 of the whole
+    network, entry `l` with block `l` closed.
 
     Of a dense network all lesions go through together: a lesioned network is the whole one up to its lesion,
     so that it joins the batch there, with the closed block's input for its output. A block then sees the
