@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import get_args
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -232,6 +233,31 @@ def test_signal_of_every_kind_is_measured_and_drawn(project: Path, kind: str) ->
     config = AnalysisConfig(run=RunConfig.model_validate(run), measure=SignalConfig(trained=False))
     analysis = AnalysisRecord.model_construct(config=config, values=lists(found))
     assert f"{kind}, 3 layers" in svg(signal_panel([analysis]))
+
+
+def test_notebook_says_what_its_table_of_gradients_shows(repository: Path) -> None:
+    cells = nbformat.read(repository / "notebooks/01_depth.ipynb", as_version=4).cells
+    place = next(number for number, cell in enumerate(cells) if "def carried(" in cell.source)
+    names: dict = {"torch": torch, "pd": pd}
+    exec(cells[place].source, names)
+    shares, text = names["shares"], " ".join(cells[place + 1].source.split())
+
+    def left(depth: int, activation: str, network: str) -> str:
+        return f"{shares.loc[(activation, network), depth]:.2g}"
+
+    bias = "highway, bias {}".format
+    shallow, deep = (left(depth, "relu", bias(-2)) for depth in (10, 100))
+    assert float(shallow) > 100 * float(deep), "the same bias"
+    assert f"{deep} arrives with ReLU and {left(100, 'tanh', bias(-2))} with tanh" in text
+    assert f"{left(100, 'relu', 'plain')} with ReLU and, growing, {left(100, 'tanh', 'plain')} with tanh" in text
+    for activation in ("relu", "tanh"):
+        assert f"At −5, {left(100, activation, bias(-5))} arrives; at −10, {left(100, activation, bias(-10))}." in text
+        assert float(left(100, activation, bias(-2))) < float(left(100, activation, "plain"))
+    assert f"a bias of −2 still leaves {shallow}." in text
+    assert f"$0.88^{{100}}$ = {(1 / (1 + np.exp(-2))) ** 100:.0e}".replace("e-0", "e-") in text
+    best = pd.read_csv(repository / "results/weekend/01_depth/tables/depth.csv").query("network == 'highway'")
+    biases = best.set_index("depth")["best_transform_bias"]
+    assert f"10 layers started at −{-biases[10]:.1f}, that of 100 layers at −{-biases[100]:.1f}" in text
 
 
 def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None:
