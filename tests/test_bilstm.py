@@ -13,6 +13,7 @@ from torch.nn import functional
 from highways.config import BagOfWordsConfig, BiLSTMConfig
 from highways.config.run import BiLSTMKind
 from highways.nn import BagOfWords, BiLSTMNetwork, Highway
+from highways.nn.bilstm import initialise
 
 KINDS = get_args(BiLSTMKind)
 WORDS, HIDDEN, EMBEDDING = 11, 3, 4
@@ -207,6 +208,14 @@ def test_bag_of_words_does_not_see_the_order() -> None:
     torch.testing.assert_close(bag(words), bag(words.flip(1)), rtol=1e-12, atol=1e-12)
 
 
-def test_same_seed_means_the_same_weights() -> None:
-    first, second = network("highway").state_dict(), network("highway").state_dict()
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_means_the_same_weights(kind: str) -> None:
+    first, second = network(kind).state_dict(), network(kind).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_layer_that_would_be_drawn_from_the_global_generator_is_refused() -> None:
+    built = network("plain")
+    built.blocks[0] = nn.GRU(EMBEDDING, HIDDEN)
+    with pytest.raises(TypeError, match=r"initialise\(\) does not draw GRU"):
+        initialise(built, seed=0)

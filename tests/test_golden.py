@@ -6,6 +6,8 @@ the family's `numerics` (its runs are then trained again) and write the new numb
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch.nn import functional
@@ -57,6 +59,7 @@ def test_dense_numerics(project, run_config, kind: str, activation: str) -> None
 TEXT_GOLDEN = {
     ("bilstm", 1, "plain"): 0.7041782,
     ("bilstm", 1, "highway"): 0.7029122,
+    ("bilstm", 1, "highway-article"): 0.7023668,
     ("bilstm", 1, "highway-described"): 0.7151061,
     ("bilstm", 1, "highway-released"): 0.6899623,
     ("bilstm", 1, "highway-zero-padding"): 0.6996374,
@@ -64,6 +67,14 @@ TEXT_GOLDEN = {
     ("bag-of-words", 1, "bag-of-words"): 0.6652288,
 }
 """By family, its numerics version and kind: loss of a batch after 20 steps."""
+
+
+def test_every_kind_of_network_has_a_number() -> None:
+    families = {"dense": DenseConfig, "conv": ConvConfig, "bilstm": BiLSTMConfig, "bag-of-words": BagOfWordsConfig}
+    kinds = {(name, get_args(family.model_fields["kind"].annotation)) for name, family in families.items()}
+    assert {(name, kind) for name, family in kinds for kind in family} == {
+        (family, kind) for family, _, kind, *_ in [*GOLDEN, *TEXT_GOLDEN, *CONV_GOLDEN]
+    }
 
 
 @pytest.mark.parametrize(("family", "version", "kind"), TEXT_GOLDEN)

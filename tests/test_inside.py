@@ -7,7 +7,9 @@ import itertools
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,7 @@ from highways.config import (
     SGDConfig,
     load_profile,
 )
+from highways.config.run import BiLSTMKind
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv.profile import recipe
@@ -38,8 +41,11 @@ from highways.inside.gates import GatesConfig, gates
 from highways.inside.layers import lesion_ratios, of_each_data_set
 from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_one_by_one
 from highways.inside.signal import SignalConfig, signal
-from highways.nn import BiLSTMNetwork, DenseNetwork
+from highways.inside.values import lists
+from highways.nn import BiLSTMNetwork, DenseNetwork, Highway
 from highways.report.verify import faults
+from highways.show.figures import svg
+from highways.show.layers import signal_panel
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
@@ -82,24 +88,50 @@ def test_gates_are_those_of_the_equation() -> None:
     for layer, block in enumerate(network.blocks):
         t = torch.sigmoid(state @ block.gate.weight.T + block.gate.bias)
         after = t * torch.relu(state @ block.transform.linear.weight.T + block.transform.linear.bias) + (1 - t) * state
-        torch.testing.assert_close(found.mean[layer], t.mean(dim=0), rtol=1e-6, atol=0)
-        torch.testing.assert_close(found.example_gates[layer].double(), t[8], rtol=1e-6, atol=0)
-        torch.testing.assert_close(found.example_outputs[layer].double(), state[8], rtol=1e-6, atol=1e-7)
-        torch.testing.assert_close(found.change[layer], (after - state).norm(dim=1).mean(), rtol=1e-6, atol=0)
+        torch.testing.assert_close(found["mean"][layer], t.mean(dim=0), rtol=1e-6, atol=0)
+        torch.testing.assert_close(found["example_gates"][layer].double(), t[8], rtol=1e-6, atol=0)
+        torch.testing.assert_close(found["example_outputs"][layer].double(), state[8], rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(found["change"][layer], (after - state).norm(dim=1).mean(), rtol=1e-6, atol=0)
         for label in range(3):
             difference = t[y == label].mean(dim=0) - t.mean(dim=0)
-            routing = found.class_means[layer][label] - found.mean[layer]
+            routing = found["class_means"][layer][label] - found["mean"][layer]
             torch.testing.assert_close(routing, difference, rtol=1e-5, atol=1e-7)
-        assert torch.equal(found.biases[layer], torch.full((6,), -0.5, dtype=torch.float64))
+        assert torch.equal(found["biases"][layer], torch.full((6,), -0.5, dtype=torch.float64))
         state = after
-    torch.testing.assert_close(found.example_outputs[-1].double(), state[8], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found["example_outputs"][-1].double(), state[8], rtol=1e-6, atol=1e-7)
 
 
-def test_gates_of_convolutions_and_bilstms_are_means_over_positions() -> None:
-    config = BiLSTMConfig(family="bilstm", kind="highway", depth=3, hidden=4, embedding=5, transform_bias=-1.0)
-    sentences = [(torch.randint(0, 9, (6, 7)), torch.randint(0, 2, (6,)))]
-    found = gates(BiLSTMNetwork(config, 9, 2), sentences, classes=2, examples=6)
-    assert [len(bias) for bias in found.biases] == [len(mean) for mean in found.mean]
+def bilstm(kind: str = "highway") -> BiLSTMNetwork:
+    sizes = {"kind": kind, "depth": 3, "hidden": 4, "embedding": 5}
+    bias = {"transform_bias": -1.0} if kind == "highway" else {}
+    return BiLSTMNetwork(BiLSTMConfig.model_validate({"family": "bilstm"} | sizes | bias), 9, 2)
+
+
+def sentences(count: int = 6, time: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(count)
+    return torch.randint(0, 9, (count, time), generator=random), torch.randint(0, 2, (count,), generator=random)
+
+
+@pytest.mark.parametrize("shapes", [[(6, 7)], [(7, 2)], [(3, 5), (8, 4)]])
+def test_gates_of_bilstms_are_means_over_time(shapes: list[tuple[int, int]]) -> None:
+    """More sentences than words, fewer, and batches of several lengths."""
+    network, data = bilstm().double().eval(), [sentences(*shape) for shape in shapes]
+    found = gates(network, data, classes=2, examples=100, example=1)
+    states = [network.entry(network.embedding(tokens.t())) for tokens, _ in data]
+    for layer, block in enumerate(network.blocks):
+        ts = [torch.sigmoid(x @ block.gate.weight.T + block.gate.bias) for x in states]
+        after = [block.transform.lstm(x)[0] * t + x * (1 - t) for x, t in zip(states, ts, strict=True)]
+        by_sentence = torch.cat([t.mean(dim=0) for t in ts])
+        added = torch.cat([(y - x).square().sum(dim=(0, 2)).sqrt() for x, y in zip(states, after, strict=True)])
+        torch.testing.assert_close(found["mean"][layer], by_sentence.mean(dim=0), rtol=1e-6, atol=0)
+        torch.testing.assert_close(found["example_gates"][layer].double(), by_sentence[1], rtol=1e-6, atol=0)
+        example = states[0][:, 1].mean(dim=0)
+        torch.testing.assert_close(found["example_outputs"][layer].double(), example, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(found["change"][layer], added.mean(), rtol=1e-6, atol=0)
+        states = after
+
+
+def test_gates_of_convolutions_are_means_over_positions() -> None:
     network, pictures, optimiser, size = recipe("highway-mnist-16", "digits")
     settings = RunConfig(
         data=DataConfig(name="digits", pictures=pictures),
@@ -108,9 +140,17 @@ def test_gates_of_convolutions_and_bilstms_are_means_over_positions() -> None:
         budget=BudgetConfig(epochs=1, batch_size=size),
     )
     data = load(settings.data)
-    conv = gates(build_network(settings, data), data.evaluation_batches(settings, "train"), 10, examples=50)
-    assert len(conv.mean) == 8
-    assert all(mean.shape == (16,) and mean.min() > 0 and mean.max() < 1 for mean in conv.mean)
+    built = build_network(settings, data)
+    found = gates(built, data.evaluation_batches(settings, "train"), 10, examples=50)
+    assert len(found["mean"]) == 8
+    x = next(iter(data.evaluation_batches(settings, "train")))[0][:50]
+    layer = 0
+    for module in built.eval().body:
+        if isinstance(module, Highway):
+            t = module.transform_gate(x).mean(dim=(2, 3))
+            torch.testing.assert_close(found["mean"][layer].float(), t.mean(dim=0), rtol=1e-5, atol=0)
+            layer += 1
+        x = module(x)
 
 
 def test_example_out_of_range_and_networks_without_gates_are_named() -> None:
@@ -127,8 +167,8 @@ def test_example_out_of_range_and_networks_without_gates_are_named() -> None:
 def test_lesions_together_are_those_one_by_one(activation: str) -> None:
     network, data = dense(depth=9, activation=activation), batches((20, 20, 5))
     together, alone = lesions(network, data), lesions_one_by_one(network, data)
-    torch.testing.assert_close(together.cross_entropy, alone.cross_entropy, rtol=1e-12, atol=0)
-    assert torch.equal(together.accuracy, alone.accuracy)
+    torch.testing.assert_close(together["cross_entropy"], alone["cross_entropy"], rtol=1e-12, atol=0)
+    assert torch.equal(together["accuracy"], alone["accuracy"])
 
 
 def test_lesioned_block_is_the_identity() -> None:
@@ -136,8 +176,8 @@ def test_lesioned_block_is_the_identity() -> None:
     with torch.no_grad():
         network.blocks[1].gate.bias.fill_(-1e9)  # T = 0
     found = lesions(network, data)
-    assert found.cross_entropy[2] == pytest.approx(float(found.cross_entropy[0]), rel=1e-12)
-    assert found.cross_entropy[1] != pytest.approx(float(found.cross_entropy[0]), rel=1e-6)
+    assert found["cross_entropy"][2] == pytest.approx(float(found["cross_entropy"][0]), rel=1e-12)
+    assert found["cross_entropy"][1] != pytest.approx(float(found["cross_entropy"][0]), rel=1e-6)
     x = torch.randn(3, 6, dtype=torch.float64)
     with lesioned(network, 3):
         assert torch.equal(network.blocks[2](x), x)
@@ -164,10 +204,10 @@ def test_signal_is_autograds() -> None:
     nn.functional.cross_entropy(network.readout(state), y).backward()
     for layer, (block, output) in enumerate(zip(network.blocks, outputs, strict=True)):
         norm = torch.stack([parameter.grad.square().sum() for parameter in block.parameters()]).sum().sqrt()
-        torch.testing.assert_close(found.weight_gradient[layer], norm, rtol=1e-10, atol=0)
-        torch.testing.assert_close(found.output[layer], output.detach().square().mean().sqrt(), rtol=1e-10, atol=0)
+        torch.testing.assert_close(found["weight_gradient"][layer], norm, rtol=1e-10, atol=0)
+        torch.testing.assert_close(found["output"][layer], output.detach().square().mean().sqrt(), rtol=1e-10, atol=0)
         per_example = (output.grad * 12).square().mean().sqrt()
-        torch.testing.assert_close(found.output_gradient[layer], per_example, rtol=1e-10, atol=0)
+        torch.testing.assert_close(found["output_gradient"][layer], per_example, rtol=1e-10, atol=0)
 
 
 def test_signal_is_the_same_with_activation_checkpointing() -> None:
@@ -175,19 +215,49 @@ def test_signal_is_the_same_with_activation_checkpointing() -> None:
     whole = signal(network, data, examples=16)
     network.config = network.config.model_copy(update={"checkpoint_every": 3})
     kept = signal(network, data, examples=16)
-    assert all(torch.equal(one, other) for one, other in zip(vars(whole).values(), vars(kept).values(), strict=True))
+    assert all(torch.equal(whole[name], kept[name]) for name in whole)
 
 
-@pytest.mark.parametrize("kind", ["plain", "highway"])
-def test_signal_of_bilstms(kind: str) -> None:
-    bias = {"transform_bias": -1.0} if kind == "highway" else {}
-    config = BiLSTMConfig.model_validate(
-        {"family": "bilstm", "kind": kind, "depth": 3, "hidden": 4, "embedding": 5} | bias
-    )
-    sentences = [(torch.randint(0, 9, (6, 7)), torch.randint(0, 2, (6,)))]
-    found = signal(BiLSTMNetwork(config, 9, 2), sentences, examples=6)
-    assert (found.weight_gradient > 0).all()
-    assert (found.output_gradient > 0).all()
+@pytest.mark.parametrize("kind", get_args(BiLSTMKind))
+def test_signal_of_every_kind_is_measured_and_drawn(project: Path, kind: str) -> None:
+    network = bilstm(kind)
+    found = signal(network, [sentences()], examples=6)
+    assert (found["weight_gradient"] > 0).all()
+    assert (found["output_gradient"] > 0).all()
+    run = {
+        "data": {"name": "synthetic-tweets"},
+        "network": network.config,
+        "optimiser": {"kind": "adam", "learning_rate": 0.01},
+        "budget": {"epochs": 1, "batch_size": 32},
+    }
+    config = AnalysisConfig(run=RunConfig.model_validate(run), measure=SignalConfig(trained=False))
+    analysis = AnalysisRecord.model_construct(config=config, values=lists(found))
+    assert f"{kind}, 3 layers" in svg(signal_panel([analysis]))
+
+
+def test_notebook_says_what_its_table_of_gradients_shows(repository: Path) -> None:
+    cells = nbformat.read(repository / "notebooks/01_depth.ipynb", as_version=4).cells
+    place = next(number for number, cell in enumerate(cells) if "def carried(" in cell.source)
+    names: dict = {"torch": torch, "pd": pd}
+    exec(cells[place].source, names)
+    shares, text = names["shares"], " ".join(cells[place + 1].source.split())
+
+    def left(depth: int, activation: str, network: str) -> str:
+        return f"{shares.loc[(activation, network), depth]:.2g}"
+
+    bias = "highway, bias {}".format
+    shallow, deep = (left(depth, "relu", bias(-2)) for depth in (10, 100))
+    assert float(shallow) > 100 * float(deep), "the same bias"
+    assert f"{deep} arrives with ReLU and {left(100, 'tanh', bias(-2))} with tanh" in text
+    assert f"{left(100, 'relu', 'plain')} with ReLU and, growing, {left(100, 'tanh', 'plain')} with tanh" in text
+    for activation in ("relu", "tanh"):
+        assert f"At −5, {left(100, activation, bias(-5))} arrives; at −10, {left(100, activation, bias(-10))}." in text
+        assert float(left(100, activation, bias(-2))) < float(left(100, activation, "plain"))
+    assert f"a bias of −2 still leaves {shallow}." in text
+    assert f"$0.88^{{100}}$ = {(1 / (1 + np.exp(-2))) ** 100:.0e}".replace("e-0", "e-") in text
+    best = pd.read_csv(repository / "results/weekend/01_depth/tables/depth.csv").query("network == 'highway'")
+    biases = best.set_index("depth")["best_transform_bias"]
+    assert f"10 layers started at −{-biases[10]:.1f}, that of 100 layers at −{-biases[100]:.1f}" in text
 
 
 def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None:
@@ -199,7 +269,7 @@ def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None
             optimiser=SGDConfig(learning_rate=0.01),
             budget=BudgetConfig(epochs=1, batch_size=100),
         )
-        return step_cost(config, torch.device("cpu"), 1).bytes
+        return step_cost(config, torch.device("cpu"), 1)[1]
 
     depths = [100, 200, 400, 800]
     assert exponent(depths, [cost(depth) for depth in depths]) == pytest.approx(1.0, abs=0.02)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from highways.config import AdagradConfig, DenseConfig, RunConfig
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
-from highways.training.rules import Adagrad
+from highways.training.optimisers import optimiser
+from highways.training.rules import RULES, Adagrad
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
@@ -141,6 +143,19 @@ def test_member_equals_the_run_trained_alone(
         for seed, (rate, momentum, decay, bias) in enumerate(settings)
     ]
     assert_each_trains_as_it_does_alone(project, configs, tolerance)
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_every_rule_is_that_of_torch_optim_of_its_name(project: Path, run_config, kind: str) -> None:
+    values = run_config(epochs=2).model_dump()
+    settings = [
+        {"seed": seed, "optimiser": {"kind": kind, "learning_rate": rate}} for seed, rate in [(0, 0.01), (1, 0.02)]
+    ]
+    configs = [RunConfig.model_validate(values | one) for one in settings]
+    textbook = type(optimiser(configs[0].optimiser).build(nn.Linear(1, 1)))
+    assert textbook is getattr(torch.optim, textbook.__name__)
+    assert textbook.__name__.lower() == kind
+    assert_each_trains_as_it_does_alone(project, configs, 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from torch import nn
 
 from highways import paths
 from highways.config import AnalysisConfig
@@ -52,8 +53,7 @@ def analyse(
     for config, key in zip(configs, analysis_keys(configs), strict=True):
         record = store.read(key) if config.measure.clocked else store.adopt(key)
         if record is None or not _is_of_the_weights(record, runs):
-            where = torch.device("cpu") if config.run is None else devices.resolve(device)
-            network, sha256 = None, None
+            network = None
             if config.needs_weights:
                 assert config.run is not None
                 place = {"experiment": experiment, "profile": profile, "threads": threads, "mlflow": mlflow}
@@ -61,10 +61,8 @@ def analyse(
                 if trained.status == "diverged":
                     continue
                 network = load_network(trained)
-                sha256 = weights_sha256(network.state_dict())
             devices.prepare(threads or devices.cores())
-            began = time.perf_counter()
-            record = _made(config, key, sha256, where, config.measure.perform(config.run, network, where), began)
+            record = _measured(config, key, network, devices.resolve(device if config.run is not None else "cpu"))
             store.write(record)
             print(f"{experiment}: {key}, {record.timing['seconds']:.1f} s", flush=True)
         records.append(record)
@@ -82,14 +80,11 @@ def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
     return trained is None or record.weights_sha256 in (trained.weights_sha256, accepted_sha256(run_key))
 
 
-def _made(
-    config: AnalysisConfig,
-    key: str,
-    sha256: str | None,
-    where: torch.device,
-    values: dict[str, Any],
-    began: float,
-) -> AnalysisRecord:
+def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where: torch.device) -> AnalysisRecord:
+    """Return the record of an analysis of a trained network, or of none."""
+    sha256 = weights_sha256(network.state_dict()) if network is not None else None
+    began = time.perf_counter()
+    values = config.measure.perform(config.run, network, where)
     return AnalysisRecord(
         key=key,
         config=config,

@@ -6,7 +6,6 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -32,26 +31,15 @@ class CostConfig(Measure):
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
         assert run is not None
-        cost = step_cost(run, where, self.steps)
-        return {"seconds_per_step": [rounded(cost.seconds)], "bytes": [float(cost.bytes)]}
+        seconds, held = step_cost(run, where, self.steps)
+        return {"seconds_per_step": [rounded(seconds)], "bytes": [float(held)]}
 
 
-@dataclass(frozen=True)
-class StepCost:
-    """What a training step costs.
+def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[float, int]:
+    """Return seconds and bytes of a training step of an untrained dense network, on the first examples.
 
-    Attributes:
-        seconds: Of the fastest of the timed steps: whatever else the machine does only adds.
-        bytes: On a GPU the most that was allocated. On a CPU what the step holds, counted: weights,
-            velocities, activations and gradient buffers.
-    """
-
-    seconds: float
-    bytes: int
-
-
-def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
-    """Measure the training steps of an untrained dense network, on the first examples.
+    Seconds are those of the fastest step: whatever else the machine does only adds. Bytes are on a GPU the most that
+    was allocated, on a CPU what the step holds, counted: weights, velocities, activations and gradient buffers.
 
     Args:
         config: The run.
@@ -82,7 +70,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> StepCost:
         times.append(time.perf_counter() - began)
     held = module.population.step_bytes(size) + sum(kept.nbytes for kept in module.state.buffers())
     peak = torch.cuda.max_memory_allocated(device) - before if cuda else held
-    return StepCost(min(times[1:]), peak)
+    return min(times[1:]), peak
 
 
 def exponent(depths: Sequence[float], values: Sequence[float]) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -38,30 +37,7 @@ class GatesConfig(Measure):
         assert run is not None
         built, data = network_and_data(run, network, where)
         found = gates(built, data.evaluation_batches(run, "train"), data.classes, self.examples, self.example)
-        return lists(vars(found), digits=4) | lists({"biases": found.biases})
-
-
-@dataclass(frozen=True)
-class Gates:
-    """Transform gates T by block and unit.
-
-    Of a convolution a unit is a channel, and T is averaged over positions; of a BiLSTM over time.
-
-    Attributes:
-        biases: Bias of each gate, a list of tensors `(units,)`, one a block.
-        mean: Mean T over the examples, as `biases`.
-        class_means: The same over the examples of each class, a list of tensors `(classes, units)`.
-        example_gates: T for one example, as `biases`.
-        example_outputs: The block's input for it, of every block, and the last one's output; `(units,)` each.
-        change: Mean length over the examples of what each block adds to its input, `(blocks,)`.
-    """
-
-    biases: list[Tensor]
-    mean: list[Tensor]
-    class_means: list[Tensor]
-    example_gates: list[Tensor]
-    example_outputs: list[Tensor]
-    change: Tensor
+        return lists(found, digits=4) | lists({"biases": found["biases"]})
 
 
 def highways(network: nn.Module) -> list[Highway]:
@@ -76,35 +52,30 @@ def highways(network: nn.Module) -> list[Highway]:
     return blocks
 
 
-def units_of(block: Highway, x: Tensor) -> Tensor:
-    """Return a tensor of a block as `(batch, units)`, averaged over positions or time."""
-    if isinstance(block.gate, nn.Conv2d):
-        return x.mean(dim=(2, 3))
-    return x.mean(dim=1) if x.dim() == 3 else x
+def units_of(x: Tensor) -> Tensor:
+    """Return a block's tensor as `(batch, units)`.
 
-
-@dataclass
-class _Seen:
-    """What one block did with one batch: `(batch, units)`, the change `(batch,)`."""
-
-    x: Tensor = field(default_factory=lambda: torch.empty(0))
-    y: Tensor = field(default_factory=lambda: torch.empty(0))
-    t: Tensor = field(default_factory=lambda: torch.empty(0))
-    change: Tensor = field(default_factory=lambda: torch.empty(0))
+    Averaged over time where it is `(time, batch, units)`, over positions where it is `(batch, units, height, width)`.
+    """
+    if x.dim() == 2:
+        return x
+    return x.mean(dim=0 if x.dim() == 3 else (2, 3))
 
 
 @contextmanager
-def _watched(blocks: list[Highway]) -> Iterator[list[_Seen]]:
-    """Note what each block takes, gives and gates, batch by batch."""
-    seen = [_Seen() for _ in blocks]
+def _watched(blocks: list[Highway]) -> Iterator[list[dict[str, Tensor]]]:
+    """Keep each block's input x, output y and gate t, `(batch, units)`, and change, `(batch,)`, of the latest batch."""
+    seen: list[dict[str, Tensor]] = [{} for _ in blocks]
 
-    def watch(block: Highway, now: _Seen) -> list[torch.utils.hooks.RemovableHandle]:
+    def watch(block: Highway, now: dict[str, Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
         def gate(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            now.t = units_of(block, torch.sigmoid(output)).float()
+            now["t"] = units_of(torch.sigmoid(output)).float()
 
         def whole(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            now.x, now.y = (units_of(block, tensor).float() for tensor in (inputs[0], output))
-            now.change = (output - inputs[0]).float().flatten(1).norm(dim=1)
+            now["x"], now["y"] = (units_of(tensor).float() for tensor in (inputs[0], output))
+            added = (output - inputs[0]).float()
+            by_example = added.transpose(0, 1) if added.dim() == 3 else added  # of a BiLSTM, time comes first
+            now["change"] = by_example.flatten(1).norm(dim=1)
 
         return [block.gate.register_forward_hook(gate), block.register_forward_hook(whole)]
 
@@ -119,8 +90,17 @@ def _watched(blocks: list[Highway]) -> Iterator[list[_Seen]]:
 @torch.no_grad()
 def gates(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], classes: int, examples: int, example: int = 0
-) -> Gates:
-    """Measure the gates of a network.
+) -> dict[str, Any]:
+    """Return a network's transform gates T by block and unit.
+
+    Of a convolution a unit is a channel, and T is averaged over positions; of a BiLSTM over time. By name:
+
+    - `biases`: bias of each gate, a list of tensors `(units,)`, one a block;
+    - `mean`: mean T over the examples, as `biases`;
+    - `class_means`: the same over the examples of each class, a list of tensors `(classes, units)`;
+    - `example_gates`: T for one example, as `biases`;
+    - `example_outputs`: for it, the input of every block and the last one's output, `(units,)` each;
+    - `change`: mean norm over the examples of what each block adds to its input, `(blocks,)`.
 
     Args:
         network: A network with highway blocks.
@@ -146,23 +126,23 @@ def gates(
             network(x)
             if done <= example < done + len(y):
                 row = example - done
-                one = [now.t[row].cpu() for now in seen], [now.x[row].cpu() for now in seen]
-                one[1].append(seen[-1].y[row].cpu())
+                one = [now["t"][row].cpu() for now in seen], [now["x"][row].cpu() for now in seen]
+                one[1].append(seen[-1]["y"][row].cpu())
             used = max(min(len(y), examples - done), 0)
             member = torch.nn.functional.one_hot(y[:used].cpu(), classes).double()
             count += member.sum(dim=0)
             for layer, now in enumerate(seen):
-                total = member.T @ now.t[:used].cpu().double()
+                total = member.T @ now["t"][:used].cpu().double()
                 sums[layer] = total if done == 0 else sums[layer] + total
-                change[layer] += now.change[:used].cpu().double().sum()
+                change[layer] += now["change"][:used].cpu().double().sum()
             done += len(y)
     if one is None:
         raise HighwaysError(f"there is no training example {example}: they are 0 to {done - 1}")
-    return Gates(
-        biases=[block.gate.bias.detach().cpu().clone() for block in blocks],  # type: ignore[union-attr]
-        mean=[total.sum(dim=0) / count.sum() for total in sums],
-        class_means=[total / count.clamp_min(1)[:, None] for total in sums],
-        example_gates=one[0],
-        example_outputs=one[1],
-        change=change / count.sum(),
-    )
+    return {
+        "biases": [cast(Tensor, block.gate.bias).detach().cpu().clone() for block in blocks],
+        "mean": [total.sum(dim=0) / count.sum() for total in sums],
+        "class_means": [total / count.clamp_min(1)[:, None] for total in sums],
+        "example_gates": one[0],
+        "example_outputs": one[1],
+        "change": change / count.sum(),
+    }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, cast
 
 import torch
@@ -36,23 +35,10 @@ class LesionsConfig(Measure):
         """See `Measure`."""
         assert run is not None
         built, data = network_and_data(run, network, where)
-        return lists(vars(lesions(built, data.evaluation_batches(run, "train"))))
+        return lists(lesions(built, data.evaluation_batches(run, "train")))
 
 
 Data = Iterable[tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class Lesions:
-    """Outcomes, `(blocks + 1,)` each: entry 0 of the whole network, entry `l` with block `l` closed.
-
-    Attributes:
-        cross_entropy: Mean over the examples, nats.
-        accuracy: A fraction.
-    """
-
-    cross_entropy: Tensor
-    accuracy: Tensor
 
 
 class _Sums:
@@ -67,6 +53,10 @@ class _Sums:
         self.loss -= log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).sum(dim=(1, 2)).cpu()
         self.hits += (logits.argmax(dim=-1) == y).sum(dim=1).cpu()
         self.count += len(y)
+
+    def means(self) -> dict[str, Tensor]:
+        """Return `cross_entropy`, nats, and `accuracy`, a fraction, over all examples; `(rows,)` each."""
+        return {"cross_entropy": self.loss / self.count, "accuracy": self.hits / self.count}
 
 
 @contextmanager
@@ -91,27 +81,26 @@ def lesioned(network: nn.Module, layer: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def lesions_one_by_one(network: nn.Module, batches: Data) -> Lesions:
+def lesions_one_by_one(network: nn.Module, batches: Data) -> dict[str, Tensor]:
     """Measure every lesion in a pass of its own: the textbook way, for any network with highway blocks."""
     network.eval()
     batches = list(batches)
     rows = []
     for layer in range(len(highways(network)) + 1):
         sums = _Sums(1)
-        if layer == 0:
+        with lesioned(network, layer) if layer else nullcontext():
             for x, y in batches:
                 sums.add(network(x)[None], y)
-        else:
-            with lesioned(network, layer):
-                for x, y in batches:
-                    sums.add(network(x)[None], y)
-        rows.append((sums.loss / sums.count, sums.hits / sums.count))
-    return Lesions(torch.cat([loss for loss, _ in rows]), torch.cat([hits for _, hits in rows]))
+        rows.append(sums.means())
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
 @torch.no_grad()
-def lesions(network: nn.Module, batches: Data) -> Lesions:
+def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
     """Measure every lesion, each over all the examples.
+
+    Returns `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 of the whole
+    network, entry `l` with block `l` closed.
 
     Of a dense network all lesions go through together: a lesioned network is the whole one up to its lesion,
     so that it joins the batch there, with the closed block's input for its output. A block then sees the
@@ -139,7 +128,7 @@ def lesions(network: nn.Module, batches: Data) -> Lesions:
             states[number] = states[0]  # what a closed block gives
             _through(block, states[:number], h[:number], t[:number])
         sums.add(network.readout(states), y)
-    return Lesions(sums.loss / sums.count, sums.hits / sums.count)
+    return sums.means()
 
 
 def _through(block: Highway, states: Tensor, h: Tensor, t: Tensor) -> None:

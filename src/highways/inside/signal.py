@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -41,26 +40,15 @@ class SignalConfig(Measure):
         """See `Measure`."""
         assert run is not None
         built, data = network_and_data(run, network, where)
-        return lists(vars(signal(built, data.evaluation_batches(run, "train"), self.examples)))
+        return lists(signal(built, data.evaluation_batches(run, "train"), self.examples))
 
 
-@dataclass(frozen=True)
-class Signal:
-    """By block, `(blocks,)` each.
+def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> dict[str, Tensor]:
+    """Measure outputs and gradients of a network's blocks, without dropout; `(blocks,)` each.
 
-    Attributes:
-        output: Root mean square of the block's outputs, over examples and units.
-        output_gradient: The same of the gradient of an example's loss with respect to them.
-        weight_gradient: Norm of the gradient of the mean loss with respect to all of the block's parameters.
-    """
-
-    output: Tensor
-    output_gradient: Tensor
-    weight_gradient: Tensor
-
-
-def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> Signal:
-    """Measure outputs and gradients of a network's blocks, without dropout.
+    - `output`: root mean square of the block's outputs, over examples and units;
+    - `output_gradient`: the same of the gradient of an example's loss with respect to them;
+    - `weight_gradient`: norm of the gradient of the mean loss with respect to all of the block's parameters.
 
     Args:
         network: Has `blocks`.
@@ -111,4 +99,4 @@ def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], example
     ]
     network.zero_grad()
     size, gradient = (squares / elements).sqrt()
-    return Signal(size, gradient, torch.stack(norms).cpu() / done)
+    return {"output": size, "output_gradient": gradient, "weight_gradient": torch.stack(norms).cpu() / done}

@@ -1,12 +1,14 @@
-"""Intervals and summaries. SciPy is imported where it is used: it takes most of a second."""
+"""Intervals and summaries. SciPy's part is imported where it is used: it takes most of a second."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from statistics import NormalDist
 
-NORMAL_95 = NormalDist().inv_cdf(0.975)
+import numpy as np
+
+FEWEST_FOR_INTERVAL = 5
+"""With fewer runs an interval of their mean says more of its formula than of them: the values themselves are shown."""
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
@@ -16,28 +18,24 @@ def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
         accuracy: Fraction of `examples` that were right.
         examples: How many were tried.
     """
-    right = round(accuracy * examples)
-    share, z = right / examples, NORMAL_95
-    middle = (2 * right + z**2) / (2 * (examples + z**2))
-    half = z / (2 * (examples + z**2)) * math.sqrt(4 * examples * share * (1 - share) + z**2)
-    return 0.0 if right == 0 else middle - half, 1.0 if right == examples else middle + half
+    from scipy.stats import binomtest
 
-
-FEWEST_FOR_INTERVAL = 5
-"""With fewer runs an interval of their mean says more of its formula than of them: the values themselves are shown."""
+    low, high = binomtest(round(accuracy * examples), examples).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return Student's 95 % interval of a mean, of two values or more."""
     mean, deviation = moments(values)
-    half = _student_95(len(values) - 1) * deviation / math.sqrt(len(values))
-    return mean - half, mean + half
+    return _interval(mean, deviation / math.sqrt(len(values)), len(values) - 1)
 
 
-def _student_95(freedom: float) -> float:
+def _interval(middle: float, error: float, freedom: float) -> tuple[float, float]:
+    """Return the 95 % interval of Student's distribution with so many degrees of freedom; infinitely many: normal."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.975))
+    half = float(stdtrit(freedom, 0.975)) * error
+    return middle - half, middle + half
 
 
 def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
@@ -74,34 +72,24 @@ def difference_interval(
         theirs: The same.
         examples: Size of the test set.
     """
-    variances, freedoms = [], []
+    total = terms = 0.0
     for mean, deviation, runs in (ours, theirs):
         unknown = math.isnan(deviation)
-        variances.append(mean * (1 - mean) / examples if unknown else deviation**2 / runs)
-        freedoms.append(math.inf if unknown or runs < 2 else runs - 1)
-    total = math.fsum(variances)
-    terms = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
-    freedom = total**2 / math.fsum(terms) if math.fsum(terms) > 0 else math.inf
-    quantile = NORMAL_95 if math.isinf(freedom) else _student_95(freedom)
-    difference, half = ours[0] - theirs[0], quantile * math.sqrt(total)
-    return difference - half, difference + half
+        variance = mean * (1 - mean) / examples if unknown else deviation**2 / runs
+        total += variance
+        terms += 0.0 if unknown or runs < 2 else variance**2 / (runs - 1)
+    return _interval(ours[0] - theirs[0], math.sqrt(total), total**2 / terms if terms else math.inf)
 
 
 def moments(values: Sequence[float]) -> tuple[float, float]:
     """Return mean and standard deviation (n - 1); the deviation of a single value is NaN."""
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, math.nan
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return math.fsum(values) / len(values), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:
     """Return mean and standard deviation (n - 1) of the `count` lowest values; NaN where there are fewer."""
     lowest = sorted(values)[:count]
-    if len(lowest) < count or count < 2:
-        return math.nan, math.nan
-    mean = math.fsum(lowest) / count
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in lowest) / (count - 1))
+    return moments(lowest) if len(lowest) == count > 1 else (math.nan, math.nan)
 
 
 def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:

@@ -208,6 +208,9 @@ def initialise(network: nn.Module, seed: int) -> None:
     has shapes only (device `meta`), nothing is drawn.
 
     Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
+
+    Raises:
+        TypeError: A module of another kind has weights; its own draws would come from torch's global generator.
     """
     if all(parameter.is_meta for parameter in network.parameters()):
         return
@@ -229,6 +232,8 @@ def initialise(network: nn.Module, seed: int) -> None:
                 bound = 1 / math.sqrt(module.in_features)
                 uniform(module.weight, bound)
                 uniform(module.bias, bound)
+            elif any(True for _ in module.parameters(recurse=False)):
+                raise TypeError(f"initialise() does not draw {type(module).__name__}: a run would not be a value")
         for module in network.modules():
             if isinstance(module, Highway):
                 module.reset_gate_bias()

@@ -221,7 +221,7 @@ def _signal(analyses: Sequence[AnalysisRecord], axes: Axes) -> None:
             np.linspace(0, 1, len(norms)),
             positive(norms),
             ":" if trained else "-",
-            color=shade(network.kind, network.depth, depths),
+            color=shade("plain" if network.kind.startswith("plain") else "highway", network.depth, depths),
             lw=1.2,
             label=None if trained or label in labelled else label,
         )
