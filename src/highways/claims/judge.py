@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any
 
 import pandas as pd
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from highways import paths
 from highways.claims.required import Gap, Required
 from highways.claims.studies import study
-from highways.claims.values import Interval, Measures, arguments_of, measured
+from highways.claims.values import Interval, Measures, measured
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
 from highways.config.run import UNPUBLISHED
@@ -56,11 +54,6 @@ class Bounds(Strict):
         )
 
 
-@lru_cache
-def _checker(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint, config=ConfigDict(strict=True))
-
-
 class Claim(Strict):
     """One entry of `references/claims.yaml`."""
 
@@ -79,23 +72,10 @@ class Claim(Strict):
     restated: str = ""
     """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
 
-    def fault(self, measures: Measures) -> str | None:
-        """Return what is wrong with the measure, `None` where nothing is."""
-        called = str(self.measure.get("name"))
-        if called not in measures:
-            return f"no such measure; there are: {', '.join(measures)}"
-        arguments = arguments_of(self.measure)
-        try:
-            inspect.signature(measures[called]).bind((), **arguments)
-        except TypeError as error:
-            return f"{called}: {error}"
-        hints = get_type_hints(measures[called])
-        for name, value in arguments.items():
-            try:
-                _checker(hints[name]).validate_python(value)
-            except ValidationError as error:
-                return f"{called}: {name}: {error.errors()[0]['msg']}, found {value!r}"
-        return None
+    @property
+    def of_study(self) -> str | None:
+        """Kind of the study that the claim is about, `None` where it is about runs."""
+        return self.measure["of"] if str(self.measure.get("name")).startswith("study_") else None
 
 
 def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
@@ -117,7 +97,7 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
                 named = f"no such notebook; there are: {', '.join(known)}"
                 raise HighwaysError(f"{where}: {name}: key 'experiment': {named}, found {claim.experiment!r}")
             continue
-        if (fault := claim.fault(known[claim.experiment])) is not None:
+        if (fault := known[claim.experiment].fault(claim.measure)) is not None:
             raise HighwaysError(f"{where}: {name}: key 'measure': {fault}")
         found[name] = claim
     return found
@@ -168,12 +148,15 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         records: What the notebook's parameters list, as far as it is there.
         profile: Name of the profile.
     """
-    required, calculated = claim.required, getattr(measures[claim.measure["name"]], "calculation", False)
+    required, calculated = claim.required, measures.needs_no_runs(claim.measure)
     records = required.of_data_sets(records)
     own = _study_of(claim, records)
     evidence = required.evidence(records, own)
     complete = calculated or own is not None or (records.known and not required.awaits(records))
-    value = measured(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
+    try:
+        value = measured(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
+    except HighwaysError as error:
+        raise HighwaysError(f"references/claims.yaml: {name}: key 'measure': {error}") from None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None:
@@ -232,7 +215,7 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, Gap]:
 
 def _study_of(claim: Claim, records: Listed) -> AnalysisRecord | None:
     """Return the study that a claim is about, `None` where it is about runs or the study has not been made."""
-    return study(records, claim.measure["of"]) if claim.measure["name"].startswith("study_") else None
+    return study(records, claim.of_study) if claim.of_study else None
 
 
 def headline(judgements: Sequence[Judgement]) -> str:

@@ -37,10 +37,9 @@ def documents(source: str) -> tuple[str, ...]:
 
 def unit_of(claim: Claim, measures: Measures) -> Unit:
     """Return what a claim's number is in."""
-    called = claim.measure["name"]
-    if called.startswith("study_"):
-        return study_unit(called, claim.measure["value"])
-    return getattr(measures[called], "unit", "")
+    if claim.of_study:
+        return study_unit(claim.measure["name"], claim.measure["value"])
+    return measures.unit(claim.measure)
 
 
 def number(value: float) -> str:

@@ -1,12 +1,31 @@
-"""What a measure gives, and what it is measured on."""
+"""What a claim is measured by: an expression over the rows of its experiment's tables, or a function.
+
+    measure: {value: {network: plain, depth: 10}, of: best_train_cross_entropy, unit: nats}
+    measure: {ratio: [{network: plain, depth: 100}, {network: plain, depth: 10}], of: best_train_cross_entropy}
+    measure: {ratio: [{network: highway, depth: [50, 100]}, {network: highway, depth: [10, 20]}], take: [max, min],
+              of: best_train_cross_entropy}
+    measure: {share: {layer: {from: 15, to: 45}}, below: 1.1, of: times_without_lesion}
+    measure: {name: worst_activation, network: highway}
+
+An expression selects rows by the values of their columns, takes the column `of` of each, and reduces several numbers to
+one by `take`. What no expression says is a function of the records, by its name, with its arguments.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_type_hints
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from highways.config import Strict
 from highways.data import classes
+from highways.errors import HighwaysError
+from highways.show.tables import Row
 from highways.tracking import Listed, RunRecord
 
 Records = Listed
@@ -25,10 +44,6 @@ class Interval(NamedTuple):
     high: float
     values: tuple[float, ...] = ()
 
-
-Measures = Mapping[str, Callable[..., float | Interval | None]]
-"""Measures by name: functions of an experiment's runs and analyses. One returns `None` where they do not contain what
-it needs."""
 
 Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
 
@@ -60,20 +75,171 @@ def guessing(run: RunRecord) -> float:
     return math.log(classes(run.config.data.name))
 
 
-def measured(measures: Measures, content: Mapping[str, Any], records: Records) -> float | Interval | None:
+# Expressions
+
+REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
+    "max": max,
+    "min": min,
+    "first": lambda values: values[0],
+    "last": lambda values: values[-1],
+    "sum": math.fsum,
+    "mean": lambda values: math.fsum(values) / len(values),
+}
+Take = Literal["max", "min", "first", "last", "sum", "mean"]
+
+
+class Range(Strict):
+    """Whole numbers from one to another, both included."""
+
+    first: int = Field(alias="from")
+    last: int = Field(alias="to")
+
+
+Where = dict[str, int | float | str | list[int | float | str] | Range]
+"""Values of columns that select rows. Of several values of one column each must be there."""
+Pair = Annotated[list[Where], Field(min_length=2, max_length=2)]
+
+
+class Expression(Strict):
+    """A number from a table: the `value` of a row, the `ratio` or `difference` of two, or the `share` of rows below."""
+
+    value: Where | None = None
+    ratio: Pair | None = None
+    difference: Pair | None = None
+    share: Where | None = None
+    of: str
+    """The column."""
+    take: Take | Annotated[list[Take], Field(min_length=2, max_length=2)] | None = None
+    """How several rows become one number; one for both parts of a ratio or difference, or one for each."""
+    below: float | None = None
+    """The bound of a share, strict."""
+    unit: Unit | None = None
+    """Of the number: by default `ratio` or `share` for these, none for a value or a difference."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if sum(part is not None for part in (self.value, self.ratio, self.difference, self.share)) != 1:
+            raise ValueError("one of value, ratio, difference and share is needed, or the name of a function")
+        if (self.share is None) != (self.below is None):
+            raise ValueError("a share needs below, and nothing else has it")
+        if isinstance(self.take, list) and self.ratio is None and self.difference is None:
+            raise ValueError("take is one word here")
+        return self
+
+    @property
+    def in_unit(self) -> Unit:
+        """What the number is in."""
+        default: Unit = "ratio" if self.ratio else "share" if self.share is not None else ""
+        return default if self.unit is None else self.unit
+
+    def on(self, rows: Sequence[Row]) -> float | None:
+        """Return the number; `None` where a row that it needs, or its number, is missing.
+
+        Raises:
+            HighwaysError: A column is in no row, or several rows are selected and `take` is not given.
+        """
+        parts = self.ratio or self.difference or [self.value or self.share or {}]
+        takes = self.take if isinstance(self.take, list) else [self.take] * len(parts)
+        numbers = []
+        for where, take in zip(parts, takes, strict=True):
+            column = self._column(rows, where)
+            if column is None:
+                return None
+            if self.below is not None:
+                return sum(number < self.below for number in column) / len(column)
+            if take is None and len(column) > 1:
+                raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
+            numbers.append(REDUCERS[take or "first"](column))
+        if self.value is not None:
+            return numbers[0]
+        one, other = numbers
+        if self.difference is not None:
+            return one - other
+        return None if (math.isinf(one) and math.isinf(other)) or not other else one / other
+
+    def _column(self, rows: Sequence[Row], where: Where) -> list[float] | None:
+        columns = {name for row in rows for name in row}
+        for name in [*where, self.of] if rows else ():
+            if name not in columns:
+                raise HighwaysError(f"no column {name!r} in the tables; there are: {', '.join(sorted(columns))}")
+        for name, wanted in where.items():
+            if isinstance(wanted, Range):
+                wanted = list(range(wanted.first, wanted.last + 1))
+            values = wanted if isinstance(wanted, list) else [wanted]
+            if not set(values) <= {row.get(name) for row in rows}:
+                return None
+            rows = [row for row in rows if row.get(name) in values]
+        numbers: list[Any] = [row.get(self.of) for row in rows]
+        return None if not numbers or any(number is None or number != number for number in numbers) else numbers
+
+
+# Measures
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What an experiment's claims can be measured by."""
+
+    functions: Mapping[str, Callable[..., float | Interval | None]]
+    """By name. One returns `None` where the records do not contain what it needs."""
+    rows: Callable[[Listed], Iterable[Row]] = lambda records: ()
+    """Of the experiment's tables."""
+
+    def fault(self, measure: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with a claim's measure, `None` where nothing is."""
+        if "name" not in measure:
+            try:
+                Expression.model_validate(measure)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(map(str, first["loc"]))
+                return f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
+            return None
+        called, arguments = str(measure["name"]), arguments_of(measure)
+        if called not in self.functions:
+            return f"no such measure; there are: {', '.join(self.functions)}"
+        try:
+            inspect.signature(self.functions[called]).bind((), **arguments)
+        except TypeError as error:
+            return f"{called}: {error}"
+        hints = get_type_hints(self.functions[called])
+        for name, value in arguments.items():
+            try:
+                _checker(hints[name]).validate_python(value)
+            except ValidationError as error:
+                return f"{called}: {name}: {error.errors()[0]['msg']}, found {value!r}"
+        return None
+
+    def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
+        """Tell whether a measure is a calculation."""
+        return getattr(self.functions.get(measure.get("name", "")), "calculation", False)
+
+    def unit(self, measure: Mapping[str, Any]) -> Unit:
+        """Return what a measure's number is in."""
+        if "name" not in measure:
+            return Expression.model_validate(measure).in_unit
+        return getattr(self.functions[measure["name"]], "unit", "")
+
+
+@lru_cache
+def _checker(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(strict=True))
+
+
+def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:
     """Return what a claim's measure gives for records; lists of the YAML file stand for tuples.
 
-    Args:
-        measures: By name.
-        content: Name and arguments, as the claim has them.
-        records: What it is measured on.
+    Raises:
+        HighwaysError: An expression does not fit the tables.
     """
-    return measures[content["name"]](records, **arguments_of(content))
+    if "name" in measure:
+        return measures.functions[measure["name"]](records, **arguments_of(measure))
+    return Expression.model_validate(measure).on(list(measures.rows(records)))
 
 
-def arguments_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a measure's arguments, as a claim has them."""
-    return {key: _tuples(value) for key, value in content.items() if key != "name"}
+def arguments_of(measure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a measure that is a function, as a claim has them."""
+    return {key: _tuples(value) for key, value in measure.items() if key != "name"}
 
 
 def _tuples(value: Any) -> Any:

@@ -7,8 +7,10 @@ with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +28,7 @@ from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError, NotYet
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
-from highways.show.tables import Scrolled, csv_text, markdown_text, shown, table_files
+from highways.show.tables import MACHINE, Row, Scrolled, csv_text, markdown_text, shown, table_files
 from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
 from highways.tracking.manifest import Manifest
 from highways.tracking.mlflow_log import MlflowLog
@@ -37,7 +39,8 @@ from highways.training import Sweep, train
 if TYPE_CHECKING:  # machines that only train have no Jupyter
     from IPython.display import Image, Markdown
 
-Builder = Callable[[Listed, Any], pd.DataFrame]
+Builder = Callable[..., "pd.DataFrame | Iterable[Row]"]
+"""Makes the rows of a table from an experiment's records; one that makes a frame is given its parameters, too."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -75,10 +78,36 @@ class Table:
     plot: tuple[str, str] | None = None
     main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
+    def frame(self, records: Listed, settings: Profile | None = None) -> pd.DataFrame:
+        """Return the table; one without rows has the columns that a page shows."""
+        return _framed(self.build, records, settings, list(self.shown))
+
     def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
         """Return the content of the table's files, by file name."""
-        built, cost = self.build(records, settings), self.cost(records, settings)
+        built = self.frame(records, settings)
+        cost = _framed(self.cost, records, settings, ["process_seconds", *MACHINE])
         return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+
+
+def _framed(build: Builder, records: Listed, settings: Profile | None, columns: Sequence[str]) -> pd.DataFrame:
+    if len(inspect.signature(build).parameters) == 2:
+        return build(records, settings)  # type: ignore[return-value]
+    rows = list(build(records))
+    return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
+
+
+SECTIONS = ("What was easy", "What was difficult", "What the sources leave open, and what differs here")
+
+
+def notes_of(experiment: str) -> dict[str, str]:
+    """Return the prose about an experiment in `references/notes/`, Markdown by heading; empty where there is none."""
+    path = paths.references() / "notes" / f"{experiment}.md"
+    text = path.read_text() if path.exists() else ""
+    _, *parts = re.split(r"^# (.+)\n", text, flags=re.MULTILINE)
+    sections = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    if wrong := sections.keys() - set(SECTIONS):
+        raise HighwaysError(f"{paths.shown(path)}: no heading {min(wrong)!r}; there are: {'; '.join(SECTIONS)}")
+    return {heading: sections.get(heading, "") for heading in SECTIONS}
 
 
 @dataclass(frozen=True)
@@ -107,11 +136,8 @@ class Experiment:
         measures: What its claims are measured with.
         after: Experiments whose records or parameters it uses; no other may be imported.
         references: Files of `references/` that its tables and figures read.
-        notes: What its sources leave open, and what is not as they have it; Markdown, for its page.
         answer: A sentence of what came out, from the records; none by default.
         caption: What the figure shows beside our results, from the records; nothing by default.
-        easy: What of it was easy to replicate; Markdown, one paragraph.
-        difficult: What was difficult; likewise.
         lead: What the report begins with, from the records and the verdicts; of the first experiment that has one.
     """
 
@@ -123,17 +149,36 @@ class Experiment:
     measures: tuple[Callable[..., Any], ...] = ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    notes: str = ""
     answer: Callable[[Listed], str] | None = None
     caption: Callable[[Listed], str] | None = None
-    easy: str = ""
-    difficult: str = ""
     lead: Callable[[Listed, Sequence[Judgement]], Lead] | None = None
 
     @property
     def named_measures(self) -> Measures:
-        """Its measures by name, and those of studies, which every experiment has."""
-        return {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
+        """Its measures by name, those of studies, which every experiment has, and the rows of its tables."""
+        functions = {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
+        return Measures(functions, self.rows)
+
+    def rows(self, records: Listed) -> Iterator[Row]:
+        """Yield the rows of its tables."""
+        for table in self.tables:
+            yield from table.frame(records).to_dict("records")  # type: ignore[misc]
+
+    @property
+    def easy(self) -> str:
+        """What of it was easy to replicate; Markdown."""
+        return notes_of(self.name)[SECTIONS[0]]
+
+    @property
+    def difficult(self) -> str:
+        """What was difficult; Markdown."""
+        return notes_of(self.name)[SECTIONS[1]]
+
+    @property
+    def notes(self) -> str:
+        """What its sources leave open, and what is not as they have it; Markdown."""
+        text = notes_of(self.name)[SECTIONS[2]]
+        return f"{text}\n" if text else ""
 
     def command(self, profile: str) -> str:
         """Return the command that makes its results in a profile."""

@@ -158,18 +158,4 @@ LESION = Experiment(
     after=("04_gates",),
     references=("verydeep2015_fig4_lesion.csv",),
     answer=lesion_answer,
-    easy="""\
-A lesion is one line: the gate of a layer is set to zero, and the training set evaluated. All lesions of a network take
-seconds.""",
-    difficult="""\
-The curves are read off a figure, and the network that they are of has a loss that takes hundreds of epochs to reach:
-with less training all lesions start from a higher level.""",
-    notes="""\
-The networks are those of `04_gates`. On MNIST (profile `laptop`) the curve falls over the first ten layers as the
-paper's does (rank correlation 0.94 over layers 1 to 15, 0.43 over 15 to 49); layers 43 and 47 to 49 matter more in
-ours. That no lesion of the layers 15 to 45 has an effect fails there at layer 43 alone, where training accuracy stays
-at 99.97 %; at the papers' full length (`weekend`) it holds (0.96 and 0.57). Of an untrained network no lesion has an
-effect. The network on CIFAR-100 (profile `weekend`) ends at a training cross-entropy of 2.35, the paper's at
-0.0059: its lesions are of a network that has learned less.
-""",
 )

@@ -60,7 +60,7 @@ class Report:
         experiment = self.experiments[claim.experiment]
         unit = unit_of(claim, experiment.named_measures)
         evidence = self.results.of(claim.experiment)
-        places = [evidence.runs, evidence.analyses] if not claim.measure["name"].startswith("study_") else []
+        places = [evidence.runs, evidence.analyses] if not claim.of_study else []
         return {
             "id": judgement.claim_id,
             "statement": judgement.statement,

@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,54 @@ class Panel:
     alt: str
     draw: Callable[[Axes], object]
     height: float = HEIGHT
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a panel: its label, its points, and matplotlib's keywords for it."""
+
+    label: str | None
+    x: Sequence[float]
+    y: Sequence[float]
+    look: Mapping[str, Any] = field(default_factory=dict)
+
+
+def line_panel(
+    title: str,
+    lines: Sequence[Line],
+    x: str,
+    y: str,
+    after: Callable[[Axes], object] = lambda axes: None,
+    log: bool = True,
+    columns: int = 3,
+) -> Panel:
+    """Return a panel of lines, whose alternative text says where each of them begins and ends.
+
+    Args:
+        title: Of the panel.
+        lines: In the order in which they are drawn. One without points stands in the legend alone.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        after: Draws what else there is, and sets ticks and scales.
+        log: Scale the vertical axis in logarithms.
+        columns: Of the legend, at most.
+    """
+    words = [
+        f"{one.label}: {one.y[0]:.3g} at {one.x[0]:g}, {one.y[-1]:.3g} at {one.x[-1]:g}"
+        for one in lines
+        if one.label and len(one.x)
+    ]
+
+    def draw(axes: Axes) -> None:
+        for one in lines:
+            axes.plot(one.x, one.y, label=one.label, **one.look)
+        axes.set(xlabel=x, ylabel=y)
+        if log:
+            logarithmic(axes)
+        after(axes)
+        legend(axes, columns=columns)
+
+    return Panel(title, f"{sentence(y)} {'; '.join(words) or 'Nothing to show'}.", draw)
 
 
 class Drawing:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from highways import paths
 from highways.errors import HighwaysError
-from highways.tracking import RunRecord
+from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.environment import EARLIER
+
+Row = dict[str, Any]
+"""A row of a table: a value for each column, in the table's order; `None` where there is nothing."""
+
+Costed = TypeVar("Costed", RunRecord, AnalysisRecord)
 
 
 class Scrolled(pd.DataFrame):
@@ -66,13 +71,34 @@ def machine(environment: Mapping[str, Any], workers: object = 1) -> dict[str, ob
     return found | {"workers": workers}
 
 
-def by_machine(records: Iterable[RunRecord]) -> list[tuple[dict[str, object], list[RunRecord]]]:
-    """Return records by what they were trained on, in order of first appearance; workers are the first one's."""
-    found: dict[tuple[object, ...], tuple[dict[str, object], list[RunRecord]]] = {}
+def by_machine(records: Iterable[Costed]) -> list[tuple[dict[str, object], list[Costed]]]:
+    """Return records by what they were made on, in order of first appearance; workers are the first one's."""
+    found: dict[tuple[object, ...], tuple[dict[str, object], list[Costed]]] = {}
     for record in records:
-        on = machine(record.environment, record.engine["workers"])
+        on = machine(record.environment, record.engine["workers"] if isinstance(record, RunRecord) else 1)
         found.setdefault(tuple(on[name] for name in MACHINE[:3]), (on, []))[1].append(record)
     return list(found.values())
+
+
+def cost_rows(
+    groups: Iterable[tuple[Row, Sequence[Costed]]],
+    more: Callable[[list[Costed], float], Row] = lambda records, seconds: {},
+) -> Iterator[Row]:
+    """Yield what groups of runs or analyses cost, a row per group and machine.
+
+    Args:
+        groups: The columns that name a group, and its records.
+        more: Returns further columns from the records made on one machine and their seconds.
+    """
+    for name, records in groups:
+        for on, members in by_machine(records):
+            seconds = sum(one.timing["seconds"] for one in members)
+            yield {**name, "process_seconds": seconds, **more(members, seconds), **on}
+
+
+def studies_cost(records: Listed) -> Iterator[Row]:
+    """Yield what each study cost."""
+    return cost_rows(({"study": one.kind}, [one]) for one in records.analyses if one.config.run is None)
 
 
 def reference(file: str) -> pd.DataFrame:
@@ -87,6 +113,11 @@ def reference(file: str) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else "is no table"
         raise HighwaysError(f"{paths.shown(path)} {reason}; git has it: `git checkout {paths.shown(path)}`") from None
+
+
+def reference_rows(file: str) -> list[Row]:
+    """Return a table of `references/` as rows."""
+    return reference(file).to_dict("records")  # type: ignore[return-value]
 
 
 def paper_rows(file: str) -> pd.DataFrame:

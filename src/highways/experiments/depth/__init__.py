@@ -49,21 +49,4 @@ DEPTH = Experiment(
     answer=answer,
     caption=caption,
     lead=lead,
-    easy="""\
-The networks: widths, depths and the layer's equation are stated, and parameters come out as P2 says. P1's figure is
-a vector drawing, so that its curves can be read off to the digit.""",
-    difficult="""\
-The budget: 800 runs of 400 epochs, on two cores, are days. The ranges of the search decide which trials diverge, and
-are not stated. At 50 and 100 layers many settings of plain networks do not train at all, so that few trials count.""",
-    notes="""\
-The papers state neither the ranges of the search (learning rate, momentum, decay) nor the batch size, the
-preprocessing, or whether their curves are running means or evaluations; ours are on the notebook's card. The
-winning settings of the papers' searches are no longer to be had. P1's and P2's figures, two searches of the same
-networks, differ by up to a factor of seven: the criteria take less than a factor of ten as the noise of such a
-search. Where ours stops early, its best trial is the best at that epoch, while P1's was chosen at epoch 400 and is
-read at ours: that favours ours. P1 states the widths of the layers alone, "about 5,000 parameters" is P2's. With
-rungs the trials that go on are chosen by their first epochs; `drawn` trials, chosen at random among those thrown
-out, tell what that misses. Where fewer than are kept have reached the end (the column of trials and epochs says how
-many), the verdict is theirs: with the others the best outcome can become lower, and a verdict another.
-""",
 )

@@ -22,13 +22,4 @@ L2_PARITY = Experiment(
     ),
     figures={"l2_parity": parity_figure},
     answer=answer,
-    easy="""\
-Full batches, zero weights and float64 leave nothing to chance: two programs agree to rounding, or they do not.""",
-    difficult="""\
-Nothing, once both costs are written down: the factor of two is in what a library means by its lambda.""",
-    notes="""\
-Keras itself is not run: its penalty, lambda times the sum of squares, is, in PyTorch and float64. The network from
-scratch has lambda / 2 times that sum in its cost, so that with the same lambda the costs differ, and with half of
-it all is one.
-""",
 )

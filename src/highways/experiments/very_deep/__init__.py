@@ -38,18 +38,4 @@ VERY_DEEP = Experiment(
     measures=(measures.share_of_guessing, measures.depth_ratio),
     after=("01_depth",),
     answer=answer,
-    easy="""\
-A network of a thousand layers is a number in a configuration; time and memory of a step grow in proportion to
-depth.""",
-    difficult="""\
-Which settings do not diverge has to be found out at full depth, and there is no curve to compare
-with.""",
-    notes="""\
-P1 has two sentences and one number on 900 layers: CIFAR-100, and 80 epochs so far. P2 has one sentence on more than
-1,000. Neither has a curve, and P1 says nothing of plain networks of such depth: that claim is our question. The
-settings are those of the best networks of 100 layers of `01_depth`, which was on MNIST; where the best one's
-diverge the next one's stand beside it, and depths are compared only with the same settings. On CIFAR-100 two of the
-three settings diverge, with 200 layers as with 900: a rate that is too high there is no matter of depth, but that the
-network of 900 shows no difficulties is said of the third one's alone.
-""",
 )

@@ -1,0 +1,111 @@
+"""Searches with rungs: all trials for few epochs, the best of each network for more (successive halving, run to run).
+
+Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization"; here a
+survivor is trained from the start, for the schedules of the rate do not depend on the budget.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, PrivateAttr
+
+from highways import paths
+from highways.config import Profile, RunConfig, Strict
+from highways.config.base import Epochs, Trials
+from highways.tracking.outcomes import rank, recorded
+
+Ladder = list[list[RunConfig]]
+"""The rungs of one network's search, as far as records tell; the later ones best first."""
+
+
+class Rung(Strict):
+    """A later rung of a search: how many trials of each network reach it, and how long they are trained there."""
+
+    model_config = ConfigDict(strict=True)
+
+    epochs: Epochs
+    keep: Trials
+
+
+def check_rungs(rungs: Sequence[Rung], trials: int, epochs: int) -> None:
+    """Check that rungs become narrower and longer than the first one, of some trials and epochs.
+
+    Raises:
+        ValueError: One keeps more trials than there are, or is no longer than the one before.
+    """
+    for rung in rungs:
+        if rung.keep > trials:
+            raise ValueError(f"a rung of {rung.epochs} epochs keeps {rung.keep} trials, there are {trials} before it")
+        if rung.epochs <= epochs:
+            raise ValueError(f"a rung of {rung.epochs} epochs follows one of {epochs}: epochs must grow")
+        trials, epochs = rung.keep, rung.epochs
+
+
+class Search(Profile):
+    """A profile whose runs are a search.
+
+    What a rung holds follows from the records of the one before it, by `highways.tracking.outcomes.rank` and nothing
+    else, so that it is as reproducible as a fixed list.
+    """
+
+    _climbed: tuple[Any, dict[Hashable, Ladder]] | None = PrivateAttr(None)
+
+    @abstractmethod
+    def first_rung(self) -> Mapping[Hashable, Sequence[RunConfig]]:
+        """Return the trials of the first rung, by network."""
+
+    @property
+    @abstractmethod
+    def later_rungs(self) -> Sequence[Rung]:
+        """The later rungs, none where all trials are trained to the end."""
+
+    def ladders(self) -> dict[Hashable, Ladder]:
+        """Return the rungs of every network; records are read again only where some were added or changed."""
+        folder = paths.Results(self.profile).of(self.experiment).runs
+        files = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+        state = (self.model_dump_json(), files)
+        if self._climbed is None or self._climbed[0] != state:
+            self._climbed = state, {network: self._climb(trials) for network, trials in self.first_rung().items()}
+        return self._climbed[1]
+
+    def _climb(self, trials: Sequence[RunConfig]) -> Ladder:
+        ladder = [list(trials)]
+        for rung in self.later_rungs:
+            records = [one for one in recorded(self.profile, self.experiment, ladder[-1]) if one is not None]
+            if len(records) < len(ladder[-1]):
+                break
+            ladder.append([longer(one.config, rung.epochs) for one in sorted(records, key=rank)[: rung.keep]])
+        return ladder
+
+    def levels(self) -> Iterator[Ladder]:
+        """Yield rung by rung the runs of every network."""
+        for level in range(len(self.later_rungs) + 1):
+            yield [ladder[level] for ladder in self.ladders().values() if level < len(ladder)]
+
+    def runs(self) -> list[RunConfig]:
+        """Return rung by rung every network's runs, as far as records tell; the auxiliary ones are the last."""
+        return [run for level in self.levels() for runs in level for run in runs] + self.auxiliary()
+
+    def portions(self) -> Iterator[list[RunConfig]]:
+        """Yield rung by rung; of the last one each network's best first, then the others and the auxiliary ones.
+
+        A stop in the middle of the last rung so leaves the best of each network.
+        """
+        for level, rung in enumerate(self.levels()):
+            if level and level == len(self.later_rungs):
+                yield [run for runs in rung for run in runs[:1]]
+                yield [run for runs in rung for run in runs[1:]] + self.auxiliary()
+            else:
+                yield [run for runs in rung for run in runs]
+
+    def waiting(self) -> list[RunConfig]:
+        """Return a run of every network whose ladder is not whole yet."""
+        return [ladder[0][0] for ladder in self.ladders().values() if len(ladder) <= len(self.later_rungs)]
+
+
+def longer(config: RunConfig, epochs: int) -> RunConfig:
+    """Return a run with another number of epochs."""
+    return config.model_copy(update={"budget": config.budget.model_copy(update={"epochs": epochs})})
