@@ -39,7 +39,7 @@ from highways.inside.layers import lesion_ratios, of_each_data_set
 from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_one_by_one
 from highways.inside.signal import SignalConfig, signal
 from highways.nn import BiLSTMNetwork, DenseNetwork
-from highways.report.verify import faults
+from highways.pipeline.verify import faults
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
