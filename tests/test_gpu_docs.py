@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from highways.config.profiles import profile_path
-from highways.report.rerun import PLAIN, TOLERANCE
+from highways.pipeline.rerun import PLAIN, TOLERANCE
 
 
 def commands(repository: Path) -> list[list[str]]:

@@ -43,7 +43,7 @@ from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_on
 from highways.inside.signal import SignalConfig, signal
 from highways.inside.values import lists
 from highways.nn import BiLSTMNetwork, DenseNetwork, Highway
-from highways.report.verify import faults
+from highways.pipeline.verify import faults
 from highways.show.figures import svg
 from highways.show.layers import signal_panel
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records

@@ -27,6 +27,7 @@ FLOORS = [
     {"claims"},
     {"experiments"},
     {"report"},
+    {"pipeline"},
     {"cli"},
 ]
 

@@ -21,7 +21,7 @@ from toolbox import SCHEMAS
 
 from highways.config import load_profile
 from highways.experiments import EXPERIMENTS, REPORT
-from highways.report import pipeline
+from highways.pipeline import dvc
 from highways.report.tables import TABLES
 from highways.report.verdicts import all_claims
 
@@ -87,7 +87,7 @@ def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -
         deps = stages[experiment.name]["do"]["deps"]
         rooms = {dep for dep in deps if dep.startswith("src/highways/experiments/")}
         before = [one for one in EXPERIMENTS if f"results/${{item}}/{one.name}/runs" in deps]
-        own = {pipeline.source_of(one) for one in [experiment, *before]}
+        own = {dvc.source_of(one) for one in [experiment, *before]}
         assert rooms == own | {"src/highways/experiments/base.py", "src/highways/experiments/rungs.py"}
         assert {one.name for one in before} >= set(experiment.after)
         assert "src/highways/claims" not in deps
@@ -95,7 +95,7 @@ def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -
 
 def test_dvc_yaml_is_generated_and_short(repository: Path) -> None:
     text = (repository / "dvc.yaml").read_text()
-    assert text == pipeline.text(), "run `make pipeline`"
+    assert text == dvc.text(), "run `make pipeline`"
     stages, _, plots = text.partition("\nplots:\n")
     lengths = [len(part.splitlines()) for part in stages.split("\n\n")]
     assert max(lengths) + len(plots.splitlines()) / plots.count("  - ") <= 17, "a head, and 15 lines an experiment"

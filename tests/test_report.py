@@ -175,7 +175,7 @@ def test_what_stands_in_records_and_claims_is_escaped(small: Made, monkeypatch: 
 
 
 def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
-    from highways.report import verify
+    from highways.pipeline import verify
 
     place = small.root / "results" / "quick" / "claims.json"
     found = json.loads(place.read_text())

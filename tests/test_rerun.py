@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from highways import paths
-from highways.report import rerun as rerunning
-from highways.report.rerun import PLAIN, TOLERANCE, Sample, at_hand, compared, listed_order, read_records, sampled
+from highways.pipeline import rerun as rerunning
+from highways.pipeline.rerun import PLAIN, TOLERANCE, Sample, at_hand, compared, listed_order, read_records, sampled
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import sweep
 

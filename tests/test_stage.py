@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from highways.errors import HighwaysError
-from highways.report import repro, screen, stage
-from highways.report.screen import LINE, LIVE, RELAY, Screen
+from highways.pipeline import repro, screen, stage
+from highways.pipeline.screen import LINE, LIVE, RELAY, Screen
 
 
 class Terminal(io.StringIO):
@@ -81,7 +81,7 @@ def run_repro(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(script: str, says: str = "") -> subprocess.Popen[str]:
         command = fake_dvc(project, script)  # a background job would ignore SIGINT, and so would what it starts
         code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        code += f"from highways.report import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
+        code += f"from highways.pipeline import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
         started.append(
             subprocess.Popen(
                 [sys.executable, "-c", code],
@@ -183,7 +183,7 @@ def test_the_handler_of_interrupts_is_the_one_before_when_it_is_over() -> None:
 def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> None:
     """The shell between them stays behind, as it does under DVC, and so would the kernel."""
     stage = (
-        "import subprocess, sys, time\nfrom highways.report import stage\nstage._end_with_parent()\n"
+        "import subprocess, sys, time\nfrom highways.pipeline import stage\nstage._end_with_parent()\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print(child.pid, flush=True)\ntime.sleep(60)\n"
     )
@@ -208,7 +208,7 @@ def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_stage_ends_when_highways_repro_is_killed_whose_dvc_lives_on(tmp_path: Path) -> None:
     (tmp_path / "stage.py").write_text(
-        "import time\nfrom highways.report import stage\nstage._end_with_parent()\n"
+        "import time\nfrom highways.pipeline import stage\nstage._end_with_parent()\n"
         "print('there', flush=True)\ntime.sleep(60)\n"
     )
     dvc = f"import subprocess, time\nsubprocess.run(['sh', '-c', '{sys.executable} {tmp_path / 'stage.py'}; true'])\n"

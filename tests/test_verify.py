@@ -14,10 +14,10 @@ from layout import lay_out
 from highways.config import load_profile
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
+from highways.pipeline.verify import faults
 from highways.report.readme import COMMITTED
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all, write_claims
-from highways.report.verify import faults
 from highways.tracking.manifest import HEAD, Manifest
 from highways.training import sweep
 

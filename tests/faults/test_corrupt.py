@@ -16,8 +16,8 @@ from toolbox import FORKED
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
+from highways.pipeline.verify import faults
 from highways.report.rebuild import rebuild
-from highways.report.verify import faults
 from highways.tracking.events import EpochEnded
 from highways.tracking.reading import Source
 from highways.tracking.records import RunRecord

@@ -19,7 +19,7 @@ def notebook_run(
 
     Its output goes to notebook.log beside the executed notebook, in results/PROFILE/NOTEBOOK.
     """
-    from highways.report.stage import run_stage
+    from highways.pipeline.stage import run_stage
 
     run_stage(profile, notebook)
 
@@ -32,6 +32,6 @@ def repro_command(
 
     Such as: highways repro 01_depth@quick
     """
-    from highways.report.repro import repro
+    from highways.pipeline.repro import repro
 
     return repro(context.args)

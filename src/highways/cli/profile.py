@@ -47,7 +47,7 @@ def profile_check(
 
     Papermill itself takes unknown parameters without a word, and shows errors as tracebacks.
     """
-    from highways.report.readiness import check
+    from highways.pipeline.readiness import check
 
     check(name, notebook)
 

@@ -116,12 +116,12 @@ def verify_command(
 
     With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
     """
-    from highways.report.verify import faults
+    from highways.pipeline.verify import faults
 
     chosen = recorded_profiles(profile)
     if rerun is not None:
         check_device(device)
-        from highways.report.rerun import rerun as train_again
+        from highways.pipeline.rerun import rerun as train_again
 
         if bad := train_again(chosen, rerun, seed, device):
             raise HighwaysError(f"{bad} runs did not come out as expected")
@@ -145,7 +145,7 @@ def verify_command(
 @app.command("seal")
 def seal_command(profile: AnyProfileOption = None) -> None:
     """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
-    from highways.report.verify import seal
+    from highways.pipeline.verify import seal
 
     for name in recorded_profiles(profile):
         manifest, changes = seal(name)
@@ -172,6 +172,6 @@ def readme_command(
 @app.command("pipeline")
 def pipeline_command() -> None:
     """Write dvc.yaml from the experiments."""
-    from highways.report import pipeline
+    from highways.pipeline import dvc
 
-    print(f"{paths.shown(pipeline.write())} is written")
+    print(f"{paths.shown(dvc.write())} is written")

@@ -27,9 +27,9 @@ from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, Experiment
 from highways.experiments.base import INTERRUPTED
+from highways.pipeline.readiness import check
+from highways.pipeline.screen import NO_READER, RELAY, Screen
 from highways.quantities import duration
-from highways.report.readiness import check
-from highways.report.screen import NO_READER, RELAY, Screen
 
 WATCH_S = 1.0
 """Seconds between two looks at whether the process that started this one lives."""

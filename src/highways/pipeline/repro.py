@@ -20,8 +20,8 @@ from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import active_profiles
 from highways.errors import HighwaysError
+from highways.pipeline.screen import NO_READER, RELAY, Screen
 from highways.quantities import duration
-from highways.report.screen import NO_READER, RELAY, Screen
 
 COMMAND = [sys.executable, "-m", "dvc", "repro"]
 SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
