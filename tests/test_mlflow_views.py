@@ -27,6 +27,7 @@ from highways.tracking.mlflow_log import connect
 from highways.tracking.mlflow_metrics import Outcome, best_of_cells, interval, metric_name
 from highways.tracking.mlflow_notes import run_name
 from highways.tracking.mlflow_views import PREFIX, experiment_tags, links, views
+from highways.tracking.outcomes import rank
 from highways.tracking.records import RecordStore
 from highways.training import sweep
 
@@ -112,6 +113,19 @@ def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, r
     assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
     assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
     assert "train/cross_entropy" in found[0].data.metrics
+
+
+def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> None:
+    runs = [run_config(seed=seed, epochs=1) for seed in (0, 1)]
+    ranked = sorted(sweep(runs, profile="p", experiment="e", mlflow=False), key=rank)
+    sweep(runs, profile="p", experiment="e", auxiliary=[ranked[0].run_key])
+    (best,) = mlflow_runs(best="true")
+    (parent,) = mlflow_runs(kind="sweep")
+    loss = ranked[1].best()
+    assert best.data.tags["run_key"] == ranked[1].run_key
+    assert parent.data.metrics["summary/best_train_cross_entropy"] == loss
+    assert parent.data.metrics["by depth/train_cross_entropy highway digits"] == loss
+    assert f"{loss:.4g}" in parent.data.tags["mlflow.note.content"]
 
 
 # Runs

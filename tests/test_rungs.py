@@ -17,7 +17,7 @@ from highways.experiments.depth.profile import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.rungs import Rung, climb
 from highways.tracking import Listed, RecordStore, RunRecord, listed_records
-from highways.tracking.outcomes import rank
+from highways.tracking.outcomes import best_of, rank
 from highways.tracking.records import run_keys
 from highways.training import sweep, train
 
@@ -180,13 +180,21 @@ def test_drawn_trials_are_such_as_no_last_rung_kept_and_count_for_no_outcome(pro
     assert settings.auxiliary() == depth_profile().auxiliary(), "the draw does not change"
 
 
+def test_best_is_the_longest_then_the_lowest_and_a_diverged_run_only_where_all_diverged(record: Callable) -> None:
+    short, long = record(0, [1e-3]), record(1, [1.0, 0.2])
+    diverged = record(2, [1e-6], "diverged", epochs=3)
+    assert best_of([short, long, diverged]) == long
+    assert best_of([diverged, record(3, [], "diverged", epochs=3)]) == diverged
+    assert best_of([record(3, [], "diverged")]) is None
+
+
 def test_outcomes_are_those_of_the_last_rung_that_a_trial_has_ended(record: Callable) -> None:
     short, long = record(0, [1.0, 0.2]), record(0, [1.0, 0.2, 0.1, 0.05])
     diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
     assert Search("plain", 2, ((short,), (diverged,))).last == (short,), "a rung of which nothing is left"
     both = Search("plain", 2, ((short,), (long, diverged)))
     assert (both.last, both.epochs) == ((long, diverged), 4)
-    assert both.best_loss == 0.01, "what a trial reached before it diverged counts, as in the papers"
+    assert both.best_loss == 0.05, "a trial that diverged is not the best"
 
 
 def test_the_answer_says_how_long_networks_were_trained_where_that_differs(record: Callable) -> None:

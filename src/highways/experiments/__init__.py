@@ -3,6 +3,8 @@
 All other rooms know them by this list alone.
 """
 
+from highways.config import Profile
+from highways.config.profiles import profile_path
 from highways.experiments.base import Experiment, Study, Table
 from highways.experiments.bilstm_depth import BILSTM_DEPTH
 from highways.experiments.conv import CONV
@@ -31,6 +33,19 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )
 """In the order of the notebooks and of the report."""
 
+
+def settings_of(profile: str, name: str) -> Profile | None:
+    """Return an experiment's parameters in a profile, `None` where no file sets them, as for `explore` and `adhoc`.
+
+    Raises:
+        HighwaysError: The file is at fault.
+    """
+    experiment = next((one for one in EXPERIMENTS if one.name == name), None)
+    if experiment is None or not profile_path(profile, name).exists():
+        return None
+    return experiment.of(profile).settings
+
+
 __all__ = [
     "BILSTM_DEPTH",
     "CONV",
@@ -47,4 +62,5 @@ __all__ = [
     "Experiment",
     "Study",
     "Table",
+    "settings_of",
 ]

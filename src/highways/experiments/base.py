@@ -329,7 +329,8 @@ class Study:
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
-        log = MlflowLog(self.settings.profile, self.experiment.name)
+        auxiliary = [record.run_key for record in self.records().auxiliary]
+        log = MlflowLog(self.settings.profile, self.experiment.name, auxiliary=auxiliary)
         log.attach(list(dict.fromkeys(self._written)), self.experiment.title)
         place = paths.shown(self.results.folder)
         if self.settings.profile == EXPLORE:

@@ -10,12 +10,14 @@ from highways import paths
 from highways.config import RunConfig
 from highways.data import DataSet, Sentences, load
 from highways.errors import HighwaysError
+from highways.experiments import settings_of
 from highways.tracking import RecordStore
 from highways.tracking.mlflow_limit import Limit
 from highways.tracking.mlflow_metrics import Outcome, best_of_cells
 from highways.tracking.mlflow_models import WEIGHTS_FOLDER, NotExported, log_model
 from highways.tracking.mlflow_read import PATIENT_S
 from highways.tracking.mlflow_store import Store, reason
+from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RunRecord
 from highways.training.checkpoints import weights_path
 from highways.training.run import load_network
@@ -36,7 +38,9 @@ def models(profile: str) -> Iterator[str]:
     for name in paths.Results(profile).experiments():
         store = RecordStore(paths.Results(profile).of(name).runs)
         records = {record.run_key: record for record in (store.record.read(path) for path in store)}
-        best = [records[one.key] for one in best_of_cells(Outcome.of_record(record) for record in records.values())]
+        auxiliary = auxiliary_keys(settings_of(profile, name))
+        counted = (Outcome.of_record(record) for key, record in records.items() if key not in auxiliary)
+        best = [records[one.key] for one in best_of_cells(counted)]
         kept = [record for record in best if record.weights_sha256 and weights_path(record.run_key).exists()]
         if best:
             yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import warnings
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from highways import paths
 from highways.errors import HighwaysError
-from highways.experiments import EXPERIMENTS, REPORT
+from highways.experiments import EXPERIMENTS, REPORT, settings_of
 from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_log import LAYOUT, MlflowLog, mend, read_marks, shown_uri
+from highways.tracking.outcomes import auxiliary_keys
 
 PORTION = 20
 """Runs between two looks at the clock."""
@@ -86,9 +88,12 @@ def _bring(profile: str, name: str, mark: str, faults: list[str]) -> Iterator[st
         faults: What was wrong with records is added.
     """
     folder, known = paths.Results(profile).of(name), len(faults)
+    auxiliary: set[str] = set()
     records = list(RecordStore(folder.runs).readable(faults.append))
     analyses = list(AnalysisStore(folder.analyses).readable(faults.append))
-    log, said = MlflowLog(profile, name, rebuilding=True), time.monotonic()
+    with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
+        auxiliary = auxiliary_keys(settings_of(profile, name))
+    log, said = MlflowLog(profile, name, rebuilding=True, auxiliary=auxiliary), time.monotonic()
     steps: list[Callable[[], None]] = [lambda: log.begin(span=records)]
     steps += [partial(log.bring, records[start : start + PORTION]) for start in range(0, len(records), PORTION)]
     title = next((one.title for one in EXPERIMENTS if one.name == name), "")

@@ -13,7 +13,8 @@ import functools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -82,9 +83,11 @@ class MlflowLog:
         experiment: Name of the notebook, and of the MLflow experiment.
         rebuilding: Nothing is trained meanwhile, and no other sweep runs: wait for answers, leave errors to the
             caller, who finds them in `fault`, and keep one parent of several.
+        auxiliary: Keys of runs that no outcome counts: none of them is the best.
     """
 
-    def __init__(self, profile: str, experiment: str, rebuilding: bool = False):
+    def __init__(self, profile: str, experiment: str, rebuilding: bool = False, auxiliary: Collection[str] = ()):
+        self.auxiliary = auxiliary
         self.profile, self.experiment, self.rebuilding = profile, experiment, rebuilding
         self.broken = False
         self.fault = ""
@@ -412,6 +415,7 @@ class MlflowLog:
             record = self._records.get(key)
             outcomes[key] = metrics.Outcome.of_run(found[0]) if record is None else metrics.Outcome.of_record(record)
         known = sorted((one for one in outcomes.values() if one is not None), key=lambda one: one.key)
+        known = [replace(one, auxiliary=one.key in self.auxiliary) for one in known]
         end = max(metrics.interval(record)[1] for record in self._records.values())
         values, digest = metrics.summary(known, end)
         if self._parent_tags.get("summary") != digest:

@@ -59,9 +59,11 @@ class Outcome:
         depth: Number of layers.
         data: Name of the data set.
         diverged: Its loss ceased to be finite.
+        epochs: Planned length.
         loss: Lowest training cross-entropy, `None` where there is none.
         accuracy: Test accuracy at the end, `None` where there is none.
         seconds: That it took.
+        auxiliary: No outcome counts it.
     """
 
     key: str
@@ -69,9 +71,11 @@ class Outcome:
     depth: int
     data: str
     diverged: bool
+    epochs: int
     loss: float | None
     accuracy: float | None
     seconds: float
+    auxiliary: bool = False
 
     @property
     def cell(self) -> tuple[str, str, int]:
@@ -81,14 +85,15 @@ class Outcome:
     @property
     def rank(self) -> Rank:
         """What runs are sorted by."""
-        return place(self.diverged, self.loss, self.key)
+        return place(self.diverged, self.loss, self.key, epochs=self.epochs)
 
     @classmethod
     def of_record(cls, record: RunRecord) -> Outcome:
         """Return what a record says."""
         network, accuracy = record.config.network, record.last("test_accuracy")
         place = (record.run_key, network.shown_as, network.depth, record.config.data.name)
-        return cls(*place, record.status == "diverged", record.best(), accuracy, record.timing["seconds"])
+        length = (record.status == "diverged", record.config.budget.epochs)
+        return cls(*place, *length, record.best(), accuracy, record.timing["seconds"])
 
     @classmethod
     def of_run(cls, run: Run) -> Outcome | None:
@@ -97,15 +102,16 @@ class Outcome:
         if run.info.status != "FINISHED" or SECONDS not in values:
             return None
         place = (tags["run_key"], tags["network"], int(tags["depth"]), tags["data"])
-        diverged = bool(values.get(DIVERGED))
-        return cls(*place, diverged, values.get(BEST_LOSS), values.get(TEST_ACCURACY), values[SECONDS])
+        length = (bool(values.get(DIVERGED)), int(run.data.params.get("budget.epochs", 0)))
+        return cls(*place, *length, values.get(BEST_LOSS), values.get(TEST_ACCURACY), values[SECONDS])
 
 
 def best_of_cells(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return the best run of every network, depth and data set, in this order."""
+    """Return the best run of every network, depth and data set, in this order, auxiliary runs left out."""
     best: dict[tuple[str, str, int], Outcome] = {}
     for outcome in sorted(outcomes, key=lambda outcome: outcome.rank):
-        best.setdefault(outcome.cell, outcome)
+        if not outcome.auxiliary:
+            best.setdefault(outcome.cell, outcome)
     return [best[cell] for cell in sorted(best)]
 
 
@@ -167,8 +173,9 @@ def summary(outcomes: Sequence[Outcome], end: int) -> tuple[list[Metric], str]:
         outcomes: Of its runs.
         end: When the last of them ended, in milliseconds.
     """
-    losses = [one.loss for one in outcomes if one.loss is not None]
-    accuracies = [one.accuracy for one in outcomes if one.accuracy is not None]
+    best_ones = best_of_cells(outcomes)
+    losses = [one.loss for one in best_ones if one.loss is not None]
+    accuracies = [one.accuracy for one in outcomes if one.accuracy is not None and not one.auxiliary]
     values = {
         "summary/runs": float(len(outcomes)),
         DIVERGED: float(sum(one.diverged for one in outcomes)),
@@ -177,7 +184,7 @@ def summary(outcomes: Sequence[Outcome], end: int) -> tuple[list[Metric], str]:
         TEST_ACCURACY: max(accuracies, default=None),
     }
     metrics = [(name, value, end, 0) for name, value in values.items() if value is not None]
-    for best in best_of_cells(outcomes):
+    for best in best_ones:
         by_depth = {"train_cross_entropy": best.loss, "test_accuracy": best.accuracy}
         name = f"{best.network} {best.data}"
         metrics += [

@@ -1,44 +1,54 @@
-"""Outcomes of runs, and the one rule by which they are ranked, shown and kept."""
+"""Outcomes of runs: the one rule that says which runs count, how they rank, and which is the best of a network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from highways import paths
-from highways.config import RunConfig
+from highways.config import Profile, RunConfig
+from highways.errors import NotYet
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 
 def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> list[RunRecord | None]:
-    """Return the records of runs, in their order, `None` for one that has none.
+    """Return the records of runs, in their order, `None` for a run without one.
 
     Raises:
-        HighwaysError: A record is damaged; nothing is guessed in its place.
+        HighwaysError: A record is damaged.
     """
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     return [store.read(key) for key in run_keys(configs)]
 
 
-Rank = tuple[bool, float, str]
-"""What runs are sorted by, the best first."""
+def auxiliary_keys(settings: Profile | None) -> set[str]:
+    """Return the keys of the runs that no outcome counts; none where there are no parameters that name them."""
+    try:
+        return set() if settings is None else set(run_keys(settings.auxiliary()))
+    except NotYet:
+        return set()
 
 
-def place(diverged: bool, value: float | None, key: str, higher_is_better: bool = False) -> Rank:
-    """Return the rank of an outcome: what diverged comes last, then the best value first, then by key.
+Rank = tuple[bool, int, float, str]
+"""Sort key of a run, the best first."""
+
+
+def place(diverged: bool, value: float | None, key: str, higher_is_better: bool = False, epochs: int = 0) -> Rank:
+    """Return the rank of an outcome: runs that diverged come last, then longer ones first, then by value, then by key.
 
     Args:
-        diverged: Its loss ceased to be finite.
-        value: Its best one, `None` where there is none: it comes after those that have one.
-        key: Of the run.
-        higher_is_better: Of the value.
+        diverged: Whether the run's loss stopped being finite.
+        value: Its best value; runs without one come after those with one.
+        key: Key of the run.
+        higher_is_better: Whether a higher value ranks first.
+        epochs: Planned length; 0 where the length does not matter.
     """
     cost = math.inf if value is None else -value if higher_is_better else value
-    return diverged, cost, key
+    return diverged, -epochs, cost, key
 
 
 def higher_is_better(metric: str) -> bool:
-    """Tell whether a curve is the better the higher it is: an accuracy is, a loss is not."""
+    """Return whether a higher value of a curve is better: of an accuracy it is, of a loss it is not."""
     return metric.endswith("_accuracy")
 
 
@@ -47,7 +57,16 @@ def best_value(record: RunRecord, metric: str) -> float | None:
     return (max if higher_is_better(metric) else min)(record.curves.get(metric, []), default=None)
 
 
-def rank(record: RunRecord, metric: str = "train_cross_entropy") -> Rank:
+def rank(record: RunRecord, metric: str = "train_cross_entropy", epochs: int = 0) -> Rank:
     """Return the rank of a run by the best value of a curve; see `place`."""
     value = best_value(record, metric)
-    return place(record.status == "diverged", value, record.run_key, higher_is_better(metric))
+    return place(record.status == "diverged", value, record.run_key, higher_is_better(metric), epochs)
+
+
+def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -> RunRecord | None:
+    """Return the best of one network's runs, `None` where none has a value.
+
+    A run that diverged is best only where all did. Of a search with rungs the longest rung that a run finished counts.
+    """
+    with_value = [record for record in records if best_value(record, metric) is not None]
+    return min(with_value, key=lambda one: rank(one, metric, one.config.budget.epochs), default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -15,6 +15,7 @@ from highways.errors import HighwaysError
 from highways.files import remove_strays
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint, claimed, weights_path
@@ -65,6 +66,7 @@ def train(settings: Profile, *, engine: str | None = None, threads: int | None =
                 device=settings.device,
                 threads=threads,
                 mlflow=mlflow,
+                auxiliary=auxiliary_keys(settings),
             )
             found |= zip(portion, records, strict=True)
     return Sweep(found[config] for config in settings.runs())
@@ -80,6 +82,7 @@ def sweep(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
     mlflow: bool = True,
+    auxiliary: Collection[str] = (),
     on_event: Listener | None = None,
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
@@ -97,6 +100,7 @@ def sweep(
         device: See `highways.training.device.resolve`.
         threads: Of each worker; by default the cores, divided among the workers.
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
+        auxiliary: Keys of runs that no outcome counts; MLflow marks none of them as the best.
         on_event: Told about every event beside progress and MLflow.
 
     Raises:
@@ -120,7 +124,8 @@ def sweep(
         jobs = _jobs(configs, keys, set(found), how, most)
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
-        with _told(watch, profile, experiment, by_key, found, jobs, mlflow):
+        log = MlflowLog(profile, experiment, auxiliary=auxiliary) if mlflow else None
+        with _told(watch, experiment, by_key, found, jobs, log):
             failures = trainer.train(jobs, watch) if jobs else []
     if failures:
         lost = sum(len(job.keys) for job, _ in failures)
@@ -135,25 +140,22 @@ def sweep(
 @contextlib.contextmanager
 def _told(
     watch: _Watch,
-    profile: str,
     experiment: str,
     runs: dict[str, RunConfig],
     found: dict[str, RunRecord],
     jobs: Sequence[Job],
-    mlflow: bool,
+    log: MlflowLog | None,
 ) -> Iterator[None]:
     """Tell progress lines and MLflow what happens in the block.
 
     Args:
         watch: They are added to its listeners, before those that it has.
-        profile: Name of the profile.
         experiment: Name of the experiment.
         runs: All of the sweep, by key.
         found: The records that stand.
         jobs: What is left to train.
-        mlflow: Log to MLflow.
+        log: MLflow's, where it is used.
     """
-    log = MlflowLog(profile, experiment) if mlflow else None
     progress = Progress(experiment, total=len(runs), done=set(found), jobs=jobs)
     watch.listeners = [progress, *([] if log is None else [log]), *watch.listeners]
     if log is not None:

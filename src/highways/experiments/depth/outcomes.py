@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from highways.inside.statistics import top_mean
+from highways.tracking.outcomes import best_of
 from highways.tracking.records import RunRecord
 
 TOP = 10
@@ -53,8 +54,7 @@ class Search:
     @property
     def best(self) -> RunRecord | None:
         """The best trial; `None` where none has finished an epoch."""
-        ranked = [record for record in self.last if record.best() is not None]
-        return min(ranked, key=lambda record: (record.best(), record.run_key), default=None)
+        return best_of(self.last)
 
     @property
     def best_loss(self) -> float:
