@@ -23,7 +23,7 @@ from timing import write
 from highways.config import BudgetConfig, DataConfig, RunConfig
 from highways.data import DataSet, load
 from highways.experiments.conv.profile import recipe
-from highways.nn.fused import SWITCH
+from highways.nn.gpu import SWITCH
 from highways.training import device as devices
 from highways.training.execute import module_of, trainer_of
 

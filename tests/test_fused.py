@@ -15,10 +15,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from highways import nn
 from highways.config import DenseConfig
 from highways.errors import HighwaysError
-from highways.nn import DenseNetwork, DensePopulation
-from highways.nn.fused import FusedStep, kernels_for
+from highways.nn import DenseNetwork, DensePopulation, gpu
+from highways.nn.fused import FusedStep
+from highways.nn.gpu import kernels_for
 from highways.training import sweep
 from highways.training.memory import population_bytes
 
@@ -129,9 +131,9 @@ def test_steps_change_weights_and_velocities_alike(kind: str, activation: str) -
 
 def test_the_second_step_is_recorded_and_all_later_ones_are_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Pair("highway", "relu", IN_TORCH)
-    pair.step.recorded.record = True
+    pair.step.graphed.record = True
     done: list[str] = []
-    run = pair.step.recorded.work
+    run = pair.step.graphed.work
 
     class Graph:
         """Stands in for a CUDA graph: what is recorded is not run, what is replayed is."""
@@ -143,9 +145,9 @@ def test_the_second_step_is_recorded_and_all_later_ones_are_replays(monkeypatch:
     @contextlib.contextmanager
     def recording(_: Graph):
         done.append("record")
-        monkeypatch.setattr(pair.step.recorded, "work", lambda: None)
+        monkeypatch.setattr(pair.step.graphed, "work", lambda: None)
         yield
-        monkeypatch.setattr(pair.step.recorded, "work", lambda: pytest.fail("run, although there is a recording"))
+        monkeypatch.setattr(pair.step.graphed, "work", lambda: pytest.fail("run, although there is a recording"))
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", recording)
@@ -164,7 +166,8 @@ def dense(**changes) -> DenseConfig:
 
 def test_kernels_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     there = SimpleNamespace(is_cuda=True, dtype=torch.float32)
-    monkeypatch.setattr("highways.nn.fused._triton", lambda: IN_TORCH)
+    monkeypatch.setattr(nn, "kernels", IN_TORCH, raising=False)
+    monkeypatch.setattr(gpu, "TRITON", True)
     assert kernels_for(dense(), there) is IN_TORCH  # type: ignore[arg-type]
     assert kernels_for(dense(), torch.zeros(1)) is None
     others = [dense(width=129), dense(dropout=0.1), dense(checkpoint_every=2), dense(depth=1)]
@@ -175,7 +178,8 @@ def test_kernels_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_switch_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
     there = SimpleNamespace(is_cuda=True, dtype=torch.float32)
-    monkeypatch.setattr("highways.nn.fused._triton", lambda: IN_TORCH)
+    monkeypatch.setattr(nn, "kernels", IN_TORCH, raising=False)
+    monkeypatch.setattr(gpu, "TRITON", True)
     monkeypatch.setenv("HIGHWAYS_FUSED", "0")
     assert kernels_for(dense(), there) is None  # type: ignore[arg-type]
     monkeypatch.setenv("HIGHWAYS_FUSED", "yes")
@@ -243,7 +247,7 @@ def test_kernels_do_so_on_a_gpu(kind: str, activation: str) -> None:
         pair = Pair(kind, activation, kernels, depth=9, batch=batch, device="cuda", width=width)
         for seed in range(5):
             pair.take(seed)
-        assert pair.step.recorded.graph is not None
+        assert pair.step.graphed.graph is not None
         pair.assert_equal(2e-6 if kind == "highway" else 2e-5)  # torch's own float32 is 1e-5 away, without gates
 
 
@@ -254,7 +258,7 @@ def test_replays_equal_what_is_not_recorded_to_the_bit(kind: str) -> None:
     from highways.nn import kernels
 
     pairs = [Pair(kind, "relu", kernels, depth=9, batch=100, device="cuda") for _ in range(2)]
-    pairs[1].step.recorded.record = False
+    pairs[1].step.graphed.record = False
     for seed in range(5):
         for pair in pairs:
             pair.take(seed)

@@ -10,7 +10,7 @@ import torch
 from highways.config import AdamConfig, RunConfig, validate
 from highways.errors import HighwaysError
 from highways.experiments.conv.profile import recipe
-from highways.nn.recorded import Recorded
+from highways.nn.gpu import CudaGraphed as Recorded
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoint
 from highways.training.modules import PictureModule, records_steps

@@ -6,71 +6,14 @@ Written for SGD with momentum, the optimiser of the papers' random searches. All
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Mapping
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from highways.config import DenseConfig
-from highways.errors import HighwaysError
-from highways.nn.recorded import Recorded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from highways.nn.population import DensePopulation
-
-SWITCH = "HIGHWAYS_FUSED"
-"""Environment variable: 0 trains on a GPU operation by operation, as on a CPU; 1, the default, fused and recorded."""
-WIDEST = 128
-"""Units of a block: its weights must fit into one program's registers."""
-
-
-class Kernels(Protocol):
-    """What `highways.nn.kernels` has; its arguments and what they do are said there."""
-
-    up: Callable[..., None]
-    down: Callable[..., None]
-    change: Callable[..., None]
-
-
-def switched_on() -> bool:
-    """Tell whether steps are to be fused and recorded where that is possible.
-
-    Raises:
-        HighwaysError: The switch is neither 0 nor 1.
-    """
-    given = os.environ.get(SWITCH, "1")
-    if given not in ("0", "1"):
-        raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
-    return given == "1"
-
-
-@lru_cache(maxsize=1)
-def _triton() -> Kernels | None:
-    if importlib.util.find_spec("triton") is None:
-        return None
-    from highways.nn import kernels
-
-    return cast(Kernels, kernels)
-
-
-def kernels_for(config: DenseConfig, like: Tensor) -> Kernels | None:
-    """Return the kernels where they fit networks of this kind; `None` leaves them to torch's operations.
-
-    Args:
-        config: Of the networks. Blocks wider than `WIDEST`, dropout and activation checkpointing do not fit.
-        like: A weight: only float32 on a GPU does.
-
-    Raises:
-        HighwaysError: See `switched_on`.
-    """
-    fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
-    plain_step = config.dropout == 0 and config.checkpoint_every is None
-    return _triton() if fits and plain_step and switched_on() else None
+from highways.nn.gpu import CudaGraphed
+from highways.nn.population import DensePopulation
 
 
 class FusedStep:
@@ -82,8 +25,8 @@ class FusedStep:
         population: Its weights are changed.
         velocity: By the weights' names, of their shapes; changed.
         batch: Examples of a batch.
-        kernels: See `kernels_for`.
-        record: See `Recorded`.
+        kernels: See `highways.nn.gpu.kernels_for`.
+        record: See `CudaGraphed`.
     """
 
     def __init__(
@@ -91,7 +34,7 @@ class FusedStep:
         population: DensePopulation,
         velocity: Mapping[str, Tensor],
         batch: int,
-        kernels: Kernels,
+        kernels: ModuleType,
         record: bool = True,
     ):
         self.population, self.velocity, self.kernels = population, velocity, kernels
@@ -105,7 +48,7 @@ class FusedStep:
         self.t = like.new_empty(layers, *one) if population.highway else None
         # A plain block's output is the next one's input, which is needed until the weights are changed.
         self.dh = self.h if population.highway else like.new_empty(layers, *one)
-        self.recorded = Recorded(self._run, record)
+        self.graphed = CudaGraphed(self._run, record)
 
     def set(self, step: Tensor, momentum: Tensor) -> None:
         """Take over the trials' steps (minus the rates) and momenta, each `(trials, 1, 1)`."""
@@ -117,7 +60,7 @@ class FusedStep:
         """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`."""
         self.x.copy_(x)
         self.y.copy_(y)
-        self.recorded()
+        self.graphed()
 
     def _run(self) -> None:
         population, activation = self.population, self.population.config.activation

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from highways.nn.dense import DenseNetwork
-from highways.nn.fused import kernels_for
+from highways.nn.gpu import kernels_for
 
 Update = Callable[[str, int, Tensor], None]
 """Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape

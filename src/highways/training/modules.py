@@ -21,8 +21,8 @@ from torch.nn import functional
 from highways.config import DenseConfig, RunConfig
 from highways.data import DataSet
 from highways.nn.dense import dropout_masks
-from highways.nn.fused import switched_on
-from highways.nn.recorded import Recorded
+from highways.nn.gpu import CudaGraphed as Recorded
+from highways.nn.gpu import switched_on
 from highways.tracking.events import EpochEnded, Listener
 from highways.training.building import build_network
 from highways.training.optimisers import Optimiser, optimiser
@@ -55,7 +55,7 @@ class TrialsModule(pl.LightningModule):
         self.fused = False
         """Steps were taken by the kernels of `highways.nn.kernels`."""
         self.recorded = False
-        """Steps are recorded and replayed (`highways.nn.recorded`)."""
+        """Steps are recorded and replayed (`highways.nn.gpu`)."""
         self.place: dict[str, Any] = {}
         """The environment that trains it, for whoever resumes it in another."""
         self.before: list[dict[str, Any]] = []

@@ -26,7 +26,7 @@ class Optimiser(ABC, Generic[Settings]):
     """
 
     recordable: ClassVar[bool] = False
-    """Its step can be recorded (`highways.nn.recorded`): once its rates are tensors, nothing else changes."""
+    """Its step can be recorded (`highways.nn.gpu`): once its rates are tensors, nothing else changes."""
 
     def __init__(self, settings: Settings):
         self.settings = settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from highways.config import RunConfig
 from highways.data import DataSet
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
-from highways.nn.fused import FusedStep, Kernels, kernels_for
+from highways.nn.fused import FusedStep
+from highways.nn.gpu import kernels_for
 from highways.tracking.events import Listener
 from highways.training.building import build_network
 from highways.training.modules import TrialsModule
@@ -72,7 +74,7 @@ class PopulationModule(TrialsModule):
         for name, gradient in self._gradients.items():
             self._step.update(self.population.get_buffer(name), gradient, *self._kept(name))
 
-    def _fused_step(self, batch: int, kernels: Kernels, rule: SGD) -> FusedStep:
+    def _fused_step(self, batch: int, kernels: ModuleType, rule: SGD) -> FusedStep:
         """Return the step for a batch size, at the epoch's rates."""
         if batch not in self._fused:
             velocity = dict(self.state["velocity"].named_buffers())
