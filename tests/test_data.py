@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import gzip
 import hashlib
 import http.server
 import io
-import math
 import os
-import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -21,10 +18,9 @@ import torch
 import yaml
 
 from highways.data import Batches, fetch, fingerprint, load, locate, sources
-from highways.data.images import LOADERS, _idx, raw_mnist
+from highways.data.images import read_idx
 from highways.data.sources import state
 from highways.errors import HighwaysError
-from highways.files import HOST
 
 CONTENT = b"some data\n" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -68,7 +64,7 @@ def test_damaged_mirror_file_is_refused(toy: Path, project: Path, monkeypatch, d
         locate("toy")
     message = str(caught.value)
     assert str(toy / "toy" / "file.bin") in message
-    assert f"expected sha256 {SHA256}, found {hashlib.sha256(damage).hexdigest()}" in message
+    assert f"expected sha256:{SHA256} but got {hashlib.sha256(damage).hexdigest()}" in message
     assert "\n" not in message
     assert nothing_half_written(project)
 
@@ -121,7 +117,7 @@ def test_damaged_download_leaves_nothing(toy: Path, project: Path, server: str, 
     (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
     monkeypatch.delenv("HIGHWAYS_OFFLINE")
     monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    with pytest.raises(HighwaysError, match=f"{server}file.bin is not the file it should be: expected sha256 {SHA256}"):
+    with pytest.raises(HighwaysError, match=rf"{server}file.bin: .* expected sha256:{SHA256} but got"):
         locate("toy")
     assert nothing_half_written(project)
 
@@ -130,12 +126,11 @@ def test_file_altered_later_is_noticed_and_replaced(toy: Path, project: Path, mo
     monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
     path = locate("toy")["file.bin"]
     path.write_bytes(b"other")
-    with pytest.raises(HighwaysError, match="`highways data fetch toy` replaces it"):
-        locate("toy")
+    assert state("toy") == {"toy/file.bin": "altered"}
     fetch("toy")
     assert path.read_bytes() == CONTENT
     mirrored = toy / "toy" / "file.bin"
-    assert capsys.readouterr().out == f"toy: toy/file.bin copied from {mirrored}\ntoy: complete\n"
+    assert capsys.readouterr().out == f"toy: toy/file.bin from {mirrored}\ntoy: complete\n"
 
 
 def test_altered_file_stays_until_its_replacement_is_there(toy: Path, project: Path, monkeypatch) -> None:
@@ -153,9 +148,8 @@ def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path, mon
     mirrored = toy / "toy" / "file.bin"
     mirrored.unlink()
     mirrored.mkdir()
-    for ask in (locate, fetch):
-        with pytest.raises(HighwaysError, match=f"^{mirrored}: a folder where a file should be$"):
-            ask("toy")
+    with pytest.raises(HighwaysError, match=f"^{mirrored}: .*Is a directory"):
+        locate("toy")
     assert nothing_half_written(project)
     mirrored.rmdir()
     mirrored.write_bytes(CONTENT)
@@ -163,74 +157,22 @@ def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path, mon
     home.unlink()
     home.mkdir()
     assert state("toy") == {"toy/file.bin": "altered"}
-    with pytest.raises(HighwaysError, match=f"^{home}: cannot be read: Is a directory$"):
-        locate("toy")
-    with pytest.raises(HighwaysError, match=f"^{home}: cannot be written: "):
+    with pytest.raises(HighwaysError, match="Is a directory"):
         fetch("toy")
 
 
-def test_unreadable_file_in_the_mirror_is_one_line(toy: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
-    mirrored, opened = toy / "toy" / "file.bin", Path.open
+def test_mirror_may_be_relative_to_the_projects_root(toy: Path, project: Path, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", os.path.relpath(toy, project))
+    monkeypatch.chdir("/")
+    assert locate("toy")["file.bin"].read_bytes() == CONTENT
 
-    def refuse(self: Path, *arguments, **keywords):
-        if self == mirrored:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return opened(self, *arguments, **keywords)
 
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(HighwaysError, match=f"^{mirrored}: cannot be read: Permission denied$"):
+@pytest.mark.parametrize("path", ["../../x", "/tmp/x", "toy/../../x"])
+def test_path_that_leaves_its_folder_is_refused(toy: Path, project: Path, path: str) -> None:
+    listed = project / "data" / "sources.yaml"
+    listed.write_text(listed.read_text().replace("toy/file.bin", path))
+    with pytest.raises(HighwaysError, match=r"^data/sources.yaml: toy: key 'files.0.path': the path must stay inside"):
         locate("toy")
-    assert nothing_half_written(project)
-
-
-@pytest.fixture
-def twins(toy: Path, project: Path) -> Path:
-    """As `toy`, with a second file of the same name in another folder, and a third one."""
-    path = project / "data" / "sources.yaml"
-    content = yaml.safe_load(path.read_text())
-    more = [("other/file.bin", CONTENT * 2), ("other/third.bin", CONTENT * 3)]
-    content["toy"]["files"] += [{"path": name, "sha256": hashlib.sha256(text).hexdigest()} for name, text in more]
-    path.write_text(yaml.safe_dump(content))
-    (toy / "other").mkdir()
-    for name, text in more:
-        (toy / name).write_bytes(text)
-    return toy
-
-
-def test_files_of_one_name_in_two_folders_are_told_apart(twins: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(twins))
-    found = {name: len(path.read_bytes()) for name, path in locate("toy").items()}
-    assert found == {"toy/file.bin": 1000, "other/file.bin": 2000, "third.bin": 3000}
-
-
-def test_offline_names_all_that_is_missing(twins: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(twins))
-    (twins / "other/file.bin").unlink()
-    (twins / "other/third.bin").unlink()
-    with pytest.raises(HighwaysError) as caught:
-        locate("toy")
-    message = str(caught.value)
-    assert "\n" not in message
-    for name, times in (("other/file.bin", 2), ("other/third.bin", 3), ("toy/file.bin", 1)):
-        told = f"expected sha256 {hashlib.sha256(CONTENT * times).hexdigest()}" in message and name in message
-        assert told == (times > 1)
-    assert nothing_half_written(project)
-
-
-@pytest.mark.parametrize("ending", ["", "@{host}"])
-def test_unfinished_files_of_the_dead_are_swept(toy: Path, project: Path, monkeypatch, ending: str) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
-    folder = project / "data" / "raw" / "toy"
-    folder.mkdir(parents=True)
-    ending = ending.format(host=HOST)
-    gone, here = folder / f".x.{dead.pid}{ending}.part", folder / f".x.{os.getppid()}{ending}.part"
-    gone.touch()
-    here.touch()
-    fetch("toy")
-    assert {path.name for path in folder.iterdir()} == {"file.bin", here.name}
 
 
 def test_fingerprint_needs_no_files_and_covers_the_preparation(toy: Path, project: Path) -> None:
@@ -254,93 +196,25 @@ def test_digits_need_no_network_and_have_the_stated_sizes(project: Path) -> None
     assert set(digits.train_y.tolist()) == set(digits.test_y.tolist()) == set(range(10))
 
 
-def test_idx_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.gz"
-    path.write_bytes(gzip.compress(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(range(6))))
-    assert _idx(path, dimensions=2).tolist() == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(HighwaysError, match="not an idx file"):
-        _idx(path, dimensions=3)
-    path.write_bytes(gzip.compress(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + bytes(5)))
-    with pytest.raises(HighwaysError, match="5 bytes of data where the header announces 6"):
-        _idx(path, dimensions=2)
-
-
 HEADER = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3])
 IDX = gzip.compress(HEADER + bytes(range(6)), mtime=0)
 
 
-def test_idx_file_at_fault_is_one_line_that_names_it(tmp_path: Path) -> None:
+def test_idx_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.gz"
-    changed = [
-        IDX[:place] + bytes([IDX[place] ^ 1 << bit]) + IDX[place + 1 :] for place in range(len(IDX)) for bit in range(8)
-    ]
-    contents = [b"", b"plain", *(IDX[:length] for length in range(len(IDX))), *changed]
-    contents += [gzip.compress(HEADER[:length]) for length in range(len(HEADER))]
-    contents += [gzip.compress(HEADER[:4] + bytes([255] * 8) + bytes(6)), gzip.compress(HEADER[:4] + bytes(8))]
-    refused = 0
-    for content in contents:
-        path.write_bytes(content)
-        try:
-            found = _idx(path, dimensions=2).tolist()
-        except HighwaysError as error:
-            refused, message = refused + 1, str(error)
-        else:
-            message = f"{path}: " * (found == [[0, 1, 2], [3, 4, 5]])  # what does not matter was changed
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
-    assert refused > 0.8 * len(contents)
-    for missing in (tmp_path / "nowhere.gz", tmp_path):
-        with pytest.raises(HighwaysError, match=f"^{missing}: cannot be read"):
-            _idx(missing, dimensions=2)
-
-
-def test_no_more_is_unpacked_than_the_header_announces(tmp_path: Path) -> None:
-    import resource
-
-    path = tmp_path / "bomb.gz"
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        file.write(HEADER)
-        for _ in range(300):
-            file.write(bytes(2**20))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(HighwaysError, match="more than 6 bytes of data where the header announces 6"):
-        _idx(path, dimensions=2)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
-
-
-def idx(*shape: int, value: int = 0) -> bytes:
-    head = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
-    return gzip.compress(head + bytes([value]) * math.prod(shape))
+    path.write_bytes(IDX)
+    assert read_idx(path, dimensions=2).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"),
-    [(idx(3), "3 labels of 2 images"), (idx(2, value=10), "image 1: the label must be below 10, found 10")],
+    "content",
+    [b"", b"plain", IDX[:-9], gzip.compress(HEADER[:6]), gzip.compress(HEADER + bytes(5)), gzip.compress(bytes(20))],
 )
-def test_labels_that_do_not_fit_the_images_are_one_line(tmp_path: Path, labels: bytes, message: str) -> None:
-    files = {}
-    for part in ("train", "t10k"):
-        for kind, content in (("images-idx3", idx(2, 4, 4)), ("labels-idx1", labels)):
-            path = files[f"{part}-{kind}-ubyte.gz"] = tmp_path / f"{part}-{kind}-ubyte.gz"
-            path.write_bytes(content)
-    with pytest.raises(HighwaysError, match=f"train-labels-idx1-ubyte.gz: {message}"):
-        raw_mnist(files)
-
-
-def test_digits_at_fault_are_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "digits.csv.gz"
-    for content in (
-        b"",
-        b"1,2",
-        gzip.compress(b""),
-        gzip.compress(b"1,2\n"),
-        gzip.compress(b"1,2\n1,x\n"),
-        gzip.compress(b"1,2\n" * 9)[:-9],
-    ):
-        path.write_bytes(content)
-        with pytest.raises(HighwaysError, match=f"^{path}: not a table of 65 columns of numbers: ") as caught:
-            LOADERS["digits"]({"digits.csv.gz": path})
-        assert "\n" not in str(caught.value)
+def test_idx_file_at_fault_is_one_line_that_names_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(content)
+    with pytest.raises(HighwaysError, match=rf"^{path}: cannot be read: .+$"):
+        read_idx(path, dimensions=2)
 
 
 def test_data_set_without_a_loader_is_an_error(project: Path, monkeypatch) -> None:
@@ -432,7 +306,7 @@ def test_members_in_the_mirror_need_no_archive(packed: Path, project: Path, monk
     (packed / "toy" / "two.bin").write_bytes(CONTENT * 2)
     monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
     fetch("toy")
-    said = [f"toy: toy/{name} copied from {packed / 'toy' / name}" for name in ("one.bin", "two.bin")]
+    said = [f"toy: toy/{name} from {packed / 'toy' / name}" for name in ("one.bin", "two.bin")]
     assert capsys.readouterr().out.splitlines() == [*said, "toy: complete"]
     assert set(locate("toy")) == {"one.bin", "two.bin"}
 
@@ -441,7 +315,7 @@ def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path, m
     monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
     (packed / "toy.tar.gz").write_bytes(b"other")
     with pytest.raises(
-        HighwaysError, match=r"toy.tar.gz is not the file it should be: expected md5 .*, found"
+        HighwaysError, match=r"toy.tar.gz: MD5 hash .* does not match .*: expected .* but got"
     ) as caught:
         locate("toy")
     assert "\n" not in str(caught.value)
@@ -451,9 +325,7 @@ def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path, m
 def test_member_of_the_wrong_checksum_leaves_nothing_half_unpacked(packed: Path, project: Path, monkeypatch) -> None:
     monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
     edit(project, hashlib.sha256(CONTENT * 2).hexdigest(), "0" * 63 + "a")
-    with pytest.raises(
-        HighwaysError, match=r"its member toy/two.bin is not the file it should be: expected sha256 0000"
-    ):
+    with pytest.raises(HighwaysError, match=r"its member toy/two.bin has sha256 .*, expected 0000"):
         locate("toy")
     assert nothing_half_written(project)
 
@@ -470,11 +342,9 @@ def test_altered_member_is_unpacked_again(packed: Path, project: Path, monkeypat
     monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
     path = locate("toy")["one.bin"]
     path.write_bytes(b"other")
-    with pytest.raises(HighwaysError, match="`highways data fetch toy` replaces it"):
-        locate("toy")
     fetch("toy")
     assert path.read_bytes() == CONTENT
-    assert "toy: toy.tar.gz unpacked" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"toy: toy/one.bin from {packed / 'toy.tar.gz'}\ntoy: complete\n"
 
 
 def test_offline_names_the_archive(packed: Path, project: Path, monkeypatch) -> None:
@@ -483,5 +353,4 @@ def test_offline_names_the_archive(packed: Path, project: Path, monkeypatch) -> 
         locate("toy")
     for part in ("http://127.0.0.1:9/toy.tar.gz", "md5", "HIGHWAYS_OFFLINE=1", "HIGHWAYS_DATA_MIRROR"):
         assert part in str(caught.value)
-    assert "or its members toy/one.bin, toy/two.bin" in str(caught.value)
     assert nothing_half_written(project)

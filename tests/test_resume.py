@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from toolbox import FORKED, mlflow_runs
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.files import HOST
 from highways.tracking.environment import describe, moved, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
@@ -346,26 +344,17 @@ def test_read_only_places_are_one_line(project: Path, run_config) -> None:
         (project / place).unlink()
 
 
-def test_unfinished_files_of_the_dead_are_swept_and_those_of_the_living_stay(project: Path, run_config) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    with subprocess.Popen(["sleep", "60"]) as living:
-        places = [project / place for place in ("results/p", "results/p/e/runs", "results/p/e/tables")]
-        places += [project / "checkpoints/a", project / "data/prepared"]
-        strays = []
-        for place in places:
-            place.mkdir(parents=True)
-            for pid in (dead.pid, living.pid):
-                strays += [place / f".x.json.{pid}@{HOST}.part", place / f"x.{pid}.part"]
-            strays += [place / f".x.json.{dead.pid}@another-machine.part", place / "mine.part"]
-        for stray in strays:
-            stray.write_text("half")
-        sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False)
-        living.kill()
-    left = {path for path in strays if path.exists()}
-    assert left == {
-        path for path in strays if f".{dead.pid}." not in path.name and f".{dead.pid}@{HOST}" not in path.name
-    }
+def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> None:
+    old, new, other = (
+        project / "results/p/e/runs" / name for name in (".x.json.a.part", ".x.json.b.part", "mine.part")
+    )
+    old.parent.mkdir(parents=True)
+    for stray in (old, new, other):
+        stray.write_text("half")
+    for stray in (old, other):
+        os.utime(stray, (0, 0))
+    sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False)
+    assert [stray.exists() for stray in (old, new, other)] == [False, True, True]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")

@@ -17,7 +17,6 @@ from highways.data import Sentences, examples, fingerprint, load, majority
 from highways.data.synthetic import ADJECTIVES, tweets
 from highways.data.text import (
     clean,
-    content_sha256,
     normalise,
     numericalise,
     read_labelled,
@@ -56,12 +55,9 @@ def test_treebank_is_read_in_five_classes_and_in_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"no label here", "no ' ||| ' between sentence and label"),
-        (b"fine ||| 5", "the label must be 0 to 4, found '5'"),
-        (b"fine ||| good", "the label must be 0 to 4, found 'good'"),
-        (b" ||| 1", "an empty sentence"),
-        (b". \xc2\xab ||| 1", "an empty sentence"),
-        (b"caf\xe9 ||| 1", "not UTF-8 (invalid continuation byte)"),
+        (b"no label here", "expected 'sentence ||| label', the label 0 to 4, found 'no label here'"),
+        (b"fine ||| 5", "expected 'sentence ||| label', the label 0 to 4, found 'fine ||| 5'"),
+        (b"caf\xe9 ||| 1", "'utf-8' codec can't decode byte 0xe9 in position 3: invalid continuation byte"),
     ],
 )
 def test_faulty_line_is_named_with_its_number(tmp_path: Path, line: bytes, message: str) -> None:
@@ -129,8 +125,11 @@ def test_tweets_lose_conflicts_and_duplicates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1\tpositive\n", "expected id, label and tweet, separated by tabs"),
-        ("1\thappy\tx\n", "the label must be one of negative, positive, neutral, found 'happy'"),
+        ("1 positive fine\n", "expected id, label and tweet, separated by tabs"),
+        (
+            "1\thappy\tx\n",
+            "expected id, label and tweet, separated by tabs, the label one of negative, positive, neutral",
+        ),
     ],
 )
 def test_faulty_tweet_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -312,67 +311,14 @@ def prepared(project: Path) -> Path:
     return path
 
 
-def flip_label(content: dict) -> None:
-    content["splits"]["train"]["labels"][0] ^= 1
-
-
-def fewer_sentences(content: dict) -> None:
-    content["splits"]["dev"] = {name: tensor[:-1] for name, tensor in content["splits"]["dev"].items()}
-
-
-def train_on_the_test_part(content: dict) -> None:
-    content["splits"]["train"] = content["splits"]["test"]
-
-
-def swap_words(content: dict) -> None:
-    content["vocabulary"][2:4] = reversed(content["vocabulary"][2:4])
-
-
-def other_fingerprint(content: dict) -> None:
-    content["fingerprint"] = "0" * 64
-    content["sha256"] = content_sha256(content)
-
-
-def no_seal(content: dict) -> None:
-    del content["sha256"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        flip_label,
-        fewer_sentences,
-        train_on_the_test_part,
-        swap_words,
-        other_fingerprint,
-        no_seal,
-        dict.clear,
-        0.0001,
-        0.1,
-        0.4,
-        0.8,
-        "half",
-        "empty",
-    ],
-)
-def test_damaged_prepared_data_are_named_and_made_again(project: Path, prepared: Path, capsys, change) -> None:
+@pytest.mark.parametrize("damage", [b"", b"other", None])
+def test_damaged_prepared_data_are_made_again(project: Path, prepared: Path, damage: bytes | None) -> None:
     from highways.data.loading import _load
 
     whole = prepared.read_bytes()
-    if isinstance(change, float):
-        place = int(len(whole) * change)
-        prepared.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    elif isinstance(change, str):
-        prepared.write_bytes(whole[: len(whole) // 2] if change == "half" else b"")
-    else:
-        content = torch.load(prepared, weights_only=True)
-        change(content)
-        torch.save(content, prepared)
-    capsys.readouterr()
-    for said in (f"{prepared}: damaged, or of an older release; prepared anew\n", ""):
-        _load.cache_clear()
-        data = load("synthetic-tweets")
-        assert capsys.readouterr().out == said
+    prepared.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    _load.cache_clear()
+    data = load("synthetic-tweets")
     assert isinstance(data, Sentences)
     assert [data.size(part) for part in data.parts] == [examples("synthetic-tweets", part) for part in data.parts]
     assert prepared.read_bytes() == whole
@@ -389,12 +335,3 @@ def test_full_disk_while_data_are_prepared_is_one_line(project: Path, monkeypatc
     with pytest.raises(HighwaysError, match=r"synthetic-tweets-\w+\.pt: cannot be written: No space left on device$"):
         load("synthetic-tweets")
     assert not list((project / "data" / "prepared").iterdir())
-
-
-def test_empty_files_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "twitter-2013train-A.tsv"
-    path.write_bytes(b"")
-    with pytest.raises(HighwaysError, match=rf"^{path}: no sentences in it$"):
-        read_sst(path, coarse=True)
-    with pytest.raises(HighwaysError, match=rf"^{path}: no tweets in it$"):
-        read_tweets([path], gold="gold", development="dev")

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import platform
-import re
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from highways.errors import writing
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""What the system says where a file finds no place."""
-
-HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())
-
-STRAY = re.compile(r"\.(?P<pid>\d+)(?:@(?P<host>[A-Za-z0-9-]*))?\.part$")
-"""How the name of an unfinished file ends: the process that writes it, and its machine."""
-
-_BEGAN = time.time()
+STRAY_S = 24 * 3600
+"""Age of an unfinished file that nobody writes any more."""
 
 
 @contextlib.contextmanager
@@ -33,7 +24,7 @@ def part_of(home: Path) -> Iterator[Path]:
     """
     with writing(home):
         home.parent.mkdir(parents=True, exist_ok=True)
-    part = home.with_name(f".{home.name}.{os.getpid()}@{HOST}.part")
+    part = home.with_name(f".{home.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         yield part
     finally:
@@ -66,24 +57,9 @@ def check_writable(path: Path) -> None:
 
 
 def remove_strays(*folders: Path) -> None:
-    """Remove unfinished files in and below folders whose writers, processes of this machine, are gone."""
+    """Remove unfinished files in and below folders that killed processes have left a day ago or earlier."""
     for folder in folders:
-        for place, _, names in os.walk(folder):
-            for name in names:
-                found = STRAY.search(name)
-                if found is not None and found["host"] in (None, HOST) and _is_gone(Path(place) / name, found["pid"]):
-                    with contextlib.suppress(OSError):
-                        (Path(place) / name).unlink(missing_ok=True)
-
-
-def _is_gone(path: Path, pid: str) -> bool:
-    """Tell whether the writer of an unfinished file is gone; in a container, this process may bear its number."""
-    try:
-        if int(pid) == os.getpid():
-            return path.stat().st_mtime < _BEGAN
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except OSError:  # another user's
-        return False
-    return False
+        for path in folder.rglob(".*.part"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > STRAY_S:
+                    path.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,53 +45,21 @@ def shown(path: Path) -> str:
     return str(path.relative_to(root()) if path.is_relative_to(root()) else path)
 
 
-@dataclass(frozen=True)
 class ExperimentResults:
     """The results of one experiment in one profile.
 
     Args:
-        folder: `results/<profile>/<experiment>`.
+        folder: `results/<profile>/<experiment>`; the figures lie in it, records and tables in folders of their own.
     """
 
-    folder: Path
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the runs' records."""
-        return self.folder / "runs"
-
-    @property
-    def analyses(self) -> Path:
-        """Folder of the analyses' records."""
-        return self.folder / "analyses"
-
-    @property
-    def tables(self) -> Path:
-        """Folder of the tables."""
-        return self.folder / "tables"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the figures: the experiment's own."""
-        return self.folder
-
-    @property
-    def page(self) -> Path:
-        """The page: claim, figure, table, verdicts, cost."""
-        return self.folder / "README.md"
-
-    @property
-    def notebook(self) -> Path:
-        """The executed notebook."""
-        return self.folder / "notebook.ipynb"
-
-    @property
-    def log(self) -> Path:
-        """What the notebook and its kernel printed when it was last executed."""
-        return self.folder / "notebook.log"
+    def __init__(self, folder: Path):
+        self.folder = self.figures = folder
+        self.runs, self.analyses, self.tables = (folder / kind for kind in ("runs", "analyses", "tables"))
+        self.page = folder / "README.md"
+        self.notebook, self.log = folder / "notebook.ipynb", folder / "notebook.log"
+        """The executed notebook, and what it and its kernel printed."""
 
 
-@dataclass(frozen=True)
 class Results:
     """The results of one profile.
 
@@ -100,42 +67,16 @@ class Results:
         profile: Its name, such as `quick`.
     """
 
-    profile: str
-
-    @property
-    def folder(self) -> Path:
-        """The profile's folder."""
-        return root() / "results" / self.profile
-
-    @property
-    def claims(self) -> Path:
-        """The judged claims."""
-        return self.folder / "claims.csv"
-
-    @property
-    def claims_json(self) -> Path:
-        """The judged claims with their evidence, for machines."""
-        return self.folder / "claims.json"
-
-    @property
-    def verdicts(self) -> Path:
-        """The verdicts, counted, for `dvc metrics`."""
-        return self.folder / "verdicts.json"
-
-    @property
-    def report(self) -> Path:
-        """The report."""
-        return self.folder / "report.html"
-
-    @property
-    def manifest(self) -> Path:
+    def __init__(self, profile: str):
+        self.profile = profile
+        self.folder = folder = root() / "results" / profile
+        self.claims, self.claims_json = folder / "claims.csv", folder / "claims.json"
+        """The judged claims, for people; and with their evidence, for machines."""
+        self.verdicts = folder / "verdicts.json"
+        """Counted, for `dvc metrics`."""
+        self.report, self.page = folder / "report.html", folder / "README.md"
+        self.manifest = folder / "MANIFEST"
         """The list of the records and figures that were published."""
-        return self.folder / "MANIFEST"
-
-    @property
-    def page(self) -> Path:
-        """The page: every experiment with its verdicts."""
-        return self.folder / "README.md"
 
     def of(self, experiment: str) -> ExperimentResults:
         """Return the results of an experiment."""

@@ -242,34 +242,6 @@ def test_every_damage_to_weights_is_named(root: Path, seeded: random.Random, cou
     count("corrupt", "weights", try_weights(root, seeded, 60))
 
 
-def try_prepared(root: Path, random_: random.Random, flips: int, capsys: pytest.CaptureFixture[str]) -> int:
-    from highways.data.text import content_sha256, load_sentences
-
-    config = DataConfig(name="synthetic-tweets")
-    (path,) = (root / "data" / "prepared").glob("*.pt")
-
-    def outcome() -> str:
-        data = load_sentences(config)
-        parts = {name: {"x": part.tokens, "n": part.lengths, "y": part.labels} for name, part in data.splits.items()}
-        return content_sha256({"vocabulary": data.vocabulary, **parts})
-
-    before, expected, tries = path.read_bytes(), outcome(), 0
-    for how, damage in damages(random_, None, flips):
-        damage(path)
-        capsys.readouterr()
-        assert outcome() == expected, how
-        said = capsys.readouterr().out
-        assert ("prepared anew" in said) or how in ("missing", "flipped"), how
-        path.write_bytes(before)
-        tries += 1
-    return tries
-
-
-@pytest.mark.faults
-def test_every_damage_to_prepared_data_is_noticed(root: Path, seeded: random.Random, capsys, count) -> None:
-    count("corrupt", "prepared data", try_prepared(root, seeded, 12, capsys))
-
-
 def depth_table_text(source: Source = "records") -> str:
     study = DEPTH.of("quick")
     return DEPTH.tables[0].texts(study.records(source), study.settings)["depth.csv"]

@@ -14,7 +14,6 @@ from highways.paths import shown
 app = typer.Typer()
 
 SHOWN = ("gates", "lesions", "signal")
-MOST_RECORD = 16 * 1024 * 1024
 """Bytes of a record: it has a number an epoch."""
 
 
@@ -103,7 +102,7 @@ def _run_content(given: str) -> tuple[Any, str]:
         path = run_given(given)
     if path.suffix != ".json":
         return read_yaml(path), str(path)
-    text = read_text(path, MOST_RECORD)
+    text = read_text(path)
     from highways.tracking.records import RunRecord
 
     return RunRecord.loads(text, shown(path)).config.model_dump(mode="json"), shown(path)

@@ -78,11 +78,6 @@ class AnalysisConfig(Strict):
     measure: Annotated[SerializeAsAny[Measure], BeforeValidator(_of_its_kind)]
 
     @property
-    def needs_weights(self) -> bool:
-        """Tell whether the run must have been trained; one that diverged has no weights to analyse."""
-        return self.measure.needs_weights
-
-    @property
     def data(self) -> DataConfig | None:
         """The data set, `None` where the study makes its own examples."""
         return self.measure.data_set if self.run is None else self.run.data
@@ -92,26 +87,14 @@ class AnalysisConfig(Strict):
         """Numerics version of the run's network."""
         return None if self.run is None else self.run.numerics
 
-    @property
-    def label(self) -> str:
-        """What tells the analyses of one run apart, for people."""
-        return self.measure.label
-
-    @property
-    def version(self) -> int:
-        """Version of this kind of analysis."""
-        return self.measure.version
-
     def key(self, fingerprint: str) -> str:
         """Return the analysis's key: its kind, a hash, and the key of its run.
 
-        As in a run's key, a field that has its default value does not enter.
-
-        Args:
-            fingerprint: That of the data (`highways.data.fingerprint`); empty where there is none.
+        As in a run's key, a field that has its default value does not enter. The fingerprint is that of the data, empty
+        where there is none.
         """
         measure = {"kind": self.measure.kind} | self.measure.model_dump(exclude_defaults=True)
-        content: dict[str, Any] = {"measure": measure, "version": self.version}
+        content: dict[str, Any] = {"measure": measure, "version": self.measure.version}
         if self.run is None and fingerprint:
             content["data"] = fingerprint
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

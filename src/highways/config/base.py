@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, ValidationError
 
 from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
 
-# How much of everything there may be: far above what anybody trains, and low enough that a slip of the keyboard is
-# refused before it fills the memory.
+# Limits far above what anybody trains, low enough that a slip of the keyboard is refused before it fills the memory.
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 Trials = Annotated[int, Field(ge=1, le=10_000)]
@@ -23,6 +22,25 @@ Width = Annotated[int, Field(ge=1, le=100_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 """Steps, examples and the like."""
+Depth = Annotated[int, Field(ge=1, le=10_000)]
+"""Layers."""
+
+
+def no_repetition(values: list[Any]) -> list[Any]:
+    """Return a list as it is.
+
+    Raises:
+        ValueError: Something is in it twice.
+    """
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is given twice")
+    return values
+
+
+T = TypeVar("T")
+Distinct = Annotated[list[T], AfterValidator(no_repetition), Field(min_length=1)]
+"""A list with something in it, and nothing twice."""
 
 MOST_FAULTS = 5
 """That one message names."""
@@ -51,21 +69,12 @@ class Network(Strict):
         return str(getattr(self, "kind", ""))
 
     def slug_parts(self, optimiser: str) -> list[str]:
-        """Return what else a person wants to see of it in a run's slug.
-
-        Args:
-            optimiser: Kind of the optimiser.
-        """
+        """Return what else a person wants to see of it, and of the optimiser's kind, in a run's slug."""
         return []
 
 
 def tagged_union(tag: str, default: str) -> Discriminator:
-    """Return what tells the members of a union of settings apart: the value of their field `tag`.
-
-    Args:
-        tag: A field of all members, a `Literal` of one value each.
-        default: Where the field is not given.
-    """
+    """Return what tells the members of a union of settings apart: their field `tag`, a `Literal` of one value each."""
 
     def value(settings: Any) -> Any:
         return settings.get(tag, default) if isinstance(settings, Mapping) else getattr(settings, tag, None)
@@ -78,10 +87,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], values: Any, where: str) -> M:
-    """Check values as JSON in pydantic's strict mode: "10" is no number, true is not 1, a key of a mapping is text.
+    """Check values as JSON in pydantic's strict mode: "10" is no number, true is not 1, keys of mappings are text.
 
-    Files, notebooks and what Papermill hands over (mappings with keys of text) are all checked here, so that one of
-    them refuses what the others refuse.
+    Files, notebooks and what Papermill passes (mappings with text for keys) are all checked here, so that one of them
+    refuses what the others refuse.
 
     Args:
         model: The schema.
@@ -123,17 +132,16 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
 
 def _place(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel], list[str]]:
     """Return the innermost model around a place, and the keys that lead there, without the tags of unions."""
-    keys, members = [], [model]
+    keys: list[str] = []
+    members = [model]
     for part in location:
-        if len(members) > 1:  # the tag of a union
-            members = [member for member in members if _has_tag(member, part)] or members[:1]
-            model = members[0]
+        if len(members) > 1:  # part is the tag of one of them
+            members = [m for m in members if any(get_args(f.annotation) == (part,) for f in m.model_fields.values())]
             continue
         keys.append(str(part))
-        if (field := model.model_fields.get(str(part))) is not None and (found := _models(field.annotation)):
-            members = found
-            model = members[0]
-    return model, keys
+        if (field := members[0].model_fields.get(str(part))) is not None:
+            members = _models(field.annotation) or members
+    return members[0], keys
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -141,7 +149,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models(part)]
-
-
-def _has_tag(model: type[BaseModel], tag: Any) -> bool:
-    return any(get_args(field.annotation) == (tag,) for field in model.model_fields.values())

@@ -8,18 +8,19 @@ table holds these runs and no others.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
+import yaml
 from pydantic import Field
 
 from highways import paths
 from highways.config.analysis import AnalysisConfig
 from highways.config.base import Strict, validate
-from highways.config.reading import parse_yaml, quoted, read_text, read_yaml
+from highways.config.base import no_repetition as no_repetition
+from highways.config.reading import quoted, read_text, read_yaml
 from highways.config.run import RunConfig
 from highways.errors import HighwaysError
 from highways.files import write_whole
@@ -95,9 +96,6 @@ class Profile(Strict):
         Where they are not those of the profile's file (somebody tries something out), the profile
         becomes `explore`: the profile's own results stay as they are, and finished runs are shared.
 
-        Args:
-            namespace: The notebook's `globals()`.
-
         Raises:
             HighwaysError: A parameter is missing or at fault.
         """
@@ -109,18 +107,6 @@ class Profile(Strict):
         where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
         print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
-
-
-def no_repetition(values: list[Any]) -> list[Any]:
-    """Return a list as it is, for a validator.
-
-    Raises:
-        ValueError: Something is in it twice.
-    """
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value} is given twice")
-    return values
 
 
 EXPLORE = "explore"
@@ -178,7 +164,7 @@ def active_profiles() -> list[str]:
 
 
 def use_profiles(names: list[str]) -> None:
-    """Make `names` the active profiles; the file is written only if that changes something.
+    """Make `names` the active profiles; the comment at the head of the file stays.
 
     Raises:
         HighwaysError: There is no such profile, or the file cannot be written.
@@ -186,8 +172,8 @@ def use_profiles(names: list[str]) -> None:
     check_profiles(names)
     path = paths.root() / "params.yaml"
     text = read_text(path) if path.exists() else _PARAMETERS_HEAD
-    head = list(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines()))
-    new = "\n".join([*head, f"active: [{', '.join(map(_written, names))}]"]) + "\n"
+    head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True))
+    new = "".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None)
     if not path.exists() or new != text:
         write_whole(path, new.encode())
 
@@ -197,14 +183,6 @@ class _Parameters(Strict):
 
 
 _PARAMETERS_HEAD = "# The profiles that `dvc repro` runs; `highways profile use NAME` sets it.\n"
-
-
-def _written(name: str) -> str:
-    """Return a profile's name as YAML that is read as this text: in quotes, where it is a word such as `no`."""
-    try:
-        return name if parse_yaml(name, "name") == name else json.dumps(name)
-    except HighwaysError:
-        return json.dumps(name)
 
 
 def check_profiles(names: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from highways.config import RunConfig
-from highways.data.batches import Batches
+from highways.data.batches import Batches, Tensors
 from highways.data.sources import fingerprint, locate
 from highways.errors import HighwaysError
 
@@ -42,7 +41,7 @@ class Raw:
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Tensors):
     """A data set of images, flattened, or of other examples with a fixed number of features.
 
     Attributes:
@@ -78,12 +77,7 @@ class Images:
         return (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
-        """Return an epoch's batches of the training part, in a random order, or in that of the data.
-
-        Args:
-            config: The run; its batch size, whether it shuffles, and its order's seed.
-            epoch: Returns the number of the epoch, from 0; asked when its first batch is.
-        """
+        """Return an epoch's batches of the training part, in a random order or in that of the data; see `Batches`."""
         order = config.order_seed if config.budget.shuffle else None
         return Batches(self.train_x, self.train_y, config.budget.batch_size, order, epoch)
 
@@ -106,16 +100,6 @@ class Images:
         """Features of an example."""
         return self.train_x.shape[1]
 
-    def to(self, device: torch.device) -> Images:
-        """Return the data set with its tensors on `device`."""
-        return replace(
-            self,
-            train_x=self.train_x.to(device),
-            train_y=self.train_y.to(device),
-            test_x=self.test_x.to(device),
-            test_y=self.test_y.to(device),
-        )
-
 
 def load_raw(name: str) -> Raw:
     """Load a data set of images as bytes.
@@ -128,14 +112,7 @@ def load_raw(name: str) -> Raw:
 
 def _digits(files: dict[str, Path]) -> Images:
     """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
-    path = files["digits.csv.gz"]
-    try:
-        with gzip.open(path, "rt", encoding="ascii") as file:
-            table = torch.tensor([[float(field) for field in line.split(",")] for line in file])
-        if table.shape[1] != 65:
-            raise ValueError(f"{table.shape[1]} columns")
-    except (OSError, ValueError, IndexError, EOFError, zlib.error) as error:
-        raise HighwaysError(f"{path}: not a table of 65 columns of numbers: {_first_line(error)}") from None
+    table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], dtype=np.float32, delimiter=","))
     x, y = table[:, :-1] / 16, table[:, -1].long()
     test = torch.arange(len(x)) % 5 == 4
     return Images("digits", x[~test], y[~test], x[test], y[test], 10, fingerprint("digits"))
@@ -156,55 +133,29 @@ def raw_mnist(files: dict[str, Path]) -> Raw:
 
     def split(name: str) -> tuple[Tensor, Tensor]:
         images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
-        x, y = _idx(images, dimensions=3), _idx(labels, dimensions=1).long()
-        if len(x) != len(y):
-            raise HighwaysError(f"{labels}: {len(y)} labels of {len(x)} images in {images.name}")
-        _check_labels(y, 10, labels)
-        return x[:, None], y
+        return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1).long()
 
     return Raw(*split("train"), *split("t10k"), 10)
 
 
 def _raw_cifar10(files: dict[str, Path]) -> Raw:
-    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10, images=10_000) for n in range(1, 6)]
+    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10) for n in range(1, 6)]
     train_x, train_y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    return Raw(train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10, images=10_000), 10)
+    return Raw(train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10), 10)
 
 
 def _raw_cifar100(files: dict[str, Path]) -> Raw:
-    train = read_cifar(files["train.bin"], classes=100, images=50_000)
-    return Raw(*train, *read_cifar(files["test.bin"], classes=100, images=10_000), 100)
+    return Raw(*read_cifar(files["train.bin"], classes=100), *read_cifar(files["test.bin"], classes=100), 100)
 
 
-def read_cifar(path: Path, classes: int, images: int) -> tuple[Tensor, Tensor]:
-    """Read a file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
+def read_cifar(path: Path, classes: int) -> tuple[Tensor, Tensor]:
+    """Read a checked file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
 
-    Args:
-        path: The file.
-        classes: 10; or 100, where a coarse label, which is passed over, comes before the fine one.
-        images: How many there must be.
-
-    Raises:
-        HighwaysError: The file has another size, or a label is out of range.
+    Of 100 classes a coarse label, which is passed over, comes before the fine one.
     """
     head = 1 if classes == 10 else 2
-    expected = images * (head + 3072)
-    try:
-        if (size := path.stat().st_size) != expected:
-            raise HighwaysError(f"{path}: {size} bytes where {images} images have {expected}")
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise HighwaysError(f"{path}: cannot be read: {error.strerror or error}") from None
-    table = torch.from_numpy(content).view(images, head + 3072)
-    labels = table[:, head - 1].long()
-    _check_labels(labels, classes, path)
-    return table[:, head:].reshape(images, 3, 32, 32).contiguous(), labels
-
-
-def _check_labels(labels: Tensor, classes: int, path: Path) -> None:
-    if int(labels.max()) >= classes:
-        place = int((labels >= classes).nonzero()[0])
-        raise HighwaysError(f"{path}: image {place + 1}: the label must be below {classes}, found {int(labels[place])}")
+    table = torch.from_numpy(np.fromfile(path, np.uint8)).view(-1, head + 3072)
+    return table[:, head:].reshape(-1, 3, 32, 32).contiguous(), table[:, head - 1].long()
 
 
 def _flat(name: str, raw: Raw) -> Images:
@@ -213,44 +164,20 @@ def _flat(name: str, raw: Raw) -> Images:
     return Images(name, train_x, raw.train_y, test_x, raw.test_y, raw.classes, fingerprint(name))
 
 
-LARGEST = 2**30
-"""Bytes that an idx file may announce; MNIST's largest has 47 million."""
-
-
-def _idx(path: Path, dimensions: int) -> Tensor:
+def read_idx(path: Path, dimensions: int) -> Tensor:
     """Read a gzipped idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist/, the format's description).
-
-    No more is unpacked than the header announces.
-
-    Args:
-        path: The file.
-        dimensions: How many there must be.
 
     Raises:
         HighwaysError: It cannot be read or unpacked, or has another header or another number of bytes.
     """
-    head = 4 + 4 * dimensions
     try:
-        with gzip.open(path) as file:
-            header = file.read(head)
-            if len(header) < head or header[:4] != bytes([0, 0, 8, dimensions]):
-                raise HighwaysError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
-            shape = [int(n) for n in np.frombuffer(header, ">u4", dimensions, offset=4)]
-            announced = math.prod(shape)
-            if not 0 < announced <= LARGEST:
-                raise HighwaysError(f"{path}: the header announces {announced} bytes of data")
-            content = file.read(announced)
-            rest = file.read(1)  # what follows the data is looked at, for the checksum is behind it
-    except (OSError, EOFError, zlib.error) as error:
-        raise HighwaysError(f"{path}: cannot be read: {_first_line(error)}") from None
-    if len(content) < announced or rest:
-        found = f"more than {announced}" if rest else len(content)
-        raise HighwaysError(f"{path}: {found} bytes of data where the header announces {announced}")
-    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        content = gzip.decompress(path.read_bytes())
+        if content[:4] != bytes([0, 0, 8, dimensions]):
+            raise ValueError(f"not an idx file of unsigned bytes with {dimensions} dimensions")
+        shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+        return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy())
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise HighwaysError(f"{path}: cannot be read: {error}") from None
 
 
 RAW_LOADERS: dict[str, Callable[[dict[str, Path]], Raw]] = {

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.data.batches import Batches, Tensors
 from highways.data.images import EVALUATION_BATCH, load_raw
 from highways.data.sources import fingerprint
 from highways.errors import HighwaysError
@@ -25,7 +26,7 @@ TRAINING_EXAMPLES_EVALUATED = 10_000
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Tensors):
     """A data set of images, and how a network is shown them.
 
     Attributes:
@@ -64,34 +65,18 @@ class Pictures:
         count = len(self.labels[part])
         return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
 
-    def to(self, device: torch.device) -> Pictures:
-        """Return the data set with its tensors on `device`."""
-        images: dict[Part, Tensor] = {part: images.to(device) for part, images in self.images.items()}
-        labels: dict[Part, Tensor] = {part: labels.to(device) for part, labels in self.labels.items()}
-        return replace(
-            self,
-            images=images,
-            labels=labels,
-            mean=None if self.mean is None else self.mean.to(device),
-        )
-
     def prepared(self, images: Tensor) -> Tensor:
         """Map bytes `(batch, channels, height, width)` to what a network sees when it is tested, float32."""
         x = contrasted(images, self.config)
         return x if self.mean is None else x - self.mean
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> PictureBatches:
-        """Return an epoch's batches of the training part, augmented, in a random order.
+        """Return an epoch's batches of the training part, augmented, in a random order; see `Batches`."""
+        return PictureBatches(self, "train", config.budget.batch_size, config.order_seed, epoch)
 
-        Args:
-            config: The run; its batch size and its order's seed.
-            epoch: Returns the number of the epoch, from 0; asked when its first batch is.
-        """
-        return PictureBatches(self, config.budget.batch_size, config.order_seed, epoch)
-
-    def evaluation_batches(self, config: RunConfig, part: Part) -> EvaluationBatches:
+    def evaluation_batches(self, config: RunConfig, part: Part) -> PictureBatches:
         """Return the batches of a part, not augmented, in the order of the data."""
-        return EvaluationBatches(self, part)
+        return PictureBatches(self, part, EVALUATION_BATCH)
 
 
 def load_pictures(config: DataConfig) -> Pictures:
@@ -133,39 +118,52 @@ def _mean(pictures: Pictures) -> Tensor:
     return (torch.stack(sums).sum(dim=0) / len(pictures.images["train"])).float()
 
 
-class PictureBatches:
-    """Batches of the training part: shuffled, prepared, cropped and mirrored, as `(order_seed, epoch)` decides.
+class PictureBatches(Batches):
+    """Batches of images: as they are evaluated, or with a seed shuffled, cropped and mirrored.
 
     Args:
         pictures: The data set.
+        part: Which part; without a seed, as much of it as is evaluated.
         size: Images a batch; the last one has what is left.
         order_seed: Seed of orders, crops and mirrors.
-        epoch: See `Pictures.training_batches`.
+        epoch: See `Batches`.
     """
 
-    def __init__(self, pictures: Pictures, size: int, order_seed: int, epoch: Callable[[], int]):
-        self.pictures, self.size, self.order_seed, self.epoch = pictures, size, order_seed, epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.pictures.labels["train"]) // self.size)
+    def __init__(
+        self,
+        pictures: Pictures,
+        part: Part,
+        size: int,
+        order_seed: int | None = None,
+        epoch: Callable[[], int] = lambda: 0,
+    ):
+        count = pictures.size(part) if order_seed is None else None
+        super().__init__(pictures.images[part][:count], pictures.labels[part][:count], size, order_seed, epoch)
+        self.pictures = pictures
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        pictures, config = self.pictures, self.pictures.config
-        images, labels = pictures.images["train"], pictures.labels["train"]
-        random = torch.Generator().manual_seed(self.order_seed * 1_000_003 + self.epoch())
-        count = len(labels)
+        made = self._augmented(random) if (random := self.random()) is not None else self._as_they_are()
+        for x, y in made:
+            yield x.contiguous(memory_format=torch.channels_last), y
+
+    def _as_they_are(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for x, y in zip(self.x.split(self.size), self.y.split(self.size), strict=True):
+            yield self.pictures.prepared(x), y
+
+    def _augmented(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        config, count = self.pictures.config, len(self.y)
         order = torch.randperm(count, generator=random)
         shifts = torch.randint(0, 2 * config.pad + 1, (count, 2), generator=random)
         mirrors = torch.rand(count, generator=random) < 0.5
-        order, shifts, mirrors = (tensor.to(images.device) for tensor in (order, shifts, mirrors))
+        order, shifts, mirrors = (tensor.to(self.x.device) for tensor in (order, shifts, mirrors))
         for start in range(0, count, self.size):
             part = slice(start, start + self.size)
-            x = pictures.prepared(images[order[part]])
+            x = self.pictures.prepared(self.x[order[part]])
             if config.pad:
                 x = cropped(x, config.pad, shifts[part])
             if config.mirror:
                 x = torch.where(mirrors[part, None, None, None], x.flip(3), x)
-            yield x.contiguous(memory_format=torch.channels_last), labels[order[part]]
+            yield x, self.y[order[part]]
 
 
 def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
@@ -182,25 +180,3 @@ def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
     columns = shifts[:, 1, None] + torch.arange(width, device=x.device)
     image = torch.arange(batch, device=x.device)[:, None, None]
     return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-class EvaluationBatches:
-    """Batches of a part as it is evaluated.
-
-    Args:
-        pictures: The data set.
-        part: Which part.
-    """
-
-    def __init__(self, pictures: Pictures, part: Part):
-        self.pictures = pictures
-        self.part: Part = part
-
-    def __len__(self) -> int:
-        return -(-self.pictures.size(self.part) // EVALUATION_BATCH)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = self.pictures.size(self.part)
-        images, labels = self.pictures.images[self.part][:count], self.pictures.labels[self.part][:count]
-        for x, y in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-            yield self.pictures.prepared(x).contiguous(memory_format=torch.channels_last), y

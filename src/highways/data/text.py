@@ -6,25 +6,26 @@ tensors, and nothing behind this module needs it.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from highways import paths
 from highways.config import DataConfig
+from highways.config.reading import quoted
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
 from highways.data.sources import classes, examples, fingerprint, locate, vectors_path
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
-from highways.files import remove_strays, write_whole
+from highways.files import write_whole
 
+T = TypeVar("T")
 Labelled = tuple[str, int]
 """A sentence, its words separated by blanks, and its class."""
 
@@ -38,68 +39,26 @@ def load_sentences(config: DataConfig) -> Sentences:
     """
     mark = fingerprint(config)
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
-    content = _read_prepared(path, mark)
-    if content is None:
-        remove_strays(path.parent)
-        content = _prepare(config)
-        content["fingerprint"] = mark
-        file = io.BytesIO()
-        torch.save(content | {"sha256": content_sha256(content)}, file)
-        write_whole(path, file.getvalue())
-    splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
-    return Sentences(config.name, splits, content["vocabulary"], classes(config.name), mark, content["vectors"])
-
-
-def _read_prepared(path: Path, mark: str) -> dict[str, Any] | None:
-    """Return what has been prepared, `None` where it has not been; what is damaged is none, which is said."""
-    if not path.exists():
-        return None
     try:
         content = torch.load(path, weights_only=True)
-        if content["fingerprint"] == mark and content["sha256"] == content_sha256(content):
-            return content
-    except Exception:  # torch.load raises many kinds for a damaged file, and its content may be anything
-        pass
-    print(f"{path}: damaged, or of an older release; prepared anew", flush=True)
-    return None
+        splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
+        return Sentences(config.name, splits, content["vocabulary"], classes(config.name), mark, content["vectors"])
+    except Exception:  # not there, or damaged: torch.load raises many kinds
+        vocabulary, splits, vectors = _prepare(config)
+    content = {"splits": {part: vars(split) for part, split in splits.items()}}
+    file = io.BytesIO()
+    torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
+    write_whole(path, file.getvalue())
+    return Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors)
 
 
-def content_sha256(content: Mapping[str, Any]) -> str:
-    """Return the sha256 of prepared sentences: of every value and tensor in them, their own checksum left out.
-
-    Args:
-        content: Mappings, lists and tensors in each other, numbers and strings.
-    """
-    digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, Tensor):
-            digest.update(f"{tuple(value.shape)} {value.dtype}\n".encode())
-            digest.update(value.contiguous().numpy().tobytes())
-        elif isinstance(value, Mapping):
-            digest.update(f"{len(value)} named\n".encode())
-            for name in sorted(value):
-                digest.update(f"{name!r}\n".encode())
-                add(value[name])
-        else:
-            digest.update(f"{value!r}\n".encode())
-
-    add({name: value for name, value in content.items() if name != "sha256"})
-    return digest.hexdigest()
-
-
-def _prepare(config: DataConfig) -> dict[str, Any]:
+def _prepare(config: DataConfig) -> tuple[list[str], dict[Part, Split], Tensor | None]:
     labelled = read_labelled(config.name)
     for part in PARTS:
         if len(labelled[part]) != (announced := examples(config.name, part)):
-            found = len(labelled[part])
-            raise HighwaysError(f"{config.name}: {found} {part} sentences where sources.yaml announces {announced}")
-    vocabulary, splits, vectors = numericalise(labelled, vectors_path(config))
-    content = {
-        part: {"tokens": split.tokens, "lengths": split.lengths, "labels": split.labels}
-        for part, split in splits.items()
-    }
-    return {"splits": content, "vocabulary": vocabulary, "vectors": vectors}
+            count = len(labelled[part])
+            raise HighwaysError(f"{config.name}: {count} {part} sentences where sources.yaml announces {announced}")
+    return numericalise(labelled, vectors_path(config))
 
 
 # Words to numbers
@@ -153,30 +112,32 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
         Their vectors, `(words, width)`, float32, NaN for words that have none.
 
     Raises:
-        HighwaysError: A line has not as many numbers as the others, fewer than two, or something else in their
-            place; with its number. Or there are no vectors.
+        HighwaysError: A line has not as many numbers as the others, or fewer than two; with its number. Or there are
+            no vectors.
     """
-    wanted, found, width = set(vocabulary), {}, None
-    for number, line in read_lines(path):
+    wanted, known = set(vocabulary), {}
+    width: int | None = None
+
+    def parse(number: int, line: str) -> None:
+        nonlocal width
         word, *fields = line.split(" ")
         if number == 1 and len(fields) == 1 and word.isdigit() and fields[0].isdigit():
-            continue
+            return
         if len(fields) != (width or len(fields)) or len(fields) < 2:
             expected = f"{width} as in the lines before" if width else "at least 2"
-            raise HighwaysError(f"{path}, line {number}: {len(fields)} numbers behind the word, expected {expected}")
+            raise ValueError(f"{len(fields)} numbers behind the word, expected {expected}")
         width = len(fields)
-        try:
-            vector = torch.tensor([float(field) for field in fields])
-        except ValueError as error:
-            raise HighwaysError(f"{path}, line {number}: {error}") from None
+        vector = torch.tensor([float(field) for field in fields])
         if not vector.isfinite().all():
-            raise HighwaysError(f"{path}, line {number}: a number that is not finite")
+            raise ValueError("a number that is not finite")
         if word in wanted:
-            found[word] = vector
+            known[word] = vector
+
+    read_lines(path, parse)
     if width is None:
         raise HighwaysError(f"{path}: no word vectors in it")
     none = torch.full((width,), torch.nan)
-    return torch.stack([found.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
+    return torch.stack([known.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
 
 
 # Files to sentences
@@ -205,21 +166,22 @@ def _cut(labelled: list[Labelled], name: str) -> dict[Part, list[Labelled]]:
     return parts
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with their numbers, from 1, without their ends.
+def read_lines(path: Path, parse: Callable[[int, str], T]) -> list[T]:
+    """Return what `parse` makes of each line of a file: of its number, from 1, and its text without its end.
 
     Raises:
-        HighwaysError: The file is missing, or a line is not UTF-8.
+        HighwaysError: The file cannot be read, a line is not UTF-8, or `parse` raised a `ValueError`; with its number.
     """
+    parsed = []
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                try:
-                    yield number, line.decode("utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    raise HighwaysError(f"{path}, line {number}: not UTF-8 ({error.reason})") from None
+                parsed.append(parse(number, line.decode("utf-8").rstrip("\r\n")))
+    except ValueError as error:
+        raise HighwaysError(f"{path}, line {len(parsed) + 1}: {error}") from None
     except OSError as error:
         raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    return parsed
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:
@@ -232,26 +194,17 @@ def read_sst(path: Path, coarse: bool) -> list[Labelled]:
         coarse: Two classes: 0 and 1 are negative, 3 and 4 positive, 2 is left out.
 
     Raises:
-        HighwaysError: A line without ` ||| `, a label outside 0 to 4, an empty sentence, bytes that are
-            not UTF-8: one line with file and line number. Or there are no sentences.
+        HighwaysError: See `read_lines`.
     """
-    labelled = []
-    for number, line in read_lines(path):
+
+    def parse(number: int, line: str) -> Labelled:
         sentence, separator, label = line.rpartition(" ||| ")
-        if not separator:
-            raise HighwaysError(f"{path}, line {number}: no ' ||| ' between sentence and label")
-        if label.strip() not in {"0", "1", "2", "3", "4"}:
-            raise HighwaysError(f"{path}, line {number}: the label must be 0 to 4, found {label.strip()!r}")
-        if not (cleaned := clean(sentence)):
-            raise HighwaysError(f"{path}, line {number}: an empty sentence")
-        value = int(label)
-        if not coarse:
-            labelled.append((cleaned, value))
-        elif value != 2:
-            labelled.append((cleaned, int(value > 2)))
-    if not labelled:
-        raise HighwaysError(f"{path}: no sentences in it")
-    return labelled
+        if not separator or label.strip() not in {"0", "1", "2", "3", "4"}:
+            raise ValueError(f"expected 'sentence ||| label', the label 0 to 4, found {quoted(line)}")
+        return clean(sentence), int(label)
+
+    labelled = read_lines(path, parse)
+    return [(text, int(label > 2)) for text, label in labelled if label != 2] if coarse else labelled
 
 
 SEPARATE = re.compile(r"('s|'ve|'re|'d|'ll|n't|[,!?()])")
@@ -294,33 +247,30 @@ def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part
         development: In the name of the file of development tweets; all others are for training.
 
     Raises:
-        HighwaysError: A line without three fields, or another label; with file and line number. Or a file is
-            empty.
+        HighwaysError: See `read_lines`.
     """
-    found: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
+
+    def parse(number: int, line: str) -> tuple[str, str, str]:
+        identity, label, tweet, *_ = line.split("\t") + [""] * 2
+        if label not in TWEET_LABELS:
+            expected = f"the label one of {', '.join(TWEET_LABELS)}"
+            raise ValueError(f"expected id, label and tweet, separated by tabs, {expected}, found {quoted(line)}")
+        return identity, label, normalise(tweet)
+
+    tweets: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
     labels: dict[str, set[str]] = {}
     for path in sorted(files):
         part: Part = "test" if gold in path.name else "dev" if development in path.name else "train"
-        some = False
-        for number, line in read_lines(path):
-            fields = line.split("\t")
-            if len(fields) < 3:
-                raise HighwaysError(f"{path}, line {number}: expected id, label and tweet, separated by tabs")
-            if fields[1] not in TWEET_LABELS:
-                allowed = ", ".join(TWEET_LABELS)
-                raise HighwaysError(f"{path}, line {number}: the label must be one of {allowed}, found {fields[1]!r}")
-            some = True
-            labels.setdefault(fields[0], set()).add(fields[1])
-            found[part][fields[0]] = (fields[1], normalise(fields[2]))
-        if not some:
-            raise HighwaysError(f"{path}: no tweets in it")
+        for identity, label, text in read_lines(path, parse):
+            labels.setdefault(identity, set()).add(label)
+            tweets[part][identity] = (label, text)
     seen: set[str] = set()
     kept: dict[Part, list[Labelled]] = {}
     for part in reversed(PARTS):
         kept[part] = []
-        for number, (label, text) in found[part].items():
+        for identity, (label, text) in tweets[part].items():
             value = TWEET_LABELS[label]
-            usable = len(labels[number]) == 1 and text not in ("", "not available")
+            usable = len(labels[identity]) == 1 and text not in ("", "not available")
             if usable and value is not None and text not in seen:
                 seen.add(text)
                 kept[part].append((text, value))

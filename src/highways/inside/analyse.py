@@ -54,7 +54,7 @@ def analyse(
         record = store.read(key) if config.measure.clocked else store.adopt(key)
         if record is None or not _is_of_the_weights(record, runs):
             network = None
-            if config.needs_weights:
+            if config.measure.needs_weights:
                 assert config.run is not None
                 place = {"experiment": experiment, "profile": profile, "threads": threads, "mlflow": mlflow}
                 trained = run(config.run, device=device, weights=True, **place)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def analyse(
 
 def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
     """Tell whether an analysis is of the weights that the run's record names, or that stand for them."""
-    if not record.config.needs_weights:
+    if not record.config.measure.needs_weights:
         return True
     (run_key,) = run_keys([record.run])
     trained = runs.adopt(run_key)
@@ -89,7 +89,7 @@ def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where
         key=key,
         config=config,
         data_fingerprint=fingerprint_of(config),
-        version=config.version,
+        version=config.measure.version,
         numerics=config.numerics,
         weights_sha256=sha256,
         values=values,

@@ -37,8 +37,8 @@ class GateLayers:
 
 
 def of_kind(records: Listed, label: str) -> list[AnalysisRecord]:
-    """Return the analyses of one kind; see `AnalysisConfig.label`."""
-    return [analysis for analysis in records.analyses if analysis.config.label == label]
+    """Return the analyses of one kind; see `Measure.label`."""
+    return [analysis for analysis in records.analyses if analysis.config.measure.label == label]
 
 
 def of_each_data_set(records: Listed, label: str) -> list[AnalysisRecord]:

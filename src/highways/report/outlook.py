@@ -141,7 +141,7 @@ def _stage(experiment: Experiment, settings: Profile, asked: Asked, archive: Arc
 
 def _is_possible(analysis: AnalysisConfig, archive: Archive) -> bool:
     """Tell whether an analysis can be made; of a run that diverged there are no weights."""
-    if not analysis.needs_weights or analysis.run is None:
+    if not analysis.measure.needs_weights or analysis.run is None:
         return True
     trained = archive.run_by_key.get(run_keys([analysis.run])[0])
     return trained is None or trained.status == "finished"

@@ -202,7 +202,7 @@ def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
     ends = {}
     for analysis in analyses:
         network, norms = analysis.run.network, analysis.row("weight_gradient")
-        if analysis.config.label != "signal_trained":
+        if analysis.config.measure.label != "signal_trained":
             text = f"{norms[0]:.1g} at the first layer, {norms[-1]:.1g} at the last"
             ends.setdefault((network.kind, network.depth), text)
     alt = "Before training: " + "; ".join(f"{kind}, {depth:,} layers: {text}" for (kind, depth), text in ends.items())
@@ -215,7 +215,7 @@ def _signal(analyses: Sequence[AnalysisRecord], axes: Axes) -> None:
     labelled = set()
     for analysis in analyses:
         network, norms = analysis.run.network, analysis.row("weight_gradient")
-        trained = analysis.config.label == "signal_trained"
+        trained = analysis.config.measure.label == "signal_trained"
         label = f"{network.kind}, {network.depth:,} layers"
         axes.plot(
             np.linspace(0, 1, len(norms)),

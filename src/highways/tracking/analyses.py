@@ -38,7 +38,7 @@ class AnalysisRecord(Record):
 
     def expected_key(self) -> str | None:
         """See `Record`."""
-        current = self.version == self.config.version and self.numerics == self.config.numerics
+        current = self.version == self.config.measure.version and self.numerics == self.config.numerics
         return self.config.key(self.data_fingerprint) if current else None
 
     @property

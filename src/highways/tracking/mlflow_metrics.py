@@ -156,7 +156,7 @@ def layers(record: AnalysisRecord) -> list[Metric]:
     end = milliseconds(record.finished_at)
     first = 0 if record.kind == "lesions" else 1  # a lesion record begins with the whole network
     return [
-        (f"layers/{record.config.label}_{name}", float(value), end, layer)
+        (f"layers/{record.config.measure.label}_{name}", float(value), end, layer)
         for name, values in record.values.items()
         for layer, value in enumerate(values, start=first)
         if isinstance(value, int | float)

@@ -151,7 +151,7 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     runs = READERS[source](*place, list(wanted))
     found = ANALYSIS_READERS[source](*place, analysis_keys(analyses)) if analyses else []
     diverged = [run.config for run in runs if run.status == "diverged"]
-    possible = [analysis for analysis in analyses if not (analysis.needs_weights and analysis.run in diverged)]
+    possible = [analysis for analysis in analyses if not (analysis.measure.needs_weights and analysis.run in diverged)]
     made, there = {analysis.key for analysis in found}, {run.run_key for run in runs}
     unrecorded = {key: config for key, config in wanted.items() if key not in there}
     to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from highways.config.base import BatchSize, Count, Epochs, Strict, Trials, Width
-from highways.config.profiles import Profile, no_repetition
+from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
+from highways.config.profiles import Profile
 from highways.config.run import (
     AdamConfig,
     BagOfWordsConfig,
@@ -27,8 +27,6 @@ from highways.tracking.outcomes import recorded
 class Longer(Strict):
     """Some of the depths once more, the first seed, for more epochs."""
 
-    model_config = ConfigDict(strict=True)
-
     epochs: Epochs
     depths: list[Annotated[int, Field(ge=1, le=1_000)]] = Field(min_length=1)
 
@@ -43,8 +41,6 @@ class StopRule(Strict):
     Deeper than `after` layers they are trained, of all variants, at the depths at which one of `variants` is off chance
     or the test accuracies of two of them, at the best development snapshot, are further apart than `difference`.
     """
-
-    model_config = ConfigDict(strict=True)
 
     after: Depth
     variants: list[Variant] = Field(min_length=1)
@@ -62,8 +58,6 @@ class StopRule(Strict):
 class Beside(Strict):
     """Further variants, at some depths."""
 
-    model_config = ConfigDict(strict=True)
-
     variants: list[Variant] = Field(min_length=1)
     depths: list[Depth] = Field(min_length=1)
     seeds: Trials
@@ -78,10 +72,10 @@ class BiLSTMProfile(Profile):
 
     experiment: ClassVar[str] = "02_bilstm_depth"
 
-    data: list[TextDataName] = Field(min_length=1)
-    variants: list[Variant] = Field(min_length=1)
+    data: Distinct[TextDataName]
+    variants: Distinct[Variant]
     """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
-    depths: list[Depth] = Field(min_length=1)
+    depths: Distinct[Depth]
     seeds: Trials
     """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
     epochs: Epochs
@@ -116,11 +110,6 @@ class BiLSTMProfile(Profile):
         if self.stop is not None and (unlisted := [name for name in self.stop.variants if name not in self.variants]):
             raise ValueError(f"stop.variants must be among variants, found {', '.join(unlisted)}")
         return self
-
-    @field_validator("data", "variants", "depths")
-    @classmethod
-    def _lists(cls, values: list[Any]) -> list[Any]:
-        return no_repetition(values)
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set the bag of words, every variant, depth and seed, in this order; the longer last.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from highways.config.base import Epochs, Strict, Trials
+from highways.config.base import Epochs, Strict, Trials, no_repetition
 from highways.config.conv import NETWORKS, ConvConfig
-from highways.config.profiles import Profile, no_repetition
+from highways.config.profiles import Profile
 from highways.config.run import (
     AdamConfig,
     BudgetConfig,
@@ -24,8 +24,6 @@ Precision = Literal["float32", "bfloat16"]
 
 class ConvTraining(Strict):
     """Which convolutional network is trained on what, for how long, how often."""
-
-    model_config = ConfigDict(strict=True)
 
     network: str
     """A name in `highways.config.conv.NETWORKS`."""

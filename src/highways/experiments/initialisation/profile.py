@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from highways.config.analysis import AnalysisConfig
-from highways.config.base import BatchSize, Count, Epochs, Trials, Width
-from highways.config.profiles import Profile, no_repetition
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
+from highways.config.profiles import Profile
 from highways.config.run import (
     BudgetConfig,
     DataConfig,
@@ -29,12 +29,12 @@ class InitialisationProfile(Profile):
     experiment: ClassVar[str] = "08_initialisation"
 
     data: ImageDataName
-    initialisations: list[Initialisation] = Field(min_length=1)
-    depths: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=1)
+    initialisations: Distinct[Initialisation]
+    depths: Distinct[Depth]
     width: Width = 50
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float = -2.0
-    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    learning_rates: Distinct[Annotated[float, Field(gt=0)]]
     """Each network is trained at each of these; the best run's training cross-entropy counts."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     epochs: Epochs
@@ -49,11 +49,6 @@ class InitialisationProfile(Profile):
     """Of the 7-4-2-1 network."""
     saturation_steps: Count = 6_000
     """Of the network of one hidden layer of sigmoids; at most an epoch's."""
-
-    @field_validator("initialisations", "depths", "learning_rates")
-    @classmethod
-    def _lists(cls, values: list[Any]) -> list[Any]:
-        return no_repetition(values)
 
     def runs(self) -> list[RunConfig]:
         """Return both kinds, every depth, initialisation, rate and seed, in this order."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from highways.config.analysis import AnalysisConfig
-from highways.config.base import Width
-from highways.config.profiles import Profile, no_repetition
+from highways.config.base import Distinct, Width
+from highways.config.profiles import Profile
 from highways.config.run import FeatureDataName, RunConfig
 from highways.experiments.keras_lasagne.factors import cells, run_of
 from highways.experiments.keras_lasagne.logistic import LogisticConfig
@@ -19,7 +19,7 @@ class KerasLasagneProfile(Profile):
 
     experiment: ClassVar[str] = "07_keras_vs_lasagne"
 
-    data: list[FeatureDataName] = Field(min_length=1)
+    data: Distinct[FeatureDataName]
     training_examples: int | None = Field(default=None, ge=1)
     """Of each data set, the first so many; all by default."""
     fraction: bool
@@ -31,11 +31,6 @@ class KerasLasagneProfile(Profile):
     """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
     width: Width = 32
     dropout: float = Field(default=0.04, ge=0, lt=1)
-
-    @field_validator("data")
-    @classmethod
-    def _data(cls, values: list[Any]) -> list[Any]:
-        return no_repetition(values)
 
     def runs(self) -> list[RunConfig]:
         """Return every data set's cells, each with every seed."""

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from highways.config.analysis import AnalysisConfig
-from highways.config.base import BatchSize, Count, Seed, Width
-from highways.config.profiles import Profile, no_repetition
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width
+from highways.config.profiles import Profile
 from highways.config.run import BudgetConfig, DataConfig, DenseConfig, ImageDataName, RunConfig
 from highways.errors import NotYet
 from highways.experiments.depth.profile import stand_in_of_search, trial_of_search
@@ -17,6 +17,8 @@ from highways.inside.cost import CostConfig
 from highways.inside.signal import SignalConfig
 
 Kind = Literal["plain", "highway"]
+Blocks = Annotated[int, Field(ge=2, le=10_000)]
+"""Depth of a network that has blocks."""
 
 
 class VeryDeepProfile(Profile):
@@ -29,11 +31,11 @@ class VeryDeepProfile(Profile):
 
     experiment: ClassVar[str] = "06_very_deep"
 
-    data: list[ImageDataName] = Field(min_length=1)
-    depths: dict[ImageDataName, list[Annotated[int, Field(ge=2, le=10_000)]]]
+    data: Distinct[ImageDataName]
+    depths: dict[ImageDataName, Distinct[Blocks]]
     """By data set."""
-    networks: list[Kind] = Field(default=["plain", "highway"], min_length=1)
-    epochs: Annotated[int, Field(ge=1)] | dict[ImageDataName, Annotated[int, Field(ge=1)]]
+    networks: Distinct[Kind] = Field(default=["plain", "highway"])
+    epochs: Epochs | dict[ImageDataName, Epochs]
     """One number, or one a data set."""
     batch_size: BatchSize
     plain_width: Width = 71
@@ -42,25 +44,22 @@ class VeryDeepProfile(Profile):
     seed: Seed = 0
     signal_examples: Count = 1_000
     """Training examples on which gradients are measured."""
-    cost_depths: list[Annotated[int, Field(ge=2, le=10_000)]]
+    cost_depths: list[Blocks]
     """Depths at which a training step's time and memory are measured, on the first data set."""
     cost_steps: Count = 5
     search: str
     """Profile of the search whose best trials give the other settings."""
-    search_depth: int = Field(default=100, ge=1, le=10_000)
-    highway_ranks: dict[ImageDataName, list[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    search_depth: Depth = 100
+    highway_ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
     """Which trials of highway networks, by data set; 1, the best one, by default. All are trained; of each depth the
     first that does not diverge is judged."""
 
     @model_validator(mode="after")
     def _depths_for_each(self) -> Self:
-        for values in (self.data, self.cost_depths, *self.depths.values(), *self.highway_ranks.values()):
-            no_repetition(values)
         if missing := [name for name in self.data if not self.depths.get(name)]:
             raise ValueError(f"depths has none for {', '.join(missing)}")
         if isinstance(self.epochs, dict) and (missing := [name for name in self.data if name not in self.epochs]):
             raise ValueError(f"epochs has none for {', '.join(missing)}")
-        no_repetition(self.networks)
         return self
 
     def runs(self) -> list[RunConfig]:

@@ -47,7 +47,7 @@ def very_deep_table(records: Listed, settings: Profile) -> pd.DataFrame:
     (`paper` is empty).
     """
     gradients = {
-        (analysis.run, analysis.config.label): analysis.row("weight_gradient")
+        (analysis.run, analysis.config.measure.label): analysis.row("weight_gradient")
         for analysis in records.analyses
         if analysis.kind == "signal"
     }
