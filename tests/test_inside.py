@@ -31,7 +31,7 @@ from highways.config.run import BiLSTMKind
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv.profile import recipe
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.lesion import LesionProfile, lesion_figure, lesion_rows
 from highways.experiments.very_deep.profile import VeryDeepProfile
@@ -460,7 +460,7 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     with pytest.raises(NotYet):
         texts_of("gates", chosen)
     search(project, 10, 0.1, whole=False)
-    with pytest.raises(NotYet, match=r"has 1 of the \d+ trials of highway networks of 10 layers, all are needed"):
+    with pytest.raises(NotYet, match=r"has 1 of the \d+ trials of highway networks of 10 layers, 1 of which learned"):
         chosen.runs()
     damaged = next((project / "results/quick/01_depth/runs").glob("highway-d020*"))
     damaged.write_text("<<<<<<< HEAD")

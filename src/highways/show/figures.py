@@ -102,6 +102,11 @@ class Line:
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
+def line(label: str | None, points: Mapping[Any, float], **look: Any) -> Line:
+    """Return a line through points, the vertical coordinate by the horizontal one."""
+    return Line(label, list(points), list(points.values()), look)
+
+
 def line_panel(
     title: str,
     lines: Sequence[Line],
