@@ -15,7 +15,7 @@ from highways.claims.judge import Bounds, Claim, headline, judge, shortfalls
 from highways.claims.judge import _text as measured_text
 from highways.claims.required import Required
 from highways.claims.sources import numbers_of
-from highways.claims.values import Interval, measured
+from highways.claims.values import Expression, Interval, Measures, measured
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
 from highways.config.profiles import load_profile
 from highways.config.run import SGDConfig
@@ -23,7 +23,7 @@ from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH, GATES
 from highways.experiments.bilstm_depth.profile import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.lesion import LesionProfile
 from highways.inside.gates import GatesConfig
@@ -398,9 +398,9 @@ def test_every_claim_is_well_formed_and_has_a_bound() -> None:
 
 def test_faulty_claim_is_named(project: Path) -> None:
     path = project / "references" / "claims.yaml"
-    path.write_text(path.read_text().replace("name: best_loss", "name: best_lose"))
+    path.write_text(path.read_text().replace("name: share_of_depths_faster", "name: share_faster"))
     with pytest.raises(
-        HighwaysError, match=r"references/claims.yaml: depth-plain-trains-at-10: key 'measure': no such"
+        HighwaysError, match=r"references/claims.yaml: depth-highway-converges-faster: key 'measure': no such"
     ):
         all_claims()
 
@@ -408,16 +408,56 @@ def test_faulty_claim_is_named(project: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "instead", "fault"),
     [
-        ("network: plain, depth: 10}", "network: plain, depth: ten}", "best_loss: depth: .* integer, found 'ten'"),
-        ("of: [plain, 100], to: [plain, 10]", "of: [plain], to: [plain, 10]", r"loss_ratio: of: .*found \('plain',\)"),
-        ("network: plain, depth: 10}", "network: plain}", "best_loss: missing a required argument: 'depth'"),
+        ("name: share_of_depths_faster, loss: 0.01", "name: share_of_depths_faster, loss: few", "loss: .*found 'few'"),
+        ("name: share_of_depths_faster, loss: 0.01", "name: share_of_depths_faster", "missing a required .*'loss'"),
+        ("take: [max, min]", "take: [most, min]", "take.*: Input should be 'max', 'min', .*"),
+        ("value: {network: plain", "values: {network: plain", "(values: Extra inputs|one of value, ratio).*"),
+        (
+            "{share: {layer: {from: 1, to: 40}}, below: 1.25",
+            "{share: {layer: {from: 1, to: 40}}",
+            "a share needs below.*",
+        ),
     ],
 )
 def test_faulty_argument_of_a_measure_is_named(project: Path, given: str, instead: str, fault: str) -> None:
     path = project / "references" / "claims.yaml"
     path.write_text(path.read_text().replace(given, instead, 1))
-    with pytest.raises(HighwaysError, match=rf"^references/claims.yaml: depth-[\w-]+: key 'measure': {fault}$"):
+    with pytest.raises(HighwaysError, match=rf"^references/claims.yaml: [\w-]+: key 'measure': .*{fault}$"):
         all_claims()
+
+
+ROWS = [{"kind": "a", "layer": layer, "loss": float(layer), "none": None} for layer in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [
+        ({"value": {"layer": 2}, "of": "loss"}, 2.0),
+        ({"value": {"layer": {"from": 2, "to": 4}}, "take": "mean", "of": "loss"}, 3.0),
+        ({"ratio": [{"layer": [1, 2]}, {"kind": "a"}], "take": "sum", "of": "loss"}, 0.3),
+        ({"ratio": [{"layer": [3, 4]}, {"layer": [1, 2]}], "take": ["max", "min"], "of": "loss"}, 4.0),
+        ({"difference": [{"kind": "a"}, {"kind": "a"}], "take": ["last", "first"], "of": "loss"}, 3.0),
+        ({"share": {"kind": "a"}, "below": 3, "of": "loss"}, 0.5),
+        ({"value": {"layer": [4, 5]}, "take": "max", "of": "loss"}, None),
+        ({"value": {"layer": 1}, "of": "none"}, None),
+    ],
+)
+def test_an_expression_is_a_number_from_rows(expression: dict[str, Any], number: float | None) -> None:
+    assert Expression.model_validate(expression).on(ROWS) == (None if number is None else pytest.approx(number))
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ({"value": {"layer": 1}, "of": "los"}, "no column 'los' in the tables; there are: kind, layer, loss, none"),
+        ({"value": {"depth": 1}, "of": "loss"}, "no column 'depth'"),
+        ({"value": {"kind": "a"}, "of": "loss"}, "4 rows are selected, take says how they become one number"),
+    ],
+)
+def test_an_expression_that_does_not_fit_the_tables_names_the_claim(expression: dict[str, Any], fault: str) -> None:
+    claim = all_claims()["lesion-mnist-idle-layers"].model_copy(update={"measure": expression, "required": Required()})
+    with pytest.raises(HighwaysError, match=f"^references/claims.yaml: x: key 'measure': {fault}"):
+        judge("x", claim, Measures({}, lambda records: ROWS), Listed([run_of()]), "p")
 
 
 def test_headline_shows_the_scope() -> None:

@@ -127,7 +127,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
     path.write_text(yaml.safe_dump(content))
     from highways.config import load_profile
-    from highways.experiments.depth.profile import DepthProfile
+    from highways.experiments.depth import DepthProfile
     from highways.report.pages import write_pages
     from highways.report.tables import write_tables
     from highways.report.verdicts import judge_all, write_claims

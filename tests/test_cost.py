@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from highways.config import load_profile
 from highways.data import Images, load
 from highways.errors import HighwaysError
-from highways.experiments.depth.profile import DepthProfile
 from highways.report import calibration as calibrating
 from highways.report.calibration import calibration, measure, workloads
 from highways.report.costs import Ledger, corrected, makespan, recorded_groups
@@ -93,15 +90,6 @@ def test_speed_of_this_machine_counts_by_family() -> None:
 def test_jobs_are_packed_longest_first() -> None:
     assert makespan([3, 3, 2, 2, 2], 2) == 7  # 3 2 2 and 3 2
     assert makespan([], 4) == 0
-
-
-def test_rungs_that_are_not_known_yet_are_counted(project: Path) -> None:
-    path = project / "profiles" / "weekend" / "01_depth.yaml"
-    settings = load_profile("weekend", DepthProfile)
-    assert len(settings.foreseen()) == 8 * (10 + 3) + 4 * 2
-    assert {run.budget.epochs for run in settings.foreseen()} == {40, 400}
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"rungs": [], "drawn": {}}))
-    assert load_profile("weekend", DepthProfile).foreseen() == []
 
 
 def test_what_cannot_be_known_is_said(project: Path, call, capsys) -> None:

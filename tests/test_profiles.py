@@ -13,7 +13,7 @@ from toolbox import SCHEMAS
 from highways.config import active_profiles, load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all
 

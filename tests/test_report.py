@@ -23,8 +23,7 @@ from toolbox import written_table
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, spoken
 from highways.errors import HighwaysError
-from highways.experiments.depth.figure import depth_figure
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile, depth_figure
 from highways.experiments.initialisation.figure import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report

@@ -11,12 +11,11 @@ from highways import paths
 from highways.config import load_profile
 from highways.data import fingerprint
 from highways.errors import HighwaysError
-from highways.experiments.depth.lead import lead
-from highways.experiments.depth.outcomes import Search
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.experiments.gates.profile import GatesProfile
 from highways.experiments.rungs import Rung, climb
-from highways.tracking import Listed, RecordStore, RunRecord, listed_records
+from highways.show.cells import Cell
+from highways.tracking import RecordStore, RunRecord, listed_records
 from highways.tracking.outcomes import best_of, rank
 from highways.tracking.records import run_keys
 from highways.training import sweep, train
@@ -191,24 +190,10 @@ def test_best_is_the_longest_then_the_lowest_and_a_diverged_run_only_where_all_d
 def test_outcomes_are_those_of_the_last_rung_that_a_trial_has_ended(record: Callable) -> None:
     short, long = record(0, [1.0, 0.2]), record(0, [1.0, 0.2, 0.1, 0.05])
     diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
-    assert Search("plain", 2, ((short,), (diverged,))).last == (short,), "a rung of which nothing is left"
-    both = Search("plain", 2, ((short,), (long, diverged)))
-    assert (both.last, both.epochs) == ((long, diverged), 4)
-    assert both.best_loss == 0.05, "a trial that diverged is not the best"
-
-
-def test_the_answer_says_how_long_networks_were_trained_where_that_differs(record: Callable) -> None:
-    runs = [record(0, [0.5, 0.2], depth=depth) for depth in (2, 3)]
-    same = lead(Listed(runs), []).answers[1][1]
-    assert same == (
-        "On scikit-learn's digits, after 2 epochs, the best of 1 highway networks has a training cross-entropy of "
-        "0.2 nats at 2 layers and 0.2 at 3, 1 times as high"
-    )
-    longer = [*runs, record(0, [0.5, 0.2, 0.1, 0.01], depth=2)]
-    assert lead(Listed(longer), []).answers[1][1] == (
-        "On scikit-learn's digits the best of 1 highway networks has a training cross-entropy of "
-        "0.01 nats at 2 layers after 4 epochs and 0.2 at 3 after 2 epochs"
-    )
+    assert Cell((short, diverged)).counted == [short], "a rung of which nothing is left"
+    both = Cell((short, long, diverged))
+    assert (both.counted, both.epochs) == ([long, diverged], 4)
+    assert both.best_loss == 0.01, "what a trial reached before it diverged counts, as in the papers"
 
 
 def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None:

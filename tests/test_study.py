@@ -13,7 +13,7 @@ import pytest
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH, base
 from highways.experiments.base import Interrupted, Study
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.nn import Highway
 from highways.show.tables import Scrolled
 from highways.show.teaching import code
@@ -38,7 +38,7 @@ def study(project: Path) -> Study:
 def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study: Study) -> None:
     script = (
         "import sys\nfrom highways.experiments import DEPTH\nfrom highways.training import sweep\n"
-        "from highways.experiments.depth.profile import DepthProfile\n"
+        "from highways.experiments.depth import DepthProfile\n"
         f"mine = DepthProfile.model_validate({study.settings.model_dump()!r})\n"
         "sweep(mine.runs(), experiment='01_depth', profile='mine', mlflow=False)\n"
         "from highways.experiments.base import Study\nstudy = Study(DEPTH, mine)\n"
@@ -60,16 +60,6 @@ def test_an_unknown_key_of_a_run_is_refused_before_torch_is_imported(project: Pa
     assert done.returncode == 1
     assert "colour" in done.stderr
     assert done.stdout == "False\n"
-
-
-def test_text_speaks_of_the_papers_curves_where_there_are_some(study: Study) -> None:
-    assert "no curves of these depths" in study.caption().data
-    records = study.records()
-    assert records
-    assert DEPTH.caption is not None
-    for record in records:
-        object.__setattr__(record.config.network, "depth", 10)
-    assert "Dashed: P1 Fig. 1, networks of 10 layers" in DEPTH.caption(records)
 
 
 def test_the_conclusion_is_computed(study: Study) -> None:

@@ -14,10 +14,10 @@ from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
 from highways.experiments.conv.outcomes import AUTHORS_LOGS, LABELS, authors_log
 from highways.experiments.conv.profile import ConvProfile
-from highways.experiments.depth.outcomes import Search, searches
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile, depth_rows
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
+from highways.show.cells import cells, kind_and_depth
 from highways.tracking import Listed
 from highways.training import sweep
 
@@ -94,14 +94,12 @@ def test_unknown_table_and_source_are_one_line(project: Path) -> None:
 def test_outcome_of_a_trial_is_its_lowest_loss_and_diverged_trials_count(small: DepthProfile, project: Path) -> None:
     from highways.tracking import listed_records
 
-    found = searches(listed_records(small))
-    for search in found.values():
-        losses = [min(r.curves["train_cross_entropy"]) for r in search.trials if r.curves]
-        assert search.best_loss == min(losses)
-        assert search.epochs_to(math.inf) == 1
-        assert search.epochs_to(0) is None
-        assert math.isnan(search.top_mean[0]), "three trials have no top ten"
-    assert Search("plain", 1, ((),)).best is None
+    for cell in cells(listed_records(small), kind_and_depth).values():
+        losses = [min(run.curves["train_cross_entropy"]) for run in cell.runs if run.curves]
+        assert cell.best_loss == min(losses)
+        assert cell.epochs_to(math.inf) == 1
+        assert cell.epochs_to(0) is None
+    assert all(math.isnan(row["top10_mean_train_cross_entropy"]) for row in depth_rows(listed_records(small)))
 
 
 def test_intervals_of_means_and_differences() -> None:

@@ -21,7 +21,7 @@ from highways.config import RunConfig, load_profile, parse_yaml, read_yaml, use_
 from highways.config.profiles import active_profiles
 from highways.data.sources import sources
 from highways.errors import HighwaysError
-from highways.experiments.depth.profile import DepthProfile
+from highways.experiments.depth import DepthProfile
 from highways.report.verdicts import all_claims
 
 EXAMPLES = int(os.environ.get("HIGHWAYS_FAULTS_EXAMPLES", "200"))

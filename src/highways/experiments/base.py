@@ -110,17 +110,16 @@ def notes_of(experiment: str) -> dict[str, str]:
     return {heading: sections.get(heading, "") for heading in SECTIONS}
 
 
-@dataclass(frozen=True)
 class Lead:
-    """What the report begins with: the answer to its question.
+    """What the report begins with.
 
-    Attributes:
-        answers: A question, its answer in a sentence, and the claims that the answer rests on.
-        panel: The figure that shows it; none where there is nothing yet.
+    Args:
+        questions: Each with the claim whose verdict answers it.
+        panel: Draws the figure that shows the answers.
     """
 
-    answers: tuple[tuple[str, str, tuple[str, ...]], ...]
-    panel: Panel | None
+    def __init__(self, *questions: tuple[str, str], panel: Callable[[Listed], Panel]):
+        self.questions, self.panel = questions, panel
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class Experiment:
         references: Files of `references/` that its tables and figures read.
         answer: A sentence of what came out, from the records; none by default.
         caption: What the figure shows beside our results, from the records; nothing by default.
-        lead: What the report begins with, from the records and the verdicts; of the first experiment that has one.
+        lead: What the report begins with; of the first experiment that has one.
     """
 
     name: str
@@ -151,7 +150,7 @@ class Experiment:
     references: tuple[str, ...] = ()
     answer: Callable[[Listed], str] | None = None
     caption: Callable[[Listed], str] | None = None
-    lead: Callable[[Listed, Sequence[Judgement]], Lead] | None = None
+    lead: Lead | None = None
 
     @property
     def named_measures(self) -> Measures:

@@ -74,17 +74,3 @@ def gates_of_example(records: Listed) -> Row | None:
     """Return one example's gates, `(layers, units)`, of the first analysis of gates; `None` where there is none."""
     found = of_kind(records, "gates")
     return np.array(found[0].values["example_gates"]) if found and "example_gates" in found[0].values else None
-
-
-def lesion_ratios(records: Listed) -> Row | None:
-    """Return the training cross-entropy with each layer lesioned over that without; `None` where there is none."""
-    found = of_kind(records, "lesions")
-    if not found:
-        return None
-    losses = np.array(found[0].row("cross_entropy"))
-    return losses[1:] / losses[0]
-
-
-def idle_share(ratios: Row, rise: float, layers: tuple[int, int]) -> float:
-    """Return the fraction of a range of layers whose lesion raises the cross-entropy by less than `rise`."""
-    return float((ratios[layers[0] - 1 : layers[1]] < 1 + rise).mean())

@@ -25,7 +25,7 @@ ROOMS = (
     "inside",
     "show",
     "experiments/base.py",
-    "experiments/rungs.py",
+    "experiments/search.py",
 )
 """The generic rooms that every stage depends on, below `src/highways`. Claims are not among them: a reworded claim
 runs the report again, and nothing else."""

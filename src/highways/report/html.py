@@ -213,21 +213,38 @@ def address(image: str) -> str:
 
 def answers(report: Report) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
     """Return what the report begins with: the answers to the question, and the figure that shows them."""
-    lead = next((one for one in EXPERIMENTS if one.lead is not None), None)
+    experiment = next((one for one in EXPERIMENTS if one.lead is not None), None)
     found: list[dict[str, Any]] = []
     panel = None
-    if lead is not None and lead.lead is not None:
-        table = report.results.of(lead.name).tables / f"{lead.tables[0].name}.csv"
-        numbers = report.there(table)
-        made = lead.lead(report.listed[lead.name], report.judged.judgements)
+    if experiment is not None and experiment.lead is not None:
+        numbers = report.there(report.results.of(experiment.name).tables / f"{experiment.tables[0].name}.csv")
+        rows = {row.claim_id: row for row in report.judged.judgements}
         found = [
-            {"question": question, "text": text, "claims": [(name, "claim") for name in claims], "numbers": numbers}
-            for question, text, claims in made.answers
+            {"question": question, "text": _answer(report, rows[name]), "claims": [(name, "claim")], "numbers": numbers}
+            for question, name in experiment.lead.questions
+            if name in rows
         ]
-        if made.panel is not None:
-            panel = {"title": made.panel.title, "alt": made.panel.alt, "image": address(svg(made.panel))}
-            panel["section"] = lead.name
+        if records := report.listed[experiment.name]:
+            shown = experiment.lead.panel(records)
+            panel = {"title": shown.title, "alt": shown.alt, "image": address(svg(shown)), "section": experiment.name}
     return [*found, _not_replicated(report.judged.judgements)], panel
+
+
+def _answer(report: Report, row: Judgement) -> str:
+    """Return a verdict in a sentence: the criterion, what was measured on which data, and what the verdict rests on."""
+    if row.verdict == "not run":
+        return "Not judged yet: runs that the claim needs are missing."
+    unit = unit_of(
+        report.claims[row.claim_id], report.experiments[report.claims[row.claim_id].experiment].named_measures
+    )
+    why = {
+        "full": "with all that the claim requires",
+        "pruned": "by a search whose best trials went to the end",
+        "reduced": "after less training than the papers'",
+        "stand-in": "on other data than the papers'",
+    }[row.scope]
+    criterion = f"{row.criterion[:1].upper()}{row.criterion[1:]}"
+    return f"{criterion}: {spoken(row.measured, unit) or 'nothing'} on {row.data}. {row.verdict.capitalize()}, {why}."
 
 
 def _not_replicated(judgements: Sequence[Judgement]) -> dict[str, Any]:

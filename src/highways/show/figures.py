@@ -102,6 +102,11 @@ class Line:
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
+def line(label: str | None, points: Mapping[Any, float], **look: Any) -> Line:
+    """Return a line through points, the vertical coordinate by the horizontal one."""
+    return Line(label, list(points), list(points.values()), look)
+
+
 def line_panel(
     title: str,
     lines: Sequence[Line],
@@ -144,12 +149,18 @@ class Drawing:
     """A figure of panels.
 
     Args:
-        panels: At least one.
+        panels: Its panels.
         columns: At most so many side by side in the one picture of all.
+        empty: What a figure without panels says instead.
     """
 
-    def __init__(self, panels: Sequence[Panel], columns: int = 3):
-        self.panels = tuple(panels)
+    def __init__(
+        self,
+        panels: Sequence[Panel],
+        columns: int = 3,
+        empty: str = "every run has diverged: there are no weights to look into",
+    ):
+        self.panels = tuple(panels) or (_words(empty),)
         self.columns = min(columns, len(self.panels))
 
     @property
@@ -175,6 +186,14 @@ class Drawing:
             grid.set_height_ratios(heights)
             figure.set_size_inches(WIDTH * self.columns, sum(heights) + (AROUND + 0.35) * len(rows))
         return figure
+
+
+def _words(text: str) -> Panel:
+    def draw(axes: Axes) -> None:
+        axes.text(0.5, 0.5, text, ha="center", va="center")
+        axes.set_axis_off()
+
+    return Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)
 
 
 def _legend_height(axes: Axes) -> float:

@@ -11,9 +11,8 @@ from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfi
 from highways.config.base import BatchSize, Count, Epochs, Seed, Trials, Width
 from highways.config.profiles import no_repetition
 from highways.config.run import ImageDataName
-from highways.errors import NotYet
-from highways.experiments.depth.profile import DepthProfile, stand_in_of_search, trial_of_search
-from highways.experiments.rungs import Ladder, Rung, checked, climb, foreseen
+from highways.experiments.depth import DepthProfile, trial_of_search
+from highways.experiments.rungs import Ladder, Rung, checked, climb
 from highways.inside.gates import GatesConfig
 from highways.tracking.outcomes import rank, recorded
 
@@ -101,19 +100,6 @@ class GatesProfile(Profile):
         """See `Profile`."""
         ladders = [] if self.own_search is None else [self._ladder(name) for name in self.data]
         return [ladder.rungs[0][0] for ladder in ladders if not ladder.whole]
-
-    def foreseen(self) -> list[RunConfig]:
-        """See `Profile`."""
-        if self.own_search is not None:
-            last = [Rung(epochs=self.epochs, keep=self.own_search.keep)]
-            return [run for name in self.data for run in foreseen(self._ladder(name), last)]
-        assert self.search is not None
-        try:
-            self._of_search()
-        except NotYet:
-            like = stand_in_of_search(self.search, "highway", self.depth)
-            return [self._run(name, like) for name in self.data for _ in self.ranks.get(name) or [1]]
-        return []
 
     def shown(self) -> list[RunConfig]:
         """Return the runs whose networks are looked into; of a search of its own those kept, the best one first."""

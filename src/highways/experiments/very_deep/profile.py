@@ -11,8 +11,7 @@ from highways.config.analysis import AnalysisConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width
 from highways.config.profiles import Profile
 from highways.config.run import BudgetConfig, DataConfig, DenseConfig, ImageDataName, RunConfig
-from highways.errors import NotYet
-from highways.experiments.depth.profile import stand_in_of_search, trial_of_search
+from highways.experiments.depth import trial_of_search
 from highways.inside.cost import CostConfig
 from highways.inside.signal import SignalConfig
 
@@ -65,14 +64,6 @@ class VeryDeepProfile(Profile):
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
         return self._listed(self._trial)
-
-    def foreseen(self) -> list[RunConfig]:
-        """See `Profile`."""
-        try:
-            self.runs()
-        except NotYet:
-            return self._listed(lambda kind, rank: stand_in_of_search(self.search, kind, self.search_depth))
-        return []
 
     def _trial(self, kind: Kind, rank: int) -> RunConfig:
         return trial_of_search(self.search, kind, self.search_depth, rank)

@@ -1,0 +1,421 @@
+"""Plain and highway networks of 10 to 100 layers, random search (P1 Fig. 1, P2 Fig. 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from pydantic import AfterValidator, Field, model_validator
+
+from highways import paths
+from highways.claims.values import Records, calculation, in_units
+from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
+from highways.config.base import BatchSize, Epochs, Seed, Trials, Width
+from highways.config.profiles import no_repetition
+from highways.config.run import ImageDataName
+from highways.data import classes, examples
+from highways.errors import NotYet
+from highways.experiments.base import Experiment, Lead, Table
+from highways.experiments.search import Rung, Search, check_rungs, longer
+from highways.inside.statistics import top_mean, wilson_interval
+from highways.nn import DenseNetwork
+from highways.show.cells import Cell, cells, diverged, kind_and_depth
+from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
+from highways.show.tables import Row, cost_rows, reference_rows
+from highways.tracking import Listed, RunRecord
+from highways.tracking.outcomes import rank as by_rank
+from highways.tracking.outcomes import recorded
+
+Kind = Literal["plain", "highway"]
+Depth = Annotated[int, Field(ge=1, le=10_000)]
+KINDS: tuple[Kind, Kind] = ("plain", "highway")
+LOSS = "training cross-entropy, nats"
+
+
+# Parameters and runs
+
+
+class DepthProfile(Search):
+    """Parameters of `01_depth`.
+
+    Trial `i` draws from its own stream, so that its settings depend on `search_seed` and `i` alone: they are the same
+    for both kinds of network and all depths, and more trials leave the earlier ones.
+    """
+
+    experiment: ClassVar[str] = "01_depth"
+
+    data: ImageDataName
+    depths: Annotated[list[Depth], Field(min_length=1), AfterValidator(no_repetition)]
+    trials: Trials
+    epochs: Epochs
+    batch_size: BatchSize
+    plain_width: Width = 71
+    highway_width: Width = 50
+    search_seed: Seed = 0
+    rungs: list[Rung] = Field(default_factory=list)
+    """Later rungs: the best trials of each network, trained for longer. None by default: all trials to the end."""
+    drawn: dict[int, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """By depth, how many of the trials that no last rung kept are trained as long as it, to see what the rungs
+    missed. They are drawn among those that did not diverge, and count for no outcome."""
+
+    @model_validator(mode="after")
+    def _rungs(self) -> Self:
+        check_rungs(self.rungs, self.trials, self.epochs)
+        if self.drawn and not self.rungs:
+            raise ValueError("drawn belongs to searches with rungs")
+        if missing := [depth for depth in self.drawn if depth not in self.depths]:
+            raise ValueError(f"drawn names depths that are not among depths: {', '.join(map(str, missing))}")
+        return self
+
+    def draw(self, trial: int) -> dict[str, Any]:
+        """Return the settings that a trial drew.
+
+        The learning rate is log-uniform in [1e-5, 1], 1 - momentum in [0.01, 0.5], 1 - decay in [0.001, 0.1], of which
+        the papers state nothing; the transform bias is uniform in [-10, -1], as theirs.
+        """
+        u = np.random.default_rng([self.search_seed, trial]).random(5)
+
+        def log_uniform(low: float, high: float, u: float) -> float:
+            return float(f"{low * (high / low) ** u:.4g}")
+
+        return {
+            "learning_rate": log_uniform(1e-5, 1.0, u[0]),
+            "momentum": round(1 - log_uniform(0.01, 0.5, u[1]), 6),
+            "decay": round(1 - log_uniform(0.001, 0.1, u[2]), 6),
+            "activation": "relu" if u[3] < 0.5 else "tanh",
+            "transform_bias": float(f"{-10 + 9 * u[4]:.4g}"),
+        }
+
+    @property
+    def later_rungs(self) -> Sequence[Rung]:
+        """The later rungs."""
+        return self.rungs
+
+    def first_rung(self) -> dict[tuple[Kind, int], list[RunConfig]]:
+        """Return all trials of each network."""
+        return {
+            (kind, depth): [self.trial(kind, depth, number) for number in range(self.trials)]
+            for kind in KINDS
+            for depth in self.depths
+        }
+
+    def trial(self, kind: Kind, depth: int, number: int) -> RunConfig:
+        """Return the run of one trial of a network."""
+        drawn, highway = self.draw(number), kind == "highway"
+        bias, width = (drawn["transform_bias"], self.highway_width) if highway else (None, self.plain_width)
+        network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
+        return RunConfig(
+            data=DataConfig(name=self.data),
+            network=network,
+            optimiser=SGDConfig(learning_rate=drawn["learning_rate"], momentum=drawn["momentum"], decay=drawn["decay"]),
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=number,
+        )
+
+    def auxiliary(self) -> list[RunConfig]:
+        """Return, at the depths of `drawn`, trials that no last rung kept, trained as long as it."""
+        runs: list[RunConfig] = []
+        for (kind, depth), ladder in self.ladders().items() if self.drawn else ():
+            if depth not in self.drawn or len(ladder) <= len(self.rungs):
+                continue
+            kept = {run.seed for run in ladder[-1]}
+            records = recorded(self.profile, self.experiment, ladder[0])
+            out = sorted(r.config.seed for r in records if r and r.status == "finished" and r.config.seed not in kept)
+            random = np.random.default_rng([self.search_seed, depth, KINDS.index(kind)])
+            chosen = random.choice(len(out), size=min(self.drawn[depth], len(out)), replace=False)
+            runs += [longer(self.trial(kind, depth, out[i]), self.rungs[-1].epochs) for i in sorted(chosen)]
+        return runs
+
+
+def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunConfig:
+    """Return a trial of `01_depth` by its rank in the first rung, 1 for the best; diverged trials rank last.
+
+    Raises:
+        NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
+        HighwaysError: A record is damaged.
+    """
+    settings = load_profile(profile, DepthProfile)
+    trials = settings.first_rung().get((kind, depth), [])
+    records = [record for record in recorded(profile, settings.experiment, trials) if record is not None]
+    learned = sorted((record for record in records if record.best() is not None), key=by_rank)
+    if len(records) == len(trials) and len(learned) >= rank:
+        return learned[rank - 1].config
+    raise NotYet(
+        f"{paths.shown(paths.Results(profile).of(settings.experiment).runs)} has {len(records)} of the {len(trials)} "
+        f"trials of {kind} networks of {depth} layers, {len(learned)} of which learned, number {rank} is needed; "
+        f"`highways profile use {profile} && dvc repro 01_depth@{profile}` makes them"
+    )
+
+
+# Numbers
+
+
+def depth_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each kind of network and depth, the papers' values next to ours.
+
+    `best_train_cross_entropy` is the lowest over trials and epochs; the accuracy, with its Wilson interval, and
+    `best_*` are that trial's. `paper_p1` is the end of P1's curve, `paper_p1_same_epochs` its lowest point
+    within as many epochs as ours had, for MNIST only. `rungs` has trials and epochs of every rung, such as `40x10 10x40
+    3x400`; the outcome is that of the last one. The best of the `drawn` trials, which no last rung kept, tells what the
+    rungs missed.
+    """
+    papers = {(row["network"], row["depth"]): row for row in reference_rows("depth_papers.csv")}
+    curves, drawn = reference_rows("highway2015_fig1_curves.csv"), cells(records.auxiliary, kind_and_depth)
+    for (kind, depth), cell in cells(records, kind_and_depth).items():
+        first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
+        data, paper = first.config.data.name, papers.get((kind, depth), {})
+        mean, deviation = _top(cell)
+        accuracy = best.last("test_accuracy") if best else None
+        low, high = wilson_interval(accuracy, examples(data, "test")) if accuracy is not None else (None, None)
+        network, optimiser = (best.config.network, best.config.optimiser) if best else (None, None)
+        yield {
+            "network": kind,
+            "depth": depth,
+            "data": data,
+            "parameters": first.parameters,
+            "trials": len(cell.rungs[0]),
+            "diverged": diverged(cell.rungs[0]),
+            "rungs": " ".join(_rung_text(level, rung) for level, rung in enumerate(cell.rungs)),
+            "epochs": cell.epochs,
+            "best_train_cross_entropy": cell.best_loss,
+            "paper_p1_same_epochs": _papers(curves, kind, cell.epochs).get(depth) if data == "mnist" else None,
+            "paper_p1": paper.get("paper_p1"),
+            "paper_p2": paper.get("paper_p2"),
+            "top10_mean_train_cross_entropy": mean,
+            "top10_sd_train_cross_entropy": deviation,
+            "paper_p2_top10_mean": paper.get("paper_p2_top10_mean"),
+            "drawn": len(rest.counted) if rest else None,
+            "drawn_best_train_cross_entropy": rest.best_loss if rest else None,
+            "epochs_to_0.01": cell.epochs_to(0.01),
+            "test_accuracy": accuracy,
+            "test_accuracy_low": low,
+            "test_accuracy_high": high,
+            "best_learning_rate": getattr(optimiser, "learning_rate", None),
+            "best_momentum": getattr(optimiser, "momentum", None),
+            "best_decay": getattr(optimiser, "decay", None),
+            "best_activation": getattr(network, "activation", None),
+            "best_transform_bias": getattr(network, "transform_bias", None),
+        }
+
+
+def _top(cell: Cell) -> tuple[float, float]:
+    """Return mean and deviation of the ten lowest outcomes; NaN for fewer than twenty runs."""
+    losses = [loss for run in cell.counted if (loss := run.best()) is not None]
+    return top_mean(losses if len(cell.counted) >= 20 else [], 10)
+
+
+def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
+    lost = diverged(rung) if level else 0
+    return f"{len(rung)}x{rung[0].config.budget.epochs}" + (f" ({lost} diverged)" if lost else "")
+
+
+def _papers(curves: Sequence[Row], kind: str, epochs: int) -> dict[int, float]:
+    """Return P1's lowest loss within some epochs, by depth."""
+    lowest: dict[int, float] = {}
+    for row in curves:
+        if row["network"] == kind and row["epoch"] <= epochs:
+            lowest[row["depth"]] = min(row["train_cross_entropy"], lowest.get(row["depth"], math.inf))
+    return lowest
+
+
+def depth_cost(records: Listed) -> Iterator[Row]:
+    """Yield what each row of the depth table cost: all rungs and drawn trials, training and evaluation."""
+
+    def more(runs: list[RunRecord], seconds: float) -> Row:
+        seen = sum(max(run.epochs, 1) * examples(run.config.data.name, "train") for run in runs)
+        return {
+            "process_seconds_per_trial": seconds / len({run.config.seed for run in runs}),
+            "examples_per_process_second": seen / seconds if seconds else None,
+        }
+
+    networks = cells([*records, *records.auxiliary], kind_and_depth)
+    return cost_rows((({"network": kind, "depth": depth}, cell.runs) for (kind, depth), cell in networks.items()), more)
+
+
+# Figure
+
+
+def depth_figure(records: Listed) -> Drawing:
+    """Draw the best outcome over depth, and the best training curves of plain and of highway networks.
+
+    Ours are the thick lines; the thin dashed ones are P1's, read off its Fig. 1 (MNIST, 400 epochs), which go on where
+    our budget ends. For twenty trials or more a last panel has the mean of the top ten next to P2's.
+    """
+    networks = cells(records, kind_and_depth)
+    panels = [outcome_panel(networks), *(_curves_panel(networks, kind) for kind in KINDS)]
+    if any(not math.isnan(_top(cell)[0]) for cell in networks.values()):
+        panels.append(_top_panel(networks))
+    return Drawing(panels, columns=2)
+
+
+Networks = dict[tuple[str, int], Cell]
+
+
+def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
+    """Return the data, the depths, and the epochs that the best trials of all had, as a number and in words."""
+    lengths = sorted({cell.epochs for cell in networks.values()})
+    budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
+    data = next(iter(networks.values())).runs[0].config.data.name
+    return data, sorted({depth for _, depth in networks}), lengths[0], budget
+
+
+def outcome_panel(networks: Networks) -> Panel:
+    """Return the best outcome of a search over depth, P1's at the same epoch and at its end next to it."""
+    data, depths, epochs, budget = _setting(networks)
+    curves, lines = reference_rows("highway2015_fig1_curves.csv"), []
+    for kind, colour in NETWORK.items():
+        look = {"color": colour, "marker": MARKERS[kind]}
+        best = {depth: cell.best_loss for (one, depth), cell in sorted(networks.items()) if one == kind and cell.best}
+        lines.append(line(f"{kind}, ours, epoch {budget}", best, ms=6, lw=2.4, **look))
+        if data == "mnist" and epochs < 400:
+            same = _papers(curves, kind, epochs)
+            lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
+        lines.append(line(f"{kind}, P1, epoch 400", _papers(curves, kind, 400), ls=":", ms=3, lw=1.2, **look))
+    ticks = partial(depth_ticks, depths=depths)
+    return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, ticks, columns=2)
+
+
+def _curves_panel(networks: Networks, kind: str) -> Panel:
+    data, depths, epochs, budget = _setting(networks)
+    curves, lines = reference_rows("highway2015_fig1_curves.csv"), []
+    for place, depth in enumerate(depths):
+        colour, cell = shade(kind, depth, depths), networks.get((kind, depth))
+        paper = {r["epoch"]: r["train_cross_entropy"] for r in curves if (r["network"], r["depth"]) == (kind, depth)}
+        lines.append(line(None, paper, color=colour, zorder=1, **SOURCE))
+        if cell and cell.best:
+            curve = cell.best.curves["train_cross_entropy"]
+            ours, marker = dict(enumerate(curve, start=1)), POINTS[place] if len(curve) < 50 else None
+            lines.append(line(f"{depth} layers", ours, color=colour, lw=2.4, marker=marker, ms=4))
+    lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))
+
+    def our_budget(axes: Axes) -> None:
+        axes.axvspan(1, max(epochs, 1.05), color="#000000", alpha=0.06, lw=0)
+        axes.set_xscale("log")
+        note = f"our budget: {budget} epochs"
+        axes.text(1.05, 0.02, note, transform=axes.get_xaxis_transform(), va="bottom", fontsize=8.5)
+
+    return line_panel(f"{data}: best training curves, {kind}", lines, "epoch", LOSS, our_budget)
+
+
+def _top_panel(networks: Networks) -> Panel:
+    data, depths, _, budget = _setting(networks)
+    lines = []
+    for kind, colour in NETWORK.items():
+        look = {"color": colour, "marker": MARKERS[kind]}
+        ours = {depth: _top(cell)[0] for (one, depth), cell in sorted(networks.items()) if one == kind}
+        ours = {depth: mean for depth, mean in ours.items() if math.isfinite(mean)}
+        lines.append(line(f"{kind}, ours, epoch {budget}", ours, lw=2.4, **look))
+        rows = reference_rows("depth_papers.csv")
+        paper = {row["depth"]: row["paper_p2_top10_mean"] for row in rows if row["network"] == kind}
+        lines.append(line(f"{kind}, P2, epoch 400", paper, mfc="white", **look, **SOURCE))
+    return line_panel(
+        f"{data}: mean of the ten best trials", lines, "layers", LOSS, partial(depth_ticks, depths=depths)
+    )
+
+
+# Measures that no expression over the table says
+
+
+@in_units("share")
+def share_of_depths_faster(records: Records, loss: float) -> float | None:
+    """Return the fraction of depths at which the best highway trial reaches `loss` first; one must at every depth."""
+    networks = cells(records, kind_and_depth)
+    depths = {depth for _, depth in networks}
+    faster = 0
+    for depth in depths:
+        if any((kind, depth) not in networks for kind in KINDS):
+            return None
+        plain, highway = (networks[kind, depth].epochs_to(loss) for kind in KINDS)
+        if plain is None and highway is None:
+            return None
+        faster += highway is not None and (plain is None or highway < plain)
+    return faster / len(depths) if depths else None
+
+
+@in_units("share")
+def worst_activation(records: Records, network: str) -> float | None:
+    """Return the best training cross-entropy over that of guessing, of the worse activation at its worst depth."""
+    runs = [run for run in records if run.config.network.kind == network]
+    networks = cells(runs, lambda run: (run.config.network.depth, getattr(run.config.network, "activation", "")))
+    activations = {activation for _, activation in networks}
+    if len(activations) < 2 or any((depth, one) not in networks for depth, _ in networks for one in activations):
+        return None
+    losses = [min(run.best() or math.inf for run in cell.runs) for cell in networks.values()]
+    return max(losses) / math.log(classes(runs[0].config.data.name))
+
+
+@calculation
+@in_units("parameters")
+def built_parameters_per_layer(records: Records, network: Kind, width: int) -> float:
+    """Return the parameters that one more layer of a width has, counted on two networks built for it."""
+    bias = -1.0 if network == "highway" else None
+    shapes = [DenseConfig(kind=network, depth=depth, width=width, transform_bias=bias) for depth in (10, 11)]
+    ten, eleven = (sum(p.numel() for p in DenseNetwork(shape, 784, 10).parameters()) for shape in shapes)
+    return eleven - ten
+
+
+# Words
+
+
+def answer(records: Listed) -> str:
+    """Return how the best highway network compares with the best plain one, at the least and the greatest depth."""
+    networks, drawn = cells(records, kind_and_depth), cells(records.auxiliary, kind_and_depth)
+    depths = sorted(depth for kind, depth in networks if kind == "plain" and ("highway", depth) in networks)
+    sentences = []
+    for depth in dict.fromkeys(depths[:1] + depths[-1:]):
+        plain, highway = networks["plain", depth].best_loss, networks["highway", depth].best_loss
+        if not math.isfinite(plain + highway):
+            sentences.append(f"At **{depth} layers** every trial of one kind of network diverged.")
+            continue
+        sentences.append(
+            f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
+            f"highway network {highway:.3g}: the {'highway' if highway <= plain else 'plain'} one is "
+            f"{max(plain, highway) / min(plain, highway):.3g} times lower."
+        )
+    if drawn:
+        lower = sum(key in networks and cell.best_loss < networks[key].best_loss for key, cell in drawn.items())
+        sentences.append(
+            f"Of the trials that the rungs threw out some were drawn and trained as long: the best of them ended lower "
+            f"than what was kept in {lower} of {len(drawn)} networks."
+        )
+    return " ".join(sentences)
+
+
+DEPTH = Experiment(
+    name="01_depth",
+    title="Plain and highway networks of 10 to 100 layers",
+    schema=DepthProfile,
+    tables=(
+        Table(
+            "depth",
+            depth_rows,
+            depth_cost,
+            "Best training cross-entropy of a random search, by depth (P1 Fig. 1, P2 Fig. 1)",
+            shown={
+                "network": "network",
+                "depth": "layers",
+                "rungs": "trials x epochs",
+                "best_train_cross_entropy": "training cross-entropy, nats, ours",
+                "drawn_best_train_cross_entropy": "best of those drawn from the trials thrown out",
+                "paper_p1_same_epochs": "P1 at the same epoch (ours is chosen there, P1's at epoch 400)",
+                "paper_p1": "P1, 400 epochs",
+                "paper_p2": "P2, 400 epochs",
+                "test_accuracy": "test accuracy",
+            },
+            plot=("depth", "best_train_cross_entropy"),
+        ),
+    ),
+    figures={"depth": depth_figure},
+    measures=(share_of_depths_faster, worst_activation, built_parameters_per_layer),
+    references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
+    answer=answer,
+    lead=Lead(
+        ("Do plain networks fail with depth?", "depth-plain-degrades"),
+        ("Do highway networks not?", "depth-highway-does-not-degrade"),
+        panel=lambda records: outcome_panel(cells(records, kind_and_depth)),
+    ),
+)
