@@ -128,11 +128,6 @@ class Results:
         return self.folder / "report.html"
 
     @property
-    def manifest(self) -> Path:
-        """The list of the records and figures that were published."""
-        return self.folder / "MANIFEST"
-
-    @property
     def page(self) -> Path:
         """The page: every experiment with its verdicts."""
         return self.folder / "README.md"
@@ -147,6 +142,6 @@ class Results:
 
 
 def profiles_with_results() -> list[str]:
-    """Return the profiles that have records, or had some when they were published."""
+    """Return the profiles that have records."""
     names = [path.name for path in sorted((root() / "results").glob("*/"))]
-    return [name for name in names if Results(name).experiments() or Results(name).manifest.exists()]
+    return [name for name in names if Results(name).experiments()]
