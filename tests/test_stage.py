@@ -170,16 +170,16 @@ def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest
 def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a command whose stage runs a notebook that sleeps; return it and the kernel."""
     write_report(
-        project, PARAMETERS, OPEN, "import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(120)"
+        project, PARAMETERS, OPEN, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(120)"
     )
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.Popen(
         command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 90
-    while time.monotonic() < deadline and not (log.exists() and "kernel" in log.read_text()):
+    while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
         time.sleep(0.2)
-    return process, psutil.Process(int(log.read_text().split("kernel ")[1]))
+    return process, psutil.Process(int(log.read_text().split("asleep ")[1]))
 
 
 def ends(*processes: psutil.Process) -> bool:
