@@ -22,7 +22,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults test-ray lab ui bench readme pipeline lint lock
+.PHONY: help setup repro test same test-fast test-faults test-ray lab ui bench readme pipeline lint lock
 
 help:  ## Show the targets
 	@echo "What to do next:"
@@ -68,6 +68,9 @@ repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that a
 
 test: setup  ## Run all tests, the pipeline included
 	pytest
+
+same: setup  ## Execute the committed notebooks in a clone, without data, and compare everything with git
+	python tests/same.py $(PROFILE)
 
 test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts go to docs/reliability.md
 	HIGHWAYS_FAULTS_COUNTS=1 pytest tests/faults -m "faults or not faults"

@@ -25,6 +25,7 @@ def make(folder: Path) -> Path:
     left_out = (".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache")
     shutil.copytree(repository, folder, ignore=shutil.ignore_patterns(*left_out))
     (folder / "mlruns").mkdir()
+    (folder / "params.yaml").write_text("active: [quick]\n")
     shrink(folder, "01_depth", depths=[2, 10], trials=2, epochs=2)
     shrink(folder, "02_bilstm_depth", depths=[1, 2], hidden=4, embedding=4, epochs=1, batch_size=200)
     shrink(

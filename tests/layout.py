@@ -13,6 +13,7 @@ def lay_out(folder: Path) -> Path:
     for name in ("profiles", "references", "notebooks"):
         shutil.copytree(REPOSITORY / name, folder / name)
     (folder / "data").mkdir(exist_ok=True)
-    for name in ("dvc.yaml", "params.yaml", "data/sources.yaml"):
+    for name in ("dvc.yaml", "data/sources.yaml"):
         shutil.copyfile(REPOSITORY / name, folder / name)
+    (folder / "params.yaml").write_text("active: [quick]\n")  # whatever is active in the checkout
     return folder

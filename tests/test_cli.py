@@ -47,7 +47,6 @@ COMMANDS = [
     ["figures"],
     ["claims"],
     ["verify"],
-    ["seal"],
     ["readme"],
     ["tracking"],
     ["tracking", "rebuild"],
@@ -152,9 +151,7 @@ def study(project: Path, made: Path) -> Path:
 
 def test_intact_results_are_verified(study: Path, call, capsys) -> None:
     assert call("verify") == 0
-    assert (
-        "16 files are intact" in capsys.readouterr().out
-    )  # 8 records, a table in 3 files, claims in 2, 2 pages, MANIFEST
+    assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims in 2, 2 pages
 
 
 @pytest.mark.parametrize(
@@ -296,18 +293,16 @@ def test_run_that_diverged_comes_last_however_low_its_loss_was(study: Path, call
         assert lost.run_key not in capsys.readouterr().out
 
 
-def test_results_of_what_was_tried_out_are_verified_sealed_and_rebuilt(study: Path, call, capsys) -> None:
+def test_results_of_what_was_tried_out_are_verified_and_rebuilt(study: Path, call, capsys) -> None:
     for name in ("explore", "adhoc"):
         shutil.copytree(
             study / "results" / "quick" / "01_depth" / "runs", study / "results" / name / "01_depth" / "runs"
         )
-        assert call("seal", "--profile", name) == 0
-        assert f"results/{name}/MANIFEST: 8 records and figures" in capsys.readouterr().out
         assert call("verify", "--profile", name) == 0
         assert "files are intact" in capsys.readouterr().out
         assert call("tracking", "rebuild", "--profile", name) == 0
         assert f"01_depth ({name}): 8 runs" in capsys.readouterr().out
-    for command in (["seal"], ["verify"], ["tracking", "rebuild"]):
+    for command in (["verify"], ["tracking", "rebuild"]):
         assert call(*command, "--profile", "laptop") == 1
         error = "error: no records of a profile 'laptop'; there are: adhoc, explore, quick\n"
         assert capsys.readouterr().err == error

@@ -1,23 +1,34 @@
-"""Stages of the pipeline: a line when one starts and when it is done, the rest in a log; it ends with its parent."""
+"""Stages of the pipeline: what they run is what they were asked for; one line each; they end with their parent."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 
+from highways import paths
 from highways.errors import HighwaysError
-from highways.pipeline import repro, screen, stage
-from highways.pipeline.screen import LINE, LIVE, RELAY, Screen
+from highways.experiments import GATES
+from highways.pipeline import stage
+from highways.pipeline.stage import run_stage
+from highways.tracking import Listed
+from highways.tracking.environment import git_commit
+from highways.tracking.records import RunRecord
+
+OPEN = "from highways.experiments import REPORT\nstudy = REPORT.open(globals())"
+PARAMETERS = 'profile = "quick"\ndevice = "auto"\nengine = "local"\nworkers = 1'
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
 class Terminal(io.StringIO):
@@ -28,232 +39,172 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_live_lines_replace_each_other_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    stream = Terminal()
-    shown = Screen(stream)
-    shown.live("epoch 1/2")
-    shown.live("epoch 2/2, and much more than fits")
-    shown.line("done")
-    assert stream.getvalue() == "epoch 1/2\r\x1b[Kepoch 2/2, and muc…\r\x1b[Kdone\n"
-
-
-def test_a_log_gets_some_of_the_live_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
-    stream = io.StringIO()
-    shown = Screen(stream)
-    shown.line("starts")
-    for second in range(41):
-        now[0] = float(second)
-        shown.live(f"at {second} s")
-    shown.line("done")
-    assert stream.getvalue().splitlines() == ["starts", "at 20 s", "at 40 s", "done"]
-
-
-def test_lines_of_a_stage_are_relayed_as_they_were_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(screen.RELAY, "1")
-    sent = io.StringIO()
-    stage = Screen(sent)
-    stage.line("starts")
-    stage.live("epoch 1/2")
-    monkeypatch.delenv(screen.RELAY)
-    stream = Terminal()
-    shown = Screen(stream)
-    assert all(shown.relay(line) for line in sent.getvalue().splitlines())
-    assert not shown.relay("Running stage '01_depth@quick':")
-    assert stream.getvalue() == "starts\nepoch 1/2"
-    assert sent.getvalue() == f"{LINE}starts\n{LIVE}epoch 1/2\n"
-
-
-def fake_dvc(folder: Path, script: str) -> list[str]:
-    """A command in place of `dvc repro`."""
-    path = folder / "fake_dvc.py"
-    path.write_text(script)
-    return [sys.executable, "-u", str(path)]
+def write_report(project: Path, *cells: str, tag: str = "parameters") -> None:
+    """Write a notebook of some cells, the first of which is tagged, in place of the report's."""
+    path = project / "notebooks" / "99_report.ipynb"
+    book = nbformat.read(path, as_version=4)
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    book.cells[0].metadata.tags = [tag]
+    nbformat.write(book, path)
 
 
 @pytest.fixture
-def run_repro(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `highways repro` in a process group of its own, with a command in place of DVC's; no process is left."""
-    started: list[subprocess.Popen[str]] = []
+def report(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the report's stage with a notebook of some cells; returns what it printed."""
 
-    def start(script: str, says: str = "") -> subprocess.Popen[str]:
-        command = fake_dvc(project, script)  # a background job would ignore SIGINT, and so would what it starts
-        code = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        code += f"from highways.pipeline import repro\nrepro.COMMAND = {command!r}\nsys.exit(repro.repro([]))\n"
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
+    def run(*cells: str, tag: str = "parameters") -> str:
+        write_report(project, *cells, tag=tag)
+        run_stage("quick", "99_report")
+        executed = nbformat.read(paths.Results("quick").of("99_report").notebook, as_version=4)
+        return "".join(
+            output.text
+            for cell in executed.cells
+            for output in cell.get("outputs", [])
+            if output.output_type == "stream"
         )
-        if says:
-            assert started[-1].stdout is not None
-            assert started[-1].stdout.readline() == f"{says}\n"
-        return started[-1]
 
-    yield start
-    for process in started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    monkeypatch.chdir(project)
+    return run
 
 
-def test_repro_shows_stages_and_what_came_out_and_logs_the_rest(project: Path, run_repro) -> None:
-    (project / "results/quick").mkdir(parents=True)
-    (project / "results/quick/verdicts.json").write_text(
-        '{"sources": {"inconclusive": 2, "replicated": 1}, "our_own": {"not run": 3}}'
-    )
-    (project / "results/quick/report.html").write_text("")
-    done = run_repro(
-        "print(\"Stage '02@quick' didn't change, skipping\")\nprint('> highways notebook run quick 01')\n"
-        f"print({LINE + '01@quick: done in 3 s'!r})\nprint('Use `dvc push` to send your updates to remote storage.')\n",
-    )
-    out, err = done.communicate(timeout=60)
-    assert done.returncode == 0, err
-    lines = out.splitlines()
-    assert lines[0] == "01@quick: done in 3 s"
-    assert lines[1].startswith("done in 0 s, 1 stage was up to date; the log is results/repro.log")
-    assert lines[2] == "quick: 3 claims of the sources: 1 replicated, 2 inconclusive"
-    assert lines[3] == "quick: 3 questions of our own: 3 not run"
-    assert lines[4] == "quick: the report is results/quick/report.html"
-    assert lines[5] == repro.NEXT
-    assert len(lines) == 6
-    log = (project / "results/repro.log").read_text()
-    assert "dvc push" in log
-    assert "01@quick: done in 3 s\n" in log
+def test_a_stage_says_when_it_begins_and_ends_and_logs_what_it_prints(report, project: Path, capfd) -> None:
+    report(PARAMETERS, OPEN, "import os\nprint('seen')\nos.system('echo past Jupyter')")
+    begin, end = capfd.readouterr().out.splitlines()
+    assert begin == "99_report@quick: Every claim judged, and the report"
+    assert re.fullmatch(r"99_report@quick: done in \d+ s", end)
+    log = (project / "results/quick/99_report/notebook.log").read_text()
+    assert "seen\n" in log
+    assert "past Jupyter\n" in log
 
 
-def test_repro_says_on_one_line_what_failed(run_repro) -> None:
-    script = "print('error: 01@quick: no such thing')\nprint('ERROR: failed to reproduce 01@quick')\nexit(255)\n"
-    done = run_repro(script)
-    out, err = done.communicate(timeout=60)
-    assert done.returncode == 255
-    assert out == ""
-    first, second = err.splitlines()
-    assert first == "error: 01@quick: no such thing"
-    assert second.endswith("the log is results/repro.log")
+def test_the_kernel_is_this_interpreter_whatever_jupyter_finds(report, tmp_path: Path, monkeypatch) -> None:
+    spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/no/such/python"], "display_name": "another's", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert report(PARAMETERS, OPEN, "import sys\nprint(sys.executable)").strip() == sys.executable
 
 
-def test_repro_says_one_line_when_it_is_interrupted(run_repro) -> None:
-    script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: exit(255))\n"
-    script += f"print({LINE + 'on'!r})\ntime.sleep(60)\n"
-    done = run_repro(script, says="on")
-    os.killpg(done.pid, signal.SIGINT)  # as from a terminal: both at once
-    out, err = done.communicate(timeout=60)
-    assert done.returncode == 128 + signal.SIGINT
-    assert out.splitlines() == ["interrupted; the same command goes on from the last checkpoint; no result was removed"]
-    assert err == ""
+@pytest.mark.parametrize("way", ["tag", "later cell", "other profile"])
+def test_a_stage_that_would_run_with_other_parameters_fails(report, way: str) -> None:
+    cells = {
+        "tag": (PARAMETERS.replace("workers = 1", "workers = 3"), OPEN),
+        "later cell": (PARAMETERS, "workers = 3", OPEN),
+        "other profile": (PARAMETERS, "profile = 'laptop'\nworkers = 2", OPEN),
+    }
+    with pytest.raises(
+        HighwaysError, match=r"^99_report@quick: 99_report.ipynb does not run with the (workers|profile)"
+    ):
+        report(*cells[way], tag="Parameters" if way == "tag" else "parameters")
 
 
-def test_a_second_interrupt_stops_what_does_not_hear_the_first(run_repro) -> None:
-    script = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
-    script += f"print({LINE + 'on'!r})\nwhile True: time.sleep(60)\n"
-    done = run_repro(script, says="on")
-    deadline = time.monotonic() + 60
-    while done.poll() is None and time.monotonic() < deadline:
-        os.killpg(done.pid, signal.SIGINT)
-        time.sleep(0.5)
-    out, _ = done.communicate(timeout=60)
-    assert done.returncode == 128 + signal.SIGINT
-    assert "interrupted; " in out
+def test_an_unknown_parameter_fails_before_anything_runs(report, project: Path) -> None:
+    path = project / "profiles" / "quick" / "99_report.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    with pytest.raises(HighwaysError, match="unknown key 'colour'"):
+        report(PARAMETERS, OPEN)
+    assert not (project / "results").exists()
 
 
-def test_the_handler_of_interrupts_is_the_one_before_when_it_is_over() -> None:
-    def ours(*_: object) -> None: ...
-
-    before = signal.signal(signal.SIGINT, ours)
-    try:
-        with repro.interrupts_left_to_the_stage() as interrupts:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert interrupts.count == 1
-        assert signal.getsignal(signal.SIGINT) is ours
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with repro.interrupts_left_to_the_stage():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a script's background job hears none"
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_a_kernel_with_another_package_fails(report, monkeypatch) -> None:
+    monkeypatch.setattr(stage, "PACKAGE", "/another/highways")
+    with pytest.raises(HighwaysError, match=r"the kernel imports highways from .*, its stage from /another/highways"):
+        report(PARAMETERS, OPEN)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_stage_ends_when_what_runs_the_pipeline_is_killed(tmp_path: Path) -> None:
-    """The shell between them stays behind, as it does under DVC, and so would the kernel."""
-    stage = (
-        "import subprocess, sys, time\nfrom highways.pipeline import stage\nstage._end_with_parent()\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(child.pid, flush=True)\ntime.sleep(60)\n"
-    )
-    (tmp_path / "stage.py").write_text(stage)
-    pipeline = f"import subprocess\nsubprocess.run(['sh', '-c', '{sys.executable} {tmp_path / 'stage.py'}; true'])\n"
-    env = os.environ | {"DVC_STAGE": "01_depth@quick"}
-    dvc = subprocess.Popen([sys.executable, "-c", pipeline], stdout=subprocess.PIPE, text=True, env=env)
-    assert dvc.stdout is not None
-    kernel = psutil.Process(int(dvc.stdout.readline()))
-    stage_process = kernel.parent()
-    assert stage_process is not None
-    dvc.kill()
-    dvc.wait()
-    dvc.stdout.close()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and (alive(kernel) or alive(stage_process)):
-        time.sleep(0.1)
-    assert not alive(kernel)
-    assert not alive(stage_process)
+def test_a_failed_cell_is_one_line_and_the_log_has_the_rest(report, project: Path) -> None:
+    log = "results/quick/99_report/notebook.log"
+    with pytest.raises(HighwaysError, match=rf"^99_report@quick: ValueError: no \(the log is {log}\)$"):
+        report(PARAMETERS, OPEN, "raise ValueError('no')")
+    assert "Traceback" in (project / log).read_text()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_stage_ends_when_highways_repro_is_killed_whose_dvc_lives_on(tmp_path: Path) -> None:
-    (tmp_path / "stage.py").write_text(
-        "import time\nfrom highways.pipeline import stage\nstage._end_with_parent()\n"
-        "print('there', flush=True)\ntime.sleep(60)\n"
-    )
-    dvc = f"import subprocess, time\nsubprocess.run(['sh', '-c', '{sys.executable} {tmp_path / 'stage.py'}; true'])\n"
-    (tmp_path / "dvc.py").write_text(dvc)
-    repro_code = f"import subprocess\nsubprocess.run(['{sys.executable}', '{tmp_path / 'dvc.py'}'])\n"
-    env = os.environ | {"DVC_STAGE": "01_depth@quick", RELAY: "1"}
-    parent = subprocess.Popen([sys.executable, "-c", repro_code], stdout=subprocess.PIPE, text=True, env=env)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == "there\n"
-    below = psutil.Process(parent.pid).children(recursive=True)
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and any(map(alive, below)):
-        time.sleep(0.1)
-    assert not any(map(alive, below)), "the stage, and with it the shell and DVC"
+def test_the_commit_is_that_of_the_code_not_of_the_project(project: Path, repository: Path, monkeypatch) -> None:
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "another"]):
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], cwd=project, check=True
+        )
+    monkeypatch.chdir(project)
+    git_commit.cache_clear()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
+    assert git_commit().removesuffix("-dirty") == (head.stdout.strip() or "unknown")
+
+
+def test_gates_of_a_run_that_diverged_in_its_first_epoch_are_passed_over(repository: Path) -> None:
+    path = next((repository / "results/laptop/04_gates/runs").glob("*.json"))
+    diverged = RunRecord.read(path).model_copy(update={"status": "diverged", "diverged_epoch": 1, "curves": {}})
+    assert GATES.answer is not None
+    assert GATES.answer(Listed([diverged])) == ""
+
+
+def test_progress_lines_replace_each_other_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    output = stage.Output(log := io.StringIO(), "01")
+    output.write("01: epoch 1/2\nnothing else\n01: epoch 2/2, and much more than fits\n")
+    output.clear()
+    assert terminal.getvalue() == "01: epoch 1/2\r\x1b[K01: epoch 2/2, and \r\x1b[K"
+    assert "nothing else" in log.getvalue()
+
+
+def test_a_log_gets_some_of_the_progress_lines(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    now = [0.0]
+    monkeypatch.setattr(stage.time, "monotonic", lambda: now[0])
+    output = stage.Output(io.StringIO(), "01")
+    for second in range(41):
+        now[0] = float(second)
+        output.write(f"01: at {second} s\n")
+    output.clear()
+    assert capsys.readouterr().out == "01: at 20 s\n01: at 40 s\n"
 
 
 def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(stage, "check", lambda *_: None)
-    monkeypatch.setattr(stage, "_end_with_parent", lambda: None)
-    monkeypatch.setattr(stage, "_execute", broken)
-    with pytest.raises(HighwaysError, match=r"^01_depth@quick: stopped, for nobody reads .* goes on from"):
-        stage.run_stage("quick", "01_depth")
+    monkeypatch.setattr(stage, "execute_notebook", broken)
+    with pytest.raises(HighwaysError, match=r"^99_report@quick: stopped, its output is no longer read"):
+        run_stage("quick", "99_report")
 
 
-def test_repro_that_nobody_hears_has_failed(run_repro) -> None:
-    process = run_repro(
-        "import time\nfor i in range(60):\n    print('\x02line one more', flush=True)\n    time.sleep(.1)\n", "one more"
+def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """Start a command whose stage runs a notebook that sleeps; return it and the kernel."""
+    write_report(
+        project, PARAMETERS, OPEN, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(120)"
     )
-    assert process.stdout is not None
-    process.stdout.close()
-    process.stdout = None
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "HighwaysError: dvc repro: stopped, for nobody reads" in said
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 90
+    while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
+        time.sleep(0.2)
+    return process, psutil.Process(int(log.read_text().split("asleep ")[1]))
 
 
-def alive(process: psutil.Process) -> bool:
-    """Tell whether a process runs; one that nobody has waited for yet does not."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def ends(*processes: psutil.Process) -> bool:
+    """Wait until processes have ended, 30 s at most."""
+    return not psutil.wait_procs(processes, timeout=30)[1]
+
+
+def test_an_interrupt_ends_stage_and_kernel_with_one_sentence(project: Path) -> None:
+    process, kernel = start(project, sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report")
+    os.killpg(process.pid, signal.SIGINT)  # as from a terminal
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.splitlines() == ["99_report@quick: Every claim judged, and the report"]
+    assert err == "interrupted; the same command goes on from here\n"
+    assert ends(kernel)
+
+
+def test_a_stage_ends_with_what_runs_the_pipeline(project: Path, monkeypatch) -> None:
+    """The shell between them stays behind, as it may under DVC, and so would the kernel."""
+    monkeypatch.setenv("DVC_STAGE", "99_report@quick")
+    script = f"'{sys.executable}' -m highways.cli notebook run quick 99_report; true"
+    code = f"import subprocess\nsubprocess.run(['sh', '-c', {script!r}])"
+    process, kernel = start(project, sys.executable, "-c", code)
+    stage_process = kernel.parent()
+    assert stage_process is not None
+    process.kill()
+    process.communicate()
+    assert ends(kernel, stage_process)

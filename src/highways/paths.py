@@ -75,8 +75,6 @@ class Results:
         self.verdicts = folder / "verdicts.json"
         """Counted, for `dvc metrics`."""
         self.report, self.page = folder / "report.html", folder / "README.md"
-        self.manifest = folder / "MANIFEST"
-        """The list of the records and figures that were published."""
 
     def of(self, experiment: str) -> ExperimentResults:
         """Return the results of an experiment."""
@@ -88,6 +86,6 @@ class Results:
 
 
 def profiles_with_results() -> list[str]:
-    """Return the profiles that have records, or had some when they were published."""
+    """Return the profiles that have records."""
     names = [path.name for path in sorted((root() / "results").glob("*/"))]
-    return [name for name in names if Results(name).experiments() or Results(name).manifest.exists()]
+    return [name for name in names if Results(name).experiments()]

@@ -9,29 +9,36 @@ import typer
 app = typer.Typer(help="Notebooks: run one as a stage of the pipeline.", no_args_is_help=True)
 top = typer.Typer()
 
+NoTrain = Annotated[
+    bool, typer.Option("--no-train", help="Draw from the records that exist: train nothing, ask for no data.")
+]
+
 
 @app.command("run")
 def notebook_run(
     profile: Annotated[str, typer.Argument(help="Profile.")],
     notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
+    no_train: NoTrain = False,
 ) -> None:
-    """Check what a notebook needs and execute it by Papermill, as `dvc repro` does.
+    """Check what a notebook needs and execute it with Papermill, as `dvc repro` does.
 
-    Its output goes to notebook.log beside the executed notebook, in results/PROFILE/NOTEBOOK.
+    Its output goes to notebook.log next to the executed notebook, in results/PROFILE/NOTEBOOK.
     """
     from highways.pipeline.stage import run_stage
 
-    run_stage(profile, notebook)
+    run_stage(profile, notebook, train=not no_train)
 
 
-@top.command("repro", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@top.command("repro")
 def repro_command(
-    context: typer.Context,
-) -> int:
-    """Run the pipeline on the active profiles: `dvc repro`, with a line a stage and what came out; takes its options.
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages, such as 01_depth@quick; by default all.")] = None,
+    no_train: NoTrain = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Run stages that are up to date, too.")] = False,
+) -> None:
+    """Run the pipeline on the active profiles, as `dvc repro` does, with one line per stage and a summary.
 
-    Such as: highways repro 01_depth@quick
+    Where a stage fails, the others are still made.
     """
     from highways.pipeline.repro import repro
 
-    return repro(context.args)
+    repro(stages or (), train=not no_train, force=force)

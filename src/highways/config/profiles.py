@@ -8,6 +8,7 @@ table holds these runs and no others.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,11 @@ from highways.config.run import RunConfig
 from highways.errors import HighwaysError
 from highways.files import write_whole
 
+STAGE = "HIGHWAYS_STAGE"
+"""Environment variable in the kernel of a stage: the profile whose parameters its notebook must run with."""
+STAGE_CODE = "HIGHWAYS_STAGE_CODE"
+"""Environment variable in the kernel of a stage: the package that the stage was started from."""
+PACKAGE = str(Path(__file__).resolve().parents[1])
 NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 """Of a profile: it is a folder's name, and part of names in MLflow and DVC."""
 
@@ -101,12 +107,30 @@ class Profile(Strict):
         """
         values = {name: namespace[name] for name in cls.model_fields if name in namespace}
         settings = validate(cls, values, f"parameters of {cls.experiment}.ipynb")
+        if stage := os.environ.get(STAGE):
+            if (code := os.environ[STAGE_CODE]) != PACKAGE:
+                raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
+            return settings.checked_against(load_profile(stage, cls))
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
             return settings
         where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
         print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
+
+    def checked_against(self, asked: Self) -> Self:
+        """Return these parameters where they are those that the stage was asked to run with.
+
+        Raises:
+            HighwaysError: A cell has set one to another value.
+        """
+        if others := [name for name, value in self if value != getattr(asked, name)]:
+            file = f"profiles/{asked.profile}/{self.experiment}.yaml"
+            raise HighwaysError(
+                f"{self.experiment}.ipynb does not run with the {', '.join(others)} of {file}: only the cell tagged "
+                "'parameters' may set them"
+            )
+        return self
 
 
 EXPLORE = "explore"

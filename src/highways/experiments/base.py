@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import MACHINE, Row, Scrolled, csv_text, markdown_text, shown, table_files
 from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
-from highways.tracking.manifest import Manifest
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
@@ -50,8 +50,8 @@ class Interrupted(KeyboardInterrupt):
         return [str(self)]
 
 
-INTERRUPTED = Interrupted.__name__
-"""What Papermill calls it."""
+NO_TRAINING = "HIGHWAYS_NO_TRAINING"
+"""Environment variable in the kernel of a stage that only shows what the records hold."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +230,8 @@ class Study:
             Interrupted: By the user.
         """
         self._records.clear()
+        if NO_TRAINING in os.environ:
+            return Sweep([*self.records(), *self.records().auxiliary])
         with self._saying_what_is_kept():
             return train(self.settings, threads=threads)
 
@@ -240,6 +242,8 @@ class Study:
             Interrupted: By the user.
         """
         self._records.clear()
+        if NO_TRAINING in os.environ:
+            return
         place = {"experiment": self.experiment.name, "profile": self.settings.profile}
         with self._saying_what_is_kept():
             analyse(self.settings.analyses(), device=self.settings.device, **place)
@@ -274,7 +278,6 @@ class Study:
         """Draw a figure, the first by default, save it as PNG, and return it to be shown."""
         name = name or next(iter(self.experiment.figures))
         path = save(self.experiment.figures[name](self.records()), self.results.figures / f"{name}.png")
-        Manifest(self.settings.profile).drawn(path)
         self._written.append(path)
         from IPython.display import Image
 

@@ -1,171 +1,106 @@
-"""`highways repro`: `dvc repro`, with a line a stage, and at the end what came out and what can be done with it."""
+"""`highways repro`: the stages of the active profiles by DVC, one line per stage, and a summary of the results."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
+import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
-from typing import IO
+from collections.abc import Sequence
+from typing import Any
 
 from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import active_profiles
 from highways.errors import HighwaysError
-from highways.pipeline.screen import NO_READER, RELAY, Screen
+from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
 
-COMMAND = [sys.executable, "-m", "dvc", "repro"]
-SKIPPED = re.compile(r"Stage '(.*)' didn't change, skipping")
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
 
 
-def repro(arguments: Sequence[str]) -> int:
-    """Run `dvc repro` and return its exit status; what DVC itself says goes to a log.
+def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -> None:
+    """Run stages of the active profiles; one that fails does not stop the others.
 
     Args:
-        arguments: Passed on, such as `01_depth@quick`.
+        stages: Such as `01_depth@quick`, with those that they follow from; by default all.
+        train: Let DVC run the stages that are not up to date. Otherwise draw every stage from the records that exist,
+            which trains nothing, needs no data and leaves `dvc.lock` as it is.
+        force: Run stages that are up to date, too.
 
     Raises:
-        HighwaysError: `params.yaml` is at fault, or nobody reads what is said any more.
+        HighwaysError: A stage failed, which has said why; or DVC cannot run.
+        KeyboardInterrupt: A stage was interrupted.
     """
-    profiles = active_profiles()
-    began, screen = time.monotonic(), Screen(sys.stdout)
-    log = paths.root() / "results" / "repro.log"
-    log.parent.mkdir(exist_ok=True)
-    environment = os.environ | {RELAY: "1", "PYTHONUNBUFFERED": "1"}
-    told = _Told(screen)
-    try:
-        with (
-            interrupts_left_to_the_stage() as interrupts,
-            log.open("w", encoding="utf-8", buffering=1) as file,
-            subprocess.Popen(
-                [*COMMAND, *arguments],
-                cwd=paths.root(),
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process,
-        ):
-            interrupts.process = process
-            if interrupts.count:  # before there was a process to hear it
-                process.send_signal(signal.SIGINT)
-            assert process.stdout is not None
-            told.all(process.stdout, file)
-            status = process.wait()
-    except BrokenPipeError:
-        raise HighwaysError(f"dvc repro: {NO_READER}") from None
-    screen.clear()
-    if interrupts.count:
-        screen.line("interrupted; the same command goes on from the last checkpoint; no result was removed")
-        return 128 + signal.SIGINT
-    if status:
-        for line in told.errors or told.dvc_errors or [f"dvc repro ended with status {status}"]:
-            print(line, file=sys.stderr)
-        print(f"stopped after {duration(time.monotonic() - began)}; the log is {paths.shown(log)}", file=sys.stderr)
-        return status
-    stages = "1 stage was" if told.skipped == 1 else f"{told.skipped} stages were"
-    still = f", {stages} up to date" if told.skipped else ""
-    screen.line(f"done in {duration(time.monotonic() - began)}{still}; the log is {paths.shown(log)}")
+    profiles, began = active_profiles(), time.monotonic()
+    failed, current = _run(stages, force) if train else _draw(stages, profiles)
+    still = f", {current} {'stage was' if current == 1 else 'stages were'} up to date" if current else ""
+    print(f"done in {duration(time.monotonic() - began)}{still}")
     for profile in profiles:
-        for line in _outcome(profile):
-            screen.line(line)
-    screen.line(NEXT)
-    return 0
+        _summarise(paths.Results(profile), profile)
+    if failed:
+        raise HighwaysError(f"{len(failed)} of the stages failed: {', '.join(failed)}")
+    print(NEXT)
 
 
-def _outcome(profile: str) -> list[str]:
-    """Return what a profile's results are, as far as they are there."""
-    results = paths.Results(profile)
-    lines = []
-    if results.verdicts.exists():
-        counts = _read_counts(results.verdicts)
-        for whose, name in (("sources", "claims of the sources"), ("our_own", "questions of our own")):
-            if found := counts.get(whose):
-                lines.append(f"{profile}: {sum(found.values())} {name}: {counted(found)}")
+def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
+    """Run `dvc repro --ignore-errors`; return the stages that failed, and how many were up to date."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # every stage speaks for itself
+    failed, current = [], 0
+
+    def reproduce(stage: Any, **options: Any) -> Any:
+        nonlocal current
+        try:
+            if (made := stage.reproduce(**options)) is None:
+                current += 1
+            else:
+                stage.dump(update_pipeline=False)
+        except Exception as error:
+            if str(error).endswith("exited with 130"):  # DVC itself would go on with the next stage
+                raise KeyboardInterrupt from None
+            if not str(error).endswith("exited with 1"):
+                print(f"{stage.addressing}: {error}", flush=True)
+            failed.append(stage.addressing)
+            raise
+        return made
+
+    try:
+        with Repo(str(paths.root())) as repo:
+            repo.reproduce(list(stages) or None, on_error="ignore", force=force, repro_fn=reproduce)
+    except DvcException as error:
+        raise HighwaysError(f"dvc: {error}") from None
+    return failed, current
+
+
+def _draw(stages: Sequence[str], profiles: Sequence[str]) -> tuple[list[str], int]:
+    """Execute the notebooks without training; return the stages that failed, and 0."""
+    from highways.pipeline.stage import run_stage
+
+    names = {
+        f"{experiment.name}@{profile}": (profile, experiment.name) for profile in profiles for experiment in EXPERIMENTS
+    }
+    if unknown := [stage for stage in stages if stage not in names]:
+        raise HighwaysError(f"no stage {unknown[0]!r}; there are: {', '.join(names)}")
+    failed = []
+    for stage in stages or names:
+        try:
+            run_stage(*names[stage], train=False)
+        except HighwaysError as error:
+            print(f"error: {error}", flush=True)
+            failed.append(stage)
+    return failed, 0
+
+
+def _summarise(results: paths.Results, profile: str) -> None:
+    """Print how many claims a profile's results replicate, and where its report is, as far as they exist."""
+    try:
+        counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # made again with the report
+        counts = {}
+    for whose, name in (("sources", "claims of the sources"), ("our_own", "questions of our own")):
+        if verdicts := counts.get(whose):
+            print(f"{profile}: {sum(verdicts.values())} {name}: {counted(verdicts)}")
     if results.report.exists():
-        lines.append(f"{profile}: the report is {paths.shown(results.report)}")
-    return lines
-
-
-def _read_counts(path: Path) -> dict[str, dict[str, int]]:
-    """Return the counts of verdicts, none where the file is damaged: they are made anew with the report."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    whole = isinstance(content, dict) and all(isinstance(counts, dict) for counts in content.values())
-    return content if whole else {}
-
-
-class _Told:
-    """Sorts what DVC and the stages say.
-
-    Args:
-        screen: Shows what the stages say.
-    """
-
-    def __init__(self, screen: Screen):
-        self._screen = screen
-        self.skipped = 0
-        self.errors: list[str] = []
-        """Of stages."""
-        self.dvc_errors: list[str] = []
-
-    def all(self, lines: IO[str], log: IO[str]) -> None:
-        """Take all lines, until there are no more."""
-        for raw in lines:
-            line = raw.rstrip("\n")
-            if self._screen.relay(line):
-                log.write(re.sub(r"^\x02\w+ ", "", raw))
-                continue
-            log.write(raw)
-            if SKIPPED.match(line):
-                self.skipped += 1
-            elif line.startswith("error: "):
-                self.errors.append(line)
-            elif line.startswith("ERROR: "):
-                self.dvc_errors.append(f"error: {line.removeprefix('ERROR: ')}")
-            elif line.startswith(" ") and self.dvc_errors and line.strip():  # such as the processes that are in its way
-                self.dvc_errors.append(line)
-
-
-@dataclass
-class Interrupts:
-    """What the user's interrupts came to."""
-
-    process: subprocess.Popen[str] | None = None
-    """Killed by the second."""
-    count: int = 0
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        if self.count and self.process:
-            self.process.kill()
-        self.count += 1
-
-
-@contextmanager
-def interrupts_left_to_the_stage() -> Iterator[Interrupts]:
-    """Wait for the stage to stop where the user interrupts.
-
-    From a terminal the interrupt reaches the stage by itself; DVC waits for it.
-    """
-    interrupts = Interrupts()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background, and so for what is started here
-        yield interrupts
-        return
-    before = signal.signal(signal.SIGINT, interrupts)
-    try:
-        yield interrupts
-    finally:
-        signal.signal(signal.SIGINT, before)
+        print(f"{profile}: the report is {paths.shown(results.report)}")

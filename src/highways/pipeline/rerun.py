@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import random
@@ -22,46 +23,40 @@ from highways.data import locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
-from highways.report.costs import group_of
 from highways.tracking.environment import moved, processor
 from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
+from highways.training.groups import groups
 
-TOLERANCE: dict[str, float] = {"dense": 1e-5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1}
-"""Relative, of the cross-entropies after one epoch, by family, where processor, threads or grouping are others: sums
-are taken in another order there, and training makes the differences grow. Measured with other threads and groups:
-1e-6 for highway networks of 10 layers, 2e-9 for BiLSTMs of 2, 0.03 for a convolutional network with Adam. Later epochs
+TOLERANCE = {"dense": 1e-5, "plain": 0.5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1, "bfloat16": 0.2}
+"""Largest relative difference of the cross-entropies after one epoch, by family, where processor, threads or grouping
+differ: sums are taken in another order there, and each step makes the differences grow. Measured with other threads and
+groups: 1e-6 for highway networks of 10 layers, up to 0.17 for plain ones (`plain`: dense networks without gates), 2e-9
+for BiLSTMs of 2 layers, 0.03 for a convolutional network with Adam; bfloat16 has three digits. Later epochs
 are not compared then."""
-PLAIN = 0.5
-"""The same of dense networks without gates: those of 10 layers, in another order within their group, came out with
-differences of up to 0.17, for each step makes them grow."""
-BFLOAT16 = 0.2
-"""The same in bfloat16, whose products have three digits."""
 HIDDEN = ("results", "checkpoints", "mlruns")
 """What a temporary project does not share with this one."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A recorded run, and those that were trained together with it.
+    """A recorded run, and the runs that are trained together with it.
 
     Attributes:
         record: The run.
-        together: All of its group, itself among them, in the order in which their profile lists them.
-        whole: The group is all there, and its order is known: it decides the last bits, for it decides where in
-            memory a network lies.
+        group: The configurations of its group, in the order in which its profile lists them: the order decides where
+            in memory a network lies, and so the last bits.
     """
 
     record: RunRecord
-    together: tuple[RunRecord, ...]
-    whole: bool
+    group: tuple[RunConfig, ...]
 
     @property
-    def seconds(self) -> float:
-        """What the group took when it was recorded."""
-        return self.record.timing.get("group_seconds", self.record.timing["seconds"])
+    def whole(self) -> bool:
+        """Whether the run was recorded in a group of this size."""
+        return len(self.group) == self.record.engine.get("group", 1)
 
 
 @dataclass(frozen=True)
@@ -98,46 +93,39 @@ def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     return [record for record in found.values() if record.numerics == record.config.numerics]
 
 
-def listed_order(profiles: Sequence[str]) -> dict[str, int]:
-    """Return the place of every run that profiles list, by key."""
-    order: dict[str, int] = {}
-    for profile in profiles:
-        for experiment in EXPERIMENTS:
-            with contextlib.suppress(HighwaysError):  # one that cannot be listed here or not yet
-                for key in run_keys(experiment.of(profile).settings.runs()):
-                    order.setdefault(key, len(order))
-    return order
+def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
+    """Return the group that every listed run is trained in, by the run's key."""
+    found: dict[str, tuple[RunConfig, ...]] = {}
+    for profile, experiment in itertools.product(profiles, EXPERIMENTS):
+        with contextlib.suppress(HighwaysError):  # it cannot be listed here, or not yet
+            configs = experiment.of(profile).settings.runs()
+            keys = run_keys(configs)
+            for group in groups(configs, keys):
+                for index in group:
+                    found.setdefault(keys[index], tuple(configs[other] for other in group))
+    return found
 
 
-def sampled(records: Sequence[RunRecord], count: int, seed: int, order: Mapping[str, int]) -> list[Sample]:
-    """Draw records: the families take turns, the one whose groups take the least time first; within each by chance.
+def sampled(
+    records: Sequence[RunRecord], count: int, seed: int, listed: Mapping[str, tuple[RunConfig, ...]]
+) -> list[Sample]:
+    """Draw records: the families take turns, the quickest first; within each by chance.
 
     Args:
         records: All there are.
-        count: How many; fewer where there are not so many.
+        count: How many; all where there are fewer.
         seed: Of the draw.
-        order: See `listed_order`.
+        listed: See `listed_groups`.
     """
-    groups: dict[tuple[str, float, int], list[RunRecord]] = defaultdict(list)
-    for record in records:
-        groups[group_of(record)].append(record)
     by_family: dict[str, list[RunRecord]] = defaultdict(list)
-    for record in sorted(records, key=lambda one: one.run_key):
+    for record in sorted(records, key=lambda record: record.run_key):
         by_family[record.config.network.family].append(record)
     chance = random.Random(seed)
     for family in sorted(by_family):
         chance.shuffle(by_family[family])
     turns = sorted(by_family.values(), key=lambda runs: min(run.timing["group_seconds"] for run in runs))
-    drawn: list[RunRecord] = []
-    while len(drawn) < count and any(turns):
-        drawn += [runs.pop(0) for runs in turns if runs][: count - len(drawn)]
-    samples = []
-    for record in drawn:
-        found = groups[group_of(record)]
-        together = sorted(found, key=lambda one: (order.get(one.run_key, len(order)), one.run_key))
-        known = len(found) == 1 or all(one.run_key in order for one in found)
-        samples.append(Sample(record, tuple(together), known and len(found) == record.engine.get("group", 1)))
-    return samples
+    order = [run for turn in itertools.zip_longest(*turns) for run in turn if run is not None]
+    return [Sample(record, listed.get(record.run_key, (record.config,))) for record in order[:count]]
 
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
@@ -169,9 +157,8 @@ def again(sample: Sample, device: str) -> Outcome:
     """
     record = sample.record
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
-    configs = [one.config for one in sample.together]
     with _project() as root, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        texts = pool.submit(_train, str(root), configs, device, threads).result()
+        texts = pool.submit(_train, str(root), list(sample.group), device, threads).result()
     made = {one.run_key: one for one in (RunRecord.loads(text, "the run trained again") for text in texts)}
     return compared(record, made[record.run_key], sample.whole)
 
@@ -225,12 +212,9 @@ def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
 
 
 def _tolerance(config: RunConfig) -> float:
-    """Return how far the first epoch's cross-entropies may be off where not all is as it was."""
-    if config.precision == "bfloat16":
-        return BFLOAT16
-    if config.network.family == "dense" and config.network.shown_as == "plain":
-        return PLAIN
-    return TOLERANCE[config.network.family]
+    """Return how far the first epoch's cross-entropies may be off where conditions differ."""
+    plain = config.network.family == "dense" and config.network.shown_as == "plain"
+    return TOLERANCE["bfloat16" if config.precision == "bfloat16" else "plain" if plain else config.network.family]
 
 
 def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
@@ -283,14 +267,13 @@ def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") 
     records = at_hand(read_records(profiles))
     if not records:
         raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
-    samples = sampled(records, count, seed, listed_order(profiles))
-    time = duration(sum(sample.seconds for sample in samples))
+    samples = sampled(records, count, seed, listed_groups(profiles))
     here = f"{processor()}, torch {torch.__version__}"
-    print(f"{len(samples)} of {len(records)} records, drawn with seed {seed}, on {here}; they took {time}", flush=True)
+    print(f"{len(samples)} of {len(records)} records, drawn with seed {seed}, on {here}", flush=True)
     bad = 0
     for number, sample in enumerate(samples, start=1):
-        runs = f"with the {len(sample.together) - 1} runs of its group" if len(sample.together) > 1 else "alone"
-        took = duration(sample.seconds)
+        runs = f"with the {len(sample.group) - 1} runs of its group" if len(sample.group) > 1 else "alone"
+        took = duration(sample.record.timing["group_seconds"])
         print(f"{number}/{len(samples)} {sample.record.run_key}, {runs}; it took {took}", flush=True)
         outcome = again(sample, device)
         print(outcome, flush=True)

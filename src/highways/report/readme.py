@@ -16,7 +16,6 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import counts, grid, pages
 from highways.report.verdicts import Judged, all_claims, read_listed
-from highways.tracking.manifest import Manifest
 from highways.tracking.records import write_atomically
 
 COMMITTED = ("laptop", "weekend", "paper")
@@ -176,9 +175,7 @@ def stale() -> list[str]:
 
 
 def update() -> None:
-    """Write the pages of the committed profiles and README's numbers; their new records enter the manifests."""
-    for profile in COMMITTED:
-        Manifest(profile).publish()
+    """Write the pages of the committed profiles and README's numbers."""
     committed = _committed()
     for path, text in _pages(committed).items():
         write_atomically(path, text)

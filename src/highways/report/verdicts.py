@@ -14,7 +14,6 @@ from highways.experiments import EXPERIMENTS
 from highways.files import remove_strays
 from highways.report.export import export_text
 from highways.tracking import Listed
-from highways.tracking.manifest import Manifest
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
 
@@ -74,14 +73,10 @@ def judge_all(profile: str, source: Source = "records") -> Judged:
 
 
 def write_claims(judged: Judged) -> Path:
-    """Write `claims.csv`, `claims.json` and the counts for `dvc metrics`, and return the path of the first.
-
-    New records and figures are taken into the manifest.
-    """
+    """Write `claims.csv`, `claims.json` and the counts for `dvc metrics`, and return the path of the first."""
     results = paths.Results(judged.profile)
     remove_strays(results.folder)
     write_atomically(results.claims, claims_text(judged.judgements))
     write_atomically(results.claims_json, export_text(judged))
     write_atomically(results.verdicts, json.dumps(by_whose(judged.judgements), indent=2, sort_keys=True) + "\n")
-    Manifest(judged.profile).publish()
     return results.claims

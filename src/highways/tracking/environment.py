@@ -11,24 +11,25 @@ from typing import Any
 
 import torch
 
-from highways import __version__, paths
+from highways import __version__
 from highways.packages import installed
 
 
 @lru_cache(maxsize=1)
 def git_commit() -> str:
-    """Return the checkout's commit, or `unknown`.
+    """Return the commit of the checkout that this package was imported from, or `unknown`.
 
     It ends in `-dirty` where what decides results differs from the commit, new files counted.
     """
 
     def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        done = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, timeout=20, check=True)
-        return done.stdout.strip()
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "src", "notebooks", "profiles", "references", "data")
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie within some checkout
+        decisive = (f":/{folder}" for folder in ("src", "notebooks", "profiles", "references", "data"))
+        changed = git("status", "--porcelain", "--", *decisive)
         return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -8,7 +8,7 @@ from highways.tracking import Listed
 
 def answer(records: Listed) -> str:
     """Return how well each network is trained, what that made of its biases, how far its gates are open."""
-    ends = {run.config: run.curves["train_cross_entropy"][-1] for run in records}
+    ends = {run.config: run.curves["train_cross_entropy"][-1] for run in records if run.curves}
     sentences = []
     for analysis in of_each_data_set(records, "gates"):
         layers = layers_of(analysis)
