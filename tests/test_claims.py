@@ -21,7 +21,7 @@ from highways.config.profiles import load_profile
 from highways.config.run import SGDConfig
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH, GATES
-from highways.experiments.bilstm_depth.profile import BiLSTMProfile
+from highways.experiments.bilstm_depth import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates.profile import GatesProfile

@@ -10,9 +10,7 @@ import pytest
 from toolbox import texts_of, verdicts_of, written_table
 
 from highways.config import RunConfig, load_profile
-from highways.experiments.bilstm_depth.accuracies import accuracies, by_depth, variant
-from highways.experiments.bilstm_depth.figure import bilstm_figure
-from highways.experiments.bilstm_depth.profile import BiLSTMProfile
+from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, bilstm_figure, by_depth, variant
 from highways.show.figures import save
 from highways.tracking import Listed, RunRecord, listed_records
 from highways.tracking.records import RecordStore, run_keys

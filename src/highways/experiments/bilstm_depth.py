@@ -1,0 +1,453 @@
+"""BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import median
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+
+import matplotlib.ticker
+import pandas as pd
+from matplotlib.axes import Axes
+from pydantic import Field, model_validator
+
+from highways.claims.values import Records, in_units
+from highways.config import BiLSTMConfig, BudgetConfig, DataConfig, RunConfig
+from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
+from highways.config.profiles import Profile
+from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextDataName
+from highways.data import classes, examples, majority
+from highways.experiments.base import Experiment, Table
+from highways.inside.statistics import wilson_interval
+from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
+from highways.show.tables import Row, cost_rows, reference_rows
+from highways.tracking import Listed, RunRecord
+from highways.tracking.outcomes import recorded
+
+Depth = Annotated[int, Field(ge=1, le=1_000)]
+Variant = BiLSTMKind | Literal["highway-released-padded"]
+LABELS = {"highway-described": "highway-own-carry"}
+"""How a variant is shown whose name in run keys is misleading: no text describes a map of its own for the carry."""
+STYLES = {
+    "plain": (NETWORK["plain"], "s", "-"),
+    "plain-matched": ("#e69f00", "s", "--"),
+    "highway": (NETWORK["highway"], "o", "-"),
+    "highway-article": ("#56b4e9", "D", "-"),
+    "highway-described": ("#cc79a7", "^", "-"),
+    "highway-released": ("#4b2e83", "v", "-"),
+    "highway-released-padded": ("#4b2e83", "v", ":"),
+    "highway-zero-padding": ("#7f7f7f", "<", "--"),
+}
+"""Colour, marker and dashes of each variant."""
+
+
+# Parameters and runs
+
+
+class StopRule(Strict):
+    """When a deep network's second and further seeds are trained: a rule that reads the records of the first alone.
+
+    Deeper than `after` layers they are trained, of all variants, at the depths at which one of `variants` is off chance
+    or the test accuracies of two of them, at the best development snapshot, are further apart than `difference`.
+    """
+
+    after: Depth
+    variants: list[Variant] = Field(min_length=1)
+    chance: list[float] = Field(min_length=2, max_length=2)
+    """Lower and upper end of what counts as guessing."""
+    difference: float = Field(gt=0)
+
+    def goes_on(self, accuracies: Sequence[float]) -> bool:
+        """Tell whether the accuracies of one depth call for further seeds."""
+        low, high = self.chance
+        off_chance = any(not low <= accuracy <= high for accuracy in accuracies)
+        return off_chance or max(accuracies) - min(accuracies) > self.difference
+
+
+class Beside(Strict):
+    """Further variants, at some depths."""
+
+    variants: list[Variant] = Field(min_length=1)
+    depths: list[Depth] = Field(min_length=1)
+    seeds: Trials
+
+
+class BiLSTMProfile(Profile):
+    """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (the Highway BiLSTM article).
+
+    The bag of words that stands beside them has settings of its own: one run a data set, ten epochs at
+    a rate of 0.01, no decay of weights.
+    """
+
+    experiment: ClassVar[str] = "02_bilstm_depth"
+
+    data: Distinct[TextDataName]
+    variants: Distinct[Variant]
+    """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
+    depths: Distinct[Depth]
+    seeds: Trials
+    """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
+    epochs: Epochs
+    batch_size: BatchSize
+    hidden: Width
+    embedding: Width
+    dropout: float = Field(ge=0, lt=1)
+    transform_bias: float = -1.0
+    """P2 sec. 2.2 advises -1 for about ten layers, -2 for twenty; one value serves all depths here."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-8, ge=0)
+    clip_norm: float = Field(default=3.0, gt=0)
+    snapshot_steps: Count | None = 100
+    """Looks at development and test set; `None` looks at the end of each epoch alone."""
+    vectors: str | None = None
+    """File of word vectors in GloVe's text format, `embedding` wide."""
+    stop: StopRule | None = None
+    """Which of the deep networks have more than one seed; all of them by default."""
+    beside: Beside | None = None
+    """Further variants, trained after the others."""
+
+    @model_validator(mode="after")
+    def _stop_rule_reads_what_is_listed(self) -> Self:
+        if self.stop is not None and (unlisted := [name for name in self.stop.variants if name not in self.variants]):
+            raise ValueError(f"stop.variants must be among variants, found {', '.join(unlisted)}")
+        return self
+
+    def runs(self) -> list[RunConfig]:
+        """Return for every data set the bag of words, every variant, depth and seed, in this order.
+
+        With a stop rule further seeds of deep networks are listed once the records of the first call for them.
+        """
+        return [run for portion in self.portions() for run in portion]
+
+    def portions(self) -> Iterator[list[RunConfig]]:
+        """Yield the study, the runs that follow from a stop rule after those that it reads."""
+        after, first, more = self.stop.after if self.stop else max(self.depths), [], []
+        for data in self.data:
+            first.append(self._bag_of_words(data))
+            first += self._grid(data, self, lambda depth: range(self.seeds if depth <= after else 1))
+        yield first
+        for data in self.data:
+            open_depths = [depth for depth in self.depths if depth > after and self._goes_on(data, depth)]
+            more += self._grid(data, self, lambda depth: range(1, self.seeds if depth in open_depths else 1))  # noqa: B023
+        yield more
+        if (beside := self.beside) is not None:
+            seeds = range(beside.seeds)
+            yield [run for data in self.data for run in self._grid(data, beside, lambda depth: seeds)]
+
+    def _grid(self, data: TextDataName, of: BiLSTMProfile | Beside, seeds: Callable[[int], range]) -> list[RunConfig]:
+        return [
+            self._run(data, name, depth, seed) for name in of.variants for depth in of.depths for seed in seeds(depth)
+        ]
+
+    def _goes_on(self, data: TextDataName, depth: int) -> bool:
+        """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
+        assert self.stop is not None
+        runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
+        records = [record for record in recorded(self.profile, self.experiment, runs) if record is not None]
+        return len(records) == len(runs) and self.stop.goes_on([accuracies(record).best_dev for record in records])
+
+    def _bag_of_words(self, data: TextDataName) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name=data),
+            network=BagOfWordsConfig(family="bag-of-words"),
+            optimiser=AdamConfig(kind="adam", learning_rate=0.01),
+            budget=BudgetConfig(epochs=10, batch_size=self.batch_size),
+        )
+
+    def _run(self, data: TextDataName, variant: str, depth: int, seed: int) -> RunConfig:
+        kind = variant.removesuffix("-padded")
+        return RunConfig(
+            data=DataConfig(name=data, vectors=self.vectors),
+            network=BiLSTMConfig(
+                family="bilstm",
+                kind=kind,  # type: ignore[arg-type]
+                depth=depth,
+                hidden=self.hidden,
+                embedding=self.embedding,
+                dropout=self.dropout,
+                transform_bias=self.transform_bias if kind == "highway" else None,
+                padding="none" if variant == kind else "seen",
+            ),
+            optimiser=AdamConfig(
+                kind="adam", **self.model_dump(include={"learning_rate", "weight_decay", "clip_norm"})
+            ),
+            budget=BudgetConfig(**self.model_dump(include={"epochs", "batch_size", "snapshot_steps"})),
+            seed=seed,
+            order_seed=seed,
+        )
+
+
+# Accuracies
+
+
+class Accuracies(NamedTuple):
+    """Test accuracy after the last epoch, at the best development snapshot (the earliest), at the best test one."""
+
+    last: float
+    best_dev: float
+    best_snapshot: float
+
+
+def accuracies(record: RunRecord) -> Accuracies:
+    """Return a run's test accuracies; one that diverged is guessing."""
+    if record.status == "diverged":
+        return Accuracies(*[1 / classes(record.config.data.name)] * 3)
+    dev, test = (record.measurements[f"snapshot_{part}_accuracy"] for part in ("dev", "test"))
+    return Accuracies(record.curves["test_accuracy"][-1], test[dev.index(max(dev))], max(test))
+
+
+def variant(record: RunRecord) -> str:
+    """Return the name of a run's network, with `-padded` where padding reaches its result."""
+    network = record.config.network
+    return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
+
+
+def label(name: str) -> str:
+    """Return how a variant is shown."""
+    return LABELS.get(name, name)
+
+
+def by_depth(records: Iterable[RunRecord], of: str) -> dict[int, float]:
+    """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
+    values: dict[int, list[float]] = {}
+    for record in records:
+        if variant(record) == of:
+            values.setdefault(record.config.network.depth, []).append(accuracies(record).best_dev)
+    return {depth: sum(seeds) / len(seeds) for depth, seeds in sorted(values.items())}
+
+
+# Tables
+
+
+def bilstm_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row per run. The interval (Wilson, 95 %) is the last epoch's, `paper` is with pretrained word vectors."""
+    papers = {
+        (row["variant"], row["depth"], row["data"]): row["accuracy"] for row in reference_rows("bilstm_sources.csv")
+    }
+    for record in records:
+        name, depth, data = variant(record), record.config.network.depth, record.config.data.name
+        test = accuracies(record)
+        low, high = wilson_interval(test.last, examples(data, "test"))
+        norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
+        yield {
+            "variant": label(name),
+            "depth": depth,
+            "seed": record.config.seed,
+            "data": data,
+            "status": record.status,
+            "epochs": record.config.budget.epochs,
+            "parameters": record.parameters,
+            "accuracy_test_last": test.last,
+            "interval_low": low,
+            "interval_high": high,
+            "accuracy_test_best_dev": test.best_dev,
+            "accuracy_test_best_snapshot": test.best_snapshot,
+            "paper": papers.get((name, depth, data)),
+            "train_cross_entropy_last": record.last("train_cross_entropy"),
+        } | {
+            f"gradient_norm_{block}_block_{when}": values[place] if len(values) > place else None
+            for block, values in norms.items()
+            for place, when in enumerate(("start", "end"))
+        }
+
+
+def bilstm_cost(records: Listed) -> Iterator[Row]:
+    """Yield what each run cost: training, evaluation and snapshots."""
+
+    def named(record: RunRecord) -> Row:
+        network, data = record.config.network, record.config.data.name
+        return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
+
+    return cost_rows(
+        ((named(run), [run]) for run in records),
+        lambda members, seconds: {"process_seconds_per_epoch": seconds / max(members[0].epochs, 1)},
+    )
+
+
+def some_depths(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a few depths, one per network with the accuracies of all seeds, for a page."""
+    return _one_row_a_network(frame.loc[frame["depth"].isin([0, 1, 5, 10, 20])])
+
+
+def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the sources' networks and the papers', shallow, in the middle and deep, for the report."""
+    names = ["plain", "highway", "highway-article", "highway-released"]
+    return _one_row_a_network(frame.loc[frame["variant"].isin(names) & frame["depth"].isin([1, 10, 20])])
+
+
+def _one_row_a_network(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for _, seeds in frame.groupby(["data", "variant", "depth", "epochs"], sort=False):
+        row = seeds.iloc[0].to_dict()
+        if len(seeds) > 1:
+            row |= {name: ", ".join(f"{value:.3f}" for value in seeds[name]) for name in seeds if "accuracy_" in name}
+            row["seed"] = ", ".join(map(str, seeds["seed"]))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=frame.columns)
+
+
+# Figure
+
+
+def bilstm_figure(records: Listed) -> Drawing:
+    """Draw accuracy over depth, at the best development snapshot, and the gradient that reaches the first block.
+
+    Lines are means over seeds (medians of gradients), small marks every seed; one seed has its 95 % interval shaded.
+    """
+    panels = []
+    for data in dict.fromkeys(record.config.data.name for record in records):
+        chosen = records.on(data)
+        panels += [_accuracy_panel(chosen, data), _gradient_panel(chosen, data, 0), _gradient_panel(chosen, data, 1)]
+    return Drawing(panels)
+
+
+def _accuracy_panel(records: Listed, data: str) -> Panel:
+    seeds = max(len({record.config.seed for record in records}), 1)
+    lines = []
+    for name, (colour, marker, dashes) in STYLES.items():
+        means = by_depth(records, name)
+        lines.append(line(label(name), means, ls=dashes, color=colour, marker=marker))
+        if seeds > 1:
+            each = [(run.config.network.depth, accuracies(run).best_dev) for run in records if variant(run) == name]
+            lines.append(_every_seed(each, colour, marker))
+    lines = [one for one in lines if len(one.x)]
+
+    def levels(axes: Axes) -> None:
+        for one in lines if seeds == 1 else ():
+            if one.label:
+                ends = [wilson_interval(value, examples(data, "test")) for value in one.y]
+                low, high = zip(*ends, strict=True)
+                axes.fill_between(one.x, low, high, color=one.look["color"], alpha=0.1, lw=0)
+        for level in by_depth(records, "bag-of-words").values():
+            axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
+        axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"the majority, {majority(data):.3f}")
+        axes.axhline(1 / classes(data), color="0.4", lw=1, label=f"chance, {1 / classes(data):.3f}")
+        ticks = sorted({record.config.network.depth for record in records} - {0})
+        axes.set_xticks(ticks, [str(d) if len(ticks) < 12 or d in (1, 5, 10, 15, 20) else "" for d in ticks])
+
+    title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
+    return line_panel(title, lines, "layers", "accuracy, at the best development snapshot", levels, log=False)
+
+
+def _every_seed(points: Sequence[tuple[int, float]], colour: str, marker: str) -> Line:
+    x, y = zip(*points, strict=True) if points else ((), ())
+    return Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0})
+
+
+def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
+    """Return the norm of the gradient at the first block, before (0) or after training (1)."""
+    lines = []
+    for name, (colour, marker, dashes) in STYLES.items():
+        norms: dict[int, list[float]] = {}
+        for record in records:
+            measured = record.measurements.get("gradient_norm_first_block", []) if variant(record) == name else []
+            if len(measured) > when and measured[when] > 0:  # what float32 cannot hold is left out
+                norms.setdefault(record.config.network.depth, []).append(measured[when])
+        middle = {depth: median(values) for depth, values in sorted(norms.items())}
+        lines.append(line(label(name), middle, ls=dashes, color=colour, marker=marker))
+        if any(len(values) > 1 for values in norms.values()):
+            each = [(depth, norm) for depth, values in sorted(norms.items()) for norm in values]
+            lines.append(_every_seed(each, colour, marker))
+
+    def whole_layers(axes: Axes) -> None:
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+
+    title = f"{data}: gradient at the first block, {('before training', 'after training')[when]}"
+    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_layers)
+
+
+# Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count
+
+
+@in_units("share")
+def mean_accuracy(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+    """Return the mean accuracy of a variant over a range of depths."""
+    values = [value for depth, value in by_depth(records, variant).items() if depths[0] <= depth <= depths[1]]
+    return sum(values) / len(values) if values else None
+
+
+@in_units("points")
+def largest_gain_from_depth(records: Records, variant: str) -> float | None:
+    """Return how much the best deeper network of a variant is better than that of one layer."""
+    values = by_depth(records, variant)
+    deeper = [value for depth, value in values.items() if depth > 1]
+    return max(deeper) - values[1] if deeper and 1 in values else None
+
+
+@in_units("points")
+def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+    """Return accuracy at one layer less the mean accuracy over a range of depths."""
+    deep, one = mean_accuracy(records, variant, depths), by_depth(records, variant).get(1)
+    return None if deep is None or one is None else one - deep
+
+
+@in_units("points")
+def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+    """Return how much further the accuracy of one variant declines than that of another."""
+    one, other = decline(records, of, depths), decline(records, to, depths)
+    return None if one is None or other is None else one - other
+
+
+@in_units("points")
+def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+    """Return the mean difference in accuracy of two variants over a range of depths."""
+    one, other = by_depth(records, of), by_depth(records, to)
+    values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
+    return sum(values) / len(values) if values else None
+
+
+# Words
+
+
+def answer(records: Listed) -> str:
+    """Return each variant's accuracy at its least and its greatest depth, a sentence per data set."""
+    sentences = []
+    for data in dict.fromkeys(run.config.data.name for run in records):
+        chosen, parts = records.on(data), []
+        for name in dict.fromkeys(variant(run) for run in chosen):
+            values = by_depth(chosen, name)
+            if len(values) > 1:
+                (least, shallow), *_, (most, deep) = values.items()
+                layers = f"{least} layer{'s' if least > 1 else ''}"
+                parts.append(f"`{label(name)}` from {shallow:.3f} with {layers} to {deep:.3f} with {most}")
+        if parts:
+            sentences.append(f"**{data}**: test accuracy goes {'; '.join(parts)}.")
+    return "\n\n".join(sentences)
+
+
+BILSTM_DEPTH = Experiment(
+    name="02_bilstm_depth",
+    title="BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment",
+    schema=BiLSTMProfile,
+    tables=(
+        Table(
+            "bilstm_depth",
+            bilstm_rows,
+            bilstm_cost,
+            "Accuracy of BiLSTMs and Highway BiLSTMs on sentiment, by depth (the Highway BiLSTM article)",
+            shown={
+                "variant": "network",
+                "depth": "layers",
+                "seed": "seed",
+                "epochs": "epochs",
+                "accuracy_test_best_dev": "test accuracy, best on the development set",
+                "accuracy_test_last": "test accuracy, last epoch",
+                "accuracy_test_best_snapshot": "test accuracy, best on the test set (as the source chose)",
+                "paper": "source",
+            },
+            rows=some_depths,
+            plot=("depth", "accuracy_test_best_dev"),
+            main=some_variants,
+        ),
+    ),
+    figures={"bilstm_depth": bilstm_figure},
+    measures=(
+        mean_accuracy,
+        largest_gain_from_depth,
+        decline,
+        difference_in_decline,
+        mean_difference,
+    ),
+    references=("bilstm_sources.csv",),
+    answer=answer,
+)
