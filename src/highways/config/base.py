@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 
 from highways.config.reading import kind_of, printable, quoted
 from highways.errors import HighwaysError
@@ -62,6 +62,17 @@ class Network(Strict):
     """Kinds of optimisers that the family is trained with."""
     reads: ClassVar[Literal["flat", "pictures", "text"]]
     """What it is shown: flat images and features, pictures, or sentences."""
+
+    @model_validator(mode="after")
+    def _gates_have_a_bias(self) -> Self:
+        if (getattr(self, "kind", "") == "highway") != (getattr(self, "transform_bias", None) is not None):
+            raise ValueError("transform_bias belongs to the kind 'highway', which needs it, and to no other")
+        return self
+
+    @property
+    def work(self) -> float:
+        """A number that grows with the time that one epoch takes."""
+        return 1
 
     @property
     def shown_as(self) -> str:

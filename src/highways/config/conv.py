@@ -46,8 +46,8 @@ class ConvConfig(Network):
     reads: ClassVar[Literal["flat", "pictures", "text"]] = "pictures"
 
     family: Literal["conv"]
-    name: str
-    """Such as `highway-b`; see `NETWORKS`."""
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Such as `highway-b`; see `NETWORKS`. It begins the names of the runs' files."""
     kind: Literal["plain", "highway"]
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     transform_bias: float | None = None
@@ -79,8 +79,6 @@ class ConvConfig(Network):
 
     @model_validator(mode="after")
     def _fits(self) -> ConvConfig:
-        if (self.kind == "highway") != (self.transform_bias is not None):
-            raise ValueError("transform_bias belongs to highway networks, which need it, and to no others")
         for number, (before, stage) in enumerate(zip(self.stages, self.stages[1:], strict=False), start=2):
             if stage.entry is None and stage.width != before.width:
                 change = f"from {before.width} to {stage.width}"
@@ -105,7 +103,7 @@ class ConvConfig(Network):
 
     @property
     def work(self) -> float:
-        """A number that grows with the time that one epoch takes."""
+        """See `Network`."""
         gates = 2 if self.kind == "highway" else 1
         return sum(gates * (stage.blocks + 1) * stage.width**2 / 4**n for n, stage in enumerate(self.stages))
 

@@ -103,12 +103,6 @@ class DenseConfig(Network):
     """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
     first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
 
-    @model_validator(mode="after")
-    def _gate_only_in_highways(self) -> DenseConfig:
-        if (self.kind == "highway") != (self.transform_bias is not None):
-            raise ValueError("transform_bias belongs to highway networks, which need it, and to no others")
-        return self
-
     def slug_parts(self, optimiser: str) -> list[str]:
         """See `Network`."""
         parts: list[str] = [self.activation]
@@ -127,7 +121,7 @@ class DenseConfig(Network):
 
     @property
     def work(self) -> float:
-        """A number that grows with the time that one epoch takes."""
+        """See `Network`."""
         return self.depth * self.width**2 * (2 if self.kind == "highway" else 1)
 
 
@@ -171,8 +165,6 @@ class BiLSTMConfig(Network):
 
     @model_validator(mode="after")
     def _options_where_they_belong(self) -> BiLSTMConfig:
-        if (self.kind == "highway") != (self.transform_bias is not None):
-            raise ValueError("transform_bias belongs to the kind 'highway', which needs it, and to no other")
         if self.padding == "seen" and self.kind != "highway-released":
             raise ValueError("padding 'seen' is an option of the kind 'highway-released'")
         if self.kind == "highway-zero-padding" and self.embedding > 2 * self.hidden:
@@ -190,7 +182,7 @@ class BiLSTMConfig(Network):
 
     @property
     def work(self) -> float:
-        """A number that grows with the time that one epoch takes."""
+        """See `Network`."""
         return self.depth * self.hidden**2 + 1
 
 
@@ -203,25 +195,9 @@ class BagOfWordsConfig(Network):
     family: Literal["bag-of-words"]
     kind: Literal["bag-of-words"] = "bag-of-words"
 
-    @property
-    def depth(self) -> int:
-        """Number of hidden layers."""
-        return 0
-
-    @property
-    def width(self) -> int:
-        """Number of hidden units."""
-        return 0
-
-    @property
-    def transform_bias(self) -> None:
-        """There are no gates."""
-        return
-
-    @property
-    def work(self) -> float:
-        """A number that grows with the time that one epoch takes."""
-        return 1
+    depth: ClassVar[int] = 0
+    width: ClassVar[int] = 0
+    transform_bias: ClassVar[None] = None
 
 
 NetworkConfig = Annotated[
@@ -364,12 +340,11 @@ class RunConfig(Strict):
         return self.network.numerics
 
     def key(self, fingerprint: str) -> str:
-        """Return the run's key: a readable slug and a hash.
+        """Return the run's key: a readable slug, and a hash of the configuration, the data and the numerics version.
 
-        The hash covers the configuration, the data's fingerprint and the numerics version. A field
-        that has its default value does not enter, so that a field added later, whose default is what
-        was done before, leaves the keys of finished runs as they are. (The tag of a kind that joins a
-        union later, such as another optimiser's, has no default: else two kinds would have one key.)
+        A field that has its default value does not enter, so that a field added later, whose default is what was done
+        before, leaves the keys of finished runs as they are. (The tag of a kind that joins a union later, such as
+        another optimiser's, has no default: else two kinds would have one key.)
 
         Args:
             fingerprint: That of the data (`highways.data.fingerprint`), of the word vectors' file, too.
@@ -388,7 +363,7 @@ class RunConfig(Strict):
 
     @property
     def slug(self) -> str:
-        """Return what a person wants to see of the run in a list; not unique."""
+        """What a person wants to see of the run in a list; not unique."""
         network = self.network
         parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")
