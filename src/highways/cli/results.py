@@ -72,7 +72,7 @@ def claims_command(
     from_: SourceOption = "records",
     verdict: Annotated[
         list[str] | None,
-        typer.Option(help="Show only replicated, not replicated, inconclusive or not run; can be repeated."),
+        typer.Option(help=f"Show only this verdict ({', '.join(verdicts.VERDICTS)}); can be repeated."),
     ] = None,
     source: Annotated[
         list[str] | None, typer.Option(help="Show only claims of this source, such as P1 or our; can be repeated.")
