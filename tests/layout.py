@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def lay_out(folder: Path) -> Path:
     """Copy the checkout's settings and references into a folder, and return it."""
-    for name in ("profiles", "references", "notebooks"):
+    for name in ("examples", "profiles", "references", "notebooks"):
         shutil.copytree(REPOSITORY / name, folder / name)
     (folder / "data").mkdir(exist_ok=True)
     for name in ("dvc.yaml", "data/sources.yaml"):

@@ -1,4 +1,4 @@
-"""`highways data`."""
+"""`highways data`: which data sets are here, fetch them, verify them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Annotated
 import typer
 
 from highways.cli import shown
-from highways.cli.options import complete_data
 from highways.errors import HighwaysError
 
-app = typer.Typer(help="Data sets: list, fetch, verify.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch and verify data sets.", no_args_is_help=True)
 
 
 @app.command("list")
 def data_list() -> None:
-    """List the data sets, and whether their files are here."""
+    """List the data sets and say whether their files are here."""
     from highways.data.sources import sources, state
 
     rows = []
@@ -24,12 +23,12 @@ def data_list() -> None:
         here = "complete" if set(states) <= {"ok"} else f"{states.count('ok')} of {len(states)} files"
         here = "generated" if source.generated else here
         rows.append((name, here, f"{source.title} ({source.publisher}; licence: {source.licence})"))
-    shown.table(("data set", "files", "what it is"), rows)
+    shown.table(("data set", "files", "description"), rows)
 
 
 @app.command("fetch")
-def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.", autocompletion=complete_data)]) -> None:
-    """Fetch what is missing or altered, from HIGHWAYS_DATA_MIRROR or the network."""
+def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -> None:
+    """Fetch missing and altered files, from HIGHWAYS_DATA_MIRROR or from the network."""
     from highways.data import fetch
 
     for name in names:
@@ -37,18 +36,16 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.", aut
 
 
 @app.command("verify")
-def data_verify(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Data sets; by default all.", autocompletion=complete_data)
-    ] = None,
-) -> None:
-    """Check the checksums of the files that are here; exit status 1 if one is altered."""
+def data_verify(names: Annotated[list[str] | None, typer.Argument(help="Data sets; by default all.")] = None) -> None:
+    """Verify the checksums of the files that are here; exit with status 1 if one is altered."""
     from highways.data.sources import sources, state
 
-    altered = 0
+    altered = []
     for name in names or sources():
-        for path, found in state(name).items():
-            print(f"{found:8} {name}: {path}")
-            altered += found == "altered"
+        for path, status in state(name).items():
+            print(f"{status:8} {name}: {path}")
+            if status == "altered":
+                altered.append(name)
     if altered:
-        raise HighwaysError(f"{altered} files are altered; `highways data fetch NAME` replaces them")
+        files = "1 file is" if len(altered) == 1 else f"{len(altered)} files are"
+        raise HighwaysError(f"{files} altered; `highways data fetch {' '.join(dict.fromkeys(altered))}` replaces them")

@@ -7,56 +7,49 @@ from typing import Annotated
 import typer
 
 from highways.cli import shown
-from highways.cli.options import complete_experiments, complete_profiles, profiles_given
+from highways.cli.options import profiles_given
 from highways.errors import NotYet
 
-app = typer.Typer(help="Profiles: show, check, use.", no_args_is_help=True)
+app = typer.Typer(help="Show, check and activate profiles.", no_args_is_help=True)
 
 
 @app.command("show")
 def profile_show(
-    name: Annotated[
-        str | None, typer.Argument(help="Profile; by default the active ones.", autocompletion=complete_profiles)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Profile; by default the active ones.")] = None,
 ) -> None:
-    """Show the parameters of every notebook in a profile, checked."""
+    """Check the parameters of every notebook in a profile and show them."""
     from highways.config import active_profiles
-    from highways.config.profiles import profile_path
-    from highways.experiments import EXPERIMENTS
+    from highways.experiments import EXPERIMENTS, settings_of
 
     for profile in profiles_given(name):
         print(f"{profile}{' (active)' if profile in active_profiles() else ''}")
         for experiment in EXPERIMENTS:
-            notebook = experiment.name
-            if profile_path(profile, notebook).exists():
-                settings = experiment.of(profile).settings
-                try:
-                    print(f"  {notebook}: {len(settings.runs())} runs")
-                except NotYet as error:
-                    print(f"  {notebook}: its runs follow from an earlier notebook ({error})")
-                for key, value in settings.model_dump().items():
-                    print(f"    {key}: {value}")
+            settings = settings_of(profile, experiment.name)
+            if settings is None:
+                continue
+            try:
+                count = len(settings.runs())
+                print(f"  {experiment.name}: {count} {'run' if count == 1 else 'runs'}")
+            except NotYet as error:
+                print(f"  {experiment.name}: its runs follow from an earlier notebook ({error})")
+            for key, value in settings.model_dump().items():
+                print(f"    {key}: {value}")
 
 
 @app.command("check")
 def profile_check(
-    name: Annotated[str, typer.Argument(help="Profile.", autocompletion=complete_profiles)],
-    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.", autocompletion=complete_experiments)],
+    name: Annotated[str, typer.Argument(help="Profile.")],
+    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
 ) -> None:
-    """Check all that a notebook needs before it runs: parameters, and device and data if there is training to do.
-
-    Papermill itself takes unknown parameters without a word, and shows errors as tracebacks.
-    """
+    """Check that a notebook can run: its parameters, and device and data if it has something to train."""
     from highways.pipeline.readiness import check
 
     check(name, notebook)
 
 
 @app.command("use")
-def profile_use(
-    names: Annotated[list[str], typer.Argument(help="Profiles.", autocompletion=complete_profiles)],
-) -> None:
-    """Make profiles the active ones: `dvc repro` runs these."""
+def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -> None:
+    """Activate profiles, so that `dvc repro` runs them."""
     from highways.config import use_profiles
 
     use_profiles(names)

@@ -1,4 +1,4 @@
-"""What is made of the records: `highways tables`, `figures`, `claims`, `verify`, `readme`, `pipeline`."""
+"""What follows from the records: `highways tables`, `figures`, `claims`, `verify`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from highways import paths
 from highways.cli import shown, verdicts
 from highways.cli.options import (
     AnyProfileOption,
+    DeviceOption,
     ExperimentOption,
     ProfileOption,
-    check_device,
-    complete_devices,
+    SourceOption,
     experiment_given,
     profiles_given,
     recorded_profiles,
@@ -27,8 +27,8 @@ app = typer.Typer()
 
 @app.command("tables")
 def tables_command(
-    names: Annotated[list[str] | None, typer.Argument(help="Tables; by default all there are runs for.")] = None,
-    from_: Annotated[str, typer.Option("--from", help="records or mlflow: both give the same bytes.")] = "records",
+    names: Annotated[list[str] | None, typer.Argument(help="Tables; by default all whose runs are recorded.")] = None,
+    from_: SourceOption = "records",
     profile: ProfileOption = None,
     output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/EXPERIMENT/tables.")] = None,
 ) -> None:
@@ -36,7 +36,7 @@ def tables_command(
     from highways.report.tables import write_tables
 
     for name in profiles_given(profile):
-        written = write_tables(name, names or (), from_, output, tell=_remark)  # type: ignore[arg-type]
+        written = write_tables(name, names or (), from_, output, tell=_remark)
         for path in written:
             print(paths.shown(path))
         if not written:
@@ -50,14 +50,13 @@ def _remark(line: str) -> None:
 @app.command("figures")
 def figures_command(profile: ProfileOption = None, experiment: ExperimentOption = None) -> None:
     """Draw the figures of the experiments that have records."""
-    from highways.config.profiles import profile_path
-    from highways.experiments import EXPERIMENTS
+    from highways.experiments import EXPERIMENTS, Study, settings_of
 
     name = experiment_given(experiment)
     for one in profiles_given(profile):
-        asked = [known for known in EXPERIMENTS if name in (None, known.name)]
-        there = [known.of(one) for known in asked if profile_path(one, known.name).exists()]
-        studies = [study for study in there if not study.records().empty]
+        requested = [(known, settings_of(one, known.name)) for known in EXPERIMENTS if name in (None, known.name)]
+        studies = [Study(known, settings) for known, settings in requested if settings is not None]
+        studies = [study for study in studies if not study.records().empty]
         for study in studies:
             for figure in study.experiment.figures:
                 study.figure(figure)
@@ -70,34 +69,27 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
 @app.command("claims")
 def claims_command(
     profile: ProfileOption = None,
-    from_: Annotated[str, typer.Option("--from", help="records or mlflow.")] = "records",
+    from_: SourceOption = "records",
     verdict: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Show only these: replicated, not replicated, inconclusive, not run; several times.",
-            autocompletion=lambda: list(verdicts.VERDICTS),
-        ),
+        typer.Option(help=f"Show only this verdict ({', '.join(verdicts.VERDICTS)}); can be repeated."),
     ] = None,
     source: Annotated[
-        list[str] | None,
-        typer.Option(help="Show only claims whose source begins so, such as P1, or our; several times."),
+        list[str] | None, typer.Option(help="Show only claims of this source, such as P1 or our; can be repeated.")
     ] = None,
     experiment: ExperimentOption = None,
 ) -> None:
-    """Judge the claims on the tracked runs; write claims.csv and the pages of the results.
-
-    All claims are judged and written; what is shown can be chosen.
-    """
+    """Judge all claims on the recorded runs and write claims.csv and the pages of the results."""
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
     from highways.report.verdicts import judge_all, write_claims
 
     for name in profiles_given(profile):
-        judged = judge_all(name, from_)  # type: ignore[arg-type]
+        judged = judge_all(name, from_)
         path = write_claims(judged)
         write_pages(judged)
-        rows = verdicts.chosen(judged, verdict or (), source or (), experiment)
-        shown.wrapped(f"{name}: {headline(rows)}. All are written to {paths.shown(path)}")
+        rows = verdicts.choose(judged, verdict or (), source or (), experiment)
+        shown.wrapped(f"{name}: {headline(rows)}. All claims are in {paths.shown(path)}")
         verdicts.show(rows, verdict or ())
 
 
@@ -105,29 +97,26 @@ def claims_command(
 def verify_command(
     profile: AnyProfileOption = None,
     rerun: Annotated[
-        int | None, typer.Option("--rerun", min=1, help="Train so many recorded runs again, and compare them instead.")
+        int | None, typer.Option("--rerun", min=1, help="Train this many sampled runs again and compare them instead.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="With --rerun: of the draw.")] = 0,
-    device: Annotated[
-        str, typer.Option(help="With --rerun: auto, cpu or cuda.", autocompletion=complete_devices)
-    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="With --rerun: seed of the sample.")] = 0,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Check records, tables, claims, pages; name each file that is not intact and exit with status 1.
+    """Check records, tables, claims and pages; name each file that is not intact and exit with status 1.
 
-    With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
+    With --rerun, train sampled runs again in a temporary place and compare them with their records.
     """
     from highways.pipeline.verify import faults
 
     chosen = recorded_profiles(profile)
     if rerun is not None:
-        check_device(device)
         from highways.pipeline.rerun import rerun as train_again
 
         if bad := train_again(chosen, rerun, seed, device):
             raise HighwaysError(f"{bad} runs did not come out as expected")
         return
     if seed or device != "auto":
-        raise HighwaysError("--seed and --device belong to --rerun")
+        raise HighwaysError("--seed and --device need --rerun")
     found, checked = [], 0
     for name in chosen:
         number, bad = faults(name)
@@ -144,9 +133,9 @@ def verify_command(
 
 @app.command("readme")
 def readme_command(
-    check: Annotated[bool, typer.Option("--check", help="Only tell whether it is current.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check that they are current, and write nothing.")] = False,
 ) -> None:
-    """Write README's numbers, the pages of the committed profiles and the benchmarks' from what is committed."""
+    """Write README's numbers and the pages of profiles and benchmarks from the committed results."""
     from highways.report import readme
 
     if check and (stale := readme.stale()):

@@ -1,20 +1,17 @@
-"""`highways run`."""
+"""`highways run`: train one run, show its record, or draw the inside of its network."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from highways.cli.options import check_device, complete_devices, complete_runs, run_given
+from highways.cli.options import DeviceOption, run_given
 from highways.errors import HighwaysError
 from highways.paths import shown
 
 app = typer.Typer()
-
-SHOWN = ("gates", "lesions", "signal")
-"""Bytes of a record: it has a number an epoch."""
 
 
 @app.command("run")
@@ -22,40 +19,41 @@ def run_command(
     config: Annotated[
         str | None,
         typer.Argument(
-            help="YAML file of a run, a run's record (JSON), or the key of a record: all of it, how it begins, or how "
-            "the hash at its end begins.",
-            autocompletion=complete_runs,
+            help="YAML file of a run, record of a run (JSON), or key of a record: all of it, its beginning, or the "
+            "beginning of the hash at its end.",
         ),
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.depth=20.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=complete_devices)] = "auto",
+    device: DeviceOption = "auto",
     weights: Annotated[bool, typer.Option("--weights", help="Train again if the weights are not kept here.")] = False,
     show: Annotated[
-        str | None,
-        typer.Option(help="Draw gates, lesions or signal of a trained run.", autocompletion=lambda: list(SHOWN)),
+        Literal["gates", "lesions", "signal"] | None, typer.Option(help="Draw the inside of a trained network.")
     ] = None,
     training_example: Annotated[
         int, typer.Option(min=0, help="With --show gates: number of the training example.")
     ] = 0,
     classes: Annotated[
         list[int] | None,
-        typer.Option("--class", help="With --show gates: a class to draw the routing of; twice."),
+        typer.Option("--class", help="With --show gates: class whose routing is drawn; give two."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="With --show: the figure's file (PNG).")] = None,
-    example: Annotated[bool, typer.Option("--example", help="Print an example of a run's YAML, and stop.")] = False,
-    family: Annotated[str, typer.Option(help="With --example: dense, conv, bilstm or bag-of-words.")] = "dense",
+    output: Annotated[Path | None, typer.Option(help="With --show: file of the figure (PNG).")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print the YAML file of an example, and stop.")] = False,
+    family: Annotated[
+        Literal["dense", "conv", "bilstm", "bag-of-words"], typer.Option(help="With --example: family of the network.")
+    ] = "dense",
 ) -> None:
-    """Train one run, or show its record if it is finished; with --show, draw what is inside its network."""
+    """Train one run, or show its record if it has one; with --show, draw the inside of its network."""
+    from highways import paths
     from highways.config import RunConfig, validate
+    from highways.config.reading import read_text
 
     if example:
-        _print_example(family)
+        print(read_text(paths.root() / "examples" / f"{family}.yaml"), end="")
         return
     if config is None:
-        raise HighwaysError("run what? Give a YAML file or a run's key; `highways run --example` prints such a file")
-    check_device(device)
+        raise HighwaysError("no run given; give a YAML file (`highways run --example` prints one) or a run's key")
     if show is None and (training_example or classes or output):
-        raise HighwaysError("--training-example, --class and --output belong to --show")
+        raise HighwaysError("--training-example, --class and --output need --show")
     content, where = _run_content(config)
     settings = validate(RunConfig, _with_settings(content, set_ or []), where)
     if show is None:
@@ -63,20 +61,11 @@ def run_command(
         return
     from highways.report.inside import draw_inside
 
-    asked: Any = (device, weights, training_example, classes or [], output)
-    print(shown(draw_inside(settings, show, *asked)))
+    print(shown(draw_inside(settings, show, device, weights, training_example, classes or [], output)))
 
 
-def _print_example(family: str) -> None:
-    from highways.cli.examples import FAMILIES, example_of
-
-    if family not in FAMILIES:
-        raise HighwaysError(f"--family {family}: there are {', '.join(FAMILIES)}")
-    print(example_of(family), end="")
-
-
-def _train(settings: Any, device: str, weights: bool) -> None:
-    """Train a run and show its record; torch and Lightning are imported here, once all is known to be right."""
+def _train(settings: Any, device: Any, weights: bool) -> None:
+    """Train a run and show its record; torch is imported here, once the settings are valid."""
     from highways.tracking.events import EpochEnded, Event
     from highways.training import run
 
@@ -86,19 +75,20 @@ def _train(settings: Any, device: str, weights: bool) -> None:
             values = "diverged" if metrics is None else "  ".join(f"{k} {v:.4g}" for k, v in metrics.items())
             print(f"epoch {event.epoch}/{event.epochs}  {values}  {event.seconds:.1f} s", flush=True)
 
-    record = run(settings, device=device, weights=weights, on_event=tell)  # type: ignore[arg-type]
-    print(f"{record.run_key}: {record.status} after {record.epochs} epochs, {record.parameters} parameters")
+    record = run(settings, device=device, weights=weights, on_event=tell)
+    epochs = "1 epoch" if record.epochs == 1 else f"{record.epochs} epochs"
+    print(f"{record.run_key}: {record.status} after {epochs}, {record.parameters} parameters")
     for name in record.curves:
         print(f"  {name}: {record.last(name):.6g}")
 
 
 def _run_content(given: str) -> tuple[Any, str]:
-    """Return the settings of a run from a file or from the record of a key, and the file's name for messages."""
+    """Return a run's settings, from a file or from the record of a key, and the file's name for messages."""
     from highways.config import read_yaml
     from highways.config.reading import read_text
 
     path = Path(given)
-    if not (_exists(path) or path.suffix in (".yaml", ".yml", ".json")):
+    if not (path.suffix in (".yaml", ".yml", ".json") or _exists(path)):
         path = run_given(given)
     if path.suffix != ".json":
         return read_yaml(path), str(path)
@@ -111,7 +101,7 @@ def _run_content(given: str) -> tuple[Any, str]:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for a file
+    except OSError:  # the name is too long for a file
         return False
 
 
@@ -121,7 +111,7 @@ def _with_settings(content: Any, settings: list[str]) -> Any:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise HighwaysError(f"--set {setting}: expected key=value")
+            raise HighwaysError(f"--set {setting}: must be key=value")
         place = content
         *sections, last = key.split(".")
         for section in sections:

@@ -1,7 +1,8 @@
-"""Runs that have a record: `highways runs` finds them, `highways best` names the best of every network and depth."""
+"""`highways runs` lists recorded runs, `highways best` the best run of every network and depth."""
 
 from __future__ import annotations
 
+import ast
 import difflib
 import sys
 from collections import Counter
@@ -19,44 +20,40 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-LOSS = "train_cross_entropy"
-
 WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        help="key=value, such as network=highway, depth=50, data=mnist, status=diverged, seed=3 or "
-        "optimiser.momentum=0.9; several times: all of them.",
-    ),
+    str | None,
+    typer.Option(help="Condition on columns, such as \"depth == 50 and network == 'highway' and momentum > 0.9\"."),
 ]
-ByOption = Annotated[
-    str,
-    typer.Option(
-        help="Which curve tells what is best: the highest value of an accuracy, the lowest of a loss, over its epochs."
-    ),
-]
+ByOption = Annotated[str, typer.Option(help="Curve to rank by: its highest value if an accuracy, else its lowest.")]
+LOSS = "train_cross_entropy"
+CONDITION = (ast.Expression, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.Compare, ast.cmpop)
+VALUES = (ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple)
+"""What a condition may consist of: no calls, no attributes, no variables of the program."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A record and where it lies."""
+class Run:
+    """A record and its place."""
 
     profile: str
     experiment: str
     record: RunRecord
 
-    def fields(self) -> dict[str, Any]:
-        """Return what `--where` can ask for: every setting by its full name, and by its last part where that is one."""
+    def columns(self) -> dict[str, Any]:
+        """Return what `--where` can refer to; a setting by its last name if no other has that, else by all of them."""
+        from highways.tracking.outcomes import best_value
+
         config = self.record.config
         settings = config.flat()
-        parts = Counter(name.rpartition(".")[2] for name in settings)
-        short = {name.rpartition(".")[2]: value for name, value in settings.items()}
+        count = Counter(name.rpartition(".")[2] for name in settings)
+        short = {name: name.rpartition(".")[2] for name in settings}
         return {
-            **{name: value for name, value in short.items() if parts[name] == 1},
-            **settings,
-            "network": (config.network.kind, config.network.shown_as),
+            **{short[name] if count[short[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
+            **{curve: best_value(self.record, curve) for curve in self.record.curves},
+            "run": self.record.run_key,
+            "network": config.network.shown_as,
+            "kind": config.network.kind,
             "depth": config.network.depth,
-            "width": config.network.width,
             "data": config.data.name,
             "optimiser": config.optimiser.kind,
             "status": self.record.status,
@@ -64,31 +61,30 @@ class Found:
             "experiment": self.experiment,
         }
 
-    def outcome(self, metric: str) -> float | None:
-        """Return the best value of a curve, `None` where it has none."""
-        from highways.tracking.outcomes import best_value
-
-        return best_value(self.record, metric)
-
 
 @app.command("runs")
 def runs_command(
     profile: AnyProfileOption = None,
     experiment: ExperimentOption = None,
     where: WhereOption = None,
-    best: Annotated[int | None, typer.Option(min=1, help="Only so many, the best ones, best first.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="List only this many, the best first.")] = None,
     by: ByOption = LOSS,
 ) -> None:
-    """List the runs that have a record; without a filter, count them by profile and experiment."""
-    found = _found(profile, experiment, where)
+    """List the recorded runs; without a filter, count them by profile and experiment.
+
+    --best leaves out auxiliary runs, which no outcome counts, and ranks diverged runs last.
+    """
+    from highways.tracking.outcomes import rank
+
+    runs = _runs(profile, experiment, where, by)
     if not (experiment or where or best):
-        _show_counts(found)
-        shown.line("`highways runs --profile P --experiment E` lists them; --where and --best choose among them.")
+        _show_counts(runs)
         return
     if best is not None:
-        once = {one.record.run_key: one for one in reversed(_ranked(found, by))}  # a run may be of several profiles
-        found = list(once.values())[::-1][:best]
-    _show(found, by)
+        ranked = sorted(_counted(runs, by), key=lambda run: rank(run.record, by))
+        once = {run.record.run_key: run for run in reversed(ranked)}  # several profiles may share a run
+        runs = list(once.values())[::-1][:best]
+    _show(runs, by)
 
 
 @app.command("best")
@@ -98,116 +94,119 @@ def best_command(
     where: WhereOption = None,
     by: ByOption = LOSS,
 ) -> None:
-    """Show the best run of every network and depth in each experiment."""
-    cells: dict[tuple[Any, ...], Found] = {}
-    for one in _ranked(_found(profile, experiment, where), by):
-        config = one.record.config
-        network = config.network
-        cells.setdefault((one.profile, one.experiment, config.data.name, network.shown_as, network.depth), one)
-    _show([cells[cell] for cell in sorted(cells)], by)
+    """List the best run of every network, depth and data set in each experiment.
+
+    Auxiliary runs do not count, a longer rung of a search goes before a shorter one, diverged runs come last.
+    """
+    from highways.tracking.outcomes import best_of
+
+    cells: dict[tuple[Any, ...], dict[str, Run]] = {}
+    for run in _counted(_runs(profile, experiment, where, by), by):
+        config = run.record.config
+        cell = (run.profile, run.experiment, config.data.name, config.network.shown_as, config.network.depth)
+        cells.setdefault(cell, {})[run.record.run_key] = run
+    best = [(runs, best_of((run.record for run in runs.values()), by)) for _, runs in sorted(cells.items())]
+    _show([runs[record.run_key] for runs, record in best if record is not None], by)
 
 
-def _found(profile: str | None, experiment: str | None, where: list[str] | None) -> list[Found]:
-    """Return the records that are asked for; one that is damaged is named, and left out."""
+def _runs(profile: str | None, experiment: str | None, where: str | None, by: str) -> list[Run]:
+    """Return the requested runs; a damaged record is named on stderr and left out."""
     from highways import paths
     from highways.tracking.records import RecordStore
 
-    profiles = recorded_profiles(profile)
-    there = {one: paths.Results(one).experiments() for one in profiles}
-    name = experiment_given(experiment, (known for several in there.values() for known in several))
-    found = []
-    for one, experiments in there.items():
-        for known in experiments:
-            if name in (None, known):
-                store = RecordStore(paths.Results(one).of(known).runs)
-                found += [Found(one, known, record) for record in store.readable(_left_out)]
-    for condition in where or []:
-        found = _that_meet(found, condition)
-    return found
+    places = [(one, name) for one in recorded_profiles(profile) for name in paths.Results(one).experiments()]
+    chosen = experiment_given(experiment, (name for _, name in places))
+    runs = [
+        Run(one, name, record)
+        for one, name in places
+        if chosen in (None, name)
+        for record in RecordStore(paths.Results(one).of(name).runs).readable(_warn)
+    ]
+    curves = sorted({curve for run in runs for curve in run.record.curves})
+    if runs and by not in curves:
+        raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(curves) or 'none'}")
+    return runs if where is None else _filter(runs, where)
 
 
-def _left_out(fault: str) -> None:
+def _warn(fault: str) -> None:
     print(f"left out: {fault}", file=sys.stderr)
 
 
-def _that_meet(found: list[Found], condition: str) -> list[Found]:
-    from highways.config import parse_yaml
+def _filter(runs: list[Run], where: str) -> list[Run]:
+    """Return the runs that meet a condition, by pandas.
 
-    key, equals, text = condition.partition("=")
-    if not equals:
-        raise HighwaysError(f"--where {condition}: expected key=value")
-    fields = [one.fields() for one in found]
-    known = sorted({name for each in fields for name in each})
-    if found and key not in known:
-        near = [name for name in known if name.endswith(f".{key}")] or difflib.get_close_matches(key[:80], known, n=5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-        raise HighwaysError(f"--where {condition}: no such setting; {hint}")
-    wanted = parse_yaml(text, f"--where {condition}:")
-    return [one for one, each in zip(found, fields, strict=True) if key in each and _is(each[key], wanted, text)]
+    Raises:
+        HighwaysError: It is no condition, or names a column that is not there.
+    """
+    import pandas as pd
 
-
-def _is(value: Any, wanted: Any, text: str) -> bool:
-    if isinstance(value, tuple):
-        return text in value
-    if isinstance(value, str):
-        return value == text
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
-
-
-def _ranked(found: list[Found], by: str) -> list[Found]:
-    """Return the runs that have a value of a metric, the best first; those that diverged come last."""
-    from highways.tracking.outcomes import rank
-
-    known = sorted({name for one in found for name in one.record.curves})
-    if found and by not in known:
-        raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(known) or 'none'}")
-    return sorted((one for one in found if one.outcome(by) is not None), key=lambda one: rank(one.record, by))
+    fault = f"--where {where}: not a condition such as depth == 50 and network == 'highway'"
+    try:
+        condition = ast.parse(where.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise HighwaysError(fault) from None
+    nodes = list(ast.walk(condition))
+    if isinstance(condition.body, ast.Constant) or not all(isinstance(node, (*CONDITION, *VALUES)) for node in nodes):
+        raise HighwaysError(fault)
+    if not runs:
+        return []
+    table = pd.DataFrame([run.columns() for run in runs])
+    columns = sorted(table.columns)
+    for name in (node.id for node in nodes if isinstance(node, ast.Name) and node.id not in columns):
+        near = difflib.get_close_matches(name, columns) or columns
+        raise HighwaysError(f"--where {where}: no column {name!r}; words need quotation marks; see {', '.join(near)}")
+    try:
+        return [runs[number] for number in table.query(where.strip(), engine="python").index]
+    except Exception as error:  # whatever pandas says of a word that is compared with a number
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise HighwaysError(f"--where {where}: cannot be evaluated: {reason}") from None
 
 
-def _show_counts(found: list[Found]) -> None:
-    cells: dict[tuple[str, str], list[Found]] = {}
-    for one in found:
-        cells.setdefault((one.profile, one.experiment), []).append(one)
+def _counted(runs: list[Run], by: str) -> list[Run]:
+    """Return the runs whose outcomes count and that have a curve."""
+    from highways.experiments import settings_of
+    from highways.tracking.outcomes import auxiliary_keys
+
+    places = {(run.profile, run.experiment) for run in runs}
+    auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in places}
+    return [
+        run
+        for run in runs
+        if run.record.run_key not in auxiliary[run.profile, run.experiment] and run.record.curves.get(by)
+    ]
+
+
+def _show_counts(runs: list[Run]) -> None:
+    cells: dict[tuple[str, str], list[RunRecord]] = {}
+    for run in runs:
+        cells.setdefault((run.profile, run.experiment), []).append(run.record)
     rows = []
-    for (profile, experiment), runs in cells.items():
-        diverged = sum(run.record.status == "diverged" for run in runs)
-        networks = sorted({run.record.config.network.kind for run in runs})
-        depths = sorted({run.record.config.network.depth for run in runs})
+    for place, records in cells.items():
+        diverged = sum(record.status == "diverged" for record in records)
+        depths = sorted({record.config.network.depth for record in records})
         span = f"{depths[0]} to {depths[-1]}" if len(depths) > 1 else str(depths[0])
-        rows.append((profile, experiment, str(len(runs)), str(diverged), span, ", ".join(networks)))
+        networks = ", ".join(sorted({record.config.network.kind for record in records}))
+        rows.append((*place, str(len(records)), str(diverged), span, networks))
     if not rows:
         shown.line("no runs yet; `make repro` trains those of the active profiles")
         return
     shown.table(("profile", "experiment", "runs", "diverged", "depths", "networks"), rows, right=(2, 3))
+    shown.line("`highways runs --profile P --experiment E` lists them, --where and --best filter them.")
 
 
-def _show(found: list[Found], by: str) -> None:
-    if not found:
-        shown.line("no such run; `highways runs` counts what there is")
+def _show(runs: list[Run], by: str) -> None:
+    if not runs:
+        shown.line("no such run; `highways runs` counts those that are recorded")
         return
-    several = len({one.profile for one in found}) > 1, len({one.experiment for one in found}) > 1
-    heads = [
-        "run",
-        "network",
-        "depth",
-        "data",
-        "status",
-        "epochs",
-        f"best {by}",
-        "last test loss",
-        "last test accuracy",
-    ]
-    heads += [head for head, wanted in zip(("profile", "experiment"), several, strict=True) if wanted]
+    from highways.tracking.outcomes import best_value
+
+    heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
+    heads += ("last test loss", "last test accuracy", "profile", "experiment")
     rows = []
-    for one in found:
-        record, config = one.record, one.record.config
+    for run in runs:
+        record, config = run.record, run.record.config
         row = [record.run_key, config.network.shown_as, str(config.network.depth), config.data.name, record.status]
-        row += [str(record.epochs), _number(one.outcome(by))]
-        row += [_number(record.last("test_cross_entropy")), _number(record.last("test_accuracy"))]
-        row += [name for name, wanted in zip((one.profile, one.experiment), several, strict=True) if wanted]
-        rows.append(row)
+        values = best_value(record, by), record.last("test_cross_entropy"), record.last("test_accuracy")
+        row += [str(record.epochs), *("" if value is None else f"{value:.4g}" for value in values)]
+        rows.append([*row, run.profile, run.experiment])
     shown.table(heads, rows, right=(2, 5, 6, 7, 8))
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""How `highways claims` shows verdicts: the counts, then the claims by verdict."""
+"""Verdicts as `highways claims` shows them: the counts, then the claims by verdict."""
 
 from __future__ import annotations
 
@@ -14,55 +14,43 @@ if TYPE_CHECKING:
     from highways.claims.judge import Judgement
     from highways.report.verdicts import Judged
 
-STYLES = {"replicated": "good", "not replicated": "bad", "inconclusive": "open", "not run": "quiet"}
+STYLES = {"replicated": "green", "not replicated": "red", "inconclusive": "yellow", "not run": "dim"}
 
 
-def chosen(judged: Judged, verdicts: Sequence[str], sources: Sequence[str], experiment: str | None) -> list[Judgement]:
-    """Return the verdicts that are asked for; what is empty or `None` asks for all.
-
-    Args:
-        judged: All of a profile.
-        verdicts: Some of `VERDICTS`.
-        sources: How the claims' sources begin, such as P1, or `our`; case does not matter.
-        experiment: Name of an experiment, or how it begins.
+def choose(judged: Judged, verdicts: Sequence[str], sources: Sequence[str], experiment: str | None) -> list[Judgement]:
+    """Return the judgements with one of some verdicts, on claims of some sources and of an experiment; empty means all.
 
     Raises:
-        HighwaysError: There is no such verdict, source or experiment.
+        HighwaysError: There is no such verdict or experiment, or no claim has such a source.
     """
     for verdict in verdicts:
         if verdict not in VERDICTS:
-            raise HighwaysError(f"--verdict {verdict!r}: there are: {', '.join(VERDICTS)}")
-    beginnings = tuple(source.lower() for source in sources)
-    for source, beginning in zip(sources, beginnings, strict=True):
-        if not any(row.source.lower().startswith(beginning) for row in judged.judgements):
+            raise HighwaysError(f"--verdict {verdict}: there are: {', '.join(VERDICTS)}")
+    for source in sources:
+        if not any(_is_of(row, [source]) for row in judged.judgements):
             known = sorted({row.source.partition(" sec.")[0].partition(" (")[0] for row in judged.judgements})
-            raise HighwaysError(f"--source {source!r}: no claim's source begins so; there are: {', '.join(known)}")
+            raise HighwaysError(f"--source {source}: no source begins like this; there are: {', '.join(known)}")
     name = experiment_given(experiment)
-    return [
-        row
-        for row in (judged.judgements if name is None else judged.of(name))
-        if (not verdicts or row.verdict in verdicts) and (not beginnings or row.source.lower().startswith(beginnings))
-    ]
+    rows = judged.judgements if name is None else judged.of(name)
+    return [row for row in rows if (not verdicts or row.verdict in verdicts) and _is_of(row, sources)]
 
 
-def show(judgements: Sequence[Judgement], all_of: Sequence[str] = ()) -> None:
-    """Show verdicts by group; of claims that were not run only the names.
+def _is_of(row: Judgement, sources: Sequence[str]) -> bool:
+    return not sources or row.source.lower().startswith(tuple(source.lower() for source in sources))
 
-    Args:
-        judgements: The verdicts.
-        all_of: Groups that were asked for by name: their claims are shown whole, whatever they are.
-    """
+
+def show(judgements: Sequence[Judgement], in_full: Sequence[str] = ()) -> None:
+    """Show judgements by verdict; of claims not run only the names, unless `in_full` holds that verdict."""
     for verdict in VERDICTS:
         rows = [row for row in judgements if row.verdict == verdict]
         if not rows:
             continue
-        shown.line()
-        shown.line(f"{verdict} ({len(rows)})", STYLES.get(verdict, "open"))
-        if verdict == "not run" and verdict not in all_of:
+        shown.line(f"\n{verdict} ({len(rows)})", STYLES.get(verdict, "yellow"))
+        if verdict == "not run" and verdict not in in_full:
             shown.wrapped(", ".join(row.claim_id for row in rows), "  ")
             continue
         for row in rows:
             scope = f", {row.scope} scope" if row.scope else ""
-            shown.line(f"  {row.claim_id}", "head")
+            shown.line(f"  {row.claim_id}", "bold")
             shown.wrapped(f"{row.source}{scope}: {row.criterion}", "    ")
             shown.wrapped(f"measured {row.measured or 'nothing'}", "    ")

@@ -109,5 +109,6 @@ def _bring(profile: str, name: str, mark: str, faults: list[str]) -> Iterator[st
             said = time.monotonic()
     if len(faults) == known:
         log.mark(mark)
-    and_analyses = f" and {len(analyses)} analyses" if analyses else ""
-    yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {shown_uri()}"
+    runs = "1 run" if len(records) == 1 else f"{len(records)} runs"
+    made = f" and {'1 analysis' if len(analyses) == 1 else f'{len(analyses)} analyses'}" if analyses else ""
+    yield f"{name} ({profile}): {runs}{made} in {shown_uri()}"

@@ -55,8 +55,9 @@ class Progress:
 
             self._bar = tqdm(total=self._all, desc=experiment, bar_format="{l_bar}{bar}| {postfix}")
         runs = "1 run" if total == 1 else f"{total} runs"
+        groups = "group" if len(jobs) == 1 else "groups"
         if jobs:
-            self._say(f"{runs}, {len(done)} of them with records; {len(jobs)} groups to train", always=True)
+            self._say(f"{runs}, {len(done)} of them with records; {len(jobs)} {groups} to train", always=True)
         else:
             self._say(f"{runs}, all with records; nothing to train", always=True)
 
