@@ -32,7 +32,7 @@ from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv.profile import recipe
 from highways.experiments.depth import DepthProfile
-from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile, lesion_figure, lesion_rows
 from highways.experiments.very_deep.profile import VeryDeepProfile
 from highways.inside.analyse import analyse
@@ -591,7 +591,7 @@ def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
 
 
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:
-    from highways.experiments.gates.figure import gates_figure
+    from highways.experiments.gates import answer, gates_figure
     from highways.experiments.very_deep.measures import depth_ratio, share_of_guessing
 
     configs = [run_config(depth=4, epochs=1), run_config(depth=6, epochs=1, learning_rate=1e12)]
@@ -608,6 +608,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).axes[0].texts
+    assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
 
 
 def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:

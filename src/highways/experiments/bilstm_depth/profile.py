@@ -20,7 +20,7 @@ from highways.config.run import (
     TextDataName,
 )
 from highways.experiments.bilstm_depth.accuracies import accuracies
-from highways.experiments.rungs import longer
+from highways.experiments.search import longer
 from highways.tracking.outcomes import recorded
 
 
