@@ -10,8 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from highways.claims.values import Records, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig, Strict
-from highways.config.base import BatchSize, Count, Epochs, Seed, Trials, Width
-from highways.config.profiles import no_repetition
+from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import STAND_INS, ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, trial_of_search
@@ -47,7 +46,7 @@ class GatesProfile(Search):
 
     experiment: ClassVar[str] = "04_gates"
 
-    data: list[ImageDataName] = Field(min_length=1)
+    data: Distinct[ImageDataName]
     depth: int = Field(default=50, ge=2, le=10_000)
     width: Width = 50
     transform_bias: dict[ImageDataName, float]
@@ -61,15 +60,13 @@ class GatesProfile(Search):
     """Number of the one training example that is looked at."""
     search: str | None = None
     """Profile of the search whose best trials give the other settings."""
-    ranks: dict[ImageDataName, list[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
     """Which of its trials, by data set; 1, the best one, by default. The first that does not diverge is shown."""
     own_search: OwnSearch | None = None
     """In place of `search`: the network shown is the best of those kept."""
 
     @model_validator(mode="after")
     def _a_bias_for_each(self) -> Self:
-        for values in (self.data, *self.ranks.values()):
-            no_repetition(values)
         if missing := [name for name in self.data if name not in self.transform_bias]:
             raise ValueError(f"transform_bias has none for {', '.join(missing)}")
         if (self.search is None) == (self.own_search is None):

@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal, Self
 import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, Records, guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig
-from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width, no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import trial_of_search
@@ -67,7 +67,7 @@ class VeryDeepProfile(Profile):
     seed: Seed = 0
     signal_examples: Count = 1_000
     """Training examples on which gradients are measured."""
-    cost_depths: list[Blocks]
+    cost_depths: Annotated[list[Blocks], AfterValidator(no_repetition)]
     """Depths at which a training step's time and memory are measured, on the first data set."""
     cost_steps: Count = 5
     search: str
