@@ -94,7 +94,8 @@ def test_next_rung_waits_for_every_record_of_the_one_before(project: Path, recor
 
 
 def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, record: Callable, monkeypatch) -> None:
-    settings, read = depth_profile(depths=[2], trials=2), []
+    settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
+    read: list[str] = []
     written(settings, [0.1, 0.2], record)
     original = RecordStore.read
     monkeypatch.setattr(RecordStore, "read", lambda self, key: read.append(key) or original(self, key))
