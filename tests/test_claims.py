@@ -24,7 +24,7 @@ from highways.experiments import CONV, DEPTH, GATES
 from highways.experiments.bilstm_depth import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth import DepthProfile
-from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile
 from highways.inside.gates import GatesConfig
 from highways.report.verdicts import all_claims, judge_all

@@ -32,9 +32,9 @@ from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv.profile import recipe
 from highways.experiments.depth import DepthProfile
-from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile, lesion_figure, lesion_rows
-from highways.experiments.very_deep.profile import VeryDeepProfile
+from highways.experiments.very_deep import VeryDeepProfile
 from highways.inside.analyse import analyse
 from highways.inside.cost import CostConfig, exponent, step_cost
 from highways.inside.gates import GatesConfig, gates
@@ -436,7 +436,7 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
 
 
 def test_of_several_ranks_the_first_that_does_not_diverge_is_judged(project: Path, run_config) -> None:
-    from highways.experiments.very_deep.measures import share_of_guessing
+    from highways.experiments.very_deep import share_of_guessing
 
     search(project, 10, 0.1, 0.2)
     ranked = VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()
@@ -591,8 +591,8 @@ def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
 
 
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:
-    from highways.experiments.gates.figure import gates_figure
-    from highways.experiments.very_deep.measures import depth_ratio, share_of_guessing
+    from highways.experiments.gates import answer, gates_figure
+    from highways.experiments.very_deep import depth_ratio, share_of_guessing
 
     configs = [run_config(depth=4, epochs=1), run_config(depth=6, epochs=1, learning_rate=1e12)]
     fine, diverged = sweep(configs, profile="p", experiment="e", mlflow=False)
@@ -608,6 +608,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).axes[0].texts
+    assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
 
 
 def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:

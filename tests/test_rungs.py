@@ -12,8 +12,7 @@ from highways.config import load_profile
 from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
-from highways.experiments.gates.profile import GatesProfile
-from highways.experiments.rungs import Rung, climb
+from highways.experiments.gates import GatesProfile
 from highways.show.cells import Cell
 from highways.tracking import RecordStore, RunRecord, listed_records
 from highways.tracking.outcomes import best_of, rank
@@ -74,26 +73,44 @@ def test_equal_losses_are_ranked_by_key(record: Callable) -> None:
     assert [one.run_key for one in sorted(same, key=rank)] == sorted(one.run_key for one in same)
 
 
+def written(settings: DepthProfile, losses: list[float], record: Callable) -> list[Path]:
+    """Write records of the first trials of every network, with these losses."""
+    paths = []
+    for trials in settings.first_rung().values():
+        for config, loss in zip(trials, losses, strict=False):
+            (key,) = run_keys([config])
+            paths.append(store_of().write(record(0, [loss]).model_copy(update={"config": config, "run_key": key})))
+    return paths
+
+
 def test_next_rung_waits_for_every_record_of_the_one_before(project: Path, record: Callable) -> None:
-    trials = [record(seed, [0.1 * (seed + 1)]) for seed in range(3)]
-    first, rungs = [one.config for one in trials], [Rung(epochs=5, keep=2)]
-    for one in trials[:2]:
-        store_of().write(one)
-    ladder = climb(first, rungs, "x", "01_depth")
-    assert (len(ladder.rungs), ladder.whole) == (1, False)
-    store_of().write(trials[2])
-    ladder = climb(first, rungs, "x", "01_depth")
-    assert ladder.whole
-    assert [(run.seed, run.budget.epochs) for run in ladder.rungs[1]] == [(0, 5), (1, 5)]
+    settings = depth_profile(depths=[2], trials=3, rungs=[{"epochs": 5, "keep": 2}], drawn={})
+    written(settings, [0.1, 0.2], record)
+    assert [len(ladder) for ladder in settings.ladders().values()] == [1, 1]
+    written(settings, [0.3, 0.2, 0.1], record)
+    for first, second in settings.ladders().values():
+        assert [(run.seed, run.budget.epochs) for run in second] == [(2, 5), (1, 5)]
+        assert len(first) == 3
+
+
+def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, record: Callable, monkeypatch) -> None:
+    settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
+    read: list[str] = []
+    written(settings, [0.1, 0.2], record)
+    original = RecordStore.read
+    monkeypatch.setattr(RecordStore, "read", lambda self, key: read.append(key) or original(self, key))
+    settings.ladders()
+    once = len(read)
+    settings.runs(), settings.waiting()
+    assert len(read) == once > 0
 
 
 def test_damaged_record_is_named_and_nothing_is_guessed(project: Path, record: Callable) -> None:
-    trials = [record(seed, [0.1 * (seed + 1)]) for seed in range(2)]
-    for one in trials:
-        path = store_of().write(one)
+    settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
+    path = written(settings, [0.1, 0.2], record)[-1]
     path.write_text(path.read_text().replace("0.2", "0.01"))
     with pytest.raises(HighwaysError, match=rf"results/x/01_depth/runs/{path.stem}.json: altered"):
-        climb([one.config for one in trials], [Rung(epochs=5, keep=1)], "x", "01_depth")
+        settings.runs()
 
 
 @pytest.mark.parametrize(

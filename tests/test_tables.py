@@ -148,7 +148,7 @@ def test_top_mean_and_wilson_interval() -> None:
 
 
 def test_very_deep_networks_are_drawn_without_costs_and_without_a_finished_epoch(project: Path, run_config) -> None:
-    from highways.experiments.very_deep.figure import very_deep_figure
+    from highways.experiments.very_deep import very_deep_figure
     from highways.show.figures import save
 
     records = sweep([run_config(learning_rate=1e12, epochs=1)], profile="p", experiment="e", mlflow=False)

@@ -9,13 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from matplotlib.axes import Axes
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from highways import paths
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
-from highways.config.base import BatchSize, Epochs, Seed, Trials, Width
-from highways.config.profiles import no_repetition
+from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import ImageDataName
 from highways.data import classes, examples
 from highways.errors import NotYet
@@ -31,7 +30,6 @@ from highways.tracking.outcomes import rank as by_rank
 from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
-Depth = Annotated[int, Field(ge=1, le=10_000)]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")
 LOSS = "training cross-entropy, nats"
 
@@ -49,7 +47,7 @@ class DepthProfile(Search):
     experiment: ClassVar[str] = "01_depth"
 
     data: ImageDataName
-    depths: Annotated[list[Depth], Field(min_length=1), AfterValidator(no_repetition)]
+    depths: Distinct[Depth]
     trials: Trials
     epochs: Epochs
     batch_size: BatchSize

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from highways.config import AnalysisConfig, Profile, RunConfig, load_profile
 from highways.experiments.base import Experiment, Table
-from highways.experiments.gates.profile import GatesProfile
+from highways.experiments.gates import GatesProfile
 from highways.inside.layers import of_each_data_set, of_kind
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing

@@ -242,7 +242,7 @@ def _answer(report: Report, row: Judgement) -> str:
         "pruned": "by a search whose best trials went to the end",
         "reduced": "after less training than the papers'",
         "stand-in": "on other data than the papers'",
-    }[row.scope]
+    }.get(row.scope, "on the runs that there are")
     criterion = f"{row.criterion[:1].upper()}{row.criterion[1:]}"
     return f"{criterion}: {spoken(row.measured, unit) or 'nothing'} on {row.data}. {row.verdict.capitalize()}, {why}."
 

@@ -1,0 +1,343 @@
+"""Transform gates of 50-layer highway networks (P1 Fig. 2, P2 Figs. 2 and 3); layers count from 1, as there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Self
+
+import numpy as np
+from pydantic import ConfigDict, Field, model_validator
+
+from highways.claims.values import Records, in_units
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig, Strict
+from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
+from highways.config.run import STAND_INS, ImageDataName
+from highways.experiments.base import Experiment, Table
+from highways.experiments.depth import DepthProfile, trial_of_search
+from highways.experiments.search import Rung, Search, check_rungs
+from highways.inside.gates import GatesConfig
+from highways.inside.layers import gate_layers, gates_of_example, layers_of, of_each_data_set, of_kind
+from highways.inside.statistics import rank_correlation
+from highways.show.figures import Drawing
+from highways.show.layers import PAPER_DATA, gate_panels
+from highways.show.tables import Row, cost_rows, few_layers, reference_rows, some_layers
+from highways.tracking import Listed, RunRecord
+from highways.tracking.outcomes import rank, recorded
+
+
+class OwnSearch(Strict):
+    """A search with the paper's transform bias: the settings of `01_depth`'s trials, the best ones at full length."""
+
+    model_config = ConfigDict(strict=True)
+
+    trials: Trials
+    epochs: Epochs
+    """Of every trial; those kept are trained for the notebook's `epochs`."""
+    keep: Trials
+
+
+class GatesProfile(Search):
+    """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
+
+    P1 sec. 4 states depth, width and transform bias. All other settings are those of the best highway networks of
+    `depth` layers of `01_depth` (`search`), or of a search of its own (`own_search`). With another bias than it
+    was found with a network may diverge: then the next one of `ranks` counts.
+    """
+
+    experiment: ClassVar[str] = "04_gates"
+
+    data: Distinct[ImageDataName]
+    depth: int = Field(default=50, ge=2, le=10_000)
+    width: Width = 50
+    transform_bias: dict[ImageDataName, float]
+    """By data set; P1: -2 for MNIST, -4 for CIFAR-100."""
+    epochs: Epochs
+    batch_size: BatchSize
+    seed: Seed = 0
+    examples: Count = 10_000
+    """Training examples over which gates are averaged."""
+    example: int = Field(default=0, ge=0, le=1_000_000_000)
+    """Number of the one training example that is looked at."""
+    search: str | None = None
+    """Profile of the search whose best trials give the other settings."""
+    ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    """Which of its trials, by data set; 1, the best one, by default. The first that does not diverge is shown."""
+    own_search: OwnSearch | None = None
+    """In place of `search`: the network shown is the best of those kept."""
+
+    @model_validator(mode="after")
+    def _a_bias_for_each(self) -> Self:
+        if missing := [name for name in self.data if name not in self.transform_bias]:
+            raise ValueError(f"transform_bias has none for {', '.join(missing)}")
+        if (self.search is None) == (self.own_search is None):
+            raise ValueError("one of search and own_search is needed, and not both")
+        if self.own_search is not None:
+            if self.ranks:
+                raise ValueError("ranks belongs to search, not to own_search")
+            check_rungs(self.later_rungs, self.own_search.trials, self.own_search.epochs)
+        return self
+
+    @property
+    def pruned(self) -> bool:
+        """Whether a search of its own trained the networks that count alone to the end."""
+        return self.own_search is not None
+
+    @property
+    def later_rungs(self) -> Sequence[Rung]:
+        """Of a search of its own: the trials that are kept."""
+        return [Rung(epochs=self.epochs, keep=self.own_search.keep)] if self.own_search else []
+
+    def first_rung(self) -> dict[ImageDataName, list[RunConfig]]:
+        """Return the trials of a search of its own, by data set."""
+        return {name: self._trials(name, self.own_search) for name in self.data} if self.own_search else {}
+
+    def portions(self) -> Iterator[list[RunConfig]]:
+        """Yield the trials of a search of its own, then those kept; else a run for every data set and rank."""
+        if self.own_search is None:
+            yield [self._run(name, number) for name in self.data for number in self.ranks.get(name) or [1]]
+            return
+        for level in self.levels():
+            yield [run for runs in level for run in runs]
+
+    def runs(self) -> list[RunConfig]:
+        """Return the runs of all portions, as far as records tell."""
+        return [run for portion in self.portions() for run in portion]
+
+    def auxiliary(self) -> list[RunConfig]:
+        """Return the trials of a search of its own."""
+        return [run for ladder in self.ladders().values() for run in ladder[0]]
+
+    def shown(self) -> list[RunConfig]:
+        """Return the runs whose networks are looked into; of a search of its own those kept, the best one first."""
+        if self.own_search is None:
+            return self.runs()
+        runs = []
+        for _, *kept in self.ladders().values():
+            records = [record for rung in kept for record in recorded(self.profile, self.experiment, rung) if record]
+            best_first = [record.config for record in sorted(records, key=rank)]
+            runs += best_first + [run for rung in kept for run in rung if run not in best_first]
+        return runs
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the gates of every network shown."""
+        measure = GatesConfig(examples=self.examples, example=self.example)
+        return [AnalysisConfig(run=run, measure=measure) for run in self.shown()]
+
+    def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:
+        depth = DepthProfile(
+            profile=self.profile,
+            data=name,
+            depths=[self.depth],
+            trials=search.trials,
+            epochs=search.epochs,
+            batch_size=self.batch_size,
+            highway_width=self.width,
+        )
+        trials = [depth.trial("highway", self.depth, number) for number in range(search.trials)]
+        bias = {"transform_bias": self.transform_bias[name]}
+        return [one.model_copy(update={"network": one.network.model_copy(update=bias)}) for one in trials]
+
+    def _run(self, name: ImageDataName, number: int) -> RunConfig:
+        """Return the run with the settings of another search's trial."""
+        trial = trial_of_search(self.search or "", "highway", self.depth, number)
+        assert isinstance(trial.network, DenseConfig)
+        return RunConfig(
+            data=DataConfig(name=name),
+            network=DenseConfig(
+                kind="highway",
+                depth=self.depth,
+                width=self.width,
+                activation=trial.network.activation,
+                transform_bias=self.transform_bias[name],
+            ),
+            optimiser=trial.optimiser,
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=self.seed,
+            order_seed=self.seed,
+        )
+
+
+# Numbers
+
+
+def gates_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each data set and highway layer: means over its units, the paper's values next to them.
+
+    `bias_initial` and `bias_mean` are transform biases before and after training, `mean_gate` the mean transform gate
+    over the training examples; `change` the mean length of what the layer adds to its input, `routing` the mean
+    absolute difference of a class's mean gate from that of all examples. `paper_data` says of which network the paper's
+    values (P1 Fig. 2) are.
+    """
+    theirs = reference_rows("highway2015_fig2_layer_means.csv")
+    for analysis in of_each_data_set(records, "gates"):
+        layers = layers_of(analysis)
+        paper = PAPER_DATA.get(analysis.data) if len(layers.bias) == len(theirs) else None
+        for index in range(len(layers.bias)):
+            yield {
+                "data": analysis.data,
+                "layer": index + 1,
+                "bias_initial": layers.initial_bias,
+                "bias_mean": float(layers.bias[index]),
+                "mean_gate": float(layers.gate[index]),
+                "change": float(layers.change[index]),
+                "routing": float(layers.routing[index]),
+                "paper_data": paper,
+                "paper_bias_mean": theirs[index][f"{paper}_gate_bias"] if paper else None,
+                "paper_mean_gate": theirs[index][f"{paper}_mean_transform_gate"] if paper else None,
+            }
+
+
+def gates_cost(records: Listed) -> Iterator[Row]:
+    """Yield what training each network cost, and measuring its gates."""
+    seconds = {analysis.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
+
+    def more(runs: list[RunRecord], _: float) -> Row:
+        return {"analysis_seconds": seconds.get(runs[0].config)}
+
+    for run in [*records, *records.auxiliary]:
+        network = run.config.network
+        name = {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
+        yield from cost_rows([(name, [run])], more)
+
+
+def gates_figure(records: Listed) -> Drawing:
+    """Draw the gates of every network, nine panels each; see `gate_panels`."""
+    return Drawing([panel for one in of_each_data_set(records, "gates") for panel in gate_panels(one)])
+
+
+# Measures that no expression over the table says
+
+
+def mean_bias_change(records: Records) -> float | None:
+    """Return how far the transform biases have moved from their initial value, the mean over all units."""
+    layers = gate_layers(records)
+    return None if layers is None else float((layers.bias - layers.initial_bias).mean())
+
+
+@in_units("share")
+def share_of_biases_below_start(records: Records) -> float | None:
+    """Return the fraction of all transform biases that are below their initial value."""
+    layers = gate_layers(records)
+    return None if layers is None else layers.share_below_start
+
+
+@in_units("correlation")
+def trend_over_layers(records: Records, of: str) -> float | None:
+    """Return Spearman's correlation of layers' means (`bias`, `gate`, `change`, `routing`) with the layer's number."""
+    layers = gate_layers(records)
+    return None if layers is None else rank_correlation(range(len(layers.bias)), getattr(layers, of))
+
+
+@in_units("correlation")
+def bias_gate_correlation(records: Records) -> float | None:
+    """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
+    layers = gate_layers(records)
+    return None if layers is None else rank_correlation(layers.bias, layers.gate)
+
+
+def _on(records: Records, data: str | None) -> Records:
+    """Return those on a data set or, where there are none, on its stand-in; all where no data set is given."""
+    return records if data is None else records.on(data if data in records.data else STAND_INS.get(data))
+
+
+@in_units("points")
+def difference_in_first_layers(records: Records, of: str, layers: int, data: str, less: str) -> float | None:
+    """Return by how much more of a sum over all layers the first ones have on one data set than on another."""
+    shares = []
+    for name in (data, less):
+        found = gate_layers(_on(records, name))
+        if found is None or layers >= len(found.bias):
+            return None
+        values = getattr(found, of)
+        shares.append(float(values[:layers].sum() / values.sum()))
+    return shares[0] - shares[1]
+
+
+@in_units("ratio")
+def gate_over_bias(records: Records, layers: int) -> float | None:
+    """Return the mean transform gate of the first layers over the gate that their mean biases alone would give."""
+    found = gate_layers(records)
+    if found is None or layers > len(found.bias):
+        return None
+    return float(found.gate[:layers].mean() / (1 / (1 + np.exp(-found.bias[:layers]))).mean())
+
+
+@in_units("share")
+def share_of_open_gates(records: Records, above: float) -> float | None:
+    """Return the fraction of the gates, means over the examples, that are above a value."""
+    layers = gate_layers(records)
+    return None if layers is None else float((layers.gates > above).mean())
+
+
+@in_units("share")
+def share_of_an_examples_gates(records: Records, above: float, data: str | None = None) -> float | None:
+    """Return the fraction of one example's gates that are above a value."""
+    gates = gates_of_example(_on(records, data))
+    return None if gates is None else float((gates > above).mean())
+
+
+@in_units("points")
+def difference_of_an_examples_gates(records: Records, above: float, data: str, less: str) -> float | None:
+    """Return the difference between two data sets in the fraction of one example's gates that are above a value."""
+    one, other = (share_of_an_examples_gates(records, above, name) for name in (data, less))
+    return None if one is None or other is None else one - other
+
+
+def answer(records: Listed) -> str:
+    """Return how well each network is trained, what that made of its biases, and how far its gates are open."""
+    ends = {run.config: run.last("train_cross_entropy") for run in records}
+    sentences = []
+    for analysis in of_each_data_set(records, "gates"):
+        layers = layers_of(analysis)
+        trained = f"ends at a training cross-entropy of {end:.2g}; it " if (end := ends.get(analysis.run)) else ""
+        sentences.append(
+            f"**{analysis.data}**: the network {trained}moved {layers.share_below_start:.0%} of its transform biases "
+            f"below their start ({layers.initial_bias:g}); the gates are open by {layers.gate.mean():.0%} in the mean, "
+            f"from {layers.gate.min():.0%} to {layers.gate.max():.0%} layer by layer, and the first 15 layers make "
+            f"{layers.change[:15].sum() / layers.change.sum():.0%} of the change."
+        )
+    return "\n\n".join(sentences)
+
+
+GATES = Experiment(
+    name="04_gates",
+    title="Transform gates of 50-layer highway networks",
+    schema=GatesProfile,
+    tables=(
+        Table(
+            "gates",
+            gates_rows,
+            gates_cost,
+            "Transform gates layer by layer (P1 Fig. 2, P2 Figs. 2 and 3)",
+            shown={
+                "data": "data",
+                "layer": "layer",
+                "bias_mean": "transform bias",
+                "paper_bias_mean": "transform bias, P1's",
+                "mean_gate": "mean gate",
+                "paper_mean_gate": "mean gate, P1's",
+                "change": "change of the state",
+                "routing": "difference by class",
+                "paper_data": "P1's data",
+            },
+            rows=some_layers,
+            plot=("layer", "mean_gate"),
+            main=few_layers,
+        ),
+    ),
+    figures={"gates": gates_figure},
+    measures=(
+        mean_bias_change,
+        share_of_biases_below_start,
+        trend_over_layers,
+        bias_gate_correlation,
+        difference_in_first_layers,
+        gate_over_bias,
+        share_of_open_gates,
+        share_of_an_examples_gates,
+        difference_of_an_examples_gates,
+    ),
+    after=("01_depth",),
+    references=("highway2015_fig2_layer_means.csv",),
+    answer=answer,
+)

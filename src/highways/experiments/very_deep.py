@@ -1,0 +1,376 @@
+"""Networks of 200 to 1,001 layers (P1 sec. 1 and 3.1, P2 sec. 2.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Literal, Self
+
+import matplotlib.ticker
+import pandas as pd
+from matplotlib.axes import Axes
+from pydantic import AfterValidator, Field, model_validator
+
+from highways.claims.values import Interval, Records, guessing, in_units
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width, no_repetition
+from highways.config.run import ImageDataName
+from highways.experiments.base import Experiment, Table
+from highways.experiments.depth import trial_of_search
+from highways.inside.cost import CostConfig, exponent
+from highways.inside.layers import of_kind
+from highways.inside.signal import SignalConfig
+from highways.show.cells import kind_and_depth
+from highways.show.figures import (
+    DASHES,
+    MARKERS,
+    NETWORK,
+    Drawing,
+    Panel,
+    line,
+    line_panel,
+    plain_ticks,
+    shade,
+)
+from highways.show.layers import signal_panel
+from highways.show.tables import Row, cost_rows, machine
+from highways.tracking import AnalysisRecord, Listed, RunRecord
+
+Kind = Literal["plain", "highway"]
+Blocks = Annotated[int, Field(ge=2, le=10_000)]
+"""Depth of a network that has blocks."""
+
+
+# Parameters, runs and analyses
+
+
+class VeryDeepProfile(Profile):
+    """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.1, P2 sec. 2.2).
+
+    All settings but depth and epochs are those of the best plain and the best highway network of
+    `search_depth` layers of `01_depth`. At another depth or on other data than it was found with a network may
+    diverge: then the next one of `highway_ranks` counts.
+    """
+
+    experiment: ClassVar[str] = "06_very_deep"
+
+    data: Distinct[ImageDataName]
+    depths: dict[ImageDataName, Distinct[Blocks]]
+    """By data set."""
+    networks: Distinct[Kind] = Field(default=["plain", "highway"])
+    epochs: Epochs | dict[ImageDataName, Epochs]
+    """One number, or one a data set."""
+    batch_size: BatchSize
+    plain_width: Width = 71
+    highway_width: Width = 50
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    seed: Seed = 0
+    signal_examples: Count = 1_000
+    """Training examples on which gradients are measured."""
+    cost_depths: Annotated[list[Blocks], AfterValidator(no_repetition)]
+    """Depths at which a training step's time and memory are measured, on the first data set."""
+    cost_steps: Count = 5
+    search: str
+    """Profile of the search whose best trials give the other settings."""
+    search_depth: Depth = 100
+    highway_ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
+    """Which trials of highway networks, by data set; 1, the best one, by default. All are trained; of each depth the
+    first that does not diverge is judged."""
+
+    @model_validator(mode="after")
+    def _depths_for_each(self) -> Self:
+        if missing := [name for name in self.data if not self.depths.get(name)]:
+            raise ValueError(f"depths has none for {', '.join(missing)}")
+        if isinstance(self.epochs, dict) and (missing := [name for name in self.data if name not in self.epochs]):
+            raise ValueError(f"epochs has none for {', '.join(missing)}")
+        return self
+
+    def runs(self) -> list[RunConfig]:
+        """Return for every data set both kinds, every depth and rank, in this order."""
+        ranks = {"plain": {}, "highway": self.highway_ranks}
+        listed = [
+            (name, kind, depth, rank)
+            for name in self.data
+            for kind in self.networks
+            for depth in self.depths[name]
+            for rank in ranks[kind].get(name) or [1]
+        ]
+        trials = {(kind, rank): self._trial(kind, rank) for _, kind, _, rank in listed}
+        return [
+            self._run(name, kind, depth, self.checkpoint_every, trials[kind, rank])
+            for name, kind, depth, rank in listed
+        ]
+
+    def _trial(self, kind: Kind, rank: int) -> RunConfig:
+        return trial_of_search(self.search, kind, self.search_depth, rank)
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the signal before and after training of every run, then the cost of a step, by depth.
+
+        The cost of the deepest network is measured with activation checkpointing, too: of as many
+        blocks at a time as the root of their number.
+        """
+        signals = [
+            AnalysisConfig(run=run, measure=SignalConfig(trained=trained, examples=self.signal_examples))
+            for run in self.runs()
+            for trained in (False, True)
+        ]
+        measured = [(depth, None) for depth in self.cost_depths]
+        if self.cost_depths:
+            measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
+        costs = []
+        for kind in self.networks if measured else ():
+            trial = self._trial(kind, 1)
+            runs = [self._run(self.data[0], kind, depth, every, trial) for depth, every in measured]
+            costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
+        return signals + costs
+
+    def _run(self, data: ImageDataName, kind: Kind, depth: int, every: int | None, trial: RunConfig) -> RunConfig:
+        epochs = self.epochs if isinstance(self.epochs, int) else self.epochs[data]
+        assert isinstance(trial.network, DenseConfig)
+        return RunConfig(
+            data=DataConfig(name=data),
+            network=DenseConfig(
+                kind=kind,
+                depth=depth,
+                width=self.highway_width if kind == "highway" else self.plain_width,
+                activation=trial.network.activation,
+                transform_bias=trial.network.transform_bias,
+                checkpoint_every=every,
+            ),
+            optimiser=trial.optimiser,
+            budget=BudgetConfig(epochs=epochs, batch_size=self.batch_size),
+            seed=self.seed,
+            order_seed=self.seed,
+        )
+
+
+# Numbers
+
+
+def very_deep_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each data set, kind of network and depth.
+
+    Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch.
+    Gradients are norms over a layer's parameters. The sources give no number for these networks (`paper` is empty).
+    """
+    gradients = {
+        (analysis.run, analysis.config.measure.label): analysis.row("weight_gradient")
+        for analysis in records.analyses
+        if analysis.kind == "signal"
+    }
+    for run in records:
+        network, optimiser, curve = run.config.network, run.config.optimiser, run.curves.get("train_cross_entropy", [])
+        initial, trained = (gradients.get((run.config, f"signal_{when}")) for when in ("initial", "trained"))
+        yield {
+            "network": network.kind,
+            "depth": network.depth,
+            "data": run.config.data.name,
+            "parameters": run.parameters,
+            "status": run.status,
+            "epochs": run.config.budget.epochs,
+            "guessing_cross_entropy": guessing(run),
+            "first_train_cross_entropy": curve[0] if curve else None,
+            "best_train_cross_entropy": run.best(),
+            "train_accuracy": run.last("train_accuracy"),
+            "test_accuracy": run.last("test_accuracy"),
+            "initial_gradient_first_layer": initial[0] if initial else None,
+            "initial_gradient_last_layer": initial[-1] if initial else None,
+            "trained_gradient_first_layer": trained[0] if trained else None,
+            "trained_gradient_last_layer": trained[-1] if trained else None,
+            "learning_rate": getattr(optimiser, "learning_rate", None),
+            "momentum": getattr(optimiser, "momentum", None),
+            "decay": getattr(optimiser, "decay", None),
+            "activation": getattr(network, "activation", None),
+            "transform_bias": network.transform_bias,
+            "paper": None,
+        }
+
+
+def deepest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks of 900 layers and more, then the others, for the report."""
+    return frame.sort_values("depth", ascending=False, kind="stable")
+
+
+STEP = ("checkpoint_every", "seconds_per_step", "mebibytes_per_step", "time_exponent", "memory_exponent")
+
+
+def very_deep_cost(records: Listed) -> Iterator[Row]:
+    """Yield a row per trained network, then one per measured step.
+
+    `checkpoint_every` is empty without activation checkpointing. The exponents are those of the power laws that fit
+    seconds and memory of a step over depth best.
+    """
+
+    def step(costs: list[AnalysisRecord], _: float) -> Row:
+        (cost,) = costs
+        powers = step_exponents(records, cost.run.network.kind) if _every(cost) is None else (None, None)
+        mebibytes = cost.row("bytes")[0] / 2**20
+        return dict(zip(STEP, (_every(cost), cost.row("seconds_per_step")[0], mebibytes, *powers), strict=True))
+
+    yield from cost_rows(((_named(run.config), [run]) for run in records), lambda runs, _: dict.fromkeys(STEP))
+    yield from cost_rows(((_named(cost.run), [cost]) for cost in of_kind(records, "cost")), step)
+
+
+def _named(run: RunConfig) -> Row:
+    return {"data": run.data.name, "network": run.network.kind, "depth": run.network.depth}
+
+
+def _every(cost: AnalysisRecord) -> int | None:
+    return getattr(cost.run.network, "checkpoint_every", None)
+
+
+def step_costs(records: Listed, kind: str) -> list[AnalysisRecord]:
+    """Return the measured steps of one kind of network, without checkpointing, by depth."""
+    costs = [cost for cost in of_kind(records, "cost") if (cost.run.network.kind, _every(cost)) == (kind, None)]
+    return sorted(costs, key=lambda cost: cost.run.network.depth)
+
+
+def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
+    """Return the exponents of time and of memory of a step over depth, from 100 layers on, of one machine."""
+    costs = [cost for cost in step_costs(records, kind) if cost.run.network.depth >= 100]
+    costs = [cost for cost in costs if machine(cost.environment) == machine(costs[-1].environment)]
+    depths = [cost.run.network.depth for cost in costs]
+    seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
+    return exponent(depths, seconds), exponent(depths, held)
+
+
+# Figure
+
+
+def very_deep_figure(records: Listed) -> Drawing:
+    """Draw training and gradients of the very deep networks by data set, then what a step costs, if measured."""
+    panels = []
+    for name in dict.fromkeys(record.config.data.name for record in records):
+        runs = records.on(name)
+        panels.append(_training_panel(runs, name))
+        panels.append(signal_panel([one for one in runs.analyses if one.kind == "signal"], name))
+    if any(step_costs(records, kind) for kind in NETWORK):
+        seconds, held = "what a training step takes", "what a training step holds"
+        panels.append(_cost_panel(records, "seconds_per_step", seconds, "milliseconds", 1e3))
+        panels.append(_cost_panel(records, "bytes", held, "mebibytes", 2**-20))
+    return Drawing(panels, columns=2)
+
+
+def _training_panel(records: Listed, name: str) -> Panel:
+    """Return the training curves; labels have units and rate where several runs have the same network."""
+    depths, places = sorted({record.config.network.depth for record in records}), dict[tuple[str, int], int]()
+    several = len({kind_and_depth(record) for record in records}) < len(records)
+    lines = []
+    for record in records:
+        network, rate = record.config.network, getattr(record.config.optimiser, "learning_rate", 0)
+        label = f"{network.kind}, {network.depth:,} layers"
+        label += f", {getattr(network, 'activation', '')}, rate {rate:.2g}" if several else ""
+        label += ", diverged" if record.status == "diverged" else ""
+        place = places[kind_and_depth(record)] = places.get(kind_and_depth(record), -1) + 1
+        look = {"ls": DASHES[place % len(DASHES)], "color": shade(network.kind, network.depth, depths), "lw": 2}
+        curve = dict(enumerate(record.curves.get("train_cross_entropy", []), start=1))
+        lines.append(line(label, curve, marker=MARKERS[network.kind], **look))
+
+    def ticks(axes: Axes) -> None:
+        if axes.get_yscale() == "log":
+            plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+
+    columns = 1 if several else 2
+    return line_panel(f"{name}: training", lines, "epoch", "training cross-entropy, nats", ticks, columns=columns)
+
+
+def _cost_panel(records: Listed, name: str, title: str, unit: str, times: float) -> Panel:
+    lines = []
+    for kind, colour in NETWORK.items():
+        costs = {cost.run.network.depth: cost.row(name)[0] * times for cost in step_costs(records, kind)}
+        power = step_exponents(records, kind)[name == "bytes"]
+        lines.append(line(f"{kind}: depth to the power {power:.2f}", costs, color=colour, marker=MARKERS[kind]))
+
+    def ticks(axes: Axes) -> None:
+        axes.set_xscale("log")
+        plain_ticks(axes.yaxis)
+        plain_ticks(axes.xaxis)
+
+    return line_panel(title, lines, "layers", unit, ticks)
+
+
+# Measures that no expression over the table says
+
+
+@in_units("share")
+def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
+    """Return the best training cross-entropy of a run over that of guessing; a run that diverged guesses."""
+    run = _judged(records).get((network, depth))
+    return None if run is None else _best_or_guessing(run) / guessing(run)
+
+
+@in_units("ratio")
+def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
+    """Return the ratio of the best training cross-entropies of two single runs of the same settings.
+
+    One that has not learned, that is, diverged or is within 5 % of guessing, makes it infinite. Where the first
+    settings that did not diverge at both depths are not the same, nothing is known: the interval from 0 to
+    infinity.
+    """
+    runs = _judged(records)
+    if tuple(of) not in runs or tuple(to) not in runs:
+        return None
+    above, below = runs[of[0], of[1]], runs[to[0], to[1]]
+    if above.status == "finished" and above.config.optimiser != below.config.optimiser:
+        return Interval(0.0, math.inf)
+    if _best_or_guessing(above) > 0.95 * guessing(above):
+        return math.inf
+    return _best_or_guessing(above) / _best_or_guessing(below)
+
+
+def _judged(records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
+    """Return for every kind of network and depth the first run that did not diverge, or else the first."""
+    first = {kind_and_depth(run): run for run in reversed(records)}
+    return first | {kind_and_depth(run): run for run in reversed(records) if run.status == "finished"}
+
+
+def _best_or_guessing(run: RunRecord) -> float:
+    best = run.best()
+    return guessing(run) if run.status == "diverged" or best is None else best
+
+
+def answer(records: Listed) -> str:
+    """Return how far below guessing each network came."""
+    parts = []
+    for run in records:
+        network, best = run.config.network, run.best()
+        name = f"{network.kind}, {network.depth:,} layers on {run.config.data.name}"
+        lost = run.status == "diverged" or best is None
+        parts.append(f"{name}: {'diverged' if lost else f'{best:.3g} (guessing {guessing(run):.3g})'}")
+    return f"Best training cross-entropy: {'; '.join(parts)}." if parts else ""
+
+
+VERY_DEEP = Experiment(
+    name="06_very_deep",
+    title="Networks of 200 to 1,001 layers",
+    schema=VeryDeepProfile,
+    tables=(
+        Table(
+            "very_deep",
+            very_deep_rows,
+            very_deep_cost,
+            "Networks of hundreds of layers and a thousand (P1 sec. 1 and 3.1, P2 sec. 2.2)",
+            shown={
+                "network": "network",
+                "depth": "layers",
+                "data": "data",
+                "epochs": "epochs",
+                "learning_rate": "rate",
+                "activation": "units",
+                "status": "status",
+                "first_train_cross_entropy": "training cross-entropy, nats, first epoch",
+                "best_train_cross_entropy": "best, nats",
+                "guessing_cross_entropy": "guessing, nats",
+                "test_accuracy": "test accuracy",
+            },
+            plot=("depth", "best_train_cross_entropy"),
+            main=deepest_first,
+        ),
+    ),
+    figures={"very_deep": very_deep_figure},
+    measures=(share_of_guessing, depth_ratio),
+    after=("01_depth",),
+    answer=answer,
+)
