@@ -29,7 +29,7 @@ def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -
 
     Raises:
         HighwaysError: A stage failed, which has said why; or DVC cannot run.
-        KeyboardInterrupt: A stage was interrupted.
+        SystemExit: A stage was interrupted.
     """
     profiles, began = active_profiles(), time.monotonic()
     failed, current = _run(stages, force) if train else _draw(stages, profiles)
@@ -58,8 +58,8 @@ def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
             else:
                 stage.dump(update_pipeline=False)
         except Exception as error:
-            if str(error).endswith("exited with 130"):  # DVC itself would go on with the next stage
-                raise KeyboardInterrupt from None
+            if str(error).endswith("exited with 130"):  # interrupted, as it has said; DVC would go on with the next
+                raise SystemExit(130) from None
             if not str(error).endswith("exited with 1"):
                 print(f"{stage.addressing}: {error}", flush=True)
             failed.append(stage.addressing)

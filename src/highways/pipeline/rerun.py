@@ -24,7 +24,6 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
 from highways.tracking.environment import moved, processor
-from highways.tracking.events import EpochEnded, Event
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
@@ -61,19 +60,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run came out again.
-
-    Attributes:
-        run_key: The run.
-        difference: The largest relative difference of a measured value, over all epochs or the first one.
-        where: The value and epoch that differ most.
-        expected: What was expected, in words.
-        passed: It is as expected.
-    """
+    """How a run that was trained again compares with its record."""
 
     run_key: str
     difference: float
+    """The largest relative difference of a measured value, over all epochs or the first one."""
     where: str
+    """The value and epoch that differ most."""
     expected: str
     passed: bool
 
@@ -109,14 +102,7 @@ def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
 def sampled(
     records: Sequence[RunRecord], count: int, seed: int, listed: Mapping[str, tuple[RunConfig, ...]]
 ) -> list[Sample]:
-    """Draw records: the families take turns, the quickest first; within each by chance.
-
-    Args:
-        records: All there are.
-        count: How many; all where there are fewer.
-        seed: Of the draw.
-        listed: See `listed_groups`.
-    """
+    """Draw `count` records, all where there are fewer: the families take turns, the quickest first; each by chance."""
     by_family: dict[str, list[RunRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.run_key):
         by_family[record.config.network.family].append(record)
@@ -129,7 +115,7 @@ def sampled(
 
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
-    """Return the records whose data can be had here; of the others is said why not."""
+    """Return the records whose data are available; say of the others why not."""
     missing: dict[str, str] = {}
     for name in dict.fromkeys(record.config.data.name for record in records):
         try:
@@ -146,15 +132,7 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
 
 
 def again(sample: Sample, device: str) -> Outcome:
-    """Train a sample's group again, in a process and a project of its own, and compare the run with its record.
-
-    Args:
-        sample: The run and its group.
-        device: `auto`, `cpu` or `cuda`.
-
-    Raises:
-        HighwaysError: The training failed.
-    """
+    """Train a sample's group again, in a process and a project of its own, and compare the run with its record."""
     record = sample.record
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
     with _project() as root, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -175,28 +153,13 @@ def _project() -> Iterator[Path]:
 
 def _train(root: str, configs: list[RunConfig], device: str, threads: int) -> list[str]:
     """Train runs in this process as one sweep below `root`, and return their records as text."""
-    os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "none"
-    step = 0
-
-    def tell(event: Event) -> None:
-        nonlocal step
-        if isinstance(event, EpochEnded) and 10 * event.epoch // event.epochs > step:
-            step = 10 * event.epoch // event.epochs
-            print(f"  epoch {event.epoch}/{event.epochs}, {event.seconds:.1f} s an epoch", flush=True)
-
+    os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "lines"
     place: dict[str, Any] = {"experiment": "rerun", "profile": "rerun", "mlflow": False}
-    records = sweep(configs, device=device, threads=threads, on_event=tell, **place)  # type: ignore[arg-type]
-    return [record.dumps() for record in records]
+    return [record.dumps() for record in sweep(configs, device=device, threads=threads, **place)]  # type: ignore[arg-type]
 
 
 def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
-    """Compare a run with its record.
-
-    Args:
-        record: Of the run.
-        made: Of the same run, trained again.
-        whole: With it were trained the runs that it was recorded with.
-    """
+    """Compare a record with that of the same run, trained again; `whole`: together with all runs of its group."""
     other = _other_conditions(record, made, whole)
     exact = not other and record.config.precision == "float32"
     epochs = None if exact else 1
@@ -218,7 +181,7 @@ def _tolerance(config: RunConfig) -> float:
 
 
 def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
-    """Return what is not as it was when a record was made, of all that decides the last bits."""
+    """Return the conditions that decide the last bits and differ from those of the record."""
     names = {"processor": "another processor", "threads": "other threads", "torch": "another torch"}
     names |= {"device": "another device", "platform": "another platform"}
     found = [name for key, name in names.items() if record.environment.get(key) != made.environment.get(key)]
@@ -253,16 +216,10 @@ def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple
 
 
 def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
-    """Train sampled records again, say how each came out, and return how many are not as expected.
-
-    Args:
-        profiles: Whose records.
-        count: How many.
-        seed: Of the draw.
-        device: `auto`, `cpu` or `cuda`.
+    """Train `count` sampled records again, print how each compares, and return how many are not as expected.
 
     Raises:
-        HighwaysError: There are no records whose data are here.
+        HighwaysError: There are no records whose data are available.
     """
     records = at_hand(read_records(profiles))
     if not records:

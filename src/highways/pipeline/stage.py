@@ -42,10 +42,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 def run_stage(profile: str, notebook: str, train: bool = True) -> None:
     """Check a notebook's inputs and execute it with a profile's parameters.
 
-    Args:
-        profile: Name of the profile.
-        notebook: Name of the notebook.
-        train: Train and analyse what has no record yet; otherwise make everything from the records that exist.
+    With `train`, what has no record yet is trained and analysed; without, everything comes from the records that exist.
 
     Raises:
         HighwaysError: An input is missing, or a cell failed; one line that names the log.
@@ -110,9 +107,7 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
 def kernel_of_this_interpreter(log: IO[str], environment: dict[str, str]) -> type[AsyncKernelManager]:
     """Return a kernel manager that starts this very interpreter, whatever kernels Jupyter finds installed.
 
-    Args:
-        log: Takes what the kernel and its processes write past Jupyter.
-        environment: Variables that the kernel gets besides this process's own.
+    What the kernel and its processes write past Jupyter goes to the log; `environment` adds to this process's own.
     """
 
     class Kernel(AsyncKernelManager):

@@ -1,0 +1,74 @@
+"""`highways repro`: one stage that fails does not stop the others, an interrupt stops all; nothing trains unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from highways.errors import HighwaysError
+from highways.pipeline import stage
+from highways.pipeline.repro import repro
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+
+
+@pytest.fixture
+def pipeline(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a DVC pipeline whose stages are commands of the shell."""
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    monkeypatch.chdir(project)
+
+    def write(**commands: str) -> None:
+        stages = {
+            name: {"cmd": command, "outs": [{name: {"cache": False, "persist": True}}]}
+            for name, command in commands.items()
+        }
+        if "b" in stages:
+            stages["b"]["deps"] = ["a"]
+        (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+
+    return write
+
+
+def test_a_stage_that_fails_does_not_stop_the_others(pipeline, project: Path, capfd) -> None:
+    (project / "a").write_text("of an earlier time")
+    pipeline(a="echo 'error: a: no data' >&2; exit 1", b="echo made > b", c="echo made > c")
+    with pytest.raises(HighwaysError, match=r"^1 of the stages failed: a$"):
+        repro()
+    out, err = capfd.readouterr()
+    assert (project / "c").exists()
+    assert "error: a: no data\n" in err
+    assert "Traceback" not in out + err
+    pipeline(a="echo made > a", b="echo made > b", c="echo made > c")
+    repro()
+    assert "1 stage was up to date" in capfd.readouterr().out
+    assert (project / "b").exists()
+
+
+def test_an_interrupted_stage_stops_the_others(pipeline, project: Path, capfd) -> None:
+    pipeline(a="exit 130", c="echo made > c")
+    with pytest.raises(SystemExit) as stop:
+        repro()
+    assert stop.value.code == 130
+    assert not (project / "c").exists()
+
+
+def test_no_train_draws_and_leaves_the_lock(project: Path, monkeypatch, capsys) -> None:
+    ran: list[str] = []
+
+    def execute(source: str, *_: object, **__: object) -> None:
+        ran.append(Path(source).stem)
+
+    monkeypatch.setattr(stage, "execute_notebook", execute)
+    repro(train=False)
+    out = capsys.readouterr().out
+    assert "01_depth@quick: there are no records to show\n" in out
+    assert ran == ["99_report"], "nothing else has records"
+    assert not (project / "dvc.lock").exists()
+    with pytest.raises(HighwaysError, match=r"^no stage '01@quick'; there are: 01_depth@quick, "):
+        repro(["01@quick"], train=False)
