@@ -15,12 +15,13 @@ from matplotlib.text import Text
 
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
-from highways.show.figures import STYLE, Drawing, alone
+from highways.show.figures import DPI, STYLE, Drawing, alone
 
 
 def cut(figure: Figure) -> Iterator[str]:
     """Name what reaches over a figure's canvas, or touches its edge."""
     with matplotlib.rc_context(STYLE):
+        figure.set_dpi(DPI)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
     inside = figure.bbox.padded(-1)

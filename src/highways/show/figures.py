@@ -49,6 +49,9 @@ WIDTH, HEIGHT = 4.8, 3.1
 AROUND = 0.55
 """What labels take of a panel's height, inches."""
 
+DPI = 110
+"""Dots an inch of a PNG."""
+
 GAP = 34
 """From axes to the legend below, points: tick labels and the axis's label are between."""
 
@@ -233,7 +236,7 @@ def save(figure: Figure | Drawing, path: Path) -> Path:
     content = io.BytesIO()
     whole = figure.whole() if isinstance(figure, Drawing) else figure
     with matplotlib.rc_context(STYLE):
-        whole.savefig(content, format="png", dpi=110, metadata={"Software": None})
+        whole.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, content.getvalue())
     return path
 
