@@ -49,6 +49,15 @@ WIDTH, HEIGHT = 4.8, 3.1
 AROUND = 0.55
 """What labels take of a panel's height, inches."""
 
+DPI = 110
+"""Dots an inch of a PNG."""
+
+GAP = 34
+"""From axes to the legend below, points: tick labels and the axis's label are between."""
+
+EDGE = 0.03
+"""From the canvas to a legend at least, inches."""
+
 TITLE = 58
 """Letters of a title on one line."""
 
@@ -185,6 +194,7 @@ class Drawing:
                 heights += [max(panel.height for panel in chosen) - AROUND, below + 0.01]
             grid.set_height_ratios(heights)
             figure.set_size_inches(WIDTH * self.columns, sum(heights) + (AROUND + 0.35) * len(rows))
+            _keep_legends_inside(figure)
         return figure
 
 
@@ -201,7 +211,20 @@ def _legend_height(axes: Axes) -> float:
     legend = axes.get_legend()
     if legend is None or not getattr(legend, "is_below", False):
         return 0.0
-    return 0.08 + 0.175 * math.ceil(len(legend.get_texts()) / legend._ncols)  # type: ignore[attr-defined]
+    rows = math.ceil(len(legend.get_texts()) / legend._ncols)  # type: ignore[attr-defined]
+    return 0.08 + 0.175 * rows + (legend.gap - GAP) / 72  # type: ignore[attr-defined]
+
+
+def _keep_legends_inside(figure: Figure) -> None:
+    """Move legends below axes with narrow tick labels to the right, so that the canvas does not cut their handles."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None and getattr(legend, "is_below", False):
+            missing = EDGE - legend.get_window_extent().x0 / figure.dpi
+            if missing > 0:
+                moved = legend.below + ScaledTranslation(missing, 0, figure.dpi_scale_trans)  # type: ignore[attr-defined]
+                legend.set_bbox_to_anchor((0, 0), moved)
 
 
 def save(figure: Figure | Drawing, path: Path) -> Path:
@@ -213,13 +236,18 @@ def save(figure: Figure | Drawing, path: Path) -> Path:
     content = io.BytesIO()
     whole = figure.whole() if isinstance(figure, Drawing) else figure
     with matplotlib.rc_context(STYLE):
-        whole.savefig(content, format="png", dpi=110, metadata={"Software": None})
+        whole.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, content.getvalue())
     return path
 
 
 def svg(panel: Panel) -> str:
     """Return a panel by itself as SVG, without its title; the same text from run to run."""
+    return svg_of(alone(panel))
+
+
+def alone(panel: Panel) -> Figure:
+    """Return a figure of one panel, without its title."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
         grid = figure.add_gridspec(2, 1)
@@ -228,7 +256,8 @@ def svg(panel: Panel) -> str:
         below = _legend_height(axes) + 0.01
         grid.set_height_ratios([panel.height - AROUND, below])
         figure.set_size_inches(WIDTH, panel.height + below)
-        return svg_of(figure)
+        _keep_legends_inside(figure)
+    return figure
 
 
 def svg_of(figure: Figure) -> str:
@@ -240,13 +269,13 @@ def svg_of(figure: Figure) -> str:
     return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
 
 
-def legend(axes: Axes, columns: int = 3, gap: float = 34, **more: Any) -> None:
+def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
     """Put the legend below the axes, where it hides nothing.
 
     Args:
         axes: With labelled artists; without any there is no legend.
         columns: At most so many entries side by side; fewer where the labels are long.
-        gap: From the axes, in points: ticks and label are between.
+        gap: From the axes, points; more than `GAP` where tick labels are high.
         more: What else the legend is given.
     """
     labels = more.get("labels") or axes.get_legend_handles_labels()[1]
@@ -264,7 +293,7 @@ def legend(axes: Axes, columns: int = 3, gap: float = 34, **more: Any) -> None:
         "labelspacing": 0.3,
     }
     made = axes.legend(**(options | more))
-    made.is_below = True  # type: ignore[attr-defined]
+    made.is_below, made.below, made.gap = True, below, gap  # type: ignore[attr-defined]
     made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
 
 

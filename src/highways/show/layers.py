@@ -158,6 +158,7 @@ def _layer_means(analysis: AnalysisRecord, column: str, means: Sequence[float], 
     if column == "gate_bias" and start is not None:
         axes.axhline(start, color="0.5", lw=1, ls=":", label="where it started")
     axes.set(xlabel="layer", ylabel="mean over units")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     legend(axes, columns=3)
 
 
