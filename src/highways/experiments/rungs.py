@@ -87,13 +87,3 @@ def climb(first: Sequence[RunConfig], rungs: Sequence[Rung], profile: str, exper
         kept = sorted(records, key=rank)[: rung.keep]
         found.append(tuple(longer(record.config, rung.epochs) for record in kept))
     return Ladder(tuple(found), whole=True)
-
-
-def foreseen(ladder: Ladder, rungs: Sequence[Rung]) -> list[RunConfig]:
-    """Return stand-ins for the runs of the rungs that are missing: the first trials, as long as those will be.
-
-    Args:
-        ladder: As far as the records tell.
-        rungs: The later ones.
-    """
-    return [longer(run, rung.epochs) for rung in rungs[len(ladder.rungs) - 1 :] for run in ladder.rungs[0][: rung.keep]]

@@ -116,7 +116,7 @@ class Report:
             "easy": paragraphs(experiment.easy),
             "difficult": paragraphs(experiment.difficult),
             "notes": paragraphs(experiment.notes),
-            "cost": cost(experiment, self.results.profile, self.listed[name]),
+            "cost": cost(experiment, self.results.profile),
             "costs": [
                 (path.name, self.there(path))
                 for table in experiment.tables

@@ -17,10 +17,8 @@ from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table
-from highways.report.outlook import reckoned_from_others
 from highways.report.verdicts import Judged
 from highways.show.tables import MACHINE
-from highways.tracking import Listed
 from highways.tracking.records import write_atomically
 
 MOST_ROWS = 40
@@ -81,14 +79,8 @@ def verdict_rows(judgements: Sequence[Judgement]) -> str:
     return grid(heads, rows)
 
 
-def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
-    """Return what an experiment cost, and on what machine, in a sentence; none where it is not known.
-
-    Args:
-        experiment: The experiment.
-        profile: Whose table of costs is read.
-        listed: What the profile lists of the experiment.
-    """
+def cost(experiment: Experiment, profile: str) -> str:
+    """Return what an experiment cost in a profile, and on what machine, in a sentence; none where it is not known."""
     parts = []
     for table in experiment.tables:
         path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
@@ -104,22 +96,7 @@ def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
         spent.append(f"{time} of processes' time ({machine})")
-    return f"{', and '.join(spent)}.{_reckoned(listed)}"
-
-
-def _reckoned(listed: Listed) -> str:
-    """Return what the rule of `highways profile cost` gives beside the fact, from the records of this page alone.
-
-    Every network is reckoned from the others, so that the fact is not told by itself. Neither this machine nor any
-    other result enters: the page is the same everywhere.
-    """
-    found = reckoned_from_others([*listed, *listed.auxiliary])
-    if found is None:
-        return ""
-    return (
-        f" By the rule of `highways profile cost`, each network reckoned from the records of the others here, the "
-        f"training would take {found[0] / 60:.0f} core minutes; it took {found[1] / 60:.0f}."
-    )
+    return f"{', and '.join(spent)}."
 
 
 def _read_cost(path: Path) -> pd.DataFrame:
@@ -163,7 +140,7 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
     ]
     if experiment.notes:
         parts.append(f"## What the sources leave open, and what differs here\n\n{experiment.notes}")
-    if spent := cost(experiment, profile, judged.listed[experiment.name]):
+    if spent := cost(experiment, profile):
         parts.append(f"## Cost\n\n{spent}\n")
     parts.append("Written by `make readme` from the records beside this page.\n")
     return "\n".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -63,19 +62,16 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        return self._listed(self._trial)
-
-    def _trial(self, kind: Kind, rank: int) -> RunConfig:
-        return trial_of_search(self.search, kind, self.search_depth, rank)
-
-    def _listed(self, trial: Callable[[Kind, int], RunConfig]) -> list[RunConfig]:
         return [
-            self._run(name, kind, depth, self.checkpoint_every, trial(kind, rank))
+            self._run(name, kind, depth, self.checkpoint_every, self._trial(kind, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
             for rank in (self.highway_ranks.get(name) if kind == "highway" else None) or [1]
         ]
+
+    def _trial(self, kind: Kind, rank: int) -> RunConfig:
+        return trial_of_search(self.search, kind, self.search_depth, rank)
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before and after training of every run, then the cost of a step, by depth.
