@@ -16,7 +16,7 @@ from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.experiments.base import Experiment, Table
+from highways.experiments.base import Experiment, Table, notes_of
 from highways.report.render import render
 from highways.report.verdicts import Judged
 from highways.show.tables import MACHINE
@@ -41,14 +41,24 @@ def table_for_people(table: Table, path: Path) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, AttributeError, OSError):
         shown = paths.shown(path)
         raise HighwaysError(f"{shown}: not the table {table.name}; `highways tables` makes it anew") from None
-    columns = [name for name in (table.shown or chosen) if name in chosen and chosen[name].notna().to_numpy().any()]
+    columns = columns_of(table, chosen)
     return {
         "title": table.title,
         "file": path.name,
-        "heads": [table.shown.get(name, name.replace("_", " ")) for name in columns],
+        "heads": [head(table, name) for name in columns],
         "rows": [[row[name] for name in columns] for row in chosen.to_dict("records")],
         "number": len(whole),
     }
+
+
+def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
+    """Return the columns that the experiment chooses, all by default, except those with nothing in them."""
+    return [name for name in (table.shown or rows) if name in rows and rows[name].notna().to_numpy().any()]
+
+
+def head(table: Table, column: str) -> str:
+    """Return a column's head, in words."""
+    return table.shown.get(column, column.replace("_", " "))
 
 
 def cost(experiment: Experiment, profile: str) -> str:
@@ -92,11 +102,7 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
         figures=[name for name in experiment.figures if (results.figures / f"{name}.png").exists()],
         claims=claims,
         tables=[table_for_people(table, path) for table, path in files if path.exists()],
-        texts=[
-            ("What was easy", experiment.easy),
-            ("What was difficult", experiment.difficult),
-            ("What the sources leave open, and what differs here", experiment.notes),
-        ],
+        texts=notes_of(experiment.name),
         cost=cost(experiment, judged.profile),
     )
 
