@@ -48,11 +48,7 @@ WHY = {
 
 
 class Report:
-    """What the template shows of a profile.
-
-    Args:
-        judged: The profile's claims.
-    """
+    """What the template shows of a profile, from its judged claims."""
 
     def __init__(self, judged: Judged):
         self.results = paths.Results(judged.profile)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -137,34 +137,27 @@ def _ratios(measured: dict[str, pd.DataFrame]) -> list[list[object]]:
         for row in table.to_dict("records"):
             case = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in said)
             for column in ratios:
-                spread = [row.get(column + end) for end in (LOW, HIGH)]
-                between = "" if None in spread or pd.isna(spread).any() else f"{cell(spread[0])} to {cell(spread[1])}"
+                spread = [cell(row.get(column + end)) for end in (LOW, HIGH)]
                 beside = column.removeprefix(RATIO).replace("_", " ")
-                listed.append([name, case, beside, row[column], between])
+                listed.append([name, case, beside, row[column], " to ".join(spread) if all(spread) else ""])
     return listed
 
 
-def _committed() -> list[Judged]:
-    return [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
-
-
-def _pages(committed: Sequence[Judged]) -> dict[Path, str]:
-    made = {paths.root() / "benchmarks" / "README.md": _benchmarks()}
+def current() -> Iterator[tuple[Path, str]]:
+    """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
+    committed = [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
+    yield paths.root() / "benchmarks" / "README.md", _benchmarks()
     for judged in committed:
-        made |= pages(judged)
-    return made
+        yield from pages(judged).items()
+    yield paths.root() / "README.md", filled(committed)
 
 
 def stale() -> list[str]:
     """Return the pages, README among them, that are not what the committed results give."""
-    committed = _committed()
-    made = _pages(committed) | {paths.root() / "README.md": filled(committed)}
-    return [paths.shown(path) for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
+    return [paths.shown(path) for path, text in current() if not path.exists() or path.read_text("utf-8") != text]
 
 
 def update() -> None:
     """Write the pages of the committed profiles and README's numbers."""
-    committed = _committed()
-    for path, text in _pages(committed).items():
+    for path, text in current():
         write_atomically(path, text)
-    write_atomically(paths.root() / "README.md", filled(committed))  # last: it links to the pages that are there
