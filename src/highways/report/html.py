@@ -70,9 +70,7 @@ class Report:
         claim = self.judged.claims[judgement.claim_id]
         experiment = next(one for one in EXPERIMENTS if one.name == claim.experiment)
         results = self.results.of(claim.experiment)
-        places = (
-            [results.analyses, results.tables] if claim.of_study else [results.runs, results.analyses, results.tables]
-        )
+        places = [*([] if claim.of_study else [results.runs]), results.analyses, results.tables]
         lacking = []
         if judgement.verdict != "not run" and judgement.scope not in ("", "full"):
             for name, (asked, had) in shortfalls(claim, self.listed[claim.experiment]).items():
@@ -106,9 +104,7 @@ class Report:
             "texts": [(heading, paragraphs(text)) for heading, text in notes_of(name).items()],
             "cost": cost(experiment, self.results.profile),
             "costs": [(path.name, self.link(path)) for path in costs if path.exists()],
-            "commits": sorted(
-                {str(one.environment["git_commit"])[:7] for one in records if one.environment.get("git_commit")}
-            ),
+            "commits": sorted({str(commit)[:7] for one in records if (commit := one.environment.get("git_commit"))}),
         }
 
     def links(self, experiment: Experiment) -> list[tuple[str, str]]:
@@ -223,6 +219,7 @@ def page(judged: Judged) -> str:
     """Return the report's content; the same from run to run."""
     report = Report(judged)
     named = {name for row in report.rows for name in row["documents"].split("|")}
+    others = sorted(named - DOCUMENTS.keys())
     answers, panel = report.answers()
     return render(
         "report.html.j2",
@@ -232,9 +229,7 @@ def page(judged: Judged) -> str:
         rows=report.rows,
         verdicts=VERDICTS,
         scopes=SCOPES,
-        documents={
-            name: DOCUMENTS.get(name, name) for name in [*DOCUMENTS, *sorted(named - {*DOCUMENTS})] if name in named
-        },
+        documents={name: text for name, text in DOCUMENTS.items() if name in named} | {name: name for name in others},
         sections=report.sections,
         shown={section["name"] for section in report.sections},
         claims_csv=report.link(report.results.claims),
