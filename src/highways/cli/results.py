@@ -1,4 +1,4 @@
-"""What is made of the records: `highways tables`, `figures`, `claims`, `report`, `verify`, `readme` and more."""
+"""What is made of the records: `highways tables`, `figures`, `claims`, `report`, `verify`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def verify_command(
         str, typer.Option(help="With --rerun: auto, cpu or cuda.", autocompletion=complete_devices)
     ] = "auto",
 ) -> None:
-    """Check records, figures, tables, claims, pages; name each file that is not intact and exit with status 1.
+    """Check records, tables, claims, pages; name each file that is not intact and exit with status 1.
 
     With --rerun recorded runs are trained again, in a temporary place, and compared with their records.
     """
@@ -149,19 +149,6 @@ def verify_command(
     if not checked:
         raise HighwaysError(f"there are no results to verify{f' of {profile}' if profile else ''}")
     print(f"{checked} files are intact")
-
-
-@app.command("seal")
-def seal_command(profile: AnyProfileOption = None) -> None:
-    """Make the MANIFEST anew of the records and figures that are there: what is gone or altered is so on purpose."""
-    from highways.pipeline.verify import seal
-
-    for name in recorded_profiles(profile):
-        manifest, changes = seal(name)
-        for what, files in (("new", changes.new), ("changed", changes.changed), ("gone", changes.gone)):
-            for file in files:
-                print(f"{what:7} {paths.shown(manifest.folder / file)}")
-        print(f"{paths.shown(manifest.path)}: {len(manifest.read())} records and figures")
 
 
 @app.command("readme")
