@@ -235,7 +235,7 @@ def test_numbers_are_said_with_units_and_three_digits() -> None:
 
 
 def test_cells_are_plain_numbers_with_three_digits() -> None:
-    numbers = {2.654e-5: "2.65e-5", 0.0123456: "0.0123", 1137.4: "1,137", 38990.0: "38,990", -0.0: "0", 1e20: "1e+20"}
+    numbers = {2.654e-5: "2.65e-5", 0.0123456: "0.0123", 1137.4: "1,137", 38990.0: "38,990", -0.0: "0", 1e20: "1e20"}
     assert {number: cell(number) for number in numbers} == numbers
     assert cell(math.nan) == cell(None) == ""
     assert cell(math.inf) == "infinite"

@@ -52,13 +52,19 @@ def forecast(profile: str) -> list[Forecast]:
         raise HighwaysError(f"profiles/{profile} has no notebook's parameters")
     runs = {path.stem: path for path in sorted((paths.root() / "results").glob(f"*/*/{RecordStore.kind}/*.json"))}
     analyses = {path.stem for path in (paths.root() / "results").glob(f"*/*/{AnalysisStore.kind}/*.json")}
-    rates = seconds_per_unit(map(RunRecord.read, runs.values()))
-    listed: set[str] = set()
-    return [_stage(one, profile, runs.keys() | analyses, rates, listed) for one in experiments]
+    records = [RunRecord.read(path) for path in runs.values()]
+    diverged = {record.run_key for record in records if record.status != "finished"}
+    rates, listed = seconds_per_unit(records), set[str]()
+    return [_stage(one, profile, runs.keys() | analyses, diverged, rates, listed) for one in experiments]
 
 
 def _stage(
-    experiment: Experiment, profile: str, recorded: set[str], rates: Mapping[str, float], listed: set[str]
+    experiment: Experiment,
+    profile: str,
+    recorded: set[str],
+    diverged: set[str],
+    rates: Mapping[str, float],
+    listed: set[str],
 ) -> Forecast:
     settings, remarks = experiment.of(profile).settings, []
     try:
@@ -66,6 +72,11 @@ def _stage(
     except NotYet as error:
         runs, analyses = [], []
         remarks.append(f"what it runs follows from earlier records: {error}")
+    analyses = [
+        one
+        for one in analyses
+        if one.run is None or not one.measure.needs_weights or diverged.isdisjoint(run_keys([one.run]))
+    ]
     own = {key: run for key, run in zip(run_keys(runs), runs, strict=True) if key not in listed}
     listed |= own.keys()
     left = [run for key, run in own.items() if key not in recorded]
