@@ -6,6 +6,7 @@ import csv
 import importlib.resources
 import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from highways.experiments.initialisation.figure import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import write_pages
+from highways.report.render import cell
 from highways.report.verdicts import Judged, judge_all, write_claims
 from highways.show.figures import Drawing, Panel, save, svg
 from highways.tracking import Listed
@@ -101,7 +103,7 @@ def test_report_answers_first_and_links_to_what_is_there(small: Made) -> None:
     first = text[: text.index("Contents")]
     assert first.count("<b>Do ") == 2
     assert "What did not replicate?" in first
-    assert "scikit-learn&#39;s digits, after 2 epochs, the best of 20 plain networks" in first
+    assert first.count("Not judged yet: runs that the claim needs are missing.") == 2
     assert first.count("<img") == 1
     page = Page(text)
     identifiers = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
@@ -225,8 +227,35 @@ def test_numbers_are_said_with_units_and_three_digits() -> None:
     )
     assert spoken("0.6984", "share") == "69.8 %"
     assert spoken("5112", "parameters") == "5,112 parameters"
-    assert spoken("inf", "ratio") == "infinite"
+    assert spoken("inf", "ratio") == spoken("inf", "share") == "infinite"
+    assert spoken("8.836e-06", "share") == "0.0009 %"
+    assert spoken("3.661e-05", "points") == "+0.004 points"
+    assert spoken("-0", "share") == "0.0 %"
     assert spoken("", "nats") == ""
+
+
+def test_cells_are_plain_numbers_with_three_digits() -> None:
+    numbers = {2.654e-5: "2.65e-5", 0.0123456: "0.0123", 1137.4: "1,137", 38990.0: "38,990", -0.0: "0", 1e20: "1e20"}
+    assert {number: cell(number) for number in numbers} == numbers
+    assert cell(math.nan) == cell(None) == ""
+    assert cell(math.inf) == "infinite"
+
+
+def test_pages_show_the_rows_that_an_experiment_chooses(repository: Path) -> None:
+    page = (repository / "results/weekend/08_initialisation/README.md").read_text()
+    rows = re.findall(r"^\| (plain|highway) \| (\d+) \|", page, flags=re.MULTILINE)
+    assert rows == [(kind, str(depth)) for kind in ("plain", "highway") for depth in (1, 2, 10, 20, 50, 100)]
+    for page in (repository / "results").glob("*/*/README.md"):
+        numbers = page.read_text().partition("## Numbers")[2]
+        for table in re.findall(r"(?:^\|.*\n)+", numbers, flags=re.MULTILINE):
+            assert table.count("\n") < 50, page
+
+
+def test_report_is_made_by_a_command(small: Made, call, capsys) -> None:
+    small.report.unlink()
+    assert call("report", "--profile", "quick") == 0
+    assert capsys.readouterr().out == "results/quick/report.html\n"
+    assert small.report.read_text() == html.page(small.judged)
 
 
 def test_panels_stand_alone_and_in_a_grid(tmp_path: Path) -> None:

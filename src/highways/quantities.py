@@ -1,4 +1,4 @@
-"""How times and sizes are said to people."""
+"""How times are said to people."""
 
 
 def duration(seconds: float) -> str:
@@ -7,8 +7,3 @@ def duration(seconds: float) -> str:
         if seconds < most * size:
             return f"{seconds / size:.{1 if name == 'h' else 0}f} {name}"
     return f"{seconds / 86400:.0f} days"
-
-
-def gigabytes(size: float) -> str:
-    """Return bytes in GB, in MB below a tenth of one."""
-    return f"{size / 1e6:.0f} MB" if size < 1e8 else f"{size / 1e9:.1f} GB"

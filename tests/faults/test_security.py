@@ -13,7 +13,7 @@ import yaml
 
 from highways.config import DataConfig, RunConfig, read_yaml, use_profiles, validate
 from highways.errors import HighwaysError
-from highways.report.pages import cell, grid
+from highways.report.render import cell, render
 
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 LOADERS = {"load", "load_checkpoint", "load_from_checkpoint"}
@@ -193,7 +193,7 @@ def test_texts_are_escaped_in_html_and_in_tables(project: Path) -> None:
     page = write_report(replace(judged, judgements=judgements)).read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-    (row,) = grid(["a"], [[nasty]]).splitlines()[2:]
+    row = render("table.md.j2", heads=["a"], rows=[[nasty]]).splitlines()[2]
     assert row.replace("\\|", "").count("|") == 2, "it stays one cell"
     assert "<script" not in cell(nasty)
 

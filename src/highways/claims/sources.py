@@ -81,18 +81,22 @@ def spoken(measured: str, unit: Unit) -> str:
     return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
 
 
+WORDS = {"nats": "nats", "ratio": "times", "parameters": "parameters"}
+"""Of a unit that stands behind its number."""
+
+
 def _spoken(values: list[float], between: str, unit: Unit) -> str:
+    if any(map(math.isinf, values)):
+        return between.join(map(number, values))
     if unit in ("share", "points"):
-        ends = [f"{100 * value:{'+' if unit == 'points' else ''}.{_digits(100 * value)}f}" for value in values]
+        sign = "+" if unit == "points" else ""
+        ends = [f"{100 * value + 0:{sign}.{_digits(100 * value)}f}" for value in values]
         text = between.join(end.replace("-", "\u2212") for end in ends)
         return f"{text} %" if unit == "share" else f"{text} points"
     text = between.join(map(number, values))
-    return (
-        {"nats": f"{text} nats", "ratio": f"{text} times", "parameters": f"{text} parameters"}.get(unit, text)
-        if not any(map(math.isinf, values))
-        else text
-    )
+    return f"{text} {WORDS[unit]}" if unit in WORDS else text
 
 
 def _digits(percent: float) -> int:
-    return 1 if abs(percent) >= 0.1 or percent == 0 else 2
+    """Return the decimals of a percentage: one, or as many as its first digit that is not zero needs."""
+    return 1 if abs(percent) >= 0.1 or percent == 0 else math.ceil(-math.log10(abs(percent)))

@@ -58,43 +58,24 @@ def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -
 
 @app.command("cost")
 def profile_cost(
-    name: Annotated[str, typer.Argument(help="Profile.")],
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of a machine; by default what each stage's file says.")
-    ] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines like this one, that train beside each other.")] = 1,
-    all_: Annotated[bool, typer.Option("--all", help="Count what is finished, too, beside what is recorded.")] = False,
-    as_recorded: Annotated[
-        bool, typer.Option("--as-recorded", help="Time on the machine of the records: this one is not measured.")
-    ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Measure this machine anew, though it has been today.")
-    ] = False,
+    name: Annotated[str, typer.Argument(help="Profile.", autocompletion=complete_profiles)],
 ) -> None:
-    """Show what is left of every stage, and what it will cost on this machine: time, memory, disk.
+    """Show what every stage has left to run, and estimate its core hours.
 
-    Reckoned from the time that recorded runs took on CPUs. This machine is measured by some seconds of the same work.
+    The time of recorded runs of the same network family is scaled by layers x units x examples x epochs.
     """
-    from highways.report.calibration import calibration
-    from highways.report.outlook import Archive, Asked, outlook, table_of
-    from highways.tracking.environment import processor
-    from highways.training import device
+    from highways.quantities import duration
+    from highways.report.forecast import NUMBERS, Forecast, forecast
 
     (profile,) = profiles_given(name)
-    archive = Archive()
-    speed = {} if as_recorded else calibration(archive.ledger.groups, device.resolve("auto").type, fresh)
-    cores = device.cores()
-    if workers is not None and workers > cores:
-        print(f"there are {cores} cores: more than {cores} workers are of no use, {cores} are reckoned with")
-    asked = Asked(workers, nodes, all_, speed)
-    where = "the machine of the records" if as_recorded else f"{processor()}, {cores} cores"
-    times = ", ".join(f"{family} {ratio:.2f}" for family, ratio in speed.items())
-    print(f"{profile} on {where}" + (f"; times the records' core time: {times}" if times else ""))
-    stages = outlook(profile, asked, archive)
-    heads, rows = table_of(stages, asked)
-    shown.table(heads, rows, right=range(1, len(heads)))
+    stages = forecast(profile)
+    total = Forecast("all", *(sum(getattr(one, field) for one in stages) for field in NUMBERS))
+    cells = [
+        [one.name, f"{one.left} of {one.runs}", str(one.analyses_left), duration(one.core_seconds)]
+        for one in (*stages, total)
+    ]
+    shown.table(["stage", "runs left", "analyses left", "core time"], cells, right=range(1, 4))
     for stage in stages:
         for remark in stage.remarks:
             shown.wrapped(f"{stage.name}: {remark}")
-    print("Memory is that of one process, the one with the largest group. By the clock: alone on the machine.")
-    print("*: of some of it there is no record; it is scaled from the most similar one, by arithmetic and examples.")
+    print("Core time: a rough estimate from recorded runs of the same family of networks; without analyses.")

@@ -1,4 +1,4 @@
-"""What follows from the records: `highways tables`, `figures`, `claims`, `verify`, `readme`, `pipeline`."""
+"""What is made of the records: `highways tables`, `figures`, `claims`, `report`, `verify`, `readme`, `pipeline`."""
 
 from __future__ import annotations
 
@@ -91,6 +91,15 @@ def claims_command(
         rows = verdicts.choose(judged, verdict or (), source or (), experiment)
         shown.wrapped(f"{name}: {headline(rows)}. All claims are in {paths.shown(path)}")
         verdicts.show(rows, verdict or ())
+
+
+@app.command("report")
+def report_command(profile: ProfileOption = None) -> None:
+    """Write report.html from what a profile has so far."""
+    from highways.report.html import report_profile
+
+    for name in profiles_given(profile):
+        print(paths.shown(report_profile(name)))
 
 
 @app.command("verify")

@@ -88,13 +88,6 @@ class Profile(Strict):
         """Return a run of every network whose list of runs is not whole yet: more follow once records stand."""
         return []
 
-    def foreseen(self) -> list[RunConfig]:
-        """Return a stand-in for every run that follows once records stand: as long, and of the same shape.
-
-        They tell what the runs will cost, and are never trained. Where it cannot be told there are none.
-        """
-        return []
-
     @classmethod
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
         """Return the parameters that a notebook has set as variables, checked.

@@ -164,16 +164,6 @@ class Experiment:
             yield from table.frame(records).to_dict("records")  # type: ignore[misc]
 
     @property
-    def easy(self) -> str:
-        """What of it was easy to replicate; Markdown."""
-        return notes_of(self.name)[SECTIONS[0]]
-
-    @property
-    def difficult(self) -> str:
-        """What was difficult; Markdown."""
-        return notes_of(self.name)[SECTIONS[1]]
-
-    @property
     def notes(self) -> str:
         """What its sources leave open, and what is not as they have it; Markdown."""
         text = notes_of(self.name)[SECTIONS[2]]

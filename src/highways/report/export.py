@@ -1,25 +1,6 @@
 """`claims.json`: the judged claims with their evidence, for those who evaluate replications.
 
-The file is one object:
-
-- `schema`: `highways-claims/2`; a change of what follows raises the number.
-- `profile`: name of the profile; `counts`: verdicts on the sources' claims (`sources`) and on our own (`our_own`).
-- `claims`: an object each, in the order of `references/claims.yaml`:
-    - `id`, `statement`, `criterion`; `source`, as the claim has it, `documents`, the texts that it names, and `own`,
-      whether it is a question or a calculation of ours;
-    - `required`: what a full judgement needs, and `easier_with_less`, whether less makes the criterion easier to meet;
-    - `verdict`: `replicated`, `not replicated`, `inconclusive` or `not run`; `scope`: `full`, `pruned`, `reduced`,
-      `stand-in`, or empty where it was not run;
-    - `measured`: `low` and `high`, equal where it is no interval, `null` where nothing was or where it is infinite
-      (`text` has it as in `claims.csv`, `each` the values behind an interval where they are fewer than five);
-      `unit`: `nats`, `ratio`, `share`, `points` (difference of shares), `correlation`, `parameters`, or empty;
-    - `faithfulness`: `differs`, by what it is (`data`, `epochs`, `trials`, ...) what is `required` and what there `is`;
-      `notes`, what the sources leave open and what else differs in this experiment, Markdown;
-    - `evidence`: `experiment`; `data`; `records`, the folders of runs and of analyses with the number of those that
-      concern the claim and one sha256 over theirs; `tables` and `figures` that show it; `notebook`, `parameters`,
-      `command`. Paths are from the root of the checkout.
-
-It is the same to the byte from run to run, from records and from MLflow, and `highways verify` checks it.
+docs/claims.md has its schema. It is the same to the byte from run to run, from records and from MLflow.
 """
 
 from __future__ import annotations
@@ -28,7 +9,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from highways import paths
@@ -51,22 +31,14 @@ def export_text(judged: Judged) -> str:
     for records in judged.listed.values():
         sums |= {run.run_key: run.content()["sha256"] for run in records}
         sums |= {analysis.key: analysis.content()["sha256"] for analysis in records.analyses}
-    rows = []
-    for row in judged.judgements:
-        claim = judged.claims[row.claim_id]
-        rows.append(_claim(row, claim, experiments[claim.experiment], judged.listed[claim.experiment], sums))
-    content = {
-        "schema": SCHEMA,
-        "profile": judged.profile,
-        "counts": by_whose(judged.judgements),
-        "claims": rows,
-    }
+    rows = [_claim(row, judged, experiments[judged.claims[row.claim_id].experiment], sums) for row in judged.judgements]
+    counts = by_whose(judged.judgements)
+    content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "claims": rows}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _claim(
-    row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
-) -> dict[str, Any]:
+def _claim(row: Judgement, judged: Judged, experiment: Experiment, sums: Mapping[str, str]) -> dict[str, Any]:
+    claim, listed = judged.claims[row.claim_id], judged.listed[experiment.name]
     ends, each = numbers_of(row.measured) if row.measured else ([], [])
     finite = [end if math.isfinite(end) else None for end in ends] or [None]
     lacking = shortfalls(claim, listed) if row.verdict != "not run" and row.scope not in ("", "full") else {}
@@ -95,24 +67,24 @@ def _evidence(
     row: Judgement, claim: Claim, experiment: Experiment, listed: Listed, sums: Mapping[str, str]
 ) -> dict[str, Any]:
     results = paths.Results(row.profile).of(experiment.name)
-    tables = [results.tables / f"{table.name}.csv" for table in experiment.tables]
-    figures = [results.figures / f"{name}.png" for name in experiment.figures]
-    there = row.verdict != "not run" and not listed.empty
-    runs = [run for run in listed if claim.required.concerns(run.config)]
-    groups: dict[Path, list[str]] = {
-        results.runs: [sums[run.run_key] for run in runs],
-        results.analyses: [sums[analysis.key] for analysis in listed.analyses],
-    }
+    tables, figures, groups = [], [], {}
+    if row.verdict != "not run" and not listed.empty:
+        tables = [paths.shown(results.tables / f"{table.name}.csv") for table in experiment.tables]
+        figures = [paths.shown(results.figures / f"{name}.png") for name in experiment.figures]
+        groups = {
+            results.runs: [sums[run.run_key] for run in listed if claim.required.concerns(run.config)],
+            results.analyses: [sums[analysis.key] for analysis in listed.analyses],
+        }
     return {
         "experiment": experiment.name,
         "data": row.data,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(own)}
             for folder, own in groups.items()
-            if own and row.verdict != "not run"
+            if own
         ],
-        "tables": [paths.shown(path) for path in tables if there],
-        "figures": [paths.shown(path) for path in figures if there],
+        "tables": tables,
+        "figures": figures,
         "notebook": f"notebooks/{experiment.name}.ipynb",
         "parameters": f"profiles/{row.profile}/{experiment.name}.yaml",
         "command": experiment.command(row.profile),

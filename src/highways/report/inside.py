@@ -16,7 +16,7 @@ from highways.inside.lesions import LesionsConfig
 from highways.inside.signal import SignalConfig
 from highways.show.figures import Drawing, save
 from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
-from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
+from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training.checkpoints import load_weights, weights_path
 from highways.training.run import ADHOC
 
@@ -32,18 +32,18 @@ def draw_inside(
     classes: Sequence[int] = (),
     output: Path | None = None,
 ) -> Path:
-    """Draw the gates, the lesions or the signal of a trained run, and return the figure's path.
+    """Draw the gates, lesions or signal of a trained run, and return the figure's path.
 
-    The analysis is kept as a record (profile and experiment `adhoc`), so that a second figure needs no weights.
+    The analysis becomes a record (profile and experiment `adhoc`), so a second figure needs no weights.
 
     Args:
         run: The run.
-        show: `gates`, `lesions` or `signal`.
+        show: One of `SHOWN`.
         device: Where the network is computed.
-        weights: Train the run again where its weights are not kept here; without it, that is an error.
+        weights: Retrain the run if its weights are missing here, which is an error otherwise.
         example: Number of the training example whose gates are drawn.
         classes: The two classes whose routing is drawn.
-        output: The figure's file; by default it goes to `results/adhoc/adhoc`.
+        output: The figure's file; by default in `results/adhoc/adhoc`.
 
     Raises:
         HighwaysError: There is no such thing to show, no trained run, no weights, class or example.
@@ -67,8 +67,11 @@ def draw_inside(
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
-    figure = _drawn(show, analyses, routed)
-    return save(figure, output or paths.Results(ADHOC).of(ADHOC).figures / f"{show}-{key}.png")
+    if show == "gates":
+        panels = gate_panels(analyses[0], routed)
+    else:
+        panels = [lesion_panel(analyses[0]) if show == "lesions" else signal_panel(analyses)]
+    return save(Drawing(panels), output or paths.Results(ADHOC).of(ADHOC).figures / f"{show}-{key}.png")
 
 
 def _check_weights(key: str) -> None:
@@ -79,9 +82,3 @@ def _check_weights(key: str) -> None:
         raise HighwaysError(
             f"{key}: no weights at {weights_path(key)}; with --weights the run is trained again for them"
         )
-
-
-def _drawn(show: str, analyses: Sequence[AnalysisRecord], classes: Sequence[int]) -> Drawing:
-    if show == "gates":
-        return Drawing(gate_panels(analyses[0], classes))
-    return Drawing([lesion_panel(analyses[0]) if show == "lesions" else signal_panel(analyses)])

@@ -1,52 +1,30 @@
-"""Pages that a code host renders: one an experiment and profile, and one a profile."""
+"""Pages that a code host renders: one per experiment and profile, and one per profile."""
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from highways import paths
 from highways.claims.judge import Judgement, headline
+from highways.claims.sources import spoken, unit_of
 from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.experiments.base import Experiment, Table
-from highways.report.outlook import reckoned_from_others
+from highways.experiments.base import Experiment, Table, notes_of
+from highways.report.render import render
 from highways.report.verdicts import Judged
 from highways.show.tables import MACHINE
-from highways.tracking import Listed
 from highways.tracking.records import write_atomically
 
-MOST_ROWS = 40
-"""Of a table on a page; the file has all of them."""
 
-TAG = re.compile(r"<(?=[A-Za-z/!?])")
-
-
-def cell(value: object) -> str:
-    """Return a cell as a page shows it: three digits, nothing where there is nothing; a text is no markup."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return TAG.sub("&lt;", str(value)).replace("|", "\\|").replace("\n", " ")
-    whole = float(value).is_integer() and abs(value) < 1e15
-    return f"{int(value):,}" if whole else f"{value:.3g}"
-
-
-def grid(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table in Markdown."""
-    lines = [heads, ["---"] * len(heads), *([cell(value) for value in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def table_for_people(table: Table, path: Path) -> str:
-    """Return a table as a page shows it: its chosen columns and rows, heads in words.
+def table_for_people(table: Table, path: Path) -> dict[str, Any]:
+    """Return a table as a page shows it: the rows and columns that the experiment chooses, heads in words.
 
     Args:
         table: The table.
@@ -63,38 +41,31 @@ def table_for_people(table: Table, path: Path) -> str:
     except (ValueError, LookupError, TypeError, AttributeError, OSError):
         shown = paths.shown(path)
         raise HighwaysError(f"{shown}: not the table {table.name}; `highways tables` makes it anew") from None
-    columns = [
-        name for name in (table.shown or whole.columns) if name in whole and chosen[name].notna().to_numpy().any()
-    ]
-    heads = [table.shown.get(name, name.replace("_", " ")) for name in columns]
-    rows = [[row[name] for name in columns] for row in chosen.head(MOST_ROWS).to_dict("records")]
-    more = f"\n{len(whole)} rows, all columns: [{path.name}](tables/{path.name}).\n"
-    return f"{table.title}\n\n{grid(heads, rows)}{more}"
+    columns = columns_of(table, chosen)
+    return {
+        "title": table.title,
+        "file": path.name,
+        "heads": [head(table, name) for name in columns],
+        "rows": [[row[name] for name in columns] for row in chosen.to_dict("records")],
+        "number": len(whole),
+    }
 
 
-def verdict_rows(judgements: Sequence[Judgement]) -> str:
-    """Return verdicts as a table: claim, source, criterion, what was measured."""
-    heads = ["claim", "source", "criterion", "measured", "verdict", "scope"]
-    rows = [
-        [row.statement, row.source, row.criterion, row.measured, f"**{row.verdict}**", row.scope] for row in judgements
-    ]
-    return grid(heads, rows)
+def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
+    """Return the columns that the experiment chooses, all by default, except those with nothing in them."""
+    return [name for name in (table.shown or rows) if name in rows and rows[name].notna().to_numpy().any()]
 
 
-def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
-    """Return what an experiment cost, and on what machine, in a sentence; none where it is not known.
+def head(table: Table, column: str) -> str:
+    """Return a column's head, in words."""
+    return table.shown.get(column, column.replace("_", " "))
 
-    Args:
-        experiment: The experiment.
-        profile: Whose table of costs is read.
-        listed: What the profile lists of the experiment.
-    """
-    parts = []
-    for table in experiment.tables:
-        path = paths.Results(profile).of(experiment.name).tables / f"{table.name}_cost.csv"
-        if path.exists() and not (one := _read_cost(path)).empty:
-            parts.append(one)
-    if not parts:
+
+def cost(experiment: Experiment, profile: str) -> str:
+    """Return what an experiment cost in a profile, and on what machine, in a sentence; none where it is not known."""
+    tables = paths.Results(profile).of(experiment.name).tables
+    files = [path for table in experiment.tables if (path := tables / f"{table.name}_cost.csv").exists()]
+    if not (parts := [part for path in files if not (part := _read_cost(path)).empty]):
         return ""
     whole = pd.concat(parts)
     columns = [name for name in MACHINE if name in whole.columns]
@@ -104,81 +75,48 @@ def cost(experiment: Experiment, profile: str, listed: Listed) -> str:
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
         spent.append(f"{time} of processes' time ({machine})")
-    return f"{', and '.join(spent)}.{_reckoned(listed)}"
-
-
-def _reckoned(listed: Listed) -> str:
-    """Return what the rule of `highways profile cost` gives beside the fact, from the records of this page alone.
-
-    Every network is reckoned from the others, so that the fact is not told by itself. Neither this machine nor any
-    other result enters: the page is the same everywhere.
-    """
-    found = reckoned_from_others([*listed, *listed.auxiliary])
-    if found is None:
-        return ""
-    return (
-        f" By the rule of `highways profile cost`, each network reckoned from the records of the others here, the "
-        f"training would take {found[0] / 60:.0f} core minutes; it took {found[1] / 60:.0f}."
-    )
+    return f"{', and '.join(spent)}."
 
 
 def _read_cost(path: Path) -> pd.DataFrame:
     try:
-        cost = pd.read_csv(path)
-        cost["process_seconds"].astype(float)
-        return cost
+        return pd.read_csv(path).astype({"process_seconds": float})
     except (ValueError, LookupError, TypeError, OSError):
-        pass
-    raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew")
+        raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew") from None
 
 
 def experiment_page(experiment: Experiment, judged: Judged) -> str:
     """Return the page of one experiment in one profile, which has its tables."""
-    profile, judgements = judged.profile, judged.of(experiment.name)
-    results = paths.Results(profile).of(experiment.name)
-    root = os.path.relpath(paths.root(), results.folder)
-    theirs, ours = ([row for row in judgements if row.own == own] for own in (False, True))
-    parts = [
-        f"# {experiment.name}, {profile}: {experiment.title}\n",
-        f"Notebook: [{experiment.name}.ipynb]({root}/notebooks/{experiment.name}.ipynb). "
-        f"Parameters: [{profile}/{experiment.name}.yaml]({root}/profiles/{profile}/{experiment.name}.yaml). "
-        f"Command: `{experiment.command(profile)}`.\n",
-    ]
-    parts += [
-        f"![{experiment.title}]({name}.png)\n"
-        for name in experiment.figures
-        if (results.figures / f"{name}.png").exists()
-    ]
-    if theirs:
-        parts.append(f"## What the sources claim\n\n{verdict_rows(theirs)}")
-    if ours:
-        parts.append(f"## Questions and calculations of our own\n\n{verdict_rows(ours)}")
+    results = paths.Results(judged.profile).of(experiment.name)
     files = [(table, results.tables / f"{table.name}.csv") for table in experiment.tables]
-    tables = [table_for_people(table, path) for table, path in files if path.exists()]
-    parts += ["## Numbers\n", *tables] if tables else []
-    parts += [
-        f"## What was {how}\n\n{text}"
-        for how, text in (("easy", experiment.easy), ("difficult", experiment.difficult))
-        if text
-    ]
-    if experiment.notes:
-        parts.append(f"## What the sources leave open, and what differs here\n\n{experiment.notes}")
-    if spent := cost(experiment, profile, judged.listed[experiment.name]):
-        parts.append(f"## Cost\n\n{spent}\n")
-    parts.append("Written by `make readme` from the records beside this page.\n")
-    return "\n".join(parts)
+    claims = []
+    for head, own in (("What the sources claim", False), ("Questions and calculations of our own", True)):
+        rows = [row for row in judged.of(experiment.name) if row.own == own]
+        waiting = [(row.statement, row.source, row.criterion) for row in rows if row.verdict == "not run"]
+        claims.append((head, [_verdict(row, judged, experiment) for row in rows if row.verdict != "not run"], waiting))
+    return render(
+        "experiment.md.j2",
+        experiment=experiment,
+        profile=judged.profile,
+        root=os.path.relpath(paths.root(), results.folder),
+        figures=[name for name in experiment.figures if (results.figures / f"{name}.png").exists()],
+        claims=claims,
+        tables=[table_for_people(table, path) for table, path in files if path.exists()],
+        texts=notes_of(experiment.name),
+        cost=cost(experiment, judged.profile),
+    )
+
+
+def _verdict(row: Judgement, judged: Judged, experiment: Experiment) -> Sequence[str]:
+    measured = spoken(row.measured, unit_of(judged.claims[row.claim_id], experiment.named_measures))
+    return row.statement, row.source, row.criterion, measured, f"**{row.verdict}**", row.scope
 
 
 def profile_page(judged: Judged) -> str:
     """Return the page of a profile: every experiment with its verdicts."""
-    rows = []
-    for experiment in EXPERIMENTS:
-        if experiment.tables and paths.Results(judged.profile).of(experiment.name).folder.exists():
-            link = f"[{experiment.name}]({experiment.name}/README.md)"
-            rows.append([link, experiment.title, counts(judged.of(experiment.name))])
-    table = grid(["experiment", "about", "the sources' claims"], rows)
-    head = f"# Results, profile {judged.profile}\n\n{headline(judged.judgements)}."
-    return f"{head}\n\n{table}\nAll claims: [claims.csv](claims.csv).\n"
+    made = [one for one in EXPERIMENTS if one.tables and paths.Results(judged.profile).of(one.name).folder.exists()]
+    rows = [(f"[{one.name}]({one.name}/README.md)", one.title, counts(judged.of(one.name))) for one in made]
+    return render("profile.md.j2", profile=judged.profile, headline=headline(judged.judgements), rows=rows)
 
 
 def counts(judgements: Sequence[Judgement]) -> str:
@@ -193,9 +131,7 @@ def pages(judged: Judged) -> dict[Path, str]:
         results = paths.Results(profile).of(experiment.name)
         if results.folder.exists() and experiment.tables and profile_path(profile, experiment.name).exists():
             made[results.page] = experiment_page(experiment, judged)
-    if made:
-        made[paths.Results(profile).page] = profile_page(judged)
-    return made
+    return made | ({paths.Results(profile).page: profile_page(judged)} if made else {})
 
 
 def write_pages(judged: Judged) -> list[Path]:

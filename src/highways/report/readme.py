@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from highways.claims.judge import Judgement, headline
 from highways.claims.verdicts import SCOPES
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.report.pages import counts, grid, pages
+from highways.report.pages import counts, pages
+from highways.report.render import cell, render
 from highways.report.verdicts import Judged, all_claims, read_listed
 from highways.tracking.records import write_atomically
 
@@ -40,10 +41,10 @@ def _judged(profile: str) -> Judged | None:
 
 
 def _headlines(committed: Sequence[Judged]) -> str:
-    lines = [f"- `{judged.profile}`: {headline(judged.judgements)}." for judged in committed]
+    counts = [(f"`{judged.profile}`", headline(judged.judgements)) for judged in committed]
     if len(committed) > 1:
-        lines.insert(0, f"- **Each claim where it was judged best**: {headline(best_of(committed))}.")
-    return "\n".join(lines) + "\n"
+        counts.insert(0, ("**Each claim where it was judged best**", headline(best_of(committed))))
+    return "".join(f"- {name}: {text}.\n" for name, text in counts)
 
 
 def best_of(committed: Sequence[Judged]) -> list[Judgement]:
@@ -78,7 +79,7 @@ def _experiments(committed: Sequence[Judged]) -> str:
             row.append(f"[{counts(own)}]({paths.shown(page)})" if run else "")
         rows.append(row)
     first, *others = [f"`{judged.profile}`" for judged in committed] or ["verdicts"]
-    return grid(["notebook", "about", f"the sources' claims, {first}", *others], rows)
+    return render("table.md.j2", heads=["notebook", "about", f"the sources' claims, {first}", *others], rows=rows)
 
 
 SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {"headline": _headlines, "experiments": _experiments}
@@ -122,61 +123,41 @@ RATIO, LOW, HIGH = "times_", "_low", "_high"
 
 
 def _benchmarks() -> str:
-    found = {
-        name: pd.read_csv(path) for name in BENCHMARKS if (path := paths.root() / "benchmarks" / f"{name}.csv").exists()
-    }
-    parts = [
-        "# Benchmarks\n\nMade by `make bench`. Ratios are measured within one run, for the machine is never alone: the "
-        "median of turns' ratios with its quartiles; without quartiles, the ratio of each way's best turn.\n",
-        grid(["benchmark", "case", "beside", "times as fast", "quartiles"], _ratios(found)),
-    ]
-    for name, rows in found.items():
-        heads = [column.replace("_", " ") for column in rows.columns]
-        parts.append(f"## {name}\n\n{BENCHMARKS[name]}\n\n{grid(heads, rows.to_numpy().tolist())}")
-    parts.append(
-        "On the CPU `torch.compile` does not pay for these networks: compiled, Highway A took 1.2 to 1.3 times as long "
-        "a step, after 47 seconds of compilation; it is not used.\n"
-    )
-    return "\n".join(parts)
+    folder = paths.root() / "benchmarks"
+    measured = {name: pd.read_csv(path) for name in BENCHMARKS if (path := folder / f"{name}.csv").exists()}
+    return render("benchmarks.md.j2", ratios=_ratios(measured), about=BENCHMARKS, measured=measured)
 
 
-def _ratios(found: dict[str, pd.DataFrame]) -> list[list[object]]:
+def _ratios(measured: dict[str, pd.DataFrame]) -> list[list[object]]:
     """Return one row for each ratio of each case: its case is what stands before what was measured."""
     listed: list[list[object]] = []
-    for name, table in found.items():
+    for name, table in measured.items():
         ratios = [c for c in table.columns if c.startswith(RATIO) and not c.endswith((LOW, HIGH))]
         said = [c for c in table.columns[:4] if "second" not in c]
         for row in table.to_dict("records"):
             case = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in said)
             for column in ratios:
-                spread = [row.get(column + end) for end in (LOW, HIGH)]
-                between = "" if None in spread or pd.isna(spread).any() else f"{spread[0]:.3g} to {spread[1]:.3g}"
+                spread = [cell(row.get(column + end)) for end in (LOW, HIGH)]
                 beside = column.removeprefix(RATIO).replace("_", " ")
-                listed.append([name, case, beside, row[column], between])
+                listed.append([name, case, beside, row[column], " to ".join(spread) if all(spread) else ""])
     return listed
 
 
-def _committed() -> list[Judged]:
-    return [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
-
-
-def _pages(committed: Sequence[Judged]) -> dict[Path, str]:
-    made = {paths.root() / "benchmarks" / "README.md": _benchmarks()}
+def current() -> Iterator[tuple[Path, str]]:
+    """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
+    committed = [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
+    yield paths.root() / "benchmarks" / "README.md", _benchmarks()
     for judged in committed:
-        made |= pages(judged)
-    return made
+        yield from pages(judged).items()
+    yield paths.root() / "README.md", filled(committed)
 
 
 def stale() -> list[str]:
     """Return the pages, README among them, that are not what the committed results give."""
-    committed = _committed()
-    made = _pages(committed) | {paths.root() / "README.md": filled(committed)}
-    return [paths.shown(path) for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
+    return [paths.shown(path) for path, text in current() if not path.exists() or path.read_text("utf-8") != text]
 
 
 def update() -> None:
     """Write the pages of the committed profiles and README's numbers."""
-    committed = _committed()
-    for path, text in _pages(committed).items():
+    for path, text in current():
         write_atomically(path, text)
-    write_atomically(paths.root() / "README.md", filled(committed))  # last: it links to the pages that are there

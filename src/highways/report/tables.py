@@ -29,10 +29,10 @@ def write_tables(
 
     Args:
         profile: Name of the profile.
-        names: Which tables; all that the profile has runs of by default.
+        names: Names of tables; by default every table that the profile has runs of.
         source: Where the records are read from.
-        folder: Where to; by default the experiments' own folders.
-        tell: Is told in a line what an experiment's tables lack.
+        folder: Destination; by default each experiment's own folder.
+        tell: Called with one line per experiment whose tables lack runs.
     """
     written, told = [], set()
     for name in names or TABLES:

@@ -29,18 +29,13 @@ def all_claims() -> dict[str, Claim]:
 
 @dataclass(frozen=True)
 class Judged:
-    """All claims of a profile, judged, with what they were judged on: read once, for all that is made of it.
-
-    Attributes:
-        profile: Name of the profile.
-        claims: By id.
-        listed: What the profile lists, as far as it is there, by experiment.
-        judgements: Of all claims.
-    """
+    """All claims of a profile, judged, with the records that they were judged on."""
 
     profile: str
     claims: Mapping[str, Claim]
+    """By id."""
     listed: Mapping[str, Listed]
+    """By experiment, as far as there are records."""
     judgements: Sequence[Judgement]
 
     def of(self, experiment: str) -> list[Judgement]:
@@ -57,12 +52,7 @@ def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
 
 
 def judge_all(profile: str, source: Source = "records") -> Judged:
-    """Judge all claims on the runs that a profile lists.
-
-    Args:
-        profile: Name of the profile.
-        source: Where the records are read from.
-    """
+    """Judge all claims on the runs that a profile lists."""
     measures = {experiment.name: experiment.named_measures for experiment in EXPERIMENTS}
     claims, listed = all_claims(), read_listed(profile, source)
     judgements = [

@@ -29,7 +29,7 @@ CONV = Experiment(
                 "paper": "paper, best",
             },
             plot=("parameters", "accuracy_last_mean"),
-            main=run_first,
+            rows=run_first,
         ),
     ),
     figures={"conv": conv_figure},

@@ -37,7 +37,8 @@ def _losses_panel(outcome: Outcome) -> Panel:
         if (firsts := [run.curves[f"{part}_cross_entropy"][0] for run in runs])
         and (lasts := [run.curves[f"{part}_cross_entropy"][-1] for run in runs])
     ]
-    alt = f"Cross-entropy of {len(runs)} runs over epochs: {'; '.join(words) or 'no run finished'}."
+    number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    alt = f"Cross-entropy of {number} over epochs: {'; '.join(words) or 'no run finished'}."
     return Panel(f"{_label(outcome)}: cross-entropy over epochs", alt, partial(_losses, runs))
 
 

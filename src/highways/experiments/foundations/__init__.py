@@ -3,7 +3,7 @@
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations.figure import foundations_figure
 from highways.experiments.foundations.profile import FoundationsProfile
-from highways.experiments.foundations.tables import answers_in_short, foundations_table, main_rows
+from highways.experiments.foundations.tables import answers_in_short, foundations_table
 from highways.show.tables import studies_cost
 
 FOUNDATIONS = Experiment(
@@ -26,9 +26,8 @@ FOUNDATIONS = Experiment(
                 "interval_high": "to",
                 "paper": "printed in the source",
             },
-            rows=main_rows,
             plot=("version", "value"),
-            main=answers_in_short,
+            rows=answers_in_short,
         ),
     ),
     figures={"foundations": foundations_figure},

@@ -163,14 +163,8 @@ HEAD_QUANTITIES = {
 }
 
 
-def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return all rows but those of the trajectory before its last step, for a page."""
-    steps = frame["quantity"].str.contains(" at step ") & ~frame["quantity"].str.endswith(" 9999")
-    return frame.loc[~steps]
-
-
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a few rows of each question, for the report: what it ends at."""
+    """Return a few rows of each question: what it ends at."""
     last = frame["quantity"].str.endswith(" at step 9999")
     wanted = last | frame["version"].isin(["inverted, keep 0.3", "plain, keep 0.3"])
     wanted |= frame["version"].isin(["as-asked", "frozen"]) & frame["quantity"].str.startswith("error ")

@@ -6,9 +6,10 @@ from highways.experiments.initialisation.figure import initialisation_figure
 from highways.experiments.initialisation.profile import InitialisationProfile
 from highways.experiments.initialisation.sentences import answer
 from highways.experiments.initialisation.tables import (
-    at_fifty,
+    WEIGHTS,
     initialisation_cost,
     initialisation_table,
+    side_by_side,
     studies_in_short,
     studies_table,
 )
@@ -23,7 +24,7 @@ INITIALISATION = Experiment(
             "initialisation",
             initialisation_table,
             initialisation_cost,
-            "Initial weights, by depth (the initialisation questions, a)",
+            "Best training cross-entropy, nats, by depth and initial weights (the initialisation questions, a)",
             shown={
                 "network": "network",
                 "depth": "layers",
@@ -32,16 +33,17 @@ INITIALISATION = Experiment(
                 "diverged": "diverged",
                 "best_train_cross_entropy": "best training cross-entropy, nats",
                 "test_accuracy": "test accuracy",
-            },
+            }
+            | WEIGHTS,
             plot=("depth", "best_train_cross_entropy"),
-            main=at_fifty,
+            rows=side_by_side,
         ),
         Table(
             "initialisation_studies",
             studies_table,
             studies_cost,
             "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
-            main=studies_in_short,
+            rows=studies_in_short,
         ),
     ),
     figures={"initialisation": initialisation_figure},

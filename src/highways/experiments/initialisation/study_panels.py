@@ -37,7 +37,7 @@ def study_panels(records: Listed) -> list[Panel]:
 
 def _stuck_panel(found: AnalysisRecord, measure: StuckConfig, quantity: str) -> Panel:
     rows = {version: found.row(f"{version.replace('-', '_')}_{quantity}") for version in STUCK_VERSIONS}
-    words = [f"{version} ends at {row[-1]:.3g}" for version, row in rows.items()]
+    words = [f"{version} ends at {row[-1] + 0:.3g}" for version, row in rows.items()]
 
     def draw(axes: Axes) -> None:
         for place, (version, row) in enumerate(rows.items()):

@@ -116,12 +116,25 @@ def _stuck_rows(stuck: AnalysisRecord, version: str) -> list[dict[str, object]]:
     return quantities(values)
 
 
-def at_fifty(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks of 50 layers, where initial weights part, or of the depth nearest to it."""
-    depths = frame["depth"].drop_duplicates()
-    return frame.loc[frame["depth"] == min(depths, key=lambda depth: abs(depth - 50), default=50)]
+WEIGHTS = {
+    "he_normal": "He, normal",
+    "glorot_uniform": "Glorot, uniform",
+    "normal_fan_in": "N(0, 1 / n)",
+    "orthogonal": "orthogonal",
+    "normal": "N(0, 1)",
+    "zeros": "zeros",
+}
+"""Initial weights, with the heads of their columns on a page."""
+
+
+def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per network and depth, with the best training cross-entropy of each kind of initial weights."""
+    best = frame["best_train_cross_entropy"].astype(object)
+    best = best.mask((frame["diverged"] == frame["runs"]) & frame["runs"].notna(), "diverged")
+    cells = frame.assign(best=best).pivot(index=["network", "depth"], columns="initialisation", values="best")
+    return cells.sort_index(level="network", ascending=False, kind="stable", sort_remaining=False).reset_index()
 
 
 def studies_in_short(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the variances, and what each version of the network that learned nothing ends at, for the report."""
+    """Return the variances, and what each version of the network that learned nothing ends at."""
     return frame.loc[(frame["study"] == "variance of z") | (frame["quantity"] == "accuracy after")]
