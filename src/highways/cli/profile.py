@@ -58,7 +58,7 @@ def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -
 
 @app.command("cost")
 def profile_cost(
-    name: Annotated[str, typer.Argument(help="Profile.", autocompletion=complete_profiles)],
+    name: Annotated[str, typer.Argument(help="Profile.")],
 ) -> None:
     """Show what every stage has left to run, and estimate its core hours.
 
@@ -69,7 +69,8 @@ def profile_cost(
 
     (profile,) = profiles_given(name)
     stages = forecast(profile)
-    total = Forecast("all", *(sum(getattr(one, field) for one in stages) for field in NUMBERS))
+    runs, left, analyses_left, core_seconds = (sum(getattr(one, field) for one in stages) for field in NUMBERS)
+    total = Forecast("all", runs, left, analyses_left, core_seconds)
     cells = [
         [one.name, f"{one.left} of {one.runs}", str(one.analyses_left), duration(one.core_seconds)]
         for one in (*stages, total)

@@ -7,7 +7,7 @@ survivor is trained from the start, for the schedules of the rate do not depend 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, PrivateAttr
@@ -51,10 +51,10 @@ class Search(Profile):
     else, so that it is as reproducible as a fixed list.
     """
 
-    _climbed: tuple[Any, dict[Hashable, Ladder]] | None = PrivateAttr(None)
+    _climbed: tuple[Any, dict[Any, Ladder]] | None = PrivateAttr(None)
 
     @abstractmethod
-    def first_rung(self) -> Mapping[Hashable, Sequence[RunConfig]]:
+    def first_rung(self) -> Mapping[Any, Sequence[RunConfig]]:
         """Return the trials of the first rung, by network."""
 
     @property
@@ -62,7 +62,7 @@ class Search(Profile):
     def later_rungs(self) -> Sequence[Rung]:
         """The later rungs, none where all trials are trained to the end."""
 
-    def ladders(self) -> dict[Hashable, Ladder]:
+    def ladders(self) -> dict[Any, Ladder]:
         """Return the rungs of every network; records are read again only where some were added or changed."""
         folder = paths.Results(self.profile).of(self.experiment).runs
         files = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import matplotlib.ticker
 import pandas as pd
@@ -87,8 +87,8 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        ranks = {"plain": {}, "highway": self.highway_ranks}
-        listed = [
+        ranks: dict[Kind, Any] = {"plain": {}, "highway": self.highway_ranks}
+        listed: list[tuple[ImageDataName, Kind, int, int]] = [
             (name, kind, depth, rank)
             for name in self.data
             for kind in self.networks

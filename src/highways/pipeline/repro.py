@@ -68,7 +68,9 @@ def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
 
     try:
         with Repo(str(paths.root())) as repo:
-            repo.reproduce(targets=list(stages) or None, on_error="ignore", force=force, repro_fn=reproduce)
+            repo.reproduce(  # type: ignore[call-arg]
+                targets=list(stages) or None, on_error="ignore", force=force, repro_fn=reproduce
+            )
     except DvcException as error:
         raise HighwaysError(f"dvc: {error}") from None
     return failed, current

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from highways.config import DenseConfig
@@ -158,7 +159,7 @@ def _layer_means(analysis: AnalysisRecord, column: str, means: Sequence[float], 
     if column == "gate_bias" and start is not None:
         axes.axhline(start, color="0.5", lw=1, ls=":", label="where it started")
     axes.set(xlabel="layer", ylabel="mean over units")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(axes, columns=3)
 
 
