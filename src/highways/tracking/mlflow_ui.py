@@ -37,17 +37,13 @@ def free_port(wanted: int = PORT) -> int:
     raise HighwaysError(f"ports {wanted} to {last - 1} of {HOST} are taken; make ui PORT=... names another")
 
 
-def read_links(server: str | None = None) -> list[Link]:
-    """Return links to the views of all experiments.
-
-    Args:
-        server: Address of the server that will show them; by default the one that holds the runs, or `make ui`'s.
+def read_links(server: str) -> list[Link]:
+    """Return links to the views of all experiments, at a server that shows them.
 
     Raises:
         HighwaysError: MLflow cannot be read, or has no views.
     """
     with reading():
-        server = server or (address.shown_uri() if address.is_served() else f"http://{HOST}:{PORT}")
         found = sorted(connect().search_experiments(), key=lambda one: one.name)
     shown = [link for one in found for link in links(server, one.name, one.experiment_id, one.tags)]
     if not shown:
@@ -55,9 +51,9 @@ def read_links(server: str | None = None) -> list[Link]:
     return shown
 
 
-def shown_links(found: list[Link], every: bool = False) -> Iterator[str]:
-    """Yield lines that name views and their addresses: one per experiment, or every view."""
-    for link in found if every else first_links(found):
+def _lines(found: list[Link]) -> Iterator[str]:
+    """Yield lines that name one view per experiment."""
+    for link in first_links(found):
         yield f"{link.experiment}, {link.name}"
         yield f"  {link.url}"
 
@@ -72,7 +68,7 @@ def serve(port: int | None = None) -> Iterator[str]:
         HighwaysError: MLflow cannot be read, no port is free, or the server does not start.
     """
     if address.is_served():
-        yield from shown_links(read_links())
+        yield from _lines(read_links(address.shown_uri()))
         return
     if (chosen := free_port(port or PORT)) != (port or PORT):
         yield f"port {port or PORT} is taken"
@@ -85,7 +81,7 @@ def serve(port: int | None = None) -> Iterator[str]:
     assert process.stderr is not None
     try:
         _wait(process, f"http://{HOST}:{chosen}/health")
-        yield from shown_links(found)
+        yield from _lines(found)
         begin = next((link for link in found if link.compares), found[0])
         yield f"MLflow is served (Ctrl-C ends it); begin at\n  {begin.url}"
         for _ in process.stderr:  # its log would push the links off the screen
