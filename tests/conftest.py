@@ -60,8 +60,9 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracked_project(project: Path, empty_mlflow: Path) -> Path:
-    """As `project`, with an MLflow database."""
+def tracked_project(project: Path, empty_mlflow: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `project`, with an MLflow database, which is waited for also where other work keeps the machine busy."""
+    monkeypatch.setattr("highways.tracking.mlflow_log.PATIENCE_S", 120.0)
     (project / "mlruns").mkdir()
     shutil.copyfile(empty_mlflow, project / "mlruns" / "mlflow.db")
     return project

@@ -15,7 +15,7 @@ import yaml
 from highways.experiments import EXPERIMENTS, REPORT
 
 FLOORS = [
-    {"errors", "packages", "quantities"},
+    {"colours", "errors", "packages", "quantities"},
     {"paths"},
     {"files"},
     {"config"},

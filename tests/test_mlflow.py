@@ -1,220 +1,367 @@
-"""MLflow: written live, never twice, rebuilt from the records."""
+"""MLflow: written live by a thread, never twice, rebuilt from the records, and never in training's way."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import FORKED, mlflow_runs
 
+from highways import paths
 from highways.errors import HighwaysError
 from highways.report.rebuild import rebuild
-from highways.tracking.mlflow_log import MlflowLog, connect, read_records, tracking_uri
-from highways.tracking.records import run_keys
+from highways.tracking import mlflow_address, mlflow_log
+from highways.tracking.events import EpochEnded, Finished, Started
+from highways.tracking.mlflow_log import MlflowLog, MlflowRuns, connect, read_records
+from highways.tracking.mlflow_store import checkout_id, remove
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run as train_one
 from highways.training import sweep
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
 )
-
-
-def state(experiment: str = "e") -> dict:
-    """What MLflow has, clocks and ids left out."""
-    client, found = connect(), {}
-    for run in mlflow_runs(experiment=experiment):
-        histories = {
-            name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-            if name != "summary/seconds"
-        }
-        tags = {
-            k: v
-            for k, v in run.data.tags.items()
-            if k not in ("mlflow.parentRunId", "mlflow.user", "highways.checkout")
-        }
-        found[run.info.run_name] = (run.info.status, run.data.params, histories, tags)
-    return found
-
-
-REBUILT_TWICE = f"""
-import json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_mlflow import state
-from highways.cli import main
-
-sys.argv = ["highways", "tracking", "rebuild", "--profile", "quick"]
-for _ in range(2):
-    try:
-        main()
-    except SystemExit as stop:
-        assert stop.code == 0, stop
-    print(json.dumps(state()))
-"""
+PLACE = {"profile": "p", "experiment": "e"}
+_texts: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def _nothing_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("highways.tracking.mlflow_log._warned", set())
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has been warned of yet; other work on this machine does not make MLflow too slow."""
+    monkeypatch.setattr(mlflow_log, "WARNED", set())
+    monkeypatch.setattr(mlflow_log, "PATIENCE_S", 120.0)
+    monkeypatch.setattr("highways.report.rebuild.SAY_S", 120.0)
 
 
-def configs(run_config) -> list:
+@pytest.fixture
+def trained(run_config: Callable[..., Any]) -> Callable[..., list[RunRecord]]:
+    """Writes records that MLflow has not seen: two finished runs and one that diverged, trained once for all tests."""
+
+    def write(**changes: Any) -> list[RunRecord]:
+        if not _texts:
+            records = sweep(configs(run_config), profile="q", experiment="e", mlflow=False)
+            _texts.extend(record.dumps() for record in records)
+            shutil.rmtree(paths.root() / "results")
+        records = [RunRecord.loads(text, "kept").model_copy(update=changes) for text in _texts]
+        for record in records:
+            RecordStore(paths.Results("p").of("e").runs).write(record)
+        return records
+
+    return write
+
+
+def configs(run_config: Callable[..., Any]) -> list:
     return [run_config(seed=0), run_config(seed=1), run_config(seed=2, learning_rate=1e12)]
 
 
-def test_sweep_is_a_parent_with_a_child_a_run(tracked_project: Path, run_config) -> None:
-    records = sweep(configs(run_config), profile="p", experiment="e")
-    found = mlflow_runs()
-    (parent,) = [run for run in found if run.data.tags["kind"] == "sweep"]
-    children = [run for run in found if run.data.tags["kind"] == "run"]
-    assert len(children) == 3
+def state() -> dict[str, Any]:
+    """What MLflow has, clocks and ids left out."""
+    client, found = connect(), {}
+    for run in mlflow_runs():
+        histories = {
+            name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+        }
+        tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.user", "git_commit")}
+        found[run.info.run_name] = (run.info.status, run.data.params, histories, tags)
+    return json.loads(json.dumps(found))
+
+
+def curve(run: Any) -> list[float]:
+    history = connect().get_metric_history(run.info.run_id, "train/cross_entropy")
+    return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
+
+# Written live
+
+
+def test_sweep_is_a_parent_with_a_child_per_run_written_once(tracked_project: Path, run_config) -> None:
+    records = sweep(configs(run_config)[1:], **PLACE)
+    records = sweep(configs(run_config), **PLACE)
+    (parent,), children = mlflow_runs(kind="sweep"), mlflow_runs(kind="run")
+    by_key = {child.data.tags["run_key"]: child for child in children}
+    assert len(children) == len(by_key) == 3
     for child in children:
         tags = child.data.tags
         assert tags["mlflow.parentRunId"] == parent.info.run_id
-        assert tags["network"] == "highway"
-        assert tags["depth"] == "0004"
-        assert tags["data"] == "digits"
-        assert tags["profile"] == "p"
-        assert {"seed", "run_key", "git_commit", "dvc_stage"} <= set(tags)
+        assert (tags["network"], tags["depth"], tags["data"], tags["profile"]) == ("highway", "0004", "digits", "p")
+        assert {"seed", "git_commit", "dvc_stage"} <= set(tags)
         assert child.data.params["optimiser.momentum"] == "0.9"
         assert child.info.status == "FINISHED"
-    client = connect()
-    by_key = {child.data.tags["run_key"]: child for child in children}
-    finished = by_key[records[0].run_key]
-    history = client.get_metric_history(finished.info.run_id, "train/cross_entropy")
-    assert [metric.value for metric in sorted(history, key=lambda m: m.step)] == records[0].curves[
-        "train_cross_entropy"
-    ]
+    assert curve(by_key[records[0].run_key]) == records[0].curves["train_cross_entropy"]
     diverged = by_key[records[2].run_key]
     assert diverged.data.metrics["summary/diverged"] == 1
     assert "train/cross_entropy" not in diverged.data.metrics, "no value that is not finite is logged"
-
-
-def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
-    record = train_one(run_config(), profile="p", experiment="e")
-    (child,) = mlflow_runs(kind="run")
-    assert child.data.tags["run_key"] == record.run_key
-    assert child.info.status == "FINISHED"
-    assert len(connect().get_metric_history(child.info.run_id, "test/accuracy")) == record.epochs
-    train_one(run_config(), profile="p", experiment="e")
-    assert len(mlflow_runs()) == 2
-
-
-def test_running_again_adds_nothing(tracked_project: Path, run_config) -> None:
-    sweep(configs(run_config), profile="p", experiment="e")
-    before, count = state(), len(mlflow_runs())
-    sweep(configs(run_config), profile="p", experiment="e")
-    assert len(mlflow_runs()) == count == 4
+    before = state()
+    sweep(configs(run_config), **PLACE)
     assert state() == before
 
 
-def test_added_run_joins_the_same_parent(tracked_project: Path, run_config) -> None:
-    sweep(configs(run_config)[:1], profile="p", experiment="e")
-    sweep(configs(run_config)[:2], profile="p", experiment="e")
-    found = mlflow_runs()
-    assert len([run for run in found if run.data.tags["kind"] == "sweep"]) == 1
-    assert len(found) == 3
+def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
+    record = train_one(run_config(), **PLACE)
+    (child,) = mlflow_runs(kind="run")
+    assert (child.data.tags["run_key"], child.info.status) == (record.run_key, "FINISHED")
+
+
+def test_curve_is_there_while_a_run_trains_and_the_record_decides(tracked_project: Path, trained, monkeypatch) -> None:
+    monkeypatch.setattr(mlflow_log, "FLUSH_S", 0.0)
+    for wrong in (0.0, 1.0):
+        record, *_ = trained(timing={"seconds": 2.0 + wrong, "group_seconds": 2.0})
+        key, values = record.run_key, record.curves["train_cross_entropy"]
+        for last in (1, 2):  # the first process is killed: the second has epoch 2 alone
+            runs = MlflowRuns("p", "e")
+            runs.open({key: record.config})
+            runs.start([key])
+            runs.epoch(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1] + wrong},), 0.1))
+            (live,) = mlflow_runs("attributes.status = 'RUNNING'", kind="run")
+            assert curve(live) == [values[last - 1] + wrong]
+        runs.bring(record)
+        runs.close()
+        (run,) = mlflow_runs(kind="run")
+        assert curve(run) == values
+        assert (run.info.run_id == live.info.run_id) == (wrong == 0.0), "of another training nothing is kept"
+
+
+def log_at_once(root: Path, file: Path, trains: bool, start: Any) -> None:
+    """Log a run, as the sweep that trains it and one that waits for it do; a fault is the process's exit status."""
+    os.environ["HIGHWAYS_ROOT"] = str(root)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    mlflow_log.PATIENCE_S = 120.0
+    record = RunRecord.read(file)
+    log = MlflowLog("p", "e")
+    start.wait()
+    log.begin([], {record.run_key: record.config})
+    if trains:
+        log(Started((record.run_key,)))
+    log(Finished(record))
+    log.end()
+    assert not log.fault
 
 
 @pytest.mark.pipeline
-def test_rebuild_restores_all_of_it(tracked_project: Path, run_config) -> None:
-    sweep(configs(run_config), profile="quick", experiment="e")
-    before = json.loads(json.dumps(state()))
-    shutil.rmtree(tracked_project / "mlruns")
-    # in a process of its own, as a user would: MLflow keeps connections to the database that was deleted
-    done = subprocess.run([sys.executable, "-c", REBUILT_TWICE], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    said, first, again, second = done.stdout.splitlines()
-    assert said == again == f"e (quick): 3 runs in {tracking_uri()}"
-    assert json.loads(first) == before
-    assert json.loads(second) == before, "the second time there is nothing to do"
+def test_processes_at_once_on_a_fresh_checkout_all_log_and_double_nothing(project: Path, trained) -> None:
+    files = [RecordStore(paths.Results("p").of("e").runs).path(record.run_key) for record in trained()]
+    start = FORKED.Barrier(6)
+    processes = [
+        FORKED.Process(target=log_at_once, args=(project, file, trains, start)) for file in files for trains in (1, 0)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    children, (parent,) = mlflow_runs(kind="run"), mlflow_runs(kind="sweep")
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert sorted(run.data.tags["run_key"] for run in children) == sorted(file.stem for file in files)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
 
-def test_rebuild_brings_the_rest_over_where_a_record_is_at_fault(tracked_project: Path, run_config) -> None:
-    sweep(configs(run_config), profile="quick", experiment="e", mlflow=False)
-    faulty = sorted((tracked_project / "results/quick/e/runs").glob("*.json"))[0]
-    faulty.write_text("{")
-    with pytest.raises(HighwaysError, match=f"{faulty.name}: truncated or not JSON.*; all other records are in MLflow"):
-        list(rebuild("quick"))
-    children = mlflow_runs(kind="run")
-    assert len(children) == 2
-    assert all(run.info.status == "FINISHED" for run in children)
+# Rebuilt
 
 
-def test_reading_from_mlflow_gives_the_records(tracked_project: Path, run_config) -> None:
-    records = sweep(configs(run_config), profile="p", experiment="e")
-    keys = run_keys(configs(run_config))
+@pytest.mark.pipeline
+def test_rebuild_restores_all_of_it_also_of_a_broken_or_moved_database(
+    tracked_project: Path, run_config, monkeypatch, tmp_path_factory
+) -> None:
+    def highways(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "highways.cli", "tracking", "rebuild", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    records = sweep(configs(run_config), **PLACE)
+    before, keys = state(), [record.run_key for record in records]
+    path = tracked_project / "mlruns" / "mlflow.db"
+    path.write_text("no database " * 1000)
+    done = highways()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "the database is broken: `highways tracking rebuild --fresh` makes it again" in done.stderr
+    assert highways("--fresh").returncode == 0
+    moved = tmp_path_factory.mktemp("elsewhere") / "what? 100%"  # any path will do
+    tracked_project.rename(moved)
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(moved))
+    with pytest.raises(HighwaysError, match=r"moved or copied.*rebuild --fresh"):
+        read_records("p", "e", keys)
+    done = highways("--fresh")
+    assert done.stdout.splitlines()[-1] == f"e (p): 3 runs in {mlflow_address.tracking_uri()}"
+    assert state() == before
     assert read_records("p", "e", keys) == list(records)
-    assert read_records("p", "e", keys[:1]) == list(records[:1])
-    assert read_records("q", "e", keys) == []
-    assert read_records("p", "none", keys) == []
+    assert not tracked_project.exists(), "nothing is written to the old place"
 
 
-def test_interrupted_child_is_continued_not_doubled(tracked_project: Path, run_config) -> None:
-    def cut(event: object) -> None:
-        if getattr(event, "epoch", 0) == 2 and hasattr(event, "epochs"):
-            raise KeyboardInterrupt
+def test_second_rebuild_has_nothing_to_do_and_mends_what_was_altered(tracked_project: Path, trained) -> None:
+    records = trained()
+    assert len(list(rebuild("p"))) == 1
+    before, client = state(), connect()
+    ids = {run.info.run_id for run in mlflow_runs()}
+    list(rebuild("p"))
+    assert (state(), {run.info.run_id for run in mlflow_runs()}) == (before, ids)
+    first, second = mlflow_runs(kind="run")[:2]
+    other = next(one for one in records if one.run_key != first.data.tags["run_key"])
+    client.log_text(first.info.run_id, other.dumps(), "record.json")
+    double = client.create_run(second.info.experiment_id, tags=second.data.tags)
+    client.set_terminated(double.info.run_id, "FINISHED")
+    with pytest.raises(HighwaysError, match=f"{first.data.tags['run_key']}: .*another record"):
+        read_records("p", "e", [record.run_key for record in records])
+    list(rebuild("p"))
+    assert state() == before
+    assert read_records("p", "e", [record.run_key for record in records]) == records
 
-    config = run_config(epochs=4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-        patch.setattr("highways.tracking.mlflow_log.FLUSH_S", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            sweep([config], profile="p", experiment="e", on_event=cut)
-    (record,) = sweep([config], profile="p", experiment="e")
-    (child,) = mlflow_runs(kind="run")
-    history = connect().get_metric_history(child.info.run_id, "train/cross_entropy")
-    assert sorted((m.step, m.value) for m in history) == list(enumerate(record.curves["train_cross_entropy"], start=1))
+
+def test_only_what_changed_is_brought_again(tracked_project: Path, trained) -> None:
+    trained()
+    assert len(list(rebuild("p", only_missing=True))) == 1
+    assert list(rebuild("p", only_missing=True)) == []
+    trained(timing={"seconds": 7.0, "group_seconds": 7.0})
+    assert len(list(rebuild("p", only_missing=True))) == 1
+    assert {run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")} == {7.0}
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db"])
-def test_unreachable_store_costs_one_warning(tracked_project: Path, run_config, monkeypatch, uri: str) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+def test_damaged_record_is_named_and_the_others_are_brought(tracked_project: Path, trained) -> None:
+    trained()
+    damaged = sorted((tracked_project / "results/p/e/runs").glob("*.json"))[0]
+    damaged.write_text("{")
+    with pytest.raises(HighwaysError, match=f"{damaged.name}: .*; all other records are in MLflow"):
+        list(rebuild("p"))
+    assert [run.info.status for run in mlflow_runs(kind="run")] == ["FINISHED"] * 2
+
+
+def test_reading_gives_the_listed_records(tracked_project: Path, trained) -> None:
+    records = trained()
+    list(rebuild("p"))
+    keys = [record.run_key for record in records]
+    assert read_records("p", "e", keys[::-1]) == records[::-1]
+    assert read_records("q", "e", keys) == read_records("p", "none", keys) == []
+
+
+# In nobody's way
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db", "file:mlruns", "./mlruns", "locked"]
+)
+def test_mlflow_that_cannot_be_used_costs_one_warning(
+    tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    lock = sqlite3.connect(tracked_project / "mlruns" / "mlflow.db")
+    if uri == "locked":
+        lock.execute("BEGIN EXCLUSIVE")
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        records = sweep(configs(run_config), profile="p", experiment="e")
+        records = sweep(configs(run_config), **PLACE)
         MlflowLog("p", "e").attach([])
-    ours = [str(warning.message) for warning in caught if "highways tracking rebuild" in str(warning.message)]
-    assert len(ours) == 1
-    assert uri in ours[0]
+    (line,) = [str(one.message) for one in caught if "highways tracking rebuild" in str(one.message)]
+    assert "\n" not in line
+    assert (mlflow_address.redacted(uri) if uri != "locked" else "database is locked") in line
     assert [record.status for record in records] == ["finished", "finished", "diverged"]
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    if uri != "locked":
+        for attempt in (lambda: read_records("p", "e", ["k"]), lambda: list(rebuild("p"))):
+            with pytest.raises(HighwaysError, match=re.escape(uri.removeprefix("sqlite:///"))):
+                attempt()
+    lock.close()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     list(rebuild("p"))
     assert len(mlflow_runs()) == 4
 
 
-def test_locked_store_costs_one_warning(tracked_project: Path, run_config, monkeypatch) -> None:
-    import sqlite3
-
-    monkeypatch.setattr("highways.tracking.mlflow_log.LOST_S", 1.0)
-    sweep(configs(run_config)[:1], profile="p", experiment="e")
-    lock = sqlite3.connect(tracked_project / "mlruns" / "mlflow.db")
-    lock.execute("BEGIN EXCLUSIVE")
-    try:
-        with pytest.warns(UserWarning, match="highways tracking rebuild"):
-            records = sweep(configs(run_config)[:2], profile="p", experiment="e")
-    finally:
-        lock.rollback()
-        lock.close()
-    assert len(records) == 2
-    list(rebuild("p"))
-    assert len(mlflow_runs()) == 3
-
-
-def test_mlflow_that_cannot_be_read_is_one_line(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(HighwaysError, match=re.escape("MLflow at http://127.0.0.1:9 cannot be read")):
-        read_records("p", "e", ["k"])
+def test_training_never_waits_for_a_server_that_does_not_answer(tracked_project, trained, monkeypatch) -> None:
+    monkeypatch.setattr(mlflow_log, "PATIENCE_S", 0.5)
+    records = trained()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        began, log = time.monotonic(), MlflowLog("p", "e")
+        log.begin([], {record.run_key: record.config for record in records})
+        log(Started(tuple(record.run_key for record in records)))
+        for record in records:
+            log(Finished(record))
+        assert time.monotonic() - began < 5, "no call is made here"
+        with pytest.warns(UserWarning, match="too slow.*all records are whole"):
+            log.end()
+        assert time.monotonic() - began < 10
 
 
 def test_training_does_without_mlflow(tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
-    with pytest.warns(UserWarning, match="MLflow"):
-        (record,) = sweep([run_config()], profile="p", experiment="e")
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.warns(UserWarning, match="MLflow cannot be imported"):
+        (record,) = sweep([run_config()], **PLACE)
     assert record.status == "finished"
+
+
+# Where it is
+
+
+def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow: Path, trained, monkeypatch) -> None:
+    shutil.copyfile(empty_mlflow, project / "shared.db")
+
+    def checkout(name: str, **changes: Any) -> list[RunRecord]:
+        for folder in ("profiles", "data"):
+            shutil.copytree(project / folder, project / name / folder, dirs_exist_ok=True)
+        monkeypatch.setenv("HIGHWAYS_ROOT", str(project / name))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///../shared.db")  # relative to the checkout's root
+        records = trained(**changes)
+        list(rebuild("p"))
+        assert read_records("p", "e", [record.run_key for record in records]) == records
+        return records
+
+    checkout("one")
+    before = {run.info.run_id: (run.info.status, run.info.end_time, run.data.tags, run.data.metrics)
+              for run in mlflow_runs()}  # fmt: skip
+    name = checkout_id()
+    checkout("two", timing={"seconds": 7.0, "group_seconds": 7.0})
+    assert checkout_id() != name
+    after = {run.info.run_id: (run.info.status, run.info.end_time, run.data.tags, run.data.metrics)
+             for run in mlflow_runs()}  # fmt: skip
+    assert {key: after[key] for key in before} == before
+    assert len(before) == 4
+    assert len(after) == 8
+    with pytest.raises(HighwaysError, match="is not this checkout's own database"):
+        remove()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://user:geheim/99@127.0.0.1:9",
+        "http://geheim99@127.0.0.1:9",
+        "postgresql://user:geheim%2F99@127.0.0.1:9/db",
+        "mysql+pymysql://127.0.0.1:9/db?user=u&password=geheim99&ssl_key=geheim88",
+        "mssql+pyodbc://?odbc_connect=DRIVER%3Dx%3BPWD%3Dgeheim99",
+        "nonsense://user:geheim99@host",
+    ],
+)
+def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, capfd, uri: str) -> None:
+    records = trained()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    log = MlflowLog("p", "e")
+    log.begin(records)
+    with pytest.warns(UserWarning, match="highways tracking rebuild") as caught:
+        log.end()
+    texts = [str(warning.message) for warning in caught]
+    for attempt in (lambda: list(rebuild("p")), lambda: read_records("p", "e", ["k"])):
+        with pytest.raises(HighwaysError) as raised:
+            attempt()
+        texts.append(str(raised.value))
+    texts += capfd.readouterr()
+    assert not [text for text in texts if "geheim" in text]
+
+
+def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:p%40ss@host:5000/x")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc.def")
+    text = "cannot reach http://user:p%40ss@host:5000/x/api (auth=('user', 'p@ss'), Bearer abc.def), password='other'"
+    hidden = mlflow_address.redacted(text)
+    assert not [secret for secret in ("p%40ss", "p@ss", "abc.def", "other") if secret in hidden]
+    assert "host:5000/x/api" in hidden
+    assert mlflow_address.shown_uri() == "http://***@host:5000/x"

@@ -23,8 +23,8 @@ from highways.config import RunConfig
 from highways.data import load
 from highways.report.models import models
 from highways.report.rebuild import rebuild
-from highways.tracking import RecordStore
-from highways.tracking.mlflow_log import connect, tracking_uri
+from highways.tracking.mlflow_address import tracking_uri
+from highways.tracking.mlflow_log import connect
 from highways.tracking.mlflow_models import VOCABULARY
 from highways.training import run
 from highways.training.checkpoints import weights_path
@@ -64,11 +64,10 @@ def networks(run_config) -> dict[str, RunConfig]:
         "dense": run_config(depth=3, epochs=1),
         "conv": RunConfig.model_validate(CONV),
         "bilstm": bilstm("highway", transform_bias=-1.0),
-        "source's bilstm": bilstm("highway-article"),
     }
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "bilstm", "source's bilstm"])
+@pytest.mark.parametrize("name", ["dense", "conv", "bilstm"])
 def test_best_network_is_a_model_that_answers_as_its_weights_do(
     tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -106,9 +105,8 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
     assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "bilstm"])
-def test_a_server_answers_for_an_image_and_a_sentence(tracked_project: Path, run_config, name: str) -> None:
-    config = networks(run_config)[name]
+def test_a_server_answers(tracked_project: Path, run_config) -> None:
+    config = networks(run_config)["bilstm"]
     record = run(config, profile="quick", experiment="e")
     uri = list(models("quick"))[1].split()[-1]
     x = next(x for x, _ in load(config.data).evaluation_batches(config, "test") if len(x) > 1)[:2].contiguous()
@@ -130,7 +128,7 @@ def test_a_server_answers_for_an_image_and_a_sentence(tracked_project: Path, run
     assert np.allclose(answer["predictions"], expected.numpy(), atol=1e-5)
 
 
-def answer_of(url: str, question: object, server: subprocess.Popen, patience_s: float = 90) -> Any:
+def answer_of(url: str, question: object, server: subprocess.Popen, patience_s: float = 300) -> Any:
     """Ask until the server has started."""
     asked = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
     until = time.monotonic() + patience_s
@@ -160,4 +158,3 @@ def test_without_weights_there_is_no_model(tracked_project: Path, run_config) ->
     weights_path(record.run_key).unlink()
     list(rebuild("quick"))
     assert list(models("quick")) == ["e (quick): weights of 0 of the 1 best networks are kept here"]
-    assert list(RecordStore(tracked_project / "results/quick/e/runs"))

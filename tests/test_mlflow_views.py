@@ -12,21 +12,19 @@ import socket
 import subprocess
 import sys
 import zlib
-from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from toolbox import mlflow_runs
 
 from highways import paths
+from highways.colours import NETWORK
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_ui
 from highways.tracking.mlflow_log import connect
-from highways.tracking.mlflow_metrics import Outcome, best_of_cells, interval, metric_name
-from highways.tracking.mlflow_notes import run_name
-from highways.tracking.mlflow_views import PREFIX, experiment_tags, links, views
+from highways.tracking.mlflow_runs import NOTE, interval, metric_name, run_name
+from highways.tracking.mlflow_views import PREFIX, experiment_tags, first_links, links, views
 from highways.tracking.outcomes import rank
 from highways.tracking.records import RecordStore
 from highways.training import sweep
@@ -34,6 +32,7 @@ from highways.training import sweep
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
 )
+CURVE = "train/cross_entropy"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
 
@@ -56,51 +55,37 @@ def depths(run_config) -> list:
 # Views
 
 
-def test_there_is_a_view_a_depth_at_which_networks_stand_against_each_other() -> None:
+def test_there_is_a_view_for_each_depth_at_which_networks_compare() -> None:
     tags = [{"network": kind, "depth": depth} for kind in ("plain", "highway") for depth in ("0010", "0100")]
     found = views("laptop", [*tags, {"network": "highway", "depth": "0900"}])
     assert [view.key for view in found] == ["laptop", "laptop-all", "laptop-d100", "laptop-d10"]
     assert found[2].name == "laptop: plain against highway, depth 100, loss over epochs"
     state = unpacked(found[2].tag())
     assert "tags.depth = '0100'" in state["searchFilter"]
-    assert state["compareRunCharts"][0]["metricKey"] == "train/cross_entropy"
-    assert state["compareRunCharts"][0]["type"] == "LINE"
+    assert (state["compareRunCharts"][0]["metricKey"], state["compareRunCharts"][0]["type"]) == (CURVE, "LINE")
     assert state["orderByKey"] == "metrics.`summary/best_train_cross_entropy`"
     grouped = unpacked(found[1].tag())["groupBy"]
     assert [key["groupByData"] for key in grouped["groupByKeys"]] == ["network", "depth"]
     assert views("laptop", []) == []
 
 
-def test_tags_of_views_are_short_enough_for_mlflow_and_those_of_other_profiles_stay() -> None:
+def test_weekend_comes_first_and_trials_last_and_others_views_stay() -> None:
     runs = [{"network": kind, "depth": f"{depth:04d}"} for kind in ("plain", "highway") for depth in range(60)]
     found = views("weekend", runs)
     assert len(found) < 20, "the page lists at most 40"
-    there = {PREFIX + "laptop": views("laptop", runs)[0].tag()}
-    tags = experiment_tags("Depth", "e", "7", "weekend", found, there)
+    there = {PREFIX + view.key: view.tag() for profile in ("explore", "laptop") for view in views(profile, runs[::59])}
+    there |= {PREFIX + "x": "shared in the page"}
+    tags = experiment_tags("Depth", "e", "7", found, there)
     assert max(map(len, tags.values())) < 20_000
-    assert "viewStateShareKey=laptop&" in tags["mlflow.note.content"]
-    assert tags["mlflow.note.content"].startswith("Depth: [weekend: plain against highway, depth 59")
-    assert experiment_tags("Depth", "e", "7", "weekend", found, there | tags) == {}, "what is there is not set again"
-    without_title = experiment_tags("", "e", "7", "weekend", found, there | tags)
-    assert without_title == {}, "a sweep outside of the notebook leaves the title as it is"
-
-
-def test_links_lead_to_every_view_and_leave_out_what_others_saved() -> None:
-    runs = [{"network": kind, "depth": "0100"} for kind in ("plain", "highway")]
-    tags = {PREFIX + view.key: view.tag() for view in views("laptop", runs)}
-    found = links(
-        "http://127.0.0.1:5001/", [SimpleNamespace(name="e", experiment_id="3", tags=tags | {PREFIX + "x": "y"})]
-    )
-    assert [link.url.partition("/runs?")[0] for link in found] == ["http://127.0.0.1:5001/#/experiments/3"] * 3
-    assert [re.search("viewStateShareKey=([^&]*)", link.url)[1] for link in found] == [  # type: ignore[index]
-        "laptop",
-        "laptop-all",
-        "laptop-d100",
-    ]
-    assert all("workflowType=machine_learning" in link.url for link in found)
-    shown = list(mlflow_ui.shown_links(found))
-    assert shown[0] == "e"
-    assert len(shown) == 1 + 2 * 2, "all runs are left to the page's menu"
+    assert tags[NOTE].startswith("Depth: [weekend: plain against highway, depth 59")
+    assert experiment_tags("Depth", "e", "7", found, there | tags) == {}, "what is there is not set again"
+    assert experiment_tags("", "e", "7", found, there | tags) == {}, "a sweep outside of the notebook keeps the title"
+    shown = links("http://127.0.0.1:5001/", "e", "3", there | tags)
+    keys = [re.search("viewStateShareKey=([^&]*)", link.url)[1] for link in shown]  # type: ignore[index]
+    assert [keys.index(profile) for profile in ("weekend", "laptop", "explore")] == [0, len(found), len(found) + 2]
+    assert keys[:3] == ["weekend", "weekend-all", "weekend-d59"]
+    assert all(link.url.startswith("http://127.0.0.1:5001/#/experiments/3/runs?workflowType=machine") for link in shown)
+    assert [link.name for link in first_links(shown)] == [shown[2].name]
 
 
 def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, run_config) -> None:
@@ -134,20 +119,19 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
 def test_run_tells_what_it_is(tracked_project: Path, run_config) -> None:
     records = sweep(depths(run_config), profile="p", experiment="e")
     by_key = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
-    best = {one.key for one in best_of_cells(Outcome.of_record(record) for record in records)}
-    assert len(best) == 4
+    assert len(mlflow_runs(best="true")) == 4
     for record in records:
         run, (start, end) = by_key[record.run_key], interval(record)
+        tags = run.data.tags
         assert run.info.end_time - run.info.start_time == end - start, "its own seconds, not its group's"
-        assert (
-            run.data.tags["mlflow.runColor"] == {"plain": "#b2182b", "highway": "#2166ac"}[record.config.network.kind]
-        )
-        assert run.data.tags["mlflow.note.content"].startswith("A run of `e` (p): **")
-        assert f"results/p/e/runs/{record.run_key}.json" in run.data.tags["mlflow.note.content"]
-        assert (run.data.tags.get("best") == "true") == (record.run_key in best)
+        assert tags["mlflow.runColor"] == NETWORK[record.config.network.kind]
+        assert tags[NOTE].startswith("A run of `e` (p): **")
+        assert f"results/p/e/runs/{record.run_key}.json" in tags[NOTE]
         (data,) = run.inputs.dataset_inputs
         assert (data.dataset.name, data.dataset.digest) == ("digits", record.data_fingerprint[:36])
         assert json.loads(data.dataset.source)["fingerprint"] == record.data_fingerprint
+        (loss,) = connect().get_metric_history(run.info.run_id, "summary/best_train_cross_entropy")
+        assert loss.step == 0, "one bar, not a line"
 
 
 def test_names_differ_before_they_are_cut(run_config) -> None:
@@ -188,17 +172,6 @@ def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path
     assert (run.info.start_time, run.info.end_time) == interval(early)
 
 
-def test_runs_of_an_earlier_layout_are_written_anew_by_rebuild(tracked_project: Path, run_config) -> None:
-    sweep(depths(run_config)[:2], profile="p", experiment="e")
-    old = mlflow_runs()
-    for run in old:
-        connect().delete_tag(run.info.run_id, "highways.layout")
-    list(rebuild("p"))
-    assert len(mlflow_runs()) == 3
-    assert not {run.info.run_id for run in old} & {run.info.run_id for run in mlflow_runs()}
-    assert {run.data.tags["highways.layout"] for run in mlflow_runs()} == {"2"}
-
-
 @pytest.mark.parametrize(
     ("curve", "metric"),
     [
@@ -214,26 +187,6 @@ def test_metrics_stand_in_groups(curve: str, metric: str) -> None:
 # make ui
 
 
-def test_only_what_changed_is_brought_over_again(tracked_project: Path, run_config) -> None:
-    for name in ("e", "f"):
-        sweep(depths(run_config)[:2], profile="p", experiment=name, mlflow=False)
-    assert len(list(rebuild("p", only_missing=True))) == 2
-    assert list(rebuild("p", only_missing=True)) == []
-    sweep(depths(run_config)[:3], profile="p", experiment="f", mlflow=False)
-    (line,) = rebuild("p", only_missing=True)
-    assert line.startswith("f (p): 3 runs")
-    assert len(list(rebuild("p"))) == 2, "who asks for all gets all"
-
-
-def test_long_rebuild_says_how_far_it_is(tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep(depths(run_config)[:3], profile="p", experiment="e", mlflow=False)
-    monkeypatch.setattr("highways.report.rebuild.SAY_S", 0.0)
-    monkeypatch.setattr("highways.report.rebuild.PORTION", 1)
-    lines = list(rebuild("p"))
-    assert lines[:2] == ["e (p): 1 of 3 runs so far", "e (p): 2 of 3 runs so far"]
-    assert len(lines) == 3
-
-
 def test_taken_port_is_passed_over() -> None:
     with socket.create_server((mlflow_ui.HOST, 0)) as taken:
         port = taken.getsockname()[1]
@@ -241,25 +194,27 @@ def test_taken_port_is_passed_over() -> None:
 
 
 @pytest.mark.pipeline
-def test_ui_says_where_it_is_and_ends_with_its_server(tracked_project: Path, run_config) -> None:
+def test_ui_ends_on_the_link_to_begin_with_and_with_its_server(tracked_project: Path, run_config, monkeypatch) -> None:
     sweep(depths(run_config), profile="p", experiment="e", mlflow=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nothing on this machine is asked through it
     with socket.create_server((mlflow_ui.HOST, 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-u", "-m", "highways.cli", "tracking", "ui", "--port", str(port)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        lines = []
-        while not lines or not lines[-1].startswith("MLflow is at "):
+        lines = [""]
+        while "begin at" not in lines[-1]:
             lines.append(process.stdout.readline())
             assert lines[-1], "it has ended"
+        link = process.stdout.readline().strip()
     try:
         assert f"port {port} is taken\n" in lines
-        server = re.search(r"http://127\.0\.0\.1:(\d+)", lines[-1])
+        assert "e, p: plain against highway, depth 5, loss over epochs\n" in lines
+        server = re.match(r"http://127\.0\.0\.1:(\d+)/#/experiments/1/runs\?.*viewStateShareKey=p-d5", link)
         assert server
         assert int(server[1]) > port
-        (comparison,) = [url for name, url in pairwise(lines) if "against highway, depth 5," in name]
         if CHROMIUM:
-            _check_page(comparison.strip(), tracked_project)
+            _check_page(link, tracked_project)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0

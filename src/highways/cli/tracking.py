@@ -14,8 +14,15 @@ app = typer.Typer(help="MLflow: rebuild it from the records, add models, open it
 
 
 @app.command("rebuild")
-def tracking_rebuild(profile: AnyProfileOption = None) -> None:
+def tracking_rebuild(
+    profile: AnyProfileOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete MLflow's database in mlruns/ first.")] = False,
+) -> None:
     """Write all records, tables and figures to MLflow; what it already has stays."""
+    from highways.tracking.mlflow_store import remove
+
+    if fresh:
+        remove()
     if faults := _rebuild(profile, only_missing=False):
         raise HighwaysError("; ".join(faults))
 

@@ -23,19 +23,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from highways.colours import NETWORK as NETWORK
+from highways.colours import OTHERS
 from highways.files import write_whole
 from highways.tracking import AnalysisRecord
-
-NETWORK = {"plain": "#d55e00", "highway": "#0072b2"}
-"""Colours of the two kinds of network."""
 
 MARKERS = {"plain": "s", "highway": "o"}
 
 SHADES = {"plain": ("#f2a272", "#6b2a00"), "highway": ("#7db8e0", "#00304f")}
 """Of a kind of network by depth, from the shallowest to the deepest."""
-
-OTHERS = ("#000000", "#e69f00", "#56b4e9", "#cc79a7", "#6a3d9a", "#7f7f7f")
-"""Colours of what is no network."""
 
 DASHES = ("-", "--", "-.", ":")
 POINTS = ("o", "s", "^", "D", "v", "P", "X", "<")

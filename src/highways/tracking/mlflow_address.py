@@ -5,73 +5,80 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 from highways import paths
+from highways.errors import HighwaysError
 
-HIDDEN = "***"
-_USER = re.compile(r"(?<=://)[^/?#\s'\"]*@")
-_NAMED = re.compile(
-    r"(?i)\b(\w*(?:passw|pwd|secret|token|apikey|api_key|credential)\w*['\"]?\s*[=:]\s*['\"]?)[^&;,\s'\"})]+"
-)
-_PARTS = re.compile(r"[\w+.-]+://(?:(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@)?[^?]*(?:\?(?P<query>.*))?", re.DOTALL)
+STORES = ("sqlite", "http", "postgresql", "mysql", "mssql", "databricks")
+"""How the addresses begin that MLflow takes."""
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)")
+_NAMED = re.compile(r"(?i)(\w*(?:passw|pwd|secret|token|api_?key|credential)\w*['\"]?\s*[=:]\s*['\"]?)[^&;,\s'\"})]+")
 
 
 def folder() -> Path:
-    """Return the folder of the checkout's own database, its artifacts and locks."""
+    """Return the folder of the checkout's own database, its artifacts and its lock."""
     return paths.root() / "mlruns"
 
 
 def tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or the address of the project's own SQLite database.
+    """Return `MLFLOW_TRACKING_URI`, by default the address of the checkout's own database.
 
-    What would end the path in an address, or begin a quoted character in it, is quoted.
+    A relative `sqlite:///my.db` is relative to the checkout's root.
+
+    Raises:
+        HighwaysError: MLflow does not take the address.
     """
-    if given := os.environ.get("MLFLOW_TRACKING_URI"):
-        return given
-    path = str(folder() / "mlflow.db")
-    quoted = re.sub("[%?#]", lambda found: quote(found[0]), path)
-    # MLflow makes the folder of what follows `sqlite:///`, as it stands: with a driver named, it does not.
-    return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if not given:
+        return sqlite_uri(folder() / "mlflow.db")
+    if not given.startswith(STORES):
+        raise HighwaysError(
+            f"MLFLOW_TRACKING_URI={redacted(given)}: MLflow keeps no runs there; "
+            "give a database (sqlite:///my.db) or a server (http://...)"
+        )
+    if (found := _SQLITE.fullmatch(given)) and found[2] and not found[2].startswith(("/", ":", "file:")):
+        return f"{found[1]}{paths.root() / found[2]}{found[3]}"
+    return given
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return the address of an SQLite database; what would end the path in an address is quoted."""
+    quoted = re.sub("[%?#]", lambda found: quote(found[0]), str(path))
+    # MLflow makes the folder of what follows `sqlite:///` as it stands, except where a driver is named.
+    return f"sqlite:///{path}" if quoted == str(path) else f"sqlite+pysqlite:///{quoted}"
 
 
 def database() -> Path | None:
-    """Return the file of a local SQLite database, or `None` where MLflow is anything else."""
-    found = re.match(r"sqlite(?:\+\w+)?:///([^?]*)", tracking_uri())
-    path = unquote(found[1]) if found else ""
-    if not path or path == ":memory:" or path.startswith("file:"):
-        return None
-    return Path.cwd() / path
+    """Return the file of a local SQLite database, `None` where MLflow is anything else."""
+    found = _SQLITE.fullmatch(tracking_uri())
+    path = unquote(found[2]) if found else ""
+    return Path(path) if path.startswith("/") else None
 
 
 def is_own() -> bool:
-    """Tell whether MLflow's database lies in this checkout, so that all runs in it are the checkout's."""
+    """Return whether MLflow's database lies in this checkout, so that all runs in it are the checkout's."""
     path = database()
     return path is not None and path.parent.resolve() == folder().resolve()
 
 
 def is_served() -> bool:
-    """Tell whether a server answers: it knows where its artifacts go."""
+    """Return whether a server answers: it knows where its artifacts go."""
     return tracking_uri().startswith(("http", "databricks"))
 
 
-def _secrets() -> set[str]:
-    """Return what the address and the environment hold that must not be shown, quoted and not."""
-    found = [os.environ.get(name) for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")]
-    if parts := _PARTS.match(tracking_uri()):
-        found.append(parts["password"] if parts["password"] is not None else parts["user"])
-        values = (pair.partition("=")[2] for pair in (parts["query"] or "").split("&"))
-        found.extend(value for value in values if len(value) > 3 and value.lower() not in ("true", "false"))
-    return {form for secret in found if secret for form in (secret, unquote(secret), unquote(secret.replace("+", " ")))}
-
-
 def redacted(text: str) -> str:
-    """Return a text that may be shown: without the passwords of addresses, whoever wrote it."""
-    text = _USER.sub(f"{HIDDEN}@", text)
-    for secret in sorted(_secrets(), key=len, reverse=True):
-        word = re.escape(secret)
-        text = re.sub(word if len(secret) > 3 else rf"(?<!\w){word}(?!\w)", HIDDEN, text)
-    return _NAMED.sub(rf"\1{HIDDEN}", text)
+    """Return a text without the passwords of addresses, whoever wrote it."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    secrets = {os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")}
+    if user := re.match(r"[\w+.-]+://(.*)@", given):
+        secrets |= {user[1], user[1].partition(":")[2]}
+    values = (pair.partition("=")[2] for pair in given.partition("?")[2].split("&"))
+    secrets |= {value for value in values if len(value) > 3 and value.lower() not in ("true", "false")}
+    secrets |= {decoded(secret) for secret in secrets for decoded in (unquote, unquote_plus)}
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
+    return _NAMED.sub(r"\1***", re.sub(r"(?<=://)[^/?#\s'\"]*@", "***@", text))
 
 
 def shown_uri() -> str:

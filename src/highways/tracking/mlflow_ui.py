@@ -1,4 +1,4 @@
-"""MLflow's page, served for one person on this machine, and the links by which it opens on what is wanted."""
+"""MLflow's page, served for one person on this machine, and the links by which it opens on the right view."""
 
 from __future__ import annotations
 
@@ -8,109 +8,83 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from highways.errors import HighwaysError
 from highways.tracking import mlflow_address as address
-from highways.tracking.mlflow_read import read_experiments
-from highways.tracking.mlflow_views import Link, links
+from highways.tracking.mlflow_store import connect, reading
+from highways.tracking.mlflow_views import Link, first_links, links
 
 HOST = "127.0.0.1"
 PORT = 5000
-TRIED = 20
-"""Ports that are tried, one after another."""
 STARTING_S = 120.0
-"""What the server's start may take."""
+"""Longest start of the server."""
 
 
 def free_port(wanted: int = PORT) -> int:
-    """Return a port that nothing listens on: the wanted one, or the next.
+    """Return a port that nothing listens on: the wanted one, or one of the next.
 
     Raises:
-        HighwaysError: All that were tried are taken.
+        HighwaysError: All of them are taken.
     """
-    last = min(wanted + TRIED, 65536)
+    last = min(wanted + 20, 65536)
     for port in range(wanted, last):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
+            if probe.connect_ex((HOST, port)):
+                return port
     raise HighwaysError(f"ports {wanted} to {last - 1} of {HOST} are taken; make ui PORT=... names another")
 
 
-def read_links(server: str | None = None) -> list[Link]:
-    """Return links to the views of all experiments.
-
-    Args:
-        server: Address of the server that will show them; by default the one that holds the runs, or `make ui`'s.
+def read_links(server: str) -> list[Link]:
+    """Return links to the views of all experiments, at a server that shows them.
 
     Raises:
-        HighwaysError: MLflow cannot be read.
+        HighwaysError: MLflow cannot be read, or has no views.
     """
-    if server is None:
-        server = address.shown_uri() if address.is_served() else f"http://{HOST}:{PORT}"
-    return links(server, read_experiments())
+    with reading():
+        found = sorted(connect().search_experiments(), key=lambda one: one.name)
+    shown = [link for one in found for link in links(server, one.name, one.experiment_id, one.tags)]
+    if not shown:
+        raise HighwaysError("MLflow has no views yet; `highways tracking rebuild` makes them")
+    return shown
 
 
-def shown_links(found: list[Link], everything: bool = False) -> Iterator[str]:
-    """Say where views open, line by line.
-
-    Args:
-        found: The links.
-        everything: Also those of all runs and of further depths.
-    """
-    experiment, compared = "", set()
-    for link in found:
-        profile, _, what = link.name.partition(": ")
-        place, is_comparison = (link.experiment, profile), " against " in what
-        if not everything and (what.startswith("all runs") or (is_comparison and place in compared)):
-            continue
-        if is_comparison:
-            compared.add(place)
-        if link.experiment != experiment:
-            experiment = link.experiment
-            yield experiment
-        yield f"  {link.name}"
-        yield f"    {link.url}"
+def _lines(found: list[Link]) -> Iterator[str]:
+    """Yield lines that name one view per experiment."""
+    for link in first_links(found):
+        yield f"{link.experiment}, {link.name}"
+        yield f"  {link.url}"
 
 
 def serve(port: int | None = None) -> Iterator[str]:
-    """Serve MLflow's page until it is interrupted, and say where it is and what it opens on.
+    """Serve MLflow's page until it is interrupted; yield lines with links, the last of them the one to begin with.
 
     Args:
-        port: By default 5000. Where it is taken, the next that is free is used, which is said.
+        port: By default 5000; where it is taken, the next free one is used.
 
     Raises:
-        HighwaysError: MLflow cannot be read, none of the next ports is free, or the server does not start.
+        HighwaysError: MLflow cannot be read, no port is free, or the server does not start.
     """
     if address.is_served():
-        yield f"MLflow is served at {address.shown_uri()}"
-        yield from shown_links(read_links())
+        yield from _lines(read_links(address.shown_uri()))
         return
-    chosen = free_port(PORT if port is None else port)
-    if chosen != (PORT if port is None else port):
-        yield f"port {PORT if port is None else port} is taken"
-    server = f"http://{HOST}:{chosen}"
-    found = read_links(server)
+    if (chosen := free_port(port or PORT)) != (port or PORT):
+        yield f"port {port or PORT} is taken"
+    found = read_links(f"http://{HOST}:{chosen}")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(chosen), "--workers", "1"]
-    environment = os.environ | {
-        "MLFLOW_BACKEND_STORE_URI": address.tracking_uri(),
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
-    }
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true"} | os.environ
+    environment |= {"MLFLOW_BACKEND_STORE_URI": address.tracking_uri(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this process
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        _wait(process, server)
-        yield from shown_links(found)
-        yield f"MLflow is at {server}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)"
-        assert process.stderr is not None
-        for _ in process.stderr:  # its log, which would push the links off the screen
+        _wait(process, f"http://{HOST}:{chosen}/health")
+        yield from _lines(found)
+        begin = next((link for link in found if link.compares), found[0])
+        yield f"MLflow is served (Ctrl-C ends it); begin at\n  {begin.url}"
+        for _ in process.stderr:  # its log would push the links off the screen
             pass
         raise HighwaysError(f"MLflow's server ended by itself (exit status {process.wait()})")
     except KeyboardInterrupt:
@@ -120,21 +94,22 @@ def serve(port: int | None = None) -> Iterator[str]:
         process.wait()
 
 
-def _wait(process: subprocess.Popen[str], server: str) -> None:
-    """Wait until the server answers.
+def _wait(process: subprocess.Popen[str], url: str) -> None:
+    """Wait until the server answers, asking it without a proxy.
 
     Raises:
         HighwaysError: It ends, or does not answer in time.
     """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + STARTING_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             assert process.stderr is not None
-            lines = [line for line in process.stderr.read().strip().splitlines() if line.strip()]
-            raise HighwaysError(f"MLflow's server does not start: {address.redacted(lines[-1]) if lines else ''}")
+            last = (process.stderr.read().strip().splitlines() or [""])[-1]
+            raise HighwaysError(f"MLflow's server does not start: {address.redacted(last)}")
         try:
-            with urlopen(f"{server}/health", timeout=2):
+            with direct.open(url, timeout=2):
                 return
-        except (URLError, OSError):
+        except OSError:
             time.sleep(0.2)
-    raise HighwaysError(f"MLflow's server at {server} does not answer after {STARTING_S:g} s")
+    raise HighwaysError(f"MLflow's server does not answer at {url} after {STARTING_S:g} s")

@@ -9,235 +9,156 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 from urllib.parse import quote
 
-from highways.tracking.mlflow_metrics import BEST_LOSS, TEST_ACCURACY
-from highways.tracking.mlflow_notes import NOTE
+from highways.config.profiles import EXPLORE
+from highways.tracking.mlflow_runs import BEST_LOSS, NOTE
 
 PREFIX = "mlflow.sharedViewState."
 BEST = "best"
-"""Tag of a run: it is the best of its network, depth and data set; see `mlflow_metrics.best_of_cells`."""
+"""Tag of a run: it is the best of its network, depth and data set."""
 COMPARED_DEPTHS = 8
 """Depths, the deepest first, that have a view of their own: the page lists at most 40 views of an experiment."""
-_COLUMNS = ("tags.`network`", "tags.`depth`", "tags.`data`", f"metrics.`{BEST_LOSS}`", f"metrics.`{TEST_ACCURACY}`")
-_LINES = (("train/cross_entropy", "log"), ("test/accuracy", "linear"), ("train/accuracy", "linear"))
-_MORE_LINES = (("dev/accuracy", "linear"), ("test/cross_entropy", "log"))
+_PAGE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+"""What the page keeps of every view, and of a chart."""
+_PROFILES = {"weekend": 0, EXPLORE: 2}
+"""The order of profiles: published full schedules first, trials last."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A view of an experiment.
-
-    Attributes:
-        key: In its address.
-        name: In the page's menu.
-        condition: Which runs it shows, in MLflow's language of searches.
-        order: Column by which they are sorted.
-        ascending: The lowest first.
-        group: Tags by which runs are put together; of a group, charts show the lowest value at every epoch.
-    """
+    """A view of an experiment: which runs it shows, and by which tags they are grouped."""
 
     key: str
     name: str
     condition: str
-    order: str = f"metrics.`{BEST_LOSS}`"
-    ascending: bool = True
+    """In MLflow's search language."""
     group: tuple[str, ...] = ()
-
-    def state(self) -> dict[str, Any]:
-        """Return what the page keeps of a view."""
-        section = f"{self.key}-epochs"
-        charts = [_line(self.key, section, *line) for line in (*_LINES, *_MORE_LINES)]
-        grouped = [{"mode": "tag", "groupByData": tag} for tag in self.group]
-        return {
-            "searchFilter": self.condition,
-            "orderByKey": self.order,
-            "orderByAsc": self.ascending,
-            "startTime": "ALL",
-            "lifecycleFilter": "Active",
-            "datasetsFilter": [],
-            "modelVersionFilter": "All Runs",
-            "selectedColumns": list(_COLUMNS),
-            "columnOrder": list(_COLUMNS),
-            "columnWidths": {},
-            "runsHiddenMode": "FIRST_20_RUNS",
-            "compareRunCharts": charts,
-            "compareRunSections": [_section(section, "Over the epochs")],
-            "isAccordionReordered": True,
-            "viewMaximized": False,
-            "runListHidden": False,
-            "groupBy": {"aggregateFunction": "min", "groupByKeys": grouped} if grouped else None,
-            "groupsExpanded": {},
-            "useGroupedValuesInCharts": True,
-            "hideEmptyCharts": True,
-            "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-            "chartsSearchFilter": "",
-        }
+    """Of a group, charts show the lowest value at every epoch."""
 
     def tag(self) -> str:
         """Return the value of the experiment's tag."""
-        packed = zlib.compress(json.dumps(self.state()).encode(), level=9)
-        state = f"deflate;{base64.b64encode(packed).decode()}"
-        return json.dumps({"name": self.name, "createdAt": 0, "updatedAt": 0, "state": state})
-
-
-def _section(uuid: str, name: str) -> dict[str, Any]:
-    return {"uuid": uuid, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-
-
-def _line(key: str, section: str, metric: str, scale: str) -> dict[str, Any]:
-    return {
-        "type": "LINE",
-        "uuid": f"{key}-{metric}",
-        "metricSectionId": section,
-        "deleted": False,
-        "isGenerated": False,
-        "runsCountToCompare": 10,
-        "metricKey": metric,
-        "selectedMetricKeys": [metric],
-        "lineSmoothness": 0,
-        "xAxisScaleType": "linear",
-        "scaleType": scale,
-        "range": {},
-        "xAxisKey": "step",
-        "selectedXAxisMetricKey": "",
-        "yAxisKey": "metric",
-        "yAxisExpressions": [],
-        "ignoreOutliers": False,
-        "useGlobalXaxisKey": True,
-        "useGlobalLineSmoothing": True,
-    }
+        section = f"{self.key}-epochs"
+        charts = [
+            _PAGE["chart"]
+            | {"uuid": f"{self.key}-{metric}", "metricSectionId": section, "scaleType": scale}
+            | {"metricKey": metric, "selectedMetricKeys": [metric]}
+            for metric, scale in _PAGE["lines"]
+        ]
+        keys = [{"mode": "tag", "groupByData": tag} for tag in self.group]
+        state = _PAGE["view"] | {
+            "searchFilter": self.condition,
+            "compareRunCharts": charts,
+            "compareRunSections": [_PAGE["section"] | {"uuid": section}],
+            "groupBy": {"aggregateFunction": "min", "groupByKeys": keys} if keys else None,
+        }
+        packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), level=9)).decode()
+        return json.dumps({"name": self.name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
 
 
 def views(profile: str, runs: Iterable[Mapping[str, str]]) -> list[View]:
-    """Return the views of an experiment's runs of one profile, the first the one that it is opened with.
-
-    Args:
-        profile: Name of the profile.
-        runs: Tags of its runs: `network` and `depth`.
-    """
-    of_profile = f"tags.profile = '{profile}' and tags.kind = 'run'"
+    """Return the views of a profile's runs, given their tags `network` and `depth`; it opens on the first one."""
     networks: dict[str, set[str]] = {}
     for tags in runs:
         networks.setdefault(tags["depth"], set()).add(tags["network"])
     if not networks:
         return []
+    of_profile = f"tags.profile = '{profile}' and tags.kind = 'run'"
     best = f"{of_profile} and tags.{BEST} = 'true'"
     found = [
         View(profile, f"{profile}: the best run of each network", best),
-        View(f"{profile}-all", f"{profile}: all runs, by network and depth", of_profile, group=("network", "depth")),
+        View(f"{profile}-all", f"{profile}: all runs, by network and depth", of_profile, ("network", "depth")),
     ]
-    compared = sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)
-    for depth in compared[:COMPARED_DEPTHS]:
-        against = " against ".join(_opponents(networks[depth]))
-        others = f" and {len(networks[depth]) - 2} more" if len(networks[depth]) > 2 else ""
-        found.append(
-            View(
-                f"{profile}-d{int(depth)}",
-                f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs",
-                f"{best} and tags.depth = '{depth}'",
-            )
-        )
+    for depth in sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)[:COMPARED_DEPTHS]:
+        names = sorted(networks[depth])
+        first = list(dict.fromkeys([*_first(names, "plain"), *_first(names, "highway"), *names]))[:2]
+        against = " against ".join(first)
+        others = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        name = f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
+        found.append(View(f"{profile}-d{int(depth)}", name, f"{best} and tags.depth = '{depth}'"))
     return found
 
 
-def _opponents(networks: Iterable[str]) -> list[str]:
-    """Return two networks to name a comparison by: a plain one and a highway network, where there are such."""
-    names = sorted(networks)
-    plain = [name for name in names if name.startswith("plain")][:1]
-    highway = [name for name in names if name.startswith("highway")][:1]
-    return list(dict.fromkeys([*plain, *highway, *names]))[:2]
-
-
-def address(server: str, experiment_id: str, key: str) -> str:
-    """Return the address at which a server's page opens a view: charts beside the list of runs."""
-    query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
-    return f"{server.rstrip('/') + '/' if server else ''}#/experiments/{experiment_id}/runs?{query}"
+def _first(names: Iterable[str], kind: str) -> list[str]:
+    return [name for name in names if name.startswith(kind)][:1]
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link to a view.
-
-    Attributes:
-        experiment: Name of the experiment.
-        name: Of the view.
-        url: Where it opens.
-    """
+    """A link to a view of an experiment."""
 
     experiment: str
     name: str
     url: str
 
+    @property
+    def compares(self) -> bool:
+        """Networks stand against each other."""
+        return " against " in self.name
 
-def links(server: str, experiments: Iterable[Any]) -> list[Link]:
-    """Return links to all views of some experiments, each experiment's in the order in which `views` gives them.
 
-    Args:
-        server: Address of the server that shows them, such as `http://127.0.0.1:5000`; empty for links within it.
-        experiments: As MLflow's client gives them.
-    """
+def links(server: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> list[Link]:
+    """Return links to the views of an experiment, profile by profile; `server` is empty for links within its page."""
     found = []
-    for experiment in sorted(experiments, key=lambda experiment: experiment.name):
-        keys = [name.removeprefix(PREFIX) for name in experiment.tags if name.startswith(PREFIX)]
-        for key in sorted(keys, key=_place):
-            try:
-                name = json.loads(experiment.tags[PREFIX + key])["name"]
-            except (ValueError, KeyError, TypeError):
-                continue  # a link of an earlier MLflow's, which has no name
-            found.append(Link(experiment.name, name, address(server, experiment.experiment_id, key)))
+    for key in sorted((tag.removeprefix(PREFIX) for tag in tags if tag.startswith(PREFIX)), key=_place):
+        try:
+            view = json.loads(tags[PREFIX + key])["name"]
+        except (ValueError, KeyError, TypeError):
+            continue  # somebody shared it in the page: it has no name
+        query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
+        found.append(
+            Link(name, view, f"{server and server.rstrip('/') + '/'}#/experiments/{experiment_id}/runs?{query}")
+        )
     return found
 
 
-def _place(key: str) -> tuple[str, int, int]:
-    """Sort a profile's first view before that of all its runs, and both before the depths, the deepest first."""
+def _place(key: str) -> tuple[int, str, int, int]:
+    """Sort profiles by `_PROFILES`; of one the first view, that of all runs, and the depths, the deepest first."""
     profile, dash, rest = key.rpartition("-")
-    if not dash:
-        return key, 0, 0
-    depth = rest.removeprefix("d")
-    return profile, 1 + depth.isdigit(), -int(depth) if depth.isdigit() else 0
+    profile, depth = profile if dash else key, rest.removeprefix("d")
+    deep = bool(dash) and depth.isdigit()
+    return _PROFILES.get(profile, 1), profile, bool(dash) + deep, -int(depth) if deep else 0
+
+
+def first_links(found: Iterable[Link]) -> Iterator[Link]:
+    """Yield one link per experiment: its first comparison, else its first view."""
+    by_experiment: dict[str, list[Link]] = {}
+    for link in found:
+        by_experiment.setdefault(link.experiment, []).append(link)
+    for of_one in by_experiment.values():
+        yield next((link for link in of_one if link.compares), of_one[0])
 
 
 def experiment_tags(
-    title: str, name: str, experiment_id: str, profile: str, found: Sequence[View], there: Mapping[str, str]
+    title: str, name: str, experiment_id: str, found: Iterable[View], there: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the tags of an experiment that are missing or old: its views, its note, its primary metric.
+    """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
 
     Args:
-        title: What the experiment is about, on one line; empty where it is not known.
-        name: Of the experiment.
-        experiment_id: MLflow's.
-        profile: Of the views.
-        found: The profile's views.
-        there: The tags that it has; those of other profiles' views stay.
+        title: One line about the experiment; empty where it is not known.
+        name: Name of the experiment.
+        experiment_id: MLflow's number of it.
+        found: Views of one profile.
+        there: Tags that the experiment has; those of other profiles' views stay.
     """
     tags = {PREFIX + view.key: view.tag() for view in found}
     tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS
     tags["mlflow.experiment.primaryMetric.greaterIsBetter"] = "False"
     if title:
         tags["highways.title"] = title
-    shown = links("", [_Known(name, experiment_id, {**there, **tags})])
-    compared = [link for link in shown if " against " in link.name][:2]  # what stands first is seen at once
+    shown = links("", name, experiment_id, {**there, **tags})
+    compared = [link for link in shown if link.compares][:2]  # what stands first is seen at once
     first = ", ".join(f"[{link.name}]({link.url})" for link in compared or shown[:1])
     title = title or there.get("highways.title", name)
-    lines = [f"{title}: {first}" if first else title]
-    lines.append(
-        "One parent run a profile (the sweep), one child a run. What the project shows of it: "
-        f"`results/<profile>/{name}/README.md`."
-    )
+    lines = [
+        f"{title}: {first}" if first else title,
+        "One parent run per profile (the sweep), one child per run. The project's own page: "
+        f"`results/<profile>/{name}/README.md`.",
+    ]
     if shown:
         lines += ["Views, also in the menu above:", "\n".join(f"- [{link.name}]({link.url})" for link in shown)]
     tags[NOTE] = "\n\n".join(lines)
     return {tag: value for tag, value in tags.items() if there.get(tag) != value}
-
-
-@dataclass(frozen=True)
-class _Known:
-    """An experiment as `links` reads it."""
-
-    name: str
-    experiment_id: str
-    tags: Mapping[str, str]

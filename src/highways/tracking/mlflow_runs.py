@@ -1,0 +1,224 @@
+"""What MLflow shows of a run: its name, tags, note, colour, data set, and its metrics in groups.
+
+`train/...`, `dev/...`, `test/...` are curves, one value per epoch; `summary/...` is one value per run;
+`snapshots/...` has one value per snapshot, `layers/...` one per layer; `measured/...` holds the other measurements.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from highways.colours import NETWORK, OTHERS
+from highways.config import RunConfig
+from highways.tracking.analyses import AnalysisRecord
+from highways.tracking.environment import git_commit
+from highways.tracking.mlflow_store import Metric, is_finished
+from highways.tracking.outcomes import Rank, place
+from highways.tracking.records import RunRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
+NOTE = "mlflow.note.content"
+AUXILIARY = "auxiliary"
+"""Tag of a run that no outcome counts."""
+BEST_LOSS, TEST_ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
+DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
+ROWS = 60
+"""Most rows of the table in a sweep's note: MLflow takes 8,000 characters."""
+_PARTS = ("train", "dev", "test")
+
+
+def metric_name(curve: str) -> str:
+    """Return MLflow's name of a curve: `train/accuracy` for `train_accuracy`."""
+    part, _, rest = curve.partition("_")
+    return f"{part}/{rest}" if part in _PARTS and rest else f"measured/{curve}"
+
+
+def milliseconds(timestamp: str) -> int:
+    """Return a record's time as MLflow counts it."""
+    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
+
+
+def interval(record: RunRecord) -> tuple[int, int]:
+    """Return when a run began and ended, in milliseconds: it ended with its record and took its own seconds."""
+    end = milliseconds(record.finished_at)
+    return end - max(1, round(1000 * record.timing["seconds"])), end
+
+
+def curves(record: RunRecord, logged: Collection[int] = ()) -> list[Metric]:
+    """Return a run's curves without the epochs that are logged already, spread evenly over the time that it took."""
+    start, end = interval(record)
+    return [
+        (metric_name(name), value, start + (end - start) * epoch // len(curve), epoch)
+        for name, curve in record.curves.items()
+        for epoch, value in enumerate(curve, start=1)
+        if epoch not in logged
+    ]
+
+
+def outcome(record: RunRecord) -> list[Metric]:
+    """Return a run's summary, at step 0, and its measurements."""
+    _, end = interval(record)
+    values = {
+        DIVERGED: float(record.status == "diverged"),
+        BEST_LOSS: record.best(),
+        "summary/parameters": float(record.parameters),
+        SECONDS: record.timing["seconds"],
+    }
+    values |= {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
+    metrics = [(name, value, end, 0) for name, value in values.items() if value is not None]
+    for name, measured in record.measurements.items():
+        snapshot = name.startswith("snapshot_")
+        steps = record.measurements["snapshot_step"] if snapshot else range(len(measured))
+        group = f"snapshots/{name.removeprefix('snapshot_')}" if snapshot else f"measured/{name}"
+        metrics += [(group, value, end, int(step)) for step, value in zip(steps, measured, strict=True)]
+    return metrics
+
+
+def layers(record: AnalysisRecord) -> list[Metric]:
+    """Return an analysis's values per layer, the layer in place of the epoch."""
+    end, first = milliseconds(record.finished_at), 0 if record.kind == "lesions" else 1  # 0 is the whole network
+    return [
+        (f"layers/{record.config.measure.label}_{name}", float(value), end, layer)
+        for name, values in record.values.items()
+        for layer, value in enumerate(values, start=first)
+        if isinstance(value, int | float)
+    ]
+
+
+def run_name(config: RunConfig, key: str) -> str:
+    """Return a run's name: differences come first, and the end of its key makes it unique."""
+    network, optimiser = config.network, config.optimiser
+    parts = [f"d{network.depth:03d}", network.shown_as, f"s{config.seed}", f"lr{optimiser.learning_rate:.2g}"]
+    parts.append(f"e{config.budget.epochs}")
+    if network.transform_bias is not None:
+        parts.append(f"b{network.transform_bias:.2g}")
+    return " ".join([*parts, *network.slug_parts(optimiser.kind), config.data.name, f"#{key[-12:][:4]}"])
+
+
+def provenance(experiment: str, profile: str) -> dict[str, str]:
+    """Return the tags that say where a run comes from: commit, notebook, stage."""
+    return {
+        "profile": profile,
+        "git_commit": git_commit(),
+        "mlflow.source.git.commit": git_commit().removesuffix("-dirty"),
+        "mlflow.source.name": f"notebooks/{experiment}.ipynb",
+        "dvc_stage": os.environ.get("DVC_STAGE", f"{experiment}@{profile}"),
+    }
+
+
+def run_tags(config: RunConfig, key: str) -> dict[str, str]:
+    """Return the tags by which a run is found, grouped and coloured."""
+    network = config.network
+    return {
+        "kind": "run",
+        "run_key": key,
+        "network": network.shown_as,
+        "depth": f"{network.depth:04d}",
+        "seed": str(config.seed),
+        "data": config.data.name,
+        "mlflow.runColor": NETWORK.get(network.kind) or OTHERS[1 + sum(network.kind.encode()) % (len(OTHERS) - 1)],
+    }
+
+
+def settings(config: RunConfig) -> dict[str, str]:
+    """Return a configuration as MLflow's parameters."""
+    return {name: str(value) for name, value in config.flat().items() if value is not None}
+
+
+def data_input(config: RunConfig, fingerprint: str) -> DatasetInput:
+    """Return a run's data set, its fingerprint as the digest, cut to MLflow's 36 characters."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = {"highways": config.data.model_dump(mode="json", exclude_none=True), "fingerprint": fingerprint}
+    text = json.dumps(source, sort_keys=True)
+    data = Dataset(name=config.data.name, digest=fingerprint[:36], source_type="highways", source=text)
+    return DatasetInput(data, [InputTag("mlflow.data.context", "training and test")])
+
+
+def run_note(config: RunConfig, experiment: str, profile: str, record: RunRecord | None = None) -> str:
+    """Return the note of a run; `record` is missing while it trains."""
+    network, budget = config.network, config.budget
+    layers = "layer" if network.depth == 1 else "layers"
+    lines = [
+        f"A run of `{experiment}` ({profile}): **{network.shown_as} network of {network.depth} {layers} on "
+        f"{config.data.name}**, {budget.epochs} epochs of batches of {budget.batch_size}, seed {config.seed}."
+    ]
+    if record is None:
+        return lines[0]
+    if record.status == "diverged":
+        lines.append(f"**It diverged** in epoch {record.diverged_epoch}: its loss stopped being finite.")
+    elif (best := record.best()) is not None:
+        accuracy = record.last("test_accuracy")
+        tested = "" if accuracy is None else f", test accuracy at the end {accuracy:.4f}"
+        lines.append(f"Best training cross-entropy {best:.4g}{tested}.")
+    together = int(record.engine.get("group", 1))
+    shared = f", its share of the {record.timing['group_seconds']:.0f} s of {together} runs trained together"
+    lines.append(
+        f"It took {record.timing['seconds']:.4g} s{shared if together > 1 else ''}; that is the duration shown. "
+        f"{record.parameters:,} weights and biases."
+    )
+    lines.append(f"Record: `results/{profile}/{experiment}/runs/{record.run_key}.json`, the artifact `record.json`.")
+    return "\n\n".join(lines)
+
+
+def cell(run: Run) -> tuple[str, str, int]:
+    """Return data set, network and depth of a run: what the trials of a search have in common."""
+    tags = run.data.tags
+    return tags["data"], tags["network"], int(tags["depth"])
+
+
+def best_of_cells(runs: Iterable[Run], auxiliary: Collection[str] = ()) -> list[Run]:
+    """Return the best of the finished runs for every data set, network and depth, in this order.
+
+    Runs that no outcome counts are never the best: those with a key in `auxiliary`, or tagged so.
+    """
+
+    def rank(run: Run) -> Rank:
+        values, epochs = run.data.metrics, int(run.data.params["budget.epochs"])
+        return place(bool(values[DIVERGED]), values.get(BEST_LOSS), run.data.tags["run_key"], epochs=epochs)
+
+    best: dict[tuple[str, str, int], Run] = {}
+    for run in sorted(filter(is_finished, runs), key=rank):
+        if AUXILIARY not in run.data.tags and run.data.tags["run_key"] not in auxiliary:
+            best.setdefault(cell(run), run)
+    return [best[key] for key in sorted(best)]
+
+
+def sweep_summary(runs: Sequence[Run], best: Sequence[Run], end: int) -> list[Metric]:
+    """Return a sweep's metrics: sums over all runs, and `by depth/...`, the best runs with the depth as the step."""
+    values = {
+        "summary/runs": float(len(runs)),
+        DIVERGED: sum(run.data.metrics[DIVERGED] for run in runs),
+        SECONDS: round(sum(run.data.metrics[SECONDS] for run in runs), 3),
+        BEST_LOSS: min((run.data.metrics[BEST_LOSS] for run in best if BEST_LOSS in run.data.metrics), default=None),
+        TEST_ACCURACY: max((one.data.metrics.get(TEST_ACCURACY, 0.0) for one in best), default=0.0) or None,
+    }
+    metrics = [(name, value, end, 0) for name, value in values.items() if value is not None]
+    for run in best:
+        data, network, depth = cell(run)
+        for name, metric in (("train_cross_entropy", BEST_LOSS), ("test_accuracy", TEST_ACCURACY)):
+            if metric in run.data.metrics:
+                metrics.append((f"by depth/{name} {network} {data}", run.data.metrics[metric], end, depth))
+    return metrics
+
+
+def sweep_note(runs: Sequence[Run], best: Sequence[Run], experiment: str, profile: str) -> str:
+    """Return the note of a sweep, the parent of its runs."""
+    lines = [
+        f"The sweep `{experiment}@{profile}`: **parent of {len(runs)} runs**; it trained nothing itself. "
+        "Its children are the runs; its artifacts are the tables, figures and analyses; its metrics sum up the "
+        "children: `summary/...` over all, `by depth/...` the best of each network, the depth in place of the epoch.",
+        "Best run of each network (lowest training cross-entropy):",
+    ]
+    rows = ["| data | network | depth | training cross-entropy | test accuracy |", "|---|---|---|---|---|"]
+    for run in best[:ROWS]:
+        loss, accuracy = (run.data.metrics.get(name) for name in (BEST_LOSS, TEST_ACCURACY))
+        values = ["none" if loss is None else f"{loss:.4g}", "" if accuracy is None else f"{accuracy:.4f}"]
+        rows.append(f"| {' | '.join([*map(str, cell(run)), *values])} |")
+    return "\n\n".join([*lines, "\n".join(rows)])
