@@ -20,7 +20,7 @@ from highways.config import DenseConfig
 from highways.errors import HighwaysError
 from highways.nn import DenseNetwork, DensePopulation, gpu
 from highways.nn.fused import FusedStep
-from highways.nn.gpu import kernels_for
+from highways.nn.gpu import CudaGraphed, kernels_for
 from highways.training import sweep
 from highways.training.memory import population_bytes
 
@@ -281,3 +281,36 @@ def test_memory_on_a_gpu_is_what_a_fused_step_holds(run_config, kind: str) -> No
     evaluation = 4 * 6 * 500 * (3 * config.network.width + 4 * classes)
     assert reckoned - evaluation <= held * 1.05
     assert held <= reckoned * 1.02
+
+
+def test_what_is_recorded_is_replayed_and_reads_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    total, number, done = torch.zeros(()), torch.ones(()), []
+
+    class Graph:
+        def replay(self) -> None:
+            done.append("replay")
+            total.add_(number)
+
+    class Recording:
+        def __init__(self, graph: Graph):
+            done.append("record")
+
+        def __enter__(self) -> None:
+            self.held = total.clone()
+
+        def __exit__(self, *_: object) -> None:
+            total.copy_(self.held)  # what is recorded is not run
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", Recording)
+
+    def work() -> None:
+        done.append("run")
+        total.add_(number)
+
+    graphed = CudaGraphed(work)
+    for value in (1, 2, 3):
+        number.fill_(value)
+        graphed()
+    assert done == ["run", "record", "run", "replay", "replay"]
+    assert total == 6

@@ -113,7 +113,7 @@ def train(job: Job, data: DataSet, resume: Resume, listener: Listener) -> list[T
     where = devices.resolve(job.device)
     devices.warn_of_emulation(job.configs[0].precision, where.type)
     if where.type == "cuda":
-        gc.collect()  # a recording of the run before holds memory, and is in a circle with its module
+        gc.collect()  # a CUDA graph of the run before holds memory, and is in a circle with its module
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
     module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
@@ -126,14 +126,14 @@ def module_of(
     configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
 ) -> TrialsModule:
     """Return what trains a group, as one population or, a single run, by the kind of its data set."""
-    from highways.training.modules import ClassifierModule, DenseModule, PictureModule, SentenceModule
+    from highways.training.modules import ClassifierModule, DenseModule, SentenceModule
     from highways.training.together import PopulationModule
 
     if population:
         return PopulationModule(configs, keys, data, listener)
     single: dict[type, type[ClassifierModule]] = {
         Images: DenseModule,
-        Pictures: PictureModule,
+        Pictures: ClassifierModule,
         Sentences: SentenceModule,
     }
     return single[type(data)](configs[0], keys[0], data, listener)
@@ -191,7 +191,7 @@ def _fit(module: TrialsModule, job: Job, resume: Resume, listener: Listener) -> 
 def _engine(module: TrialsModule, job: Job) -> dict[str, Any]:
     """Return how a group was trained, for its records."""
     how = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
-    return how | {name: True for name in ("fused", "recorded") if getattr(module, name)}
+    return how | ({"fused": True} if module.fused else {})
 
 
 def ended_in(module: TrialsModule, epochs: int) -> tuple[dict[str, Any], bool]:
