@@ -208,6 +208,7 @@ class ResumePoints:
             with contextlib.suppress(HighwaysError):
                 if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
                     self._unlink([path])
+        self._unlink(self.folder.glob(".*.part"))  # of a process that was killed as it wrote
 
     def _unlink(self, files: Iterable[Path]) -> None:
         with contextlib.suppress(OSError):

@@ -41,8 +41,7 @@ def run(
 
     Args:
         config: The run.
-        experiment: Folder of the record.
-        profile: Profile of the record.
+        experiment: Folder of the record, in that of `profile`.
         device: See `highways.training.device.resolve`.
         threads: By default all cores.
         weights: Train again, which is said, where the final weights are not kept here, and compare with the record.

@@ -83,16 +83,14 @@ def sweep(
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
 
-    Dense runs that agree in shape, operations, batches and steps are trained as one population, all other
-    runs one by one. Runs that another process trains are left to it: their records are waited for, which is said.
+    Dense runs that agree in all but what `highways.training.groups.FREE` names are trained as one population, others
+    alone. Runs that another process trains are left to it: their records are waited for, which is said.
 
     Args:
         configs: The runs.
-        experiment: Name of the records' folder and of the MLflow experiment, such as `01_depth`.
-        profile: Name of the profile, such as `quick`.
-        engine: `local`, in processes of this machine, or `ray`: on the cluster at `RAY_ADDRESS`, else on the cores
-            of this machine.
-        workers: Processes that train beside each other; a cluster trains as many as it has room for.
+        experiment, profile: Where the records go, such as `01_depth` and `quick`; the MLflow experiment.
+        engine: `local`, in processes of this machine, or `ray`, on the cluster at `RAY_ADDRESS`, else on this machine.
+        workers: Processes side by side; a cluster trains as many as it has room for.
         device: See `highways.training.device.resolve`.
         threads: Of each worker; by default the cores, divided among the workers.
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
@@ -100,40 +98,35 @@ def sweep(
         on_event: Told about every event, after progress and MLflow.
 
     Raises:
-        HighwaysError: Bad input, or runs that failed again and again; all others are finished then. Or something
-            cannot be written; then the training stops.
+        HighwaysError: Bad input; runs that failed again and again, all others being finished; a full disk.
     """
-    trainer = engine_named(engine, workers)
-    keys = run_keys(configs)
-    by_key = dict(zip(keys, configs, strict=True))
+    by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
-    how: dict[str, Any] = {"records": store.folder, "engine": engine, "workers": workers}
-    how["threads"] = threads or max(1, devices.cores() // workers)
-    with contextlib.closing(trainer):
-        how["device"] = trainer.open(device, how["threads"]) if len(found) < len(by_key) else "cpu"
+    threads = threads or max(1, devices.cores() // workers)
+    how = {"records": store.folder, "engine": engine, "workers": workers, "threads": threads}
+    with contextlib.closing(engine_named(engine, workers)) as trainer:
+        how["device"] = trainer.open(device, threads) if len(found) < len(by_key) else "cpu"
         jobs = _jobs(configs, keys, set(found), how)
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
-        progress = Progress(experiment, by_key, set(found), jobs)
         log = MlflowLog(profile, experiment, auxiliary=auxiliary) if mlflow else None
+        progress = Progress(experiment, by_key, set(found), jobs)
         watch = _Watch(set(found), [one for one in (progress, log, on_event) if one is not None])
         if log is not None:
-            log.begin(found.values(), {key: by_key[key] for job in jobs for key in job.keys if key not in found})
+            log.begin(found.values(), {key: by_key[key] for key in by_key if key not in found})
         try:
             failures = train_all(trainer, jobs, watch)
         finally:
             progress.close()
             if log is not None:
                 log.end(complete=len(watch.finished) == len(by_key))
-    if failures:
-        lost = sum(key not in watch.finished for job, _ in failures for key in job.keys)
-        job, reason = failures[0]
-        raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
+    if lost := [key for job, _ in failures for key in job.keys if key not in watch.finished]:
+        raise HighwaysError(f"{len(lost)} of {len(by_key)} runs failed, the first of them {lost[0]}: {failures[0][1]}")
     if watch.complaints:
         raise watch.complaints[0]
-    records = {record.run_key: record for record in store.read_all(by_key)}
+    records = dict(zip(by_key, store.read_all(by_key), strict=True))
     return Sweep(records[key] for key in keys)
 
 
