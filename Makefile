@@ -91,7 +91,6 @@ ui: setup  ## Open MLflow's UI on 127.0.0.1:5000 or the next free port (PORT=...
 bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/populations.py
 	python benchmarks/fused.py
-	python benchmarks/recorded.py
 	python benchmarks/sentences.py
 	python benchmarks/convolutions.py
 	python benchmarks/bfloat16.py

@@ -4,7 +4,7 @@ Three ways to train the same convolutional network (Highway A by default, CIFAR-
 batches of 100, with the same optimiser, the same preparation (contrast, mean image, crops, mirrors):
 
 - `ours`: bytes on the device, a batch prepared by a few tensor operations, channels last
-  (`highways.training.modules.PictureModule`); bfloat16 on a GPU;
+  (`highways.training.modules.ClassifierModule`); bfloat16 on a GPU;
 - `float32`: the same in float32;
 - `usual`: a LightningModule, a Dataset with transforms image by image, a DataLoader with workers, in a process of
   its own, so that nothing of ours helps it: there the C library gives memory back to the system after every
@@ -40,7 +40,7 @@ from highways.experiments.conv.profile import recipe
 from highways.nn import ConvNetwork
 from highways.training import device as devices
 from highways.training.execute import PRECISION
-from highways.training.modules import PictureModule
+from highways.training.modules import ClassifierModule
 
 BATCH, PAD = 100, 8
 
@@ -117,7 +117,7 @@ def images_per_second(module: pl.LightningModule, loader: object, precision: Lit
         devices=1,
         max_epochs=1,
         precision=precision,
-        deterministic=precision == "32-true" and isinstance(module, PictureModule),  # as in training
+        deterministic=precision == "32-true" and isinstance(module, ClassifierModule),  # as in training
         limit_val_batches=0,
         callbacks=[clock],
         logger=False,
@@ -185,7 +185,7 @@ def main() -> None:
         for way, precision in {"ours": fast, "float32": "float32"}.items():
             if way == "float32" and fast == "float32":
                 continue
-            module = PictureModule(config(precision), "key", ours, lambda event: None)
+            module = ClassifierModule(config(precision), "key", ours, lambda event: None)
             rates[way].append(images_per_second(module, module.train_dataloader(), PRECISION[precision]))
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             way = (arguments.network, count, arguments.threads, arguments.workers)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,9 +18,10 @@ from highways.config import RunConfig
 from highways.tracking.events import EpochEnded, Event, Finished, Started
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import load_network, run, sweep
-from highways.training.checkpoints import Claim, claimed, is_claimed, weights_path
+from highways.training.checkpoints import locked, weights_path
 from highways.training.execute import Job
-from highways.training.storing import attempt
+from highways.training.groups import group_name
+from highways.training.storing import complete, train_here
 
 SCRIPT = """
     import json, os, pathlib, time
@@ -108,10 +108,10 @@ def test_what_came_to_stand_while_a_group_waited_is_not_trained_again(project: P
     standing = sweep(configs[:2], profile="p", experiment="e", mlflow=False, threads=1)
     events: list[Event] = []
     job = Job(tuple(configs), tuple(run_keys(configs)), True, project / "results/p/e/runs", "cpu", 1)
-    found = attempt(job, events.append)
+    found = complete(job, train_here, events.append)
     assert [event.keys for event in events if isinstance(event, Started)] == [job.keys[2:]]
     assert [event.record.run_key for event in events if isinstance(event, Finished)] == list(job.keys)
-    assert not isinstance(found, Claim)
+    assert found is not None
     assert found[:2] == list(standing)
     assert [record.run_key for record in found] == list(job.keys)
     assert not list((project / "checkpoints/resume").glob("*/"))
@@ -127,7 +127,7 @@ def test_run_waits_for_a_sweep_that_trains_it_among_others_and_says_so(
     second = process(configs[:1], workers=0, profile="q")
     key = run_keys(configs)[0]
     line = wait_until(second, "waiting")
-    assert re.match(rf"waiting for {key} and 1 more, in training by process {first.pid} on .* since ", line)
+    assert line == f"waiting for {key}, in training by another process\n"
     hold.unlink()
     said, _ = second.communicate(timeout=100)
     assert re.fullmatch(r"records \w+\n", said), "it trains nothing, and says no more"
@@ -143,7 +143,6 @@ def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> N
     wait_until(first, "started")
     second = process(configs)
     wait_until(second, "waiting for")
-    assert is_claimed(run_keys(configs))
     first.send_signal(signal.SIGKILL)
     assert "records" in second.communicate(timeout=100)[0]
     assert second.returncode == 0
@@ -151,20 +150,18 @@ def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> N
 
 
 def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, capsys) -> None:
-    from highways.training import storing
-
     configs = [run_config(depth=depth, epochs=1) for depth in (4, 2, 3)]
     keys = run_keys(configs)
     order: list[str] = []
-    owner = claimed([keys[0]], False)
-    assert owner.__enter__() is None
+    owner = locked(group_name(configs[0], keys[0]))
+    assert owner.__enter__()
 
     def release(seconds: float) -> None:
-        if is_claimed(keys[:1]):
+        if "waits" not in order:
             order.append("waits")
             owner.__exit__(None, None, None)
 
-    monkeypatch.setattr(storing, "time", SimpleNamespace(sleep=release))
+    monkeypatch.setattr("highways.training.storing.time.sleep", release)
 
     def watch(event: object) -> None:
         if isinstance(event, Started):
@@ -173,23 +170,18 @@ def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, 
     records = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
     assert order == [keys[2], keys[1], "waits", keys[0]]
     assert [record.run_key for record in records] == keys
-    assert capsys.readouterr().out.count(f"waiting for {keys[0]}, in training by process {os.getpid()} on ") == 1
+    assert capsys.readouterr().out.count(f"waiting for {keys[0]}, in training by another process\n") == 1
 
 
-def test_claims_that_share_a_run_exclude_each_other_and_dead_ones_are_removed(project: Path) -> None:
-    with claimed(["a", "b"], True) as first:
-        assert first is None
-        with claimed(["b", "c"], True) as second, claimed(["d"], True) as third:
-            assert second is not None
-            assert (second.keys, second.pid) == (("a", "b"), os.getpid())
-            assert third is None
-        assert is_claimed(["a"])
-        assert not is_claimed(["c", "d"])
-    assert not is_claimed(["a"])
-    stale = project / "checkpoints/claims/0123456789abcdef.lock"
-    stale.write_text('{"keys": ["a"], "host": "x", "pid": 1, "since": "y"}')
-    with claimed(["a"], True) as other:
-        assert other is None
+def test_groups_that_may_share_a_run_exclude_each_other(project: Path, run_config) -> None:
+    def group(config: RunConfig) -> str:
+        return group_name(config, run_keys([config])[0])
+
+    assert group(run_config(seed=0)) == group(run_config(seed=1)) != group(run_config(depth=5))
+    with locked("a") as first, locked("a") as second, locked("b") as other:
+        assert (first, second, other) == (True, False, True)
+    with locked("a") as again:
+        assert again
     assert nothing_left_over(project)
 
 

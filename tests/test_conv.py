@@ -19,7 +19,7 @@ from highways.nn import ConvNetwork, Highway
 from highways.nn.conv import Conv
 from highways.tracking.records import run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint, load_weights
+from highways.training.checkpoints import load_weights
 from highways.training.modules import ClassifierModule
 
 COUNTS = {
@@ -246,7 +246,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project, monkeyp
         patch.setattr(ClassifierModule, "training_step", stop)
         with pytest.raises(Stop):
             run(config(3), profile="p", experiment="e", threads=1, device="cpu", mlflow=False)
-    assert len(ResumePoint.all()) == 1
+    assert len(list(project.glob("checkpoints/resume/*/*.ckpt"))) == 1
     resumed = run(config(3), profile="p", experiment="e", threads=1, device="cpu", mlflow=False)
     again = run(config(3), profile="q", experiment="other", threads=1, device="cpu", mlflow=False)
     assert again == resumed, "it has a record"

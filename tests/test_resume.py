@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
+import io
 import os
 import signal
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from toolbox import FORKED, mlflow_runs
 
 from highways.config import RunConfig
@@ -20,8 +21,9 @@ from highways.tracking.environment import describe, moved, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint, claimed, weights_path
+from highways.training.checkpoints import ResumePoints, weights_path
 from highways.training.execute import ended_in
+from highways.training.groups import group_name
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -67,6 +69,11 @@ def killed(configs: list, where: str, mlflow: bool = False) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
+def kept(project: Path) -> list[Path]:
+    """The resume points."""
+    return sorted(project.glob("checkpoints/resume/*/*.ckpt"))
+
+
 def outcome(records: list) -> list:
     """What must be equal to the bit."""
     return [(record.run_key, record.status, record.curves, record.weights_sha256) for record in records]
@@ -78,12 +85,11 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     killed(configs, where)
     written = len(list(RecordStore(project / "results/p/e/runs")))
     assert written == (1 if where == "between records" else 0)
-    (point,) = ResumePoint.all()
-    assert point.keys == run_keys(configs)
+    assert len(kept(project)) == 1
 
     epochs = []
     resumed = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
-    assert not ResumePoint.all(), "a resume point is removed once all records stand"
+    assert not kept(project), "a resume point is removed once all records stand"
     ended = [event.epoch for event in epochs if hasattr(event, "epochs")]
     assert ended == ([3, 4] if where == "mid-epoch" else []), "finished epochs are not trained again"
 
@@ -205,114 +211,111 @@ def again(config: RunConfig) -> tuple[RunRecord, list[int]]:
     return record, [event.epoch for event in events if isinstance(event, EpochEnded)]
 
 
-def test_a_sweep_leaves_what_is_kept_of_weights_that_are_made_again(stopped: RunConfig) -> None:
+def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(stopped: RunConfig, project: Path) -> None:
     """A record stands, its weights are gone, and their training was stopped; then a sweep lists the run."""
-    (point,) = ResumePoint.all()
-    kept = [(path, path.read_bytes()) for path in (point.state, point.members)]
+    (point,) = kept(project)
+    content = point.read_bytes()
     again(stopped)
+    assert not kept(project)
     (key,) = run_keys([stopped])
-
-    def sweep_it() -> None:
-        point.folder.mkdir(exist_ok=True)
-        for path, content in kept:
-            path.write_bytes(content)
-        sweep([stopped], mlflow=False, profile="p", experiment="e", threads=1)
-
-    sweep_it()
-    assert ResumePoint.all() == [], "a stop after the last record"
     weights_path(key).unlink()
-    sweep_it()
-    assert [one.keys for one in ResumePoint.all()] == [[key]]
+
+    def stop(event: object) -> None:
+        if getattr(event, "epoch", 0) == 3:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, weights=True, on_event=stop)
+    (of_weights,) = kept(project)
+    point.parent.mkdir()
+    point.write_bytes(content)  # as of a stop after the last record
+    sweep([stopped], mlflow=False, profile="p", experiment="e", threads=1)
+    assert kept(project) == [of_weights]
 
 
-def test_damaged_state_is_put_aside_said_and_not_trained_on(stopped: RunConfig, capsys) -> None:
-    (point,) = ResumePoint.all()
-    whole, seal = point.state.read_bytes(), point.members.read_text()
-    step = len(whole) // 4
-    for place in range(step // 2, len(whole), step):
-        point.folder.mkdir(exist_ok=True)
+def test_a_stop_after_the_last_record_leaves_no_resume_point(project: Path, run_config) -> None:
+    configs = [run_config(epochs=2, seed=seed) for seed in range(2)]
+    sweep(configs, profile="p", experiment="e", mlflow=False)
+    keys = run_keys(configs)
+    points, state = ResumePoints(group_name(configs[0], keys[0]), population=True), io.BytesIO()
+    torch.save({"trials": {"keys": keys}}, state)
+    points.save(keys, state.getvalue())
+    assert kept(project)
+    sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert not points.folder.exists()
+
+
+def test_runs_that_are_listed_later_do_not_cost_what_was_trained(project: Path, run_config) -> None:
+    configs = [run_config(epochs=4, seed=seed) for seed in range(3)]
+    killed(configs[:2], "mid-epoch")
+    epochs: list = []
+    sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    ended = [(len(event.keys), event.epoch) for event in epochs if isinstance(event, EpochEnded)]
+    assert ended == [(2, 3), (2, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
+
+
+def test_another_sweeps_resume_point_of_the_same_shape_stays(project: Path, run_config) -> None:
+    mine, others = ([run_config(epochs=4, seed=seed) for seed in seeds] for seeds in ((0, 1), (2, 3)))
+    killed(others, "mid-epoch")
+    sweep(mine, profile="p", experiment="e", threads=1, mlflow=False)
+    epochs: list = []
+    sweep(others, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    assert [event.epoch for event in epochs if isinstance(event, EpochEnded)] == [3, 4]
+    assert not kept(project)
+
+
+def test_damaged_state_is_renamed_said_and_not_trained_on(stopped: RunConfig, project: Path, capsys) -> None:
+    (point,) = kept(project)
+    whole = point.read_bytes()
+    for place in range(len(whole) // 8, len(whole), len(whole) // 4):
         damaged = bytearray(whole)
         damaged[place] ^= 0x10
-        point.members.write_text(seal)
-        point.state.write_bytes(damaged)
-        assert point.checked() is None
-        said = capsys.readouterr().out.splitlines()
-        assert said == [
-            f"{point.folder}: damaged, put aside as {point.folder.name}.damaged; its runs are trained from the start"
-        ]
-        assert not point.folder.exists()
-        assert (point.folder.parent / f"{point.folder.name}.damaged" / "state.ckpt").read_bytes() == damaged
+        point.write_bytes(damaged)
+        (key,) = run_keys([stopped])
+        assert list(ResumePoints(group_name(stopped, key), population=False)) == []
+        name = point.with_suffix(".damaged").name
+        said = f"{point}: damaged, renamed to {name}; its runs are trained from the start\n"
+        assert capsys.readouterr().out == said
+        assert point.with_suffix(".damaged").read_bytes() == damaged
+        assert not point.exists()
     record, epochs = again(stopped)
     assert epochs == [1, 2, 3, 4]
     assert record.epochs == 4
-    assert ResumePoint.all() == []
+    assert not kept(project)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b'{"keys": ["a"',
-        b"\xff\xfe",
-        b"[]",
-        b"[[[" * 50_000,
-        b"{}",
-        b'{"keys": 1, "population": false, "states": []}',
-        b'{"keys": ["other"], "population": false, "states": ["x"]}',
-        "unsealed",
-        "folder",
-    ],
-)
-def test_damaged_members_are_put_aside_and_touch_no_other_run(stopped: RunConfig, run_config, capsys, content) -> None:
-    (point,) = ResumePoint.all()
-    whole = json.loads(point.members.read_text())
-    point.members.unlink()
-    if content == "folder":
-        point.members.mkdir()
-    elif content == "unsealed":
-        point.members.write_text(json.dumps({name: whole[name] for name in ("keys", "population")}))
-    else:
-        point.members.write_bytes(content)
-    capsys.readouterr()
-    sweep([run_config(epochs=1)], profile="p", experiment="other", threads=1, mlflow=False)
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if "damaged" in line] == [
-        f"{point.folder}: damaged, put aside as {point.folder.name}.damaged; its runs are trained from the start"
-    ]
-    assert again(stopped)[1] == [1, 2, 3, 4]
-    assert "damaged" not in capsys.readouterr().out, "it is said once"
+def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(stopped: RunConfig, project: Path) -> None:
+    (old,) = kept(project)
+    content, changed = old.read_bytes(), old.stat().st_mtime_ns
+
+    def stop(event: object) -> None:
+        if getattr(event, "epoch", 0) == 4:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop)
+    assert old not in kept(project)
+    old.write_bytes(content)
+    os.utime(old, ns=(changed, changed))
+    assert again(stopped)[1] == [4]
+    assert not kept(project)
 
 
-def test_kill_between_seal_and_state_loses_nothing(stopped: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    (point,) = ResumePoint.all()
-    before, replace = point.state.read_bytes(), Path.replace
-
-    def killed_here(self: Path, target: Path) -> Path:
-        if Path(target).name == "state.ckpt":
-            raise KeyboardInterrupt
-        return replace(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", killed_here)
-        with pytest.raises(KeyboardInterrupt):
+def test_whole_state_that_cannot_be_loaded_is_one_line(stopped: RunConfig, project: Path) -> None:
+    (point,) = kept(project)
+    runs = point.stem.partition("-")[0]
+    for content in ({"text": Path}, {"trials": {"keys": run_keys([stopped])}, "state_dict": {}}):
+        state = io.BytesIO()
+        torch.save(content, state)
+        point.unlink()
+        point = point.with_name(f"{runs}-{hashlib.sha256(state.getvalue()).hexdigest()[:16]}.ckpt")
+        point.write_bytes(state.getvalue())
+        with pytest.raises(
+            HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it"
+        ) as caught:
             again(stopped)
-    assert point.state.read_bytes() == before
-    assert len(json.loads(point.members.read_text())["states"]) == 2, "the new seal is there"
-    assert again(stopped)[1] == [3, 4]
-
-
-def test_whole_state_that_cannot_be_loaded_is_one_line(stopped: RunConfig) -> None:
-    import torch
-
-    (point,) = ResumePoint.all()
-    torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.4", "text": Path}, point.state)
-    content = json.loads(point.members.read_text())
-    content["states"] = [hashlib.sha256(point.state.read_bytes()).hexdigest()]
-    point.members.write_text(json.dumps(content))
-    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.*: cannot be resumed from .*; delete it") as caught:
-        again(stopped)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 400
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
 
 
 def full(*_: object, **__: object) -> None:
@@ -321,7 +324,7 @@ def full(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_full_disk_stops_at_once_and_is_one_line(project: Path, run_config, monkeypatch, together: bool) -> None:
-    monkeypatch.setattr("highways.training.checkpoints.os.fsync", full)
+    monkeypatch.setattr("highways.files.os.fsync", full)
     events: list = []
     configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
     more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False, "on_event": events.append}
@@ -380,19 +383,3 @@ def test_two_runs_of_one_configuration_are_equal_to_the_bit(project: Path, run_c
         record.unlink()
     second = run(config, mlflow=False, profile="two", experiment="e", threads=1)
     assert outcome([first]) == outcome([second])
-
-
-@pytest.mark.parametrize("left", ["list of runs", "nothing"])
-def test_what_is_left_of_a_resume_point_without_a_state_is_removed(project: Path, run_config, left: str) -> None:
-    configs = [run_config(epochs=1, seed=seed) for seed in range(2)]
-    sweep(configs, profile="p", experiment="e", mlflow=False)
-    point = ResumePoint(run_keys(configs), population=True)
-    point.save(b"state")
-    point.state.unlink()
-    if left == "nothing":
-        point.members.unlink()
-    with claimed(point.keys, population=True):
-        assert ResumePoint.all() == []
-        assert point.folder.exists(), "a living process may be about to save its first state"
-    sweep(configs, profile="p", experiment="e", mlflow=False)
-    assert not point.folder.exists()

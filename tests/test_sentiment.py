@@ -15,7 +15,6 @@ from highways.show.figures import save
 from highways.tracking import Listed, RunRecord, listed_records
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoint
 from highways.training.modules import SentenceModule
 
 pytestmark = pytest.mark.filterwarnings(
@@ -56,7 +55,7 @@ def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project: Path, m
         patch.setattr(SentenceModule, "training_step", stop)
         with pytest.raises(Stop):
             run(config, profile="p", experiment="e", threads=1, mlflow=False)
-    assert len(ResumePoint.all()) == 1
+    assert len(list(project.glob("checkpoints/resume/*/*.ckpt"))) == 1
     epochs: list = []
     resumed = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
     assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3]
@@ -80,7 +79,7 @@ def test_sweep_takes_up_the_resume_point_of_a_text_run(project: Path, monkeypatc
     epochs: list = []
     sweep([config], profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
     assert not [event for event in epochs if hasattr(event, "epochs")], "nothing was left to train"
-    assert not ResumePoint.all()
+    assert not list(project.glob("checkpoints/resume/*/*.ckpt"))
 
 
 def test_record_has_snapshots_and_gradients(project: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Started
 from highways.tracking.records import run_keys
-from highways.training import load_network, run, sweep
+from highways.training import device, load_network, run, sweep
 from highways.training.checkpoints import weights_path
+from highways.training.device import cores  # itself: a fixture of all tests says that there is one
 from highways.training.groups import groups
 
 
@@ -35,6 +36,11 @@ def test_groups_split_by_all_but_what_a_population_may_differ_in(run_config) -> 
     ]
     configs = [*together, *apart]
     assert groups(configs, run_keys(configs)) == [[0, 1, 2], [3], [4], [5], [6], [7]]
+
+
+def test_a_group_has_at_most_256_members_counted_before_any_is_finished(run_config) -> None:
+    configs = [run_config(seed=seed) for seed in range(300)]
+    assert [len(group) for group in groups(configs, run_keys(configs))] == [256, 44]
 
 
 def test_run_given_twice_is_trained_once(project: Path, run_config) -> None:
@@ -117,32 +123,6 @@ def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config) 
     assert "['finished', 'finished']" in done.stdout
 
 
-@pytest.mark.pipeline
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-def test_killed_carrier_of_events_costs_a_retry(project: Path, run_config, monkeypatch) -> None:
-    from highways.training import engines
-
-    carriers: list[int] = []
-
-    start = engines.SyncManager.start
-
-    def noted(manager, *arguments, **keywords) -> None:
-        start(manager, *arguments, **keywords)
-        carriers.append(manager._process.pid)
-
-    monkeypatch.setattr(engines.SyncManager, "start", noted)
-
-    def kill_the_first(event: object) -> None:
-        if isinstance(event, Started) and len(carriers) == 1:
-            os.kill(carriers[0], signal.SIGKILL)
-
-    configs = [run_config(kind=kind, epochs=3) for kind in ("plain", "highway")]
-    more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
-    records = sweep(configs, workers=2, on_event=kill_the_first, **more)
-    assert len(carriers) == 2
-    assert [record.status for record in records] == ["finished", "finished"]
-
-
 ORPHANS = """
     import json, os, signal
     if __name__ == "__main__":
@@ -217,7 +197,8 @@ def test_listener_at_fault_does_not_stop_the_training(project: Path, run_config)
 
 
 def _descendants(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # of every thread
+    children = [child for task in tasks for child in task.read_text().split()]
     return [found for child in map(int, children) for found in (child, *_descendants(child))]
 
 
@@ -321,3 +302,12 @@ def test_a_machine_that_only_trains_needs_no_mlflow_dvc_papermill_torchtext_or_j
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "4"
+
+
+@pytest.mark.parametrize(("content", "may_have"), [("150000 100000\n", 1), ("50000 100000", 1), ("max 100000", None)])
+def test_cores_of_a_container_count(tmp_path: Path, monkeypatch, content: str, may_have: int | None) -> None:
+    before = cores()
+    monkeypatch.setattr(device, "CONTROL_GROUP", tmp_path)
+    assert cores() == before, "nothing is limited where nothing says so"
+    (tmp_path / "cpu.max").write_text(content)
+    assert cores() == (may_have or before)

@@ -64,7 +64,7 @@ def check(root: Path, reference: Reference, workers: int = 1) -> None:
     Args:
         root: Its project.
         reference: What is expected.
-        workers: Its processes. Of several, one that is handed work as the process between them is killed says so.
+        workers: Its processes.
     """
     said = (root / "said.txt").read_text()
     for found, expected in (
@@ -97,7 +97,7 @@ def kill_until(
             os.kill(killed, signal.SIGKILL)
             kills += 1
             if killed != process.pid:
-                process.join(120)  # a worker or the manager: the sweep goes on
+                process.join(120)  # a worker: the sweep goes on
         process.join(60)
         deadline = time.monotonic() + 15
         while alive := {pid for pid in below if tiny.is_alive(pid)}:
@@ -151,4 +151,4 @@ def test_two_processes_killed_at_random_moments(
         kills += kill_until(root, 2, False, once.seconds, seeded, victim)
         check(root, once, workers=2)
         shutil.rmtree(root)
-    count("kill", "the pipeline in two processes: itself, a worker or the process between them", kills)
+    count("kill", "the pipeline in two processes: itself or a worker", kills)

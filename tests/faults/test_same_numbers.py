@@ -14,7 +14,7 @@ from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded
 from highways.tracking.records import RunRecord
 from highways.training.execute import Job
-from highways.training.storing import execute
+from highways.training.storing import complete, train_here
 
 from .conftest import REPOSITORY
 
@@ -69,7 +69,7 @@ def trained_again(record: RunRecord, folder: Path) -> tuple[RunRecord | None, di
         threads=record.environment["threads"],
     )
     try:
-        (again,) = execute(job, watch)
+        (again,) = complete(job, train_here, watch) or ()
     except Stop:
         return None, first
     return again, first

@@ -111,9 +111,9 @@ def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
 
 
 def left_over(root: Path) -> list[str]:
-    """Unfinished files, locks of claims, and resume points."""
+    """Unfinished files, locks, and resume points."""
     found = [path for path in root.rglob("*") if path.suffix == ".part"]
-    found += [*(root / "checkpoints" / "claims").glob("*"), *(root / "checkpoints" / "resume").glob("*")]
+    found += [*(root / "checkpoints" / "locks").glob("*"), *(root / "checkpoints" / "resume").glob("*")]
     return [str(path.relative_to(root)) for path in found]
 
 

@@ -108,7 +108,6 @@ def filled(committed: Sequence[Judged]) -> str:
 BENCHMARKS = {
     "populations": "A step of dense networks as one population, beside a PyTorch loop and Lightning with a DataLoader.",
     "fused": "A step of a population on a GPU in a few kernels, beside operation by operation and a PyTorch loop.",
-    "recorded": "A step of a convolutional network on a GPU, recorded and replayed, beside operation by operation.",
     "sentences": "An epoch of BiLSTMs in batches of one length, beside the source's way and beside padded batches.",
     "convolutions": "Training images a second, images on the device, beside the usual way.",
     "bfloat16": "Training in bfloat16 on a CPU, beside float32: speed, and accuracy after as many steps.",

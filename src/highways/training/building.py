@@ -25,7 +25,7 @@ def build_network(config: RunConfig, data: DataSet) -> nn.Module:
 
 @singledispatch
 def _build(network: Network, config: RunConfig, data: DataSet) -> nn.Module:
-    """Build a network of a family; each family has its own, below."""
+    """Build a network; each family registers its own, below."""
     raise HighwaysError(f"networks of the family {type(network).__name__} cannot be built")
 
 

@@ -1,28 +1,22 @@
-"""Weights, resume state and claims under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
+"""Weights, locks and resume points under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
-import json
-import os
-import platform
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from highways import paths
 from highways.errors import HighwaysError, writing
-from highways.files import part_of, write_whole
+from highways.files import write_whole
 from highways.tracking.records import write_atomically
 
 
@@ -58,8 +52,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
 
     Args:
         run_key: The run.
-        expected_sha256: What the record says; `None` accepts any. Weights that `accept_weights` named
-            are accepted, too.
+        expected_sha256: That of the record, or the one that `accept_weights` noted; `None` accepts any.
 
     Raises:
         HighwaysError: They are other weights, or damaged.
@@ -89,261 +82,136 @@ def accepted_sha256(run_key: str) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
-def _name(keys: Sequence[str], population: bool) -> str:
-    """Return the name of a group of runs: of its claim and of its resume point."""
-    return hashlib.sha256("\n".join([*keys, str(population)]).encode()).hexdigest()[:16]
+# Locks
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP}
+"""Errors of file systems that have no locks."""
 
 
-# Claims
-
-POLL_S = 1.0
-"""Seconds between two looks at a claim that is waited for."""
-WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
-"""What the system says where a file system has no locks: all claims are granted there."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What the file of a claim says.
-
-    Attributes:
-        keys: The runs that are trained.
-        host: The machine that trains them.
-        pid: The process there.
-        since: When it began, UTC.
-    """
-
-    keys: tuple[str, ...]
-    host: str
-    pid: int
-    since: str
-
-    def __str__(self) -> str:
-        first, *others = self.keys
-        more = f" and {len(others)} more" if others else ""
-        return f"{first}{more}, in training by process {self.pid} on {self.host} since {self.since}"
+def lock_path(group: str) -> Path:
+    """Return the file of a group's lock."""
+    return paths.checkpoints() / "locks" / f"{group}.lock"
 
 
 @contextlib.contextmanager
-def claimed(keys: Sequence[str], population: bool) -> Iterator[Claim | None]:
-    """Claim a group of runs for the block, unless another process has claimed any of them.
+def locked(group: str) -> Iterator[bool]:
+    """Lock a group of runs for the block, and yield whether that is done: `False`, at once, if it is locked elsewhere.
 
-    A claim is a file under `checkpoints/claims/`, named like the group, that its process has locked (`flock`):
-    the kernel lifts the lock when the process ends, be it killed. A process waits for a claim only while it
-    holds none, so that no two wait for each other. Some network file systems do not show locks to other
-    machines: two machines may then train the same runs, which costs time, but the first record stands.
+    The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
+    that no two wait for each other. On a file system without locks every group is free: two machines may then train
+    the same runs, which costs time, but the first record stands.
 
     Args:
-        keys: Of the group's runs.
-        population: Trained as a population.
-
-    Yields:
-        `None` where the claim is held; else the other claim.
+        group: See `highways.training.groups.group_name`.
 
     Raises:
-        CannotWrite: A claim cannot be written down.
+        CannotWrite: There cannot be a file for the lock.
     """
-    taken = _claim(keys, population)
-    if isinstance(taken, Claim):
-        yield taken
-        return
-    try:
-        yield None
-    finally:
-        with contextlib.suppress(OSError):
-            Path(taken.name).unlink(missing_ok=True)
-        taken.close()
-
-
-def is_claimed(keys: Sequence[str]) -> bool:
-    """Tell whether a living process has claimed any of these runs."""
-    with _gate() as folder:
-        return any(not set(other.keys).isdisjoint(keys) for other in _living(folder).values())
-
-
-def _claim(keys: Sequence[str], population: bool) -> Claim | IO[str]:
-    """Return the locked file of a new claim, or the claim that is in its way."""
-    name = _name(keys, population)
-    with _gate() as folder:
-        for other_name, other in _living(folder).items():
-            if other_name == name or not set(other.keys).isdisjoint(keys):
-                return other
-        path = folder / f"{name}.lock"
-        claim = Claim(tuple(keys), platform.node(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"))
+    path = lock_path(group)
+    with contextlib.ExitStack() as held:
         with writing(path):
-            file = path.open("x", encoding="utf-8")  # there is none: those of the dead have been removed
-            try:
-                _lock(file)
-                file.write(json.dumps(asdict(claim)))
-                file.flush()
-            except BaseException:
-                path.unlink(missing_ok=True)
-                file.close()
-                raise
-        return file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            free = _lock(path, held)
+        yield free
 
 
-@contextlib.contextmanager
-def _gate() -> Iterator[Path]:
-    """Yield the folder of the claims, at which one process at a time looks."""
-    folder = paths.checkpoints() / "claims"
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        gate = os.open(folder, os.O_RDONLY)
+def _lock(path: Path, held: contextlib.ExitStack) -> bool:
     try:
-        _lock(gate, wait=True)
-        yield folder
-    finally:
-        os.close(gate)
-
-
-def _living(folder: Path) -> dict[str, Claim]:
-    """Return the claims of living processes by name, and remove the files of all others."""
-    found = {}
-    for path in sorted(folder.glob("*.lock")):
-        # One may be removed meanwhile, or be another user's.
-        with (
-            contextlib.suppress(FileNotFoundError, PermissionError),
-            path.open("r+", encoding="utf-8", errors="replace") as file,
-        ):
-            if _lock(file):
-                path.unlink(missing_ok=True)
-                continue
-            try:
-                content = json.loads(file.read())
-                claim = Claim(**content | {"keys": (content["keys"][0], *content["keys"][1:])})
-                found[path.stem] = claim
-            except (ValueError, TypeError, KeyError, IndexError):  # not one that this release wrote
-                found[path.stem] = Claim((path.stem,), "an unknown machine", 0, "an unknown time")
-    return found
-
-
-def _lock(file: IO[str] | int, wait: bool = False) -> bool:
-    """Lock a file for as long as it is open, and tell whether that is done; where there are no locks, it is."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        held.enter_context(FileLock(path).acquire(timeout=0))
+    except Timeout:
         return False
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise
+    else:
+        held.callback(path.unlink, missing_ok=True)  # before the lock ends: who waits for it makes another file
     return True
 
 
 # Resume points
 
-STATE = "state.ckpt"
-"""Name of a state, for the trainer and below `checkpoints/resume`."""
-DAMAGED = ".damaged"
-"""Behind the name of a resume point that has been put aside."""
 
-
+@dataclass(frozen=True)
 class ResumePoint:
-    """Where a group of runs is kept between epochs: a checkpoint, and beside it the keys of its runs and its seal.
+    """The state of runs that are trained as one, after an epoch.
 
-    The seal, the sha256 of the state, is written before the state takes its place, and names the state before
-    as well: whenever the process is killed, one of the two is there, whole.
-
-    Args:
-        keys: Of the group's runs, in the group's order.
-        population: Trained as a population, not the textbook way: the two have different states.
+    Attributes:
+        keys: The runs, in the order of the state.
+        state: See `highways.training.keeping.StateIO`.
+        path: The file.
     """
 
-    def __init__(self, keys: Sequence[str], population: bool):
-        self.keys, self.population = list(keys), population
-        self.folder = paths.checkpoints() / "resume" / _name(keys, population)
-        self.state = self.folder / STATE
-        self.members = self.folder / "members.json"
-        self._sha256: str | None = None
-        """Of the state that is there, as far as it has been looked at."""
+    keys: tuple[str, ...]
+    state: bytes
+    path: Path
 
-    @classmethod
-    def all(cls) -> list[ResumePoint]:
-        """Return all resume points; those whose list of runs is damaged are put aside, which is said.
+    def unusable(self, error: Exception) -> HighwaysError:
+        """Return the error of a state that is whole and cannot be resumed from."""
+        reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:120]}"
+        return HighwaysError(f"{self.path}: cannot be resumed from ({reason}); delete it")
 
-        What a process left that was killed before its first state, or between the removal of the last one and that of
-        its folder, is removed.
+
+class ResumePoints:
+    """The resume points of a group's runs, in `checkpoints/resume/<group>`; for a process that has locked the group.
+
+    A file is `<runs>-<sha256>.ckpt`: a hash of the runs that are trained as one and of whether they are a population,
+    whose states differ from those of single runs, and the beginning of the content's sha256. A new file is written as a
+    whole before the old one is removed, so that there always is one.
+    """
+
+    def __init__(self, group: str, population: bool):
+        self.folder = paths.checkpoints() / "resume" / group
+        self.population = population
+
+    def _runs(self, keys: Sequence[str]) -> str:
+        return hashlib.sha256("\n".join([*keys, str(self.population)]).encode()).hexdigest()[:16]
+
+    def __iter__(self) -> Iterator[ResumePoint]:
+        """Read all resume points, the newest first; a damaged one is renamed, which is said, and left out.
+
+        Raises:
+            HighwaysError: One is whole, but cannot be resumed from.
         """
-        found = []
-        for folder in sorted((paths.checkpoints() / "resume").glob("*/")):
-            members = folder / "members.json"
-            if folder.name.endswith(DAMAGED):
-                continue
-            if not (folder / STATE).exists():
-                with _gate() as claims:
-                    if folder.name not in _living(claims) and not (folder / STATE).exists():
-                        shutil.rmtree(folder, ignore_errors=True)
-                continue
-            if not members.exists():
-                continue
-            content = _read_members(members)
-            if content is not None:
-                found.append(cls(content["keys"], content["population"]))
-            elif members.exists():  # its process has not removed it meanwhile
-                with _gate() as claims:
-                    if folder.name not in _living(claims):
-                        _put_aside(folder)
-        return found
+        for path in sorted(self.folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
+            point = self._read(path)
+            if point is not None and path.stem.startswith(self._runs(point.keys)):
+                yield point
 
-    def checked(self) -> bytes | None:
-        """Return the state to go on from, `None` where there is none; for the process that has claimed the group.
-
-        One that is damaged, or that has no seal, is put aside, which is said.
-        """
-        if not self.state.exists():
+    def _read(self, path: Path) -> ResumePoint | None:
+        state = path.read_bytes()
+        _, _, sha256 = path.stem.partition("-")
+        if not sha256 or not hashlib.sha256(state).hexdigest().startswith(sha256):
+            aside = path.replace(path.with_suffix(".damaged"))
+            print(f"{path}: damaged, renamed to {aside.name}; its runs are trained from the start", flush=True)
             return None
-        content = _read_members(self.members)
         try:
-            state = self.state.read_bytes()
-        except OSError:
-            state = b""
-        found = hashlib.sha256(state).hexdigest()
-        if content is None or found not in content["states"]:
-            _put_aside(self.folder)
-            return None
-        self._sha256 = found
-        return state
+            content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+            keys = tuple(content["trials"]["keys"])
+        except Exception as error:  # torch.load raises many kinds
+            raise ResumePoint((), state, path).unusable(error) from error
+        return ResumePoint(keys, state, path)
 
-    def save(self, state: bytes) -> None:
-        """Save a state, atomically.
+    def save(self, keys: Sequence[str], state: bytes) -> None:
+        """Save the state of runs, atomically.
 
         Raises:
             CannotWrite: No space is left, or the place is read-only; the state before is still there.
         """
-        sha256 = hashlib.sha256(state).hexdigest()
-        with part_of(self.state) as part:
-            with writing(self.state), part.open("wb") as file:
-                file.write(state)
-                file.flush()
-                os.fsync(file.fileno())
-            states = [sha256] if self._sha256 is None else [sha256, self._sha256]
-            content = {"keys": self.keys, "population": self.population, "states": states}
-            write_atomically(self.members, json.dumps(content))
-            with writing(self.state):
-                part.replace(self.state)
-        self._sha256 = sha256
+        runs = self._runs(keys)
+        path = self.folder / f"{runs}-{hashlib.sha256(state).hexdigest()[:16]}.ckpt"
+        write_whole(path, state)
+        self._unlink(other for other in self.folder.glob(f"{runs}-*.ckpt") if other != path)
 
-    def remove(self) -> None:
-        """Remove it; to be called when all the group's records stand."""
+    def remove(self, finished: Collection[str]) -> None:
+        """Remove the states of runs that all have records."""
+        for path in list(self.folder.glob("*.ckpt")):
+            with contextlib.suppress(HighwaysError):
+                if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
+                    self._unlink([path])
+        self._unlink(self.folder.glob(".*.part"))  # of a process that was killed as it wrote
+
+    def _unlink(self, files: Iterable[Path]) -> None:
         with contextlib.suppress(OSError):
-            self.state.unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _read_members(path: Path) -> dict[str, Any] | None:
-    """Return what `ResumePoint.save` wrote beside a state, `None` where it is damaged or has no seal."""
-    try:
-        content = json.loads(path.read_bytes())
-        keys, population, states = content["keys"], content["population"], content["states"]
-        whole = all(isinstance(value, str) for value in [*keys, *states]) and isinstance(population, bool)
-        return content if whole and _name(keys, population) == path.parent.name else None
-    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
-        return None
-
-
-def _put_aside(folder: Path) -> None:
-    aside = folder.with_name(folder.name + DAMAGED)
-    with writing(aside):
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-    print(f"{folder}: damaged, put aside as {aside.name}; its runs are trained from the start", flush=True)
+            for path in files:
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()  # if it is empty

@@ -4,205 +4,264 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
+import pickle
+import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.managers import SyncManager
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any, Protocol
 
+from highways.data import DataSet, load
 from highways.errors import HighwaysError
 from highways.tracking.events import Event, Listener
+from highways.tracking.records import RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import POLL_S, Claim, is_claimed
-from highways.training.execute import Job
-from highways.training.memory import limit, of_this_machine
-from highways.training.storing import attempt, say_waiting, wait_for
+from highways.training.checkpoints import ResumePoint
+from highways.training.execute import Job, Save, Trained, train
+from highways.training.storing import POLL_S, complete, say_waiting, train_here
 
-Failure = tuple[Job, str]
+RETRIES, CRASHES = 1, 2
+"""How often a failed job is tried again, and how often more if its process was lost, counted from its last state."""
+Message = Event | bytes | Exception | list[Trained]
+"""What a process that trains says: what happens, the state that it has reached, and at the end the outcome."""
+
+
+class Failed(Exception):
+    """A training failed elsewhere; the reason in one line."""
+
+
+class Lost(Exception):
+    """The process that trained is gone, or its machine."""
 
 
 class Engine(Protocol):
     """Trains jobs, between `open` and `close`."""
 
     def open(self, device: str, threads: int) -> str:
-        """Get ready to train, and return what the jobs are trained on: `cpu` or `cuda`.
-
-        Args:
-            device: What was asked for: `auto`, `cpu` or `cuda`.
-            threads: Of each job.
+        """Get ready for jobs of so many threads on `auto`, `cpu` or `cuda`; return the device that they are to have.
 
         Raises:
             HighwaysError: There is no such device, or nothing to train on.
         """
         ...
 
+    def stop(self) -> None:
+        """End all training at once."""
+        ...
+
     def close(self) -> None:
-        """Give back what `open` took; without it there is nothing to give back."""
+        """Give back what `open` took."""
         ...
 
-    def memory(self, device: str, threads: int) -> int:
-        """Return the bytes that a job may hold where it is trained; see `open` for the arguments, resolved."""
+    def executor(self) -> Executor:
+        """Return an executor that calls `train` for several jobs side by side."""
         ...
 
-    def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
-        """Train all jobs; return those that failed, each with the reason in one line.
+    def room(self, job: Job) -> int:
+        """Return how many jobs like this one may be under way at the same time."""
+        ...
 
-        Args:
-            jobs: In the order in which they should start.
-            listener: Called in this process, one call at a time.
+    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
+        """Train a job; see `highways.training.execute.train`.
+
+        Raises:
+            HighwaysError: Of the user's making: to try again is of no use.
+            Failed: It failed elsewhere.
+            Lost: Its process is gone.
         """
         ...
 
 
-class LocalEngine:
-    """Trains on this machine, in this process or in `workers` processes beside each other.
+def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[tuple[Job, str]]:
+    """Complete all jobs; return those that failed again and again, each with the reason in one line.
 
-    A worker that dies (killed, out of memory) costs its job a start from the resume point; a job that
-    fails `retries` times more is reported as failed, and the others go on. Jobs that other processes train
-    are passed over, and waited for when all others are done; this is said.
+    Jobs that other processes train are passed over, and waited for when all others are done.
 
     Args:
-        workers: Processes; 1 trains in this one.
-        retries: How often a failed job is tried again.
+        engine: Open.
+        jobs: In the order in which they should start.
+        listener: Called by one thread at a time.
+    """
+    waiting, elsewhere, failures = deque(jobs), list[Job](), list[tuple[Job, str]]()
+    tries, said, look_at = Counter[str](), set[str](), 0.0
+    running: dict[Future[list[RunRecord] | None], Job] = {}
+
+    def train(job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
+        def saved(state: bytes) -> None:
+            save(state)
+            tries.pop(job.group, None)
+
+        return engine.train(job, point, saved, listener)
+
+    with engine.executor() as pool:
+        try:
+            while waiting or elsewhere or running:
+                while waiting and len(running) < engine.room(waiting[0]):
+                    job = waiting.popleft()
+                    running[pool.submit(complete, job, train, listener)] = job
+                if elsewhere and not running:
+                    say_waiting(elsewhere, said)
+                for future in wait(running, POLL_S, FIRST_COMPLETED).done:
+                    job, error = running.pop(future), future.exception()
+                    if isinstance(error, HighwaysError):
+                        raise error
+                    if error is None:
+                        elsewhere += [job] if future.result() is None else []
+                        continue
+                    tries[job.group] += 1
+                    if tries[job.group] <= RETRIES + (CRASHES if isinstance(error, Lost) else 0):
+                        waiting.appendleft(job)
+                    else:
+                        failures.append((job, reason_of(error)))
+                if elsewhere and not waiting and time.monotonic() - look_at > POLL_S:
+                    waiting, elsewhere, look_at = deque(elsewhere), [], time.monotonic()
+        except BaseException:  # an interrupt, or bad input: do not wait for hours of training
+            engine.stop()
+            raise
+    return failures
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what happened, and where, in one line."""
+    if isinstance(error, Failed | Lost):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
+    place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"
+
+
+# Training elsewhere: what both sides do
+
+
+def serve(job: Job, data: Callable[[], DataSet], point: ResumePoint | None, send: Callable[[Message], None]) -> None:
+    """Train a job where it was sent to, and send all messages; see `follow`."""
+    try:
+        outcome: Message = train(job, data(), point, send, send)
+    except HighwaysError as error:
+        outcome = HighwaysError(str(error))
+    except Exception as error:
+        outcome = Failed(reason_of(error))
+    send(outcome)
+
+
+def follow(messages: Iterable[Message], save: Save, listener: Listener) -> list[Trained]:
+    """Take all messages of a training elsewhere, and return its outcome; see `Engine.train`."""
+    for message in messages:
+        if isinstance(message, bytes):
+            save(message)
+        elif isinstance(message, Exception):
+            raise message
+        elif isinstance(message, list):
+            return message
+        else:
+            listener(message)
+    raise Lost("the process that trained ended")
+
+
+# This machine
+
+
+class LocalEngine:
+    """Trains on this machine: in this process, or in `workers` processes side by side.
+
+    A process that dies (killed, out of memory) costs its job what was trained since its last state.
     """
 
-    def __init__(self, workers: int = 1, retries: int = 1):
-        self.workers, self.retries = workers, retries
+    def __init__(self, workers: int = 1):
+        self.workers = workers
+        self._workers: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._stopped = False
 
     def open(self, device: str, threads: int) -> str:
         """See `Engine`."""
         return devices.resolve(device).type
 
+    def stop(self) -> None:
+        """See `Engine`."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._workers:
+                worker.process.kill()  # it writes no files
+                worker.process.join()
+
     def close(self) -> None:
         """See `Engine`."""
+        self.stop()
 
-    def memory(self, device: str, threads: int) -> int:
+    def executor(self) -> Executor:
         """See `Engine`."""
-        return limit(of_this_machine(device), self.workers)
+        return ThreadPoolExecutor(self.workers) if self.workers > 1 else _Here()
 
-    def train(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
+    def room(self, job: Job) -> int:
+        """See `Engine`."""
+        return self.workers
+
+    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
         """See `Engine`."""
         if self.workers == 1:
-            return self._train_here(jobs, listener)
-        return self._train_in_processes(jobs, listener)
+            return train_here(job, point, save, listener)
+        with self._lock:
+            if self._stopped:
+                raise Lost("stopped")
+            if not self._idle:
+                self._idle.append(_Worker())
+                self._workers.append(self._idle[-1])
+            worker = self._idle.pop()
+        try:
+            trained = worker.train(job, point, save, listener)
+        except (Failed, HighwaysError):
+            self._idle.append(worker)
+            raise
+        except (EOFError, OSError) as error:
+            raise Lost("the process that trained was killed, perhaps for want of memory") from error
+        self._idle.append(worker)
+        return trained
 
-    def _train_here(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
-        failures, left = [], list(jobs)
-        said: set[Claim] = set()
-        while left:
-            elsewhere: dict[Job, Claim] = {}
-            for job in left:
-                for tried in range(self.retries + 1):
-                    try:
-                        outcome = attempt(job, listener)
-                        if isinstance(outcome, Claim):
-                            elsewhere[job] = outcome
-                        break
-                    except HighwaysError:
-                        raise  # of the user's making: no use in trying again
-                    except Exception as error:
-                        if tried == self.retries:
-                            failures.append((job, reason_of(error)))
-            left = list(elsewhere)
-            if left:
-                wait_for(elsewhere, said)
-        return failures
 
-    def _train_in_processes(self, jobs: Sequence[Job], listener: Listener) -> list[Failure]:
-        attempts = dict.fromkeys((job.keys for job in jobs), 0)
-        left, failures = list(jobs), []
-        said: set[Claim] = set()
-        while left:
-            lost = self._round(left, listener, said)
-            left = []
-            # When a worker dies, the pool breaks and every job in it is lost, the waiting ones too:
-            # all of them start again, each from its resume point. SIGTERM is an interrupt in a worker that trains.
-            for job, error in lost:
-                attempts[job.keys] += 1
-                is_lost = isinstance(error, BrokenProcessPool | RelayLost | KeyboardInterrupt)
-                allowed = self.retries + (self.workers if is_lost else 0)
-                if attempts[job.keys] <= allowed:
-                    left.append(job)
-                else:
-                    failures.append((job, reason_of(error)))
-        return failures
+class _Here(Executor):
+    """Calls at once, in this thread; an interrupt is not kept for later."""
 
-    def _round(self, jobs: Sequence[Job], listener: Listener, said: set[Claim]) -> list[tuple[Job, BaseException]]:
-        """Start processes, train jobs in them, and return those that were lost, with what happened."""
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class _Worker:
+    """A process that trains one job after the other."""
+
+    def __init__(self):
         context = multiprocessing.get_context("spawn")
-        manager = SyncManager(ctx=context)
-        try:
-            manager.start(initializer=_die_with_parent)
-            with manager, _Relay(manager.Queue(), listener) as relay:
-                size = min(self.workers, len(jobs))
-                with ProcessPoolExecutor(size, mp_context=context, initializer=_die_with_parent) as pool:
-                    try:
-                        lost = _collect(pool, jobs, relay, said)
-                    except BaseException:  # an interrupt, or bad input: do not wait for hours of training
-                        workers = list(pool._processes.values())
-                        pool.shutdown(wait=False, cancel_futures=True)
-                        for worker in workers:
-                            worker.kill()  # records and checkpoints are written atomically
-                        raise
-            if not relay.lost.is_set():
-                return lost
-        except (RelayLost, EOFError, ConnectionError):
-            pass
-        # Events of finished jobs may be lost, too: these jobs are gone through again, their records stand.
-        return [(job, RelayLost("the process that carries the events was lost")) for job in jobs]
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
+        self.connection.send_bytes(pickle.dumps((job, point)))
+        return follow(iter(lambda: pickle.loads(self.connection.recv_bytes()), None), save, listener)
 
 
-def _collect(
-    pool: ProcessPoolExecutor, jobs: Sequence[Job], relay: _Relay, said: set[Claim]
-) -> list[tuple[Job, BaseException]]:
-    """Train all jobs and return those that failed.
+def _work(connection: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    _die_with_parent()
 
-    Raises:
-        HighwaysError: Of the user's making; it is raised at once.
-        RelayLost: The process that carries the events is gone.
-    """
-    lost: list[tuple[Job, BaseException]] = []
-    futures: dict[Future[Claim | None], Job] = {}
-    elsewhere: dict[Job, Claim] = {}
+    def send(message: Message) -> None:
+        connection.send_bytes(pickle.dumps(message))  # not `send`, which would share tensors' memory
 
-    def submit(job: Job) -> None:
-        try:
-            futures[pool.submit(_attempt_in_worker, job, relay.queue)] = job
-        except BrokenProcessPool as error:
-            lost.append((job, error))
-
-    for job in jobs:
-        submit(job)
-    while futures or elsewhere:
-        done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            job, error = futures.pop(future), future.exception()
-            if isinstance(error, HighwaysError | RelayLost):
-                raise error
-            if error is not None:
-                lost.append((job, error))
-            elif (claim := future.result()) is not None:
-                elsewhere[job] = claim
-        if relay.lost.is_set():
-            raise RelayLost("the process that carries the events is gone")
-        if elsewhere and not futures:
-            say_waiting(elsewhere.values(), said)
-            time.sleep(POLL_S)
-        for job in [job for job in elsewhere if not done and not is_claimed(job.keys)]:
-            del elsewhere[job]
-            submit(job)
-    return lost
-
-
-def reason_of(error: BaseException) -> str:
-    """Return what happened, and where, in one line."""
-    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
-    place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            job, point = pickle.loads(connection.recv_bytes())
+            serve(job, lambda config=job.configs[0].data: load(config), point, send)
 
 
 def _die_with_parent() -> None:
@@ -217,61 +276,7 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class RelayLost(Exception):
-    """The process that carries events from the workers is gone, killed perhaps; see `LocalEngine` on workers."""
-
-
-def _attempt_in_worker(job: Job, events: Any) -> Claim | None:
-    """Train a job; return the claim of another process that trains it."""
-
-    def send(event: Event) -> None:
-        try:
-            events.put(event)
-        except (EOFError, OSError) as error:
-            raise RelayLost(f"{type(error).__name__} in a worker") from None
-
-    outcome = attempt(job, send)
-    return outcome if isinstance(outcome, Claim) else None
-
-
-class _Relay:
-    """Carries events from the workers' queue to the listener, in a thread of this process."""
-
-    def __init__(self, events: queue.Queue[Event | None], listener: Listener):
-        self.queue = events
-        self.lost = threading.Event()
-        """Set when the queue's process is gone."""
-        self._thread = threading.Thread(target=self._carry, args=(listener,), daemon=True)
-
-    def _carry(self, listener: Callable[[Event], None]) -> None:
-        while (event := self._next()) is not None:
-            listener(event)
-
-    def _next(self) -> Event | None:
-        try:
-            return self.queue.get()
-        except (EOFError, OSError):
-            self.lost.set()
-            return None
-
-    def __enter__(self) -> _Relay:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self.queue.put(None)
-        except (EOFError, OSError):
-            self.lost.set()
-        self._thread.join()
-
-
 def _ray(workers: int) -> Engine:
-    """Return the engine `ray`.
-
-    Raises:
-        HighwaysError: Ray is not installed.
-    """
     try:
         from highways.training.on_ray import RayEngine
     except ModuleNotFoundError as error:
@@ -284,15 +289,11 @@ def _ray(workers: int) -> Engine:
 
 
 ENGINES: dict[str, Callable[[int], Engine]] = {"local": LocalEngine, "ray": _ray}
-"""By name: how to make one for a number of workers."""
+"""By name: makes one for a number of workers."""
 
 
 def engine_named(name: str, workers: int) -> Engine:
-    """Return an engine.
-
-    Args:
-        name: Its name.
-        workers: Processes that train beside each other.
+    """Return an engine for a number of processes side by side.
 
     Raises:
         HighwaysError: There is none of that name, or what it needs is not installed.

@@ -2,8 +2,7 @@
 
 All evaluate every epoch's end on every part of the data and keep the curves themselves,
 so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and `torch.optim`; `DenseModule`
-adds dropout, `PictureModule` records its step on a GPU, `SentenceModule` adds what is measured on texts; see
-`highways.training.together` for populations.
+adds dropout, `SentenceModule` adds what is measured on texts; see `highways.training.together` for populations.
 """
 
 from __future__ import annotations
@@ -21,11 +20,9 @@ from torch.nn import functional
 from highways.config import DenseConfig, RunConfig
 from highways.data import DataSet
 from highways.nn.dense import dropout_masks
-from highways.nn.gpu import CudaGraphed as Recorded
-from highways.nn.gpu import switched_on
 from highways.tracking.events import EpochEnded, Listener
 from highways.training.building import build_network
-from highways.training.optimisers import Optimiser, optimiser
+from highways.training.optimisers import optimiser
 
 PROBE_BATCHES = 10
 """Batches over which the gradient's norms are taken, the first of the first epoch."""
@@ -54,8 +51,6 @@ class TrialsModule(pl.LightningModule):
         """Number of trained weights and biases of one trial."""
         self.fused = False
         """Steps were taken by the kernels of `highways.nn.kernels`."""
-        self.recorded = False
-        """Steps are recorded and replayed (`highways.nn.gpu`)."""
         self.place: dict[str, Any] = {}
         """The environment that trains it, for whoever resumes it in another."""
         self.before: list[dict[str, Any]] = []
@@ -109,7 +104,7 @@ class TrialsModule(pl.LightningModule):
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
-        """Turn the sums into a value of every curve, and take out the trials that diverged."""
+        """Turn the sums into a value of every curve, take out the trials that diverged, and tell the listener."""
         values = {
             f"{name}_{metric}": (total / self.data.size(name)).tolist()  # type: ignore[arg-type]
             for name, sums in self._sums.items()
@@ -118,11 +113,11 @@ class TrialsModule(pl.LightningModule):
         metrics: list[dict[str, float] | None] = [None] * len(self.configs)
         kept = []
         for position, trial in enumerate(self.alive):
-            found = {name: value[position] for name, value in values.items()}
-            if all(math.isfinite(value) for value in found.values()):
+            own = {name: value[position] for name, value in values.items()}
+            if all(math.isfinite(value) for value in own.values()):
                 kept.append(position)
-                metrics[trial] = found
-                for name, value in found.items():
+                metrics[trial] = own
+                for name, value in own.items():
                     self.curves[trial].setdefault(name, []).append(value)
             else:
                 self.diverged_epoch[trial] = self.current_epoch + 1
@@ -135,15 +130,8 @@ class TrialsModule(pl.LightningModule):
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
         self.seconds += seconds
-        self.listener(
-            EpochEnded(
-                keys=tuple(self.keys),
-                epoch=self.current_epoch + 1,
-                epochs=self.configs[0].budget.epochs,
-                metrics=tuple(metrics),
-                seconds=seconds,
-            )
-        )
+        epochs = self.configs[0].budget.epochs
+        self.listener(EpochEnded(tuple(self.keys), self.current_epoch + 1, epochs, tuple(metrics), seconds))
 
     # Checkpoints
 
@@ -222,12 +210,8 @@ class ClassifierModule(TrialsModule):
         batches = cast(int, self.trainer.num_training_batches)
         done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.epochs * batches)
         if (rates := self.optimiser.rates(self.current_epoch, done)) is not None:
-            self.set_rates(rates)
-
-    def set_rates(self, rates: Sequence[float]) -> None:
-        """Set the learning rate of every parameter group."""
-        for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
-            group["lr"] = rate
+            for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
+                group["lr"] = rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
@@ -254,67 +238,6 @@ class DenseModule(ClassifierModule):
         x, y = batch
         masks = dropout_masks(network, len(x), seed=seed, epoch=self.current_epoch, step=batch_idx)
         return functional.cross_entropy(self.network(x, masks.to(x.device)), y)
-
-
-class PictureModule(ClassifierModule):
-    """A run of a convolutional network; on a GPU its step is recorded, where its optimiser's can be.
-
-    Recorded are forward and backward pass and the optimiser's step, on batches of the usual size; a smaller one takes
-    the same step operation by operation.
-    """
-
-    def __init__(self, config: RunConfig, key: str, data: DataSet, listener: Listener):
-        super().__init__(config, key, data, listener)
-        self.automatic_optimization = not records_steps(self.optimiser, data.device)
-        self._rates: tuple[float, ...] | None = None
-        """What the groups' rates, tensors that a recording reads, hold."""
-        self._x, self._y = torch.empty(0), torch.empty(0)
-        """The batch that a recording reads."""
-        self._step = Recorded(lambda: self._change(self._x, self._y), record=data.device.type == "cuda")
-
-    def set_rates(self, rates: Sequence[float]) -> None:
-        """Set the learning rate of every parameter group, in place where a recording reads it."""
-        if self.automatic_optimization:
-            super().set_rates(rates)
-        elif self._rates != tuple(rates):
-            for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
-                if self._rates is None:
-                    group["lr"] = torch.empty((), device=self.data.device)
-                group["lr"].fill_(rate)
-            self._rates = tuple(rates)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:  # type: ignore[override]
-        """Return the mean cross-entropy of a batch, in nats; or, recorded, take the step."""
-        x, y = batch
-        if self.automatic_optimization:
-            return super().training_step(batch, batch_idx)
-        if len(x) != self.configs[0].budget.batch_size:
-            self._change(x, y)
-            return None
-        if not len(self._x):
-            self._x, self._y = torch.empty_like(x), torch.empty_like(y)
-        self._x.copy_(x)
-        self._y.copy_(y)
-        self._step()
-        self.recorded = True
-        return None
-
-    def _change(self, x: Tensor, y: Tensor) -> None:
-        """Change the weights by a batch.
-
-        Gradients are made anew, so that a recording has its own, in their weights' layout, which fused optimisers want.
-        """
-        parameters = list(self.network.parameters())
-        gradients = torch.autograd.grad(functional.cross_entropy(self(x), y), parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            alike = gradient.stride() == parameter.stride()
-            parameter.grad = gradient if alike else torch.empty_like(parameter).copy_(gradient)
-        self.trainer.optimizers[0].step()
-
-
-def records_steps(rule: Optimiser[Any], device: torch.device) -> bool:
-    """Tell whether the steps of a network are recorded and replayed."""
-    return device.type == "cuda" and rule.recordable and switched_on()
 
 
 class SentenceModule(ClassifierModule):

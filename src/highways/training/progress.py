@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from highways.config import RunConfig
 from highways.quantities import duration
 from highways.tracking.events import EpochEnded, Event, Finished
 from highways.training.execute import Job
@@ -25,41 +26,34 @@ def _style() -> str:
     return "bar" if "ZMQ" in type(get_ipython()).__name__ else "lines"
 
 
-def _work(job: Job) -> float:
-    """Return a number that grows with the time of one epoch of a job."""
-    return len(job.keys) * job.configs[0].network.work
-
-
 class Progress:
     """Shows how far a sweep is. It is a listener of training events.
 
     Args:
         experiment: Opens every line.
-        total: Runs of the sweep.
-        done: Keys of the runs that were finished before.
-        jobs: What is left to train.
+        runs: All of the sweep, by key.
+        done: Keys of the runs that were finished before; taken over and added to.
+        jobs: The groups that are left.
     """
 
-    def __init__(self, experiment: str, total: int, done: set[str], jobs: Sequence[Job]):
-        self.experiment, self.total, self.done = experiment, total, set(done)
-        self._works = {job.keys: _work(job) for job in jobs}
-        self._all = sum(self._works[job.keys] * job.configs[0].budget.epochs for job in jobs)
+    def __init__(self, experiment: str, runs: Mapping[str, RunConfig], done: set[str], jobs: Sequence[Job]):
+        self.experiment, self.total, self.done = experiment, len(runs), set(done)
+        self._work = {key: config.network.work for key, config in runs.items()}
+        """Of an epoch, by key: a number that grows with its time."""
+        self._left = sum(self._work[key] * config.budget.epochs for key, config in runs.items() if key not in done)
         self._worked = 0.0
-        self._skipped: dict[tuple[str, ...], int] = {}
-        self._began: float | None = None
+        self._begun: set[tuple[str, ...]] = set()
+        self._start: float | None = None
         self._last_line = 0.0
         self._style = _style()
         self._bar = None
         if self._style == "bar" and jobs:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=self._all, desc=experiment, bar_format="{l_bar}{bar}| {postfix}")
-        runs = "1 run" if total == 1 else f"{total} runs"
-        groups = "group" if len(jobs) == 1 else "groups"
-        if jobs:
-            self._say(f"{runs}, {len(done)} of them with records; {len(jobs)} {groups} to train", always=True)
-        else:
-            self._say(f"{runs}, all with records; nothing to train", always=True)
+            self._bar = tqdm(total=self._left, desc=experiment, bar_format="{l_bar}{bar}| {postfix}")
+        count = "1 run" if self.total == 1 else f"{self.total} runs"
+        groups = f"{len(done)} of them with records; {len(jobs)} {'group' if len(jobs) == 1 else 'groups'} to train"
+        self._say(f"{count}, {groups if jobs else 'all with records; nothing to train'}", always=True)
 
     def _say(self, text: str, always: bool = False) -> None:
         if self._style == "lines" or (always and self._style == "bar"):
@@ -73,27 +67,27 @@ class Progress:
             self.done.add(event.record.run_key)
 
     def _epoch(self, event: EpochEnded) -> None:
-        work = self._works[event.keys]
-        if event.keys not in self._skipped:  # epochs that an earlier session did
-            self._skipped[event.keys] = event.epoch - 1
-            self._all -= work * (event.epoch - 1)
+        work = sum(self._work[key] for key in event.keys)
+        if event.keys not in self._begun:  # an earlier session did the epochs before
+            self._begun.add(event.keys)
+            self._left -= work * (event.epoch - 1)
         self._worked += work
         now = time.monotonic()
-        if self._began is None:  # the workers' start is left out of the estimate
-            self._began = now - event.seconds
+        if self._start is None:  # the workers' start is left out of the estimate
+            self._start = now - event.seconds
         if now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs:
             return
         self._last_line = now
-        left = (now - self._began) * (self._all / self._worked - 1)
+        seconds = (now - self._start) * max(0.0, self._left / self._worked - 1)
         losses = [metrics["train_cross_entropy"] for metrics in event.metrics if metrics is not None]
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
         name = event.keys[0].rsplit("-lr", 1)[0]
-        text = f"{name} x{len(event.keys)}: epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
-        runs = f"{len(self.done)}/{self.total} runs, about {duration(left)} left"
-        self._say(f"{text}; {runs}")
+        runs = f"{len(self.done)}/{self.total} runs, about {duration(seconds)} left"
+        epoch = f"epoch {event.epoch}/{event.epochs}, {best}"
+        self._say(f"{name} x{len(event.keys)}: {epoch}, {event.seconds:.1f} s an epoch; {runs}")
         if self._bar is not None:
-            self._bar.total, self._bar.n = self._all, min(self._worked, self._all)
-            self._bar.set_postfix_str(f"{runs}; {name}: epoch {event.epoch}/{event.epochs}, {best}")
+            self._bar.total, self._bar.n = self._left, min(self._worked, self._left)
+            self._bar.set_postfix_str(f"{runs}; {name}: {epoch}")
 
     def close(self) -> None:
         """Close the bar, with the runs that were finished."""

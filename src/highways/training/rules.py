@@ -1,14 +1,13 @@
-"""Update rules: what optimisers do to the weights of a population, each trial with its own rate.
+"""Update rules: the optimisers of a population, each trial with its own rate.
 
-Each is `torch.optim`'s rule of the same name over a leading trial axis; `tests/test_population.py` holds
-them together.
+Each is `torch.optim`'s rule of the same name over a leading trial axis; `tests/test_population.py` compares the two.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,12 +17,20 @@ from highways.config import AdadeltaConfig, AdagradConfig, SGDConfig
 Settings = TypeVar("Settings")
 
 
+class Moment(NamedTuple):
+    """A point of a training: the epoch and the step that follow, both from 0, and the number of all steps."""
+
+    epoch: int
+    step: int
+    steps: int
+
+
 class Rule(ABC, Generic[Settings]):
-    """One step of an optimiser, for the trials that are still alive.
+    """Steps of an optimiser, for the trials that are still alive.
 
     Args:
         settings: Of each trial.
-        epoch: From 0.
+        moment: The one from which on it is used.
         like: A tensor of the weights' device and type.
     """
 
@@ -32,14 +39,16 @@ class Rule(ABC, Generic[Settings]):
     at_once: ClassVar[bool] = True
     """Better done once for all layers, after the backward pass, than layer by layer within it: where a step has many
     operations, small ones cost most by their number. The numbers are the same."""
+    every_step: ClassVar[bool] = False
+    """Made for every step, as by a schedule or a correction that depends on it, and not for every epoch."""
 
     @staticmethod
     def initial(settings: Settings) -> float:
-        """Return what the state starts at."""
+        """Return the value that the state starts at."""
         return 0.0
 
     @abstractmethod
-    def __init__(self, settings: Sequence[Settings], epoch: int, like: Tensor): ...
+    def __init__(self, settings: Sequence[Settings], moment: Moment, like: Tensor): ...
 
     @abstractmethod
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
@@ -56,8 +65,8 @@ class SGD(Rule[SGDConfig]):
     state = ("velocity",)
     at_once = False  # two operations, while the weight is still in the cache
 
-    def __init__(self, settings: Sequence[SGDConfig], epoch: int, like: Tensor):
-        self.step = _column([-one.learning_rate * one.decay**epoch for one in settings], like)
+    def __init__(self, settings: Sequence[SGDConfig], moment: Moment, like: Tensor):
+        self.step = _column([-one.learning_rate * one.decay**moment.epoch for one in settings], like)
         self.momentum = _column([one.momentum for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
@@ -77,7 +86,7 @@ class Adagrad(Rule[AdagradConfig]):
         """See `Rule`."""
         return settings.initial_accumulator
 
-    def __init__(self, settings: Sequence[AdagradConfig], epoch: int, like: Tensor):
+    def __init__(self, settings: Sequence[AdagradConfig], moment: Moment, like: Tensor):
         self.step = _column([-one.learning_rate for one in settings], like)
         self.epsilon = _column([one.epsilon for one in settings], like)
 
@@ -93,7 +102,7 @@ class Adadelta(Rule[AdadeltaConfig]):
 
     state = ("squares", "deltas")
 
-    def __init__(self, settings: Sequence[AdadeltaConfig], epoch: int, like: Tensor):
+    def __init__(self, settings: Sequence[AdadeltaConfig], moment: Moment, like: Tensor):
         self.step = _column([-one.learning_rate for one in settings], like)
         self.rest = _column([1 - one.rho for one in settings], like)
         self.epsilon = _column([one.epsilon for one in settings], like)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Literal
 
 from torch import nn
@@ -20,7 +18,7 @@ from highways.training import device as devices
 from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path
 from highways.training.execute import Job
-from highways.training.storing import execute
+from highways.training.storing import complete, say_waiting, train_here
 
 ADHOC = "adhoc"
 """Profile and experiment of runs that belong to no notebook."""
@@ -43,14 +41,12 @@ def run(
 
     Args:
         config: The run.
-        experiment: Folder of the record.
-        profile: Profile of the record.
+        experiment: Folder of the record, in that of `profile`.
         device: See `highways.training.device.resolve`.
         threads: By default all cores.
-        weights: The final weights are needed as well: where they are not kept here the run is trained
-            again, which is said, and the outcome is compared with the record.
+        weights: Train again, which is said, where the final weights are not kept here, and compare with the record.
         mlflow: Log to MLflow, as a child of the parent run of `experiment` and `profile`.
-        on_event: Told about every event beside MLflow.
+        on_event: Told about every event, after MLflow.
 
     Raises:
         HighwaysError: The record, the data or the weights are at fault, or something cannot be written.
@@ -68,23 +64,7 @@ def run(
         cores = min(record.environment.get("threads", 1), cores)
     on_device = devices.resolve(device).type
     job = Job((config,), (key,), population, store.folder, on_device, threads or cores, again=again)
-    with _told(job, record, MlflowLog(profile, experiment) if mlflow else None, on_event) as tell:
-        (trained,) = execute(job, tell)
-    if record is not None:
-        _compare(record, trained)
-    return trained
-
-
-@contextlib.contextmanager
-def _told(job: Job, record: RunRecord | None, log: MlflowLog | None, on_event: Listener | None) -> Iterator[Listener]:
-    """Give what tells MLflow, and another listener, what happens in the block.
-
-    Args:
-        job: What is trained in it.
-        record: That of its run, where it has one already.
-        log: MLflow's; `None` for none.
-        on_event: The other listener; `None` for none.
-    """
+    log = MlflowLog(profile, experiment) if mlflow else None
     listeners = [listener for listener in (log, on_event) if listener is not None]
 
     def tell(event: Event) -> None:
@@ -92,25 +72,24 @@ def _told(job: Job, record: RunRecord | None, log: MlflowLog | None, on_event: L
             listener(event)
 
     if log is not None:
-        to_train = dict(zip(job.keys, job.configs, strict=True)) if record is None else {}
-        log.begin([] if record is None else [record], to_train)
-    finished = False
+        log.begin([] if record is None else [record], {key: config} if record is None else {})
+    finished, said = False, set[str]()
     try:
-        yield tell
+        while (records := complete(job, train_here, tell)) is None:
+            say_waiting([job], said)
         finished = True
     finally:
         if log is not None:
             log.end(complete=finished)
+    if record is not None:
+        _compare(record, records[0])
+    return records[0]
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:
-    """Say how the run that was trained again for its weights compares with its record.
-
-    Raises:
-        HighwaysError: It diverged this time, so that there are no weights.
-    """
+    """Say how a run that was trained again for its weights compares with its record."""
     if trained.weights_sha256 is None:
-        raise HighwaysError(f"{record.run_key}: diverged when trained again; there are no weights to be had here")
+        raise HighwaysError(f"{record.run_key}: diverged when trained again; no weights are available here")
     if trained.weights_sha256 == record.weights_sha256:
         print(f"{record.run_key}: the weights are those of the record, to the bit", flush=True)
         return

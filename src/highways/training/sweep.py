@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
 from highways import paths
 from highways.config import Profile, RunConfig
-from highways.data import Images, load
+from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
 from highways.tracking.events import Event, Finished, Listener
@@ -18,12 +19,11 @@ from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint, claimed, weights_path
-from highways.training.engines import engine_named
+from highways.training.engines import engine_named, train_all
 from highways.training.execute import Job
-from highways.training.groups import groups, parts, pending, trains_together
-from highways.training.memory import population_bytes
+from highways.training.groups import groups, trains_together
 from highways.training.progress import Progress
+from highways.training.storing import remove_finished
 
 
 class Sweep(list[RunRecord]):
@@ -44,11 +44,7 @@ class Sweep(list[RunRecord]):
 def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
     """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
 
-    Args:
-        settings: The parameters.
-        engine: See `sweep`, as for the others; by default that of the parameters.
-        threads: Of each worker.
-        mlflow: Log to MLflow.
+    See `sweep` for the arguments; the engine is by default that of the parameters.
 
     Raises:
         HighwaysError: See `sweep`.
@@ -87,176 +83,83 @@ def sweep(
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
 
-    Dense runs that agree in shape, operations, batches and steps are trained as one population, all other
-    runs one by one. Runs that another process trains are left to it: their records are waited for, which is said.
+    Dense runs that agree in all but what `highways.training.groups.FREE` names are trained as one population, others
+    alone. Runs that another process trains are left to it: their records are waited for, which is said.
 
     Args:
         configs: The runs.
-        experiment: Name of the records' folder and of the MLflow experiment, such as `01_depth`.
-        profile: Name of the profile, such as `quick`.
-        engine: `local`, in processes of this machine, or `ray`: on the cluster at `RAY_ADDRESS`, else on the cores
-            of this machine.
-        workers: Processes that train beside each other; a cluster trains as many as it has room for.
+        experiment, profile: Where the records go, such as `01_depth` and `quick`; the MLflow experiment.
+        engine: `local`, in processes of this machine, or `ray`, on the cluster at `RAY_ADDRESS`, else on this machine.
+        workers: Processes side by side; a cluster trains as many as it has room for.
         device: See `highways.training.device.resolve`.
         threads: Of each worker; by default the cores, divided among the workers.
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
         auxiliary: Keys of runs that no outcome counts; MLflow marks none of them as the best.
-        on_event: Told about every event beside progress and MLflow.
+        on_event: Told about every event, after progress and MLflow.
 
     Raises:
-        HighwaysError: Bad input, or runs that failed again and again; all others are finished then. Or something
-            cannot be written; then the training stops.
+        HighwaysError: Bad input; runs that failed again and again, all others being finished; a full disk.
     """
-    trainer = engine_named(engine, workers)
-    keys = run_keys(configs)
-    by_key = dict(zip(keys, configs, strict=True))
+    by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
-    watch = _Watch([] if on_event is None else [on_event])
-
-    how: dict[str, Any] = {"records": store.folder, "engine": engine, "workers": workers}
-    how["threads"] = threads or max(1, devices.cores() // workers)
-    with contextlib.closing(trainer):
-        how["device"] = trainer.open(device, how["threads"]) if len(found) < len(by_key) else "cpu"
-        most = trainer.memory(how["device"], how["threads"]) if len(found) < len(by_key) else 0
-        _forget(found)
-        jobs = _jobs(configs, keys, set(found), how, most)
+    threads = threads or max(1, devices.cores() // workers)
+    how = {"records": store.folder, "engine": engine, "workers": workers, "threads": threads}
+    with contextlib.closing(engine_named(engine, workers)) as trainer:
+        how["device"] = trainer.open(device, threads) if len(found) < len(by_key) else "cpu"
+        jobs = _jobs(configs, keys, set(found), how)
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
         log = MlflowLog(profile, experiment, auxiliary=auxiliary) if mlflow else None
-        with _told(watch, experiment, by_key, found, jobs, log):
-            failures = trainer.train(jobs, watch) if jobs else []
-    if failures:
-        lost = sum(len(job.keys) for job, _ in failures)
-        job, reason = failures[0]
-        raise HighwaysError(f"{lost} of {len(by_key)} runs failed, the first of them {job.keys[0]}: {reason}")
+        progress = Progress(experiment, by_key, set(found), jobs)
+        watch = _Watch(set(found), [one for one in (progress, log, on_event) if one is not None])
+        if log is not None:
+            log.begin(found.values(), {key: by_key[key] for key in by_key if key not in found})
+        try:
+            failures = train_all(trainer, jobs, watch)
+        finally:
+            progress.close()
+            if log is not None:
+                log.end(complete=len(watch.finished) == len(by_key))
+    if lost := [key for job, _ in failures for key in job.keys if key not in watch.finished]:
+        raise HighwaysError(f"{len(lost)} of {len(by_key)} runs failed, the first of them {lost[0]}: {failures[0][1]}")
     if watch.complaints:
         raise watch.complaints[0]
-    records = {record.run_key: record for record in store.read_all(by_key)}
+    records = dict(zip(by_key, store.read_all(by_key), strict=True))
     return Sweep(records[key] for key in keys)
 
 
-@contextlib.contextmanager
-def _told(
-    watch: _Watch,
-    experiment: str,
-    runs: dict[str, RunConfig],
-    found: dict[str, RunRecord],
-    jobs: Sequence[Job],
-    log: MlflowLog | None,
-) -> Iterator[None]:
-    """Tell progress lines and MLflow what happens in the block.
-
-    Args:
-        watch: They are added to its listeners, before those that it has.
-        experiment: Name of the experiment.
-        runs: All of the sweep, by key.
-        found: The records that stand.
-        jobs: What is left to train.
-        log: MLflow's, where it is used.
-    """
-    progress = Progress(experiment, total=len(runs), done=set(found), jobs=jobs)
-    watch.listeners = [progress, *([] if log is None else [log]), *watch.listeners]
-    if log is not None:
-        log.begin(found.values(), {key: runs[key] for job in jobs for key in job.keys if key not in found})
-    try:
-        yield
-    finally:
-        progress.close()
-        if log is not None:
-            log.end(complete=len(found.keys() | watch.trained) == len(runs))
-
-
 class _Watch:
-    """Tells listeners of every event; one that fails does not stop the training.
+    """Tells listeners of every event, one call at a time; one that fails does not stop the training."""
 
-    Args:
-        listeners: In the order in which they are told.
-    """
-
-    def __init__(self, listeners: Sequence[Listener]):
-        self.listeners = list(listeners)
-        self.trained: set[str] = set()
+    def __init__(self, finished: set[str], listeners: Sequence[Listener]):
+        self.finished, self.listeners = finished, listeners
         self.complaints: list[Exception] = []
+        self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Finished):
-            if event.record.run_key in self.trained:  # its group was gone through once more
-                return
-            self.trained.add(event.record.run_key)
-        for listener in self.listeners:
-            try:
-                listener(event)
-            except Exception as error:
-                self.complaints.append(error)
+        with self._lock:
+            if isinstance(event, Finished):
+                if event.record.run_key in self.finished:  # its group was gone through once more
+                    return
+                self.finished.add(event.record.run_key)
+            for listener in self.listeners:
+                try:
+                    listener(event)
+                except Exception as error:
+                    self.complaints.append(error)
 
 
-def _forget(found: Mapping[str, RunRecord]) -> None:
-    """Remove the resume points of groups that were stopped after their last record.
-
-    Where the weights that a record names are missing they may be in training again (`run --weights`): that one stays.
-    """
-    whole = {key for key, one in found.items() if one.weights_sha256 is None or weights_path(key).exists()}
-    for point in ResumePoint.all():
-        if set(point.keys) <= whole:
-            with claimed(point.keys, point.population) as other:
-                if other is None:
-                    point.remove()
-
-
-def _jobs(
-    configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: dict[str, Any], most: int
-) -> list[Job]:
-    """Return what is left to train, the longest first, so that no worker is left alone with it.
-
-    Args:
-        configs: All runs of the sweep.
-        keys: Theirs.
-        finished: Keys of those that have a record.
-        how: The other attributes of the jobs.
-        most: Bytes that a job may hold.
-    """
-    by_key = dict(zip(keys, configs, strict=True))
-    points = ResumePoint.all()
+def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: Mapping[str, Any]) -> list[Job]:
+    """Return the groups with runs that are left, the longest first, so that no worker is left alone with it."""
     jobs = []
-    for group in _fitting(groups(configs, keys), configs, keys, finished, most, how["device"]):
-        population = trains_together(configs[group[0]])
-        candidates = [point for point in points if point.population == population]
-        for portion in pending([keys[index] for index in group], finished, candidates):
-            runs = tuple(by_key[key] for key in portion)
-            jobs.append(Job(configs=runs, keys=tuple(portion), population=population, **how))
-    return sorted(jobs, key=_cost, reverse=True)
-
-
-def _fitting(
-    found: list[list[int]],
-    configs: Sequence[RunConfig],
-    keys: Sequence[str],
-    finished: set[str],
-    most: int,
-    device: str,
-) -> list[list[int]]:
-    """Return groups, those that would not fit into memory in parts, which is said; see `_jobs`."""
-    fitting: list[list[int]] = []
-    for group in found:
-        config = configs[group[0]]
-        if len(group) == 1 or all(keys[index] in finished for index in group):
-            fitting.append(group)
-            continue
-        data = load(config.data)
-        assert isinstance(data, Images)
-        size = population_bytes(config, len(group), data.features, data.classes, device)
-        split = parts(group, size, most)
-        if len(split) > 1:
-            sizes = f"{size / 1e9:.3g} GB, and a process may have {most / 1e9:.3g}"
-            networks = f"{len(group)} networks of {config.network.depth} layers together"
-            print(f"{networks} would need {sizes}: trained in {len(split)} parts", flush=True)
-        fitting += split
-    return fitting
-
-
-def _cost(job: Job) -> float:
-    """Return a number that grows with a job's time."""
-    config = job.configs[0]
-    return len(job.keys) * config.network.work * config.budget.epochs
+    for group in groups(configs, keys):
+        runs, names = tuple(configs[index] for index in group), tuple(keys[index] for index in group)
+        job = Job(configs=runs, keys=names, population=trains_together(runs[0]), **how)
+        if finished.issuperset(names):
+            remove_finished(job)
+        else:
+            config, left = runs[0], len(set(names) - finished)
+            jobs.append((left * config.network.work * config.budget.epochs, job))
+    return [job for _, job in sorted(jobs, key=lambda one: one[0], reverse=True)]

@@ -18,7 +18,7 @@ from highways.nn.gpu import kernels_for
 from highways.tracking.events import Listener
 from highways.training.building import build_network
 from highways.training.modules import TrialsModule
-from highways.training.rules import RULES, SGD, Rule
+from highways.training.rules import RULES, SGD, Moment, Rule
 
 
 class PopulationModule(TrialsModule):
@@ -64,6 +64,8 @@ class PopulationModule(TrialsModule):
         """Take one step of every trial."""
         if batch_idx == 0:
             self._start_epoch()
+        elif self._rule.every_step:
+            self._step = self._made(batch_idx)
         x, y = batch
         assert self._step is not None
         if isinstance(self._step, SGD) and (kernels := kernels_for(self.population.config, x)) is not None:
@@ -83,8 +85,7 @@ class PopulationModule(TrialsModule):
         return self._fused[batch]
 
     def _start_epoch(self) -> None:
-        settings = [self.configs[trial].optimiser for trial in self.alive]
-        self._step = self._rule(settings, self.current_epoch, self.population.first_weight)
+        self._step = self._made(0)
         self._states = {
             name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
             for name, parameter in self.population.named_buffers()
@@ -94,6 +95,13 @@ class PopulationModule(TrialsModule):
                 fused.set(self._step.step, self._step.momentum)
         if self._rule.at_once:
             self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
+
+    def _made(self, batch_idx: int) -> Rule[Any]:
+        """Return the rule from a step of this epoch on."""
+        batches = -(-self.data.size("train") // self.configs[0].budget.batch_size)
+        epoch = self.current_epoch
+        moment = Moment(epoch, epoch * batches + batch_idx, self.configs[0].budget.epochs * batches)
+        return self._rule([self.configs[trial].optimiser for trial in self.alive], moment, self.population.first_weight)
 
     def _kept(self, name: str) -> list[Tensor]:
         return [kept.get_buffer(name) for kept in self.state.values()]
