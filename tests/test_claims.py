@@ -11,16 +11,16 @@ import torch
 from pydantic import ValidationError
 from toolbox import verdicts_of
 
-from highways.claims.judge import Bounds, Claim, headline, judge, shortfalls
+from highways.claims.judge import Bounds, Claim, headline, judge, read_claims, shortfalls
 from highways.claims.judge import _text as measured_text
 from highways.claims.required import Required
-from highways.claims.sources import numbers_of
-from highways.claims.values import Expression, Interval, Measures, measured
+from highways.claims.sources import numbers_of, spoken
+from highways.claims.values import Expression, Interval, Measures, Networks, measured, measured_of_networks
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
 from highways.config.profiles import load_profile
 from highways.config.run import SGDConfig
 from highways.errors import HighwaysError
-from highways.experiments import CONV, DEPTH, GATES
+from highways.experiments import CONV, DEPTH, GATES, LESION
 from highways.experiments.bilstm_depth import BiLSTMProfile
 from highways.experiments.conv.profile import ConvProfile
 from highways.experiments.depth import DepthProfile
@@ -53,12 +53,14 @@ def settings(**changes: object) -> DepthProfile:
     return DepthProfile.model_validate(content | {"batch_size": 100} | changes)
 
 
-def records(chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_loss: int = 1) -> Listed:
-    """Records whose best outcomes are `loss`, reached after `epochs_to_loss` epochs of 2.3."""
+def records(
+    chosen: DepthProfile, loss: dict[tuple[str, int], float], epochs_to_loss: int = 1, spread: float = 0.01
+) -> Listed:
+    """Records whose best outcomes are `loss`, reached after `epochs_to_loss` epochs of 2.3; each trial is worse."""
     found = []
     for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
         kind, depth = config.network.kind, config.network.depth
-        outcome = loss[kind, depth] * (1 + config.seed)
+        outcome = loss[kind, depth] * (1 + spread * config.seed)
         found.append(
             RunRecord(
                 run_key=key,
@@ -184,7 +186,9 @@ def test_untrained_networks_meet_what_is_said_to_be_easier_with_less(activation:
     )
     values = measure.perform(run, None, torch.device("cpu"))
     config = AnalysisConfig(run=run, measure=measure)
-    analysis = SimpleNamespace(config=config, data="digits", run=run, values=values, row=values.__getitem__)
+    analysis = SimpleNamespace(
+        config=config, kind="gates", data="digits", run=run, values=values, row=values.__getitem__
+    )
     found = Listed(analyses=[analysis])
     for name in ("activity-falls-with-depth", "change-early", "routing-early", "example-sparse"):
         claim = all_claims()[f"gates-mnist-{name}"]
@@ -293,16 +297,18 @@ def test_incomplete_runs_are_not_judged() -> None:
     assert judge("x", claim, DEPTH.named_measures, Listed(), "p").verdict == "not run"
 
 
-def test_faster_means_fewer_epochs_at_every_depth() -> None:
+def test_faster_means_fewer_epochs_at_every_depth_by_a_factor() -> None:
     chosen = settings(trials=1)
     slow, fast = records(chosen, PAPER_P1, 9), records(chosen, PAPER_P1, 3)
     kinds = {"plain": slow, "highway": fast}
     mixed = [record for kind, group in kinds.items() for record in group if record.config.network.kind == kind]
-    called = {"name": "share_of_depths_faster", "loss": 0.2}
+    called = {"name": "share_faster", "losses": [0.2], "factor": 1.25}
     assert measured(DEPTH.named_measures, called, mixed) == 1
     assert measured(DEPTH.named_measures, called, fast) == 0
     at_10 = [r for r in fast if r.config.network.depth == 10] + [r for r in mixed if r.config.network.depth != 10]
     assert measured(DEPTH.named_measures, called, at_10) == 0.75
+    assert measured(DEPTH.named_measures, called | {"factor": 9.0}, mixed) == 0
+    assert measured(DEPTH.named_measures, called | {"losses": [0.2, 1e-9]}, mixed) == 1, "neither reaches it"
 
 
 @pytest.mark.parametrize(
@@ -398,7 +404,7 @@ def test_every_claim_is_well_formed_and_has_a_bound() -> None:
 
 def test_faulty_claim_is_named(project: Path) -> None:
     path = project / "references" / "claims.yaml"
-    path.write_text(path.read_text().replace("name: share_of_depths_faster", "name: share_faster"))
+    path.write_text(path.read_text().replace("name: share_faster", "name: share_slower"))
     with pytest.raises(
         HighwaysError, match=r"references/claims.yaml: depth-highway-converges-faster: key 'measure': no such"
     ):
@@ -408,8 +414,8 @@ def test_faulty_claim_is_named(project: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "instead", "fault"),
     [
-        ("name: share_of_depths_faster, loss: 0.01", "name: share_of_depths_faster, loss: few", "loss: .*found 'few'"),
-        ("name: share_of_depths_faster, loss: 0.01", "name: share_of_depths_faster", "missing a required .*'loss'"),
+        ("factor: 1.25", "factor: few", "factor: .*found 'few'"),
+        (", factor: 1.25", "", "missing a required .*'factor'"),
         ("take: [max, min]", "take: [most, min]", "take.*: Input should be 'max', 'min', .*"),
         ("value: {network: plain", "values: {network: plain", "(values: Extra inputs|one of value, ratio).*"),
         (
@@ -455,7 +461,9 @@ def test_an_expression_is_a_number_from_rows(expression: dict[str, Any], number:
     ],
 )
 def test_an_expression_that_does_not_fit_the_tables_names_the_claim(expression: dict[str, Any], fault: str) -> None:
-    claim = all_claims()["lesion-mnist-idle-layers"].model_copy(update={"measure": expression, "required": Required()})
+    claim = all_claims()["lesion-mnist-idle-layers"].model_copy(
+        update={"measure": expression, "required": Required(), "each_network": False}
+    )
     with pytest.raises(HighwaysError, match=f"^references/claims.yaml: x: key 'measure': {fault}"):
         judge("x", claim, Measures({}, lambda records: ROWS), Listed([run_of()]), "p")
 
@@ -563,3 +571,67 @@ def test_what_we_chose_to_hold_is_by_construction_and_unpublished_data_decide_no
     assert rows["conv-parameters-b"].verdict == "replicated"
     unpublished = [row for row in rows.values() if "unpublished" in row.required]
     assert {row.verdict for row in unpublished} == {"cannot be judged"}
+
+
+# What an outcome is worth: intervals of a search, networks beside the best one, networks before training
+
+
+def test_a_bound_within_the_interval_of_a_search_leaves_the_claim_open() -> None:
+    claim = all_claims()["depth-plain-trains-at-10"]
+    chosen = settings(depths=[10])
+    close = Listed(records(chosen, {("plain", 10): 9e-5, ("highway", 10): 9e-5}, spread=1.0))
+    row = judge("x", claim, DEPTH.named_measures, close, "p")
+    assert (row.verdict, row.measured.partition(" to ")[0]) == ("inconclusive", "9e-05")
+    low, high = numbers_of(row.measured)[0]
+    assert low < 1e-4 < high
+    assert numbers_of(row.measured)[1] == [9e-5]
+    far = Listed(records(chosen, {("plain", 10): 9e-6, ("highway", 10): 9e-6}, spread=1.0))
+    assert judge("x", claim, DEPTH.named_measures, far, "p").verdict == "replicated"
+
+
+def test_trials_are_drawn_alike_for_all_networks() -> None:
+    claim = all_claims()["depth-plain-degrades"]
+    row = judge("x", claim, DEPTH.named_measures, records(settings(), PAPER_P1), "p")
+    (low, high), (point,) = numbers_of(row.measured)
+    assert low == high == pytest.approx(point), "every trial is as much worse at 100 layers as the best one"
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [([1.0], True), ([1.0, 2.0], True), ([1.0, -1.0], None), ([1.0, 2.0, -1.0], True), ([1.0, -2.0, -1.0], False)],
+)
+def test_two_of_three_networks_must_agree(values: list[float], kept: bool | None) -> None:
+    claim = Claim.model_validate(CLAIM | {"each_network": True})
+    assert claim.keeps(Networks(tuple(values), (None,) * len(values))) is kept
+
+
+CLAIM = {"experiment": "x", "source": "P1", "statement": "s", "criterion": "c", "measure": {}, "holds": {"above": 0}}
+
+
+def test_what_an_untrained_network_meets_better_is_no_finding() -> None:
+    claim = Claim.model_validate(CLAIM | {"each_network": True, "beyond_untrained": True})
+    assert claim.keeps(Networks((1.0, 2.0), (0.5, 0.5))) is True
+    assert claim.keeps(Networks((1.0, 2.0), (3.0, 3.0))) is None, "it holds, and holds better before training"
+    assert claim.keeps(Networks((-1.0, -2.0), (3.0, 3.0))) is False
+    assert claim.keeps(Networks((1.0, 2.0), (0.5, None))) is None, "one has no control"
+    with pytest.raises(ValidationError, match="beyond_untrained needs each_network"):
+        Claim.model_validate(CLAIM | {"beyond_untrained": True})
+
+
+def test_networks_are_told_apart_in_claims_and_in_words() -> None:
+    text = measured_text(Networks((-0.657, -0.0681), (-0.34, None)))
+    assert text == "-0.657, -0.0681; untrained -0.34"
+    assert numbers_of(text) == ([-0.657, -0.0681], [-0.657, -0.0681])
+    assert spoken(text, "correlation") == "\u22120.657, \u22120.0681 (untrained \u22120.34)"
+
+
+def test_no_network_before_training_makes_a_committed_claim_replicated(monkeypatch, repository: Path) -> None:
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
+    for experiment in (GATES, LESION):
+        listed, measures = experiment.of("weekend").records(), experiment.named_measures
+        for name, claim in read_claims({experiment.name: measures}).items():
+            chosen = claim.required.of_data_sets(listed)
+            found = measured_of_networks(measures, claim.measure, chosen)
+            if found is not None and None not in found.untrained:
+                before = Networks(found.untrained, found.untrained)  # type: ignore[arg-type]
+                assert claim.keeps(before) is not True, name

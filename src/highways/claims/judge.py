@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from highways import paths
 from highways.claims.required import Gap, Required
 from highways.claims.studies import study
-from highways.claims.values import Interval, Measures, measured
+from highways.claims.values import Interval, Measures, Networks, measured, measured_of_networks
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
 from highways.config.run import UNPUBLISHED
@@ -44,6 +44,13 @@ class Bounds(Strict):
         touches = (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
         return False if outside or touches else None
 
+    def beyond(self, value: float, control: float | None) -> bool | None:
+        """Tell whether a value is further than a control's in the direction that is asked for."""
+        if control is None:
+            return None
+        upwards = self.above is not None or self.at_least is not None
+        return value > control if upwards else value < control
+
     def _keep(self, value: float) -> bool:
         return (
             (self.above is None or value > self.above)
@@ -67,10 +74,31 @@ class Claim(Strict):
     easier_with_less: bool = False
     """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
     the claim is *inconclusive* also where it holds."""
+    each_network: bool = False
+    """Every network that is looked into is measured: of three, two must agree; of two, both."""
+    beyond_untrained: bool = False
+    """One that is not further, in the criterion's direction, than the same network before training does not count."""
     by_construction: bool = False
     """We chose the set-up so that the criterion holds."""
     restated: str = ""
     """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
+
+    @model_validator(mode="after")
+    def _control_of_each(self) -> Self:
+        if self.beyond_untrained and not self.each_network:
+            raise ValueError("beyond_untrained needs each_network: every network is held against its own control")
+        return self
+
+    def keeps(self, value: float | Interval | Networks) -> bool | None:
+        """Tell whether what was measured keeps the criterion; `None` where it does not say."""
+        if not isinstance(value, Networks):
+            return self.holds.keep(value)
+        kept = [self.holds.keep(one) for one in value.values]
+        if self.beyond_untrained:
+            pairs = zip(kept, value.values, value.untrained, strict=True)
+            kept = [one if not one or self.holds.beyond(*ends) else None for one, *ends in pairs]
+        agreeing = {answer: 3 * kept.count(answer) >= 2 * len(kept) for answer in (True, False)}
+        return next((answer for answer, enough in agreeing.items() if enough), None)
 
     @property
     def of_study(self) -> str | None:
@@ -154,14 +182,15 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     evidence = required.evidence(records, own)
     complete = calculated or own is not None or (records.known and not required.awaits(records))
     try:
-        value = measured(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
+        measuring = measured_of_networks if claim.each_network else measured
+        value = measuring(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
     except HighwaysError as error:
         raise HighwaysError(f"references/claims.yaml: {name}: key 'measure': {error}") from None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None:
         scope = "full" if calculated else required.scope(evidence)
-        verdict = _verdict(claim, claim.holds.keep(value), scope, "trained_to" in required.gaps(evidence))
+        verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in required.gaps(evidence))
     elif complete and evidence.lost:
         verdict, scope = "inconclusive", required.scope(evidence)  # there is nothing to measure
     data = ", ".join(records.data) if own is None else own.data
@@ -192,9 +221,15 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
     return "by construction" if claim.by_construction else "replicated"
 
 
-def _text(value: float | Interval) -> str:
+def _text(value: float | Interval | Networks) -> str:
+    if isinstance(value, Networks):
+        text = ", ".join(f"{one:.4g}" for one in value.values)
+        controls = [one for one in value.untrained if one is not None]
+        return text + (f"; untrained {', '.join(f'{one:.4g}' for one in controls)}" if controls else "")
     if not isinstance(value, Interval):
         return f"{value:.4g}"
+    if value.point is not None:
+        return f"{value.low:.4g} to {value.high:.4g} ({value.point:.4g})"
     few = ", ".join(f"{one:.4g}" for one in value.values) if 1 < len(value.values) < FEWEST_FOR_INTERVAL else ""
     return f"{value.low:.4g} to {value.high:.4g}" + (f" ({few})" if few else "")
 

@@ -58,12 +58,16 @@ def number(value: float) -> str:
 
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
-    """Return what a judgement measured: one number or the two ends of an interval, and the few values behind it.
+    """Return what a judgement measured: one number or two ends, and the few values or networks behind them.
 
     Args:
         measured: As it stands in `claims.csv`.
     """
+    measured, _, _ = measured.partition("; untrained ")
     ends, _, each = measured.removesuffix(")").partition(" (")
+    if ", " in ends:
+        values = [float(value) for value in ends.split(", ")]
+        return [min(values), max(values)], values
     return [float(end) for end in ends.split(" to ")], [float(value) for value in each.split(", ") if value]
 
 
@@ -76,7 +80,12 @@ def spoken(measured: str, unit: Unit) -> str:
     """
     if not measured:
         return ""
-    ends, each = numbers_of(measured)
+    trained, _, untrained = measured.partition("; untrained ")
+    ends, each = numbers_of(trained)
+    if untrained:
+        return f"{spoken(trained, unit)} (untrained {spoken(untrained, unit)})"
+    if each and "(" not in trained:
+        return _spoken(each, ", ", unit)
     interval = _spoken(ends, " to ", unit)
     return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
 

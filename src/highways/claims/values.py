@@ -17,9 +17,11 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from highways.config import Strict
@@ -38,11 +40,25 @@ class Interval(NamedTuple):
         low: Its lower end.
         high: Its upper end.
         values: What it was made of, a value a run or seed.
+        point: The outcome of a search, which the interval is of.
     """
 
     low: float
     high: float
     values: tuple[float, ...] = ()
+    point: float | None = None
+
+
+class Networks(NamedTuple):
+    """What is measured of each of several networks.
+
+    Attributes:
+        values: Of the trained networks, the best one first.
+        untrained: Of the same networks before training, `None` where that was not measured.
+    """
+
+    values: tuple[float, ...]
+    untrained: tuple[float | None, ...]
 
 
 Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
@@ -77,13 +93,13 @@ def guessing(run: RunRecord) -> float:
 
 # Expressions
 
-REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
-    "max": max,
-    "min": min,
+REDUCERS: dict[str, Callable[[Any], Any]] = {
+    "max": partial(np.max, axis=0),
+    "min": partial(np.min, axis=0),
     "first": lambda values: values[0],
     "last": lambda values: values[-1],
-    "sum": math.fsum,
-    "mean": lambda values: math.fsum(values) / len(values),
+    "sum": partial(np.sum, axis=0),
+    "mean": partial(np.mean, axis=0),
 }
 Take = Literal["max", "min", "first", "last", "sum", "mean"]
 
@@ -132,8 +148,10 @@ class Expression(Strict):
         default: Unit = "ratio" if self.ratio else "share" if self.share is not None else ""
         return default if self.unit is None else self.unit
 
-    def on(self, rows: Sequence[Row]) -> float | None:
+    def on(self, rows: Sequence[Row]) -> Any:
         """Return the number; `None` where a row that it needs, or its number, is missing.
+
+        Of rows whose column has draws, `(draws,)` each, the number of every draw.
 
         Raises:
             HighwaysError: A column is in no row, or several rows are selected and `take` is not given.
@@ -146,18 +164,20 @@ class Expression(Strict):
             if column is None:
                 return None
             if self.below is not None:
-                return sum(number < self.below for number in column) / len(column)
+                return float(np.mean(column < self.below))
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
             numbers.append(REDUCERS[take or "first"](column))
         if self.value is not None:
-            return numbers[0]
+            return _plain(numbers[0])
         one, other = numbers
         if self.difference is not None:
-            return one - other
-        return None if (math.isinf(one) and math.isinf(other)) or not other else one / other
+            return _plain(one - other)
+        if np.ndim(one) == 0 and ((np.isinf(one) and np.isinf(other)) or not other):
+            return None
+        return _plain(np.divide(one, other))
 
-    def _column(self, rows: Sequence[Row], where: Where) -> list[float] | None:
+    def _column(self, rows: Sequence[Row], where: Where) -> NDArray[np.float64] | None:
         columns = {name for row in rows for name in row}
         for name in [*where, self.of] if rows else ():
             if name not in columns:
@@ -169,8 +189,12 @@ class Expression(Strict):
             if not set(values) <= {row.get(name) for row in rows}:
                 return None
             rows = [row for row in rows if row.get(name) in values]
-        numbers: list[Any] = [row.get(self.of) for row in rows]
-        return None if not numbers or any(number is None or number != number for number in numbers) else numbers
+        numbers = np.array([row.get(self.of) for row in rows], dtype=float)
+        return None if not len(numbers) or (numbers.ndim == 1 and np.isnan(numbers).any()) else numbers
+
+
+def _plain(number: Any) -> Any:
+    return float(number) if np.ndim(number) == 0 else number
 
 
 # Measures
@@ -184,6 +208,8 @@ class Measures:
     """By name. One returns `None` where the records do not contain what it needs."""
     rows: Callable[[Listed], Iterable[Row]] = lambda records: ()
     """Of the experiment's tables."""
+    draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
+    """Rows with the outcome of a search, and in it that of every draw of its trials, `(draws,)`; NaN of no outcome."""
 
     def fault(self, measure: Mapping[str, Any]) -> str | None:
         """Return what is wrong with a claim's measure, `None` where nothing is."""
@@ -234,7 +260,30 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
     """
     if "name" in measure:
         return measures.functions[measure["name"]](records, **arguments_of(measure))
-    return Expression.model_validate(measure).on(list(measures.rows(records)))
+    expression = Expression.model_validate(measure)
+    value = expression.on(list(measures.rows(records)))
+    draws = measures.draws(records)
+    if value is None or math.isinf(value) or not draws or any(expression.of not in row for row in draws):
+        return value
+    with np.errstate(invalid="ignore"):  # infinite over infinite
+        drawn = expression.on(draws)
+    low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
+    return Interval(float(low), float(high), point=value)
+
+
+def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Records) -> Networks | None:
+    """Return what a claim's measure gives for each network that is looked into; `None` where it lacks of one.
+
+    Raises:
+        HighwaysError: An expression does not fit the tables.
+    """
+    pairs = records.networks()
+    values = [measured(measures, measure, network) for network, _ in pairs]
+    controls = [None if control.empty else measured(measures, measure, control) for _, control in pairs]
+    untrained = [None if control is None or control != control else control for control in controls]
+    if not values or None in values:
+        return None
+    return Networks(tuple(values), tuple(untrained))  # type: ignore[arg-type]
 
 
 def arguments_of(measure: Mapping[str, Any]) -> dict[str, Any]:

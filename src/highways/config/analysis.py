@@ -34,11 +34,17 @@ class Measure(Strict):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Make the kind known."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        if name := cls.model_fields["kind"].default:
+            KINDS[name] = cls
 
     @property
     def needs_weights(self) -> bool:
         """Whether the run must have been trained."""
+        return False
+
+    @property
+    def control(self) -> bool:
+        """Whether an untrained network is measured, to hold the trained one against it."""
         return False
 
     @property
@@ -60,6 +66,29 @@ class Measure(Strict):
             where: The device.
         """
         raise NotImplementedError
+
+
+class OfNetwork(Measure):
+    """What is measured of a trained network, and of the same network before training, its control."""
+
+    kind: str = ""
+    trained: bool = True
+    """With the final weights, or with the initial ones."""
+
+    @property
+    def needs_weights(self) -> bool:
+        """See `Measure`."""
+        return self.trained
+
+    @property
+    def control(self) -> bool:
+        """See `Measure`."""
+        return not self.trained
+
+    @property
+    def label(self) -> str:
+        """See `Measure`."""
+        return self.kind if self.trained else f"{self.kind}_untrained"
 
 
 def _of_its_kind(value: Any) -> Any:

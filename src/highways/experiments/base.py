@@ -133,6 +133,7 @@ class Experiment:
         tables: Its comparison tables.
         figures: By name of the file, what draws it from the records.
         measures: What its claims are measured with.
+        draws: See `Measures`.
         after: Experiments whose records or parameters it uses; no other may be imported.
         references: Files of `references/` that its tables and figures read.
         answer: A sentence of what came out, from the records; none by default.
@@ -146,6 +147,7 @@ class Experiment:
     tables: tuple[Table, ...] = ()
     figures: Mapping[str, Callable[[Listed], Figure | Drawing]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
+    draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     answer: Callable[[Listed], str] | None = None
@@ -156,7 +158,7 @@ class Experiment:
     def named_measures(self) -> Measures:
         """Its measures by name, those of studies, which every experiment has, and the rows of its tables."""
         functions = {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
-        return Measures(functions, self.rows)
+        return Measures(functions, self.rows, self.draws)
 
     def rows(self, records: Listed) -> Iterator[Row]:
         """Yield the rows of its tables."""

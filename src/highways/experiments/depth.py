@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
 from highways import paths
+from highways.claims.judge import read_claims
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
@@ -19,6 +20,7 @@ from highways.config.run import ImageDataName
 from highways.data import classes, examples
 from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
+from highways.experiments.depth_budget import OUTCOME, Networks, budget_panels, drawn_rows, interval, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
@@ -155,7 +157,8 @@ def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunC
 def depth_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network and depth, the papers' values next to ours.
 
-    `best_train_cross_entropy` is the lowest over trials and epochs; the accuracy, with its Wilson interval, and
+    `best_train_cross_entropy` is the lowest over trials and epochs, with the 95 % interval of what another draw of the
+    trials would have given (bootstrap); the accuracy, with its Wilson interval, and
     `best_*` are that trial's. `paper_p1` is the end of P1's curve, `paper_p1_same_epochs` its lowest point
     within as many epochs as ours had, for MNIST only. `rungs` has trials and epochs of every rung, such as `40x10 10x40
     3x400`; the outcome is that of the last one. The best of the `drawn` trials, which no last rung kept, tells what the
@@ -163,7 +166,10 @@ def depth_rows(records: Listed) -> Iterator[Row]:
     """
     papers = {(row["network"], row["depth"]): row for row in reference_rows("depth_papers.csv")}
     curves, drawn = reference_rows("highway2015_fig1_curves.csv"), cells(records.auxiliary, kind_and_depth)
-    for (kind, depth), cell in cells(records, kind_and_depth).items():
+    networks = cells(records, kind_and_depth)
+    draws = {(row["network"], row["depth"]): row[OUTCOME] for row in drawn_rows(records)}
+    for (kind, depth), cell in networks.items():
+        lowest, highest = interval(draws[kind, depth])
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
         mean, deviation = _top(cell)
@@ -180,6 +186,8 @@ def depth_rows(records: Listed) -> Iterator[Row]:
             "rungs": " ".join(_rung_text(level, rung) for level, rung in enumerate(cell.rungs)),
             "epochs": cell.epochs,
             "best_train_cross_entropy": cell.best_loss,
+            "best_train_cross_entropy_low": lowest,
+            "best_train_cross_entropy_high": highest,
             "paper_p1_same_epochs": _papers(curves, kind, cell.epochs).get(depth) if data == "mnist" else None,
             "paper_p1": paper.get("paper_p1"),
             "paper_p2": paper.get("paper_p2"),
@@ -250,9 +258,6 @@ def depth_figure(records: Listed) -> Drawing:
     return Drawing(panels, columns=2)
 
 
-Networks = dict[tuple[str, int], Cell]
-
-
 def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
     """Return the data, the depths, and the epochs that the best trials of all had, as a number and in words."""
     lengths = sorted({cell.epochs for cell in networks.values()})
@@ -273,8 +278,14 @@ def outcome_panel(networks: Networks) -> Panel:
             same = _papers(curves, kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
         lines.append(line(f"{kind}, P1, epoch 400", _papers(curves, kind, 400), ls=":", ms=3, lw=1.2, **look))
-    ticks = partial(depth_ticks, depths=depths)
-    return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, ticks, columns=2)
+    draws = outcomes_of_draws(networks)
+
+    def bars_and_ticks(axes: Axes) -> None:
+        for row in draws:
+            axes.vlines(row["depth"], *interval(row[OUTCOME]), color=NETWORK[row["network"]], lw=1.2, alpha=0.7)
+        depth_ticks(axes, depths)
+
+    return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, bars_and_ticks, columns=2)
 
 
 def _curves_panel(networks: Networks, kind: str) -> Panel:
@@ -299,6 +310,12 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
     return line_panel(f"{data}: best training curves, {kind}", lines, "epoch", LOSS, our_budget)
 
 
+def budget_figure(records: Listed) -> Drawing:
+    """Draw how probable each criterion was with fewer trials and epochs; see `depth_budget`."""
+    claims = read_claims({DEPTH.name: DEPTH.named_measures}).values()
+    return Drawing(budget_panels(records, list(claims)) if len(records) else (), columns=3)
+
+
 def _top_panel(networks: Networks) -> Panel:
     data, depths, _, budget = _setting(networks)
     lines = []
@@ -319,19 +336,20 @@ def _top_panel(networks: Networks) -> Panel:
 
 
 @in_units("share")
-def share_of_depths_faster(records: Records, loss: float) -> float | None:
-    """Return the fraction of depths at which the best highway trial reaches `loss` first; one must at every depth."""
-    networks = cells(records, kind_and_depth)
-    depths = {depth for _, depth in networks}
-    faster = 0
-    for depth in depths:
+def share_faster(records: Records, losses: tuple[float, ...], factor: float) -> float | None:
+    """Return in what part of the cases the best plain trial takes `factor` times the epochs of the best highway one.
+
+    Cases are the depths, with each of `losses` that either reaches there; one that never reaches it takes for ever.
+    """
+    networks, faster = cells(records, kind_and_depth), []
+    for depth in sorted({depth for _, depth in networks}):
         if any((kind, depth) not in networks for kind in KINDS):
             return None
-        plain, highway = (networks[kind, depth].epochs_to(loss) for kind in KINDS)
-        if plain is None and highway is None:
-            return None
-        faster += highway is not None and (plain is None or highway < plain)
-    return faster / len(depths) if depths else None
+        for loss in losses:
+            plain, highway = (networks[kind, depth].epochs_to(loss) or math.inf for kind in KINDS)
+            if min(plain, highway) < math.inf:
+                faster.append(plain >= factor * highway)
+    return sum(faster) / len(faster) if faster else None
 
 
 @in_units("share")
@@ -407,8 +425,9 @@ DEPTH = Experiment(
             plot=("depth", "best_train_cross_entropy"),
         ),
     ),
-    figures={"depth": depth_figure},
-    measures=(share_of_depths_faster, worst_activation, built_parameters_per_layer),
+    figures={"depth": depth_figure, "depth_budget": budget_figure},
+    draws=drawn_rows,
+    measures=(share_faster, worst_activation, built_parameters_per_layer),
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(

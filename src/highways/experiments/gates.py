@@ -10,13 +10,14 @@ from pydantic import ConfigDict, Field, model_validator
 
 from highways.claims.values import Records, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig, Strict
+from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import STAND_INS, ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
-from highways.inside.layers import gate_layers, gates_of_example, layers_of, of_each_data_set, of_kind
+from highways.inside.layers import gate_layers, gates_of_example, inside, layers_of, numbered, of_each_data_set, of_kind
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
@@ -62,6 +63,8 @@ class GatesProfile(Search):
     """Profile of the search whose best trials give the other settings."""
     ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
     """Which of its trials, by data set; 1, the best one, by default. The first that does not diverge is shown."""
+    controls: bool = False
+    """Look into every network before training, too: what an untrained one meets is no finding."""
     own_search: OwnSearch | None = None
     """In place of `search`: the network shown is the best of those kept."""
 
@@ -119,9 +122,9 @@ class GatesProfile(Search):
         return runs
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the gates of every network shown."""
+        """Return the gates of every network shown, then those of the same networks before training."""
         measure = GatesConfig(examples=self.examples, example=self.example)
-        return [AnalysisConfig(run=run, measure=measure) for run in self.shown()]
+        return with_controls(self.shown(), measure, self.controls)
 
     def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:
         depth = DepthProfile(
@@ -157,24 +160,32 @@ class GatesProfile(Search):
         )
 
 
+def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool) -> list[AnalysisConfig]:
+    """Return an analysis of every run, and of their networks before training where `controls` are asked for."""
+    measures = [measure, measure.model_copy(update={"trained": False})] if controls else [measure]
+    return [AnalysisConfig(run=run, measure=one) for one in measures for run in runs]
+
+
 # Numbers
 
 
 def gates_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each data set and highway layer: means over its units, the paper's values next to them.
+    """Yield a row for each data set, network and highway layer: means over its units, the paper's values beside them.
 
+    `network` numbers the networks of a data set, the best one is 1; `untrained 1` is the same before training.
     `bias_initial` and `bias_mean` are transform biases before and after training, `mean_gate` the mean transform gate
     over the training examples; `change` the mean length of what the layer adds to its input, `routing` the mean
     absolute difference of a class's mean gate from that of all examples. `paper_data` says of which network the paper's
     values (P1 Fig. 2) are.
     """
     theirs = reference_rows("highway2015_fig2_layer_means.csv")
-    for analysis in of_each_data_set(records, "gates"):
+    for data, number, analysis in numbered(records, "gates"):
         layers = layers_of(analysis)
-        paper = PAPER_DATA.get(analysis.data) if len(layers.bias) == len(theirs) else None
+        paper = PAPER_DATA.get(data) if len(layers.bias) == len(theirs) else None
         for index in range(len(layers.bias)):
             yield {
-                "data": analysis.data,
+                "data": data,
+                "network": number,
                 "layer": index + 1,
                 "bias_initial": layers.initial_bias,
                 "bias_mean": float(layers.bias[index]),
@@ -201,8 +212,12 @@ def gates_cost(records: Listed) -> Iterator[Row]:
 
 
 def gates_figure(records: Listed) -> Drawing:
-    """Draw the gates of every network, nine panels each; see `gate_panels`."""
-    return Drawing([panel for one in of_each_data_set(records, "gates") for panel in gate_panels(one)])
+    """Draw the gates of the best network of each data set, nine panels each; see `gate_panels`."""
+    panels = []
+    for found in inside(records, "gates").values():
+        best, *others = found.networks
+        panels += gate_panels(best, others=others, controls=found.controls)
+    return Drawing(panels)
 
 
 # Measures that no expression over the table says
@@ -311,6 +326,7 @@ GATES = Experiment(
             "Transform gates layer by layer (P1 Fig. 2, P2 Figs. 2 and 3)",
             shown={
                 "data": "data",
+                "network": "network",
                 "layer": "layer",
                 "bias_mean": "transform bias",
                 "paper_bias_mean": "transform bias, P1's",

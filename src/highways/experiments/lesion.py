@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from highways.config import AnalysisConfig, Profile, RunConfig, load_profile
 from highways.experiments.base import Experiment, Table
-from highways.experiments.gates import GatesProfile
-from highways.inside.layers import of_each_data_set, of_kind
+from highways.experiments.gates import GatesProfile, with_controls
+from highways.inside.layers import inside, numbered, of_each_data_set, of_kind
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel
@@ -39,22 +39,24 @@ class LesionProfile(Profile):
         return self.gates.shown()
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the lesions of every run."""
-        return [AnalysisConfig(run=run, measure=LesionsConfig()) for run in self.runs()]
+        """Return the lesions of every run, then those of their networks before training where `04_gates` has them."""
+        return with_controls(self.runs(), LesionsConfig(), self.gates.controls)
 
 
 def lesion_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each data set and lesioned layer; layer 0 is the network without lesion.
+    """Yield a row for each data set, network and lesioned layer; layer 0 is the network without lesion.
 
+    `network` numbers the networks of a data set, the best one is 1; `untrained 1` is the same before training.
     Cross-entropy (nats) and accuracy are over the whole training set; the paper's are read off P2 Fig. 4.
     """
     theirs = reference_rows("verydeep2015_fig4_lesion.csv")
-    for analysis in of_each_data_set(records, "lesions"):
+    for data, number, analysis in numbered(records, "lesions"):
         losses, accuracies = analysis.row("cross_entropy"), analysis.row("accuracy")
-        paper = PAPER_DATA.get(analysis.data) if len(losses) == len(theirs) else None
+        paper = PAPER_DATA.get(data) if len(losses) == len(theirs) else None
         for layer, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
             yield {
-                "data": analysis.data,
+                "data": data,
+                "network": number,
                 "layer": layer,
                 "train_cross_entropy": loss,
                 "train_accuracy": accuracy,
@@ -71,8 +73,9 @@ def lesion_cost(records: Listed) -> Iterator[Row]:
 
 
 def lesion_figure(records: Listed) -> Drawing:
-    """Draw the training cross-entropy over the lesioned layer, a panel per network."""
-    return Drawing([lesion_panel(analysis) for analysis in of_each_data_set(records, "lesions")])
+    """Draw the training cross-entropy over the lesioned layer, a panel for each data set."""
+    found = inside(records, "lesions").values()
+    return Drawing([lesion_panel(one.networks[0], one.networks[1:], one.controls) for one in found])
 
 
 def answer(records: Listed) -> str:
@@ -101,6 +104,7 @@ LESION = Experiment(
             "Lesions: training loss with one layer's gate closed (P2 Fig. 4)",
             shown={
                 "data": "data",
+                "network": "network",
                 "layer": "lesioned layer (0: none)",
                 "train_cross_entropy": "training cross-entropy, nats",
                 "paper_train_cross_entropy": "training cross-entropy, nats, P2's",

@@ -11,13 +11,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from highways.config import RunConfig
-from highways.config.analysis import Measure
+from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
 from highways.inside.values import lists, network_and_data
 from highways.nn import Highway
 
 
-class GatesConfig(Measure):
+class GatesConfig(OfNetwork):
     """Transform gates of a highway network: biases, means over examples, one example (P1 Fig. 2, P2 Figs. 2, 3)."""
 
     kind: str = "gates"
@@ -26,11 +26,6 @@ class GatesConfig(Measure):
     """The first of the training set, over which gates are averaged; all of it where it has fewer."""
     example: int = Field(default=0, ge=0)
     """Number of the training example whose gates and block outputs are kept."""
-
-    @property
-    def needs_weights(self) -> bool:
-        """See `Measure`."""
-        return True
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""

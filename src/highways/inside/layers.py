@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +37,42 @@ class GateLayers:
     routing: Row
 
 
-def of_kind(records: Listed, label: str) -> list[AnalysisRecord]:
-    """Return the analyses of one kind; see `Measure.label`."""
-    return [analysis for analysis in records.analyses if analysis.config.measure.label == label]
+def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
+    """Return the analyses of one kind, but for controls."""
+    return [analysis for analysis in records.analyses if analysis.kind == kind]
 
 
-def of_each_data_set(records: Listed, label: str) -> list[AnalysisRecord]:
+def of_each_data_set(records: Listed, kind: str) -> list[AnalysisRecord]:
     """Return the first analysis of one kind of every data set: that of the first run that did not diverge."""
-    return list({analysis.data: analysis for analysis in reversed(of_kind(records, label))}.values())[::-1]
+    return list({analysis.data: analysis for analysis in reversed(of_kind(records, kind))}.values())[::-1]
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Analyses of one kind of the networks of one data set.
+
+    Attributes:
+        networks: The trained ones, the best first.
+        controls: The same before training, as far as they have been measured.
+    """
+
+    networks: list[AnalysisRecord]
+    controls: list[AnalysisRecord]
+
+
+def inside(records: Listed, kind: str) -> dict[str, Inside]:
+    """Return the analyses of one kind by data set; what controls alone are measured of does not count."""
+    found = {name: [one for one in of_kind(records, kind) if one.data == name] for name in records.data}
+    controls = {name: [one for one in records.controls if (one.kind, one.data) == (kind, name)] for name in found}
+    return {name: Inside(networks, controls[name]) for name, networks in found.items() if networks}
+
+
+def numbered(records: Listed, kind: str) -> Iterator[tuple[str, str, AnalysisRecord]]:
+    """Yield every data set, network and analysis: the best network is `1`, `untrained 1` the same before training."""
+    for data, found in inside(records, kind).items():
+        number = {analysis.run: place for place, analysis in enumerate(found.networks, start=1)}
+        yield from ((data, str(number[analysis.run]), analysis) for analysis in found.networks)
+        yield from ((data, f"untrained {number[one.run]}", one) for one in found.controls if one.run in number)
 
 
 def layers_of(analysis: AnalysisRecord) -> GateLayers:

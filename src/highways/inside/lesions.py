@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from highways.config import RunConfig
-from highways.config.analysis import Measure
+from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
 from highways.inside.gates import highways
 from highways.inside.values import lists, network_and_data
 from highways.nn import DenseNetwork, Highway
 
 
-class LesionsConfig(Measure):
+class LesionsConfig(OfNetwork):
     """Every block's gate closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4).
 
     Of convolutional networks, over the first 10,000 training images, as their curves.
@@ -25,11 +25,6 @@ class LesionsConfig(Measure):
 
     kind: str = "lesions"
     version: ClassVar[int] = 1
-
-    @property
-    def needs_weights(self) -> bool:
-        """See `Measure`."""
-        return True
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""

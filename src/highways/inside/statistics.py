@@ -93,7 +93,10 @@ def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:
 
 
 def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
-    """Return Spearman's rank correlation of two sequences of one length."""
+    """Return Spearman's rank correlation of two sequences of one length; NaN where one is constant."""
     from scipy.stats import spearmanr
 
-    return float(spearmanr(list(xs), list(ys))[0])  # type: ignore[arg-type]
+    one, other = list(xs), list(ys)
+    if min(len(set(one)), len(set(other))) < 2:
+        return math.nan
+    return float(spearmanr(one, other)[0])  # type: ignore[arg-type]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from highways import paths
 from highways.claims.judge import Claim, Judgement, by_whose, shortfalls
+from highways.claims.required import cell_of
 from highways.claims.sources import documents, numbers_of, unit_of
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment
@@ -21,7 +23,7 @@ from highways.tracking import Listed
 if TYPE_CHECKING:
     from highways.report.verdicts import Judged
 
-SCHEMA = "highways-claims/2"
+SCHEMA = "highways-claims/3"
 
 
 def export_text(judged: Judged) -> str:
@@ -51,6 +53,8 @@ def _claim(row: Judgement, judged: Judged, experiment: Experiment, sums: Mapping
         "criterion": row.criterion,
         "required": claim.required.model_dump(exclude_none=True),
         "easier_with_less": claim.easier_with_less,
+        "each_network": claim.each_network,
+        "beyond_untrained": claim.beyond_untrained,
         "verdict": row.verdict,
         "scope": row.scope,
         "measured": {"low": finite[0], "high": finite[-1], "text": row.measured, "each": each},
@@ -78,6 +82,8 @@ def _evidence(
     return {
         "experiment": experiment.name,
         "data": row.data,
+        "trials": _trials(claim, listed) if groups else {},
+        "networks": len(listed.networks()) if groups and claim.each_network else None,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(own)}
             for folder, own in groups.items()
@@ -89,6 +95,13 @@ def _evidence(
         "parameters": f"profiles/{row.profile}/{experiment.name}.yaml",
         "command": experiment.command(row.profile),
     }
+
+
+def _trials(claim: Claim, listed: Listed) -> dict[str, int]:
+    """Return how many runs of each kind of network and depth a verdict on runs rests on."""
+    chosen = [] if claim.of_study else claim.required.of_data_sets(listed)
+    counts = Counter(cell_of(run.config) for run in chosen if claim.required.concerns(run.config))
+    return {f"{kind} {depth}": number for (kind, depth), number in counts.items()}
 
 
 def _digest(sums: Sequence[str]) -> str:

@@ -53,7 +53,10 @@ def draw_inside(
     number = classes_of(run.data.name)
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
-    routed = [*classes, *(label for label in (*ROUTED, 1) if label not in classes and label < number)][:2]
+    routed = [
+        *classes,
+        *(label for label in (*ROUTED.get(run.data.name, (0, 7)), 1) if label not in classes and label < number),
+    ][:2]
     measures = {
         "gates": [GatesConfig(example=example)],
         "lesions": [LesionsConfig()],

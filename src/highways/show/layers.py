@@ -22,8 +22,14 @@ from highways.tracking import AnalysisRecord
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
 """Whose values in the papers' figures stand beside a data set's."""
 
-ROUTED = (0, 7)
-"""Classes whose routing is drawn; P2 Fig. 3 shows these of MNIST."""
+ROUTED = {"mnist": (0, 7)}
+"""Classes whose routing is drawn, by data set; of others 0 and 1, as P2 Fig. 3 shows them of CIFAR-100."""
+
+OTHER = {"color": NETWORK["highway"], "lw": 0.9, "alpha": 0.55}
+"""How the networks beside the best one are drawn."""
+
+UNTRAINED = {"color": "0.5", "lw": 0.9, "ls": ":"}
+"""How networks before training are drawn."""
 
 
 def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
@@ -60,15 +66,22 @@ def nothing(text: str = "every run has diverged: there are no weights to look in
     return Drawing([Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)])
 
 
-def gate_panels(analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> list[Panel]:
+def gate_panels(
+    analysis: AnalysisRecord,
+    classes: Sequence[int] | None = None,
+    others: Sequence[AnalysisRecord] = (),
+    controls: Sequence[AnalysisRecord] = (),
+) -> list[Panel]:
     """Return the panels of one network's gates.
 
-    First the layers' means, the paper's dashed; then P1 Fig. 2: biases, mean gates, gates and outputs for one example;
-    then the routing of two classes (P2 Fig. 3).
+    First the layers' means, the paper's dashed, other networks' thin and untrained ones' dotted; then P1 Fig. 2:
+    biases, mean gates, gates and outputs for one example; then the routing of two classes (P2 Fig. 3).
 
     Args:
         analysis: Of the kind `gates`.
-        classes: Two classes.
+        classes: Two classes, by default those of `ROUTED`.
+        others: Of further networks.
+        controls: Of networks before training.
 
     Raises:
         HighwaysError: There is no such class.
@@ -76,6 +89,7 @@ def gate_panels(analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> li
     values, data = analysis.values, analysis.data
     mean, by_class = values["mean"], values["class_means"]
     number = len(by_class[0])  # type: ignore[arg-type]
+    classes = classes or ROUTED.get(data, (0, 1))
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]}: they are 0 to {number - 1}")
     measure = analysis.config.measure
@@ -87,7 +101,7 @@ def gate_panels(analysis: AnalysisRecord, classes: Sequence[int] = ROUTED) -> li
         (f"transform gates for example {example}", values["example_gates"], "viridis", 0, 1),
         (f"block outputs for example {example}", values["example_outputs"][1:], "coolwarm", -reach, reach),  # type: ignore[index]
     )
-    panels = _means(analysis)
+    panels = _means(analysis, others, controls)
     for title, rows, colours, low, high in maps:
         panels.append(_map(f"{data}: {title}", rows, colours, low, high))  # type: ignore[arg-type]
     for label in classes:
@@ -109,28 +123,39 @@ def _map(title: str, rows: Sequence[Sequence[float]], colours: str, low: float, 
     return Panel(title, alt, partial(_heat, rows, colours, low, high))
 
 
-def _means(analysis: AnalysisRecord) -> list[Panel]:
-    """Return the panels of the layers' means: bias, gate and, of a dense network, change of the state."""
-    data, values = analysis.data, analysis.values
+def _of_layers(analysis: AnalysisRecord) -> dict[str, list[float]]:
+    """Return the layers' means by what they are of: bias, gate and, of a dense network, change of the state."""
     if isinstance(analysis.run.network, DenseConfig):
         layers = layers_of(analysis)
-        kept = [
-            ("transform bias", "gate_bias", list(map(float, layers.bias))),
-            ("transform gate", "mean_transform_gate", list(map(float, layers.gate))),
-            ("change of the state", "", list(map(float, layers.change))),
-        ]
-    else:
-        rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
-        kept = [(name, "", [float(np.mean(row)) for row in row]) for name, row in rows.items()]  # type: ignore[union-attr]
-    return [
-        Panel(
-            f"{data}: {name}, mean of each layer",
+        found = {"transform bias": layers.bias, "transform gate": layers.gate, "change of the state": layers.change}
+        return {name: list(map(float, means)) for name, means in found.items()}
+    rows = {"transform bias": analysis.values["biases"], "transform gate": analysis.values["mean"]}
+    return {name: [float(np.mean(layer)) for layer in of_layers] for name, of_layers in rows.items()}  # type: ignore[union-attr]
+
+
+def _means(
+    analysis: AnalysisRecord, others: Sequence[AnalysisRecord], controls: Sequence[AnalysisRecord]
+) -> list[Panel]:
+    """Return the panels of the layers' means."""
+    theirs = {"transform bias": "gate_bias", "transform gate": "mean_transform_gate"}
+    panels = []
+    for name, means in _of_layers(analysis).items():
+        column = theirs.get(name, "")
+        thin = [_of_layers(one)[name] for one in others]
+        dotted = [_of_layers(one)[name] for one in controls]
+        alt = (
             f"From layer 1 to layer {len(means)} ours goes from {means[0]:.3g} to {means[-1]:.3g}, "
-            f"between {min(means):.3g} and {max(means):.3g}{_theirs_in_words(analysis, column, len(means))}.",
-            partial(_layer_means, analysis, column, means),
+            f"between {min(means):.3g} and {max(means):.3g}{_theirs_in_words(analysis, column, len(means))}"
+            f"{_ends_in_words('other networks', thin)}{_ends_in_words('before training', dotted)}."
         )
-        for name, column, means in kept
-    ]
+        draw = partial(_layer_means, analysis, column, means, thin, dotted)
+        panels.append(Panel(f"{analysis.data}: {name}, mean of each layer", alt, draw))
+    return panels
+
+
+def _ends_in_words(which: str, curves: Sequence[Sequence[float]]) -> str:
+    ends = ", ".join(f"{curve[0]:.3g} to {curve[-1]:.3g}" for curve in curves)
+    return f"; {which}: {ends}" if ends else ""
 
 
 def _theirs(analysis: AnalysisRecord, column: str, layers: int) -> pd.DataFrame | None:
@@ -150,9 +175,18 @@ def _theirs_in_words(analysis: AnalysisRecord, column: str, layers: int) -> str:
     return f"; P1's, on {PAPER_DATA[analysis.data]}, from {first:.3g} to {last:.3g}"
 
 
-def _layer_means(analysis: AnalysisRecord, column: str, means: Sequence[float], axes: Axes) -> None:
+def _layer_means(
+    analysis: AnalysisRecord,
+    column: str,
+    means: Sequence[float],
+    others: Sequence[Sequence[float]],
+    controls: Sequence[Sequence[float]],
+    axes: Axes,
+) -> None:
     theirs = _theirs(analysis, column, len(means))
-    axes.plot(range(1, len(means) + 1), means, color=NETWORK["highway"], lw=2, label=f"ours, {analysis.data}")
+    layers = range(1, len(means) + 1)
+    axes.plot(layers, means, color=NETWORK["highway"], lw=2, label=f"ours, {analysis.data}")
+    _beside(axes, layers, others, controls)
     if theirs is not None:
         axes.plot(theirs["layer"], theirs["value"], color="0.2", label=f"P1, {PAPER_DATA[analysis.data]}", **SOURCE)
     start = analysis.run.network.transform_bias
@@ -163,19 +197,36 @@ def _layer_means(analysis: AnalysisRecord, column: str, means: Sequence[float], 
     legend(axes, columns=3)
 
 
-def lesion_panel(analysis: AnalysisRecord) -> Panel:
-    """Return one network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4)."""
+def _beside(
+    axes: Axes, layers: Sequence[int], others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]
+) -> None:
+    """Draw curves over layers of networks beside the best one, and of networks before training."""
+    for name, look, curves in (("other networks", OTHER, others), ("before training", UNTRAINED, controls)):
+        for index, curve in enumerate(curves):
+            axes.plot(layers, curve, label=None if index else name, **look)
+
+
+def lesion_panel(
+    analysis: AnalysisRecord, others: Sequence[AnalysisRecord] = (), controls: Sequence[AnalysisRecord] = ()
+) -> Panel:
+    """Return a network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4).
+
+    That of other networks is thin, of networks before training dotted.
+    """
     losses = analysis.row("cross_entropy")
     paper = PAPER_DATA.get(analysis.data)
     theirs = reference("verydeep2015_fig4_lesion.csv")
     curve = theirs[f"{paper}_train_cross_entropy"].to_numpy() if paper and len(theirs) == len(losses) else None
     alt = _lesion_words("Ours", losses)
     alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', list(curve))}"
+    alt += "".join(f" {_lesion_words('Another network', one.row('cross_entropy'))}" for one in others)
+    thin, dotted = ([one.row("cross_entropy")[1:] for one in some] for some in (others, controls))
 
     def draw(axes: Axes) -> None:
         numbers = np.arange(1, len(losses))
         axes.plot(numbers, losses[1:], color=NETWORK["highway"], marker="o", ms=3, label=f"ours, {analysis.data}")
         axes.axhline(losses[0], color=NETWORK["highway"], lw=1, label="ours, without lesion")
+        _beside(axes, list(numbers), thin, dotted)
         if curve is not None:
             axes.plot(numbers, curve[1:], color="0.2", label=f"P2, {paper}", **SOURCE)
             axes.axhline(curve[0], ls=":", color="0.2", lw=1, label="P2, without lesion")

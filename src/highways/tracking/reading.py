@@ -24,7 +24,7 @@ class Listed(Sequence[RunRecord]):
 
     Args:
         runs: The records, but for auxiliary ones.
-        analyses: Those of the profile's analyses, as far as they have been made.
+        analyses: Those of the profile's analyses, as far as they have been made, but for controls.
         missing: Runs that are listed and not finished, or whose analysis has not been made, but for auxiliary ones; and
             a run of every network more of whose runs follow once records stand.
         auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
@@ -32,6 +32,7 @@ class Listed(Sequence[RunRecord]):
         known: What is listed is known; it may follow from an earlier stage that has not been run.
         unrecorded: The listed runs that have no record, by key.
         pruned: The runs are the best of a search that trained them alone to the end.
+        controls: Analyses of networks before training; see `Measure.control`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Listed(Sequence[RunRecord]):
         known: bool = True,
         unrecorded: Mapping[str, RunConfig] | None = None,
         pruned: bool = False,
+        controls: Iterable[AnalysisRecord] = (),
     ):
         self.runs = tuple(runs)
         self.analyses = list(analyses)
@@ -53,6 +55,7 @@ class Listed(Sequence[RunRecord]):
         self.known = known
         self.unrecorded = dict(unrecorded or {})
         self.pruned = pruned
+        self.controls = list(controls)
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -106,7 +109,26 @@ class Listed(Sequence[RunRecord]):
             self.known,
             {key: run for key, run in self.unrecorded.items() if run.data.name in data},
             self.pruned,
+            (control for control in self.controls if control.data in data),
         )
+
+    def networks(self) -> list[tuple[Listed, Listed]]:
+        """Return the networks that are looked into one by one, each with its control, the same before training.
+
+        Of several data sets the first network of each, then the second, as far as every data set has one.
+        """
+        by_data: dict[str, dict[RunConfig, list[AnalysisRecord]]] = {}
+        for analysis in self.analyses:
+            if analysis.config.run is not None:
+                by_data.setdefault(analysis.data, {}).setdefault(analysis.run, []).append(analysis)
+        found = []
+        for together in zip(*(networks.items() for networks in by_data.values()), strict=False):
+            runs = [run for run, _ in together]
+            trained = [record for record in self if record.config in runs]
+            made = [analysis for _, analyses in together for analysis in analyses]
+            controls = [control for control in self.controls if control.run in runs]
+            found.append((Listed(trained, made, pruned=self.pruned), Listed((), controls)))
+        return found
 
 
 def _from_records(profile: str, experiment: str, keys: list[str]) -> list[RunRecord]:
@@ -157,7 +179,7 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]
     return Listed(
         (run for run in runs if run.run_key not in auxiliary),
-        found,
+        (analysis for analysis in found if not analysis.config.measure.control),
         [
             *(config for key, config in unrecorded.items() if key not in auxiliary),
             *(analysis.run for analysis in to_make if analysis.run is not None),
@@ -167,4 +189,5 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
         (analysis.measure.kind for analysis in to_make if analysis.run is None),
         unrecorded=unrecorded,
         pruned=settings.pruned,
+        controls=(analysis for analysis in found if analysis.config.measure.control),
     )

@@ -1,0 +1,131 @@
+"""How sure is the best of a search, and how cheap could its verdict have been: the recorded trials, drawn again.
+
+Trials are drawn with replacement (the bootstrap); a trial's settings are the same for every network, and so one draw
+serves them all. Of a search with rungs only the trials that reached a rung have an outcome there: a draw without any
+of them says nothing and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from highways.claims.judge import Claim
+from highways.claims.values import Expression
+from highways.show.cells import Cell, cells, kind_and_depth
+from highways.show.figures import Panel
+from highways.show.tables import Row
+from highways.tracking import Listed
+
+DRAWS, SEED = 2_000, 0
+OUTCOME = "best_train_cross_entropy"
+ENOUGH = 0.95
+KNOWN = 0.75
+"""So many of the draws must say something: of few trials of a search with rungs those who went on are not known."""
+
+Networks = Mapping[tuple[str, int], Cell]
+
+
+def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int | None = None) -> list[Row]:
+    """Return a row a network whose outcome is that of each draw, `(draws,)`, NaN where a draw says nothing.
+
+    Args:
+        networks: Kind and depth, and the runs.
+        trials: How many are drawn; by default as many as the search had.
+        epochs: The budget, counted on the shortest rung that is as long; by default that of the runs that count.
+    """
+    numbers = sorted({run.config.seed for cell in networks.values() for run in cell.rungs[0]})
+    drawn = np.random.default_rng(SEED).choice(numbers, size=(DRAWS, trials or len(numbers)))
+    rows: list[Row] = []
+    for (kind, depth), cell in networks.items():
+        runs = cell.counted
+        if epochs is not None:
+            runs = next((rung for rung in cell.rungs if rung[0].config.budget.epochs >= epochs), [])
+        best = np.full(max(numbers) + 1, np.nan)
+        for run in runs:
+            best[run.config.seed] = min(run.curves.get("train_cross_entropy", [])[:epochs], default=np.inf)
+        rows.append({"network": kind, "depth": depth, OUTCOME: np.fmin.reduce(best[drawn], axis=1)})
+    return rows
+
+
+def drawn_rows(records: Listed) -> list[Row]:
+    """Return `outcomes_of_draws` of a search as it was; see `Measures.draws`."""
+    return outcomes_of_draws(cells(records, kind_and_depth)) if len(records) else []
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends between which 95 % of the draws lie; NaN of no draws."""
+    low, high = np.nanquantile(values, (0.025, 0.975), method="nearest")
+    return float(low), float(high)
+
+
+def budgets(networks: Networks) -> tuple[list[int], list[int]]:
+    """Return numbers of trials, and of epochs: to the end of the first rung, then the length of every later one."""
+    first = next(iter(networks.values())).rungs
+    trials, epochs = len(first[0]), first[0][0].config.budget.epochs
+    later = sorted({rung[0].config.budget.epochs for cell in networks.values() for rung in cell.rungs[1:]})
+    return (
+        [number for number in (1, 2, 5, 10, 20, 40, 100) if number < trials] + [trials],
+        [number for number in (1, 2, 5, 10, 20, 50, 100, 200) if number < epochs] + [epochs, *later],
+    )
+
+
+def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
+    """Return the share of the draws whose outcomes keep a criterion, `(trials, epochs)` of `budgets`; NaN: unknown."""
+    expression, (trials, epochs) = Expression.model_validate(claim.measure), budgets(networks)
+    shares = np.full((len(trials), len(epochs)), np.nan)
+    for row, column in np.ndindex(shares.shape):
+        values = expression.on(outcomes_of_draws(networks, trials[row], epochs[column]))
+        if values is not None:
+            known = values[~np.isnan(values)]
+            if len(known) >= KNOWN * DRAWS:
+                shares[row, column] = np.mean([claim.holds.keep(float(value)) for value in known])
+    return shares
+
+
+def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
+    """Return the epochs that so many trials take in all: of every rung those that it keeps, up to a length."""
+    rungs = next(iter(networks.values())).rungs
+    total = 0
+    for rung in rungs:
+        length = rung[0].config.budget.epochs
+        total += min(trials, len(rung)) * min(length, epochs)
+        if length >= epochs:
+            break
+    return total
+
+
+def budget_panel(networks: Networks, claim: Claim) -> Panel:
+    """Return how probable a claim's criterion is, over trials and epochs, with the smallest budget that gives 0.95."""
+    shares, (trials, epochs) = probabilities(networks, claim), budgets(networks)
+    enough = [
+        (epochs_trained(networks, trials[row], epochs[column]), trials[row], epochs[column])
+        for row, column in np.argwhere(shares >= ENOUGH)
+    ]
+    cost, few, short = min(enough, default=(0, 0, 0))
+    least = f"{few} x {short}, {cost:,} epochs a network" if enough else "no budget"
+    alt = (
+        f"Share of the draws that keep it: {shares[0, 0]:.2f} for {trials[0]} x {epochs[0]}, {shares[-1, -1]:.2f} for "
+    )
+
+    def draw(axes: Axes) -> None:
+        axes.imshow(shares, aspect="auto", cmap="Blues", vmin=0, vmax=1, origin="lower")
+        axes.grid(visible=False)
+        for row, column in np.ndindex(shares.shape):
+            if not np.isnan(value := shares[row, column]):
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="w" if value > 0.6 else "k")
+        axes.set_xticks(range(len(epochs)), [str(number) for number in epochs])
+        axes.set_yticks(range(len(trials)), [str(number) for number in trials])
+        axes.set(xlabel=f"epochs ({ENOUGH:g} from {least})", ylabel="trials")
+
+    title = claim.statement + (" (Easier with less.)" if claim.easier_with_less else "")
+    return Panel(title, f"{alt}{trials[-1]} x {epochs[-1]}; {ENOUGH:g} from {least}.", draw, height=2.6)
+
+
+def budget_panels(records: Listed, claims: Sequence[Claim]) -> list[Panel]:
+    """Return a panel for every claim that is measured on the best outcomes of a search."""
+    networks = cells(records, kind_and_depth)
+    return [budget_panel(networks, claim) for claim in claims if claim.measure.get("of") == OUTCOME]
