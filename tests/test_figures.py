@@ -15,16 +15,15 @@ from matplotlib.text import Text
 
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
-from highways.show.figures import DPI, STYLE, Drawing, alone
+from highways.show.figures import STYLE, Drawing, alone
 
 
 def cut(figure: Figure) -> Iterator[str]:
     """Name what reaches over a figure's canvas, or touches its edge."""
     with matplotlib.rc_context(STYLE):
-        figure.set_dpi(DPI)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    inside = figure.bbox.padded(-1)
+    inside = figure.bbox.padded(-figure.dpi / 220)  # half a pixel of a PNG
     axes = figure.findobj(Axis)
     ticks = {text for axis in axes for text in axis.findobj(Text)}  # most of which are not drawn: the axis knows
     shown = [text for text in figure.findobj(Text) if text not in ticks and text.get_visible() and text.get_text()]

@@ -35,6 +35,9 @@ def test_what_is_not_estimated_is_said(project: Path, call, capsys) -> None:
     assert call("profile", "cost", "quick") == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "not estimated, as no CPU run of the family is recorded: dense" in out
+    assert "what it runs follows from earlier records" in out
+    assert call("profile", "cost", "weekend") == 0
+    out = " ".join(capsys.readouterr().out.split())
     assert "have later rungs, not counted before the first is done" in out
     assert call("profile", "cost", "huge") == 1
     assert "no profile 'huge'" in capsys.readouterr().err

@@ -193,7 +193,7 @@ def test_an_interrupt_ends_stage_and_kernel_with_one_sentence(project: Path) -> 
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out.splitlines() == ["99_report@quick: Every claim judged, and the report"]
-    assert err == "interrupted; the same command goes on from here\n"
+    assert err == "interrupted; the same command resumes from here\n"
     assert ends(kernel)
 
 

@@ -19,7 +19,7 @@ from highways.show.tables import Scrolled
 from highways.show.teaching import code
 from highways.training import sweep
 
-SLOW = ("pytorch_lightning", "lightning_fabric", "scipy.stats", "sklearn", "mlflow", "torch._dynamo")
+SLOW = ("pytorch_lightning", "lightning_fabric", "sklearn", "mlflow", "torch._dynamo")
 
 
 def settings(**changes: object) -> DepthProfile:

@@ -82,7 +82,6 @@ def test_published_results_are_intact(published: Path) -> None:
 def test_deleted_record_makes_its_table_another(published: Path) -> None:
     first_record(published).unlink()
     assert "not what the records give" in named("01_depth/tables/depth.csv")
-    assert "not what the records give" in named("claims.csv")
 
 
 def test_damaged_record_is_named_and_what_is_made_of_it_is_not_judged(published: Path) -> None:

@@ -50,7 +50,9 @@ def faults_of(path: Path, tree: ast.Module) -> list[str]:
 
 
 def test_nothing_is_unpickled_or_executed(repository: Path) -> None:
-    assert [fault for path, tree in modules(repository / "src") for fault in faults_of(path, tree)] == []
+    """Pickles go between a process and the workers that it started, through their pipes, and nowhere else."""
+    found = [fault for path, tree in modules(repository / "src") for fault in faults_of(path, tree)]
+    assert found == ["engines.py: import pickle"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class _Refused(yaml.MarkedYAMLError):
     """Valid YAML that is not read."""
 
 
-class _Loader(yaml.SafeLoader):
+class _SafeLoader(yaml.SafeLoader):
     """PyYAML's safe loader without tags, keys given twice, and words that not every reader takes for the same."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -86,8 +86,8 @@ def _refuse(loader: Any, node: yaml.ScalarNode) -> None:
     raise _Refused(problem=problem, problem_mark=node.start_mark)
 
 
-_Loader.add_constructor("ambiguous", _refuse)
-_Loader.add_constructor(f"{TAG}float", lambda loader, node: float(node.value))
+_SafeLoader.add_constructor("ambiguous", _refuse)
+_SafeLoader.add_constructor(f"{TAG}float", lambda loader, node: float(node.value))
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -101,7 +101,7 @@ def parse_yaml(text: str, where: str) -> Any:
         HighwaysError: Something in it is refused, with its line.
     """
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _SafeLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line if mark is not None else text.count("\n", 0, getattr(error, "position", 0))

@@ -322,11 +322,12 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
             axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
         axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"the majority, {majority(data):.3f}")
         axes.axhline(1 / classes(data), color="0.4", lw=1, label=f"chance, {1 / classes(data):.3f}")
+        axes.margins(y=0.08)
         ticks = sorted({record.config.network.depth for record in records} - {0})
         axes.set_xticks(ticks, [str(d) if len(ticks) < 12 or d in (1, 5, 10, 15, 20) else "" for d in ticks])
 
     title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
-    return line_panel(title, lines, "layers", "accuracy, at the best development snapshot", levels, log=False)
+    return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
 
 
 def _every_seed(points: Sequence[tuple[int, float]], colour: str, marker: str) -> Line:
@@ -441,13 +442,7 @@ BILSTM_DEPTH = Experiment(
         ),
     ),
     figures={"bilstm_depth": bilstm_figure},
-    measures=(
-        mean_accuracy,
-        largest_gain_from_depth,
-        decline,
-        difference_in_decline,
-        mean_difference,
-    ),
+    measures=(mean_accuracy, largest_gain_from_depth, decline, difference_in_decline, mean_difference),
     references=("bilstm_sources.csv",),
     answer=answer,
 )

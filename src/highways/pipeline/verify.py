@@ -83,7 +83,8 @@ def _tables(profile: str, experiment: Experiment, broken: bool) -> Expected:
 def _judged(profile: str, broken: bool, faulty: bool) -> Expected:
     """Return the claims and, where everything else is intact, the pages, which show it."""
     results = paths.Results(profile)
-    if not results.claims.exists() or not profile_path(profile, REPORT.name).exists():
+    published = any(path.exists() for path in (results.claims, results.claims_json, results.page))
+    if not published or not profile_path(profile, REPORT.name).exists():
         return {}
     try:
         if broken:

@@ -78,7 +78,7 @@ def _stage(
         if one.run is None or not one.measure.needs_weights or diverged.isdisjoint(run_keys([one.run]))
     ]
     own = {key: run for key, run in zip(run_keys(runs), runs, strict=True) if key not in listed}
-    listed |= own.keys()
+    listed.update(own)
     left = [run for key, run in own.items() if key not in recorded]
     if waiting := settings.waiting():
         remarks.append(

@@ -177,7 +177,7 @@ class Drawing:
         """Return all panels in a grid, each with its title."""
         rows = [self.panels[start : start + self.columns] for start in range(0, len(self.panels), self.columns)]
         with matplotlib.rc_context(STYLE):
-            figure = Figure(layout="constrained")
+            figure = Figure(layout="constrained", dpi=DPI)
             grid = figure.add_gridspec(2 * len(rows), self.columns)
             heights = []
             for row, chosen in enumerate(rows):
@@ -245,7 +245,7 @@ def svg(panel: Panel) -> str:
 def alone(panel: Panel) -> Figure:
     """Return a figure of one panel, without its title."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained")
+        figure = Figure(layout="constrained", dpi=72)  # as SVG is drawn: the width of text depends on it
         grid = figure.add_gridspec(2, 1)
         axes = figure.add_subplot(grid[0])
         panel.draw(axes)
