@@ -37,6 +37,7 @@ from highways.experiments.keras_lasagne_factors import (
     aliases,
     cell_of,
     cells,
+    effects,
     factorials,
     run_of,
     summary,
@@ -114,6 +115,21 @@ def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
     assert shares["epochs"] == pytest.approx(0.0)
     assert shares["shuffle"] == pytest.approx(-0.02)
     assert made(with_epochs(cells(True)), optimiser=0.1).shares() == {}
+
+
+def test_effects_after_each_number_of_epochs_stand_apart() -> None:
+    for fraction in (True, False):
+        found = made(with_epochs(cells(fraction)), optimiser=-0.01, optimiser_x_epochs=-0.02)
+        assert found.effect("optimiser", epochs=0) == pytest.approx([0.01] * 3)
+        assert found.effect("optimiser", epochs=1) == pytest.approx([-0.03] * 3)
+        assert {
+            when: values.get("optimiser: adagrad to adadelta", [0])[0] for when, values in effects(found).items()
+        } == {
+            "after 10 epochs": pytest.approx(0.01),
+            "after 1 epoch": pytest.approx(-0.03),
+            "over all settings": 0,
+        }
+    assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 
 def test_third_level_is_compared_with_the_first() -> None:
@@ -224,16 +240,19 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
 
     table = list(keras_lasagne_rows(listed))
     counts = Counter(row["quantity"] for row in table)
-    assert counts == {"effect": 8, "interaction": 14, "test accuracy": 7, "gain": 1}
-    (row,) = (row for row in table if row["term"] == "optimiser: adagrad to adadelta")
-    assert row["value"] == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
+    split = {"effect after 2 epochs": 7, "effect after 1 epoch": 7, "effect over all settings": 1}
+    assert counts == split | {"interaction": 14, "test accuracy": 8, "gain": 1}
+    row, last = (row for row in table if row["term"] == "optimiser: adagrad to adadelta")
+    assert (row["value"] + last["value"]) / 2 == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
+    assert {row["cells"], last["cells"]} == {16}
     assert row["interval_low"] is None, "two seeds stand for themselves"
     assert len(row["values"].split()) == row["seeds"]
     assert "initial weights x batch size x shuffled every epoch" in row["aliases"]
     assert [row["runs"] for row in keras_lasagne_cost(listed)] == [36]
-    assert ("effect", "epochs: 2 to 1") in {(row["quantity"], row["term"]) for row in table}
+    assert ("effect over all settings", "epochs: 2 to 1") in {(row["quantity"], row["term"]) for row in table}
+    assert ("test accuracy", "Lasagne, 2 epochs") in {(row["quantity"], row["term"]) for row in table}
     assert {row["training_examples"] for row in table} == {200}
-    assert "over a fraction of the settings" in answer(listed)
+    assert "Over a fraction of the settings" in answer(listed)
     assert f"Keras from 1.0.3 {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
     assert len(keras_lasagne_figure(listed).panels) == 3, "a fraction has no shares"
     scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
@@ -247,7 +266,10 @@ def test_answer_names_no_effect_that_may_be_none() -> None:
     turned = {  # all effects as large in one seed as they are negative in another
         cell: [0.5 + 0.01 * times * (2 * sum(cell) - len(cell)) for times in (1, -1, 0)] for cell in found.accuracies
     }
-    assert "optimiser: adagrad to adadelta (+0.100" in in_words(found)
+    assert "optimiser: adagrad to adadelta (+0.100)" in in_words(found)
+    assert "the sign changes" not in in_words(found)
+    with_pair = made(with_epochs(cells(False)), optimiser=0.1, optimiser_x_epochs=0.3)
+    assert "the sign changes of optimiser: adagrad to adadelta (-0.200, +0.400)." in in_words(with_pair)
     assert "no effect is told from 0" in in_words(Factorial("turned", 10, turned, None))
 
 

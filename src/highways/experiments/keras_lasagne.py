@@ -26,38 +26,35 @@ from highways.experiments.keras_lasagne_factors import (
     KERAS_1_0_0,
     KERAS_1_2_2,
     LASAGNE,
+    LASAGNE_LONG,
+    OVER_ALL,
+    THIRD_LEVEL,
     Cell,
     Factorial,
     aliases,
     cells,
+    configurations,
+    described,
+    effect_text,
+    effects,
     factorials,
     run_of,
     summary,
 )
 from highways.experiments.keras_lasagne_logistic import LogisticConfig
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
-from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, line_panel
+from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, line_panel
 from highways.show.tables import Row, cost_rows
 from highways.tracking import Listed
 
-CONFIGURATIONS: dict[str, Cell] = {
-    "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
-    "Keras from 1.0.3": KERAS,
-    "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
-    "Lasagne": LASAGNE,
-}
-"""What the two networks may have been; first the version of Keras that the source's `show_accuracy=True` points to."""
-
 SOURCE_SAYS = {
-    "Keras up to 1.0.2 (the likeliest)": "hardly better than logistic regression",
-    "Lasagne": "by far the best",
+    KERAS_1_0_0: "hardly better than logistic regression",
+    LASAGNE: "by far the best",
+    LASAGNE_LONG: "by far the best",
 }
 """The Keras/Lasagne question gives no numbers."""
 
-COLOURS = dict(zip(CONFIGURATIONS, (OTHERS[3], OTHERS[1], OTHERS[0], OTHERS[4]), strict=True))
-
-THIRD_LEVEL = "transform bias: -2 to 1"
-"""What Keras 1.2.2 makes of it."""
+COLOURS = [OTHERS[place] for place in (3, 1, 0, 4, 2)]
 
 
 # Parameters and runs
@@ -103,11 +100,11 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
     """Yield accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
-    `effect`, `interaction` (see `Factorial`), or `share` of the difference of the two networks (Shapley's; of a whole
-    factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals (Student's, over
-    seeds) where there are five seeds or more. `aliases` are what a fraction cannot tell from the effect: of one
-    factor the threes, of a pair the pairs. `cells` are those that a value was computed from, each epoch that is
-    looked at counted as one.
+    `effect after ...` (a main effect, after each number of epochs), `interaction` (see `Factorial`), or `share` of the
+    difference of the two networks (Shapley's; of a whole factorial only). Values are fractions of the test set, means
+    over seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more. `aliases` are what a
+    fraction cannot tell from the effect: of one factor the threes, of a pair the pairs. `cells` are those that a value
+    was computed from, each epoch that is looked at counted as one.
     """
     for found in factorials(records).values():
         trained_on = records.on(found.data)[0].config.data.training_examples or examples(found.data, "train")
@@ -140,18 +137,20 @@ Estimate = tuple[str, str, list[float], int, dict[str, str | None]]
 
 def _estimates(found: Factorial) -> Iterator[Estimate]:
     """Yield the estimates of the table."""
-    for name, cell in CONFIGURATIONS.items():
-        yield "test accuracy", name, found.accuracies.get(cell, []), 1, {"says": SOURCE_SAYS.get(name)}
+    for name, cell in configurations(found).items():
+        yield "test accuracy", name, found.accuracies.get(cell, []), 1, {"says": SOURCE_SAYS.get(cell)}
     ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
     for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
         yield "test accuracy", f"{name}: {described(cell, found)}", found.accuracies[cell], 1, {}
     for name in FACTORS:
         yield "gain", f"Keras, {effect_text(name, found)}", found.one_step_from_keras(name), 2, {}
-    count = len(found.written)
-    for name in FACTORS:
-        mixed = None if found.full else _named(aliases(frozenset({name}), 3))
-        yield "effect", effect_text(name, found), found.effect(name), count, {"aliases": mixed}
-    yield "effect", THIRD_LEVEL, found.third_level(), count, {}
+    count, mixed = len(found.written), {}
+    if not found.full:
+        mixed = {effect_text(name, found): _named(aliases(frozenset({name}), 3)) for name in FACTORS}
+    for when, measured in effects(found).items():
+        for term, values in measured.items():
+            chosen = count if when == OVER_ALL else count // 2
+            yield f"effect {when}", term, values, chosen, {"aliases": mixed.get(term)}
     told: set[frozenset[str]] = set()
     for one, other in itertools.combinations(FACTORS, 2):
         mixed_pairs = [] if found.full else aliases(frozenset({one, other}))
@@ -164,27 +163,6 @@ def _estimates(found: Factorial) -> Iterator[Estimate]:
             yield "interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), count, {}
     for name, values in found.shares().items():
         yield "share", FACTORS[name].text, values, count, {}
-
-
-def _levels(name: str, found: Factorial) -> list[str]:
-    levels = (found.epochs, 1) if name == "epochs" else FACTORS[name].levels
-    words = {True: "yes", False: "no"}
-    return [
-        words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
-        for level in levels
-    ]
-
-
-def effect_text(name: str, found: Factorial) -> str:
-    """Return a factor and its two levels, such as `batch size: 100 to 128`."""
-    one, other = _levels(name, found)[:2]
-    return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
-
-
-def described(cell: Cell, found: Factorial) -> str:
-    """Return a cell's levels in words."""
-    words = [f"{FACTORS[name].text} {_levels(name, found)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
-    return ", ".join(words).replace("_", " ")
 
 
 def _named(effects: Iterable[frozenset[str]]) -> str:
@@ -200,7 +178,7 @@ def keras_lasagne_cost(records: Listed) -> Iterator[Row]:
 def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the configurations, the effects and the shares, for a page."""
     whole = ~frame["term"].str.contains(": ") | (frame["quantity"] != "test accuracy")
-    return frame.loc[frame["quantity"].isin(["test accuracy", "effect", "share"]) & whole]
+    return frame.loc[frame["quantity"].str.match("test accuracy|effect|share") & whole]
 
 
 def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
@@ -221,14 +199,8 @@ def keras_lasagne_figure(records: Listed) -> Drawing:
         panels += [_cells_panel(found), _intervals_panel(f"{found.data}: effects on test accuracy", effects(found))]
         panels.append(_interactions_panel(found))
         if shares := {FACTORS[name].text: values for name, values in found.shares().items()}:
-            panels.append(_intervals_panel(f"{found.data}: shares of Lasagne minus Keras", shares))
+            panels.append(_intervals_panel(f"{found.data}: shares of Lasagne minus Keras", {"": shares}))
     return Drawing(panels, columns=2, empty="no factorial is complete")
-
-
-def effects(found: Factorial) -> dict[str, list[float]]:
-    """Return the main effects, by factor and levels, with that of Keras 1.2.2's bias where it was trained."""
-    third = {THIRD_LEVEL: values} if (values := found.third_level()) else {}
-    return {effect_text(name, found): found.effect(name) for name in FACTORS} | third
 
 
 def _cells_panel(found: Factorial) -> Panel:
@@ -236,9 +208,9 @@ def _cells_panel(found: Factorial) -> Panel:
     ranks, means = range(1, len(ranked) + 1), [summary(found.accuracies[cell])[0] for cell in ranked]
     grey = {"marker": ".", "ls": "none", "color": "0.6", "ms": 3.5}
     lines = [Line(f"{len(ranked) // 2} cells at two epochs, by rank", ranks, means, grey)]
-    for (name, cell), marker in zip(CONFIGURATIONS.items(), POINTS, strict=False):
+    for (name, cell), marker, colour in zip(configurations(found).items(), POINTS, COLOURS, strict=False):
         values, rank = found.accuracies[cell], ranked.index(cell) + 1
-        look = {"marker": marker, "color": COLOURS[name], "ms": 6, "lw": 0}
+        look = {"marker": marker, "color": colour, "ms": 6, "lw": 0}
         lines.append(Line(f"{name}: {summary(values)[0]:.3f}, each seed", [rank] * len(values), values, look))
 
     def level(axes: Axes) -> None:
@@ -248,33 +220,49 @@ def _cells_panel(found: Factorial) -> Panel:
     return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", level, log=False, columns=1)
 
 
-def _intervals_panel(title: str, estimates: Mapping[str, list[float]]) -> Panel:
-    """Return means with 95 % intervals, or with every seed where they are few, in points of accuracy."""
-    few = any(len(values) < FEWEST_FOR_INTERVAL for values in estimates.values())
-    points = {name: [100 * value for value in values] for name, values in estimates.items()}
-    words = []
-    for name, values in points.items():
-        mean, low, high = summary(values)
-        spread = " ".join(f"{value:+.1f}" for value in values) if few else f"{low:+.1f} to {high:+.1f}"
-        words.append(f"{name} {mean:+.1f} ({spread})")
+def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]) -> Panel:
+    """Return means with 95 % intervals, or with every seed where they are few, in points of accuracy.
+
+    Args:
+        title: Of the panel.
+        series: By label, estimates by name; those of one name stand next to each other.
+    """
+    names = list(dict.fromkeys(name for estimates in series.values() for name in estimates))
+    few = any(len(values) < FEWEST_FOR_INTERVAL for one in series.values() for values in one.values())
+    marks: list[tuple[float, list[float], dict[str, Any]]] = []
+    words, colours = [], dict(zip(series, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=False))
+    for label, estimates in series.items():
+        for name, fractions in estimates.items():
+            values = [100 * value for value in fractions]
+            mean, low, high = summary(values)
+            spread = " ".join(f"{value:+.1f}" for value in values) if few else f"{low:+.1f} to {high:+.1f}"
+            words.append(f"{name}{label and f', {label},'} {mean:+.1f} ({spread})")
+            clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
+            look = {"color": colours[label], "mfc": colours[label] if clear else "white"}
+            sharing = [one for one in series if name in series[one]]
+            marks.append((names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2), values, look))
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color="0.4", lw=1)
-        for place, values in enumerate(points.values()):
+        for place, values, look in marks:
             mean, low, high = summary(values)
-            clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
-            look: dict[str, Any] = {"color": "#000000" if clear else "0.55", "mfc": "#000000" if clear else "white"}
             if few:
-                axes.plot(values, [place] * len(values), "|", ms=9, color=look["color"])
+                axes.plot(values, [place] * len(values), "|", ms=7, color=look["color"])
                 axes.plot(mean, place, "o", **look)
             else:
                 axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
-        axes.set_yticks(range(len(points)), [name.replace(": ", ":\n") for name in points])
+        axes.set_yticks(range(len(names)), [name.replace(": ", ":\n") for name in names])
         axes.invert_yaxis()
         axes.set(xlabel=f"points of accuracy (filled: {'seeds of one sign' if few else 'clearly not 0'})")
+        if len(series) > 1:
+            for label, colour in colours.items():
+                axes.plot([], [], "o", color=colour, label=label)
+            axes.set_xscale("symlog", linthresh=1)  # from a tenth of a point to forty
+            axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
+            legend(axes)
 
     alt = f"Points of accuracy, means with {'every seed' if few else '95 % intervals'}: {'; '.join(words)}."
-    return Panel(title, alt, draw, height=3.3)
+    return Panel(title, alt, draw, height=3.3 if len(series) == 1 else 4.2)
 
 
 def _interactions_panel(found: Factorial) -> Panel:
@@ -304,7 +292,15 @@ def _interactions_panel(found: Factorial) -> Panel:
 
 # Measures: 95 % intervals over seeds
 
-CELLS = {"keras": KERAS, "keras-1.0.0": KERAS_1_0_0, "keras-1.2.2": KERAS_1_2_2, "lasagne": LASAGNE, "logistic": None}
+CELLS = {
+    "keras": KERAS,
+    "keras-1.0.0": KERAS_1_0_0,
+    "keras-1.2.2": KERAS_1_2_2,
+    "lasagne": LASAGNE,
+    "lasagne-long": LASAGNE_LONG,
+    "logistic": None,
+}
+"""The networks by the names that claims use; `lasagne-long` is Lasagne's with as many epochs as Keras's."""
 
 
 @in_units("points")
@@ -323,7 +319,9 @@ def configuration_difference(records: Records, of: str, less: str, data: str | N
 
 @in_units("points")
 def factor_effect(records: Records, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
-    """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's, over all cells.
+    """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
+
+    Over all cells with the larger number of epochs: with one epoch some effects have another sign.
 
     Args:
         records: Of one data set.
@@ -333,7 +331,7 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
     """
     if (found := _factorial(records, data)) is None:
         return None
-    return _over_seeds(found.third_level() if third_level else found.effect(factor))
+    return _over_seeds(found.third_level(epochs=0) if third_level else found.effect(factor, epochs=0))
 
 
 def _factorial(records: Records, data: str | None) -> Factorial | None:
@@ -354,24 +352,33 @@ def answer(records: Listed) -> str:
 
 def in_words(found: Factorial) -> str:
     """Return what one data set's factorial says."""
-    means = [f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in CONFIGURATIONS.items()]
+    means = [f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in configurations(found).items()]
     level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
-    difference, low, high = summary(found.difference(LASAGNE, KERAS))
-    if low > 0:
-        verdict = "Lasagne's network is the better one, as in the source"
-    elif high < 0:
-        verdict = "Keras's network is the better one, the reverse of the source"
-    else:
-        verdict = "the two networks cannot be told apart"
-    text = f"**{found.data}**: {verdict} ({difference:+.3f}; {'; '.join(means)}{level})"
+    text = f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
+    text += f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})"
     if shares := _by_size({FACTORS[name].text: values for name, values in found.shares().items()}):
         first = ", ".join(f"{name} {mean:+.3f}" for name, (mean, _, _) in shares[:3])
         rest = math.fsum(mean for _, (mean, _, _) in shares[3:])
-        text += f"; the difference is made of {first}, and all others together {rest:+.3f}"
-    told = [(name, mean) for name, (mean, low, high) in _by_size(effects(found)) if low > 0 or high < 0]
-    over = "over all settings of the others" if found.full else "over a fraction of the settings (see its aliases)"
-    largest = ", ".join(f"{name} ({mean:+.3f} in the mean of the seeds)" for name, mean in told[:2])
-    return f"{text}; {over}, " + (f"what moves accuracy most is {largest}." if told else "no effect is told from 0.")
+        text += f". With one epoch, the difference is made of {first}, and all others together {rest:+.3f}"
+    over = "all settings of the others" if found.full else "a fraction of the settings (see its aliases)"
+    text += f". Over {over}, means of the seeds"
+    told = {
+        when: {name: mean for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0}
+        for when, measured in effects(found).items()
+    }
+    for when, size in told.items():
+        if when != OVER_ALL:
+            largest = ", ".join(f"{name} ({mean:+.3f})" for name, mean in list(size.items())[:3])
+            text += f", {when} " + (f"what moves accuracy most is {largest}" if size else "no effect is told from 0")
+    late, early, _ = told.values()
+    turned = [f"{name} ({late[name]:+.3f}, {early[name]:+.3f})" for name in late if late[name] * early.get(name, 0) < 0]
+    return f"{text}{'; the sign changes of ' if turned else ''}{' and '.join(turned)}."
+
+
+def _against_keras(found: Factorial, cell: Cell) -> str:
+    mean, low, high = summary(found.difference(cell, KERAS))
+    words = "is better than" if low > 0 else "is worse than" if high < 0 else "cannot be told from"
+    return f"{words} Keras's ({mean:+.3f})"
 
 
 def _by_size(estimates: Mapping[str, list[float]]) -> list[tuple[str, tuple[float, float, float]]]:

@@ -75,10 +75,13 @@ FACTORS: dict[str, Factor] = {
 }
 """Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
 the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
-cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy."""
+cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the program sets
+`epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely as one
+epoch."""
 
 KERAS: Cell = (0,) * len(FACTORS)
 LASAGNE: Cell = (1,) * len(FACTORS)
+LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
 KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
 KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
 
@@ -195,23 +198,24 @@ class Factorial:
         """Whether all cells of the levels as written are there, and not a fraction of them."""
         return len(self.written) == 2 ** len(FACTORS)
 
-    def effect(self, *names: str) -> list[float]:
+    def effect(self, *names: str, epochs: int | None = None) -> list[float]:
         """Return the effect of a factor, or the interaction of several, over the levels as written.
 
         A main effect is the mean accuracy at Lasagne's level less that at Keras's, over all cells; an interaction of
         two is half of what the one's effect differs by between the other's levels. In a fraction they are mixed with
-        their aliases (`aliases`).
+        their aliases (`aliases`). `epochs` is a level: its cells alone count.
         """
-        return self._contrast({cell: _sign(cell, names) * 2 / len(self.written) for cell in self.written})
+        chosen = [cell for cell in self.written if epochs in (None, cell[-1])]
+        return self._contrast({cell: _sign(cell, names) * 2 / len(chosen) for cell in chosen})
 
-    def third_level(self, *names: str) -> list[float]:
+    def third_level(self, *names: str, epochs: int | None = None) -> list[float]:
         """Return the effect of Keras 1.2.2's transform bias against Keras's as written.
 
         With a name, half of what it differs by between that factor's levels. Empty where its cells were not all
-        trained.
+        trained. `epochs` is a level: its cells alone count.
         """
         bias, weights = list(FACTORS).index("transform_bias"), {}
-        low = [cell for cell in self.written if cell[bias] == 0]
+        low = [cell for cell in self.written if cell[bias] == 0 and epochs in (None, cell[-1])]
         for below in low:
             above = (*below[:bias], 2, *below[bias + 1 :])
             if not self.full or above not in self.accuracies:
@@ -298,3 +302,57 @@ def summary(values: Sequence[float]) -> tuple[float, float, float]:
     """
     low, high = student_interval(values)
     return math.fsum(values) / len(values), low, high
+
+
+# In words
+
+THIRD_LEVEL = "transform bias: -2 to 1"
+"""What Keras 1.2.2 makes of it."""
+
+OVER_ALL = "over all settings"
+
+
+def configurations(found: Factorial) -> dict[str, Cell]:
+    """Return what the two networks may have been; first the Keras that the source's `show_accuracy=True` points to."""
+    return {
+        "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
+        "Keras from 1.0.3": KERAS,
+        "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
+        "Lasagne": LASAGNE,
+        f"Lasagne, {found.epochs} epochs": LASAGNE_LONG,
+    }
+
+
+def _levels(name: str, found: Factorial) -> list[str]:
+    levels = (found.epochs, 1) if name == "epochs" else FACTORS[name].levels
+    words = {True: "yes", False: "no"}
+    return [
+        words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
+        for level in levels
+    ]
+
+
+def effect_text(name: str, found: Factorial) -> str:
+    """Return a factor and its two levels, such as `batch size: 100 to 128`."""
+    one, other = _levels(name, found)[:2]
+    return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
+
+
+def described(cell: Cell, found: Factorial) -> str:
+    """Return a cell's levels in words."""
+    words = [f"{FACTORS[name].text} {_levels(name, found)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
+    return ", ".join(words).replace("_", " ")
+
+
+def effects(found: Factorial) -> dict[str, dict[str, list[float]]]:
+    """Return main effects by the number of epochs after which they are measured, then by factor and levels.
+
+    Effects change sign between the two numbers, so that their means over both say nothing.
+    """
+    measured: dict[str, dict[str, list[float]]] = {}
+    for level, epochs in enumerate(_levels("epochs", found)):
+        third = found.third_level(epochs=level)
+        measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
+            effect_text(name, found): found.effect(name, epochs=level) for name in FACTORS if name != "epochs"
+        } | ({THIRD_LEVEL: third} if third else {})
+    return measured | {OVER_ALL: {effect_text("epochs", found): found.effect("epochs")}}
