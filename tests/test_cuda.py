@@ -10,7 +10,7 @@ import torch
 from highways.config import RunConfig, validate
 from highways.data import load
 from highways.experiments.conv.profile import recipe
-from highways.experiments.keras_lasagne.factors import KERAS, LASAGNE, Cell, run_of
+from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
 from highways.training import run
 
 pytestmark = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +18,31 @@ from highways.config import DataConfig, RunConfig
 from highways.data import Images, load
 from highways.data.features import mnist_fours_and_nines
 from highways.errors import HighwaysError
-from highways.experiments.keras_lasagne.effects import Factorial, factorials, summary
-from highways.experiments.keras_lasagne.factors import (
+from highways.experiments.keras_lasagne import (
+    KerasLasagneProfile,
+    answer,
+    in_words,
+    keras_lasagne_cost,
+    keras_lasagne_figure,
+    keras_lasagne_rows,
+)
+from highways.experiments.keras_lasagne_factors import (
     FACTORS,
     KERAS,
     KERAS_1_0_0,
     KERAS_1_2_2,
     LASAGNE,
     Cell,
+    Factorial,
     aliases,
     cell_of,
     cells,
+    effects,
+    factorials,
     run_of,
+    summary,
 )
-from highways.experiments.keras_lasagne.figure import keras_lasagne_figure
-from highways.experiments.keras_lasagne.logistic import LogisticConfig, logistic
-from highways.experiments.keras_lasagne.profile import KerasLasagneProfile
-from highways.experiments.keras_lasagne.tables import _answer, answer, keras_lasagne_cost, keras_lasagne_table
+from highways.experiments.keras_lasagne_logistic import LogisticConfig, logistic
 from highways.inside.analyse import analyse
 from highways.tracking import listed_records
 from highways.training import run, sweep
@@ -106,6 +115,21 @@ def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
     assert shares["epochs"] == pytest.approx(0.0)
     assert shares["shuffle"] == pytest.approx(-0.02)
     assert made(with_epochs(cells(True)), optimiser=0.1).shares() == {}
+
+
+def test_effects_after_each_number_of_epochs_stand_apart() -> None:
+    for fraction in (True, False):
+        found = made(with_epochs(cells(fraction)), optimiser=-0.01, optimiser_x_epochs=-0.02)
+        assert found.effect("optimiser", epochs=0) == pytest.approx([0.01] * 3)
+        assert found.effect("optimiser", epochs=1) == pytest.approx([-0.03] * 3)
+        assert {
+            when: values.get("optimiser: adagrad to adadelta", [0])[0] for when, values in effects(found).items()
+        } == {
+            "after 10 epochs": pytest.approx(0.01),
+            "after 1 epoch": pytest.approx(-0.03),
+            "over all settings": 0,
+        }
+    assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 
 def test_third_level_is_compared_with_the_first() -> None:
@@ -214,18 +238,21 @@ def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings:
     curve = next(run for run in listed if cell_of(run.config) == KERAS and run.config.seed == 1).curves["test_accuracy"]
     assert (found.accuracies[KERAS][1], found.accuracies[(*KERAS[:-1], 1)][1]) == (curve[1], curve[0])
 
-    table = keras_lasagne_table(listed_records(settings), settings)
-    cost = keras_lasagne_cost(listed_records(settings), settings)
-    assert table.value_counts("quantity").to_dict() == {"effect": 8, "interaction": 14, "test accuracy": 7, "gain": 1}
-    row = table[table.term == "optimiser: adagrad to adadelta"].iloc[0]
-    assert row.value == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
-    assert math.isnan(row.interval_low), "two seeds stand for themselves"
-    assert len(row["values"].split()) == row.seeds
-    assert "initial weights x batch size x shuffled every epoch" in row.aliases
-    assert cost.runs.tolist() == [36]
-    assert "epochs: 2 to 1" in table[table.quantity == "effect"].term.tolist()
-    assert table.training_examples.unique().tolist() == [200]
-    assert "over a fraction of the settings" in answer(listed)
+    table = list(keras_lasagne_rows(listed))
+    counts = Counter(row["quantity"] for row in table)
+    split = {"effect after 2 epochs": 7, "effect after 1 epoch": 7, "effect over all settings": 1}
+    assert counts == split | {"interaction": 14, "test accuracy": 8, "gain": 1}
+    row, last = (row for row in table if row["term"] == "optimiser: adagrad to adadelta")
+    assert (row["value"] + last["value"]) / 2 == pytest.approx(math.fsum(found.effect("optimiser")) / 2)
+    assert {row["cells"], last["cells"]} == {16}
+    assert row["interval_low"] is None, "two seeds stand for themselves"
+    assert len(row["values"].split()) == row["seeds"]
+    assert "initial weights x batch size x shuffled every epoch" in row["aliases"]
+    assert [row["runs"] for row in keras_lasagne_cost(listed)] == [36]
+    assert ("effect over all settings", "epochs: 2 to 1") in {(row["quantity"], row["term"]) for row in table}
+    assert ("test accuracy", "Lasagne, 2 epochs") in {(row["quantity"], row["term"]) for row in table}
+    assert {row["training_examples"] for row in table} == {200}
+    assert "Over a fraction of the settings" in answer(listed)
     assert f"Keras from 1.0.3 {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in answer(listed)
     assert len(keras_lasagne_figure(listed).panels) == 3, "a fraction has no shares"
     scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
@@ -239,8 +266,11 @@ def test_answer_names_no_effect_that_may_be_none() -> None:
     turned = {  # all effects as large in one seed as they are negative in another
         cell: [0.5 + 0.01 * times * (2 * sum(cell) - len(cell)) for times in (1, -1, 0)] for cell in found.accuracies
     }
-    assert "optimiser: adagrad to adadelta (+0.100" in _answer(found)
-    assert "no effect is told from 0" in _answer(Factorial("turned", 10, turned, None))
+    assert "optimiser: adagrad to adadelta (+0.100)" in in_words(found)
+    assert "the sign changes" not in in_words(found)
+    with_pair = made(with_epochs(cells(False)), optimiser=0.1, optimiser_x_epochs=0.3)
+    assert "the sign changes of optimiser: adagrad to adadelta (-0.200, +0.400)." in in_words(with_pair)
+    assert "no effect is told from 0" in in_words(Factorial("turned", 10, turned, None))
 
 
 def test_one_class_is_one_line(project: Path) -> None:
@@ -251,5 +281,5 @@ def test_one_class_is_one_line(project: Path) -> None:
 def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:
     sweep(settings.runs()[:5], experiment=settings.experiment, profile="p", mlflow=False)
     assert factorials(listed_records(settings)) == {}
-    assert keras_lasagne_table(listed_records(settings), settings).empty
+    assert not list(keras_lasagne_rows(listed_records(settings)))
     assert {judgement.verdict for judgement in verdicts_of(settings)} == {"not run"}

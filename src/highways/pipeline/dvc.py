@@ -27,10 +27,12 @@ ROOMS = (
 runs the report again, and nothing else."""
 
 
-def source_of(experiment: Experiment) -> str:
-    """Return where an experiment's room lies: a module, or a folder where it is large."""
-    module = f"src/highways/experiments/{experiment.schema.__module__.split('.')[2]}"
-    return module if (paths.root() / module).is_dir() else f"{module}.py"
+def sources_of(experiment: Experiment) -> list[str]:
+    """Return where an experiment's room lies: a module and its small studies, `MODULE_*.py`, or a folder."""
+    room = paths.root() / "src" / "highways" / "experiments" / experiment.schema.__module__.split(".")[2]
+    module = room.with_suffix(".py")
+    found = [module, *sorted(room.parent.glob(f"{room.name}_*.py"))] if module.exists() else [room]
+    return [path.relative_to(paths.root()).as_posix() for path in found]
 
 
 def _all_before(experiment: Experiment) -> list[Experiment]:
@@ -46,7 +48,7 @@ def _stage(experiment: Experiment) -> dict[str, object]:
         deps += ["profiles/${item}", "src/highways", "references"]
         deps += [f"results/${{item}}/{other.name}" for other in EXPERIMENTS if other.tables]
     else:
-        deps += [source_of(other) for other in (experiment, *before)]
+        deps += [path for other in (experiment, *before) for path in sources_of(other)]
         deps += [f"results/${{item}}/{other.name}/runs" for other in before]
         deps += [f"references/{file}" for file in experiment.references]
         deps += [f"src/highways/{room}" for room in ROOMS] + ["data/sources.yaml"]

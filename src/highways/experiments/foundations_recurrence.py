@@ -46,7 +46,7 @@ READOUT_BIAS = 0.1
 """Initial bias of the read-out, the question's."""
 
 PARTS = {"lstm": slice(0, 4), "readout": slice(4, 6)}
-"""Where a network's parts are among what `Recurrents` holds."""
+"""Where a network's parts are among the weights of `Recurrents`."""
 
 
 def recurrence_data(config: RecurrenceConfig) -> tuple[Tensor, Tensor]:
@@ -63,18 +63,13 @@ def recurrence_data(config: RecurrenceConfig) -> tuple[Tensor, Tensor]:
 
 
 class Recurrents:
-    """Networks of all versions and seeds, which train side by side: an LSTM and a linear read-out of its last state.
+    """Networks of all versions and seeds, which train together: an LSTM and a linear read-out of its last state.
 
     A seed means the same weights in all versions: the LSTM's as PyTorch draws them, the read-out's from N(0, 1) cut
     at two deviations, its bias `READOUT_BIAS`; the read-out's are the question's.
 
-    Args:
-        hidden: Units.
-        seeds: How many.
-
-    Attributes:
-        weights: The LSTM's for inputs and for states, its two biases, the read-out's weights and bias. The first axis
-            has all seeds of the first version, then all of the second one, and so on.
+    `weights` are the LSTM's for inputs and for states, its two biases, the read-out's weights and bias. Their first
+    axis has all seeds of the first version, then all of the second one, and so on.
     """
 
     def __init__(self, hidden: int, seeds: int):
@@ -85,18 +80,16 @@ class Recurrents:
                 lstm, readout = nn.LSTM(1, hidden), torch.empty(hidden)
                 nn.init.trunc_normal_(readout, std=1.0, a=-2.0, b=2.0)
             drawn.append([*(weight.detach() for weight in lstm.parameters()), readout, torch.tensor(READOUT_BIAS)])
-        versions = len(RECURRENCE_VERSIONS)
         self.weights = [
-            torch.stack(parts).repeat(versions, *[1] * parts[0].dim()) for parts in zip(*drawn, strict=True)
+            torch.stack(parts).repeat(len(RECURRENCE_VERSIONS), *[1] * parts[0].dim()).requires_grad_()
+            for parts in zip(*drawn, strict=True)
         ]
-        for weight in self.weights:
-            weight.requires_grad_()
         self.elu = _of_versions(lambda version: version in ("as-asked", "frozen"), seeds)
         self.frozen = _of_versions(lambda version: version.endswith("frozen"), seeds)
         self.scale = _of_versions(lambda version: 10.0 if version == "scaled" else 1.0, seeds)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Map windows, `(networks, batch, length)`, to the next numbers, which are scaled ones, `(networks, batch)`."""
+        """Map windows, `(networks, batch, length)`, to the next numbers, scaled, `(networks, batch)`."""
         of_input, of_state, input_bias, state_bias, readout, bias = self.weights
         x = x / self.scale[:, None, None]
         h = c = x.new_zeros(*x.shape[:2], readout.shape[1])
@@ -121,8 +114,8 @@ def recurrence(config: RecurrenceConfig) -> dict[str, Tensor]:
     The windows are the same for all seeds, which draw weights and the order of the windows.
 
     Returns:
-        For each version, with `_` for `-`, a value a seed: `<version>_steps_error` and `<version>_sine_error`, the
-        root mean square errors on fresh windows that go on with x + 1 and with sin(x), after training;
+        For each version, with `_` for `-`, one value per seed: `<version>_steps_error` and `<version>_sine_error`, root
+        mean square errors after training on new windows that are followed by x + 1 and by sin(x);
         `<version>_lstm_gradient_start` and `<version>_readout_gradient_start`, norms at the first step. And
         `<version>_lstm_gradient` and `<version>_readout_gradient`, norms averaged over seeds, at `kept_steps` of the
         steps.
@@ -132,15 +125,14 @@ def recurrence(config: RecurrenceConfig) -> dict[str, Tensor]:
     networks, versions = Recurrents(config.hidden, config.seeds), len(RECURRENCE_VERSIONS)
     optimiser = torch.optim.Adam(networks.weights, lr=config.learning_rate)
     order = torch.stack([_order(config, seed) for seed in range(config.seeds)]).repeat(versions, 1)
-    kept, norms = kept_steps(config.steps), []
-    wanted = set(kept)
+    kept, norms = set(kept_steps(config.steps)), []
     for step in range(config.steps):
         rows = order[:, step]
         errors = networks(x[rows][:, None])[:, 0] - y[rows] / networks.scale
         optimiser.zero_grad()
         errors.square().sum().backward()  # each network has its own weights, so that each has its own gradient
         gradients = [weight.grad for weight in networks.weights if weight.grad is not None]
-        if step in wanted:
+        if step in kept:
             norms.append(torch.stack([_norms(gradients[part]) for part in PARTS.values()]))
         for gradient in gradients[PARTS["lstm"]]:
             gradient[networks.frozen] = 0
@@ -161,10 +153,10 @@ def recurrence(config: RecurrenceConfig) -> dict[str, Tensor]:
 
 
 def _order(config: RecurrenceConfig, seed: int) -> Tensor:
-    """Return the numbers of the windows of a seed's steps, `(steps,)`: all in a random order, again and again."""
+    """Return which window each step of a seed takes, `(steps,)`: all in a random order, round after round."""
     random = torch.Generator().manual_seed(seed)
-    rounds = [torch.randperm(config.examples, generator=random) for _ in range(-(-config.steps // config.examples))]
-    return torch.cat(rounds)[: config.steps]
+    rounds = -(-config.steps // config.examples)
+    return torch.cat([torch.randperm(config.examples, generator=random) for _ in range(rounds)])[: config.steps]
 
 
 def _norms(gradients: list[Tensor]) -> Tensor:

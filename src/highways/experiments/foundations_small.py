@@ -1,4 +1,4 @@
-"""Small studies of the initialisation questions: a unit on five points (b) and dropout (d)."""
+"""A unit on five points, and dropout (the initialisation questions, b and d)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from highways.inside.values import lists
 from highways.show.tables import reference
 
 FLOAT32_DIGITS = 9
-"""So many significant digits tell any two numbers of float32 apart."""
+"""Significant digits that tell any two numbers of float32 apart."""
+
+POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
+"""Inputs and classes, the source's."""
+
+WITHIN = 1e-6
+"""A row of our trajectory is the printed one where loss, weight and bias are each that close to it: eight to sixteen
+units in the last place of float32 at these sizes."""
+
+STATE = ("loss", "weight", "bias")
 
 
 class PerceptronConfig(Measure):
@@ -38,6 +47,89 @@ class PerceptronConfig(Measure):
         return lists(found) | lists(exact, digits=FLOAT32_DIGITS)
 
 
+def printed_trajectory() -> pd.DataFrame:
+    """Return the 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`.
+
+    The loss of a row is that of its weight and bias; row 0 is the state before the first step.
+    """
+    return reference("perceptron_trajectory.csv")
+
+
+def _descend(
+    w: Tensor, b: Tensor, config: PerceptronConfig, *, sigmoid: bool, keep: Iterable[int] = ()
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Train y = w x + b, or its sigmoid, by gradient descent on the mean squared error of the five points.
+
+    Args:
+        w: Initial weights, one row per start, `(starts, 1)`; all arithmetic is in their precision.
+        b: Initial biases, as `w`.
+        config: Rate and steps.
+        sigmoid: On the output.
+        keep: Steps whose states are kept; the state of step k has been updated k times.
+
+    Returns:
+        Points right and loss after the last step, each `(starts,)`, float64, and the kept states of the first start,
+        `(kept, 3)`: loss, weight, bias.
+    """
+    x, y = (torch.tensor(values, dtype=w.dtype) for values in zip(*POINTS, strict=True))
+    kept, states = set(keep), [torch.empty(0, 3, dtype=torch.float64)]
+    out = torch.empty(0)
+    for step in range(config.steps + 1):
+        z = w * x + b
+        out = torch.sigmoid(z) if sigmoid else z
+        if step in kept:
+            states.append(torch.stack([(out[0] - y).square().mean(), w[0, 0], b[0, 0]]).double()[None])
+        if step < config.steps:
+            slope = 2 / len(x) * (out - y) * (out * (1 - out) if sigmoid else 1)
+            w = w - config.learning_rate * (slope * x).sum(dim=1, keepdim=True)
+            b = b - config.learning_rate * slope.sum(dim=1, keepdim=True)
+    right = ((out > 0.5) == y).sum(dim=1).double()
+    return right, (out - y).square().mean(dim=1).double(), torch.cat(states)
+
+
+def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
+    """Train y = w x + b, as asked, and y = sigmoid(w x + b), as the answer has it, by gradient descent on all points.
+
+    A point is right where y is above 0.5 for class 1 and not for class 0. The loss is the mean squared error. The
+    trajectory is followed in float32, as the source did; the many starts are in float64.
+
+    Returns:
+        `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
+        `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
+        `rows_within`, the number of rows whose loss, weight and bias are each within `WITHIN` of the printed ones, and
+        `farthest`, the largest difference from them;
+        `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step from there.
+        `threshold_right`, the most points that any threshold on x gets right; one value per start drawn from N(0, 1):
+        `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
+        `sigmoid_loss`.
+    """
+    printed = printed_trajectory()
+    printed = printed[printed["step"] <= config.steps]
+    theirs = torch.tensor(printed[list(STATE)].to_numpy())
+    w, b = theirs[:1, 1:2].float(), theirs[:1, 2:].float()
+    right, _, ours = _descend(w, b, config, sigmoid=True, keep=printed["step"])
+    found = {"printed_steps": torch.tensor(printed["step"].to_numpy(float))}
+    for place, name in enumerate(STATE):
+        found |= {f"printed_{name}": theirs[:, place], f"sigmoid_{name}_rows": ours[:, place]}
+    found["rows_within"] = ((ours - theirs).abs() <= WITHIN).all(dim=1).sum().reshape(1).double()
+    found["farthest"] = (ours - theirs).abs().max().reshape(1)
+    found["sigmoid_right_printed_start"] = right
+    found["linear_right_printed_start"] = _descend(w, b, config, sigmoid=False)[0]
+    found["threshold_right"] = _threshold_right().reshape(1)
+    random = torch.Generator().manual_seed(config.seed)
+    w, b = torch.randn(2, config.starts, 1, generator=random, dtype=torch.float64)
+    found |= {"start_w": w[:, 0], "start_b": b[:, 0]}
+    for name in ("linear", "sigmoid"):
+        found[f"{name}_right"], found[f"{name}_loss"], _ = _descend(w, b, config, sigmoid=name == "sigmoid")
+    return found
+
+
+def _threshold_right() -> Tensor:
+    x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
+    above = x > torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
+    return torch.cat([(above == y).sum(dim=1), (above != y).sum(dim=1)]).max().double()
+
+
 class DropoutConfig(Measure):
     """Sum of a linear unit under inverted dropout, all inputs one (the initialisation questions, d)."""
 
@@ -53,109 +145,6 @@ class DropoutConfig(Measure):
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
         return lists(dropout_means(self))
-
-
-POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
-"""Inputs and classes, the source's."""
-
-WITHIN = 1e-6
-"""A row of our trajectory is the printed one where loss, weight and bias are each that close to it: eight to sixteen
-units in the last place of float32 at these sizes."""
-
-
-def printed_trajectory() -> pd.DataFrame:
-    """Return the 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`.
-
-    The loss of a row is that of its weight and bias; row 0 is the state before the first step.
-    """
-    return reference("perceptron_trajectory.csv")
-
-
-def _descend(
-    w: Tensor, b: Tensor, config: PerceptronConfig, *, sigmoid: bool, keep: Iterable[int] = ()
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Train y = w x + b, or its sigmoid, by gradient descent on the mean squared error of the five points.
-
-    Args:
-        w: Initial weights, a start a row, `(starts, 1)`; their precision is that of all the arithmetic.
-        b: Initial biases, as `w`.
-        config: Rate and steps.
-        sigmoid: On the output.
-        keep: Steps whose states are kept; the state of step k has been updated k times.
-
-    Returns:
-        Points right and loss after the last step, each `(starts,)`, float64, and of the first start the states that
-        are kept, `(kept, 3)`: loss, weight, bias.
-    """
-    x, y = (torch.tensor(values, dtype=w.dtype) for values in zip(*POINTS, strict=True))
-    kept, states = set(keep), []
-
-    def output() -> Tensor:
-        z = w * x + b
-        return torch.sigmoid(z) if sigmoid else z
-
-    for step in range(config.steps + 1):
-        out = output()
-        if step in kept:
-            states.append(torch.stack([(out[0] - y).square().mean(), w[0, 0], b[0, 0]]).double())
-        if step < config.steps:
-            slope = 2 / len(x) * (out - y) * (out * (1 - out) if sigmoid else 1)
-            w = w - config.learning_rate * (slope * x).sum(dim=1, keepdim=True)
-            b = b - config.learning_rate * slope.sum(dim=1, keepdim=True)
-    out = output()
-    right = ((out > 0.5) == y).sum(dim=1).double()
-    trajectory = torch.stack(states) if states else torch.empty(0, 3, dtype=torch.float64)
-    return right, (out - y).square().mean(dim=1).double(), trajectory
-
-
-def perceptron(config: PerceptronConfig) -> dict[str, Tensor]:
-    """Train y = w x + b, as asked, and y = sigmoid(w x + b), as the answer has it, by gradient descent on all points.
-
-    A point is right where y is above 0.5 for class 1 and not for class 0. The loss is the mean squared error. The
-    trajectory is followed in float32, as the source did; the many starts are in float64.
-
-    Returns:
-        `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
-        `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
-        `rows_within`, how many rows have loss, weight and bias each within `WITHIN` of the printed ones, and
-        `farthest`, the largest difference from them;
-        `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step from there.
-        `threshold_right`, the most points that any threshold on x gets right; a value a start drawn from N(0, 1):
-        `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
-        `sigmoid_loss`.
-    """
-    printed = printed_trajectory()
-    printed = printed[printed["step"] <= config.steps]
-    columns = {"steps": "step", "loss": "loss", "weight": "weight", "bias": "bias"}
-    found = {
-        f"printed_{name}": torch.tensor(printed[column].tolist(), dtype=torch.float64)
-        for name, column in columns.items()
-    }
-    w, b = (found[f"printed_{name}"][:1, None].float() for name in ("weight", "bias"))
-    right, _, rows = _descend(w, b, config, sigmoid=True, keep=printed["step"].tolist())
-    for place, name in enumerate(("loss", "weight", "bias")):
-        found[f"sigmoid_{name}_rows"] = rows[:, place]
-    theirs = torch.stack([found["printed_loss"], found["printed_weight"], found["printed_bias"]], dim=1)
-    found["rows_within"] = ((rows - theirs).abs() <= WITHIN).all(dim=1).sum().reshape(1).double()
-    found["farthest"] = (rows - theirs).abs().max().reshape(1)
-    found["sigmoid_right_printed_start"] = right
-    found["linear_right_printed_start"] = _descend(w, b, config, sigmoid=False)[0]
-    found["threshold_right"] = _threshold_right().reshape(1)
-    random = torch.Generator().manual_seed(config.seed)
-    starts = torch.randn(2, config.starts, 1, generator=random, dtype=torch.float64)
-    found |= {"start_w": starts[0, :, 0], "start_b": starts[1, :, 0]}
-    for name in ("linear", "sigmoid"):
-        found[f"{name}_right"], found[f"{name}_loss"], _ = _descend(
-            starts[0], starts[1], config, sigmoid=name == "sigmoid"
-        )
-    return found
-
-
-def _threshold_right() -> Tensor:
-    x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
-    thresholds = torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
-    right = torch.cat([((x > thresholds) == y).sum(dim=1), ((x <= thresholds) == y).sum(dim=1)])
-    return right.max().double()
 
 
 PRINTED_SUMS = {
@@ -177,9 +166,9 @@ def dropout_means(config: DropoutConfig) -> dict[str, Tensor]:
     with a higher one, too.
 
     Returns:
-        A value for each of `config.keep`: `plain`, the mean over draws of the sum of the weights whose inputs are kept,
-        over `sum`; `inverted`, that divided by the probability of keeping an input; `inverted_error`, its standard
-        error; `printed_plain` and `printed_inverted`, the source's over its sum without dropout, NaN for a
+        One value for each of `config.keep`: `plain`, the mean over draws of the sum of the weights whose inputs are
+        kept, over `sum`; `inverted`, that divided by the probability of keeping an input; `inverted_error`, its
+        standard error; `printed_plain` and `printed_inverted`, the source's over its sum without dropout, NaN for a
         probability that it has not. `sum`, that of our weights.
     """
     seed, weight = config.seed, torch.empty(0)
@@ -195,8 +184,7 @@ def dropout_means(config: DropoutConfig) -> dict[str, Tensor]:
         for place, keep in enumerate(config.keep):
             sums[place, start : start + rows] = (drawn < keep).double() @ weight
     plain, keep = sums.mean(dim=1) / whole, torch.tensor(config.keep, dtype=torch.float64)
-    unknown = (float("nan"), float("nan"))
-    printed = torch.tensor([PRINTED_SUMS.get(value, unknown) for value in config.keep], dtype=torch.float64)
+    printed = torch.tensor([PRINTED_SUMS.get(one, (torch.nan, torch.nan)) for one in config.keep], dtype=torch.float64)
     printed = printed / PRINTED_SUMS[1.0][0]
     return {
         "inverted": plain / keep,

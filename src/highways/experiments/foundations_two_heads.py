@@ -29,7 +29,7 @@ class TwoHeadsConfig(Measure):
     steps: int = Field(default=500, ge=1)
     batch_size: int = Field(default=100, ge=10)
     labelled_of_batch: int = Field(default=10, ge=1)
-    """So many rows of each batch have a label."""
+    """Number of rows of each batch that have a label."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
     seeds: int = Field(default=5, ge=2)
@@ -46,13 +46,7 @@ class TwoHeadsConfig(Measure):
 
 
 class TwoHeads(nn.Module):
-    """An encoder with a classifier and a decoder.
-
-    Args:
-        features: Of an example.
-        hidden: Units of the encoder.
-        classes: Number of classes.
-    """
+    """An encoder with a classifier and a decoder."""
 
     def __init__(self, features: int, hidden: int, classes: int):
         super().__init__()
@@ -74,10 +68,10 @@ cross-entropy for each class, the question's own. All see the same batches."""
 
 
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-    """Return the classifier's loss.
+    """Return the classifier's loss in a version of `HEAD_VERSIONS`.
 
     Args:
-        version: See `HEAD_VERSIONS`.
+        version: Its name.
         logits: `(batch, classes)`.
         target: One-hot, `(batch, classes)`, zero where there is no label.
         labelled: Whether there is one, `(batch,)`, bool.
@@ -92,11 +86,11 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
 
 
 SMALL_BATCHES = {8: 1, 32: 3, 100: 10}
-"""Batches of the comparison of their sizes, and how many of their rows have a label: one at least, and the share as
-near to a tenth as that allows. The answer asks for batches of 32 at least."""
+"""Sizes of batches that are compared, and the number of their rows with a label: one at least, and about a tenth. The
+answer asks for batches of at least 32."""
 
 METRIC_ROWS = 1_000
-"""Training rows of a seed on which the two metrics are compared."""
+"""Training rows per seed on which the two metrics are compared."""
 
 
 def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
@@ -105,84 +99,68 @@ def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
     Dense layers; the question's own network is convolutional.
 
     Returns:
-        For each version, with `_` for `-`, a value a seed: `<version>_accuracy`, on the test set after training;
+        For each version, with `_` for `-`, one value per seed: `<version>_accuracy`, on the test set after training;
         `<version>_confidence`, the mean highest probability there; `<version>_unlabelled_gradient`, norm of the
         gradient that the unlabelled rows of a batch alone send into the classifier before training;
-        `<version>_labelled_gradient`, of the whole batch. Of `masked-categorical`, a value a seed:
-        `metrics_all_rows` and `metrics_labelled_rows`, accuracies after training on training rows of which as many
-        have a label as of a batch: over all rows, where a zero vector counts as class 0, as a metric has it that does
-        not leave it out, and over the rows that have a label; `batch_8_accuracy`, `batch_32_accuracy` and
-        `batch_100_accuracy`, on the test set after training with batches of that size on the same number of examples
-        (`SMALL_BATCHES`).
+        `<version>_labelled_gradient`, of the whole batch. Of `masked-categorical`, one value per seed:
+        `metrics_all_rows` and `metrics_labelled_rows`, accuracies after training, over all rows of training batches,
+        where a zero vector counts as class 0, as in a metric that does not leave it out, and over the rows that have a
+        label; `batch_8_accuracy`, `batch_32_accuracy` and `batch_100_accuracy`, on the test set after training with
+        batches of that size on the same number of examples (`SMALL_BATCHES`).
 
     Raises:
         HighwaysError: There are fewer training examples than labels asked for.
     """
     data = load(config.data)
     assert isinstance(data, Images)
-    if config.labelled >= len(data.train_y):
-        count = len(data.train_y)
+    if config.labelled >= (count := len(data.train_y)):
         raise HighwaysError(f"{config.labelled} labelled examples were asked for, {config.data} has {count}")
     found: dict[str, list[Tensor]] = {}
     for seed in range(config.seeds):
-        rows = _Rows(config, data, seed)
         for version in HEAD_VERSIONS:
-            for name, value in _train_heads(config, data, version, rows.again()).items():
+            for name, value in _train_heads(config, data, version, seed).items():
                 full = name if name.startswith("metrics") else f"{version.replace('-', '_')}_{name}"
                 found.setdefault(full, []).append(value)
         for size, few in SMALL_BATCHES.items():
             steps = max(1, round(config.steps * config.batch_size / size))
             other = config.model_copy(update={"batch_size": size, "labelled_of_batch": few, "steps": steps})
-            trained = found["masked_categorical_accuracy"][-1]
+            accuracy = found["masked_categorical_accuracy"][-1]
             if other != config:
-                trained = _train_heads(other, data, "masked-categorical", _Rows(other, data, seed))["accuracy"]
-            found.setdefault(f"batch_{size}_accuracy", []).append(trained)
+                accuracy = _train_heads(other, data, "masked-categorical", seed)["accuracy"]
+            found.setdefault(f"batch_{size}_accuracy", []).append(accuracy)
     return {name: torch.stack(values) for name, values in found.items()}
 
 
 class _Rows:
-    """What a seed draws: which training rows have a label, and batches.
-
-    Args:
-        config: Sizes.
-        data: Whose rows.
-        seed: Which.
-    """
+    """What a seed draws: the training rows that have a label, and batches."""
 
     def __init__(self, config: TwoHeadsConfig, data: Images, seed: int):
-        self.config, self.data, self.seed = config, data, seed
+        self.size, self.few = config.batch_size, config.labelled_of_batch
         self.random = torch.Generator().manual_seed(seed)
-        self.x, y = data.train_x.cpu(), data.train_y.cpu()
-        self.one_hot = functional.one_hot(y, data.classes).float()
-        order = torch.randperm(len(y), generator=self.random)
+        self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
+        order = torch.randperm(len(self.x), generator=self.random)
         self.known, self.unknown = order[: config.labelled], order[config.labelled :]
-        self.few = config.labelled_of_batch
-        self.labelled = torch.arange(config.batch_size) < self.few
+        self.labelled = torch.arange(self.size) < self.few
         """Which rows of a batch have a label, `(batch,)`."""
-
-    def again(self) -> _Rows:
-        """Return the same rows and batches, from the first one."""
-        return _Rows(self.config, self.data, self.seed)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Return `(batch, features)` and one-hot labels `(batch, classes)`, zero where there is none."""
-        of_known = self.known[torch.randint(len(self.known), (self.few,), generator=self.random)]
-        count = self.config.batch_size - self.few
-        of_unknown = self.unknown[torch.randint(len(self.unknown), (count,), generator=self.random)]
-        rows = torch.cat([of_known, of_unknown])
+        parts = ((self.known, self.few), (self.unknown, self.size - self.few))
+        rows = torch.cat([part[torch.randint(len(part), (count,), generator=self.random)] for part, count in parts])
         return self.x[rows], self.one_hot[rows] * self.labelled[:, None]
 
     def metrics(self, network: TwoHeads) -> dict[str, Tensor]:
-        """Return accuracies on some training rows, of which as many have a label as of a batch; see `two_heads`."""
-        batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.config.batch_size))]
+        """Return a network's accuracies on further batches, `METRIC_ROWS` rows or more; see `two_heads`."""
+        batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.size))]
         x, target = (torch.cat(parts) for parts in zip(*batches, strict=True))
         with torch.no_grad():
             right = (network(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
         return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[target.any(dim=1)].mean()}
 
 
-def _train_heads(config: TwoHeadsConfig, data: Images, version: str, rows: _Rows) -> dict[str, Tensor]:
-    torch.manual_seed(rows.seed)
+def _train_heads(config: TwoHeadsConfig, data: Images, version: str, seed: int) -> dict[str, Tensor]:
+    rows = _Rows(config, data, seed)
+    torch.manual_seed(seed)
     network = TwoHeads(data.features, config.hidden, data.classes)
     found: dict[str, Tensor] = {}
     x, target = rows.batch()

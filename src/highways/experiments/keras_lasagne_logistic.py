@@ -26,7 +26,7 @@ class LogisticConfig(Measure):
     """The first so many; all by default."""
 
     @property
-    def data_set(self) -> DataConfig | None:
+    def data_set(self) -> DataConfig:
         """See `Measure`."""
         return DataConfig(name=self.data, training_examples=self.training_examples)
 
@@ -48,7 +48,7 @@ def logistic(config: LogisticConfig) -> dict[str, Tensor]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    data = load(DataConfig(name=config.data, training_examples=config.training_examples))
+    data = load(config.data_set)
     assert isinstance(data, Images)
     if len(data.train_y.unique()) < 2:
         raise HighwaysError(f"{config.data}: its first {len(data.train_y)} training examples have one class only")

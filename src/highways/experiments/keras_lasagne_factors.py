@@ -1,0 +1,358 @@
+"""The factorial of the Keras/Lasagne question: factors, cells, and effects; every seed is a replicate.
+
+A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
+is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to
+1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`,
+which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps no examples for validation
+(`TrainSplit(eval_size=0)`), so that this is no factor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import xor
+from typing import Any
+
+from highways.claims.studies import study
+from highways.config.run import (
+    AdadeltaConfig,
+    AdagradConfig,
+    BudgetConfig,
+    DataConfig,
+    DenseConfig,
+    FeatureDataName,
+    RunConfig,
+)
+from highways.inside.statistics import student_interval
+from highways.tracking import Listed, RunRecord
+
+Cell = tuple[int, ...]
+"""A level of every factor, in the order of `FACTORS`."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One thing that the two networks differ in."""
+
+    text: str
+    levels: tuple[Any, ...]
+    """Keras's, Lasagne's, another version of Keras's."""
+    read: Callable[[RunConfig], Any] | None
+    """Finds the level's value in a run; `None` for the epochs, which are read off a run's curve."""
+
+
+def _dense(config: RunConfig) -> DenseConfig:
+    assert isinstance(config.network, DenseConfig)
+    return config.network
+
+
+KERAS_1_0_0_ADAGRAD = "adagrad of Keras 1.0.0"
+
+
+def _optimiser(config: RunConfig) -> str:
+    settings = config.optimiser
+    older = isinstance(settings, AdagradConfig) and settings.initial_accumulator > 0
+    return KERAS_1_0_0_ADAGRAD if older else settings.kind
+
+
+FACTORS: dict[str, Factor] = {
+    "initialisation": Factor(
+        "initial weights",
+        ("glorot_uniform", "orthogonal"),
+        lambda config: _dense(config).block_initialisation or _dense(config).initialisation,
+    ),
+    "optimiser": Factor("optimiser", ("adagrad", "adadelta", KERAS_1_0_0_ADAGRAD), _optimiser),
+    "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0), lambda config: _dense(config).transform_bias),
+    "first_layer": Factor("first layer", ("linear", "relu"), lambda config: _dense(config).first),
+    "highway_layers": Factor("highway layers", (32, 31), lambda config: _dense(config).depth - 1),
+    "batch_size": Factor("batch size", (100, 128), lambda config: config.budget.batch_size),
+    "shuffle": Factor("shuffled every epoch", (True, False), lambda config: config.budget.shuffle),
+    "epochs": Factor("epochs", (10, 1), None),
+}
+"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
+the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
+cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the program sets
+`epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely as one
+epoch."""
+
+KERAS: Cell = (0,) * len(FACTORS)
+LASAGNE: Cell = (1,) * len(FACTORS)
+LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
+KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
+KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
+
+GENERATORS = {
+    "highway_layers": ("initialisation", "optimiser", "transform_bias"),
+    "batch_size": ("optimiser", "transform_bias", "first_layer"),
+    "shuffle": ("initialisation", "transform_bias", "first_layer"),
+}
+"""Of the fraction: in its cells the level of each of these three is the others' sum, modulo two."""
+
+
+def cells(fraction: bool) -> list[Cell]:
+    """Return the cells that are trained, with the epochs at level 0.
+
+    Args:
+        fraction: An eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
+            is mixed with another or with a pair. Otherwise all of them, and with the transform bias of Keras 1.2.2 as
+            a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
+    """
+    trained = [name for name in FACTORS if name != "epochs"]
+    if not fraction:
+        levels = [range(3 if name == "transform_bias" else 2) for name in trained]
+        return [*((*chosen, 0) for chosen in itertools.product(*levels)), KERAS_1_0_0]
+    free = [name for name in trained if name not in GENERATORS]
+    found = []
+    for chosen in itertools.product((0, 1), repeat=len(free)):
+        cell = dict(zip(free, chosen, strict=True))
+        cell |= {name: reduce(xor, (cell[of] for of in generator)) for name, generator in GENERATORS.items()}
+        found.append(tuple(cell.get(name, 0) for name in FACTORS))
+    return [*found, KERAS_1_2_2, KERAS_1_0_0]
+
+
+def aliases(effect: frozenset[str], largest: int = 2) -> list[frozenset[str]]:
+    """Return the effects of up to `largest` factors that the fraction cannot tell from a main effect or interaction."""
+    words = [frozenset({name, *generator}) for name, generator in GENERATORS.items()]
+    found = {
+        reduce(xor, chosen, effect)
+        for count in range(1, len(words) + 1)
+        for chosen in itertools.combinations(words, count)
+    }
+    order = list(FACTORS)
+    return sorted(
+        (alias for alias in found if 0 < len(alias) <= largest),
+        key=lambda alias: sorted(order.index(name) for name in alias),
+    )
+
+
+def cell_of(config: RunConfig) -> Cell:
+    """Return a run's cell, with the epochs at level 0."""
+    return tuple(0 if f.read is None else f.levels.index(f.read(config)) for f in FACTORS.values())
+
+
+def run_of(
+    cell: Cell, data: FeatureDataName, training_examples: int | None, epochs: int, width: int, dropout: float, seed: int
+) -> RunConfig:
+    """Return the run of a cell, whose level of the epochs does not matter: `epochs` is the larger level.
+
+    The source has a width of 32 units in every layer and a dropout rate of 0.04. The seed is that of initial weights
+    and dropout; examples come in one order for all, so that they train together.
+    """
+    level = {name: FACTORS[name].levels[place] for name, place in zip(FACTORS, cell, strict=True)}
+    orthogonal = level["initialisation"] == "orthogonal"
+    optimiser = {
+        "adagrad": AdagradConfig(kind="adagrad"),
+        "adadelta": AdadeltaConfig(kind="adadelta"),
+        KERAS_1_0_0_ADAGRAD: AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+    }[level["optimiser"]]
+    return RunConfig(
+        data=DataConfig(name=data, training_examples=training_examples),
+        network=DenseConfig(
+            kind="highway",
+            depth=level["highway_layers"] + 1,
+            width=width,
+            transform_bias=level["transform_bias"],
+            initialisation="glorot_uniform",
+            block_initialisation="orthogonal" if orthogonal else None,
+            first_activation="linear" if level["first_layer"] == "linear" else None,
+            dropout=dropout,
+        ),
+        optimiser=optimiser,
+        budget=BudgetConfig(epochs=epochs, batch_size=level["batch_size"], shuffle=level["shuffle"]),
+        seed=seed,
+    )
+
+
+GUESSING = 0.5
+"""Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """Test accuracies by cell.
+
+    Every estimate is a list with one value per seed, each from that seed's runs alone: their spread over seeds is that
+    of the estimate, whatever the runs of one seed have in common. A seed draws initial weights and dropout; the data,
+    the test examples and the order of the batches are the same for all, and their part of the uncertainty is not in it.
+    """
+
+    data: str
+    epochs: int
+    """The larger level of the epochs."""
+    accuracies: dict[Cell, list[float]]
+    """By cell, one value per seed."""
+    logistic: float | None
+    """That of logistic regression; `None` where it was not fitted."""
+
+    @property
+    def written(self) -> list[Cell]:
+        """The cells of the levels as written."""
+        return [cell for cell in self.accuracies if max(cell) <= 1]
+
+    @property
+    def full(self) -> bool:
+        """Whether all cells of the levels as written are there, and not a fraction of them."""
+        return len(self.written) == 2 ** len(FACTORS)
+
+    def effect(self, *names: str, epochs: int | None = None) -> list[float]:
+        """Return the effect of a factor, or the interaction of several, over the levels as written.
+
+        A main effect is the mean accuracy at Lasagne's level less that at Keras's, over all cells; an interaction of
+        two is half of what the one's effect differs by between the other's levels. In a fraction they are mixed with
+        their aliases (`aliases`). `epochs` is a level: its cells alone count.
+        """
+        chosen = [cell for cell in self.written if epochs in (None, cell[-1])]
+        return self._contrast({cell: _sign(cell, names) * 2 / len(chosen) for cell in chosen})
+
+    def third_level(self, *names: str, epochs: int | None = None) -> list[float]:
+        """Return the effect of Keras 1.2.2's transform bias against Keras's as written.
+
+        With a name, half of what it differs by between that factor's levels. Empty where its cells were not all
+        trained. `epochs` is a level: its cells alone count.
+        """
+        bias, weights = list(FACTORS).index("transform_bias"), {}
+        low = [cell for cell in self.written if cell[bias] == 0 and epochs in (None, cell[-1])]
+        for below in low:
+            above = (*below[:bias], 2, *below[bias + 1 :])
+            if not self.full or above not in self.accuracies:
+                return []
+            weights |= {above: _sign(below, names) / len(low), below: -_sign(below, names) / len(low)}
+        return self._contrast(weights)
+
+    def shares(self) -> dict[str, list[float]]:
+        """Divide the difference of Lasagne's accuracy and Keras's among the factors: Shapley values.
+
+        A factor's share is what switching it to Lasagne's level adds, averaged over all orders in which the factors
+        can be switched, one after the other (Shapley 1953). The shares add up to the difference. Empty of a fraction.
+        """
+        if not self.full:
+            return {}
+        count, found = len(FACTORS), {}
+        for place, name in enumerate(FACTORS):
+            weights: dict[Cell, float] = {}
+            for others in itertools.product((0, 1), repeat=count - 1):
+                before = sum(others)
+                share = math.factorial(before) * math.factorial(count - before - 1) / math.factorial(count)
+                cells = [(*others[:place], level, *others[place:]) for level in (0, 1)]
+                weights |= {cells[1]: share, cells[0]: -share}
+            found[name] = self._contrast(weights)
+        return found
+
+    def one_step_from_keras(self, name: str) -> list[float]:
+        """Return what Keras's network gains by one of Lasagne's levels; empty where that cell was not trained."""
+        return self.difference(tuple(int(factor == name) for factor in FACTORS), KERAS)
+
+    def difference(self, of: Cell, less: Cell | None) -> list[float]:
+        """Return the difference of two cells, or of a cell and logistic regression; empty where one is missing."""
+        if of not in self.accuracies or (less not in self.accuracies if less else self.logistic is None):
+            return []
+        if less:
+            return self._contrast({of: 1.0, less: -1.0})
+        return [accuracy - (self.logistic or 0.0) for accuracy in self.accuracies[of]]
+
+    def _contrast(self, weights: Mapping[Cell, float]) -> list[float]:
+        seeds = min(len(values) for values in self.accuracies.values())
+        return [
+            math.fsum(weight * self.accuracies[cell][seed] for cell, weight in weights.items()) for seed in range(seeds)
+        ]
+
+
+def _sign(cell: Cell, names: Sequence[str]) -> int:
+    return math.prod(1 if cell[list(FACTORS).index(name)] else -1 for name in names)
+
+
+def factorials(records: Listed) -> dict[str, Factorial]:
+    """Return the factorial of each data set that is finished: the whole or the fraction, with every seed."""
+    made = {}
+    for data in records.data:
+        runs: dict[Cell, dict[int, RunRecord]] = {}
+        for run in records.on(data):
+            runs.setdefault(cell_of(run.config), {})[run.config.seed] = run
+        seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
+        unfinished = any(sorted(by_seed) != seeds for by_seed in runs.values())
+        if unfinished or set(runs) not in (set(cells(True)), set(cells(False))):
+            continue
+        accuracies = {
+            (*cell[:-1], level): [_accuracy(by_seed[seed], level) for seed in seeds]
+            for cell, by_seed in runs.items()
+            for level in (0, 1)
+        }
+        fitted = study(records.on(data), "logistic")
+        logistic = None if fitted is None else fitted.row("test_accuracy")[0]
+        made[data] = Factorial(data, runs[KERAS][seeds[0]].config.budget.epochs, accuracies, logistic)
+    return made
+
+
+def _accuracy(run: RunRecord, level: int) -> float:
+    """Return test accuracy after the last epoch (level 0) or after the first."""
+    curve = run.curves.get("test_accuracy", [])
+    if run.status == "diverged" and (level == 0 or not curve):
+        return GUESSING
+    return curve[0 if level else -1]
+
+
+def summary(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean of an estimate over seeds and its 95 % interval (Student's).
+
+    Where all seeds agree to the last digit the interval has no width.
+    """
+    low, high = student_interval(values)
+    return math.fsum(values) / len(values), low, high
+
+
+# In words
+
+THIRD_LEVEL = "transform bias: -2 to 1"
+"""What Keras 1.2.2 makes of it."""
+
+OVER_ALL = "over all settings"
+
+
+def configurations(found: Factorial) -> dict[str, Cell]:
+    """Return what the two networks may have been; first the Keras that the source's `show_accuracy=True` points to."""
+    return {
+        "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
+        "Keras from 1.0.3": KERAS,
+        "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
+        "Lasagne": LASAGNE,
+        f"Lasagne, {found.epochs} epochs": LASAGNE_LONG,
+    }
+
+
+def _levels(name: str, found: Factorial) -> list[str]:
+    levels = (found.epochs, 1) if name == "epochs" else FACTORS[name].levels
+    words = {True: "yes", False: "no"}
+    return [
+        words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
+        for level in levels
+    ]
+
+
+def effect_text(name: str, found: Factorial) -> str:
+    """Return a factor and its two levels, such as `batch size: 100 to 128`."""
+    one, other = _levels(name, found)[:2]
+    return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
+
+
+def described(cell: Cell, found: Factorial) -> str:
+    """Return a cell's levels in words."""
+    words = [f"{FACTORS[name].text} {_levels(name, found)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
+    return ", ".join(words).replace("_", " ")
+
+
+def effects(found: Factorial) -> dict[str, dict[str, list[float]]]:
+    """Return main effects by the number of epochs after which they are measured, then by factor and levels.
+
+    Effects change sign between the two numbers, so that their means over both say nothing.
+    """
+    measured: dict[str, dict[str, list[float]]] = {}
+    for level, epochs in enumerate(_levels("epochs", found)):
+        third = found.third_level(epochs=level)
+        measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
+            effect_text(name, found): found.effect(name, epochs=level) for name in FACTORS if name != "epochs"
+        } | ({THIRD_LEVEL: third} if third else {})
+    return measured | {OVER_ALL: {effect_text("epochs", found): found.effect("epochs")}}

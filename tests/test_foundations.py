@@ -1,0 +1,182 @@
+"""Five points, dropout, a recurrence, two heads."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toolbox import texts_of
+
+from highways.errors import HighwaysError
+from highways.experiments.foundations import FoundationsProfile, foundations_figure
+from highways.experiments.foundations_recurrence import (
+    RECURRENCE_VERSIONS,
+    RecurrenceConfig,
+    Recurrents,
+    recurrence,
+    recurrence_data,
+)
+from highways.experiments.foundations_small import (
+    POINTS,
+    DropoutConfig,
+    PerceptronConfig,
+    dropout_means,
+    perceptron,
+    printed_trajectory,
+)
+from highways.experiments.foundations_two_heads import TwoHeadsConfig, class_loss, two_heads
+from highways.inside.analyse import analyse
+from highways.tracking import listed_records
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads, much so beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_a_study_is_deterministic(project: Path) -> None:
+    studies = (
+        lambda: recurrence(RecurrenceConfig(steps=3, seeds=2)),
+        lambda: dropout_means(DropoutConfig(inputs=1_000, draws=5)),
+        lambda: two_heads(TwoHeadsConfig(data="digits", steps=2, seeds=2)),
+    )
+    for study in studies:
+        one = study()
+        torch.rand(1)  # the state of the global generator does not matter
+        other = study()
+        assert all(torch.equal(one[name].nan_to_num(), other[name].nan_to_num()) for name in one)
+
+
+def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
+    printed = printed_trajectory()
+    found = perceptron(PerceptronConfig(starts=2))
+    assert found["rows_within"].tolist() == [16]
+    assert found["printed_steps"].tolist() == printed["step"].tolist()
+    losses = torch.tensor(printed["loss"].tolist(), dtype=torch.float64)
+    torch.testing.assert_close(found["sigmoid_loss_rows"], losses, rtol=0, atol=2.4e-7)
+    assert found["sigmoid_right_printed_start"].tolist() == [4]
+    assert found["linear_right_printed_start"].tolist() == [3]
+
+
+def test_loss_of_a_printed_row_is_that_of_its_state() -> None:
+    inputs, targets = np.array(POINTS).T
+    for row in printed_trajectory().to_dict("records"):
+        out = 1 / (1 + np.exp(-(row["weight"] * inputs + row["bias"])))
+        assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7)
+
+
+def test_perceptron_on_five_points() -> None:
+    found = perceptron(PerceptronConfig(starts=50))
+    assert found["threshold_right"].tolist() == [4]
+    assert set(found["linear_right"].tolist()) == {3}
+    assert set(found["sigmoid_right"].tolist()) == {3, 4}, "the repair depends on where it starts"
+    slow = perceptron(PerceptronConfig(starts=50, steps=1))
+    assert slow["rows_within"].tolist() == [2]
+    assert len(slow["printed_loss"]) == len(slow["sigmoid_loss_rows"]) == 2
+    w, b = found["start_w"][0].item(), found["start_b"][0].item()
+    x, y = (np.array(values, float) for values in zip(*POINTS, strict=True))
+    out = w * x + b
+    w, b = w - 0.01 * np.mean(2 * (out - y) * x), b - 0.01 * np.mean(2 * (out - y))
+    assert slow["linear_loss"][0].item() == pytest.approx(np.mean((w * x + b - y) ** 2))
+
+
+def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:
+    config = DropoutConfig(inputs=20_000)
+    found, keep = dropout_means(config), torch.tensor(config.keep, dtype=torch.float64)
+    error = found["inverted_error"]
+    assert float(found["sum"].abs()) > 0.5 * math.sqrt(config.inputs)
+    assert ((found["inverted"] - 1).abs() <= 4 * error + 1e-6).all()
+    assert ((found["plain"] - keep).abs() <= 4 * error * keep + 1e-6).all()
+    assert ((found["printed_inverted"] - 1).abs() < 0.03).all()
+    assert found["printed_plain"].tolist() == pytest.approx([1, 0.69783, 0.51012, 0.30200], abs=1e-5)
+    assert dropout_means(DropoutConfig(inputs=100, draws=3, keep=(0.9,)))["printed_plain"].isnan().all()
+
+
+def test_windows_of_the_recurrence_follow_its_rule() -> None:
+    x, y = recurrence_data(RecurrenceConfig(examples=50, length=6))
+    numbers = torch.cat([x, y[:, None]], dim=1)
+    before, after = numbers[:, :-1], numbers[:, 1:]
+    assert torch.equal(after, torch.where(before < 10, before + 1, before.sin()))
+    assert (before[:, -1] >= 10).any()
+
+
+def test_recurrence_trains_what_it_says() -> None:
+    found = recurrence(RecurrenceConfig(examples=100, steps=250, hidden=8, learning_rate=0.01, seeds=3))
+    for name in ("as_asked", "scaled", "frozen"):
+        assert len(found[f"{name}_lstm_gradient"]) == 200
+        assert found[f"{name}_steps_error"].shape == found[f"{name}_readout_gradient_start"].shape == (3,)
+        mean = found[f"{name}_lstm_gradient_start"].mean()
+        torch.testing.assert_close(found[f"{name}_lstm_gradient"][0], mean)
+    assert torch.equal(found["as_asked_lstm_gradient_start"], found["frozen_lstm_gradient_start"])
+    assert float(found["as_asked_steps_error"].mean()) < float(found["frozen_steps_error"].mean())
+
+
+def test_networks_of_the_recurrence_are_lstms() -> None:
+    networks = Recurrents(hidden=6, seeds=2)
+    assert len(networks.scale) == 2 * len(RECURRENCE_VERSIONS)
+    readout, bias = networks.weights[4:]
+    assert readout.abs().max() <= 2
+    assert set(bias.tolist()) == {float(torch.tensor(0.1))}
+    place = 2 * RECURRENCE_VERSIONS.index("linear") + 1
+    torch.manual_seed(1)
+    lstm = torch.nn.LSTM(1, 6)
+    x = torch.randn(5, 4)  # windows, length
+    with torch.no_grad():
+        expected = lstm(x.T[..., None])[0][-1] @ readout[place] + 0.1
+        torch.testing.assert_close(networks(x.expand(len(bias), -1, -1))[place], expected)
+
+
+def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
+    logits = torch.randn(6, 3, requires_grad=True)
+    target, labelled = torch.eye(3).repeat(2, 1), torch.tensor([True, True, False, False, False, False])
+    target = target * labelled[:, None]
+
+    def rows(version: str) -> torch.Tensor:
+        return torch.autograd.grad(class_loss(version, logits, target, labelled), logits)[0].abs().sum(dim=1)
+
+    for silent in ("zeros-categorical", "masked-categorical", "masked-binary", "alone"):
+        assert (rows(silent)[2:] == 0).all(), silent
+        assert (rows(silent)[:2] > 0).all()
+    assert (rows("zeros-binary") > 0).all()
+    torch.testing.assert_close(rows("zeros-categorical")[:2], rows("masked-categorical")[:2] / 3)
+
+
+def test_two_heads_learn(project: Path) -> None:
+    found = two_heads(TwoHeadsConfig(data="digits", steps=80, seeds=2))
+    assert len(found["alone_accuracy"]) == 2
+    assert float(found["alone_accuracy"].min()) > 0.5
+    assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
+    assert (found["metrics_labelled_rows"] > 0.8).all()
+    assert (found["metrics_all_rows"] < 0.4).all(), "zero rows count as class 0"
+    assert torch.equal(found["batch_100_accuracy"], found["masked_categorical_accuracy"])
+    for size in (8, 32):
+        assert found[f"batch_{size}_accuracy"].shape == (2,)
+        assert (found[f"batch_{size}_accuracy"] > 0.3).all()
+    with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
+        two_heads(TwoHeadsConfig(data="digits", labelled=9_999))
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_table_of_the_foundations_has_the_printed_values(project: Path, seeds: int) -> None:
+    chosen = FoundationsProfile(
+        profile="quick", data="digits", seeds=seeds, steps=2, recurrence_steps=2, dropout_draws=5, dropout_inputs=1_000
+    )
+    analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", threads=1, mlflow=False)
+    rows = list(csv.DictReader(texts_of("foundations", chosen)["foundations.csv"].splitlines()))
+    trajectory = [row for row in rows if " at step " in row["quantity"]]
+    assert len(trajectory) == 3 * 16
+    assert all(float(row["value"]) == pytest.approx(float(row["paper"]), abs=2e-6) for row in trajectory)
+    of_seeds = [row for row in rows if row["quantity"] == "test accuracy"]
+    assert all(len(row["values"].split()) == (2 if seeds == 2 else 0) for row in of_seeds)
+    assert all(bool(row["interval_low"]) == (seeds == 5) for row in of_seeds)
+    assert all(0 <= float(row["interval_low"]) <= float(row["interval_high"]) <= 1 for row in of_seeds if seeds == 5)
+    assert foundations_figure(listed_records(chosen)).axes
