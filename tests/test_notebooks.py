@@ -87,7 +87,7 @@ def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -
         deps = stages[experiment.name]["do"]["deps"]
         rooms = {dep for dep in deps if dep.startswith("src/highways/experiments/")}
         before = [one for one in EXPERIMENTS if f"results/${{item}}/{one.name}/runs" in deps]
-        own = {dvc.source_of(one) for one in [experiment, *before]}
+        own = {source for one in [experiment, *before] for source in dvc.sources_of(one)}
         assert rooms == own | {"src/highways/experiments/base.py", "src/highways/experiments/search.py"}
         assert {one.name for one in before} >= set(experiment.after)
         assert "src/highways/claims" not in deps

@@ -27,10 +27,13 @@ ROOMS = (
 runs the report again, and nothing else."""
 
 
-def source_of(experiment: Experiment) -> str:
-    """Return where an experiment's room lies: a module, or a folder where it is large."""
+def sources_of(experiment: Experiment) -> list[str]:
+    """Return where an experiment's room lies: its module and those beside it that begin with its name; or a folder."""
     module = f"src/highways/experiments/{experiment.schema.__module__.split('.')[2]}"
-    return module if (paths.root() / module).is_dir() else f"{module}.py"
+    if (paths.root() / module).is_dir():
+        return [module]
+    beside = sorted(path.name for path in (paths.root() / module).parent.glob(f"{Path(module).name}_*.py"))
+    return [f"{module}.py", *(f"src/highways/experiments/{name}" for name in beside)]
 
 
 def _all_before(experiment: Experiment) -> list[Experiment]:
@@ -46,7 +49,7 @@ def _stage(experiment: Experiment) -> dict[str, object]:
         deps += ["profiles/${item}", "src/highways", "references"]
         deps += [f"results/${{item}}/{other.name}" for other in EXPERIMENTS if other.tables]
     else:
-        deps += [source_of(other) for other in (experiment, *before)]
+        deps += [source for other in (experiment, *before) for source in sources_of(other)]
         deps += [f"results/${{item}}/{other.name}/runs" for other in before]
         deps += [f"references/{file}" for file in experiment.references]
         deps += [f"src/highways/{room}" for room in ROOMS] + ["data/sources.yaml"]
