@@ -32,18 +32,17 @@ from highways.experiments.foundations.small import (
     printed_trajectory,
 )
 from highways.experiments.foundations.two_heads import TwoHeadsConfig, class_loss, two_heads
-from highways.experiments.initialisation.figure import initialisation_figure
-from highways.experiments.initialisation.profile import InitialisationProfile
-from highways.experiments.initialisation.stuck import STUCK_VERSIONS, StuckConfig, boolean_task, stuck_versions
-from highways.experiments.initialisation.studies import (
+from highways.experiments.initialisation import InitialisationProfile, initialisation_figure
+from highways.experiments.initialisation_small import (
     SaturationConfig,
     SmallNetConfig,
     VarianceConfig,
-    _sigmoid_gradients,
     saturation,
+    sigmoid_gradients,
     small_net,
     z_variance,
 )
+from highways.experiments.initialisation_stuck import VERSIONS, StuckConfig, boolean_task, stuck_versions
 from highways.experiments.l2_parity import ParityConfig, ParityProfile, parity, parity_figure
 from highways.experiments.l2_parity_networks import gradient, gradient_loop, zeros
 from highways.inside.analyse import analyse
@@ -114,7 +113,7 @@ def test_what_was_wrong_with_the_network_that_learned_nothing() -> None:
 def test_each_fault_of_the_network_that_learned_nothing_alone() -> None:
     config = StuckConfig(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
     found = {name: values.tolist() for name, values in stuck_versions(config).items()}
-    last = {version: found[f"{version.replace('-', '_')}_accuracy"][-1] for version in STUCK_VERSIONS}
+    last = {version: found[f"{version.replace('-', '_')}_accuracy"][-1] for version in VERSIONS}
     for version in ("healthy", "only-zero-first", "only-shared-bias", "only-small-output"):
         assert last[version] > 0.85, f"{version}: no obstacle"
     for version in ("only-one-logit", "all-zero"):
@@ -176,7 +175,7 @@ def test_gradients_of_the_sigmoids_are_autograds() -> None:
     logits = torch.sigmoid(x @ weights[0] + weights[1]) @ weights[2] + weights[3]
     losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), y, reduction="none").mean(dim=1).sum()
     with torch.no_grad():
-        ours = _sigmoid_gradients(x, y, weights)
+        ours = sigmoid_gradients(x, y, weights)
     for one, other in zip(ours, torch.autograd.grad(losses, weights), strict=True):
         torch.testing.assert_close(one, other)
 

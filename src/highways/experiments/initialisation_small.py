@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
+from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,10 +16,18 @@ from torch.nn import functional
 from highways.config import DataConfig, RunConfig
 from highways.config.analysis import Measure
 from highways.config.run import ImageDataName, Initialisation
-from highways.data import Images, load
+from highways.data import Images, examples, load
+from highways.inside.statistics import moments
 from highways.inside.thinning import kept_steps
 from highways.inside.values import lists
 from highways.nn.dense import drawn
+from highways.show.figures import DASHES, OTHERS, Panel, bars, bars_alt, line, line_panel, plain_ticks, sentence
+from highways.tracking import AnalysisRecord
+
+Numbers = Iterator[tuple[str, str, dict[str, float]]]
+"""Study, version, and numbers by what they are."""
+
+# The variance of z
 
 
 class VarianceConfig(Measure):
@@ -34,6 +44,52 @@ class VarianceConfig(Measure):
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
         return lists(z_variance(self))
+
+
+CALCULATED = {"normal": "501", "normal_fan_in": "1.5", "he_normal": "2"}
+"""Variance of z, with 1,000 inputs of which 500 are on. The source's own formulas are lost in the text at hand."""
+
+
+def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
+    """Measure the variance of z = sum of w x + b over draws of w and of b, which is drawn from N(0, 1).
+
+    Returns:
+        The variance for each way to draw the weights, one value each. By calculation it is the variance of a weight
+        times the inputs that are on, and one for b.
+    """
+    weight_variances = {"normal": 1.0, "normal_fan_in": 1 / config.inputs, "he_normal": 2 / config.inputs}
+    found = {}
+    for name, variance in weight_variances.items():
+        random = torch.Generator().manual_seed(config.seed)
+        weights = torch.randn(config.draws, config.active, generator=random) * math.sqrt(variance)
+        z = weights.sum(dim=1) + torch.randn(config.draws, generator=random)
+        found[name] = z.double().var().reshape(1)
+    return found
+
+
+def variance_numbers(found: AnalysisRecord) -> Numbers:
+    """Yield the variance of z for each way to draw weights."""
+    for name in found.values:
+        yield "variance of z", name, {f"variance, by calculation {CALCULATED[name]}": found.row(name)[0]}
+
+
+def variance_panels(found: AnalysisRecord) -> list[Panel]:
+    """Return the variances as bars."""
+    values = {name.replace("_", " "): found.row(name)[0] for name in found.values}
+
+    def draw(axes: Axes) -> None:
+        axes.bar(list(values), list(values.values()), color=OTHERS[4])
+        for place, value in enumerate(values.values()):
+            axes.text(place, value, f"{value:.4g}", ha="center", va="bottom")
+        axes.set(yscale="log", ylim=(0.5, 2000), ylabel="variance")
+        axes.grid(visible=False, axis="x")
+        plain_ticks(axes.yaxis, subs=(1,))
+
+    words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return [Panel("variance of z, 1,000 inputs, 500 of them on", f"Bars: {words}.", draw)]
+
+
+# The 7-4-2-1 network
 
 
 class SmallNetConfig(Measure):
@@ -58,6 +114,104 @@ class SmallNetConfig(Measure):
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
         return lists(small_net(self))
+
+
+SMALL_NET = (7, 4, 2, 1)
+"""Units of its layers, inputs and output among them."""
+
+SMALL_NET_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in", "he_normal", "glorot_uniform")
+
+
+def small_task(config: SmallNetConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a binary task of seven features: to train on and to test on, `(examples, 7)` and `(examples,)`, float32.
+
+    Features are from N(0, 1). The label is 1 where the output of a network of four tanh units with random weights is
+    above its median.
+    """
+    random = torch.Generator().manual_seed(config.seed)
+    x = torch.randn(config.examples + config.test_examples, SMALL_NET[0], generator=random)
+    first, second = torch.randn(SMALL_NET[0], 4, generator=random), torch.randn(4, generator=random)
+    score = torch.tanh(x @ first) @ second
+    y = (score > score.median()).float()
+    return x[: config.examples], y[: config.examples], x[config.examples :], y[config.examples :]
+
+
+def _initial(units: tuple[int, ...], kinds: tuple[Initialisation, ...], seeds: int) -> list[Tensor]:
+    """Return weights and zero biases, layer by layer, of one network per kind and seed, on the first axis."""
+    weights: list[Tensor] = []
+    streams = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
+    for inputs, outputs in pairwise(units):
+        shape = torch.Size((outputs, inputs))
+        ones = [drawn(shape, how, stream).T for how in kinds for stream in streams]
+        weights += [torch.stack(ones), torch.zeros(len(ones), 1, outputs)]
+    return weights
+
+
+def small_net(config: SmallNetConfig) -> dict[str, Tensor]:
+    """Train the 7-4-2-1 network of rectified units by gradient descent on all examples, from several initialisations.
+
+    The loss is sigmoid cross-entropy, biases start at 0. All seeds of all initialisations train side by side.
+
+    Returns:
+        `<initialisation>_accuracy`, a value a seed, on fresh examples; `<initialisation>_constant`, the share of seeds
+        whose outputs after training are the same for all of these.
+    """
+    x, y, test_x, test_y = small_task(config)
+    weights = [weight.requires_grad_() for weight in _initial(SMALL_NET, SMALL_NET_INITIALISATIONS, config.seeds)]
+
+    def logits(inputs: Tensor) -> Tensor:
+        out = inputs.expand(len(weights[0]), -1, -1)
+        for weight, bias in zip(weights[0::2], weights[1::2], strict=True):
+            out = torch.baddbmm(bias, torch.relu(out) if weight is not weights[0] else out, weight)
+        return out[:, :, 0]
+
+    targets = y.expand(len(weights[0]), -1)
+    for _ in range(config.steps):
+        loss = functional.binary_cross_entropy_with_logits(logits(x), targets, reduction="none").mean(dim=1).sum()
+        with torch.no_grad():
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                weight -= config.learning_rate * gradient
+    with torch.no_grad():
+        outputs = logits(test_x)
+    accuracies = ((outputs > 0).float() == test_y).double().mean(dim=1)
+    constant = (outputs.amax(dim=1) - outputs.amin(dim=1) <= 1e-6).double()
+    found = {}
+    for place, how in enumerate(SMALL_NET_INITIALISATIONS):
+        own = slice(place * config.seeds, (place + 1) * config.seeds)
+        found[f"{how}_accuracy"] = accuracies[own]
+        found[f"{how}_constant"] = constant[own].mean().reshape(1)
+    return found
+
+
+def small_numbers(found: AnalysisRecord) -> Numbers:
+    """Yield the accuracies of the 7-4-2-1 network from each kind of initial weights."""
+    for name in SMALL_NET_INITIALISATIONS:
+        values = found.row(f"{name}_accuracy")
+        numbers = {
+            f"accuracy on fresh examples, mean of {len(values)} seeds": moments(values)[0],
+            "accuracy on fresh examples, lowest": min(values),
+            "accuracy on fresh examples, highest": max(values),
+            "share of seeds with one output for all inputs": found.row(f"{name}_constant")[0],
+        }
+        yield "7-4-2-1 network", name, numbers
+
+
+def small_panels(found: AnalysisRecord) -> list[Panel]:
+    """Return the accuracies of the 7-4-2-1 network as dots."""
+    rows = {name.replace("_", " "): found.row(f"{name}_accuracy") for name in SMALL_NET_INITIALISATIONS}
+    words = [f"{name} {min(row):.2f} to {max(row):.2f}, mean {moments(row)[0]:.3f}" for name, row in rows.items()]
+
+    def draw(axes: Axes) -> None:
+        for place, row in enumerate(rows.values()):
+            across = [place + 0.5 * (index / max(len(row) - 1, 1) - 0.5) for index in range(len(row))]
+            axes.plot(across, sorted(row), "o", ms=4, color=OTHERS[4])
+        axes.set_xticks(range(len(rows)), list(rows))
+        axes.set(ylabel="accuracy")
+
+    return [Panel("7-4-2-1 network: accuracy on fresh examples, a dot a seed", sentence("; ".join(words)), draw)]
+
+
+# A hidden layer of sigmoids
 
 
 class SaturationConfig(Measure):
@@ -87,94 +241,6 @@ class SaturationConfig(Measure):
         return lists(saturation(self))
 
 
-DRAWN = {
-    "normal": lambda inputs: 1.0,
-    "normal_fan_in": lambda inputs: 1 / inputs,
-    "he_normal": lambda inputs: 2 / inputs,
-}
-"""Variance of a weight, by the name of the initialisation and the number of a unit's inputs."""
-
-
-def z_variance(config: VarianceConfig) -> dict[str, Tensor]:
-    """Measure the variance of z = sum of w x + b over draws of w and of b, which is drawn from N(0, 1).
-
-    Returns:
-        The variance for each way to draw the weights, one value each. By calculation it is the variance of a weight
-        times the inputs that are on, and one for b: 501 for N(0, 1) and 1.5 for N(0, 1 / n). (The formulas of
-        the initialisation questions (a) are lost in the text at hand, so that these are no numbers of the source.)
-    """
-    found = {}
-    for name, variance in DRAWN.items():
-        random = torch.Generator().manual_seed(config.seed)
-        weights = torch.randn(config.draws, config.active, generator=random) * math.sqrt(variance(config.inputs))
-        z = weights.sum(dim=1) + torch.randn(config.draws, generator=random)
-        found[name] = z.double().var().reshape(1)
-    return found
-
-
-SMALL_NET = (7, 4, 2, 1)
-"""Units of its layers, inputs and output among them."""
-
-SMALL_NET_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in", "he_normal", "glorot_uniform")
-
-
-def small_task(config: SmallNetConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return a binary task of seven features: to train on and to test on, `(examples, 7)` and `(examples,)`, float32.
-
-    Features are from N(0, 1). The label is 1 where the output of a network of four tanh units with random weights is
-    above its median.
-    """
-    random = torch.Generator().manual_seed(config.seed)
-    x = torch.randn(config.examples + config.test_examples, SMALL_NET[0], generator=random)
-    first, second = torch.randn(SMALL_NET[0], 4, generator=random), torch.randn(4, generator=random)
-    score = torch.tanh(x @ first) @ second
-    y = (score > score.median()).float()
-    return x[: config.examples], y[: config.examples], x[config.examples :], y[config.examples :]
-
-
-def small_net(config: SmallNetConfig) -> dict[str, Tensor]:
-    """Train the 7-4-2-1 network of rectified units by gradient descent on all examples, from several initialisations.
-
-    The loss is sigmoid cross-entropy, biases start at 0. All seeds of all initialisations train side by side.
-
-    Returns:
-        `<initialisation>_accuracy`, a value a seed, on fresh examples; `<initialisation>_constant`, the share of seeds
-        whose outputs after training are the same for all of these.
-    """
-    x, y, test_x, test_y = small_task(config)
-    weights: list[Tensor] = []
-    streams = [torch.Generator().manual_seed(seed) for seed in range(config.seeds)]
-    for inputs, outputs in pairwise(SMALL_NET):
-        shape = torch.Size((outputs, inputs))
-        drawn_ones = [drawn(shape, how, stream).T for how in SMALL_NET_INITIALISATIONS for stream in streams]
-        weights += [torch.stack(drawn_ones), torch.zeros(len(drawn_ones), 1, outputs)]
-    for weight in weights:
-        weight.requires_grad_()
-
-    def logits(inputs: Tensor) -> Tensor:
-        out = inputs.expand(len(weights[0]), -1, -1)
-        for weight, bias in zip(weights[0::2], weights[1::2], strict=True):
-            out = torch.baddbmm(bias, torch.relu(out) if weight is not weights[0] else out, weight)
-        return out[:, :, 0]
-
-    targets = y.expand(len(weights[0]), -1)
-    for _ in range(config.steps):
-        loss = functional.binary_cross_entropy_with_logits(logits(x), targets, reduction="none").mean(dim=1).sum()
-        with torch.no_grad():
-            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-                weight -= config.learning_rate * gradient
-    with torch.no_grad():
-        outputs = logits(test_x)
-    accuracies = ((outputs > 0).float() == test_y).double().mean(dim=1)
-    constant = (outputs.amax(dim=1) - outputs.amin(dim=1) <= 1e-6).double()
-    found = {}
-    for place, how in enumerate(SMALL_NET_INITIALISATIONS):
-        own = slice(place * config.seeds, (place + 1) * config.seeds)
-        found[f"{how}_accuracy"] = accuracies[own]
-        found[f"{how}_constant"] = constant[own].mean().reshape(1)
-    return found
-
-
 SATURATION_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in")
 
 SATURATED = 0.01
@@ -199,32 +265,26 @@ def saturation(config: SaturationConfig) -> dict[str, Tensor]:
     assert isinstance(data, Images)
     train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
     few_x, few_y = train_x[: config.examples], train_y[: config.examples]
-    kinds, seeds = len(SATURATION_INITIALISATIONS), range(config.seeds)
-    weights: list[Tensor] = []
-    streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-    for inputs, outputs in pairwise((data.features, config.hidden, data.classes)):
-        shape = torch.Size((outputs, inputs))
-        ones = [drawn(shape, how, stream).T for how in SATURATION_INITIALISATIONS for stream in streams]
-        weights += [torch.stack(ones), torch.zeros(kinds * config.seeds, 1, outputs)]
+    weights = _initial((data.features, config.hidden, data.classes), SATURATION_INITIALISATIONS, config.seeds)
     networks, steps = len(weights[0]), min(config.steps, len(train_y) // config.batch_size)
-    found: dict[str, Tensor] = {}
     hidden = _hidden(few_x, weights)
     saturated = (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2))
-    first = _sigmoid_gradients(few_x.expand(networks, -1, -1), few_y.expand(networks, -1), weights)[:2]
+    first = sigmoid_gradients(few_x.expand(networks, -1, -1), few_y.expand(networks, -1), weights)[:2]
     norms = torch.cat([gradient.flatten(1) for gradient in first], dim=1).norm(dim=1)
-    orders = [torch.randperm(len(train_y), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    order, kept, losses = torch.stack(orders).repeat(kinds, 1), set(kept_steps(steps + 1)), []
+    streams = [torch.Generator().manual_seed(seed) for seed in range(config.seeds)]
+    orders = torch.stack([torch.randperm(len(train_y), generator=stream) for stream in streams])
+    order, kept, losses = orders.repeat(len(SATURATION_INITIALISATIONS), 1), set(kept_steps(steps + 1)), []
     for step in range(steps + 1):
         if step in kept:
             losses.append(_losses(few_x, few_y, weights))
         if step < steps:
             rows = order[:, step * config.batch_size : (step + 1) * config.batch_size]
-            gradients = _sigmoid_gradients(train_x[rows], train_y[rows], weights)
+            gradients = sigmoid_gradients(train_x[rows], train_y[rows], weights)
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight -= config.learning_rate * gradient
     test_x, test_y = data.test_x.cpu(), data.test_y.cpu()
     accuracies = (_logits(test_x, weights).argmax(dim=2) == test_y).double().mean(dim=1)
-    curves = torch.stack(losses)
+    curves, found = torch.stack(losses), {}
     for place, how in enumerate(SATURATION_INITIALISATIONS):
         own = slice(place * config.seeds, (place + 1) * config.seeds)
         found |= {f"{how}_saturated": saturated[own], f"{how}_first_gradient": norms[own]}
@@ -248,7 +308,7 @@ def _losses(x: Tensor, y: Tensor, weights: list[Tensor]) -> Tensor:
     return -odds.gather(2, y.expand(len(odds), -1)[:, :, None]).mean(dim=(1, 2))
 
 
-def _sigmoid_gradients(x: Tensor, y: Tensor, weights: list[Tensor]) -> list[Tensor]:
+def sigmoid_gradients(x: Tensor, y: Tensor, weights: list[Tensor]) -> list[Tensor]:
     """Return each network's gradients of its mean cross-entropy, by backpropagation; see `saturation`.
 
     Args:
@@ -262,3 +322,38 @@ def _sigmoid_gradients(x: Tensor, y: Tensor, weights: list[Tensor]) -> list[Tens
     below = above @ weights[2].transpose(1, 2) * hidden * (1 - hidden)
     first, second = x.transpose(1, 2) @ below, hidden.transpose(1, 2) @ above
     return [first, below.sum(dim=1, keepdim=True), second, above.sum(dim=1, keepdim=True)]
+
+
+def saturation_numbers(found: AnalysisRecord) -> Numbers:
+    """Yield what the sigmoids are before and after training, from each kind of initial weights."""
+    for name in SATURATION_INITIALISATIONS:
+        loss, seeds = found.row(f"{name}_loss"), f"mean of {len(found.row(f'{name}_accuracy'))} seeds"
+        numbers = {
+            f"saturated hidden activations before, {seeds}": moments(found.row(f"{name}_saturated"))[0],
+            f"gradient of the first layer before, {seeds}": moments(found.row(f"{name}_first_gradient"))[0],
+            f"loss before, {seeds}": loss[0],
+            f"loss after, {seeds}": loss[-1],
+            f"test accuracy after, {seeds}": moments(found.row(f"{name}_accuracy"))[0],
+        }
+        yield f"one hidden layer of sigmoids, {found.data}", name, numbers
+
+
+def saturation_panels(found: AnalysisRecord) -> list[Panel]:
+    """Return the losses over steps, and what is saturated before and right after training."""
+    config = found.config.measure
+    assert isinstance(config, SaturationConfig)
+    steps = kept_steps(min(config.steps, examples(config.data, "train") // config.batch_size) + 1)
+    lines = []
+    for place, name in enumerate(SATURATION_INITIALISATIONS):
+        points = dict(zip(steps, found.row(f"{name}_loss"), strict=True))
+        lines.append(line(name.replace("_", " "), points, color=OTHERS[place], ls=DASHES[place]))
+    title = f"{found.data}: a hidden layer of sigmoids"
+    losses = line_panel(f"{title}, loss", lines, "step", "loss, nats", lambda axes: plain_ticks(axes.yaxis))
+    quantities = {"saturated": "saturated activations before", "accuracy": "test accuracy after"}
+
+    def draw(axes: Axes) -> None:
+        bars(axes, found, SATURATION_INITIALISATIONS, quantities)
+        axes.set(ylabel="share")
+
+    alt = f"Means over seeds: {bars_alt(found, SATURATION_INITIALISATIONS, quantities)}"
+    return [losses, Panel(f"{title}, before and after", alt, draw)]
