@@ -69,7 +69,7 @@ class InitialisationProfile(Profile):
     """Of the weights of one unit, for the variance of its input."""
     stuck_steps: Count = 500
     """Of the network that learned nothing; 500 are the source's. The healthy one has four times as many."""
-    small_net_steps: Count = 1_000
+    small_net_steps: Count = 2_000
     """Of the 7-4-2-1 network."""
     saturation_steps: Count = 6_000
     """Of the network of one hidden layer of sigmoids; at most an epoch's."""

@@ -27,7 +27,7 @@ class StuckConfig(Measure):
     """
 
     kind: str = "stuck"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     features: int = Field(default=512, ge=1)
     hidden: int = Field(default=256, ge=1)
     examples: int = Field(default=2_000, ge=10)
@@ -58,13 +58,13 @@ class Version:
     zero_second: bool = False
     small_output: bool = False
     """Output weights from U(-2/512, 2/512); else from N(0, 1 / hidden units)."""
-    shared_bias: bool = False
-    """One scalar, added in both layers; else a bias for every unit."""
+    scalar_bias: bool = False
+    """One scalar for all hidden units; else a bias for every one. The output's is a scalar of its own in both."""
     slow: bool = False
     """The source's rate and steps; else the healthy ones, rate 0.05 and 2,000 steps."""
 
 
-AS_WRITTEN = Version(one_logit=True, zero_first=True, small_output=True, shared_bias=True, slow=True)
+AS_WRITTEN = Version(one_logit=True, zero_first=True, small_output=True, scalar_bias=True, slow=True)
 
 VERSIONS = {
     "as-written": AS_WRITTEN,
@@ -74,7 +74,7 @@ VERSIONS = {
     "only-one-logit": Version(one_logit=True),
     "only-zero-first": Version(zero_first=True),
     "only-slow": Version(slow=True),
-    "only-shared-bias": Version(shared_bias=True),
+    "only-scalar-bias": Version(scalar_bias=True),
     "only-small-output": Version(small_output=True),
     "all-zero": Version(zero_first=True, zero_second=True),
 }
@@ -152,11 +152,11 @@ def _weights(config: StuckConfig, version: Version) -> tuple[list[Tensor], list[
         first.zero_()
     if version.zero_second:
         second.zero_()
-    biases = [torch.zeros(1)] if version.shared_bias else [torch.zeros(config.hidden), torch.zeros(1)]
+    biases = [torch.zeros(1 if version.scalar_bias else config.hidden), torch.zeros(1)]
     trained = [first, second, *biases]
     for weight in trained:
         weight.requires_grad_()
-    return trained, [first, biases[0].expand(config.hidden), second, biases[-1]]
+    return trained, [first, biases[0].expand(config.hidden), second, biases[1]]
 
 
 def _logits(x: Tensor, layers: list[Tensor]) -> Tensor:
