@@ -30,7 +30,7 @@ from highways.config import (
 from highways.config.run import BiLSTMKind
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
-from highways.experiments.conv.profile import recipe
+from highways.experiments.conv import recipe
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile, lesion_figure, lesion_rows

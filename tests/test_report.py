@@ -25,7 +25,7 @@ from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, spoken
 from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile, depth_figure
-from highways.experiments.initialisation.figure import initialisation_figure
+from highways.experiments.initialisation import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import write_pages
