@@ -140,7 +140,7 @@ def by_initialisation(records: Listed) -> dict[Named, Outcome]:
 
 def _signals(records: Listed) -> dict[Named, AnalysisRecord]:
     """Return the signals before training."""
-    return {_named(signal.run): signal for signal in of_kind(records, "signal_initial")}
+    return {_named(signal.run): signal for signal in of_kind(records, "signal")}
 
 
 # Numbers
