@@ -217,7 +217,7 @@ def small_panels(found: AnalysisRecord) -> list[Panel]:
             axes.plot(across, sorted(row), "o", ms=4, color=OTHERS[4])
         axes.axhline(guessing, color="0.4", lw=1, ls=":", label="guessing the mean")
         axes.set_xticks(range(len(rows)), list(rows))
-        axes.set(ylabel="mean absolute error")
+        axes.set(xlabel="initial weights", ylabel="mean absolute error")
         legend(axes)
 
     alt = sentence("; ".join([*words, f"guessing the mean {guessing:.3f}"]))
