@@ -109,7 +109,7 @@ def budget_panel(networks: Networks, claim: Claim) -> Panel:
     least = f"{few} x {short}, {cost:,} epochs a network" if enough else "no budget"
     first, last = ("unknown" if np.isnan(share) else f"{share:.2f}" for share in (shares[0, 0], shares[-1, -1]))
     alt = (
-        f"Share of the draws that keep it: {first} for {trials[0]} x {epochs[0]}, {last} for {trials[-1]} x {epochs[-1]}; "
+        f"Share of draws that keep it: {first} for {trials[0]} x {epochs[0]}, {last} for {trials[-1]} x {epochs[-1]}; "
         f"{ENOUGH:g} from {least}."
     )
 

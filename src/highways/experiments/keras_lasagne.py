@@ -253,13 +253,12 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
                 axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
         axes.set_yticks(range(len(names)), [name.replace(": ", ":\n") for name in names])
         axes.invert_yaxis()
-        axes.set(xlabel=f"points of accuracy (filled: {'seeds of one sign' if few else 'clearly not 0'})")
+        axes.set(xlabel=f"points (filled: {'seeds of one sign' if few else 'clearly not 0'})")
         if len(series) > 1:
             for label, colour in colours.items():
                 axes.plot([], [], "o", color=colour, label=label)
             axes.set_xscale("symlog", linthresh=1)  # from a tenth of a point to forty
             axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
-            axes.set_xlim(right=1.3 * axes.get_xlim()[1])  # room for half of the last number
             legend(axes)
 
     alt = f"Points of accuracy, means with {'every seed' if few else '95 % intervals'}: {'; '.join(words)}."
