@@ -114,7 +114,8 @@ def test_conv_numerics(project, family: str, version: int, kind: str) -> None:
         budget=BudgetConfig(epochs=1, batch_size=20),
     )
     loss = after_steps(ClassifierModule(config, "key", load(config.data), lambda event: None))
-    assert loss == pytest.approx(CONV_GOLDEN[family, NUMERICS[family], kind], rel=1e-4)
+    # from processors with AVX-512 to those without it the highway network's differs by 8e-4
+    assert loss == pytest.approx(CONV_GOLDEN[family, NUMERICS[family], kind], rel=2e-3)
 
 
 def after_steps(module: ClassifierModule) -> float:
