@@ -189,6 +189,7 @@ def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
     wanted = last | frame["version"].isin(["inverted, keep 0.3", "plain, keep 0.3"])
     wanted |= frame["version"].isin(["as-asked", "frozen"]) & frame["quantity"].str.startswith("error ")
     wanted |= frame["quantity"].eq("test accuracy")
+    wanted |= frame["quantity"].str.startswith(("batches without", "standard deviation"))
     return frame.loc[wanted]
 
 
@@ -315,8 +316,9 @@ def _batches_panel(found: AnalysisRecord) -> Panel:
     }
     lines = []
     for name, (label, look) in looks.items():
-        rows = [(size, value) for size in BATCHES for value in found.row(f"batch_{size}_{name}")]
-        lines.append(Line(label, *zip(*rows, strict=True), look | {"ms": 4, "ls": "none"}))
+        dots = [(size, value) for size in BATCHES for value in found.row(f"batch_{size}_{name}")]
+        x, y = [size for size, _ in dots], [value for _, value in dots]
+        lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
 
     def sizes(axes: Axes) -> None:
         axes.set_xscale("log")
