@@ -36,7 +36,7 @@ from highways.config import BudgetConfig, DataConfig, PicturesConfig, RunConfig
 from highways.config.conv import NETWORKS
 from highways.data import Pictures
 from highways.data.pictures import contrasted
-from highways.experiments.conv.profile import recipe
+from highways.experiments.conv import recipe
 from highways.nn import ConvNetwork
 from highways.training import device as devices
 from highways.training.execute import PRECISION

@@ -10,7 +10,7 @@ import argparse
 
 from timing import ratio, write
 
-from highways.experiments.l2_parity.study import ParityConfig, parity
+from highways.experiments.l2_parity import ParityConfig, parity
 from highways.training import device as devices
 
 

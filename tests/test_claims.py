@@ -23,7 +23,7 @@ from highways.config.run import SGDConfig
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH, GATES, LESION
 from highways.experiments.bilstm_depth import BiLSTMProfile
-from highways.experiments.conv.profile import ConvProfile
+from highways.experiments.conv import ConvProfile
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile

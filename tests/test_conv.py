@@ -13,8 +13,7 @@ from highways.config import CaffeConfig, ConvConfig, PicturesConfig, RunConfig, 
 from highways.config.conv import NETWORKS, StageConfig
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.experiments.conv.profile import ConvProfile, recipe
-from highways.experiments.conv.tables import SHAPES, parameters
+from highways.experiments.conv import SHAPES, ConvProfile, parameters, recipe
 from highways.nn import ConvNetwork, Highway
 from highways.nn.conv import Conv
 from highways.tracking.records import run_keys

@@ -9,7 +9,7 @@ import torch
 
 from highways.config import RunConfig, validate
 from highways.data import load
-from highways.experiments.conv.profile import recipe
+from highways.experiments.conv import recipe
 from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
 from highways.training import run
 

@@ -208,7 +208,7 @@ def test_idx_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"plain", IDX[:-9], gzip.compress(HEADER[:6]), gzip.compress(HEADER + bytes(5)), gzip.compress(bytes(20))],
+    [b"", b"plain", IDX[:-9], *(gzip.compress(short, mtime=0) for short in (HEADER[:6], HEADER + bytes(5), bytes(20)))],
 )
 def test_idx_file_at_fault_is_one_line_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.gz"

@@ -138,7 +138,7 @@ def test_enlarged_pixels_are_squares(project: Path) -> None:
 
 
 def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
-    from highways.experiments.conv.profile import recipe
+    from highways.experiments.conv import recipe
 
     def shown(name: str) -> tuple[bool, int | None]:
         pictures = recipe(name, "cifar10")[1]

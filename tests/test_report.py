@@ -24,8 +24,9 @@ from toolbox import written_table
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, spoken
 from highways.errors import HighwaysError
+from highways.experiments import DEPTH
 from highways.experiments.depth import DepthProfile, depth_figure
-from highways.experiments.initialisation.figure import initialisation_figure
+from highways.experiments.initialisation import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import write_pages
@@ -157,10 +158,10 @@ def test_page_can_be_read_without_seeing_it(small: Made) -> None:
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
     assert len(page.of("caption")) == len(page.of("table"))
     assert all(attributes.get("scope") in ("col", "row") for attributes in page.of("th"))
-    drawn = depth_figure(small.runs)
+    panels = [panel for draw in DEPTH.figures.values() for panel in draw(small.runs).panels]
     alts = {str(attributes["alt"]) for attributes in page.of("img")}
-    assert alts == {panel.alt for panel in drawn.panels}
-    assert all(any(sign.isdigit() for sign in alt) and panel.title not in alt for panel in drawn.panels for alt in alts)
+    assert alts == {panel.alt for panel in panels}
+    assert all(any(sign.isdigit() for sign in alt) and panel.title not in alt for panel in panels for alt in alts)
 
 
 def test_what_stands_in_records_and_claims_is_escaped(small: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +181,7 @@ def test_claims_for_machines_say_what_the_table_says(small: Made) -> None:
 
     place = small.root / "results" / "quick" / "claims.json"
     found = json.loads(place.read_text())
-    assert found["schema"] == "highways-claims/2"
+    assert found["schema"] == "highways-claims/3"
     assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judged.judgements]
     assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judged.judgements]
     first = found["claims"][0]

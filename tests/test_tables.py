@@ -12,8 +12,7 @@ from toolbox import texts_of, written_table
 
 from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
-from highways.experiments.conv.outcomes import AUTHORS_LOGS, LABELS, authors_log
-from highways.experiments.conv.profile import ConvProfile
+from highways.experiments.conv import AUTHORS_LOGS, LABELS, ConvProfile, authors_log
 from highways.experiments.depth import DepthProfile, depth_rows
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
@@ -131,8 +130,7 @@ def test_every_network_has_a_row_in_the_convolutional_table(project: Path) -> No
 
 
 def test_authors_logs_end_at_the_released_accuracies() -> None:
-    ends = {key: authors_log(*key) for key in AUTHORS_LOGS}
-    last = {key: (log.epoch.iloc[-1], log.test_accuracy.iloc[-1]) for key, log in ends.items() if log is not None}
+    last = {key: list(authors_log(*key).items())[-1] for key in AUTHORS_LOGS}
     assert last["highway-mnist-32", "mnist"] == (300, 0.9954)
     assert last["highway-b", "cifar10"] == (400, 0.9214)
     assert last["highway-b", "cifar100"] == (400, 0.6809)

@@ -175,7 +175,8 @@ class Expression(Strict):
             return _plain(one - other)
         if np.ndim(one) == 0 and ((np.isinf(one) and np.isinf(other)) or not other):
             return None
-        return _plain(np.divide(one, other))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
+            return _plain(np.divide(one, other))
 
     def _column(self, rows: Sequence[Row], where: Where) -> NDArray[np.float64] | None:
         columns = {name for row in rows for name in row}
@@ -265,8 +266,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
     draws = measures.draws(records)
     if value is None or math.isinf(value) or not draws or any(expression.of not in row for row in draws):
         return value
-    with np.errstate(invalid="ignore"):  # infinite over infinite
-        drawn = expression.on(draws)
+    drawn = expression.on(draws)
     low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
     return Interval(float(low), float(high), point=value)
 

@@ -107,8 +107,10 @@ def budget_panel(networks: Networks, claim: Claim) -> Panel:
     ]
     cost, few, short = min(enough, default=(0, 0, 0))
     least = f"{few} x {short}, {cost:,} epochs a network" if enough else "no budget"
+    first, last = ("unknown" if np.isnan(share) else f"{share:.2f}" for share in (shares[0, 0], shares[-1, -1]))
     alt = (
-        f"Share of the draws that keep it: {shares[0, 0]:.2f} for {trials[0]} x {epochs[0]}, {shares[-1, -1]:.2f} for "
+        f"Share of the draws that keep it: {first} for {trials[0]} x {epochs[0]}, {last} for {trials[-1]} x {epochs[-1]}; "
+        f"{ENOUGH:g} from {least}."
     )
 
     def draw(axes: Axes) -> None:
@@ -122,7 +124,7 @@ def budget_panel(networks: Networks, claim: Claim) -> Panel:
         axes.set(xlabel=f"epochs ({ENOUGH:g} from {least})", ylabel="trials")
 
     title = claim.statement + (" (Easier with less.)" if claim.easier_with_less else "")
-    return Panel(title, f"{alt}{trials[-1]} x {epochs[-1]}; {ENOUGH:g} from {least}.", draw, height=2.6)
+    return Panel(title, alt, draw, height=2.6)
 
 
 def budget_panels(records: Listed, claims: Sequence[Claim]) -> list[Panel]:

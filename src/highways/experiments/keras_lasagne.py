@@ -176,9 +176,9 @@ def keras_lasagne_cost(records: Listed) -> Iterator[Row]:
 
 
 def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the configurations, the effects and the shares, for a page."""
+    """Return the configurations, the effects after ten epochs and the shares, for a page."""
     whole = ~frame["term"].str.contains(": ") | (frame["quantity"] != "test accuracy")
-    return frame.loc[frame["quantity"].str.match("test accuracy|effect|share") & whole]
+    return frame.loc[frame["quantity"].str.match("test accuracy|effect after 10|share") & whole]
 
 
 def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
@@ -259,6 +259,7 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
                 axes.plot([], [], "o", color=colour, label=label)
             axes.set_xscale("symlog", linthresh=1)  # from a tenth of a point to forty
             axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
+            axes.set_xlim(right=1.3 * axes.get_xlim()[1])  # room for half of the last number
             legend(axes)
 
     alt = f"Points of accuracy, means with {'every seed' if few else '95 % intervals'}: {'; '.join(words)}."

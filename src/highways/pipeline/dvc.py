@@ -28,11 +28,10 @@ runs the report again, and nothing else."""
 
 
 def sources_of(experiment: Experiment) -> list[str]:
-    """Return where an experiment's room lies: a module and its small studies, `MODULE_*.py`, or a folder."""
-    room = paths.root() / "src" / "highways" / "experiments" / experiment.schema.__module__.split(".")[2]
-    module = room.with_suffix(".py")
-    found = [module, *sorted(room.parent.glob(f"{room.name}_*.py"))] if module.exists() else [room]
-    return [path.relative_to(paths.root()).as_posix() for path in found]
+    """Return the files of an experiment's room: its module, and those beside it that begin with its name."""
+    folder, name = paths.root() / "src/highways/experiments", experiment.schema.__module__.split(".")[2]
+    files = [folder / f"{name}.py", *sorted(folder.glob(f"{name}_*.py"))]
+    return [path.relative_to(paths.root()).as_posix() for path in files]
 
 
 def _all_before(experiment: Experiment) -> list[Experiment]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from highways import paths
-from highways.claims.judge import Judgement, headline
-from highways.claims.verdicts import SCOPES
+from highways.claims.judge import Judgement
+from highways.claims.sources import DOCUMENTS, OWN, documents
+from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import counts, pages
@@ -21,6 +22,14 @@ from highways.tracking.records import write_atomically
 
 COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
+
+WHOSE = {
+    "the two papers": {"P1", "P2"},
+    "the Highway BiLSTM article": {"Highway BiLSTM article"},
+    "the four web documents": set(DOCUMENTS) - {"P1", "P2", "Highway BiLSTM article", OWN},
+    "our own questions and calculations": {OWN},
+}
+"""Claims by the first document that they name."""
 
 
 def _judged(profile: str) -> Judged | None:
@@ -41,10 +50,13 @@ def _judged(profile: str) -> Judged | None:
 
 
 def _headlines(committed: Sequence[Judged]) -> str:
-    counts = [(f"`{judged.profile}`", headline(judged.judgements)) for judged in committed]
-    if len(committed) > 1:
-        counts.insert(0, ("**Each claim where it was judged best**", headline(best_of(committed))))
-    return "".join(f"- {name}: {text}.\n" for name, text in counts)
+    """Return the number of each verdict by whose the claims are, each claim where it was judged best, as a table."""
+    rows = best_of(committed)
+    table = []
+    for whose, wanted in WHOSE.items():
+        own = [row.verdict for row in rows if documents(row.source)[0] in wanted]
+        table.append([f"{whose}: {len(own)}", *(own.count(verdict) or "" for verdict in VERDICTS)])
+    return render("table.md.j2", heads=["claims of", *VERDICTS], rows=table)
 
 
 def best_of(committed: Sequence[Judged]) -> list[Judgement]:

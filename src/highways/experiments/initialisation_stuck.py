@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,6 +16,8 @@ from highways.config import RunConfig
 from highways.config.analysis import Measure
 from highways.inside.thinning import kept_steps
 from highways.inside.values import lists
+from highways.show.figures import DASHES, OTHERS, Panel, line, line_panel
+from highways.tracking import AnalysisRecord
 
 
 class StuckConfig(Measure):
@@ -24,7 +27,7 @@ class StuckConfig(Measure):
     """
 
     kind: str = "stuck"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     features: int = Field(default=512, ge=1)
     hidden: int = Field(default=256, ge=1)
     examples: int = Field(default=2_000, ge=10)
@@ -46,60 +49,42 @@ class StuckConfig(Measure):
 
 
 @dataclass(frozen=True)
-class _Version:
+class Version:
+    """Which of the faults a network has."""
+
     one_logit: bool = False
     """Softmax cross-entropy over the one logit; else sigmoid cross-entropy."""
     zero_first: bool = False
     zero_second: bool = False
     small_output: bool = False
     """Output weights from U(-2/512, 2/512); else from N(0, 1 / hidden units)."""
-    shared_bias: bool = False
-    """One scalar, added in both layers; else a bias for every unit."""
+    scalar_bias: bool = False
+    """One scalar for all hidden units; else a bias for every one. The output's is a scalar of its own in both."""
     slow: bool = False
-    """The source's rate and steps; else the healthy ones."""
+    """The source's rate and steps; else the healthy ones, rate 0.05 and 2,000 steps."""
 
 
-_SOURCE = _Version(one_logit=True, zero_first=True, small_output=True, shared_bias=True, slow=True)
+AS_WRITTEN = Version(one_logit=True, zero_first=True, small_output=True, scalar_bias=True, slow=True)
 
-_VERSIONS = {
-    "as-written": _SOURCE,
-    "right-loss": replace(_SOURCE, one_logit=False),
-    "right-loss-random-first": replace(_SOURCE, one_logit=False, zero_first=False),
-    "healthy": _Version(),
-    "only-one-logit": _Version(one_logit=True),
-    "only-zero-first": _Version(zero_first=True),
-    "only-slow": _Version(slow=True),
-    "only-shared-bias": _Version(shared_bias=True),
-    "only-small-output": _Version(small_output=True),
-    "all-zero": _Version(zero_first=True, zero_second=True),
+VERSIONS = {
+    "as-written": AS_WRITTEN,
+    "right-loss": replace(AS_WRITTEN, one_logit=False),
+    "right-loss-random-first": replace(AS_WRITTEN, one_logit=False, zero_first=False),
+    "healthy": Version(),
+    "only-one-logit": Version(one_logit=True),
+    "only-zero-first": Version(zero_first=True),
+    "only-slow": Version(slow=True),
+    "only-scalar-bias": Version(scalar_bias=True),
+    "only-small-output": Version(small_output=True),
+    "all-zero": Version(zero_first=True, zero_second=True),
 }
-
-STUCK_VERSIONS = tuple(_VERSIONS)
-"""The network that learned nothing, as its question has it and with fewer and fewer faults, then each fault alone:
-
-- `as-written`: softmax cross-entropy over one logit; first layer zero, output weights from U(-2/512, 2/512), one scalar
-  bias for both layers, rate 0.005, batches of 300, 500 steps;
-- `right-loss`: the same with sigmoid cross-entropy;
-- `right-loss-random-first`: the same, and a random first layer;
-- `healthy`: sigmoid cross-entropy, both layers from N(0, 1 / inputs of a unit), biases of their own, rate 0.05, 2,000
-  steps;
-- `only-...`: healthy but for one fault: the loss, the first layer, rate and steps, the bias or the output weights;
-- `all-zero`: healthy but for both layers, which start at zero.
+"""The network as its question has it, with fewer and fewer faults, and then, in one that learns, each fault alone.
 
 Batches are the same for all; a subset smaller than a batch is one batch.
 """
 
 KEPT = 51
 """Most steps at which losses and accuracies are recorded."""
-
-
-def stuck_steps(config: StuckConfig, version: str) -> list[int]:
-    """Return the steps at which losses and accuracies are recorded; each is a pass over all examples."""
-    return kept_steps(_steps(config, _VERSIONS[version]) + 1, most=KEPT)
-
-
-def _steps(config: StuckConfig, version: _Version) -> int:
-    return config.steps if version.slow else config.healthy_steps
 
 
 def boolean_task(config: StuckConfig) -> tuple[Tensor, Tensor]:
@@ -118,7 +103,7 @@ def stuck_versions(config: StuckConfig) -> dict[str, Tensor]:
 
     Returns:
         For each version, with `_` for `-`: `<version>_loss` and `<version>_accuracy`, over all training examples, at
-        `stuck_steps`, from before the first one to after the last one; `<version>_first_gradient`, the norm of the
+        some steps, from before the first one to after the last one; `<version>_first_gradient`, the norm of the
         gradient of the first layer at the start, over all examples; `<version>_distinct_units`, how many hidden
         units have a gradient of their own there; `<version>_subset_accuracy`, after as many steps on the subset alone.
         `as_written_output_low` and `as_written_output_high`: the lowest and the highest sigmoid of the logit over all
@@ -126,13 +111,13 @@ def stuck_versions(config: StuckConfig) -> dict[str, Tensor]:
     """
     x, y = boolean_task(config)
     found: dict[str, Tensor] = {}
-    for version in STUCK_VERSIONS:
+    for version, faults in VERSIONS.items():
         name = version.replace("-", "_")
-        trained = _train(config, _VERSIONS[version], x, y)
+        trained = _train(config, faults, x, y)
         found[f"{name}_loss"], found[f"{name}_accuracy"] = trained.losses, trained.accuracies
         found[f"{name}_first_gradient"] = trained.gradient.norm().reshape(1)
         found[f"{name}_distinct_units"] = torch.tensor([float(_distinct(trained.gradient))])
-        subset = _train(config, _VERSIONS[version], x[: config.subset], y[: config.subset])
+        subset = _train(config, faults, x[: config.subset], y[: config.subset])
         found[f"{name}_subset_accuracy"] = subset.accuracies[-1:]
         if version == "as-written":
             found[f"{name}_output_low"] = torch.sigmoid(trained.logits).min().reshape(1)
@@ -147,18 +132,16 @@ def _distinct(gradient: Tensor) -> int:
     return len(torch.unique((gradient / gradient.abs().max() * 1e4).round(), dim=0))
 
 
-@dataclass(frozen=True)
-class _Trained:
+class _Trained(NamedTuple):
+    """Curves `(kept steps,)`; the first layer's gradient at the start; logits `(examples,)` after the last step."""
+
     losses: Tensor
-    """`(kept steps,)`, as `accuracies`."""
     accuracies: Tensor
     gradient: Tensor
-    """Of the first layer at the start, `(hidden, features)`."""
     logits: Tensor
-    """After the last step, `(examples,)`."""
 
 
-def _weights(config: StuckConfig, version: _Version) -> tuple[list[Tensor], list[Tensor]]:
+def _weights(config: StuckConfig, version: Version) -> tuple[list[Tensor], list[Tensor]]:
     """Return what is trained, and first layer's weights and biases, output weights and biases, which are of it."""
     random = torch.Generator().manual_seed(config.seed + 1)
     first = torch.randn(config.hidden, config.features, generator=random) / math.sqrt(config.features)
@@ -169,11 +152,11 @@ def _weights(config: StuckConfig, version: _Version) -> tuple[list[Tensor], list
         first.zero_()
     if version.zero_second:
         second.zero_()
-    biases = [torch.zeros(1)] if version.shared_bias else [torch.zeros(config.hidden), torch.zeros(1)]
+    biases = [torch.zeros(1 if version.scalar_bias else config.hidden), torch.zeros(1)]
     trained = [first, second, *biases]
     for weight in trained:
         weight.requires_grad_()
-    return trained, [first, biases[0].expand(config.hidden), second, biases[-1]]
+    return trained, [first, biases[0].expand(config.hidden), second, biases[1]]
 
 
 def _logits(x: Tensor, layers: list[Tensor]) -> Tensor:
@@ -181,13 +164,17 @@ def _logits(x: Tensor, layers: list[Tensor]) -> Tensor:
     return functional.linear(hidden, layers[2], layers[3])[:, 0]
 
 
-def _loss(version: _Version, logits: Tensor, y: Tensor) -> Tensor:
+def _loss(version: Version, logits: Tensor, y: Tensor) -> Tensor:
     if version.one_logit:
         return -(y[:, None] * torch.log_softmax(logits[:, None], dim=1)).sum(dim=1).mean()
     return functional.binary_cross_entropy_with_logits(logits, y)
 
 
-def _train(config: StuckConfig, version: _Version, x: Tensor, y: Tensor) -> _Trained:
+def _steps(config: StuckConfig, version: Version) -> int:
+    return config.steps if version.slow else config.healthy_steps
+
+
+def _train(config: StuckConfig, version: Version, x: Tensor, y: Tensor) -> _Trained:
     trained, layers = _weights(config, version)
     random = torch.Generator().manual_seed(config.seed + 2)
     rate, steps = (config.learning_rate if version.slow else config.healthy_rate), _steps(config, version)
@@ -209,3 +196,39 @@ def _train(config: StuckConfig, version: _Version, x: Tensor, y: Tensor) -> _Tra
             for weight, slope in zip(trained, torch.autograd.grad(loss, trained), strict=True):
                 weight -= rate * slope
     return _Trained(torch.stack(losses), torch.stack(accuracies), gradient, logits)
+
+
+# What is shown of it
+
+
+def stuck_numbers(found: AnalysisRecord) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Yield study, version, and numbers by what they are."""
+    for version in VERSIONS:
+        name = version.replace("-", "_")
+        numbers = {
+            "loss before": found.row(f"{name}_loss")[0],
+            "loss after": found.row(f"{name}_loss")[-1],
+            "accuracy after": found.row(f"{name}_accuracy")[-1],
+            "gradient of the first layer before": found.row(f"{name}_first_gradient")[0],
+            "hidden units with a gradient of their own": found.row(f"{name}_distinct_units")[0],
+            "accuracy after, on the subset": found.row(f"{name}_subset_accuracy")[0],
+        }
+        if version == "as-written":
+            numbers["lowest output after (the question: always close to 0)"] = found.row(f"{name}_output_low")[0]
+            numbers["highest output after (the question: always close to 0)"] = found.row(f"{name}_output_high")[0]
+        yield "learned nothing", version, numbers
+
+
+def stuck_panels(found: AnalysisRecord) -> list[Panel]:
+    """Return losses and accuracies of all versions over steps."""
+    config, panels = found.config.measure, []
+    assert isinstance(config, StuckConfig)
+    for quantity, unit in (("loss", "loss, nats"), ("accuracy", "accuracy")):
+        lines = []
+        for place, (version, faults) in enumerate(VERSIONS.items()):
+            steps = kept_steps(_steps(config, faults) + 1, most=KEPT)
+            values = [value + 0 for value in found.row(f"{version.replace('-', '_')}_{quantity}")]  # no -0
+            look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2], "lw": 1.6}
+            lines.append(line(version, dict(zip(steps, values, strict=True)), **look))
+        panels.append(line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False))
+    return panels

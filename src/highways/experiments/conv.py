@@ -1,0 +1,435 @@
+"""Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, the Keras convolution post)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from pydantic import Field, field_validator
+
+from highways.claims.values import Interval, Records, calculation, in_units
+from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
+from highways.config.base import Epochs, Strict, Trials, no_repetition
+from highways.config.conv import NETWORKS
+from highways.config.run import AdamConfig, ImageDataName
+from highways.data import classes, examples
+from highways.experiments.base import Experiment, Table
+from highways.inside.statistics import difference_interval, each, mean_interval, moments
+from highways.nn import ConvNetwork
+from highways.show.cells import Cell, cells, diverged
+from highways.show.figures import DASHES, OTHERS, POINTS, SOURCE, Drawing, Panel, line, line_panel, plain_ticks, shade
+from highways.show.tables import Row, cost_rows, reference_rows
+from highways.tracking import Listed, RunRecord
+
+Precision = Literal["float32", "bfloat16"]
+Named = tuple[str, str]
+"""A network's name and a data set's."""
+
+
+# Parameters and runs
+
+
+class ConvTraining(Strict):
+    """Which convolutional network is trained on what, for how long, how often."""
+
+    network: str
+    """A name in `highways.config.conv.NETWORKS`."""
+    data: ImageDataName
+    epochs: Epochs
+    runs: Trials
+    """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
+    precision: Precision | None = None
+    """By default the profile's."""
+
+    @field_validator("network")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in NETWORKS:
+            raise ValueError(f"no such network; there are: {', '.join(NETWORKS)}")
+        return name
+
+
+class ConvProfile(Profile):
+    """Parameters of `03_conv`: the convolutional networks of P1 Table 1, P2 Tables 1 to 3, the Keras convolution post.
+
+    How a network is trained follows from what it is and from the data (`recipe`): as the authors' released
+    solvers say, on MNIST for 300 and on CIFAR for 400 epochs; with fewer epochs the schedule keeps its shape.
+    """
+
+    experiment: ClassVar[str] = "03_conv"
+
+    trainings: list[ConvTraining] = Field(min_length=1)
+    precision: Precision = "float32"
+
+    @field_validator("trainings")
+    @classmethod
+    def _trainings(cls, trainings: list[ConvTraining]) -> list[ConvTraining]:
+        no_repetition([f"{training.network} on {training.data}" for training in trainings])
+        return trainings
+
+    def runs(self) -> list[RunConfig]:
+        """Return every training's runs, in the order of the trainings and seeds."""
+        return [self._run(training, seed) for training in self.trainings for seed in range(training.runs)]
+
+    def _run(self, training: ConvTraining, seed: int) -> RunConfig:
+        network, pictures, optimiser, batch_size = recipe(training.network, training.data)
+        return RunConfig(
+            data=DataConfig(name=training.data, pictures=pictures),
+            network=network,
+            optimiser=optimiser,
+            budget=BudgetConfig(epochs=training.epochs, batch_size=batch_size),
+            seed=seed,
+            order_seed=seed,
+            precision=training.precision or self.precision,
+        )
+
+
+def recipe(name: str, data: str) -> tuple[ConvConfig, PicturesConfig, CaffeConfig | AdamConfig, int]:
+    """Return how a network is trained on a data set: the network, the pictures, the optimiser, the batch size.
+
+    The networks of P1 Table 1 and P2 Table 2 (A, 2, C, 3, 4, their plain twins, the Fitnets) have translations only,
+    Highway 3 and 4 the first 40,000 images only, as the papers say; the others mirror images, too, as released.
+
+    Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks (rate .01 with
+    steps at 1/3 and 2/3 on MNIST; .025 with steps at 1/2, 3/4 and 7/8 on CIFAR; batches of 100); the Keras
+    convolution post (Adam with Keras's settings, batches of 32, pixels from 0 to 255).
+    """
+    network = NETWORKS[name]
+    if name in POST:
+        adam = AdamConfig(kind="adam", learning_rate=1e-3, epsilon=1e-7 if name == "keras-post" else 1e-8)
+        return network, PicturesConfig(scale=1.0), adam, 32
+    slow = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 3, 2 / 3))
+    fast = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=(1 / 2, 3 / 4, 7 / 8))
+    if data in ("cifar10", "cifar100"):
+        kind = name.removeprefix("highway-").removeprefix("plain-")
+        pictures = PicturesConfig(
+            scale=1 / 255,
+            contrast=True,
+            mean_image=True,
+            pad=8,
+            mirror=kind not in ("2", "a", "c", "3", "4", "fitnet-1", "fitnet-4"),
+            training_images=40_000 if kind in ("3", "4") else None,
+        )
+        if data == "cifar100":  # the one released network whose classifier is drawn like its other layers
+            network = network.model_copy(update={"classifier_std": None})
+        return network, pictures, fast, 100
+    optimiser = fast if name == "highway-mnist-32-short" else slow
+    if data == "digits":  # a stand-in, 8x8: enlarged to what the network can pool three times, more steps an epoch
+        return network, PicturesConfig(enlarge=3), optimiser, 10
+    return network, PicturesConfig(), optimiser, 100
+
+
+LABELS = {"seed-003": "keras-post, epsilon 1e-8"}
+"""Names of networks where they are shown, if others than in their records."""
+
+POST = ("keras-post", *LABELS)
+"""Networks that are the Keras convolution post's."""
+
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "digits": (1, 8, 8),
+    "mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "cifar100": (3, 32, 32),
+}
+
+
+def parameters(network: str, data: str) -> int:
+    """Return the number of weights and biases of a network on a data set, from its description."""
+    described, pictures, _, _ = recipe(network, data)
+    channels, height, width = SHAPES[data]
+    shape = channels, height * pictures.enlarge, width * pictures.enlarge
+    return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())
+
+
+# Outcomes, ours and published
+
+
+def named(run: RunRecord) -> Named:
+    """Return the names of a run's network and data set."""
+    assert isinstance(run.config.network, ConvConfig)
+    return run.config.network.name, run.config.data.name
+
+
+def last_accuracies(cell: Cell) -> list[float]:
+    """Return the test accuracy of each run after its last epoch, as the papers have it; one that diverged guesses."""
+    guess = 1 / classes(cell.runs[0].config.data.name)
+    return [run.curves["test_accuracy"][-1] if run.status == "finished" else guess for run in cell.runs]
+
+
+def published() -> dict[Named, Row]:
+    """Return the papers' accuracies by network and data set."""
+    return {(row["network"], row["data"]): row for row in reference_rows("conv_papers.csv")}
+
+
+AUTHORS_LOGS = {
+    ("highway-mnist-32", "mnist"): ("mnist", 600),
+    ("highway-b", "cifar10"): ("cifar10", 500),
+    ("highway-b, first release", "cifar10"): ("cifar10_v1", 500),
+    ("highway-b", "cifar100"): ("cifar100", 500),
+}
+"""The authors' own test curves, by network and data set: where they lie, and their iterations an epoch.
+
+The first release for CIFAR-10 has 100 outputs by mistake.
+"""
+
+
+def authors_log(network: str, data: str) -> dict[float, float]:
+    """Return test accuracies in the authors' own log by epoch; empty where they published none."""
+    if (network, data) not in AUTHORS_LOGS:
+        return {}
+    name, iterations = AUTHORS_LOGS[network, data]
+    rows = reference_rows(f"authors_log_{name}.csv")
+    return {row["iteration"] / iterations: row["test_accuracy"] for row in rows}
+
+
+# Numbers
+
+
+def conv_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each network that is described, on each data set that it was run or published on.
+
+    Accuracies are those after the last epoch, as in the papers; a run that diverged is guessing. The interval is
+    the mean's: Student's of five runs or more, Wilson's for one; a few runs stand there each by itself.
+    `authors_log_same_epoch` is the accuracy in the authors' own log after as many epochs as ours had; their rate had
+    not been lowered yet there, ours had, unless ours had all its epochs. What others published stands below.
+    """
+    ours, papers = cells(records, named), published()
+    for network, data in _order(list(ours), list(papers)):
+        paper, cell = papers.get((network, data), {}), ours.get((network, data))
+        last = last_accuracies(cell) if cell else []
+        mean, deviation = moments(last) if last else (None, None)
+        low, high = mean_interval(last, examples(data, "test")) if last else (None, None)
+        described = network in NETWORKS and data in SHAPES
+        yield {
+            "network": LABELS.get(network, network),
+            "data": data,
+            "layers": NETWORKS[network].depth if network in NETWORKS else None,
+            "parameters": cell.runs[0].parameters if cell else parameters(network, data) if described else None,
+            "paper_parameters": paper.get("paper_parameters"),
+            "epochs": cell.epochs if cell else None,
+            "runs": len(cell.runs) if cell else None,
+            "accuracy_last_mean": mean,
+            "accuracy_last_sd": deviation,
+            "accuracy_last_each": each(last) if cell else None,
+            "accuracy_best": max(last) if cell else None,
+            "diverged": diverged(cell.runs) if cell else None,
+            "interval_low": low,
+            "interval_high": high,
+            "paper": paper.get("paper"),
+            "paper_mean": paper.get("paper_mean"),
+            "paper_sd": paper.get("paper_sd"),
+            "authors_log_same_epoch": authors_log(network, data).get(float(cell.epochs)) if cell else None,
+            "note": paper.get("note"),
+        }
+
+
+def _order(run: list[Named], others: list[Named]) -> list[Named]:
+    """Return what has a row: everything run or published, and every other network on its own data set."""
+    known = [*run, *(pair for pair in others if pair not in run)]
+    for network in NETWORKS:
+        if network not in {name for name, _ in known}:
+            known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
+    data_sets = [*SHAPES, *(data for _, data in known if data not in SHAPES)]
+    order = [*NETWORKS, *(network for network, _ in known if network not in NETWORKS)]
+    return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), data_sets.index(pair[1])))
+
+
+def conv_cost(records: Listed) -> Iterator[Row]:
+    """Yield what each network cost, by machine: training and evaluation."""
+
+    def more(runs: list[RunRecord], seconds: float) -> Row:
+        epochs, data = sum(max(run.epochs, 1) for run in runs), runs[0].config.data
+        images = (data.pictures and data.pictures.training_images) or examples(data.name, "train")
+        return {
+            "process_seconds_per_epoch": seconds / epochs,
+            "training_images_per_process_second": epochs * images / seconds,
+        }
+
+    ours = cells(records, named).items()
+    groups = (({"network": LABELS.get(name, name), "data": data}, cell.runs) for (name, data), cell in ours)
+    return cost_rows(groups, more)
+
+
+def run_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks that were run, then those with a number in the papers, for the report."""
+    was_run = frame["runs"].notna()
+    in_papers = frame["network"].str.startswith("highway") & (frame["paper"].notna() | frame["paper_mean"].notna())
+    return pd.concat([frame.loc[was_run], frame.loc[~was_run & in_papers]])
+
+
+# Figure
+
+
+def conv_figure(records: Listed) -> Drawing:
+    """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
+
+    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set, and one of the
+    losses of the Keras convolution post's network, which shows such curves.
+    """
+    ours = cells(records, named)
+    errors = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
+    return Drawing(errors + [_losses_panel(name, ours[name, data]) for name, data in ours if name in POST], columns=2)
+
+
+def _finished(cell: Cell) -> list[RunRecord]:
+    return [run for run in cell.runs if run.status == "finished"]
+
+
+def _label(name: str, cell: Cell) -> str:
+    runs = len(_finished(cell))
+    return LABELS.get(name, name) + (f", {runs} runs" if runs > 1 else "")
+
+
+def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
+    chosen = {name: cell for (name, on), cell in ours.items() if on == data}
+    colours, lines = _colours(list(chosen)), []
+    for place, (name, cell) in enumerate(chosen.items()):
+        if runs := _finished(cell):
+            errors = 100 * (1 - np.mean([run.curves["test_accuracy"] for run in runs], axis=0))
+            look = {"color": colours[name], "lw": 2.2, "marker": POINTS[place % 8] if len(errors) < 50 else None}
+            lines.append(line(_label(name, cell), dict(enumerate(errors, start=1)), **look))
+    for place, name in enumerate(name for name, on in AUTHORS_LOGS if on == data):
+        log = authors_log(name, data)
+        theirs = {epoch: 100 * (1 - accuracy) for epoch, accuracy in log.items() if epoch >= 1}
+        look = SOURCE | {"ls": DASHES[place], "color": "0.35", "zorder": 1}
+        lines.append(line(f"{name}, authors' log", theirs, **look))
+
+    def scales(axes: Axes) -> None:
+        axes.set(xscale="log", yscale="log")
+        plain_ticks(axes.yaxis)
+        plain_ticks(axes.xaxis, subs=(1,))
+
+    return line_panel(f"{data}: test error over epochs", lines, "epoch", "test error, %", scales)
+
+
+def _colours(names: list[str]) -> dict[str, str]:
+    """Return a colour a network: shades of its kind's, others for what is neither plain nor highway."""
+    found = {}
+    for kind in ("plain", "highway"):
+        of_kind = [name for name in names if name.startswith(kind)]
+        found |= {name: shade(kind, place, range(len(of_kind))) for place, name in enumerate(of_kind)}
+    rest = [name for name in names if name not in found]
+    return found | {name: OTHERS[(3 + place) % len(OTHERS)] for place, name in enumerate(rest)}
+
+
+def _losses_panel(name: str, cell: Cell) -> Panel:
+    runs, lines = _finished(cell), []
+    for place, run in enumerate(runs):
+        for part, label, dashes in (("train", "training", "-"), ("test", "test", "--")):
+            label += ", each run" if len(runs) > 1 else ""
+            losses = dict(enumerate(run.curves[f"{part}_cross_entropy"], start=1))
+            lines.append(line(None if place else label, losses, color=OTHERS[3], lw=1.3, ls=dashes))
+    title = f"{_label(name, cell)}: cross-entropy over epochs"
+    return line_panel(title, lines, "epoch", "cross-entropy, nats", log=False)
+
+
+# Measures that no expression over the table says
+
+SINGLE_RUN_SD = 0.0016
+"""Deviation from run to run of a CIFAR-10 network, P2 Table 2's of Highway B."""
+
+
+@in_units("points")
+def difference_from_paper(records: Records, network: str, data: str, other: str | None = None) -> Interval | None:
+    """Return the interval of our mean accuracy less the paper's, or less its one number where it states no mean.
+
+    Such a number is taken for one run, with the deviation that P2 states for Highway B, 0.0016.
+
+    Args:
+        records: Of one data set, of `data` or of what stands in for it.
+        network: Name of the network.
+        data: The paper's data set.
+        other: The network in `references/conv_papers.csv` that it is compared with, if not itself.
+    """
+    cell = next((cell for (name, _), cell in cells(records, named).items() if name == network), None)
+    row = published()[other or network, data]
+    stated = not math.isnan(row["paper_mean"])
+    mean, deviation, runs = (row[f"paper_{part}"] for part in ("mean", "sd", "runs"))
+    return cell and _difference(cell, (mean, deviation, int(runs)) if stated else (row["paper"], SINGLE_RUN_SD, 1))
+
+
+@in_units("points")
+def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
+    """Return the interval of the difference in mean accuracy of two networks."""
+    by_name = {name: cell for (name, _), cell in cells(records, named).items()}
+    if of not in by_name or to not in by_name:
+        return None
+    last = last_accuracies(by_name[to])
+    return _difference(by_name[of], (*moments(last), len(last)))
+
+
+def _difference(cell: Cell, theirs: tuple[float, float, int]) -> Interval:
+    last, tested = last_accuracies(cell), examples(cell.runs[0].config.data.name, "test")
+    interval = difference_interval((*moments(last), len(last)), theirs, tested)
+    return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in last))
+
+
+@calculation
+@in_units("parameters")
+def built_parameters(records: Records, network: str, data: str) -> float:
+    """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
+    return parameters(network, data)
+
+
+# Words
+
+
+def answer(records: Listed) -> str:
+    """Return every network's test accuracy, with the papers' where they have one on these data."""
+    papers, parts = published(), []
+    for (name, data), cell in cells(records, named).items():
+        theirs = papers.get((name, data), {}).get("paper", math.nan)
+        text = f"`{LABELS.get(name, name)}` on {data} {moments(last_accuracies(cell))[0]:.4f}"
+        parts.append(text + ("" if math.isnan(theirs) else f" (paper {theirs:.4f})"))
+    return f"Test accuracy after the last epoch: {'; '.join(parts)}." if parts else ""
+
+
+def caption(records: Listed) -> str:
+    """Return what the curves are, and whether the authors' logs are among them."""
+    logs = [f"`{network}`" for network, data in cells(records, named) if (network, data) in AUTHORS_LOGS]
+    if not logs:
+        return "Thick: ours. The authors' logs are of other networks or data than these."
+    return f"Thick: ours. Thin: the authors' own runs, at their full schedule, of {', '.join(logs)}."
+
+
+CONV = Experiment(
+    name="03_conv",
+    title="Convolutional highway networks on MNIST and CIFAR",
+    schema=ConvProfile,
+    tables=(
+        Table(
+            "conv",
+            conv_rows,
+            conv_cost,
+            "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, the Keras convolution post)",
+            shown={
+                "network": "network",
+                "data": "data",
+                "parameters": "parameters",
+                "paper_parameters": "parameters, paper",
+                "epochs": "epochs",
+                "accuracy_last_each": "accuracy after the last epoch, each run",
+                "authors_log_same_epoch": "the authors' log, same epoch (its rate not lowered yet)",
+                "paper_mean": "paper, mean",
+                "paper": "paper, best",
+            },
+            plot=("parameters", "accuracy_last_mean"),
+            rows=run_first,
+        ),
+    ),
+    figures={"conv": conv_figure},
+    measures=(difference_from_paper, difference_of_networks, built_parameters),
+    references=(
+        "conv_papers.csv",
+        "authors_log_cifar10.csv",
+        "authors_log_cifar10_v1.csv",
+        "authors_log_cifar100.csv",
+        "authors_log_mnist.csv",
+    ),
+    answer=answer,
+    caption=caption,
+)

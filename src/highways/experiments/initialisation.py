@@ -1,0 +1,386 @@
+"""Initial weights by depth, and networks that did not learn (the initialisation questions, a and c)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import matplotlib.ticker
+import pandas as pd
+from matplotlib.axes import Axes
+from pydantic import Field
+
+from highways.claims.values import Records, guessing, in_units
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
+from highways.config.run import ImageDataName, Initialisation
+from highways.data import classes
+from highways.experiments import initialisation_small as small
+from highways.experiments.base import Experiment, Table
+from highways.experiments.initialisation_stuck import StuckConfig, stuck_numbers, stuck_panels
+from highways.inside.layers import of_kind
+from highways.inside.signal import SignalConfig
+from highways.show.cells import Cell, cells, diverged, kind_and_depth
+from highways.show.figures import (
+    DASHES,
+    NETWORK,
+    OTHERS,
+    POINTS,
+    Drawing,
+    Line,
+    Panel,
+    depth_ticks,
+    line,
+    line_panel,
+    positive,
+)
+from highways.show.tables import Row, cost_rows, studies_cost
+from highways.tracking import AnalysisRecord, Listed, RunRecord
+
+Kind = Literal["plain", "highway"]
+Named = tuple[str, int, str]
+"""A kind of network, its depth, its initialisation."""
+
+
+# Parameters, runs and analyses
+
+
+class InitialisationProfile(Profile):
+    """Parameters of `08_initialisation`: initial weights, by depth, and four studies of them."""
+
+    experiment: ClassVar[str] = "08_initialisation"
+
+    data: ImageDataName
+    initialisations: Distinct[Initialisation]
+    depths: Distinct[Depth]
+    width: Width = 50
+    activation: Literal["relu", "tanh"] = "relu"
+    transform_bias: float = -2.0
+    learning_rates: Distinct[Annotated[float, Field(gt=0)]]
+    """Each network is trained at each of these; the best run's training cross-entropy counts."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    epochs: Epochs
+    batch_size: BatchSize
+    seeds: Trials = 1
+    signal_examples: Count = 1_000
+    draws: int = Field(default=20_000, ge=2, le=1_000_000_000)
+    """Of the weights of one unit, for the variance of its input."""
+    stuck_steps: Count = 500
+    """Of the network that learned nothing; 500 are the source's. The healthy one has four times as many."""
+    small_net_steps: Count = 2_000
+    """Of the 7-4-2-1 network."""
+    saturation_steps: Count = 6_000
+    """Of the network of one hidden layer of sigmoids; at most an epoch's."""
+
+    def runs(self) -> list[RunConfig]:
+        """Return both kinds, every depth, initialisation, rate and seed, in this order."""
+        return [
+            self._run(kind, depth, initialisation, rate, seed)
+            for kind in ("plain", "highway")
+            for depth in self.depths
+            for initialisation in self.initialisations
+            for rate in self.learning_rates
+            for seed in range(self.seeds)
+        ]
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the signal before training of every network that has blocks, then the four studies."""
+        untrained = [
+            run
+            for run in self.runs()
+            if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0) and run.network.depth > 1
+        ]
+        measure = SignalConfig(trained=False, examples=self.signal_examples)
+        studies = (
+            small.VarianceConfig(draws=self.draws),
+            StuckConfig(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
+            small.SmallNetConfig(steps=self.small_net_steps),
+            small.SaturationConfig(data=self.data, steps=self.saturation_steps),
+        )
+        signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
+        return signals + [AnalysisConfig(measure=study) for study in studies]
+
+    def _run(self, kind: Kind, depth: int, initialisation: Initialisation, rate: float, seed: int) -> RunConfig:
+        return RunConfig(
+            data=DataConfig(name=self.data),
+            network=DenseConfig(
+                kind=kind,
+                depth=depth,
+                width=self.width,
+                activation=self.activation,
+                transform_bias=self.transform_bias if kind == "highway" else None,
+                initialisation=initialisation,
+            ),
+            optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
+            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            seed=seed,  # one order for all, so that all train together
+        )
+
+
+def _named(run: RunConfig) -> Named:
+    assert isinstance(run.network, DenseConfig)
+    return run.network.kind, run.network.depth, run.network.initialisation
+
+
+class Outcome(Cell):
+    """The runs from one initialisation, at every rate and of every seed; those that diverged do not count."""
+
+    @property
+    def counted(self) -> list[RunRecord]:
+        """The runs whose outcome counts."""
+        return [run for run in self.runs if run.status == "finished"]
+
+
+def by_initialisation(records: Listed) -> dict[Named, Outcome]:
+    """Sort runs by kind of network, depth and initialisation."""
+    return {key: Outcome(cell.runs) for key, cell in cells(records, lambda run: _named(run.config)).items()}
+
+
+def _signals(records: Listed) -> dict[Named, AnalysisRecord]:
+    """Return the signals before training."""
+    return {_named(signal.run): signal for signal in of_kind(records, "signal")}
+
+
+# Numbers
+
+
+def initialisation_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each kind of network, depth and initialisation.
+
+    Outputs are root mean squares over units and examples, gradients norms over a block's parameters, both before
+    training; blocks are the layers behind the first, the figure has all of them. `best_*` are of the best run.
+    """
+    signals = _signals(records)
+    for (kind, depth, initialisation), cell in by_initialisation(records).items():
+        best, signal = cell.best, signals.get((kind, depth, initialisation))
+        output, gradient = (signal.row(name) if signal else [None] for name in ("output", "weight_gradient"))
+        yield {
+            "network": kind,
+            "depth": depth,
+            "initialisation": initialisation,
+            "data": cell.runs[0].config.data.name,
+            "runs": len(cell.runs),
+            "diverged": diverged(cell.runs),
+            "epochs": cell.runs[0].config.budget.epochs,
+            "output_first_block": output[0],
+            "output_last_block": output[-1],
+            "gradient_first_block": gradient[0],
+            "gradient_last_block": gradient[-1],
+            "best_train_cross_entropy": cell.best_loss,
+            "best_learning_rate": best.config.optimiser.learning_rate if best else None,
+            "test_accuracy": best.last("test_accuracy") if best else None,
+            "paper": None,
+        }
+
+
+def initialisation_cost(records: Listed) -> Iterator[Row]:
+    """Yield what each kind of network cost at each depth: training, by machine, all initialisations together."""
+    networks = cells(records, kind_and_depth)
+    return cost_rows(({"network": kind, "depth": depth}, cell.runs) for (kind, depth), cell in networks.items())
+
+
+STUDIES = {
+    "variance": (small.variance_numbers, small.variance_panels),
+    "stuck": (stuck_numbers, stuck_panels),
+    "small-net": (small.small_numbers, small.small_panels),
+    "saturation": (small.saturation_numbers, small.saturation_panels),
+}
+"""What gives a study's numbers and draws it, by kind."""
+
+
+def studies_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row a number: the variance of z, the network that learned nothing, the 7-4-2-1 network, saturation.
+
+    `value` is the mean where there are several seeds; `paper` is the source's, where it has one.
+    """
+    for kind, (numbers, _) in STUDIES.items():
+        for found in of_kind(records, kind):
+            for title, version, values in numbers(found):
+                for quantity, value in values.items():
+                    row = {"study": title, "version": version, "quantity": quantity}
+                    yield row | {"value": value, "paper": None}
+
+
+WEIGHTS = {
+    "he_normal": "He, normal",
+    "glorot_uniform": "Glorot, uniform",
+    "normal_fan_in": "N(0, 1 / n)",
+    "orthogonal": "orthogonal",
+    "normal": "N(0, 1)",
+    "zeros": "zeros",
+}
+"""Initial weights, with the heads of their columns on a page."""
+
+
+def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per network and depth, with the best training cross-entropy of each kind of initial weights."""
+    best = frame["best_train_cross_entropy"].astype(object)
+    best = best.mask((frame["diverged"] == frame["runs"]) & frame["runs"].notna(), "diverged")
+    wide = frame.assign(best=best).pivot(index=["network", "depth"], columns="initialisation", values="best")
+    return wide.sort_index(level="network", ascending=False, kind="stable", sort_remaining=False).reset_index()
+
+
+def studies_in_short(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the variances, and what each version of the network that learned nothing ends at."""
+    return frame.loc[(frame["study"] == "variance of z") | (frame["quantity"] == "accuracy after")]
+
+
+# Figure
+
+
+QUANTITIES = {"output": ("output", "root mean square"), "weight_gradient": ("gradient", "norm")}
+"""Of a signal, by name in its record: what it is, and in what measure."""
+
+
+def initialisation_figure(records: Listed) -> Drawing:
+    """Draw for plain and highway networks, by initialisation: what training makes of it, outputs, gradients.
+
+    Training loss over depth for both; outputs and gradients before training over depth, and block by block in the
+    deepest networks; then the studies: the network that learned nothing, the variance of z, the 7-4-2-1 network and a
+    hidden layer of sigmoids. What has not been measured yet has no panel.
+    """
+    found, signals = by_initialisation(records), _signals(records)
+    depths = sorted({depth for _, depth, _ in found})
+    panels = [_losses_panel(found, kind, depths) for kind in NETWORK if found]
+    for kind in NETWORK if found and signals else ():
+        panels += [_over_depth(signals, kind, quantity, depths) for quantity in QUANTITIES]
+    if found and signals:
+        for kind, quantity in (("plain", "output"), ("plain", "weight_gradient"), ("highway", "weight_gradient")):
+            panels.append(_by_block(signals, kind, quantity, depths[-1]))
+    for kind in ("stuck", "variance", "small-net", "saturation"):
+        panels += [panel for one in of_kind(records, kind) for panel in STUDIES[kind][1](one)]
+    return Drawing(panels, empty="no run has finished")
+
+
+def _by_name(found: Mapping[Named, Any], kind: str) -> dict[str, dict[int, Any]]:
+    """Return what there is of a kind of network, by initialisation and depth."""
+    names: dict[str, dict[int, Any]] = {name: {} for *_, name in found}
+    for (network, depth, name), value in sorted(found.items(), key=lambda item: item[0][1]):
+        if network == kind:
+            names[name][depth] = value
+    return names
+
+
+def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]:
+    """Return a line for each initialisation that has points above zero; the others keep their place in the colours."""
+    lines = []
+    for place, (name, values) in enumerate(points.items()):
+        style = {"color": OTHERS[place % 6], "marker": POINTS[place % 8], "ls": DASHES[place // 6 % 4]} | look
+        if any(values.values()):
+            shown = dict(zip(values, positive(list(values.values())), strict=True))
+            lines.append(line(name.replace("_", " "), shown, **style))
+    return lines
+
+
+def _losses_panel(found: Mapping[Named, Outcome], kind: str, depths: list[int]) -> Panel:
+    data = next(iter(found.values())).runs[0].config.data.name
+
+    def more(axes: Axes) -> None:
+        axes.axhline(math.log(classes(data)), color="0.4", lw=1, ls=":", label="guessing")
+        axes.autoscale_view(scalex=False)  # with the line
+        depth_ticks(axes, depths)
+
+    losses = {name: {d: cell.best_loss for d, cell in row.items()} for name, row in _by_name(found, kind).items()}
+    title, y = f"{kind}, {data}: what training makes of it", "best training cross-entropy, nats"
+    panel = line_panel(title, _lines(losses), "layers", y, more)
+    return replace(panel, alt=panel.alt.replace("nan at", "diverged at"), height=3.4)
+
+
+def _over_depth(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, depths: list[int]) -> Panel:
+    """Return the output of the last block, or the gradient at the first, over depth."""
+    what, measure = QUANTITIES[quantity]
+    place, where = (-1, "of the last block") if quantity == "output" else (0, "at the first block")
+    rows = _by_name(signals, kind)
+    values = {name: {depth: one.row(quantity)[place] for depth, one in row.items()} for name, row in rows.items()}
+    title = f"{kind}, untrained: {what} {where}"
+    panel = line_panel(title, _lines(values), "layers", measure, lambda axes: depth_ticks(axes, depths))
+    return replace(panel, alt=panel.alt.replace("nan at", "off the scale at"), height=3.0)
+
+
+def _by_block(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, depth: int) -> Panel:
+    """Return the outputs or gradients of each block of the deepest networks."""
+    what, measure = QUANTITIES[quantity]
+    rows = {name: row[depth].row(quantity) for name, row in _by_name(signals, kind).items() if depth in row}
+    lines = _lines({name: dict(enumerate(row, start=1)) for name, row in rows.items()}, marker=None, lw=1.4)
+
+    def whole(axes: Axes) -> None:
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+
+    panel = line_panel(f"{kind}, {depth} layers, untrained: {what} of each block", lines, "block", measure, whole)
+    return replace(panel, alt=panel.alt.replace("nan at", "off the scale at"), height=3.0)
+
+
+# A measure that no expression over the table says, and words
+
+
+@in_units("share")
+def initialisation_share_of_guessing(
+    records: Records, network: str, depth: int, names: tuple[str, ...]
+) -> float | None:
+    """Return the best training cross-entropy with the worst of some initialisations over that of guessing.
+
+    Where all runs diverged it is infinite.
+    """
+    found = by_initialisation(records)
+    if any((network, depth, name) not in found for name in names):
+        return None
+    return max(found[network, depth, name].best_loss for name in names) / guessing(records[0])
+
+
+def answer(records: Listed) -> str:
+    """Return which initial weights did best and worst at the greatest depth, a sentence a kind of network."""
+    found, sentences = by_initialisation(records), []
+    for kind in dict.fromkeys(network for network, _, _ in found):
+        depth = max(depth for network, depth, _ in found if network == kind)
+        losses = {name: cell.best_loss for (one, d, name), cell in found.items() if (one, d) == (kind, depth)}
+        ranked = sorted(losses, key=lambda name: losses[name])
+        best, worst = ranked[0], ranked[-1]
+        if not math.isfinite(losses[best]):
+            sentences.append(f"With {depth} layers every {kind} network diverged.")
+            continue
+        last = f"at {losses[worst]:.3g}" if math.isfinite(losses[worst]) else "in a loss that is not finite"
+        sentences.append(
+            f"With {depth} layers {kind} networks end lowest from `{best}`, at a training cross-entropy "
+            f"of {losses[best]:.3g}, and highest from `{worst}`, {last}."
+        )
+    return " ".join(sentences)
+
+
+INITIALISATION = Experiment(
+    name="08_initialisation",
+    title="Initial weights by depth, and a network that learned nothing",
+    schema=InitialisationProfile,
+    tables=(
+        Table(
+            "initialisation",
+            initialisation_rows,
+            initialisation_cost,
+            "Best training cross-entropy, nats, by depth and initial weights (the initialisation questions, a)",
+            shown={
+                "network": "network",
+                "depth": "layers",
+                "initialisation": "initial weights",
+                "runs": "runs",
+                "diverged": "diverged",
+                "best_train_cross_entropy": "best training cross-entropy, nats",
+                "test_accuracy": "test accuracy",
+            }
+            | WEIGHTS,
+            plot=("depth", "best_train_cross_entropy"),
+            rows=side_by_side,
+        ),
+        Table(
+            "initialisation_studies",
+            studies_rows,
+            studies_cost,
+            "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
+            shown={name: name for name in ("study", "version", "quantity", "value", "paper")},
+            rows=studies_in_short,
+        ),
+    ),
+    figures={"initialisation": initialisation_figure},
+    measures=(initialisation_share_of_guessing,),
+    answer=answer,
+)

@@ -1,0 +1,276 @@
+"""One network twice: from scratch in NumPy, and in PyTorch with the penalty that Keras has (the NumPy/Keras question).
+
+The network from scratch decays its weights by lambda * w, and its cost has lambda / 2 * sum(w^2); Keras's `l2(lambda)`
+adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w. Keras itself is not run: its penalty is, in
+PyTorch.
+"""
+
+from __future__ import annotations
+
+import statistics
+import timeit
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.claims.studies import study
+from highways.config import AnalysisConfig, DataConfig, Profile, RunConfig
+from highways.config.analysis import Measure
+from highways.config.base import Count, Strict, Width
+from highways.config.run import ImageDataName
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.experiments.base import Experiment, Table
+from highways.experiments.l2_parity_networks import (
+    State,
+    Weights,
+    forward,
+    gradient,
+    gradient_loop,
+    train_in_numpy,
+    train_in_torch,
+)
+from highways.inside.layers import of_kind
+from highways.inside.values import lists
+from highways.show.figures import DASHES, OTHERS, Drawing, line, line_panel
+from highways.show.tables import Row, cost_rows
+from highways.tracking import AnalysisRecord, Listed
+
+# Parameters and the study
+
+
+class ParitySettings(Strict):
+    """What a profile may set of the study."""
+
+    data: ImageDataName
+    examples: int | None = Field(default=None, ge=10)
+    """The first of the training set; all by default."""
+    hidden: Width = 30
+    steps: Count = 100
+    """Of full-batch gradient descent."""
+    learning_rate: float = Field(default=1.0, gt=0)
+    decay: float = Field(default=0.01, gt=0)
+    """Lambda."""
+    loop_examples: Count = 500
+    """Examples on which the source's loop is timed beside the vectorised step."""
+
+
+class ParityConfig(Measure, ParitySettings):
+    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay."""
+
+    kind: str = "parity"
+    version: ClassVar[int] = 2
+    clocked: ClassVar[bool] = True
+    adam_rate: float = Field(default=0.01, gt=0)
+    """Of the pair that Adam trains."""
+
+    @property
+    def data_set(self) -> DataConfig | None:
+        """See `Measure`."""
+        return DataConfig(name=self.data)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        return lists(parity(self))
+
+
+class ParityProfile(Profile, ParitySettings):
+    """Parameters of `09_l2_parity`."""
+
+    experiment: ClassVar[str] = "09_l2_parity"
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the one study."""
+        return [AnalysisConfig(measure=ParityConfig(**self.model_dump(include=set(ParitySettings.model_fields))))]
+
+
+LIBRARY = {
+    "no-decay": {},  # the network from scratch has none, either
+    "penalty": {"penalty": 1.0},  # Keras's, with the same lambda
+    "half-penalty": {"penalty": 0.5},
+    "decoupled": {"decoupled": 1.0},  # as AdamW does it, under gradient descent
+    "weight-decay": {"weight_decay": 1.0},  # of torch.optim.SGD
+}
+"""What is compared with the network from scratch: how the library's decays, in units of the lambda of that one."""
+
+VARIANTS = (*LIBRARY, "adam")
+"""`adam` is not compared with the network from scratch: Adam with a penalty of lambda / 2 is, with AdamW's lambda."""
+
+COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
+    "no-decay: cost": "no_decay_loss",
+    "no-decay: accuracy": "no_decay_accuracy_gap",
+    "no-decay: gradient": "no_decay_gradient",
+    "half-penalty: cost": "half_penalty_loss",
+    "half-penalty: accuracy": "half_penalty_accuracy_gap",
+    "half-penalty: gradient": "half_penalty_gradient",
+    "penalty: cost": "penalty_loss_gap",
+}
+"""What is compared, and its name in the record; weights where nothing is said."""
+
+
+def parity(config: ParityConfig) -> dict[str, Tensor]:
+    """Train the pairs, and return how far apart they are.
+
+    Returns:
+        For each name in `COMPARED`, after every step, the difference of weights or of costs' gradients, the largest
+        over the largest entry of the first network's; of costs, over the first; of accuracies, absolute. With the same
+        lambda the costs have lambda / 2 and lambda times the sum of squares beside the error. `accuracy` of the network
+        from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of different hidden
+        units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over `loop_examples` examples, medians
+        of five.
+
+    Raises:
+        HighwaysError: There are fewer examples than asked for.
+    """
+    data = load(config.data)
+    assert isinstance(data, Images)
+    if config.examples is not None and config.examples > len(data.train_y):
+        raise HighwaysError(f"{config.examples} examples were asked for, {config.data} has {len(data.train_y)}")
+    x = data.train_x[: config.examples].double().cpu()
+    y = functional.one_hot(data.train_y[: config.examples].cpu(), data.classes).double()
+    xs, ys, size, decay = x.numpy(), y.numpy(), (config.hidden, config.steps), config.decay
+    without, scratch = (train_in_numpy(xs, ys, *size, config.learning_rate, lambda_) for lambda_ in (0.0, decay))
+    found: dict[str, Tensor] = {}
+    for variant, lambdas in LIBRARY.items():
+        options = {name: times * decay for name, times in lambdas.items()}
+        other = train_in_torch(x, y, *size, config.learning_rate, **options)
+        found |= _gaps(variant, scratch if options else without, other)
+    adam = train_in_torch(x, y, *size, config.adam_rate, torch.optim.AdamW, penalty=decay / 2)
+    adam_w = train_in_torch(x, y, *size, config.adam_rate, torch.optim.AdamW, weight_decay=decay)
+    found |= _gaps("adam", adam, adam_w)
+    end = scratch[-1].weights
+    error = float(np.mean((forward(xs, end)[1] - ys) ** 2))
+    found["loss"], found["accuracy"] = torch.tensor([error]), torch.tensor([scratch[-1].accuracy])
+    found["hidden_units"] = torch.tensor([float(len(np.unique(end[0].round(12), axis=1).T))])
+    few = (xs[: config.loop_examples], ys[: config.loop_examples], end)
+    found["loop_examples"] = torch.tensor([float(len(few[0]))])
+    for name, step in (("loop", gradient_loop), ("vectorised", gradient)):
+        seconds = timeit.repeat(partial(step, *few), number=1, repeat=5)
+        found[f"{name}_seconds"] = torch.tensor([statistics.median(seconds)])
+    return found
+
+
+def _gaps(variant: str, one: list[State], other: list[State]) -> dict[str, Tensor]:
+    """Return how far apart a pair is after every step; see `parity`."""
+    pairs = list(zip(one, other, strict=True))
+    costs = [abs(a.cost - b.cost) / a.cost for a, b in pairs]
+    gaps = {
+        "": [_gap(a.weights, b.weights) for a, b in pairs],
+        "_loss": costs,
+        "_loss_gap": costs,
+        "_accuracy_gap": [abs(a.accuracy - b.accuracy) for a, b in pairs],
+        "_gradient": [_gap(a.gradient, b.gradient) for a, b in pairs],
+    }
+    named = {COMPARED[variant] + suffix: torch.tensor(values, dtype=torch.float64) for suffix, values in gaps.items()}
+    return {name: values for name, values in named.items() if name in COMPARED.values()}
+
+
+def _gap(one: Weights, other: Weights) -> float:
+    size = max(float(np.abs(weight).max()) for weight in one)
+    difference = max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
+    return difference / size if size else difference
+
+
+# Numbers, figure, words
+
+SOURCE_SAYS = {"no-decay": "equal to the last digit", "penalty": "different"}
+"""What the NumPy/Keras question says; it gives no numbers."""
+
+
+def parity_rows(records: Listed) -> Iterator[Row]:
+    """Yield how far apart each pair is after 1, 2, 5, 10, ... steps and at the end.
+
+    `difference` is the largest difference of two weights over the largest weight of the first of the pair; where the
+    variant says so, that of the costs (over the first), of the gradients (as that of the weights) or of the accuracies
+    on the training examples (absolute). Keras's penalty is applied in PyTorch; Keras itself is not run.
+    """
+    for found in of_kind(records, "parity"):
+        for variant, name in COMPARED.items():
+            gaps = found.row(name)
+            shown = {times * 10**power for power in range(6) for times in (1, 2, 5)} | {len(gaps)}
+            for step in sorted(step for step in shown if step <= len(gaps)):
+                yield {
+                    "variant": variant,
+                    "data": found.data,
+                    "step": step,
+                    "difference": gaps[step - 1],
+                    "source_says": SOURCE_SAYS.get(variant.partition(":")[0]),
+                }
+
+
+def parity_cost(records: Listed) -> Iterator[Row]:
+    """Yield what a step costs vectorised and in the source's loop over examples, and what the study cost."""
+
+    def more(found: list[AnalysisRecord], _: float) -> Row:
+        loop, vectorised = (found[0].row(f"{name}_seconds")[0] for name in ("loop", "vectorised"))
+        return {
+            "examples_of_step": int(found[0].row("loop_examples")[0]),
+            "loop_seconds": loop,
+            "vectorised_seconds": vectorised,
+            "times_loop": loop / vectorised,
+        }
+
+    return cost_rows((({}, [found]) for found in of_kind(records, "parity")), more)
+
+
+def first_and_last(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first step and the last, for a page."""
+    return frame.loc[frame["step"].isin([1, frame["step"].max()])]
+
+
+FLOOR = 1e-17
+"""Where a difference of nothing is drawn on the axis in logarithms."""
+
+
+def parity_figure(records: Listed) -> Drawing:
+    """Draw how far apart each pair is, step by step."""
+    panels = []
+    for found in of_kind(records, "parity"):
+        lines = []
+        for place, variant in enumerate(VARIANTS):
+            gaps = dict(enumerate((max(gap, FLOOR) for gap in found.row(COMPARED[variant])), start=1))
+            label = "Adam with penalty, AdamW" if variant == "adam" else f"NumPy, {variant}"
+            lines.append(line(label, gaps, color=OTHERS[place], ls=DASHES[place % 4], lw=2.6 - 0.25 * place))
+        title, y = f"{found.data}: how far apart two networks are", "largest difference over largest weight"
+        panels.append(replace(line_panel(title, lines, "step", y, lambda axes: axes.set_xscale("log")), height=3.6))
+    return Drawing(panels, empty="the study has not been made")
+
+
+def answer(records: Listed) -> str:
+    """Return how far apart the two networks are after the last step, without decay, with it, and with half of it."""
+    if (found := study(records, "parity")) is None:
+        return ""
+    parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
+    hidden = found.row("hidden_units")[0]
+    return (
+        f"Largest difference of two weights after the last step, over the largest weight: {parts}. Of the hidden units "
+        f"{hidden:.0f} differ from each other; the accuracy on the training examples is {found.row('accuracy')[0]:.3f}."
+    )
+
+
+L2_PARITY = Experiment(
+    name="09_l2_parity",
+    title="One network in NumPy and in a library, with weight decay",
+    schema=ParityProfile,
+    tables=(
+        Table(
+            "l2_parity",
+            parity_rows,
+            parity_cost,
+            "NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)",
+            shown={name: name.replace("_", " ") for name in ("variant", "data", "step", "difference", "source_says")},
+            rows=first_and_last,
+            plot=("step", "difference"),
+        ),
+    ),
+    figures={"l2_parity": parity_figure},
+    answer=answer,
+)
