@@ -15,6 +15,7 @@ from highways.claims.judge import Bounds, Claim, headline, judge, read_claims, s
 from highways.claims.judge import _text as measured_text
 from highways.claims.required import Required
 from highways.claims.sources import numbers_of, spoken
+from highways.claims.studies import study_ratio
 from highways.claims.values import Expression, Interval, Measures, Networks, measured, measured_of_networks
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
 from highways.config.profiles import load_profile
@@ -524,6 +525,34 @@ def test_each_requirement_says_in_what_it_is_not_met(
 ) -> None:
     required = Required.model_validate(asked)
     assert required.gaps(required.evidence(Listed(runs))) == lack
+
+
+def listed_study(**values: list[float]) -> Any:
+    """Records with a study of the kind `it`."""
+    return SimpleNamespace(analyses=[SimpleNamespace(kind="it", values=values, row=values.__getitem__)])
+
+
+def test_a_ratio_over_seeds_has_the_interval_of_its_logarithms() -> None:
+    records = listed_study(one=[2.0, 8.0, 4.0], other=[1.0, 1.0, 1.0], none=[1.0, 0.0, 1.0])
+    found, inverse = study_ratio(records, "it", "one", "other"), study_ratio(records, "it", "other", "one")
+    assert isinstance(found, Interval)
+    assert isinstance(inverse, Interval)
+    assert found.values == (2, 8, 4)
+    assert found.point == pytest.approx(4)
+    half = 4.302653 / 3**0.5  # Student's, of logarithms whose deviation is log 2
+    assert (found.low, found.high) == pytest.approx((4 / 2**half, 4 * 2**half))
+    assert (inverse.low, inverse.high) == pytest.approx((1 / found.high, 1 / found.low))
+    assert Bounds(above=0.5).keep(found) is True
+    assert Bounds(above=2).keep(found) is None
+    assert Bounds(above=1).keep(study_ratio(records, "it", "one", "none")) is None, "no ratio to zero"  # type: ignore[arg-type]
+
+
+def test_a_ratio_of_one_seed_or_of_means_has_no_interval() -> None:
+    records = listed_study(one=[3.0], other=[2.0], more=[1.0, 3.0], less=[1.0, 1.0])
+    assert study_ratio(records, "it", "one", "other") == 1.5
+    assert study_ratio(records, "it", "more", "less", take="mean") == 2
+    assert study_ratio(records, "it", "one", "missing") is None
+    assert study_ratio(Listed(), "it", "one", "other") is None
 
 
 def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:

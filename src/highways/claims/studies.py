@@ -34,22 +34,51 @@ def study_value(records: Records, of: str, value: str, take: str = "last") -> fl
 
 def study_difference(records: Records, of: str, value: str, less: str) -> float | Interval | None:
     """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
+    pairs = [one - other for one, other in _pairs(records, of, value, less)]
+    if len(pairs) < 2:
+        return next(iter(pairs), None)
+    return Interval(*student_interval(pairs), tuple(pairs))
+
+
+def study_ratio(records: Records, of: str, value: str, to: str, take: str | None = None) -> float | Interval | None:
+    """Return the ratio of two values of a study; of several seeds, the 95 % interval of the seeds' ratios.
+
+    It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
+    above zero makes it NaN.
+
+    Args:
+        records: With the study.
+        of: Kind of the study.
+        value: Name in its record.
+        to: Name of what it is divided by; the two are paired by seed.
+        take: Divide one number of each, see `study_value`, in place of a ratio for each seed.
+    """
+    if take is not None:
+        one, other = study_value(records, of, value, take), study_value(records, of, to, take)
+        return None if one is None or not other else one / other
+    ratios = [one / other if one > 0 < other else math.nan for one, other in _pairs(records, of, value, to)]
+    if len(ratios) < 2:
+        return next(iter(ratios), None)
+    logs = [math.log(ratio) for ratio in ratios]
+    low, high = map(math.exp, student_interval(logs))
+    return Interval(low, high, tuple(ratios), point=math.exp(math.fsum(logs) / len(logs)))
+
+
+def _pairs(records: Records, of: str, value: str, other: str) -> list[tuple[float, float]]:
+    """Return two values of a study for each seed; none where one of them is missing."""
     found = study(records, of)
-    if found is None or value not in found.values or less not in found.values:
-        return None
-    pairs = [one - other for one, other in zip(found.row(value), found.row(less), strict=True)]
-    return pairs[0] if len(pairs) == 1 else Interval(*student_interval(pairs), tuple(pairs))
+    if found is None or not {value, other} <= found.values.keys():
+        return []
+    return list(zip(found.row(value), found.row(other), strict=True))
 
 
-def study_ratio(records: Records, of: str, value: str, to: str, take: str = "last") -> float | None:
-    """Return the ratio of two values of a study; `take` as in `study_value`."""
-    one, other = study_value(records, of, value, take), study_value(records, of, to, take)
-    return None if one is None or not other else one / other
+SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
+"""What is in the name of a number that is a share."""
 
 
 def study_unit(measure: str, value: str) -> Unit:
     """Return what a study's number is in, by the name that it has in the record."""
-    is_share = any(word in value for word in ("accuracy", "saturated", "metrics", "confidence", "output_high"))
+    is_share = any(word in value for word in SHARES)
     if measure == "study_ratio":
         return "ratio"
     if measure == "study_difference":

@@ -20,7 +20,7 @@ from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, RecurrenceConfig
 from highways.experiments.foundations_small import POINTS, STATE, DropoutConfig, PerceptronConfig
-from highways.experiments.foundations_two_heads import HEAD_VERSIONS, SMALL_BATCHES, TwoHeadsConfig
+from highways.experiments.foundations_two_heads import BATCHES, HEAD_VERSIONS, TwoHeadsConfig
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
 from highways.inside.thinning import kept_steps
 from highways.show.figures import OTHERS, Drawing, Line, Panel, bars, bars_alt, line, line_panel
@@ -174,9 +174,11 @@ def _head_rows(found: AnalysisRecord) -> Iterator[Row]:
         "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
         "metrics_labelled_rows": "training accuracy over rows that have a label",
     }
-    for size, few in SMALL_BATCHES.items():
-        text = f"test accuracy, batches of {size} with {few} labelled, the same number of examples"
-        trained[f"batch_{size}_accuracy"] = text
+    for size in BATCHES:
+        rows = f"batches of {size}, labels by chance"
+        trained[f"batch_{size}_accuracy"] = f"test accuracy, {rows}, the same number of examples"
+        trained[f"batch_{size}_without_label"] = f"batches without a label, of all, {rows}"
+        trained[f"batch_{size}_deviation"] = f"standard deviation of a batch's accuracy over labelled rows, {rows}"
     for quantity, text in trained.items():
         yield _of_seeds("masked-categorical", text, found.row(quantity), 1.0)
 
@@ -187,6 +189,7 @@ def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
     wanted = last | frame["version"].isin(["inverted, keep 0.3", "plain, keep 0.3"])
     wanted |= frame["version"].isin(["as-asked", "frozen"]) & frame["quantity"].str.startswith("error ")
     wanted |= frame["quantity"].eq("test accuracy")
+    wanted |= frame["quantity"].str.startswith(("batches without", "standard deviation"))
     return frame.loc[wanted]
 
 
@@ -306,16 +309,27 @@ def _bar_panel(
 
 
 def _batches_panel(found: AnalysisRecord) -> Panel:
-    rows = {size: found.row(f"batch_{size}_accuracy") for size in SMALL_BATCHES}
-    words = [f"{size} rows {min(row):.3f} to {max(row):.3f}" for size, row in rows.items()]
+    looks = {
+        "accuracy": ("test accuracy", {"color": DARK, "marker": "o"}),
+        "deviation": ("deviation of a batch's accuracy", {"color": LIGHT, "marker": "s"}),
+        "without_label": ("batches without a label", {"color": "k", "marker": "x"}),
+    }
+    lines = []
+    for shift, (name, (label, look)) in zip((1, 0.94, 1.06), looks.items(), strict=True):
+        dots = [(size * shift, value) for size in BATCHES for value in found.row(f"batch_{size}_{name}")]
+        x, y = [size for size, _ in dots], [value for _, value in dots]
+        lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
 
-    def draw(axes: Axes) -> None:
-        for size, row in rows.items():
-            axes.plot([str(size)] * len(row), row, "o", color=DARK)
-        axes.set(xlabel="rows of a batch", ylabel="test accuracy")
+    def sizes(axes: Axes) -> None:
+        axes.set_xscale("log")
+        axes.set_xticks(BATCHES, map(str, BATCHES))
+        axes.minorticks_off()
 
-    title = f"(f) {found.data}: test accuracy by size of batch, a dot a seed"
-    return Panel(title, f"Batches of {', '.join(words)}.", draw)
+    means = {size: [moments(found.row(f"batch_{size}_{name}"))[0] for name in looks] for size in BATCHES}
+    words = [f"{size} rows {', '.join(f'{mean:.3g}' for mean in row)}" for size, row in means.items()]
+    alt = f"Means of {', '.join(label for label, _ in looks.values())}: {'; '.join(words)}."
+    title = f"(f) {found.data}: batches with labels by chance, a dot a seed"
+    return replace(line_panel(title, lines, "rows of a batch", "share", sizes, log=False), alt=alt)
 
 
 FOUNDATIONS = Experiment(

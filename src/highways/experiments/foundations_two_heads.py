@@ -21,7 +21,7 @@ class TwoHeadsConfig(Measure):
     """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
 
     kind: str = "two-heads"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     data: ImageDataName
     labelled: int = Field(default=100, ge=10)
     """Training examples that have a label."""
@@ -85,9 +85,12 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
     return (rows * labelled).sum() / labelled.sum().clamp_min(1)
 
 
-SMALL_BATCHES = {8: 1, 32: 3, 100: 10}
-"""Sizes of batches that are compared, and the number of their rows with a label: one at least, and about a tenth. The
-answer asks for batches of at least 32."""
+BATCHES = (8, 32, 100)
+"""Sizes of batches that are compared; the answer asks for 32 rows at least. Which of their rows have a label is chance,
+by the share of `TwoHeadsConfig`, so that a batch may have none: the classifier is not updated then."""
+
+METRIC_BATCHES = 1_000
+"""Batches of test examples per seed and size, of which each has its own accuracy."""
 
 METRIC_ROWS = 1_000
 """Training rows per seed on which the two metrics are compared."""
@@ -105,8 +108,10 @@ def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
         `<version>_labelled_gradient`, of the whole batch. Of `masked-categorical`, one value per seed:
         `metrics_all_rows` and `metrics_labelled_rows`, accuracies after training, over all rows of training batches,
         where a zero vector counts as class 0, as in a metric that does not leave it out, and over the rows that have a
-        label; `batch_8_accuracy`, `batch_32_accuracy` and `batch_100_accuracy`, on the test set after training with
-        batches of that size on the same number of examples (`SMALL_BATCHES`).
+        label. And for each size of `BATCHES`, where rows have a label by chance: `batch_<size>_accuracy`, on the test
+        set after training on the same number of examples; `batch_<size>_without_label`, share of batches of test
+        examples without a label, of which there is no accuracy; `batch_<size>_deviation`, standard deviation of the
+        others' accuracies, each over the rows that have a label.
 
     Raises:
         HighwaysError: There are fewer training examples than labels asked for.
@@ -121,67 +126,96 @@ def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
             for name, value in _train_heads(config, data, version, seed).items():
                 full = name if name.startswith("metrics") else f"{version.replace('-', '_')}_{name}"
                 found.setdefault(full, []).append(value)
-        for size, few in SMALL_BATCHES.items():
-            steps = max(1, round(config.steps * config.batch_size / size))
-            other = config.model_copy(update={"batch_size": size, "labelled_of_batch": few, "steps": steps})
-            accuracy = found["masked_categorical_accuracy"][-1]
-            if other != config:
-                accuracy = _train_heads(other, data, "masked-categorical", seed)["accuracy"]
-            found.setdefault(f"batch_{size}_accuracy", []).append(accuracy)
+        for size in BATCHES:
+            for name, value in _train_by_chance(config, data, size, seed).items():
+                found.setdefault(f"batch_{size}_{name}", []).append(value)
     return {name: torch.stack(values) for name, values in found.items()}
 
 
 class _Rows:
-    """What a seed draws: the training rows that have a label, and batches."""
+    """What a seed draws: the training rows that have a label, and batches.
 
-    def __init__(self, config: TwoHeadsConfig, data: Images, seed: int):
-        self.size, self.few = config.batch_size, config.labelled_of_batch
+    In a batch `few` rows have a label, or each has one with the probability `chance`.
+    """
+
+    def __init__(self, config: TwoHeadsConfig, data: Images, seed: int, chance: float | None = None):
+        self.size, self.few, self.chance = config.batch_size, config.labelled_of_batch, chance
         self.random = torch.Generator().manual_seed(seed)
         self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
         order = torch.randperm(len(self.x), generator=self.random)
         self.known, self.unknown = order[: config.labelled], order[config.labelled :]
-        self.labelled = torch.arange(self.size) < self.few
-        """Which rows of a batch have a label, `(batch,)`."""
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Return `(batch, features)` and one-hot labels `(batch, classes)`, zero where there is none."""
-        parts = ((self.known, self.few), (self.unknown, self.size - self.few))
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero where there is none, and who has one."""
+        few = self.few
+        if self.chance is not None:
+            few = int((torch.rand(self.size, generator=self.random) < self.chance).sum())
+        parts = ((self.known, few), (self.unknown, self.size - few))
         rows = torch.cat([part[torch.randint(len(part), (count,), generator=self.random)] for part, count in parts])
-        return self.x[rows], self.one_hot[rows] * self.labelled[:, None]
+        labelled = torch.arange(self.size) < few
+        return self.x[rows], self.one_hot[rows] * labelled[:, None], labelled
 
     def metrics(self, network: TwoHeads) -> dict[str, Tensor]:
         """Return a network's accuracies on further batches, `METRIC_ROWS` rows or more; see `two_heads`."""
         batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.size))]
-        x, target = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        x, target, labelled = (torch.cat(parts) for parts in zip(*batches, strict=True))
         with torch.no_grad():
             right = (network(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
-        return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[target.any(dim=1)].mean()}
+        return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[labelled].mean()}
 
 
 def _train_heads(config: TwoHeadsConfig, data: Images, version: str, seed: int) -> dict[str, Tensor]:
     rows = _Rows(config, data, seed)
-    torch.manual_seed(seed)
-    network = TwoHeads(data.features, config.hidden, data.classes)
+    network = _network(config, data, seed)
     found: dict[str, Tensor] = {}
-    x, target = rows.batch()
-    for name, part in (("unlabelled", slice(rows.few, None)), ("labelled", slice(None))):
+    x, target, labelled = rows.batch()
+    for name, part in (("unlabelled", ~labelled), ("labelled", slice(None))):
         network.zero_grad()
-        class_loss(version, network(x[part])[0], target[part], rows.labelled[part]).backward()
+        class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
         gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
         found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
-    optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
-    for _ in range(config.steps):
-        x, target = rows.batch()
-        logits, decoded = network(x)
-        loss = class_loss(version, logits, target, rows.labelled)
-        if version != "alone":
-            loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    _train(network, config, version, rows)
     with torch.no_grad():
         logits = network(data.test_x.cpu())[0]
     odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
     found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
     found["confidence"] = odds.max(dim=1).values.mean().double()
     return found | (rows.metrics(network) if version == "masked-categorical" else {})
+
+
+def _train_by_chance(config: TwoHeadsConfig, data: Images, size: int, seed: int) -> dict[str, Tensor]:
+    """Train `masked-categorical` on batches of one size, in which rows have a label by chance; see `two_heads`."""
+    chance = config.labelled_of_batch / config.batch_size
+    steps = max(1, round(config.steps * config.batch_size / size))
+    config = config.model_copy(update={"batch_size": size, "steps": steps})
+    rows, network = _Rows(config, data, seed, chance), _network(config, data, seed)
+    _train(network, config, "masked-categorical", rows)
+    with torch.no_grad():
+        right = network(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
+    batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=rows.random)
+    labelled = torch.rand(METRIC_BATCHES, size, generator=rows.random) < chance
+    accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
+    without = accuracies.isnan()
+    return {
+        "accuracy": right.double().mean(),
+        "without_label": without.double().mean(),
+        "deviation": accuracies[~without].std(),
+    }
+
+
+def _network(config: TwoHeadsConfig, data: Images, seed: int) -> TwoHeads:
+    torch.manual_seed(seed)
+    return TwoHeads(data.features, config.hidden, data.classes)
+
+
+def _train(network: TwoHeads, config: TwoHeadsConfig, version: str, rows: _Rows) -> None:
+    optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
+    for _ in range(config.steps):
+        x, target, labelled = rows.batch()
+        logits, decoded = network(x)
+        loss = class_loss(version, logits, target, labelled)
+        if version != "alone":
+            loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
