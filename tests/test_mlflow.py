@@ -209,10 +209,12 @@ def test_second_rebuild_has_nothing_to_do_and_mends_what_was_altered(tracked_pro
     first, second = mlflow_runs(kind="run")[:2]
     other = next(one for one in records if one.run_key != first.data.tags["run_key"])
     client.log_text(first.info.run_id, other.dumps(), "record.json")
+    with pytest.raises(HighwaysError, match=f"{re.escape(first.data.tags['run_key'])}: .*another record"):
+        read_records("p", "e", [record.run_key for record in records])
     double = client.create_run(second.info.experiment_id, tags=second.data.tags)
     client.set_terminated(double.info.run_id, "FINISHED")
-    with pytest.raises(HighwaysError, match=f"{first.data.tags['run_key']}: .*another record"):
-        read_records("p", "e", [record.run_key for record in records])
+    with pytest.raises(HighwaysError, match=f"{re.escape(second.data.tags['run_key'])}: its artifact is missing"):
+        read_records("p", "e", [second.data.tags["run_key"]])
     list(rebuild("p"))
     assert state() == before
     assert read_records("p", "e", [record.run_key for record in records]) == records

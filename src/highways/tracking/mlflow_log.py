@@ -107,7 +107,7 @@ class MlflowRuns:
     def start(self, keys: Iterable[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
         for key in keys:
-            if key not in self._live:
+            if key in self._configs and key not in self._live:  # of a group that was cut off some have records
                 for old in self._runs.pop(key, []):
                     self.store.client.delete_run(old.info.run_id)
                 config, now = self._configs[key], int(time.time() * 1000)

@@ -248,7 +248,11 @@ def is_finished(run: Run) -> bool:
 
 def _read(store: Store, kind: type[R], run: Run, path: str, key: str, tag: str) -> R:
     """Read a record from an artifact; its key and its checksum are those that the run's tags name."""
-    record = kind.loads(store.read(run, path), f"MLflow: {key}")
+    try:
+        text = store.read(run, path)
+    except FileNotFoundError:
+        raise HighwaysError(f"MLflow: {key}: its artifact is missing; `highways tracking rebuild` mends it") from None
+    record = kind.loads(text, f"MLflow: {key}")
     if record.own_key != key or record.content()["sha256"] != run.data.tags[tag]:
         raise HighwaysError(f"MLflow: {key}: the artifact is another record; `highways tracking rebuild` mends it")
     return record
