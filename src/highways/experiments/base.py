@@ -111,15 +111,18 @@ def notes_of(experiment: str) -> dict[str, str]:
 
 
 class Lead:
-    """What the report begins with.
+    """What the report and README begin with.
 
     Args:
         questions: Each with the claim whose verdict answers it.
         panel: Draws the figure that shows the answers.
+        rows: Makes the few numbers that README shows.
     """
 
-    def __init__(self, *questions: tuple[str, str], panel: Callable[[Listed], Panel]):
-        self.questions, self.panel = questions, panel
+    def __init__(
+        self, *questions: tuple[str, str], panel: Callable[[Listed], Panel], rows: Callable[[Listed], Iterable[Row]]
+    ):
+        self.questions, self.panel, self.rows = questions, panel, rows
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
 from highways import paths
-from highways.claims.judge import read_claims
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
@@ -20,7 +19,7 @@ from highways.config.run import ImageDataName
 from highways.data import classes, examples
 from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
-from highways.experiments.depth_budget import OUTCOME, Networks, budget_panels, drawn_rows, interval, outcomes_of_draws
+from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
@@ -59,8 +58,7 @@ class DepthProfile(Search):
     rungs: list[Rung] = Field(default_factory=list)
     """Later rungs: the best trials of each network, trained for longer. None by default: all trials to the end."""
     drawn: dict[int, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    """By depth, how many of the trials that no last rung kept are trained as long as it, to see what the rungs
-    missed. They are drawn among those that did not diverge, and count for no outcome."""
+    """By depth, how many of the finished trials that no last rung kept are trained as long; no outcome counts them."""
 
     @model_validator(mode="after")
     def _rungs(self) -> Self:
@@ -172,6 +170,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         lowest, highest = interval(draws[kind, depth])
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
+        same = _papers(curves, kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
         mean, deviation = _top(cell)
         accuracy = best.last("test_accuracy") if best else None
         low, high = wilson_interval(accuracy, examples(data, "test")) if accuracy is not None else (None, None)
@@ -188,9 +187,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
             "best_train_cross_entropy": cell.best_loss,
             "best_train_cross_entropy_low": lowest,
             "best_train_cross_entropy_high": highest,
-            "paper_p1_same_epochs": _papers(curves, kind, cell.epochs).get(depth)
-            if data == "mnist" and cell.epochs < 400
-            else None,
+            "paper_p1_same_epochs": same.get(depth),
             "paper_p1": paper.get("paper_p1"),
             "paper_p2": paper.get("paper_p2"),
             "top10_mean_train_cross_entropy": mean,
@@ -248,13 +245,18 @@ def depth_cost(records: Listed) -> Iterator[Row]:
 
 
 def depth_figure(records: Listed) -> Drawing:
-    """Draw the best outcome over depth, and the best training curves of plain and of highway networks.
+    """Draw the best outcome over depth; see `outcome_panel`."""
+    return Drawing([outcome_panel(cells(records, kind_and_depth))])
+
+
+def curves_figure(records: Listed) -> Drawing:
+    """Draw the best training curves of plain and of highway networks.
 
     Ours are the thick lines; the thin dashed ones are P1's, read off its Fig. 1 (MNIST, 400 epochs), which go on where
     our budget ends. For twenty trials or more a last panel has the mean of the top ten next to P2's.
     """
     networks = cells(records, kind_and_depth)
-    panels = [outcome_panel(networks), *(_curves_panel(networks, kind) for kind in KINDS)]
+    panels = [_curves_panel(networks, kind) for kind in KINDS]
     if any(not math.isnan(_top(cell)[0]) for cell in networks.values()):
         panels.append(_top_panel(networks))
     return Drawing(panels, columns=2)
@@ -269,7 +271,7 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
 
 
 def outcome_panel(networks: Networks) -> Panel:
-    """Return the best outcome of a search over depth, P1's at the same epoch and at its end next to it."""
+    """Return the best outcome of a search over depth with its interval, P1's at the same epoch, and both papers'."""
     data, depths, epochs, budget = _setting(networks)
     curves, lines = reference_rows("highway2015_fig1_curves.csv"), []
     for kind, colour in NETWORK.items():
@@ -280,6 +282,8 @@ def outcome_panel(networks: Networks) -> Panel:
             same = _papers(curves, kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
         lines.append(line(f"{kind}, P1, epoch 400", _papers(curves, kind, 400), ls=":", ms=3, lw=1.2, **look))
+        second = {row["depth"]: row["paper_p2"] for row in reference_rows("depth_papers.csv") if row["network"] == kind}
+        lines.append(line(f"{kind}, P2, epoch 400", second, ls="--", ms=4, lw=1.0, mfc="white", **look))
     draws = outcomes_of_draws(networks)
 
     def bars_and_ticks(axes: Axes) -> None:
@@ -312,12 +316,6 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
     return line_panel(f"{data}: best training curves, {kind}", lines, "epoch", LOSS, our_budget)
 
 
-def budget_figure(records: Listed) -> Drawing:
-    """Draw how probable each criterion was with fewer trials and epochs; see `depth_budget`."""
-    claims = read_claims({DEPTH.name: DEPTH.named_measures}).values()
-    return Drawing(budget_panels(records, list(claims)) if len(records) else (), columns=3)
-
-
 def _top_panel(networks: Networks) -> Panel:
     data, depths, _, budget = _setting(networks)
     lines = []
@@ -339,10 +337,7 @@ def _top_panel(networks: Networks) -> Panel:
 
 @in_units("share")
 def share_faster(records: Records, losses: tuple[float, ...], factor: float) -> float | None:
-    """Return in what part of the cases the best plain trial takes `factor` times the epochs of the best highway one.
-
-    Cases are the depths, with each of `losses` that either reaches there; one that never reaches it takes for ever.
-    """
+    """Return at what share of depths and losses (that either reaches) plain takes `factor` times the epochs or more."""
     networks, faster = cells(records, kind_and_depth), []
     for depth in sorted({depth for _, depth in networks}):
         if any((kind, depth) not in networks for kind in KINDS):
@@ -403,6 +398,15 @@ def answer(records: Listed) -> str:
     return " ".join(sentences)
 
 
+def lead_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each depth: the best losses of both papers and ours, of plain and of highway networks."""
+    rows = {(row["network"], row["depth"]): row for row in depth_rows(records)}
+    sources = {"P1": "paper_p1", "P2": "paper_p2", "ours": "best_train_cross_entropy"}
+    for depth in sorted({depth for _, depth in rows}):
+        numbers = {f"{kind}, {whose}": rows[kind, depth][column] for kind in KINDS for whose, column in sources.items()}
+        yield {"layers": depth, **{name: f"{number:.1e}" for name, number in numbers.items()}}
+
+
 DEPTH = Experiment(
     name="01_depth",
     title="Plain and highway networks of 10 to 100 layers",
@@ -427,7 +431,11 @@ DEPTH = Experiment(
             plot=("depth", "best_train_cross_entropy"),
         ),
     ),
-    figures={"depth": depth_figure, "depth_budget": budget_figure},
+    figures={
+        "depth": depth_figure,
+        "depth_curves": curves_figure,
+        "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
+    },
     draws=drawn_rows,
     measures=(share_faster, worst_activation, built_parameters_per_layer),
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
@@ -436,5 +444,6 @@ DEPTH = Experiment(
         ("Do plain networks fail with depth?", "depth-plain-degrades"),
         ("Do highway networks not?", "depth-highway-does-not-degrade"),
         panel=lambda records: outcome_panel(cells(records, kind_and_depth)),
+        rows=lead_rows,
     ),
 )

@@ -7,16 +7,16 @@ of them says nothing and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from highways.claims.judge import Claim
-from highways.claims.values import Expression
+from highways.claims.judge import Claim, read_claims
+from highways.claims.values import Expression, Measures
 from highways.show.cells import Cell, cells, kind_and_depth
-from highways.show.figures import Panel
+from highways.show.figures import Drawing, Panel
 from highways.show.tables import Row
 from highways.tracking import Listed
 
@@ -127,7 +127,8 @@ def budget_panel(networks: Networks, claim: Claim) -> Panel:
     return Panel(title, alt, draw, height=2.6)
 
 
-def budget_panels(records: Listed, claims: Sequence[Claim]) -> list[Panel]:
-    """Return a panel for every claim that is measured on the best outcomes of a search."""
+def budget_figure(records: Listed, measures: Measures) -> Drawing:
+    """Draw a panel for every claim of the study that is measured on the best outcomes of its search."""
     networks = cells(records, kind_and_depth)
-    return [budget_panel(networks, claim) for claim in claims if claim.measure.get("of") == OUTCOME]
+    claims = read_claims({"01_depth": measures}).values() if networks else ()
+    return Drawing([budget_panel(networks, claim) for claim in claims if claim.measure.get("of") == OUTCOME])

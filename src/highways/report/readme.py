@@ -94,7 +94,20 @@ def _experiments(committed: Sequence[Judged]) -> str:
     return render("table.md.j2", heads=["notebook", "about", f"the sources' claims, {first}", *others], rows=rows)
 
 
-SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {"headline": _headlines, "experiments": _experiments}
+def _numbers(committed: Sequence[Judged]) -> str:
+    """Return the few numbers that README begins with, of the last complete profile of the experiment that leads."""
+    experiment = next(one for one in EXPERIMENTS if one.lead is not None)
+    assert experiment.lead is not None
+    complete = [listed for judged in committed if (listed := judged.listed[experiment.name]).complete and len(listed)]
+    rows = list(experiment.lead.rows(complete[-1])) if complete else []
+    return render("table.md.j2", heads=list(rows[0]) if rows else [], rows=[list(row.values()) for row in rows])
+
+
+SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {
+    "numbers": _numbers,
+    "headline": _headlines,
+    "experiments": _experiments,
+}
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
 
 
