@@ -315,9 +315,9 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
         ("01_depth", {"trials": 2, "epochs": 1}, "digits", 16),
         (
             "02_bilstm_depth",
-            {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200},
+            {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None},
             ["synthetic-tweets"],
-            17,
+            7,
         ),
         (
             "03_conv",
@@ -366,6 +366,7 @@ def test_paper_profile_runs_for_one_epoch(
     (clone / "profiles" / "paper-test" / f"{notebook}.yaml").write_text(yaml.safe_dump(parameters | changes))
     output = f"results/paper-test/{notebook}/notebook.ipynb"
     assert execute(clone, "highways", "profile", "check", "paper-test", notebook).returncode == 0
+    (clone / output).parent.mkdir(parents=True)
     arguments = ["-f", f"profiles/paper-test/{notebook}.yaml", "-k", "python3", "--no-progress-bar"]
     done = execute(clone, "papermill", f"notebooks/{notebook}.ipynb", output, *arguments)
     shutil.rmtree(clone / "profiles" / "paper-test")
