@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from highways.claims.judge import Judgement
-from highways.config import Profile
+from highways.config import Profile, RunConfig
 from highways.experiments import EXPERIMENTS, Experiment, Study
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
+from highways.tracking.records import run_keys, write_atomically
 
 FORKED = multiprocessing.get_context("forkserver")
 """Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
@@ -66,3 +67,42 @@ def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> l
     conditions = [condition] if condition else []
     conditions += [f"tags.{name} = '{value}'" for name, value in tags.items()]
     return list(client.search_runs([found.experiment_id], " and ".join(conditions)))
+
+
+def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) -> RunRecord:
+    """A record with these curves of a run that nobody trained; it diverged where `diverged_epoch` says so."""
+    content = {
+        "run_key": run_keys([config])[0],
+        "config": config,
+        "data_fingerprint": "f",
+        "numerics": config.numerics,
+        "status": "diverged" if more.get("diverged_epoch") else "finished",
+        "parameters": 1,
+        "curves": curves,
+        "weights_sha256": None,
+        "environment": {},
+        "engine": {},
+        "finished_at": "2026-01-01T00:00:00+00:00",
+        "timing": {"seconds": 1.0, "group_seconds": 1.0},
+    }
+    return RunRecord.model_validate(content | more)
+
+
+class Stopped(Exception):
+    """Training was stopped on purpose."""
+
+
+def stop_at(epoch: int) -> Callable[[object], None]:
+    """Stops what it listens to at the end of an epoch, before a state of that epoch is kept."""
+
+    def stop(event: object) -> None:
+        if getattr(event, "epoch", 0) == epoch:
+            raise Stopped
+
+    return stop
+
+
+def forget(project: Path) -> None:
+    """Remove all records, so that runs are trained again."""
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
