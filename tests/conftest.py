@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from layout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
@@ -65,6 +66,39 @@ def tracked_project(project: Path, empty_mlflow: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("highways.tracking.mlflow_log.PATIENCE_S", 120.0)
     (project / "mlruns").mkdir()
     shutil.copyfile(empty_mlflow, project / "mlruns" / "mlflow.db")
+    return project
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose quick profile is tiny, trained, with tables, claims and pages; it is copied, never changed."""
+    from highways.config import load_profile
+    from highways.experiments import DEPTH
+    from highways.report.pages import write_pages
+    from highways.report.tables import write_tables
+    from highways.report.verdicts import judge_all, write_claims
+    from highways.training import sweep
+
+    folder = lay_out(tmp_path_factory.mktemp("made"))
+    path = folder / "profiles" / "quick" / "01_depth.yaml"
+    tiny = {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | tiny))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(folder))
+        patch.setenv("HIGHWAYS_OFFLINE", "1")
+        sweep(load_profile("quick", DEPTH.schema).runs(), experiment="01_depth", profile="quick", mlflow=False)
+        DEPTH.of("quick").figure()
+        write_tables("quick")
+        judged = judge_all("quick")
+        write_claims(judged)
+        write_pages(judged)
+    return folder
+
+
+@pytest.fixture
+def study(project: Path, made: Path) -> Path:
+    """A copy of `made`."""
+    shutil.copytree(made, project, dirs_exist_ok=True)
     return project
 
 
