@@ -65,40 +65,25 @@ def test_settings_are_read(text: str, value: Any) -> None:
     ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3", "my.yaml line 3: key 'a' is given twice"),
-        ("a:\n  - {b: 1, b: 1}", "my.yaml line 2: key 'b' is given twice"),
         ("a: 1\nb: 010", "my.yaml line 2: '010' does not mean the same to every reader of YAML"),
-        ("a: 08", "my.yaml line 1: '08' does not mean"),
-        ("a: 0o17", "my.yaml line 1: '0o17' does not mean"),
         ("a: 0x1F", "my.yaml line 1: '0x1F' does not mean"),
-        ("a: 0b_", "my.yaml line 1: '0b_' does not mean"),
         ("a: 1_000", "my.yaml line 1: '1_000' does not mean"),
         ("a: 1:30", "my.yaml line 1: '1:30' does not mean"),
-        ("a: 2020-13-45", "my.yaml line 1: '2020-13-45' does not mean"),
         ("a: 2020-01-01", "my.yaml line 1: '2020-01-01' does not mean"),
         ("a: yes", "my.yaml line 1: 'yes' does not mean"),
         ("a: .inf", "my.yaml line 1: '.inf' does not mean"),
-        ("a: .NaN", "my.yaml line 1: '.NaN' does not mean"),
-        ("a: =", "my.yaml line 1: '=' does not mean"),
-        (f"a: {10**30}", f"my.yaml line 1: '{10**30}' does not mean"),
         (f"a: {'9' * 5000}", "my.yaml line 1: '999"),
-        ("a: !!bool x", "my.yaml line 1: a tag (tag:yaml.org,2002:bool)"),
         ("a: !!python/object/apply:os.system [ls]", "my.yaml line 1: a tag (tag:yaml.org,2002:python/object/apply"),
         ("a: ! x", "my.yaml line 1: a tag (!)"),
         ("a: " + "[" * 100_000, "my.yaml line 1: not valid YAML (maximum recursion depth"),
         ("a: *x", "my.yaml line 1: not valid YAML (found undefined alias 'x')"),
         ("[a]: b", "my.yaml line 1: a key must be text or a number"),
-        ("? {a: b}\n: c", "my.yaml line 1: a key must be"),
-        ("<<: 3", "my.yaml line 1: not valid YAML (expected a mapping"),
         ("a: 1\n---\nb: 2", "my.yaml line 2: not valid YAML (but found another document)"),
-        ('a: 1\nb: "\\UFFFFFFFF"', "my.yaml line 1: not valid YAML ("),
         ("a: 1\nb: \x07", "my.yaml line 2: not valid YAML (special characters are not allowed)"),
-        ("%YAML 1." + "9" * 5000 + "\n---\na: 1", "my.yaml line 1: not valid YAML ("),
         ("%YAML 2.0\n---\na: 1", "my.yaml line 1: not valid YAML ("),
         ("a: [1, 2\nb: 3", "my.yaml line 2: not valid YAML ("),
-        ("a: 'x", "my.yaml line 1: not valid YAML (found unexpected end of stream)"),
-        ("a: 1\n\tb: 2", "my.yaml line 2: not valid YAML ("),
     ],
-    ids=range(33),
+    ids=range(18),
 )
 def test_what_has_not_one_meaning_is_refused_with_its_line(text: str, message: str) -> None:
     assert refused(text).startswith(message)
@@ -116,10 +101,8 @@ def test_what_is_no_text_file_is_refused_and_not_waited_for(tmp_path: Path) -> N
     binary.write_bytes(b"a: 1\nb: \xff\xfe")
     for path, message in [
         (pipe, "a folder, a pipe or a device where a file should be"),
-        (Path("/dev/zero"), "a folder, a pipe or a device where a file should be"),
         (tmp_path, "a folder, a pipe or a device where a file should be"),
         (tmp_path / "nothing", "No such file or directory"),
-        (tmp_path / ("x" * 300), "File name too long"),
         (tmp_path / "a\0b", "cannot be read: embedded null byte"),
         (binary, "cannot be read: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte"),
     ]:
@@ -135,7 +118,7 @@ def test_repositorys_own_files_mean_to_us_what_they_mean_to_pyyaml(repository: P
         assert read_yaml(path) == yaml.safe_load(path.read_text()), path
 
 
-@pytest.mark.parametrize("content", ["", "a list: [", "- a\n- b\n", "1: {}\n", "mnist: 3\n", "mnist: {measure: {}}\n"])
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "1: {}\n", "mnist: {measure: {}}\n"])
 def test_broken_lists_of_sources_and_claims_are_one_line(project: Path, content: str) -> None:
     (project / "data" / "sources.yaml").write_text(content)
     (project / "references" / "claims.yaml").write_text(content)
@@ -173,9 +156,7 @@ def test_only_names_of_profiles_are_used_and_words_of_yaml_stand_in_quotes(proje
     assert active_profiles() == ["no", "quick"]
 
 
-@pytest.mark.parametrize(
-    "change", ["trials: 1000000", "epochs: 10000000", "depths: [20000]", "batch_size: 10000000", "plain_width: 1000000"]
-)
+@pytest.mark.parametrize("change", ["trials: 1000000", "depths: [20000]"])
 def test_more_than_anybody_trains_is_refused(project: Path, change: str) -> None:
     key = change.partition(":")[0]
     path = project / "profiles" / "quick" / "01_depth.yaml"
@@ -217,74 +198,10 @@ TEXT_RUN = {
     "budget": {"epochs": 1, "batch_size": 2, "snapshot_steps": 3},
     "seed": 3,
 }
-ODD = [
-    *("2020-13-45", "2020-02-30 25:61:61", "0b_", "0x_", "0o9", "010", "1:30", "1_0", "9" * 5000, "-" + "9" * 5000),
-    *("!!bool x", "!!int ''", "!!float x", "!!timestamp x", "!!set [1]", "!!omap [1]", "!!binary '='", "!<x> y"),
-    *(
-        "!!python/name:os.system",
-        "[" * 60,
-        "{a: " * 60,
-        "- " * 60,
-        "&a [*a]",
-        "*b",
-        "&b x",
-        "<<: *a",
-        "<<",
-        "? ",
-        "? [1]",
-    ),
-    *(
-        "1e999",
-        "-.inf",
-        ".nan",
-        "yes",
-        "~",
-        "''",
-        '"\\0"',
-        '"\\ud800"',
-        '"\\UFFFFFFFF"',
-        '"\\x"',
-        "'",
-        '"',
-        "|",
-        ">+9",
-        "%YAML 9",
-    ),
-    *(
-        "---",
-        "...",
-        "\t",
-        "\r",
-        "\x85",
-        "\u2028",
-        "\ufeff",
-        "\0",
-        "\x1b",
-        "#",
-        ": ",
-        ", ",
-        "}",
-        "]",
-        "@",
-        "`",
-        "1" * 30,
-        "1e400",
-    ),
-    *(
-        "-1",
-        "0",
-        "0.0",
-        "1e18",
-        "9223372036854775807",
-        "9223372036854775808",
-        "true",
-        "null",
-        "'quick'",
-        "[]",
-        "{}",
-        "[[]]",
-    ),
-]
+ODD = ["2020-13-45", "0b_", "0o9", "010", "1:30", "1_0", "9" * 5000, "!!bool x", "!!binary '='", "!<x> y", "[" * 60]
+ODD += ["!!python/name:os.system", "{a: " * 60, "&a [*a]", "*b", "<<: *a", "<<", "? [1]", "1e999", "-.inf", ".nan"]
+ODD += ["yes", "~", "''", '"\\ud800"', '"\\UFFFFFFFF"', "'", "|", ">+9", "%YAML 9", "---", "\t", "\x85", "\u2028", "\0"]
+ODD += ["\x1b", "#", ": ", "}", "@", "-1", "0.0", "1e18", "9223372036854775808", "true", "null", "'quick'", "[]", "{}"]
 MEMORY_KIB = 512 * 1024
 
 
@@ -358,16 +275,11 @@ def check(schema: type, content: bytes) -> None:
 
 @FUZZED
 @given(st.data())
-def test_altered_profile_is_refused_in_one_line_or_means_one_thing(data: st.DataObject) -> None:
-    experiment, text = data.draw(st.sampled_from(profile_files()))
-    check(SCHEMAS[experiment], data.draw(mutated(text)))
-
-
-@FUZZED
-@given(st.data())
-def test_altered_run_is_refused_in_one_line_or_means_one_thing(data: st.DataObject) -> None:
-    text = yaml.safe_dump(data.draw(st.sampled_from([RUN, CONV_RUN, TEXT_RUN])))
-    check(RunConfig, data.draw(mutated(text)))
+def test_altered_settings_are_refused_in_one_line_or_mean_one_thing(data: st.DataObject) -> None:
+    """A committed file of parameters, or a run."""
+    runs = [("", yaml.safe_dump(run)) for run in (RUN, CONV_RUN, TEXT_RUN)]
+    experiment, text = data.draw(st.sampled_from([*profile_files(), *runs * 4]))
+    check(SCHEMAS.get(experiment, RunConfig), data.draw(mutated(text)))
 
 
 VALUES = st.recursive(
