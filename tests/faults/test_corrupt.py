@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toolbox import FORKED
+from toolbox import FORKED, Stopped, stop_at
 
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.errors import HighwaysError
@@ -36,6 +33,13 @@ pytestmark = [
 ]
 
 Damage = Callable[[Path], None]
+
+
+def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
+    """A few tries in `make test`, many where the long tries are asked for."""
+    return pytest.mark.parametrize("flips", [few, pytest.param(many, marks=pytest.mark.faults)])
+
+
 CUT_OFF = RunConfig(
     data=DataConfig(name="digits"),
     network=DenseConfig(kind="plain", depth=2, width=5),
@@ -56,17 +60,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIGHWAYS_ROOT", str(root))
         patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-        cut_off()
+        with pytest.raises(Stopped):
+            run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop_at(3))
     return root
-
-
-def cut_off() -> None:
-    def stop(event: object) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 3:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop)
 
 
 @pytest.fixture
@@ -152,13 +148,10 @@ def try_results(root: Path, random_: random.Random, flips: int, kinds: list[str]
     return tries
 
 
-def test_damaged_results_are_named(root: Path, seeded: random.Random) -> None:
-    assert try_results(root, seeded, flips=1, kinds=["record", "table", "claims"]) > 15
-
-
-@pytest.mark.faults
-def test_every_damage_to_results_is_named(root: Path, seeded: random.Random, count) -> None:
-    count("corrupt", "records, tables, claims, pages", try_results(root, seeded, flips=4))
+@few_or_many(1, 4)
+def test_damage_to_results_is_named(root: Path, seeded: random.Random, count, flips: int) -> None:
+    kinds = ["record", "table", "claims"] if flips == 1 else None
+    count("corrupt", "records, tables, claims, pages", try_results(root, seeded, flips, kinds))
 
 
 def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.CaptureFixture[str]) -> int:
@@ -180,6 +173,7 @@ def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.Ca
         said = [line for line in capsys.readouterr().out.splitlines() if "damaged, renamed" in line]
         assert epochs == [1, 2, 3, 4], how
         assert len(said) == (how != "missing"), how
+        assert state.with_suffix(".damaged").exists() == (how != "missing"), how
         assert record.weights_sha256 == (weights := weights or record.weights_sha256)
         shutil.rmtree(root / "results" / "p")
         shutil.rmtree(folder)
@@ -188,13 +182,11 @@ def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.Ca
     return tries
 
 
-def test_damaged_resume_point_is_not_resumed_from(root: Path, seeded: random.Random, capsys) -> None:
-    assert try_resume(root, seeded, 1, capsys) == 6
-
-
-@pytest.mark.faults
-def test_every_damage_to_a_resume_point_is_noticed(root: Path, seeded: random.Random, capsys, count) -> None:
-    count("corrupt", "resume points", try_resume(root, seeded, 15, capsys))
+@few_or_many(1, 15)
+def test_damaged_resume_point_is_renamed_and_not_resumed_from(
+    root: Path, seeded: random.Random, capsys, count, flips: int
+) -> None:
+    count("corrupt", "resume points", try_resume(root, seeded, flips, capsys))
 
 
 def try_weights(root: Path, random_: random.Random, flips: int) -> int:
@@ -220,13 +212,9 @@ def try_weights(root: Path, random_: random.Random, flips: int) -> int:
     return tries
 
 
-def test_damaged_weights_are_named(root: Path, seeded: random.Random) -> None:
-    assert try_weights(root, seeded, 3) == 11
-
-
-@pytest.mark.faults
-def test_every_damage_to_weights_is_named(root: Path, seeded: random.Random, count) -> None:
-    count("corrupt", "weights", try_weights(root, seeded, 60))
+@few_or_many(3, 60)
+def test_damage_to_weights_is_named(root: Path, seeded: random.Random, count, flips: int) -> None:
+    count("corrupt", "weights", try_weights(root, seeded, flips))
 
 
 def depth_table_text(source: Source = "records") -> str:
@@ -265,27 +253,3 @@ def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.
         path.write_bytes(before)
         tries += 1
     count("corrupt", "MLflow's database, then `tracking rebuild --fresh`", tries)
-
-
-@pytest.mark.faults
-def test_damaged_source_files_are_named(root: Path, seeded: random.Random, monkeypatch, tmp_path, count) -> None:
-    sources = sys.modules["highways.data.sources"]
-    file = tmp_path / "digits.csv.gz"
-    whole = next(iter(sources.locate("digits").values())).read_bytes()
-    monkeypatch.setattr(sources, "_home", lambda source, entry: file)
-    tries = 0
-    for how, damage in damages(seeded, gzip.compress(b"1,2\n"), 10):
-        file.write_bytes(whole)
-        damage(file)
-        with pytest.raises(HighwaysError) as caught:
-            sources.locate("digits")
-        assert "\n" not in str(caught.value), how
-        assert str(file) in str(caught.value), how
-        tries += 1
-    count("corrupt", "source files of data", tries)
-
-
-def test_json_that_is_another_record_is_not_taken(root: Path) -> None:
-    first, second = sorted((root / "results/quick/01_depth/runs").glob("*.json"))[:2]
-    first.write_text(json.dumps(json.loads(second.read_text())))
-    assert any("it is the record of" in line for line in faults("quick")[1])
