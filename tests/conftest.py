@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,3 +154,28 @@ def run_config() -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture
+def process(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts processes that train a list of runs, by `driver.py`; `workers` 0 is `run`, others are `sweep`.
+
+    They say what is started and what came of it. While the file `hold` is there, their training stands still; by the
+    signals of `die` workers die.
+    """
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(
+        configs: list[Any], workers: int = 1, profile: str = "p", hold: str = "-", die: tuple[int, ...] = ()
+    ) -> subprocess.Popen[str]:
+        content = json.dumps([config.model_dump(mode="json") for config in configs])
+        env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
+        env |= {"DIE": json.dumps([int(number) for number in die])}
+        command = [sys.executable, str(REPOSITORY / "tests" / "driver.py")]
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.kill()
+        one.communicate()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
@@ -13,6 +16,9 @@ from highways.experiments import EXPERIMENTS, Experiment, Study
 from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
 from highways.tracking.records import run_keys, write_atomically
+
+OF_MLFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+"""Passes over the warnings that MLflow is the cause of."""
 
 FORKED = multiprocessing.get_context("forkserver")
 """Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
@@ -69,6 +75,17 @@ def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> l
     return list(client.search_runs([found.experiment_id], " and ".join(conditions)))
 
 
+def config_of(network: Any, data: Any = "digits", optimiser: Any = None, **more: Any) -> RunConfig:
+    """A run of a network: on a data set of this name or settings, one epoch with Adam but for what is given."""
+    content = {
+        "data": {"name": data} if isinstance(data, str) else data,
+        "network": network,
+        "optimiser": optimiser or {"kind": "adam", "learning_rate": 0.01},
+        "budget": {"epochs": 1, "batch_size": 100} | more.pop("budget", {}),
+    }
+    return RunConfig.model_validate(content | more)
+
+
 def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) -> RunRecord:
     """A record with these curves of a run that nobody trained; it diverged where `diverged_epoch` says so."""
     content = {
@@ -106,3 +123,11 @@ def forget(project: Path) -> None:
     """Remove all records, so that runs are trained again."""
     for path in (project / "results").rglob("*.json"):
         path.unlink()
+
+
+def wait_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process says up to a line with a text, and return the line."""
+    assert process.stdout is not None
+    while text not in (line := process.stdout.readline()):
+        assert process.poll() is None
+    return line
