@@ -34,6 +34,17 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: networks that are small enough are slower on several, much so beside other work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def repository() -> Path:
     """The checkout."""
     return REPOSITORY

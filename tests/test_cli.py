@@ -14,18 +14,16 @@ from typing import Any
 
 import pytest
 import yaml
+from toolbox import OF_MLFLOW, record_of
 
 from highways.cli import shown
 from highways.config import BudgetConfig, DataConfig, RunConfig, parse_yaml, validate
+from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments import settings_of
 from highways.tracking.records import RecordStore, run_keys
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning",
-    "ignore::FutureWarning",
-    "ignore::ResourceWarning",  # MLflow's own
-)
+pytestmark = OF_MLFLOW
 
 HIGHWAYS = [sys.executable, "-m", "highways.cli"]
 COMMANDS = [["data"], ["profile"], ["run"], ["runs"], ["best"], ["doctor"], ["tables"], ["figures"], ["claims"], []]
@@ -75,9 +73,8 @@ def test_run_trains_and_shows_the_record(project: Path, run_config, call, capsys
     assert "finished after 2 epochs" in out
     assert call("run", str(path), "--set", "network.depth=3") == 0
     assert "epoch" not in capsys.readouterr().out.split("finished")[0]
-    for setting, message in (("network.deep=3", "unknown key 'network.deep'"), ("depth", "must be key=value")):
-        assert call("run", str(path), "--set", setting) == 1
-        assert message in capsys.readouterr().err
+    assert call("run", str(path), "--set", "network.deep=3") == 1
+    assert "unknown key 'network.deep'" in capsys.readouterr().err
 
 
 def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
@@ -119,18 +116,13 @@ def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, me
         (["frobnicate"], "frobnicate"),
         (["profile", "check", "laptop", "01_depth"], "HIGHWAYS_DATA_MIRROR"),
         (["run"], "highways run --example"),
-        (["data", "fetch"], "highways data fetch --help"),
         (["run", "--example", "--family", "cnn"], "'bag-of-words'"),
         (["run", "k" * 300], "no record of a run 'kkk"),
-        (["run", "x", "--device", "tpu"], "'cuda'"),
         (["runs", "--profile", "big"], "'big'"),
         (["runs", "--experiment", "0"], "01_depth or 02_bilstm_depth"),
         (["runs", "--exp", "01"], "--experiment"),
-        (["figures", "--experiment", "12"], "01_depth, "),
         (["claims", "--verdict", "maybe"], "inconclusive"),
-        (["claims", "--source", "P3"], "P3"),
         (["run", "/"], "error: /: "),
-        (["tables", "--fro", "x"], "--from"),
     ],
 )
 def test_wrong_usage_is_one_line(project: Path, monkeypatch, call, capsys, arguments: list[str], named: str) -> None:
@@ -242,13 +234,10 @@ def test_auxiliary_run_is_not_the_best(study: Path, call, capsys) -> None:
     assert settings is not None
     auxiliary = settings.auxiliary()
     store = RecordStore(study / "results" / "quick" / "01_depth" / "runs")
-    some = store.record.read(next(iter(store)))
     for config in settings.runs():
-        if (key := run_keys([config])[0]) not in {path.stem for path in store}:
-            loss = 1e-9 if config in auxiliary else 1e-3
-            curves = {name: [1.0, loss] if "entropy" in name else [0.5, 0.5] for name in some.curves}
-            values = {"config": config, "run_key": key, "curves": curves, "weights_sha256": None}
-            store.write(some.model_copy(update=values))
+        if run_keys([config])[0] not in {path.stem for path in store}:
+            curve = [1.0, 1e-9 if config in auxiliary else 1e-3]
+            store.write(record_of(config, {"train_cross_entropy": curve}, data_fingerprint=fingerprint(config.data)))
     for command in (["best"], ["runs", "--best", "9"]):
         assert call(*command) == 0
         listed = rows(capsys)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from toolbox import OF_MLFLOW
 
 from highways.pipeline.verify import faults
 from highways.report.pages import write_pages
 from highways.report.verdicts import judge_all, write_claims
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 
 
 @pytest.fixture
