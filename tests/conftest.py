@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from layout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
@@ -28,6 +31,17 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("highways.training.device.cores", lambda: 1)
         yield
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: networks that are small enough are slower on several, much so beside other work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -65,6 +79,39 @@ def tracked_project(project: Path, empty_mlflow: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("highways.tracking.mlflow_log.PATIENCE_S", 120.0)
     (project / "mlruns").mkdir()
     shutil.copyfile(empty_mlflow, project / "mlruns" / "mlflow.db")
+    return project
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose quick profile is tiny, trained, with tables, claims and pages; it is copied, never changed."""
+    from highways.config import load_profile
+    from highways.experiments import DEPTH
+    from highways.report.pages import write_pages
+    from highways.report.tables import write_tables
+    from highways.report.verdicts import judge_all, write_claims
+    from highways.training import sweep
+
+    folder = lay_out(tmp_path_factory.mktemp("made"))
+    path = folder / "profiles" / "quick" / "01_depth.yaml"
+    tiny = {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | tiny))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(folder))
+        patch.setenv("HIGHWAYS_OFFLINE", "1")
+        sweep(load_profile("quick", DEPTH.schema).runs(), experiment="01_depth", profile="quick", mlflow=False)
+        DEPTH.of("quick").figure()
+        write_tables("quick")
+        judged = judge_all("quick")
+        write_claims(judged)
+        write_pages(judged)
+    return folder
+
+
+@pytest.fixture
+def study(project: Path, made: Path) -> Path:
+    """A copy of `made`."""
+    shutil.copytree(made, project, dirs_exist_ok=True)
     return project
 
 
@@ -118,3 +165,28 @@ def run_config() -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture
+def process(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts processes that train a list of runs, by `driver.py`; `workers` 0 is `run`, others are `sweep`.
+
+    They say what is started and what came of it. While the file `hold` is there, their training stands still; by the
+    signals of `die` workers die.
+    """
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(
+        configs: list[Any], workers: int = 1, profile: str = "p", hold: str = "-", die: tuple[int, ...] = ()
+    ) -> subprocess.Popen[str]:
+        content = json.dumps([config.model_dump(mode="json") for config in configs])
+        env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
+        env |= {"DIE": json.dumps([int(number) for number in die])}
+        command = [sys.executable, str(REPOSITORY / "tests" / "driver.py")]
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.kill()
+        one.communicate()

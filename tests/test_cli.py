@@ -14,45 +14,25 @@ from typing import Any
 
 import pytest
 import yaml
-from layout import lay_out
+from toolbox import OF_MLFLOW, record_of
 
 from highways.cli import shown
 from highways.config import BudgetConfig, DataConfig, RunConfig, parse_yaml, validate
+from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments import settings_of
 from highways.tracking.records import RecordStore, run_keys
-from highways.training import sweep
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning",
-    "ignore::FutureWarning",
-    "ignore::ResourceWarning",  # MLflow's own
-)
+pytestmark = OF_MLFLOW
 
 HIGHWAYS = [sys.executable, "-m", "highways.cli"]
-COMMANDS = [
-    [],
-    ["data"],
-    ["data", "list"],
-    ["data", "fetch"],
-    ["data", "verify"],
-    ["profile"],
-    ["profile", "show"],
-    ["profile", "check"],
-    ["profile", "use"],
-    ["profile", "cost"],
-    ["run"],
-    ["runs"],
-    ["best"],
-    ["doctor"],
-    ["tables"],
-    ["figures"],
-    ["claims"],
-    ["verify"],
-    ["readme"],
-    ["tracking"],
-    ["tracking", "rebuild"],
-]
+COMMANDS = [["data"], ["profile"], ["run"], ["runs"], ["best"], ["doctor"], ["tables"], ["figures"], ["claims"], []]
+COMMANDS += (
+    [["verify"], ["readme"]]
+    + [["data", name] for name in ("list", "fetch", "verify")]
+    + [["tracking"], ["tracking", "rebuild"]]
+)
+COMMANDS += [["profile", name] for name in ("show", "check", "use", "cost")]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -61,11 +41,9 @@ def test_every_command_has_help(call, capsys, command: list[str]) -> None:
     assert "Usage: highways" in capsys.readouterr().out
 
 
-def test_errors_are_one_line_and_status_1(project: Path, call) -> None:
-    command = [sys.executable, "-m", "highways.cli", "profile", "show", "huge"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "error: no profile 'huge'; there are: laptop, paper, quick, weekend\n"
+def test_errors_are_one_line_and_status_1(project: Path, call, capsys) -> None:
+    assert call("profile", "show", "huge") == 1
+    assert capsys.readouterr().err == "error: no profile 'huge'; there are: laptop, paper, quick, weekend\n"
     with pytest.raises(HighwaysError, match="no profile 'huge'"):
         call("profile", "show", "huge", "--debug")
 
@@ -95,9 +73,8 @@ def test_run_trains_and_shows_the_record(project: Path, run_config, call, capsys
     assert "finished after 2 epochs" in out
     assert call("run", str(path), "--set", "network.depth=3") == 0
     assert "epoch" not in capsys.readouterr().out.split("finished")[0]
-    for setting, message in (("network.deep=3", "unknown key 'network.deep'"), ("depth", "must be key=value")):
-        assert call("run", str(path), "--set", setting) == 1
-        assert message in capsys.readouterr().err
+    assert call("run", str(path), "--set", "network.deep=3") == 1
+    assert "unknown key 'network.deep'" in capsys.readouterr().err
 
 
 def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
@@ -112,47 +89,7 @@ def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
     assert call("data", "verify") == 1
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
     assert call("data", "fetch", "nothing") == 1
-    assert (
-        "no data set 'nothing'; there are: digits, mnist, cifar10, cifar100, weak-signal, mnist-4-9, "
-        "synthetic-tweets, sst2, sst5, tweets" in capsys.readouterr().err
-    )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose quick profile is tiny, trained, with tables and claims; it is copied, never changed."""
-    project = lay_out(tmp_path_factory.mktemp("made"))
-    path = project / "profiles" / "quick" / "01_depth.yaml"
-    content = yaml.safe_load(path.read_text())
-    content |= {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
-    path.write_text(yaml.safe_dump(content))
-    from highways.config import load_profile
-    from highways.experiments.depth import DepthProfile
-    from highways.report.pages import write_pages
-    from highways.report.tables import write_tables
-    from highways.report.verdicts import judge_all, write_claims
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HIGHWAYS_ROOT", str(project))
-        patch.setenv("HIGHWAYS_OFFLINE", "1")
-        sweep(load_profile("quick", DepthProfile).runs(), experiment="01_depth", profile="quick", mlflow=False)
-        write_tables("quick")
-        judged = judge_all("quick")
-        write_claims(judged)
-        write_pages(judged)
-    return project
-
-
-@pytest.fixture
-def study(project: Path, made: Path) -> Path:
-    """A copy of `made`."""
-    shutil.copytree(made, project, dirs_exist_ok=True)
-    return project
-
-
-def test_intact_results_are_verified(study: Path, call, capsys) -> None:
-    assert call("verify") == 0
-    assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims in 2, 2 pages
+    assert "no data set 'nothing'; there are: digits, mnist, cifar10, " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -160,6 +97,8 @@ def test_intact_results_are_verified(study: Path, call, capsys) -> None:
     [("01_depth/runs/*-s1-*.json", "altered"), ("01_depth/tables/depth.csv", "not what the records give")],
 )
 def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, message: str) -> None:
+    assert call("verify") == 0
+    assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims in 2, 2 pages
     altered = sorted((study / "results" / "quick").glob(pattern))[:2]
     for path in altered:
         path.write_text(path.read_text().replace("1", "2"))
@@ -171,42 +110,23 @@ def test_every_altered_file_is_named(study: Path, call, capsys, pattern: str, me
     assert len(lines) >= len(altered)
 
 
-def test_missing_table_is_named(study: Path, call, capsys) -> None:
-    (study / "results" / "quick" / "01_depth" / "tables" / "depth.md").unlink()
-    assert call("verify") == 1
-    said = "results/quick/01_depth/tables/depth.md: missing; `highways tables` and `highways claims` make it\n"
-    assert capsys.readouterr().out == said
-
-
-def test_check_says_in_one_line_that_the_data_cannot_be_had(project: Path, monkeypatch, call, capsys) -> None:
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    assert call("profile", "check", "laptop", "01_depth") == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: https://")
-    assert "HIGHWAYS_DATA_MIRROR" in error
-    assert error.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (["frobnicate"], "frobnicate"),
+        (["profile", "check", "laptop", "01_depth"], "HIGHWAYS_DATA_MIRROR"),
         (["run"], "highways run --example"),
-        (["data", "fetch"], "highways data fetch --help"),
         (["run", "--example", "--family", "cnn"], "'bag-of-words'"),
         (["run", "k" * 300], "no record of a run 'kkk"),
-        (["run", "x", "--device", "tpu"], "'cuda'"),
         (["runs", "--profile", "big"], "'big'"),
         (["runs", "--experiment", "0"], "01_depth or 02_bilstm_depth"),
         (["runs", "--exp", "01"], "--experiment"),
-        (["figures", "--experiment", "12"], "01_depth, "),
         (["claims", "--verdict", "maybe"], "inconclusive"),
-        (["claims", "--source", "P3"], "P3"),
         (["run", "/"], "error: /: "),
-        (["tables", "--fro", "x"], "--from"),
     ],
 )
-def test_wrong_usage_is_one_line(project: Path, call, capsys, arguments: list[str], named: str) -> None:
+def test_wrong_usage_is_one_line(project: Path, monkeypatch, call, capsys, arguments: list[str], named: str) -> None:
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
     assert call(*arguments) != 0
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -288,18 +208,12 @@ def test_where_filters_by_columns(study: Path, call, capsys, where: str, count: 
     "condition",
     [
         ("--where", "depth"),
-        ("--where", "depth = 10"),
         ("--where", "depth == 010"),
-        ("--where", "5"),
         ("--where", "network == highway"),
         ("--where", "network < 3"),
         ("--where", "depht == 10"),
         ("--where", "__import__('os').system('touch hacked') == 0"),
-        ("--where", "@pd.io.common.os == 1"),
-        ("--where", "depth.values == 1"),
-        ("--where", "(lambda: 1) == 1"),
         ("--where", "(" * 500),
-        ("--by", "accuracy"),
         ("--by", "accuracy", "--best", "1"),
     ],
     ids=" ".join,
@@ -320,13 +234,10 @@ def test_auxiliary_run_is_not_the_best(study: Path, call, capsys) -> None:
     assert settings is not None
     auxiliary = settings.auxiliary()
     store = RecordStore(study / "results" / "quick" / "01_depth" / "runs")
-    some = store.record.read(next(iter(store)))
     for config in settings.runs():
-        if (key := run_keys([config])[0]) not in {path.stem for path in store}:
-            loss = 1e-9 if config in auxiliary else 1e-3
-            curves = {name: [1.0, loss] if "entropy" in name else [0.5, 0.5] for name in some.curves}
-            values = {"config": config, "run_key": key, "curves": curves, "weights_sha256": None}
-            store.write(some.model_copy(update=values))
+        if run_keys([config])[0] not in {path.stem for path in store}:
+            curve = [1.0, 1e-9 if config in auxiliary else 1e-3]
+            store.write(record_of(config, {"train_cross_entropy": curve}, data_fingerprint=fingerprint(config.data)))
     for command in (["best"], ["runs", "--best", "9"]):
         assert call(*command) == 0
         listed = rows(capsys)
@@ -334,23 +245,6 @@ def test_auxiliary_run_is_not_the_best(study: Path, call, capsys) -> None:
         assert not {row[0] for row in listed} & set(run_keys(auxiliary))
     assert call("runs", "--experiment", "01") == 0
     assert {row[0] for row in rows(capsys)} >= set(run_keys(auxiliary)), "they are listed all the same"
-
-
-def test_run_that_diverged_comes_last_however_low_its_loss_was(study: Path, call, capsys) -> None:
-    store = RecordStore(study / "results" / "quick" / "01_depth" / "runs")
-    first = store.record.read(next(iter(store)))
-    budget = first.config.budget.model_copy(update={"epochs": 3})
-    config = first.config.model_copy(update={"budget": budget})
-    curves = {name: [1e-9, 1e-9] if "entropy" in name else [1.0, 1.0] for name in first.curves}
-    changes = {"config": config, "run_key": run_keys([config])[0], "curves": curves, "weights_sha256": None}
-    lost = first.model_copy(update=changes | {"status": "diverged", "diverged_epoch": 3})
-    store.write(lost)
-    for by in ("train_cross_entropy", "test_accuracy"):
-        assert call("runs", "--best", "9", "--by", by) == 0
-        rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
-        assert [row[4] for row in rows] == ["finished"] * 8 + ["diverged"]
-        assert call("best", "--by", by) == 0
-        assert lost.run_key not in capsys.readouterr().out
 
 
 def test_results_of_what_was_tried_out_are_verified_and_rebuilt(study: Path, call, capsys) -> None:
@@ -391,17 +285,19 @@ def test_run_is_named_by_how_its_key_or_its_hash_begins(study: Path, call, capsy
     assert call("run", str(copied)) == 1
 
 
-def test_unknown_run_is_refused_before_torch_is_imported(study: Path) -> None:
+def test_what_is_at_fault_is_refused_before_torch_is_imported(study: Path) -> None:
+    (study / "run.yaml").write_text("data: {name: digits}\ncolour: red\n")
     script = (
-        "import sys; sys.argv = ['highways', 'run', 'highway-d999']\n"
-        "from highways.cli import main\n"
-        "try: main()\n"
-        "finally: print([name for name in ('torch', 'pytorch_lightning', 'mlflow', 'pandas') if name in sys.modules])"
+        "import sys\nfrom highways.cli import main\n"
+        "for run in ('highway-d999', 'run.yaml'):\n    sys.argv = ['highways', 'run', run]\n"
+        "    try: main()\n    except SystemExit as stop: print(stop.code)\n"
+        "print([name for name in ('torch', 'pytorch_lightning', 'mlflow', 'pandas') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == "[]\n"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=study, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n1\n[]\n"
     assert "no file and no record of a run 'highway-d999'; the nearest are: highway-d0" in done.stderr
+    assert "unknown key 'colour' (allowed: budget, " in done.stderr
 
 
 EXAMPLES = ("dense", "conv", "bilstm", "bag-of-words")
@@ -465,7 +361,7 @@ def test_pipe_that_closes_early_is_no_error(study: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["runs", "--experiment", "01"], ["--help"], ["best", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["runs", "--experiment", "01"], ["best", "--help"]])
 def test_what_nobody_reads_any_more_is_not_printed_and_no_error(study: Path, arguments: list[str]) -> None:
     ends = os.pipe()
     os.close(ends[0])  # before the first line

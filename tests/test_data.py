@@ -19,47 +19,51 @@ import yaml
 
 from highways.data import Batches, fetch, fingerprint, load, locate, sources
 from highways.data.images import read_idx
-from highways.data.sources import state
+from highways.data.sources import _read, state
 from highways.errors import HighwaysError
 
 CONTENT = b"some data\n" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
+def entry(**more: object) -> dict[str, object]:
+    """What sources.yaml says of a toy data set."""
+    said = {"title": "Toy", "publisher": "nobody", "licence": "none", "classes": 2, "preparation": 1}
+    return {"toy": said | {"examples": {"train": 1, "test": 1}} | more}
+
+
 @pytest.fixture
-def toy(project: Path, tmp_path: Path) -> Path:
+def toy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a source `toy` of one file, and a mirror folder that has it."""
-    entry = {
-        "title": "Toy",
-        "publisher": "nobody",
-        "licence": "none",
-        "examples": {"train": 1, "test": 1},
-        "classes": 2,
-        "preparation": 1,
-        "address": "http://127.0.0.1:9/toy/",
-        "files": [{"path": "toy/file.bin", "sha256": SHA256}],
-    }
-    (project / "data" / "sources.yaml").write_text(yaml.safe_dump({"toy": entry}))
+    files = [{"path": "toy/file.bin", "sha256": SHA256}]
+    listed = entry(address="http://127.0.0.1:9/toy/", files=files)
+    (project / "data" / "sources.yaml").write_text(yaml.safe_dump(listed))
     mirror = tmp_path / "mirror"
     (mirror / "toy").mkdir(parents=True)
     (mirror / "toy" / "file.bin").write_bytes(CONTENT)
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(mirror))
     return mirror
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    """Replace a text in sources.yaml."""
+    path = project / "data" / "sources.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    _read.cache_clear()
 
 
 def nothing_half_written(project: Path) -> bool:
     return not [path for path in (project / "data" / "raw").rglob("*") if path.is_file()]
 
 
-def test_file_comes_from_the_mirror(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+def test_file_comes_from_the_mirror(toy: Path, project: Path) -> None:
     assert locate("toy")["file.bin"].read_bytes() == CONTENT
     assert locate("toy")["file.bin"] == project / "data" / "raw" / "toy" / "file.bin"
 
 
-@pytest.mark.parametrize("damage", [CONTENT[:-1], CONTENT.replace(b"some", b"same"), b""])
-def test_damaged_mirror_file_is_refused(toy: Path, project: Path, monkeypatch, damage: bytes) -> None:
+@pytest.mark.parametrize("damage", [CONTENT.replace(b"some", b"same"), b""])
+def test_damaged_mirror_file_is_refused(toy: Path, project: Path, damage: bytes) -> None:
     (toy / "toy" / "file.bin").write_bytes(damage)
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
     with pytest.raises(HighwaysError) as caught:
         locate("toy")
     message = str(caught.value)
@@ -69,61 +73,47 @@ def test_damaged_mirror_file_is_refused(toy: Path, project: Path, monkeypatch, d
     assert nothing_half_written(project)
 
 
-def test_offline_names_address_and_mirror(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    with pytest.raises(HighwaysError) as caught:
-        locate("toy")
-    for part in ("http://127.0.0.1:9/toy/file.bin", SHA256, "HIGHWAYS_OFFLINE=1", "HIGHWAYS_DATA_MIRROR"):
-        assert part in str(caught.value)
-    assert nothing_half_written(project)
-
-
-def test_no_network_is_one_line(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HIGHWAYS_OFFLINE")
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+@pytest.mark.parametrize("offline", [True, False])
+def test_no_network_is_one_line_that_names_address_and_mirror(toy: Path, project: Path, monkeypatch, offline) -> None:
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR")
+    if not offline:
+        monkeypatch.delenv("HIGHWAYS_OFFLINE")
     with pytest.raises(HighwaysError) as caught:
         locate("toy")
     for part in ("http://127.0.0.1:9/toy/file.bin", SHA256, "HIGHWAYS_DATA_MIRROR"):
         assert part in str(caught.value)
+    assert ("HIGHWAYS_OFFLINE=1" in str(caught.value)) is offline
     assert "\n" not in str(caught.value)
     assert nothing_half_written(project)
 
 
 @pytest.fixture
-def server(toy: Path) -> Iterator[str]:
-    """An HTTP server of the mirror folder."""
+def server(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The mirror folder behind the address, over HTTP, and no mirror."""
+    monkeypatch.delenv("HIGHWAYS_OFFLINE")
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(toy))
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}/toy/"
+        address = f"http://127.0.0.1:{running.server_port}/toy/"
+        edit(project, "http://127.0.0.1:9/toy/", address)
+        yield address
         running.shutdown()
 
 
-def serve(project: Path, address: str) -> None:
-    path = project / "data" / "sources.yaml"
-    path.write_text(path.read_text().replace("http://127.0.0.1:9/toy/", address))
-
-
-def test_file_comes_from_its_address(toy, project: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve(project, server)
-    monkeypatch.delenv("HIGHWAYS_OFFLINE")
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+def test_file_comes_from_its_address(server: str) -> None:
     assert locate("toy")["file.bin"].read_bytes() == CONTENT
 
 
-def test_damaged_download_leaves_nothing(toy: Path, project: Path, server: str, monkeypatch) -> None:
-    serve(project, server)
+def test_damaged_download_leaves_nothing(toy: Path, project: Path, server: str) -> None:
     (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
-    monkeypatch.delenv("HIGHWAYS_OFFLINE")
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
     with pytest.raises(HighwaysError, match=rf"{server}file.bin: .* expected sha256:{SHA256} but got"):
         locate("toy")
     assert nothing_half_written(project)
 
 
-def test_file_altered_later_is_noticed_and_replaced(toy: Path, project: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+def test_file_altered_later_is_noticed_and_replaced(toy: Path, project: Path, capsys) -> None:
     path = locate("toy")["file.bin"]
     path.write_bytes(b"other")
     assert state("toy") == {"toy/file.bin": "altered"}
@@ -133,8 +123,7 @@ def test_file_altered_later_is_noticed_and_replaced(toy: Path, project: Path, mo
     assert capsys.readouterr().out == f"toy: toy/file.bin from {mirrored}\ntoy: complete\n"
 
 
-def test_altered_file_stays_until_its_replacement_is_there(toy: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+def test_altered_file_stays_until_its_replacement_is_there(toy: Path, project: Path) -> None:
     path = locate("toy")["file.bin"]
     path.write_bytes(b"other")
     (toy / "toy" / "file.bin").unlink()
@@ -143,8 +132,7 @@ def test_altered_file_stays_until_its_replacement_is_there(toy: Path, project: P
     assert path.read_bytes() == b"other"
 
 
-def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(toy))
+def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path) -> None:
     mirrored = toy / "toy" / "file.bin"
     mirrored.unlink()
     mirrored.mkdir()
@@ -169,21 +157,15 @@ def test_mirror_may_be_relative_to_the_projects_root(toy: Path, project: Path, m
 
 @pytest.mark.parametrize("path", ["../../x", "/tmp/x", "toy/../../x"])
 def test_path_that_leaves_its_folder_is_refused(toy: Path, project: Path, path: str) -> None:
-    listed = project / "data" / "sources.yaml"
-    listed.write_text(listed.read_text().replace("toy/file.bin", path))
+    edit(project, "toy/file.bin", path)
     with pytest.raises(HighwaysError, match=r"^data/sources.yaml: toy: key 'files.0.path': the path must stay inside"):
         locate("toy")
 
 
 def test_fingerprint_needs_no_files_and_covers_the_preparation(toy: Path, project: Path) -> None:
     before = fingerprint("toy")
-    path = project / "data" / "sources.yaml"
-    path.write_text(path.read_text().replace("preparation: 1", "preparation: 2"))
-    from highways.data.sources import _read
-
-    _read.cache_clear()
+    edit(project, "preparation: 1", "preparation: 2")
     assert fingerprint("toy") != before
-    _read.cache_clear()
 
 
 def test_digits_need_no_network_and_have_the_stated_sizes(project: Path) -> None:
@@ -217,15 +199,6 @@ def test_idx_file_at_fault_is_one_line_that_names_it(tmp_path: Path, content: by
         read_idx(path, dimensions=2)
 
 
-def test_data_set_without_a_loader_is_an_error(project: Path, monkeypatch) -> None:
-    from highways.data import loading
-
-    loading._load.cache_clear()
-    monkeypatch.setattr(loading, "LOADERS", {})
-    with pytest.raises(HighwaysError, match=r"^nothing loads the data set 'digits'$"):
-        load("digits")
-
-
 def test_mnist_has_the_stated_sizes(project: Path, repository: Path) -> None:
     try:
         mnist = load("mnist")
@@ -257,7 +230,7 @@ def test_batches_are_a_permutation_that_seed_and_epoch_decide() -> None:
 
 
 @pytest.fixture
-def packed(project: Path, tmp_path: Path) -> Path:
+def packed(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a source `toy` of two files in an archive, and a mirror folder that has the archive."""
     mirror = tmp_path / "mirror"
     mirror.mkdir()
@@ -267,52 +240,32 @@ def packed(project: Path, tmp_path: Path) -> Path:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    entry = {
-        "title": "Toy",
-        "publisher": "nobody",
-        "licence": "none",
-        "examples": {"train": 1, "test": 1},
-        "classes": 2,
-        "preparation": 1,
-        "archive": {
-            "url": "http://127.0.0.1:9/toy.tar.gz",
-            "md5": hashlib.md5((mirror / "toy.tar.gz").read_bytes()).hexdigest(),
-        },
-        "files": [{"path": path, "sha256": hashlib.sha256(text).hexdigest()} for path, text in members.items()],
-    }
-    (project / "data" / "sources.yaml").write_text(yaml.safe_dump({"toy": entry}))
+    md5 = hashlib.md5((mirror / "toy.tar.gz").read_bytes()).hexdigest()
+    files = [{"path": path, "sha256": hashlib.sha256(text).hexdigest()} for path, text in members.items()]
+    listed = entry(archive={"url": "http://127.0.0.1:9/toy.tar.gz", "md5": md5}, files=files)
+    (project / "data" / "sources.yaml").write_text(yaml.safe_dump(listed))
+    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(mirror))
     return mirror
 
 
-def edit(project: Path, old: str, new: str) -> None:
-    from highways.data.sources import _read
-
-    path = project / "data" / "sources.yaml"
-    path.write_text(path.read_text().replace(old, new))
-    _read.cache_clear()
-
-
-def test_archive_is_unpacked_and_not_kept(packed: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+def test_archive_is_unpacked_and_not_kept(packed: Path, project: Path) -> None:
     assert {path.name: len(path.read_bytes()) for path in locate("toy").values()} == {"one.bin": 1000, "two.bin": 2000}
     kept = {path.name for path in (project / "data" / "raw").rglob("*") if path.is_file()}
     assert kept == {"one.bin", "two.bin"}
 
 
-def test_members_in_the_mirror_need_no_archive(packed: Path, project: Path, monkeypatch, capsys) -> None:
+def test_members_in_the_mirror_need_no_archive(packed: Path, project: Path, capsys) -> None:
     (packed / "toy.tar.gz").unlink()
     (packed / "toy").mkdir()
     (packed / "toy" / "one.bin").write_bytes(CONTENT)
     (packed / "toy" / "two.bin").write_bytes(CONTENT * 2)
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
     fetch("toy")
     said = [f"toy: toy/{name} from {packed / 'toy' / name}" for name in ("one.bin", "two.bin")]
     assert capsys.readouterr().out.splitlines() == [*said, "toy: complete"]
     assert set(locate("toy")) == {"one.bin", "two.bin"}
 
 
-def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path) -> None:
     (packed / "toy.tar.gz").write_bytes(b"other")
     with pytest.raises(
         HighwaysError, match=r"toy.tar.gz: MD5 hash .* does not match .*: expected .* but got"
@@ -322,35 +275,23 @@ def test_archive_of_the_wrong_checksum_is_refused(packed: Path, project: Path, m
     assert nothing_half_written(project)
 
 
-def test_member_of_the_wrong_checksum_leaves_nothing_half_unpacked(packed: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+def test_member_of_the_wrong_checksum_leaves_nothing_half_unpacked(packed: Path, project: Path) -> None:
     edit(project, hashlib.sha256(CONTENT * 2).hexdigest(), "0" * 63 + "a")
     with pytest.raises(HighwaysError, match=r"its member toy/two.bin has sha256 .*, expected 0000"):
         locate("toy")
     assert nothing_half_written(project)
 
 
-def test_missing_member_is_named(packed: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+def test_missing_member_is_named(packed: Path, project: Path) -> None:
     edit(project, "toy/two.bin", "toy/three.bin")
     with pytest.raises(HighwaysError, match=r"toy.tar.gz: cannot be unpacked: .*toy/three.bin"):
         locate("toy")
     assert nothing_half_written(project)
 
 
-def test_altered_member_is_unpacked_again(packed: Path, project: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("HIGHWAYS_DATA_MIRROR", str(packed))
+def test_altered_member_is_unpacked_again(packed: Path, project: Path, capsys) -> None:
     path = locate("toy")["one.bin"]
     path.write_bytes(b"other")
     fetch("toy")
     assert path.read_bytes() == CONTENT
     assert capsys.readouterr().out == f"toy: toy/one.bin from {packed / 'toy.tar.gz'}\ntoy: complete\n"
-
-
-def test_offline_names_the_archive(packed: Path, project: Path, monkeypatch) -> None:
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    with pytest.raises(HighwaysError) as caught:
-        locate("toy")
-    for part in ("http://127.0.0.1:9/toy.tar.gz", "md5", "HIGHWAYS_OFFLINE=1", "HIGHWAYS_DATA_MIRROR"):
-        assert part in str(caught.value)
-    assert nothing_half_written(project)

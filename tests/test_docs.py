@@ -28,16 +28,17 @@ def test_links_lead_to_files_that_are_there(page: Path) -> None:
 
 
 @pages
-def test_commands_exist(page: Path) -> None:
-    command = get_command(cli.app)
-    for line in re.findall(r"(?:`|^\s*|&& )highways ((?:[a-z]+ ?)+)", page.read_text(), re.MULTILINE):
-        group = command
+def test_commands_exist_with_their_options(page: Path) -> None:
+    for line in re.findall(r"(?:`|^\s*|&& )highways ([a-z-][^`\n|#&]*)", page.read_text(), re.MULTILINE):
+        command = get_command(cli.app)
         for word in line.split():
-            commands = getattr(group, "commands", None)
-            if commands is None:
-                break  # what follows are arguments
-            assert word in commands, f"{page.name}: highways {line}"
-            group = commands[word]
+            if word.startswith("--"):
+                assert word.partition("=")[0] in {"--help", *(name for one in command.params for name in one.opts)}, (
+                    line
+                )
+            elif commands := getattr(command, "commands", None):  # others are arguments
+                assert word in commands, f"{page.name}: highways {line}"
+                command = commands[word]
 
 
 @pages

@@ -1,4 +1,4 @@
-"""docs/gpu.md: every command in it exists, with every option that it is given."""
+"""docs/gpu.md: what its commands and tolerances name exists."""
 
 from __future__ import annotations
 
@@ -15,19 +15,6 @@ from highways.pipeline.rerun import TOLERANCE
 def commands(repository: Path) -> list[list[str]]:
     blocks = re.findall(r"```bash\n(.*?)```", (repository / "docs" / "gpu.md").read_text(), flags=re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
-
-
-def test_every_command_of_highways_exists_with_its_options(repository: Path, call, capsys) -> None:
-    found = [command[1:] for command in commands(repository) if command[0] == "highways"]
-    assert len(found) >= 6
-    for command in found:
-        words = [word for word in command if not word.startswith("-")]
-        name = words[:2] if words[0] in ("data", "profile") else words[:1]
-        capsys.readouterr()
-        assert call(*name, "--help") == 0
-        said = capsys.readouterr().out
-        for option in (word for word in command if word.startswith("--")):
-            assert option in said, command
 
 
 def test_every_target_stage_profile_and_data_set_exists(repository: Path) -> None:

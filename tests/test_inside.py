@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import shutil
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toolbox import mlflow_runs, texts_of, verdicts_of
+from toolbox import mlflow_runs, record_of, texts_of, verdicts_of
 from torch import nn
 
 from highways.config import (
@@ -33,7 +32,7 @@ from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv import recipe
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
-from highways.experiments.lesion import LesionProfile, lesion_figure, lesion_rows
+from highways.experiments.lesion import LesionProfile, lesion_figure
 from highways.experiments.very_deep import VeryDeepProfile
 from highways.inside.analyse import analyse
 from highways.inside.cost import CostConfig, exponent, step_cost
@@ -47,7 +46,7 @@ from highways.pipeline.verify import faults
 from highways.show.figures import svg
 from highways.show.layers import signal_panel
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
-from highways.tracking.records import RecordStore, run_keys
+from highways.tracking.records import RecordStore
 from highways.training import run, sweep
 from highways.training.building import build_network
 from highways.training.checkpoints import weights_path
@@ -69,10 +68,7 @@ def dense(depth: int = 5, kind: str = "highway", activation: str = "relu", seed:
 def batches(sizes: tuple[int, ...] = (7, 7, 3), classes: int = 3) -> list[tuple[torch.Tensor, torch.Tensor]]:
     random = torch.Generator().manual_seed(1)
     return [
-        (
-            torch.randn(n, 4, generator=random, dtype=torch.float64),
-            torch.randint(0, classes, (n,), generator=random),
-        )
+        (torch.randn(n, 4, generator=random, dtype=torch.float64), torch.randint(0, classes, (n,), generator=random))
         for n in sizes
     ]
 
@@ -153,11 +149,13 @@ def test_gates_of_convolutions_are_means_over_positions() -> None:
         x = module(x)
 
 
-def test_example_out_of_range_and_networks_without_gates_are_named() -> None:
+def test_example_or_layer_out_of_range_and_networks_without_gates_are_named() -> None:
     with pytest.raises(HighwaysError, match="no training example 99: they are 0 to 16"):
         gates(dense(), batches(), 3, examples=10, example=99)
     with pytest.raises(HighwaysError, match="no gates"):
         gates(dense(kind="plain"), batches(), 3, examples=10)
+    with pytest.raises(HighwaysError, match="no highway layer 5: they are 1 to 4"), lesioned(dense(), 5):
+        pass
 
 
 # Lesions
@@ -182,11 +180,6 @@ def test_lesioned_block_is_the_identity() -> None:
     with lesioned(network, 3):
         assert torch.equal(network.blocks[2](x), x)
     assert not torch.equal(network.blocks[2](x), x)
-
-
-def test_layer_out_of_range_is_named() -> None:
-    with pytest.raises(HighwaysError, match="no highway layer 5: they are 1 to 4"), lesioned(dense(), 5):
-        pass
 
 
 # Signal and cost
@@ -277,10 +270,6 @@ def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None
     assert cost(400, every=20) - weights < 0.2 * (cost(400) - weights)
 
 
-def test_exponent_of_a_power_law() -> None:
-    assert exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
-
-
 # Records
 
 
@@ -369,53 +358,20 @@ def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> l
     for kind in ("plain", "highway"):
         runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
         for config, outcome in itertools.zip_longest(runs if whole else runs[: len(outcomes)], outcomes):
-            store.write(
-                RunRecord(
-                    run_key=run_keys([config])[0],
-                    config=config,
-                    data_fingerprint=fingerprint(config.data),
-                    numerics=config.numerics,
-                    status="diverged" if outcome is None else "finished",
-                    diverged_epoch=1 if outcome is None else None,
-                    parameters=1,
-                    curves={}
-                    if outcome is None
-                    else {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]},
-                    weights_sha256=None,
-                    environment={},
-                    engine={},
-                    finished_at="2026-01-01T00:00:00+00:00",
-                    timing={"seconds": 1.0, "group_seconds": 1.0},
-                )
+            curve = [2.3] * (config.budget.epochs - 1) + [outcome]
+            lost = (
+                {"curves": {}, "diverged_epoch": 1} if outcome is None else {"curves": {"train_cross_entropy": curve}}
             )
+            store.write(record_of(config, **lost, data_fingerprint=fingerprint(config.data)))
             if outcome is not None:
                 chosen.append(config)
     return chosen
 
 
-GATES = {
-    "profile": "quick",
-    "data": ["digits"],
-    "depth": 10,
-    "width": 5,
-    "transform_bias": {"digits": -2.0},
-    "epochs": 1,
-    "batch_size": 100,
-    "search": "quick",
-}
-VERY_DEEP = {
-    "profile": "quick",
-    "data": ["digits"],
-    "depths": {"digits": [5, 9]},
-    "epochs": 1,
-    "batch_size": 100,
-    "plain_width": 6,
-    "highway_width": 5,
-    "cost_depths": [100, 200],
-    "cost_steps": 1,
-    "search": "quick",
-    "search_depth": 10,
-}
+SMALL = {"profile": "quick", "data": ["digits"], "epochs": 1, "batch_size": 100, "search": "quick"}
+GATES = SMALL | {"depth": 10, "width": 5, "transform_bias": {"digits": -2.0}}
+VERY_DEEP = SMALL | {"depths": {"digits": [5, 9]}, "plain_width": 6, "highway_width": 5}
+VERY_DEEP |= {"cost_depths": [100, 200], "cost_steps": 1, "search_depth": 10}
 
 
 def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Path) -> None:
@@ -491,34 +447,6 @@ def test_profiles_that_do_not_fit_are_refused(schema, values: dict, message: str
 
     with pytest.raises(HighwaysError, match=message):
         validate(schema, values, "here")
-
-
-@pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
-def test_later_notebooks_build_on_the_earlier_ones_of_their_own_profile(profile: str) -> None:
-    assert load_profile(profile, GatesProfile).search == profile
-    assert load_profile(profile, VeryDeepProfile).search == profile
-    assert load_profile(profile, LesionProfile).networks == profile
-
-
-def test_tables_of_small_studies(project: Path) -> None:
-    search(project, 10, 0.1)
-    for schema, values in ((GatesProfile, GATES), (VeryDeepProfile, VERY_DEEP)):
-        chosen = schema.model_validate(values)
-        sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
-        analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    found = {
-        name: texts_of(name, schema.model_validate(values))
-        for name, schema, values in (("gates", GatesProfile, GATES), ("very_deep", VeryDeepProfile, VERY_DEEP))
-    }
-    gate_rows = found["gates"]["gates.csv"].splitlines()
-    assert len(gate_rows) == 1 + 9
-    assert gate_rows[1].startswith("digits,1,1,-2,")
-    deep = pd.read_csv(io.StringIO(found["very_deep"]["very_deep.csv"]))
-    assert list(zip(deep.network, deep.depth, strict=True)) == [(k, d) for k in ("plain", "highway") for d in (5, 9)]
-    assert (deep.initial_gradient_first_layer > 0).all()
-    cost = pd.read_csv(io.StringIO(found["very_deep"]["very_deep_cost.csv"]))
-    assert list(cost.checkpoint_every.dropna()) == [14, 14]
-    assert cost.memory_exponent.dropna().between(0.9, 1.1).all()
 
 
 def paper_records(kind: str, data: str) -> Listed:
@@ -630,12 +558,6 @@ def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunReco
     AnalysisStore(project / "results/p/e/analyses").write(first.model_copy(update={"weights_sha256": "other"}))
     (again,) = analyse([config], experiment="e", profile="p", mlflow=False)
     assert again.weights_sha256 == trained.weights_sha256
-
-
-def test_lesions_are_compared_with_the_network_without_lesion(project: Path) -> None:
-    rows = [row for row in lesion_rows(paper_records("lesions", "mnist")) if row["network"] == "1"]
-    assert [row["layer"] for row in rows] == list(range(50))
-    assert rows[1]["times_without_lesion"] == pytest.approx(4.612e-2 / 2.36e-5)
 
 
 # The command line

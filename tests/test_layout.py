@@ -45,16 +45,10 @@ def test_rooms_import_from_floors_below_only(repository: Path) -> None:
         here = path.relative_to(source).parts[0].removesuffix(".py")
         if here == "__init__":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            for module in modules:
-                there = room(module)
-                if there in floor and there != here and floor[there] >= floor[here]:
-                    wrong.append(f"{path.relative_to(source)} imports {module}")
+        for module in modules_of(ast.parse(path.read_text())):
+            there = room(module)
+            if there in floor and there != here and floor[there] >= floor[here]:
+                wrong.append(f"{path.relative_to(source)} imports {module}")
     assert not wrong
 
 

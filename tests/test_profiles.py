@@ -10,7 +10,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from toolbox import SCHEMAS
 
-from highways.config import active_profiles, load_profile, use_profiles
+from highways.config import load_profile, use_profiles
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
@@ -42,10 +42,8 @@ def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("drawn", {"ten": 2}, "key 'drawn.ten.[key]': Input should be a valid integer, unable to parse"),
         ("drawn", {"10": "2"}, "key 'drawn.10': Input should be a valid integer, found '2'"),
         ("trials", True, "key 'trials': Input should be a valid integer, found True"),
-        ("depths", range(3), "key 'depths': Input should be a valid array, found 'range(0, 3)'"),
         ("depths", {(1, 2): 3}, "keys must be str, int, float, bool or None, not tuple"),
     ],
 )
@@ -119,12 +117,8 @@ def write(project: Path, **changes: object) -> None:
     ("changes", "message"),
     [
         ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
-        ({"trials": 0}, "profiles/quick/01_depth.yaml: key 'trials': Input should be greater than or equal to 1"),
         ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': Input should be a valid integer, found '8'"),
-        (
-            {"depths": [10, 20000]},
-            "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal to",
-        ),
+        ({"depths": [10, 20000]}, "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal"),
         ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': 10 is given twice"),
         ({"device": "tpu"}, "profiles/quick/01_depth.yaml: key 'device': Input should be 'auto', 'cpu' or 'cuda'"),
         ({"profile": "laptop"}, "profiles/quick/01_depth.yaml: key 'profile' must be 'quick', found 'laptop'"),
@@ -138,12 +132,6 @@ def test_fault_is_one_line_that_names_file_and_key(project: Path, changes: dict,
     assert "\n" not in str(caught.value)
 
 
-def test_broken_yaml_is_named_with_its_line(project: Path) -> None:
-    (project / "profiles" / "quick" / "01_depth.yaml").write_text("profile: quick\ndepths: [10, 20\ntrials: 3\n")
-    with pytest.raises(HighwaysError, match=r"01_depth.yaml line 3: not valid YAML"):
-        load_profile("quick", DepthProfile)
-
-
 def test_other_parameters_than_the_profiles_go_to_explore(project: Path, capsys) -> None:
     values = load_profile("quick", DepthProfile).model_dump()
     assert DepthProfile.from_namespace(values | {"other": 1}).profile == "quick"
@@ -155,12 +143,3 @@ def test_active_profiles_written_as_a_block_are_replaced(project: Path) -> None:
     (project / "params.yaml").write_text("# head\nactive:\n  - quick\n  - laptop\n")
     use_profiles(["paper"])
     assert (project / "params.yaml").read_text() == "# head\nactive: [paper]\n"
-
-
-def test_active_profiles_are_set_and_read(project: Path) -> None:
-    assert active_profiles() == ["quick"]
-    use_profiles(["laptop", "quick"])
-    assert active_profiles() == ["laptop", "quick"]
-    assert (project / "params.yaml").read_text() == "active: [laptop, quick]\n"
-    with pytest.raises(HighwaysError, match="no profile 'big'; there are: laptop, paper, quick, weekend"):
-        use_profiles(["big"])

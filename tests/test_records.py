@@ -39,41 +39,28 @@ def test_record_says_what_the_run_was_and_no_paths(project: Path, record: RunRec
     assert str(Path.home()) not in record.dumps()
 
 
-def damage(path: Path, how: str) -> None:
-    text = path.read_text()
+def of_another_seed(text: str) -> str:
     content = json.loads(text)
-    if how == "truncated":
-        path.write_text(text[: len(text) // 2])
-    elif how == "altered":
-        path.write_text(text.replace('"finished"', '"diverged"'))
-    elif how == "unknown schema version":
-        content["schema_version"] = 99
-        path.write_text(json.dumps(content))
-    elif how == "not a number":
-        path.write_text(re.sub(r'"group_seconds":[0-9.]+', '"group_seconds":NaN', text))
-    elif how == "of another run":
-        path.rename(path.with_name("other-key.json"))
-    elif how == "not of its configuration":
-        content["config"]["seed"] = 12345
-        content.pop("sha256")
-        path.write_text(json.dumps(content | {"sha256": checksum(content)}))
+    content["config"]["seed"] = 12345
+    del content["sha256"]
+    return json.dumps(content | {"sha256": checksum(content)})
 
 
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("truncated", "truncated or not JSON"),
-        ("altered", "altered: it says sha256"),
-        ("not a number", "truncated or not JSON"),
-        ("unknown schema version", "unknown schema version 99, this release reads 1"),
-        ("not of its configuration", "is not that of its configuration"),
-    ],
-)
-def test_damaged_record_is_named_by_all_who_read_it(
-    project: Path, record: RunRecord, run_config, how: str, message: str
-) -> None:
+DAMAGES = {
+    "truncated or not JSON": lambda text: text[: len(text) // 2],
+    "truncated or not JSON of finite": lambda text: re.sub(r'"group_seconds":[0-9.]+', '"group_seconds":NaN', text),
+    "altered: it says sha256": lambda text: text.replace('"finished"', '"diverged"'),
+    "unknown schema version 99, this release reads 1": lambda text: json.dumps(
+        json.loads(text) | {"schema_version": 99}
+    ),
+    "is not that of its configuration": of_another_seed,
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_damaged_record_is_named_by_all_who_read_it(project: Path, record: RunRecord, run_config, message: str) -> None:
     path = place(project, record)
-    damage(path, how)
+    path.write_text(DAMAGES[message](path.read_text()))
     before = path.read_bytes()
     with pytest.raises(HighwaysError, match=message) as caught:
         RecordStore(path.parent).read(record.run_key)
@@ -87,14 +74,10 @@ def test_damaged_record_is_named_by_all_who_read_it(
     ("text", "message"),
     [
         ('{"schema_version": 1, "x": 1e999}', "truncated or not JSON of finite numbers"),
-        ('{"schema_version": 1, "x": -1e999}', "truncated or not JSON of finite numbers"),
         ('{"schema_version": 1, "x": "\\ud800"}', "half a character is in it"),
-        ('{"schema_version": 1, "\\udfff": 1}', "half a character is in it"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"schema_version": 1, "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
         ('{"schema_version": 1, "x": ' + "9" * 10_000 + "}", "truncated or not JSON"),
         ("[]", "not a record"),
-        ("", "truncated or not JSON"),
     ],
 )
 def test_text_that_is_no_record_is_one_line(text: str, message: str) -> None:
@@ -104,65 +87,30 @@ def test_text_that_is_no_record_is_one_line(text: str, message: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-def nonsense(content: dict, how: str) -> None:
-    curves = content["curves"]
-    if how == "accuracy":
-        curves["test_accuracy"][0] = 1.5
-    elif how == "negative accuracy":
-        curves["train_accuracy"][0] = -0.1
-    elif how == "measured accuracy":
-        content["measurements"] = {"snapshot_dev_accuracy": [2.0]}
-    elif how == "a number too large":
-        content["timing"]["seconds"] = 10**400
-    elif how == "unequal curves":
-        curves["test_accuracy"].append(0.5)
-    elif how == "too many epochs":
-        for curve in curves.values():
-            curve.append(0.5)
-    elif how == "no curves":
-        content["curves"] = {}
-    elif how == "finished and diverged":
-        content["diverged_epoch"] = 1
-    elif how == "diverged nowhere":
-        content["status"] = "diverged"
-    elif how == "diverged later than that":
-        content |= {"status": "diverged", "diverged_epoch": 2}
-    elif how == "diverged, and has all epochs":
-        content |= {"status": "diverged", "diverged_epoch": 1}
-    elif how == "numerics of the future":
-        content["numerics"] += 1
-    elif how == "numerics 0":
-        content["numerics"] = 0
-    elif how == "no parameters":
-        content["parameters"] = 0
+LOST = {"status": "diverged", "diverged_epoch": 2}
+NONSENSE = [
+    ({"curves": {"test_accuracy": [1.5]}}, "test_accuracy: a fraction outside of 0 to 1"),
+    ({"measurements": {"snapshot_dev_accuracy": [2.0]}}, "snapshot_dev_accuracy: a fraction outside of 0 to 1"),
+    ({"timing": {"seconds": 10**400, "group_seconds": 1.0}}, "timing.seconds"),
+    ({"curves": {"a": [0.5], "b": [0.5, 0.5]}}, "curves: of unequal lengths, 1 and 2"),
+    ({"curves": {"train_cross_entropy": [0.5, 0.5]}}, "curves: 2 epochs of a run that finished 1"),
+    ({"diverged_epoch": 1}, "diverged_epoch: 1, of a run that finished"),
+    ({"status": "diverged"}, "diverged_epoch: None, of a run of 1 epochs that diverged"),
+    (LOST, "diverged_epoch: 2, of a run of 1 epochs that diverged"),
+    (LOST | {"diverged_epoch": 1}, "curves: 1 epochs of a run that diverged in epoch 1"),
+    ({"numerics": 2}, "numerics: 2, there are versions 1 to 1"),
+    ({"parameters": 0}, "parameters: 0"),
+]
 
 
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("accuracy", "test_accuracy: a fraction outside of 0 to 1"),
-        ("negative accuracy", "train_accuracy: a fraction outside of 0 to 1"),
-        ("measured accuracy", "snapshot_dev_accuracy: a fraction outside of 0 to 1"),
-        ("a number too large", "timing.seconds"),
-        ("unequal curves", "curves: of unequal lengths, 1 and 2"),
-        ("too many epochs", "curves: 2 epochs of a run that finished 1"),
-        ("no curves", "curves: 0 epochs of a run that finished 1"),
-        ("finished and diverged", "diverged_epoch: 1, of a run that finished"),
-        ("diverged nowhere", "diverged_epoch: None, of a run of 1 epochs that diverged"),
-        ("diverged later than that", "diverged_epoch: 2, of a run of 1 epochs that diverged"),
-        ("diverged, and has all epochs", "curves: 1 epochs of a run that diverged in epoch 1"),
-        ("numerics of the future", "numerics: 2, there are versions 1 to 1"),
-        ("numerics 0", "numerics: 0, there are versions 1 to 1"),
-        ("no parameters", "parameters: 0"),
-    ],
-)
-def test_sealed_nonsense_is_refused(project: Path, record: RunRecord, how: str, message: str) -> None:
-    content = json.loads(place(project, record).read_text())
-    nonsense(content, how)
-    text = json.dumps(content | {"sha256": checksum(content)})
-    with pytest.raises(HighwaysError, match=f"^x: not a record of this schema: {message}") as caught:
-        RunRecord.loads(text, "x")
-    assert "\n" not in str(caught.value)
+def test_sealed_nonsense_is_refused(project: Path, record: RunRecord) -> None:
+    whole = json.loads(place(project, record).read_text())
+    for change, message in NONSENSE:
+        content = whole | change
+        text = json.dumps(content | {"sha256": checksum(content)})
+        with pytest.raises(HighwaysError, match=f"^x: not a record of this schema: {message}") as caught:
+            RunRecord.loads(text, "x")
+        assert "\n" not in str(caught.value)
 
 
 def test_diverged_run_of_the_project_is_read(project: Path, run_config) -> None:
@@ -173,7 +121,7 @@ def test_diverged_run_of_the_project_is_read(project: Path, run_config) -> None:
 
 def test_record_under_another_name_is_noticed(project: Path, record: RunRecord) -> None:
     path = place(project, record)
-    damage(path, "of another run")
+    path.rename(path.with_name("other-key.json"))
     with pytest.raises(HighwaysError, match=f"it is the record of {record.run_key}"):
         RecordStore(path.parent).read("other-key")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from toolbox import FORKED, mlflow_runs
+from toolbox import FORKED, OF_MLFLOW, Stopped, forget, mlflow_runs, stop_at
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.tracking.environment import describe, moved, processor
+from highways.tracking.environment import describe, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
@@ -93,8 +93,7 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     ended = [event.epoch for event in epochs if hasattr(event, "epochs")]
     assert ended == ([3, 4] if where == "mid-epoch" else []), "finished epochs are not trained again"
 
-    for record in (project / "results").rglob("*.json"):
-        record.unlink()
+    forget(project)
     uninterrupted = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False)
     assert outcome(resumed) == outcome(uninterrupted)
     assert [record.status for record in resumed] == ["finished", "finished", "diverged"]
@@ -114,23 +113,10 @@ def test_killed_run_with_dropout_resumes_to_the_bit(project: Path, run_config, o
     epochs = []
     resumed = train(on_event=epochs.append)
     assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3, 4]
-    for record in (project / "results").rglob("*.json"):
-        record.unlink()
+    assert "earlier" not in resumed[0].environment, "it is where it was"
+    forget(project)
     assert outcome(resumed) == outcome(train())
     assert all(record.engine["population"] is together for record in resumed)
-
-
-def test_killed_single_run_resumes_to_the_bit(project: Path, run_config) -> None:
-    config = run_config(epochs=4)
-    killed([config], "mid-epoch")
-    epochs = []
-    resumed = run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=epochs.append)
-    assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3, 4]
-    for record in (project / "results").rglob("*.json"):
-        record.unlink()
-    uninterrupted = run(config, mlflow=False, profile="p", experiment="e", threads=1)
-    assert outcome([resumed]) == outcome([uninterrupted])
-    assert resumed.epochs == 4
 
 
 def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_config, monkeypatch) -> None:
@@ -165,23 +151,6 @@ def test_places_are_told_in_order_with_the_epochs_they_came_to(run_config) -> No
     assert ended_in(trained([], "cpu", 0), 1) == ({"device": "cpu"}, True), "diverged at once"
 
 
-def test_a_state_that_does_not_say_where_it_is_from_is_from_elsewhere(run_config) -> None:
-    module = TrialsModule([run_config()], ["k"], None, lambda event: None)  # type: ignore[arg-type]
-    module.place = {"device": "cpu"}
-    state = {"keys": ["k"], "curves": [{"loss": [1.0, 0.5]}], "measurements": [{}], "diverged_epoch": [None]}
-    module.on_load_checkpoint({"trials": state | {"alive": [0], "seconds": 1.0}})
-    module.curves[0]["loss"].append(0.25)
-    environment, _ = ended_in(module, 3)
-    assert environment == {"device": "cpu", "earlier": [{"epochs": 2}]}
-    assert moved(environment, ["device"])
-
-
-def test_a_run_that_is_resumed_where_it_was_says_nothing_of_it(project: Path, run_config) -> None:
-    config = run_config(epochs=4)
-    killed([config], "mid-epoch")
-    assert "earlier" not in run(config, profile="p", experiment="e", threads=1, mlflow=False).environment
-
-
 def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run_config) -> None:
     config = run_config(epochs=4)
     killed([config], "mid-epoch")
@@ -194,13 +163,8 @@ def stopped(project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> RunCo
     """A run that was stopped in its third epoch of four; it has a resume point."""
     config = run_config(epochs=4)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-
-    def stop(event: object) -> None:
-        if getattr(event, "epoch", 0) == 3:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop)
+    with pytest.raises(Stopped):
+        run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop_at(3))
     return config
 
 
@@ -219,13 +183,8 @@ def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(stopped:
     assert not kept(project)
     (key,) = run_keys([stopped])
     weights_path(key).unlink()
-
-    def stop(event: object) -> None:
-        if getattr(event, "epoch", 0) == 3:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, weights=True, on_event=stop)
+    with pytest.raises(Stopped):
+        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, weights=True, on_event=stop_at(3))
     (of_weights,) = kept(project)
     point.parent.mkdir()
     point.write_bytes(content)  # as of a stop after the last record
@@ -264,36 +223,11 @@ def test_another_sweeps_resume_point_of_the_same_shape_stays(project: Path, run_
     assert not kept(project)
 
 
-def test_damaged_state_is_renamed_said_and_not_trained_on(stopped: RunConfig, project: Path, capsys) -> None:
-    (point,) = kept(project)
-    whole = point.read_bytes()
-    for place in range(len(whole) // 8, len(whole), len(whole) // 4):
-        damaged = bytearray(whole)
-        damaged[place] ^= 0x10
-        point.write_bytes(damaged)
-        (key,) = run_keys([stopped])
-        assert list(ResumePoints(group_name(stopped, key), population=False)) == []
-        name = point.with_suffix(".damaged").name
-        said = f"{point}: damaged, renamed to {name}; its runs are trained from the start\n"
-        assert capsys.readouterr().out == said
-        assert point.with_suffix(".damaged").read_bytes() == damaged
-        assert not point.exists()
-    record, epochs = again(stopped)
-    assert epochs == [1, 2, 3, 4]
-    assert record.epochs == 4
-    assert not kept(project)
-
-
 def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(stopped: RunConfig, project: Path) -> None:
     (old,) = kept(project)
     content, changed = old.read_bytes(), old.stat().st_mtime_ns
-
-    def stop(event: object) -> None:
-        if getattr(event, "epoch", 0) == 4:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop)
+    with pytest.raises(Stopped):
+        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop_at(4))
     assert old not in kept(project)
     old.write_bytes(content)
     os.utime(old, ns=(changed, changed))
@@ -360,7 +294,7 @@ def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> N
     assert [stray.exists() for stray in (old, new, other)] == [False, True, True]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+@OF_MLFLOW
 def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run_config) -> None:
     from highways.tracking.mlflow_log import connect
 
@@ -379,7 +313,6 @@ def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run
 def test_two_runs_of_one_configuration_are_equal_to_the_bit(project: Path, run_config) -> None:
     config = run_config(epochs=3)
     first = run(config, mlflow=False, profile="one", experiment="e", threads=1)
-    for record in (project / "results").rglob("*.json"):
-        record.unlink()
+    forget(project)
     second = run(config, mlflow=False, profile="two", experiment="e", threads=1)
     assert outcome([first]) == outcome([second])

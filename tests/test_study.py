@@ -50,18 +50,6 @@ def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_an_unknown_key_of_a_run_is_refused_before_torch_is_imported(project: Path) -> None:
-    (project / "run.yaml").write_text("data: {name: digits}\ncolour: red\n")
-    script = (
-        "import sys\nfrom highways.cli import main\nsys.argv = ['highways', 'run', 'run.yaml']\n"
-        "try:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "colour" in done.stderr
-    assert done.stdout == "False\n"
-
-
 def test_the_conclusion_is_computed(study: Study) -> None:
     table = pd.read_csv(study.results.tables / "depth.csv") if study.table() is not None else pd.DataFrame()
     said = study.conclusion().data

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from toolbox import texts_of, written_table
+from toolbox import OF_MLFLOW, texts_of
 
-from highways.config.conv import NETWORKS
 from highways.errors import HighwaysError
-from highways.experiments.conv import AUTHORS_LOGS, LABELS, ConvProfile, authors_log
+from highways.experiments.conv import AUTHORS_LOGS, authors_log
 from highways.experiments.depth import DepthProfile, depth_rows
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
@@ -20,22 +17,7 @@ from highways.show.cells import cells, kind_and_depth
 from highways.tracking import Listed
 from highways.training import sweep
 
-REQUIRED = {
-    "network",
-    "depth",
-    "trials",
-    "diverged",
-    "epochs",
-    "best_train_cross_entropy",
-    "top10_mean_train_cross_entropy",
-    "test_accuracy",
-    "paper_p1",
-    "paper_p2",
-}
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 
 
 def settings(**changes: object) -> DepthProfile:
@@ -49,22 +31,6 @@ def small(project: Path) -> DepthProfile:
     chosen = settings()
     sweep(chosen.runs(), experiment="01_depth", profile="quick", mlflow=False)
     return chosen
-
-
-def test_depth_table_has_its_columns_and_the_papers_values(small: DepthProfile) -> None:
-    written_table("depth", small)
-    from highways import paths
-
-    table = pd.read_csv(paths.Results("quick").of("01_depth").tables / "depth.csv")
-    assert set(table.columns) >= REQUIRED
-    assert list(zip(table.network, table.depth, strict=True)) == [(n, d) for n in ("plain", "highway") for d in (2, 10)]
-    row = table[(table.network == "plain") & (table.depth == 10)].iloc[0]
-    assert row.paper_p1 == 6.98e-6
-    assert row.paper_p2 == 6.7e-6
-    assert (table.trials == 3).all()
-    assert ((table.test_accuracy_low <= table.test_accuracy) & (table.test_accuracy <= table.test_accuracy_high)).all()
-    cost = pd.read_csv(paths.Results("quick").of("01_depth").tables / "depth_cost.csv")
-    assert (cost.process_seconds > 0).all()
 
 
 def test_records_and_mlflow_give_the_same_bytes(tracked_project: Path) -> None:
@@ -115,18 +81,6 @@ def test_intervals_of_means_and_differences() -> None:
     low, high = difference_interval((0.9, math.nan, 1), (0.92, math.nan, 1), 10_000)
     half = 1.959964 * (0.9 * 0.1 / 1e4 + 0.92 * 0.08 / 1e4) ** 0.5
     assert (low, high) == (pytest.approx(-0.02 - half, rel=1e-6), pytest.approx(-0.02 + half, rel=1e-6))
-
-
-def test_every_network_has_a_row_in_the_convolutional_table(project: Path) -> None:
-    training = {"network": "highway-mnist-16", "data": "mnist", "epochs": 20, "runs": 1}
-    texts = texts_of("conv", ConvProfile.model_validate({"profile": "quick", "trainings": [training]}))
-    table = pd.read_csv(io.StringIO(texts["conv.csv"]))
-    ours = table[table.layers.notna()]
-    assert {LABELS.get(name, name) for name in NETWORKS} == set(ours.network)
-    assert {"teacher", "fitnet-2", "maxout", "dsn", "dasnet", "nin", "all-cnn"} <= set(table.network), "others' too"
-    assert table.accuracy_last_mean.isna().all()
-    row = table[table.network == "highway-mnist-32"].iloc[0]
-    assert (row.parameters, row.paper_parameters, row.paper_mean) == (151_690, 151_000, 0.9954)
 
 
 def test_authors_logs_end_at_the_released_accuracies() -> None:

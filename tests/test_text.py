@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from toolbox import config_of
 
 from highways.config import RunConfig
 from highways.data import Sentences, examples, fingerprint, load, majority
-from highways.data.synthetic import ADJECTIVES, tweets
-from highways.data.text import (
-    clean,
-    normalise,
-    numericalise,
-    read_labelled,
-    read_sst,
-    read_tweets,
-    read_vectors,
-)
+from highways.data.loading import _load
+from highways.data.synthetic import tweets
+from highways.data.text import clean, normalise, numericalise, read_labelled, read_sst, read_tweets, read_vectors
 from highways.errors import HighwaysError
 from highways.training.building import build_network
 
@@ -56,7 +49,6 @@ def test_treebank_is_read_in_five_classes_and_in_two(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (b"no label here", "expected 'sentence ||| label', the label 0 to 4, found 'no label here'"),
-        (b"fine ||| 5", "expected 'sentence ||| label', the label 0 to 4, found 'fine ||| 5'"),
         (b"caf\xe9 ||| 1", "'utf-8' codec can't decode byte 0xe9 in position 3: invalid continuation byte"),
     ],
 )
@@ -122,20 +114,11 @@ def test_tweets_lose_conflicts_and_duplicates(tmp_path: Path) -> None:
     assert found["test"] == [("also in the test part", 0), ("x", 0)]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1 positive fine\n", "expected id, label and tweet, separated by tabs"),
-        (
-            "1\thappy\tx\n",
-            "expected id, label and tweet, separated by tabs, the label one of negative, positive, neutral",
-        ),
-    ],
-)
-def test_faulty_tweet_is_named(tmp_path: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize("text", ["1 positive fine\n", "1\thappy\tx\n"])
+def test_faulty_tweet_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "twitter-2013train-A.tsv"
     path.write_text("1\tpositive\tfine\n" + text)
-    with pytest.raises(HighwaysError, match=f"{path.name}, line 2: {message}"):
+    with pytest.raises(HighwaysError, match=f"{path.name}, line 2: expected id, label and tweet, separated by tabs"):
         read_tweets([path], gold="gold", development="dev")
 
 
@@ -164,16 +147,6 @@ def test_bag_of_words_cannot_solve_the_synthetic_tweets(project: Path) -> None:
     assert model.score(count.transform(test), z) < 0.56
 
 
-def test_adjectives_of_the_synthetic_tweets_say_nothing_alone() -> None:
-    found: Counter[tuple[bool, int]] = Counter()
-    for text, label in tweets(4000, seed=0):
-        for good, words in enumerate(ADJECTIVES):
-            found[bool(good), label] += len(set(text.split()) & set(words))
-    for label in (0, 1):
-        share = found[True, label] / (found[True, label] + found[False, label])
-        assert share == pytest.approx(0.5, abs=0.02)
-
-
 def test_order_decides_in_the_synthetic_tweets() -> None:
     by_bag: dict[tuple[str, ...], set[int]] = {}
     by_text: dict[str, int] = {}
@@ -199,14 +172,7 @@ def test_words_that_only_other_parts_have_are_unknown() -> None:
 
 def vectors_run(path: Path, embedding: int) -> RunConfig:
     network = {"family": "bilstm", "kind": "plain", "depth": 1, "hidden": 3, "embedding": embedding}
-    return RunConfig.model_validate(
-        {
-            "data": {"name": "synthetic-tweets", "vectors": str(path)},
-            "network": network,
-            "optimiser": {"kind": "adam", "learning_rate": 0.01},
-            "budget": {"epochs": 1, "batch_size": 100},
-        }
-    )
+    return config_of(network, {"name": "synthetic-tweets", "vectors": str(path)})
 
 
 def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Path, tmp_path: Path) -> None:
@@ -240,12 +206,8 @@ def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Pa
     [
         ("a 1 2\nb 1 2 3\n", "line 2: 3 numbers behind the word, expected 2 as in the lines before"),
         ("a 1 2\nb 1 x\n", "line 2: could not convert string to float: 'x'"),
-        ("a\n", "line 1: 0 numbers behind the word, expected at least 2"),
-        ("a 1\nb 2\n", "line 1: 1 numbers behind the word, expected at least 2"),
         ("1 2\n3 4\n", "line 2: 1 numbers behind the word, expected at least 2"),
         ("a 1 2\nb 1 nan\n", "line 2: a number that is not finite"),
-        ("a 1 1e99\n", "line 1: a number that is not finite"),
-        ("", "no word vectors in it"),
         ("2 3\n", "no word vectors in it"),
     ],
 )
@@ -274,37 +236,9 @@ def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
     assert read_vectors(path).shape[1] == 3
 
 
-def test_prepared_data_need_no_torchtext(project: Path, monkeypatch) -> None:
-    import builtins
-    import sys
-
-    from highways.data.loading import _load
-
-    _load.cache_clear()
-    first = load("synthetic-tweets")
-    original = builtins.__import__
-
-    def without_torchtext(name, *arguments, **keywords):
-        if name.startswith("torchtext"):
-            raise ImportError(name)
-        return original(name, *arguments, **keywords)
-
-    _load.cache_clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(builtins, "__import__", without_torchtext)
-        for name in [name for name in sys.modules if name.startswith("torchtext")]:
-            patch.delitem(sys.modules, name)
-        second = load("synthetic-tweets")
-    assert isinstance(first, Sentences)
-    assert isinstance(second, Sentences)
-    assert torch.equal(first.splits["train"].tokens, second.splits["train"].tokens)
-
-
 @pytest.fixture
 def prepared(project: Path) -> Path:
     """The file of the prepared synthetic tweets."""
-    from highways.data.loading import _load
-
     _load.cache_clear()
     load("synthetic-tweets")
     (path,) = (project / "data" / "prepared").iterdir()
@@ -313,8 +247,6 @@ def prepared(project: Path) -> Path:
 
 @pytest.mark.parametrize("damage", [b"", b"other", None])
 def test_damaged_prepared_data_are_made_again(project: Path, prepared: Path, damage: bytes | None) -> None:
-    from highways.data.loading import _load
-
     whole = prepared.read_bytes()
     prepared.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     _load.cache_clear()
@@ -325,8 +257,6 @@ def test_damaged_prepared_data_are_made_again(project: Path, prepared: Path, dam
 
 
 def test_full_disk_while_data_are_prepared_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from highways.data.loading import _load
-
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

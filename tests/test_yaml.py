@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import resource
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,40 +61,25 @@ def test_settings_are_read(text: str, value: Any) -> None:
     ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3", "my.yaml line 3: key 'a' is given twice"),
-        ("a:\n  - {b: 1, b: 1}", "my.yaml line 2: key 'b' is given twice"),
         ("a: 1\nb: 010", "my.yaml line 2: '010' does not mean the same to every reader of YAML"),
-        ("a: 08", "my.yaml line 1: '08' does not mean"),
-        ("a: 0o17", "my.yaml line 1: '0o17' does not mean"),
         ("a: 0x1F", "my.yaml line 1: '0x1F' does not mean"),
-        ("a: 0b_", "my.yaml line 1: '0b_' does not mean"),
         ("a: 1_000", "my.yaml line 1: '1_000' does not mean"),
         ("a: 1:30", "my.yaml line 1: '1:30' does not mean"),
-        ("a: 2020-13-45", "my.yaml line 1: '2020-13-45' does not mean"),
         ("a: 2020-01-01", "my.yaml line 1: '2020-01-01' does not mean"),
         ("a: yes", "my.yaml line 1: 'yes' does not mean"),
         ("a: .inf", "my.yaml line 1: '.inf' does not mean"),
-        ("a: .NaN", "my.yaml line 1: '.NaN' does not mean"),
-        ("a: =", "my.yaml line 1: '=' does not mean"),
-        (f"a: {10**30}", f"my.yaml line 1: '{10**30}' does not mean"),
         (f"a: {'9' * 5000}", "my.yaml line 1: '999"),
-        ("a: !!bool x", "my.yaml line 1: a tag (tag:yaml.org,2002:bool)"),
         ("a: !!python/object/apply:os.system [ls]", "my.yaml line 1: a tag (tag:yaml.org,2002:python/object/apply"),
         ("a: ! x", "my.yaml line 1: a tag (!)"),
         ("a: " + "[" * 100_000, "my.yaml line 1: not valid YAML (maximum recursion depth"),
         ("a: *x", "my.yaml line 1: not valid YAML (found undefined alias 'x')"),
         ("[a]: b", "my.yaml line 1: a key must be text or a number"),
-        ("? {a: b}\n: c", "my.yaml line 1: a key must be"),
-        ("<<: 3", "my.yaml line 1: not valid YAML (expected a mapping"),
         ("a: 1\n---\nb: 2", "my.yaml line 2: not valid YAML (but found another document)"),
-        ('a: 1\nb: "\\UFFFFFFFF"', "my.yaml line 1: not valid YAML ("),
         ("a: 1\nb: \x07", "my.yaml line 2: not valid YAML (special characters are not allowed)"),
-        ("%YAML 1." + "9" * 5000 + "\n---\na: 1", "my.yaml line 1: not valid YAML ("),
         ("%YAML 2.0\n---\na: 1", "my.yaml line 1: not valid YAML ("),
         ("a: [1, 2\nb: 3", "my.yaml line 2: not valid YAML ("),
-        ("a: 'x", "my.yaml line 1: not valid YAML (found unexpected end of stream)"),
-        ("a: 1\n\tb: 2", "my.yaml line 2: not valid YAML ("),
     ],
-    ids=range(33),
+    ids=range(18),
 )
 def test_what_has_not_one_meaning_is_refused_with_its_line(text: str, message: str) -> None:
     assert refused(text).startswith(message)
@@ -116,10 +97,8 @@ def test_what_is_no_text_file_is_refused_and_not_waited_for(tmp_path: Path) -> N
     binary.write_bytes(b"a: 1\nb: \xff\xfe")
     for path, message in [
         (pipe, "a folder, a pipe or a device where a file should be"),
-        (Path("/dev/zero"), "a folder, a pipe or a device where a file should be"),
         (tmp_path, "a folder, a pipe or a device where a file should be"),
         (tmp_path / "nothing", "No such file or directory"),
-        (tmp_path / ("x" * 300), "File name too long"),
         (tmp_path / "a\0b", "cannot be read: embedded null byte"),
         (binary, "cannot be read: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte"),
     ]:
@@ -135,7 +114,7 @@ def test_repositorys_own_files_mean_to_us_what_they_mean_to_pyyaml(repository: P
         assert read_yaml(path) == yaml.safe_load(path.read_text()), path
 
 
-@pytest.mark.parametrize("content", ["", "a list: [", "- a\n- b\n", "1: {}\n", "mnist: 3\n", "mnist: {measure: {}}\n"])
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "1: {}\n", "mnist: {measure: {}}\n"])
 def test_broken_lists_of_sources_and_claims_are_one_line(project: Path, content: str) -> None:
     (project / "data" / "sources.yaml").write_text(content)
     (project / "references" / "claims.yaml").write_text(content)
@@ -173,9 +152,7 @@ def test_only_names_of_profiles_are_used_and_words_of_yaml_stand_in_quotes(proje
     assert active_profiles() == ["no", "quick"]
 
 
-@pytest.mark.parametrize(
-    "change", ["trials: 1000000", "epochs: 10000000", "depths: [20000]", "batch_size: 10000000", "plain_width: 1000000"]
-)
+@pytest.mark.parametrize("change", ["trials: 1000000", "depths: [20000]"])
 def test_more_than_anybody_trains_is_refused(project: Path, change: str) -> None:
     key = change.partition(":")[0]
     path = project / "profiles" / "quick" / "01_depth.yaml"
@@ -186,7 +163,7 @@ def test_more_than_anybody_trains_is_refused(project: Path, change: str) -> None
 
 
 def test_message_stays_short_whatever_is_given() -> None:
-    run = json.loads(json.dumps(RUN))
+    run = yaml.safe_load((REPOSITORY / "examples" / "dense.yaml").read_text())
     run["network"] |= {f"x{n}" * 1000: n for n in range(1000)}
     run["budget"]["epochs"] = 10**500
     with pytest.raises(HighwaysError) as caught:
@@ -198,125 +175,27 @@ def test_message_stays_short_whatever_is_given() -> None:
 # Anything at all
 
 
-RUN = {
-    "data": {"name": "digits"},
-    "network": {"family": "dense", "kind": "highway", "depth": 4, "width": 8, "transform_bias": -2.0},
-    "optimiser": {"kind": "sgd", "learning_rate": 0.1},
-    "budget": {"epochs": 2, "batch_size": 50},
-}
-CONV_RUN = {
-    "data": {"name": "digits", "pictures": {"enlarge": 4}},
-    "network": {"family": "conv", "name": "x", "kind": "plain", "stages": [{"width": 4, "blocks": 2, "pool": 2}]},
-    "optimiser": {"kind": "caffe", "learning_rate": 0.1, "milestones": [0.5]},
-    "budget": {"epochs": 2, "batch_size": 50},
-}
-TEXT_RUN = {
-    "data": {"name": "sst2", "vectors": "vectors.txt"},
-    "network": {"family": "bilstm", "kind": "plain", "depth": 2, "hidden": 5, "embedding": 5},
-    "optimiser": {"kind": "adam", "learning_rate": 0.1},
-    "budget": {"epochs": 1, "batch_size": 2, "snapshot_steps": 3},
-    "seed": 3,
-}
-ODD = [
-    *("2020-13-45", "2020-02-30 25:61:61", "0b_", "0x_", "0o9", "010", "1:30", "1_0", "9" * 5000, "-" + "9" * 5000),
-    *("!!bool x", "!!int ''", "!!float x", "!!timestamp x", "!!set [1]", "!!omap [1]", "!!binary '='", "!<x> y"),
-    *(
-        "!!python/name:os.system",
-        "[" * 60,
-        "{a: " * 60,
-        "- " * 60,
-        "&a [*a]",
-        "*b",
-        "&b x",
-        "<<: *a",
-        "<<",
-        "? ",
-        "? [1]",
-    ),
-    *(
-        "1e999",
-        "-.inf",
-        ".nan",
-        "yes",
-        "~",
-        "''",
-        '"\\0"',
-        '"\\ud800"',
-        '"\\UFFFFFFFF"',
-        '"\\x"',
-        "'",
-        '"',
-        "|",
-        ">+9",
-        "%YAML 9",
-    ),
-    *(
-        "---",
-        "...",
-        "\t",
-        "\r",
-        "\x85",
-        "\u2028",
-        "\ufeff",
-        "\0",
-        "\x1b",
-        "#",
-        ": ",
-        ", ",
-        "}",
-        "]",
-        "@",
-        "`",
-        "1" * 30,
-        "1e400",
-    ),
-    *(
-        "-1",
-        "0",
-        "0.0",
-        "1e18",
-        "9223372036854775807",
-        "9223372036854775808",
-        "true",
-        "null",
-        "'quick'",
-        "[]",
-        "{}",
-        "[[]]",
-    ),
-]
-MEMORY_KIB = 512 * 1024
-
-
-def profile_files() -> list[tuple[str, str]]:
-    """Experiment and text of every committed file of parameters."""
-    return [(path.stem, path.read_text()) for path in sorted((REPOSITORY / "profiles").glob("*/*.yaml"))]
+ODD = ["2020-13-45", "0b_", "0o9", "010", "1:30", "1_0", "9" * 5000, "!!bool x", "!!binary '='", "!<x> y", "[" * 60]
+ODD += ["!!python/name:os.system", "{a: " * 60, "&a [*a]", "*b", "<<: *a", "<<", "? [1]", "1e999", "-.inf", ".nan"]
+ODD += ["yes", "~", "''", '"\\ud800"', '"\\UFFFFFFFF"', "'", "|", ">+9", "%YAML 9", "---", "\t", "\x85", "\u2028", "\0"]
+ODD += ["\x1b", "#", ": ", "}", "@", "-1", "0.0", "1e18", "9223372036854775808", "true", "null", "'quick'", "[]", "{}"]
+FILES = [*sorted(REPOSITORY.glob("profiles/*/*.yaml")), *sorted(REPOSITORY.glob("examples/*.yaml")) * 3]
 
 
 @st.composite
 def mutated(draw: st.DrawFn, text: str) -> bytes:
-    """A text with one to four places altered."""
+    """A text with one to four places altered: the value of a line, or any."""
     for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(text)))
-        stop = min(len(text), start + draw(st.integers(0, 12)))
         new = draw(st.one_of(st.sampled_from(ODD), st.text(max_size=8), st.just("")))
-        how = draw(st.sampled_from(["replace", "value", "double", "cut"]))
-        if how == "replace":
-            text = text[:start] + new + text[stop:]
-        elif how == "value":  # the value of a line
+        if draw(st.booleans()):
             lines = text.split("\n")
             line = draw(st.integers(0, len(lines) - 1))
             lines[line] = lines[line].partition(":")[0] + ": " + new
             text = "\n".join(lines)
-        elif how == "double":
-            text = text[:stop] + text[start:stop] * draw(st.integers(1, 3)) + text[stop:]
         else:
-            text = text[:start]
-    content = text.encode("utf-8", "surrogatepass")
-    if draw(st.integers(0, 9)) == 0:
-        place = draw(st.integers(0, len(content)))
-        content = content[:place] + draw(st.binary(min_size=1, max_size=4)) + content[place + 1 :]
-    return content
+            start = draw(st.integers(0, len(text)))
+            text = text[:start] + new + text[start + draw(st.integers(0, 12)) :]
+    return text.encode("utf-8", "surrogatepass") + draw(st.sampled_from([b"", b"", b"", b"\xff"]))
 
 
 def agree(ours: Any, theirs: Any) -> bool:
@@ -330,68 +209,24 @@ def agree(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and ours == theirs
 
 
-def settings_or_line(read: Callable[[], Any]) -> Any:
-    """What is read, or `None` where it is refused: in one line that is not too long."""
-    message = ""
-    try:
-        return read()
-    except HighwaysError as error:
-        message = str(error)
-    assert message.isprintable()
-    assert len(message) < 5000
-    return None
-
-
-def check(schema: type, content: bytes) -> None:
-    """Read a file: it is refused in one line, quickly, or means one thing."""
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+@FUZZED
+@given(st.data())
+def test_altered_settings_are_refused_in_one_line_or_mean_one_thing(data: st.DataObject) -> None:
+    """A committed file of parameters, or an example of a run."""
+    path = data.draw(st.sampled_from(FILES))
+    content = data.draw(mutated(path.read_text()))
+    schema = SCHEMAS.get(path.stem, RunConfig)
     with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
         file.write(content)
         file.flush()
-        read = settings_or_line(lambda: validate(schema, read_yaml(Path(file.name)), "my.yaml"))
-        if read is not None:
-            assert agree(read_yaml(Path(file.name)), yaml.safe_load(content)), "read in another way than PyYAML"
-            assert validate(schema, read.model_dump(), "dumped") == read
-    assert time.process_time() - began < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_KIB
-
-
-@FUZZED
-@given(st.data())
-def test_altered_profile_is_refused_in_one_line_or_means_one_thing(data: st.DataObject) -> None:
-    experiment, text = data.draw(st.sampled_from(profile_files()))
-    check(SCHEMAS[experiment], data.draw(mutated(text)))
-
-
-@FUZZED
-@given(st.data())
-def test_altered_run_is_refused_in_one_line_or_means_one_thing(data: st.DataObject) -> None:
-    text = yaml.safe_dump(data.draw(st.sampled_from([RUN, CONV_RUN, TEXT_RUN])))
-    check(RunConfig, data.draw(mutated(text)))
-
-
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from(
-        [10**30, -(10**4000), 2**63, float("inf"), float("nan"), 1e308, "sgd", "dense", "highway", "mnist"]
-    )
-    | st.floats(allow_subnormal=False)
-    | st.text(st.characters(codec=None), max_size=20)
-    | st.binary(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@FUZZED
-@given(st.data())
-def test_any_values_of_a_run_are_refused_in_one_line_or_have_a_key(data: st.DataObject) -> None:
-    content = json.loads(json.dumps(data.draw(st.sampled_from([RUN, CONV_RUN, TEXT_RUN]))))
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.sampled_from([content, *(part for part in content.values() if isinstance(part, dict))]))
-        place[data.draw(st.sampled_from([*place, "vectors", "pictures", "x"]))] = data.draw(VALUES)
-    run = settings_or_line(lambda: validate(RunConfig, content, "my.yaml"))
-    if run is not None:
-        assert run.key("f" * 64) == RunConfig.model_validate(run.model_dump(mode="json")).key("f" * 64)
+        read, message = None, ""
+        try:
+            read = validate(schema, read_yaml(Path(file.name)), "my.yaml")
+        except HighwaysError as error:
+            message = str(error)
+        if read is None:
+            assert message.isprintable()
+            assert len(message) < 5000
+            return
+        assert agree(read_yaml(Path(file.name)), yaml.safe_load(content)), "read in another way than PyYAML"
+    assert validate(schema, read.model_dump(), "dumped") == read

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from highways.claims.judge import Judgement
-from highways.config import Profile
+from highways.config import Profile, RunConfig
 from highways.experiments import EXPERIMENTS, Experiment, Study
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
+from highways.tracking.records import run_keys, write_atomically
+
+OF_MLFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+"""Passes over the warnings that MLflow is the cause of."""
 
 FORKED = multiprocessing.get_context("forkserver")
 """Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
@@ -66,3 +73,61 @@ def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> l
     conditions = [condition] if condition else []
     conditions += [f"tags.{name} = '{value}'" for name, value in tags.items()]
     return list(client.search_runs([found.experiment_id], " and ".join(conditions)))
+
+
+def config_of(network: Any, data: Any = "digits", optimiser: Any = None, **more: Any) -> RunConfig:
+    """A run of a network: on a data set of this name or settings, one epoch with Adam but for what is given."""
+    content = {
+        "data": {"name": data} if isinstance(data, str) else data,
+        "network": network,
+        "optimiser": optimiser or {"kind": "adam", "learning_rate": 0.01},
+        "budget": {"epochs": 1, "batch_size": 100} | more.pop("budget", {}),
+    }
+    return RunConfig.model_validate(content | more)
+
+
+def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) -> RunRecord:
+    """A record with these curves of a run that nobody trained; it diverged where `diverged_epoch` says so."""
+    content = {
+        "run_key": run_keys([config])[0],
+        "config": config,
+        "data_fingerprint": "f",
+        "numerics": config.numerics,
+        "status": "diverged" if more.get("diverged_epoch") else "finished",
+        "parameters": 1,
+        "curves": curves,
+        "weights_sha256": None,
+        "environment": {},
+        "engine": {},
+        "finished_at": "2026-01-01T00:00:00+00:00",
+        "timing": {"seconds": 1.0, "group_seconds": 1.0},
+    }
+    return RunRecord.model_validate(content | more)
+
+
+class Stopped(Exception):
+    """Training was stopped on purpose."""
+
+
+def stop_at(epoch: int) -> Callable[[object], None]:
+    """Stops what it listens to at the end of an epoch, before a state of that epoch is kept."""
+
+    def stop(event: object) -> None:
+        if getattr(event, "epoch", 0) == epoch:
+            raise Stopped
+
+    return stop
+
+
+def forget(project: Path) -> None:
+    """Remove all records, so that runs are trained again."""
+    for path in (project / "results").rglob("*.json"):
+        path.unlink()
+
+
+def wait_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process says up to a line with a text, and return the line."""
+    assert process.stdout is not None
+    while text not in (line := process.stdout.readline()):
+        assert process.poll() is None
+    return line

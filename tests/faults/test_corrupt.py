@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import shutil
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toolbox import FORKED
+from toolbox import Stopped, stop_at
 
-from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.errors import HighwaysError
-from highways.experiments import DEPTH
 from highways.pipeline.verify import faults
-from highways.report.rebuild import rebuild
 from highways.tracking.events import EpochEnded
-from highways.tracking.reading import Source
 from highways.tracking.records import RunRecord
-from highways.training import load_network, run, sweep
+from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
 
 from . import tiny
-from .conftest import new_project
-
-pytestmark = [
-    pytest.mark.pipeline,
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
-    ),
-]
 
 Damage = Callable[[Path], None]
-CUT_OFF = RunConfig(
-    data=DataConfig(name="digits"),
-    network=DenseConfig(kind="plain", depth=2, width=5),
-    optimiser=SGDConfig(learning_rate=0.05, momentum=0.9, decay=0.9),
-    budget=BudgetConfig(epochs=4, batch_size=200),
-)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A published tiny project, and a run in it that was cut off after two epochs; it is copied, never changed."""
-    root = new_project(tmp_path_factory.mktemp("whole") / "project")
-    tiny.shrink(root)
-    process = FORKED.Process(target=tiny.pipeline, args=(root,))
-    process.start()
-    process.join(300)
-    assert process.exitcode == 0, (root / "said.txt").read_text()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HIGHWAYS_ROOT", str(root))
-        patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-        cut_off()
-    return root
-
-
-def cut_off() -> None:
-    def stop(event: object) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 3:
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop)
-
-
-@pytest.fixture
-def root(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    copied = tiny.copy_of(whole, tmp_path / "project")
-    monkeypatch.setenv("HIGHWAYS_ROOT", str(copied))
-    monkeypatch.setenv("HIGHWAYS_OFFLINE", "1")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return copied
+def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
+    """A few tries in `make test`, many where the long tries are asked for."""
+    return pytest.mark.parametrize("flips", [few, pytest.param(many, marks=pytest.mark.faults)])
 
 
 def flipped(random_: random.Random) -> Damage:
@@ -110,8 +59,8 @@ def damages(random_: random.Random, other: bytes | None, flips: int) -> Iterator
         yield "truncated", cut(random_)
 
 
-def of_results(root: Path) -> dict[str, list[Path]]:
-    folder = root / "results" / "quick"
+def of_results(study: Path) -> dict[str, list[Path]]:
+    folder = study / "results" / "quick"
     kinds = {
         "record": "*/runs/*.json",
         "table": "*/tables/*.csv",
@@ -123,16 +72,16 @@ def of_results(root: Path) -> dict[str, list[Path]]:
     return {kind: sorted(folder.glob(pattern)) for kind, pattern in kinds.items()}
 
 
-def named(root: Path, path: Path) -> list[str]:
+def named(study: Path, path: Path) -> list[str]:
     """What `highways verify` says of a file, each fault one line."""
     found = faults("quick")[1]
     assert all(line and "\n" not in line for line in found)
     return [line for line in found if path.name in line]
 
 
-def try_results(root: Path, random_: random.Random, flips: int, kinds: list[str] | None = None) -> int:
+def try_results(study: Path, random_: random.Random, flips: int, kinds: list[str] | None = None) -> int:
     tries = 0
-    for kind, paths in of_results(root).items():
+    for kind, paths in of_results(study).items():
         if kinds is not None and kind not in kinds:
             continue
         path = random_.choice(paths)
@@ -145,29 +94,33 @@ def try_results(root: Path, random_: random.Random, flips: int, kinds: list[str]
             if kind == "record" and how == "missing":  # its table is named
                 assert faults("quick")[1]
             else:
-                assert named(root, path), f"{how} {kind}"
+                assert named(study, path), f"{how} {kind}"
             path.write_bytes(before)
             tries += 1
     assert not faults("quick")[1]
     return tries
 
 
-def test_damaged_results_are_named(root: Path, seeded: random.Random) -> None:
-    assert try_results(root, seeded, flips=1, kinds=["record", "table", "claims"]) > 15
+@few_or_many(1, 4)
+def test_damage_to_results_is_named(study: Path, seeded: random.Random, count, flips: int) -> None:
+    kinds = ["record", "claims"] if flips == 1 else None
+    count("corrupt", "records, tables, claims, pages", try_results(study, seeded, flips, kinds))
 
 
-@pytest.mark.faults
-def test_every_damage_to_results_is_named(root: Path, seeded: random.Random, count) -> None:
-    count("corrupt", "records, tables, claims, pages", try_results(root, seeded, flips=4))
-
-
-def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.CaptureFixture[str]) -> int:
-    folder = root / "checkpoints" / "resume"
-    kept = tiny.copy_of(folder, root / "kept")
+@few_or_many(1, 15)
+def test_damaged_resume_point_is_renamed_and_not_resumed_from(
+    study: Path, seeded: random.Random, run_config, monkeypatch, capsys, count, flips: int
+) -> None:
+    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
+    more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
+    with pytest.raises(Stopped):
+        run(run_config(epochs=4), on_event=stop_at(3), **more)
+    folder = study / "checkpoints" / "resume"
+    kept = tiny.copy_of(folder, study / "kept")
     (state,) = folder.glob("*/*.ckpt")
     weights = None
     tries = 0
-    for how, damage in damages(random_, None, flips):
+    for how, damage in damages(seeded, None, flips):
         damage(state)
         capsys.readouterr()
         epochs: list[int] = []
@@ -176,29 +129,23 @@ def try_resume(root: Path, random_: random.Random, flips: int, capsys: pytest.Ca
             if isinstance(event, EpochEnded):
                 epochs.append(event.epoch)
 
-        record = run(CUT_OFF, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+        record = run(run_config(epochs=4), on_event=watch, **more)
         said = [line for line in capsys.readouterr().out.splitlines() if "damaged, renamed" in line]
         assert epochs == [1, 2, 3, 4], how
         assert len(said) == (how != "missing"), how
+        assert state.with_suffix(".damaged").exists() == (how != "missing"), how
         assert record.weights_sha256 == (weights := weights or record.weights_sha256)
-        shutil.rmtree(root / "results" / "p")
+        shutil.rmtree(study / "results" / "p")
         shutil.rmtree(folder)
         tiny.copy_of(kept, folder)
         tries += 1
-    return tries
+    count("corrupt", "resume points", tries)
 
 
-def test_damaged_resume_point_is_not_resumed_from(root: Path, seeded: random.Random, capsys) -> None:
-    assert try_resume(root, seeded, 1, capsys) == 6
-
-
-@pytest.mark.faults
-def test_every_damage_to_a_resume_point_is_noticed(root: Path, seeded: random.Random, capsys, count) -> None:
-    count("corrupt", "resume points", try_resume(root, seeded, 15, capsys))
-
-
-def try_weights(root: Path, random_: random.Random, flips: int) -> int:
-    first, second = (RunRecord.read(path) for path in sorted((root / "results/quick/01_depth/runs").glob("*.json"))[:2])
+def try_weights(study: Path, random_: random.Random, flips: int) -> int:
+    first, second = (
+        RunRecord.read(path) for path in sorted((study / "results/quick/01_depth/runs").glob("*.json"))[:2]
+    )
     path, other = weights_path(first.run_key), weights_path(second.run_key).read_bytes()
     before, tries = path.read_bytes(), 0
     network = load_network(first)
@@ -220,72 +167,6 @@ def try_weights(root: Path, random_: random.Random, flips: int) -> int:
     return tries
 
 
-def test_damaged_weights_are_named(root: Path, seeded: random.Random) -> None:
-    assert try_weights(root, seeded, 3) == 11
-
-
-@pytest.mark.faults
-def test_every_damage_to_weights_is_named(root: Path, seeded: random.Random, count) -> None:
-    count("corrupt", "weights", try_weights(root, seeded, 60))
-
-
-def depth_table_text(source: Source = "records") -> str:
-    study = DEPTH.of("quick")
-    return DEPTH.tables[0].texts(study.records(source), study.settings)["depth.csv"]
-
-
-@pytest.mark.faults
-def test_every_damage_to_mlflow_is_mended_by_rebuild(root: Path, seeded: random.Random, monkeypatch, count) -> None:
-    from highways.tracking import mlflow_log
-    from highways.tracking.mlflow_store import remove
-
-    path, tries = root / "mlruns" / "mlflow.db", 0
-    before, expected = path.read_bytes(), depth_table_text()
-    runs = DEPTH.of("quick").settings.runs()
-
-    def page(place: Path) -> None:  # a byte of a database is seldom one that is read: a whole page
-        content = bytearray(place.read_bytes())
-        start = 4096 * seeded.randrange(len(content) // 4096)
-        content[start : start + 4096] = bytes(4096)
-        place.write_bytes(content)
-
-    ways = [*list(damages(seeded, None, 1)), ("page", page), ("page", page), ("page", page)]
-    for how, damage in ways:
-        if how == "flipped":
-            continue
-        monkeypatch.setattr(mlflow_log, "WARNED", set())
-        damage(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            sweep(runs, experiment="01_depth", profile="quick", threads=1)  # training goes on
-        remove()
-        list(rebuild("quick"))
-        assert depth_table_text("mlflow") == expected, how
-        remove()
-        path.write_bytes(before)
-        tries += 1
-    count("corrupt", "MLflow's database, then `tracking rebuild --fresh`", tries)
-
-
-@pytest.mark.faults
-def test_damaged_source_files_are_named(root: Path, seeded: random.Random, monkeypatch, tmp_path, count) -> None:
-    sources = sys.modules["highways.data.sources"]
-    file = tmp_path / "digits.csv.gz"
-    whole = next(iter(sources.locate("digits").values())).read_bytes()
-    monkeypatch.setattr(sources, "_home", lambda source, entry: file)
-    tries = 0
-    for how, damage in damages(seeded, gzip.compress(b"1,2\n"), 10):
-        file.write_bytes(whole)
-        damage(file)
-        with pytest.raises(HighwaysError) as caught:
-            sources.locate("digits")
-        assert "\n" not in str(caught.value), how
-        assert str(file) in str(caught.value), how
-        tries += 1
-    count("corrupt", "source files of data", tries)
-
-
-def test_json_that_is_another_record_is_not_taken(root: Path) -> None:
-    first, second = sorted((root / "results/quick/01_depth/runs").glob("*.json"))[:2]
-    first.write_text(json.dumps(json.loads(second.read_text())))
-    assert any("it is the record of" in line for line in faults("quick")[1])
+@few_or_many(3, 60)
+def test_damage_to_weights_is_named(study: Path, seeded: random.Random, count, flips: int) -> None:
+    count("corrupt", "weights", try_weights(study, seeded, flips))

@@ -16,7 +16,7 @@ import pytest
 from . import tiny
 from .conftest import REPOSITORY, new_project
 
-ODD = ["two words", "it's", 'a "quote"', "ünïcödé ✓", "100% #1?", "$HOME `id`", "semi;colon & more"]
+ODD = ["two words", 'it\'s a "quote" & 100% #1?', "$HOME `id`; ünïcödé ✓"]
 
 
 def python(root: Path, code: str, **more: str) -> subprocess.CompletedProcess[str]:
