@@ -67,7 +67,7 @@ def test_stages_are_the_notebooks(repository: Path) -> None:
     outputs: list[str] = []
     for name, stage in stages.items():
         assert stage["foreach"] == "${active}"
-        assert stage["do"]["cmd"] == f"highways notebook run ${{item}} {name}"
+        assert stage["do"]["cmd"] == 'highways notebook run "$DVC_STAGE"'
         assert name == REPORT.name or {f"profiles/${{item}}/{name}.yaml": None} in stage["do"]["params"]
         for entry in stage["do"]["outs"] + stage["do"].get("metrics", []):
             ((path, options),) = entry.items()

@@ -17,22 +17,26 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from layout import lay_out
 from toolbox import written_table
 
+from highways import paths
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, spoken
+from highways.cli import shown
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
 from highways.experiments.depth import DepthProfile, depth_figure
 from highways.experiments.initialisation import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
-from highways.report.pages import write_pages
+from highways.report.pages import cost, write_pages
 from highways.report.render import cell
 from highways.report.verdicts import Judged, judge_all, write_claims
 from highways.show.figures import Drawing, Panel, save, svg
+from highways.show.tables import markdown_text
 from highways.tracking import Listed
 from highways.training import sweep
 
@@ -441,3 +445,25 @@ def test_each_claim_counts_where_its_scope_is_best() -> None:
         "d": ("reduced", "weekend"),
         "e": ("full", "weekend"),
     }
+
+
+def test_text_of_records_is_no_markup_in_pages_and_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    wicked = "<script>x</script> | [a](javascript:x) ![b](http://evil/b.png)\n# head\x1b[2J"
+    frame = pd.DataFrame([[wicked, "Xeon(R) @ 2.10GHz"]], columns=["processor", "other"])
+    (_, _, row) = markdown_text(frame).splitlines()
+    shown_text = "&lt;script>x&lt;/script> \\| [a]\\(javascript:x) ![b]\\(http://evil/b.png)\\n# head\\x1b[2J"
+    assert row == f"| {shown_text} | Xeon(R) @ 2.10GHz |"
+    shown.line(wicked)
+    shown.table(["a"], [[wicked]])
+    assert "\x1b" not in capsys.readouterr().out
+    assert str(HighwaysError(wicked)).endswith("b.png)\\n# head\\x1b[2J")
+
+
+def test_machine_in_a_cost_is_no_markup(project: Path) -> None:
+    tables = paths.Results("quick").of("01_depth").tables
+    tables.mkdir(parents=True)
+    head = "process_seconds,processor,device,threads,workers"
+    (tables / "depth_cost.csv").write_text(f'{head}\n60,"<img src=x> [a](b)\n\n# c",cpu,1,1\n')
+    assert cost(DEPTH, "quick") == (
+        "60 seconds of processes' time (processor &lt;img src=x> [a]\\(b)\\n\\n# c, device cpu, threads 1, workers 1)."
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+import yaml
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -208,3 +209,18 @@ def test_a_stage_ends_with_what_runs_the_pipeline(project: Path, monkeypatch) ->
     process.kill()
     process.communicate()
     assert ends(kernel, stage_process)
+
+
+def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys) -> None:
+    command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["01_depth"]["do"]["cmd"]
+    (project / "highways").write_text("#!/bin/sh\nprintf '%s|' \"$@\" > arguments\n")
+    (project / "highways").chmod(0o755)
+    stage_name = "01_depth@quick';touch PWNED;$(touch PWNED)#"
+    env = os.environ | {"DVC_STAGE": stage_name, "PATH": f"{project}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(command, shell=True, cwd=project, env=env, check=True)
+    assert (project / "arguments").read_text() == f"notebook|run|{stage_name}|"
+    assert not (project / "PWNED").exists()
+    assert call("notebook", "run", stage_name) == 1
+    assert 'touch PWNED;$(touch PWNED)#"; there are: ' in capsys.readouterr().err
+    assert call("notebook", "run", "quick") == 1
+    assert "error: no notebook 'quick'; there are: 01_depth, " in capsys.readouterr().err

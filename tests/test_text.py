@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from highways.data.loading import _load
 from highways.data.synthetic import tweets
 from highways.data.text import clean, normalise, numericalise, read_labelled, read_sst, read_tweets, read_vectors
 from highways.errors import HighwaysError
+from highways.training import run
 from highways.training.building import build_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -188,8 +191,8 @@ def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Pa
     assert torch.equal(network.embedding.weight[other], plain.embedding.weight[other]), "other words are drawn"
 
     def key(path: Path) -> str:
-        run = vectors_run(path, 3)
-        return run.key(fingerprint(run.data))
+        config = vectors_run(path, 3)
+        return config.key(fingerprint(config.data))
 
     assert key(first) == key(second), "the place of the file does not matter"
     before = key(second)
@@ -234,6 +237,72 @@ def test_head_of_word2vec_files_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("2 3\na 1 2 3\nb 4 5 6\n")
     assert read_vectors(path).shape[1] == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2 3\nfilm 1 2 3\n. . . 4 5 6\n",
+        "film 1 2 3 \n. . .\t4\t5\t6 \n\n",
+        "\ufefffilm\t1 2 3\r\n. . . 4 5 6",
+        "2 3 \r\nfilm 1 2 3\r\n. . .  4 5 6\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("pack", ["plain", "gzip", "zip"])
+def test_vectors_are_read_as_people_have_them(tmp_path: Path, text: str, pack: str) -> None:
+    path = tmp_path / "vectors.txt"
+    if pack == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("glove/vectors.txt", text)
+    else:
+        path.write_bytes(gzip.compress(text.encode()) if pack == "gzip" else text.encode())
+    assert read_vectors(path, ["film", ". . ."]).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_archive_of_several_vector_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "glove.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("glove.50d.txt", "a 1 2\n")
+        archive.writestr("glove.100d.txt", "a 1 2 3\n")
+    with pytest.raises(HighwaysError, match=r"glove\.zip: an archive of 2 files; .*'glove.50d.txt, glove.100d.txt'"):
+        read_vectors(path)
+    path.write_bytes(gzip.compress(b"a 1 2\n")[:-9])
+    with pytest.raises(HighwaysError, match=r"glove\.zip: Compressed file ended"):
+        read_vectors(path)
+
+
+def test_vectors_with_none_of_the_words_are_refused(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("qwerty 1 2 3\n")
+    for _ in range(2):
+        with pytest.raises(HighwaysError, match=r"vectors\.txt: it has none of the \d+ words of synthetic-tweets"):
+            load(vectors_run(path, 3).data)
+
+
+def test_number_of_words_with_vectors_is_printed_and_recorded(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("film 1 2 3\nqwerty 4 5 6\n")
+    record = run(vectors_run(path, 3), mlflow=False)
+    words = len(load("synthetic-tweets").vocabulary) - 2  # type: ignore[union-attr]
+    assert f"{path}: vectors of 1 of the {words} words of synthetic-tweets" in capsys.readouterr().out
+    assert record.environment["vectors"] == f"1 of {words} words"
+
+
+def test_pipe_or_device_instead_of_vectors_is_refused(project: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(HighwaysError, match=f"{path}: a folder, a pipe or a device where a file should be"):
+            load(vectors_run(path, 3).data)
+
+
+def test_byte_order_mark_is_no_part_of_an_identity(tmp_path: Path) -> None:
+    marked = tmp_path / "twitter-2013train-A.tsv"
+    marked.write_text("\ufeff1\tpositive\tfine\n", encoding="utf-8")
+    other = write(tmp_path / "twitter-2014train-A.tsv", ("1", "negative", "fine"), ("2", "negative", "bad"))
+    found = read_tweets([marked, other], gold="gold", development="dev")
+    assert found["train"] == [("bad", 0)], "tweet 1 has conflicting labels"
 
 
 @pytest.fixture

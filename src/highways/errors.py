@@ -7,11 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def printable(text: str, most: int = 200) -> str:
+    """Return a text that others wrote as one line for a message: without control characters, and not too long."""
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+MOST = 4000
+"""Characters of a message."""
+
+
 class HighwaysError(Exception):
     """Something the user can mend: the message is one line and says what and where.
 
     The command line prints it without a traceback and exits with status 1; so does a notebook's cell.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), MOST)  # names and texts of others may be in it
 
     def _render_traceback_(self) -> list[str]:  # what IPython asks for
         return [f"error: {self}"]

@@ -16,8 +16,8 @@ NoTrain = Annotated[
 
 @app.command("run")
 def notebook_run(
-    profile: Annotated[str, typer.Argument(help="Profile.")],
-    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
+    profile: Annotated[str, typer.Argument(help="Profile; or a stage, such as 01_depth@quick.")],
+    notebook: Annotated[str | None, typer.Argument(help="Notebook, such as 01_depth; none with a stage.")] = None,
     no_train: NoTrain = False,
 ) -> None:
     """Check what a notebook needs and execute it with Papermill, as `dvc repro` does.
@@ -26,6 +26,8 @@ def notebook_run(
     """
     from highways.pipeline.stage import run_stage
 
+    if notebook is None:  # DVC puts the file before it when it runs in another folder
+        notebook, _, profile = profile.rpartition(":")[2].partition("@")
     run_stage(profile, notebook, train=not no_train)
 
 

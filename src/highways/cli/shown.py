@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from highways.errors import printable
+
 WIDTH = 100
 """Columns of wrapped text."""
 PIPE_WIDTH = 10_000
@@ -21,9 +23,14 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
+def visible(text: str) -> str:
+    """Return a text whose control characters, except for ends of lines, are shown and steer no terminal."""
+    return "\n".join(printable(part, len(part)) for part in text.split("\n"))
+
+
 def line(text: str = "", style: str = "") -> None:
     """Print a line, in a style of rich's such as `green` or `bold` on a terminal."""
-    console().print(text, style=style or None, soft_wrap=True)
+    console().print(visible(text), style=style or None, soft_wrap=True)
 
 
 def wrapped(text: str, indent: str = "") -> None:
@@ -39,5 +46,5 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[i
         justify = "right" if number in set(right) else "left"
         drawn.add_column(head, justify=justify, overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(visible, row))
     console().print(drawn)

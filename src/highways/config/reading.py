@@ -10,6 +10,7 @@ import yaml
 
 from highways import paths
 from highways.errors import HighwaysError
+from highways.errors import printable as printable
 
 TAG = "tag:yaml.org,2002:"
 PLAIN = {
@@ -21,12 +22,6 @@ PLAIN = {
 """Plain words that mean the same in YAML 1.1 and 1.2."""
 NUMERIC = re.compile(r"[-+]?(0o[0-7]+|0[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|[0-9]{20,}|[0-9.]+[eE][-+]?[0-9]{4,})")
 """Numbers in one version of YAML only, or out of bounds."""
-
-
-def printable(text: str, most: int = 200) -> str:
-    """Return a text that others wrote as one line for a message: without control characters, and not too long."""
-    text = text if len(text) <= most else text[: most - 3] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def quoted(value: Any, most: int = 80) -> str:

@@ -65,6 +65,16 @@ class Sentences(Tensors):
     parts: ClassVar[tuple[Part, ...]] = PARTS
 
     @property
+    def words(self) -> int:
+        """Number of words in the vocabulary, without the unknown word and the padding."""
+        return len(self.vocabulary) - 2
+
+    @property
+    def words_with_vectors(self) -> int:
+        """How many of them are in the file of word vectors."""
+        return 0 if self.vectors is None else int((~self.vectors[2:].isnan().all(dim=1)).sum())
+
+    @property
     def device(self) -> torch.device:
         """Where the tensors lie."""
         return self.splits["train"].tokens.device

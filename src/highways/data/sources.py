@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 import sys
 import tarfile
 from collections.abc import Callable
@@ -148,7 +149,7 @@ def fingerprint(data: DataConfig | str) -> str:
 
 def vectors_path(config: DataConfig) -> Path | None:
     """Return the file of word vectors that a configuration names, `None` where it names none."""
-    return None if config.vectors is None else paths.root() / Path(config.vectors).expanduser()
+    return None if config.vectors is None else paths.root() / os.path.expanduser(config.vectors)
 
 
 def file_sha256(path: Path) -> str:
@@ -159,6 +160,8 @@ def file_sha256(path: Path) -> str:
     """
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
         return _file_sha256(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
@@ -264,7 +267,7 @@ def _unpack(source: Source, archive: Archive) -> str:
 def _mirrored(path: str) -> Path:
     """Return where a file is in the mirror, if it is there; a relative mirror is relative to the project's root."""
     mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
-    return paths.root() / Path(mirror).expanduser() / path if mirror else Path("/nowhere")
+    return paths.root() / os.path.expanduser(mirror) / path if mirror else Path("/nowhere")
 
 
 def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:

@@ -6,12 +6,16 @@ tensors, and nothing behind this module needs it.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import html
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,14 +46,34 @@ def load_sentences(config: DataConfig) -> Sentences:
     try:
         content = torch.load(path, weights_only=True)
         splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
-        return Sentences(config.name, splits, content["vocabulary"], classes(config.name), mark, content["vectors"])
+        vocabulary, vectors = content["vocabulary"], content["vectors"]
+        return _with_coverage(Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors), config)
+    except HighwaysError:
+        raise
     except Exception:  # not there, or damaged: torch.load raises many kinds
         vocabulary, splits, vectors = _prepare(config)
+    data = _with_coverage(Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors), config)
+    if fingerprint(config) != mark:
+        raise HighwaysError(f"{config.vectors}: it was changed while it was read; start again")
     content = {"splits": {part: vars(split) for part, split in splits.items()}}
     file = io.BytesIO()
     torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
     write_whole(path, file.getvalue())
-    return Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors)
+    return data
+
+
+def _with_coverage(data: Sentences, config: DataConfig) -> Sentences:
+    """Print how many words of a data set the user's word vectors have, if there are any, and return it.
+
+    Raises:
+        HighwaysError: They have none.
+    """
+    if data.vectors is not None:
+        if not data.words_with_vectors:
+            raise HighwaysError(f"{config.vectors}: it has none of the {data.words:,} words of {data.name}")
+        count = f"{data.words_with_vectors:,} of the {data.words:,} words of {data.name}"
+        print(f"{config.vectors}: vectors of {count}", flush=True)
+    return data
 
 
 def _prepare(config: DataConfig) -> tuple[list[str], dict[Part, Split], Tensor | None]:
@@ -99,10 +123,11 @@ def numericalise(
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
-    """Read a file of word vectors in GloVe's text format, and check all of it.
+    """Read a file of word vectors in GloVe's text format, plain, gzipped or zipped, and check all of it.
 
-    A line has a word and its numbers, separated by single blanks; a first line of two numbers (word2vec's
-    head) is passed over. Of two lines with one word the last counts.
+    A line has a word and its numbers, separated by blanks or tabs; the word may have blanks in it, but no numbers
+    between them. A first line of two numbers (the head of word2vec and fastText) and empty lines are passed over. Of
+    two lines with one word the last counts.
 
     Args:
         path: The file.
@@ -120,17 +145,20 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
 
     def parse(number: int, line: str) -> None:
         nonlocal width
-        word, *fields = line.split(" ")
-        if number == 1 and len(fields) == 1 and word.isdigit() and fields[0].isdigit():
+        fields = re.split("[ \t]+", line.rstrip(" \t"))
+        if fields == [""] or (number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields)):
             return
-        if len(fields) != (width or len(fields)) or len(fields) < 2:
+        words = 1 if width is None else max(1, len(fields) - width)
+        if any(map(_is_number, fields[1:words])):
+            words = 1
+        if (count := len(fields) - words) != (width or count) or count < 2:
             expected = f"{width} as in the lines before" if width else "at least 2"
-            raise ValueError(f"{len(fields)} numbers behind the word, expected {expected}")
-        width = len(fields)
-        vector = torch.tensor([float(field) for field in fields])
+            raise ValueError(f"{count} numbers behind the word, expected {expected}")
+        width = count
+        vector = torch.tensor([float(field) for field in fields[words:]])
         if not vector.isfinite().all():
             raise ValueError("a number that is not finite")
-        if word in wanted:
+        if (word := " ".join(fields[:words])) in wanted:
             known[word] = vector
 
     read_lines(path, parse)
@@ -138,6 +166,13 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
         raise HighwaysError(f"{path}: no word vectors in it")
     none = torch.full((width,), torch.nan)
     return torch.stack([known.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) is not None
+    except ValueError:
+        return False
 
 
 # Files to sentences
@@ -169,19 +204,43 @@ def _cut(labelled: list[Labelled], name: str) -> dict[Part, list[Labelled]]:
 def read_lines(path: Path, parse: Callable[[int, str], T]) -> list[T]:
     """Return what `parse` makes of each line of a file: of its number, from 1, and its text without its end.
 
+    A byte-order mark is no part of the first line.
+
     Raises:
-        HighwaysError: The file cannot be read, a line is not UTF-8, or `parse` raised a `ValueError`; with its number.
+        HighwaysError: The file cannot be read or unpacked, a line is not UTF-8, or `parse` raised a `ValueError`; with
+            its number.
     """
     parsed = []
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             for number, line in enumerate(file, start=1):
-                parsed.append(parse(number, line.decode("utf-8").rstrip("\r\n")))
+                text = line.decode("utf-8" if number > 1 else "utf-8-sig")
+                parsed.append(parse(number, text.rstrip("\r\n")))
     except ValueError as error:
         raise HighwaysError(f"{path}, line {len(parsed) + 1}: {error}") from None
-    except OSError as error:
-        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:  # the last: it has a password
+        raise HighwaysError(f"{path}: {getattr(error, 'strerror', None) or error or 'cannot be read'}") from None
     return parsed
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, or what is packed in it with gzip or as the only file of a zip archive, whatever its name."""
+    with path.open("rb") as file:
+        start = file.peek(4)[:4]
+        if start[:2] == b"\x1f\x8b":
+            with gzip.open(file) as unpacked:
+                yield unpacked
+        elif start == b"PK\x03\x04":
+            with zipfile.ZipFile(file) as archive:
+                names = [name for name in archive.namelist() if name[:9] != "__MACOSX/" and name[-1:] != "/"]
+                if len(names) != 1:
+                    held = quoted(", ".join(names), 200)
+                    raise HighwaysError(f"{path}: an archive of {len(names)} files; unpack it and name one of {held}")
+                with archive.open(names[0]) as member:
+                    yield member
+        else:
+            yield file
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:

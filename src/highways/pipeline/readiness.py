@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from highways.config.reading import quoted
 from highways.data import load, locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
@@ -20,7 +21,7 @@ def check(profile: str, notebook: str, train: bool = True) -> Experiment:
     """
     experiments = {experiment.name: experiment for experiment in EXPERIMENTS}
     if notebook not in experiments:
-        raise HighwaysError(f"no notebook {notebook!r}; there are: {', '.join(experiments)}")
+        raise HighwaysError(f"no notebook {quoted(notebook)}; there are: {', '.join(experiments)}")
     study = experiments[notebook].of(profile)
     if train:
         settings, runs = study.settings, study.settings.runs()

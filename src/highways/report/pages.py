@@ -19,7 +19,7 @@ from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table, notes_of
 from highways.report.render import render
 from highways.report.verdicts import Judged
-from highways.show.tables import MACHINE
+from highways.show.tables import MACHINE, plain
 from highways.tracking.records import write_atomically
 
 
@@ -46,9 +46,16 @@ def table_for_people(table: Table, path: Path) -> dict[str, Any]:
         "title": table.title,
         "file": path.name,
         "heads": [head(table, name) for name in columns],
-        "rows": [[row[name] for name in columns] for row in chosen.to_dict("records")],
+        "rows": [
+            [plain(cell) if isinstance(cell := row[name], str) else cell for name in columns]
+            for row in chosen.to_dict("records")
+        ],
         "number": len(whole),
     }
+
+
+def _plain(value: object) -> object:
+    return plain(value) if isinstance(value, str) else value
 
 
 def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
@@ -74,7 +81,7 @@ def cost(experiment: Experiment, profile: str) -> str:
         seconds = float(one["process_seconds"].to_numpy().sum())
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
-        spent.append(f"{time} of processes' time ({machine})")
+        spent.append(f"{time} of processes' time ({plain(machine)})")
     return f"{', and '.join(spent)}."
 
 

@@ -7,7 +7,7 @@ import re
 
 import jinja2
 
-TAG = re.compile(r"<(?=[A-Za-z/!?])")
+from highways.show.tables import TAG
 
 
 def cell(value: object) -> str:

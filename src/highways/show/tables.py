@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,10 +13,11 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from highways import paths
-from highways.errors import HighwaysError
+from highways.errors import HighwaysError, printable
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.environment import EARLIER
 
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
 Row = dict[str, Any]
 """A row of a table: a value for each column, in the table's order; `None` where there is nothing."""
 
@@ -43,7 +45,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 def markdown_text(frame: pd.DataFrame) -> str:
     """Return a table as Markdown, with the cells of `csv_text`."""
     rows = [list(frame.columns), ["---"] * len(frame.columns)]
-    rows += [[_cell(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
+    rows += [[plain(_cell(value)).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -53,6 +55,11 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
     return str(value)
+
+
+def plain(text: str) -> str:
+    """Return a text that others wrote, such as the name of a machine in a record, as Markdown without markup."""
+    return TAG.sub("&lt;", printable(text, 500)).replace("](", "]\\(")
 
 
 def table_files(name: str) -> tuple[str, str, str]:

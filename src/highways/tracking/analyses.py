@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import Field
+
 from highways.config import RunConfig
 from highways.config.analysis import AnalysisConfig
 from highways.data import fingerprint
-from highways.tracking.records import Record, Store
+from highways.tracking.records import KEY, Record, Store
 
 Number = float | None
 """`None` stands for a value that is not finite."""
@@ -19,7 +21,7 @@ Values = list[Number] | list[list[Number]] | list[list[list[Number]]]
 class AnalysisRecord(Record):
     """What an analysis found."""
 
-    key: str
+    key: str = Field(pattern=KEY)
     config: AnalysisConfig
     version: int
     numerics: int | None

@@ -20,6 +20,8 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 
 SCHEMA_VERSION = 1
+KEY = r"^[A-Za-z0-9_.+-]+$"
+"""Of a run or an analysis: it is a file's name, and part of notes."""
 M = TypeVar("M", bound=Strict)
 
 
@@ -91,7 +93,7 @@ class RunRecord(Record):
     finite epoch.
     """
 
-    run_key: str
+    run_key: str = Field(pattern=KEY)
     config: RunConfig
     numerics: int
     status: Literal["finished", "diverged"]

@@ -106,6 +106,8 @@ Save = Callable[[bytes], None]
 """Takes the state that a training has reached."""
 PEAK = "gpu_mebibytes"
 """In a record's environment: the most memory of the GPU that its whole group had reserved."""
+VECTORS = "vectors"
+"""In a record's environment: how many words of the data set the user's file of word vectors has."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
@@ -131,6 +133,8 @@ def train(job: Job, data: DataSet, point: ResumePoint | None, save: Save, listen
         torch.cuda.reset_peak_memory_stats(where)
     module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
     module.place = describe(where, job.commit)
+    if isinstance(data, Sentences) and data.vectors is not None:
+        module.place[VECTORS] = f"{data.words_with_vectors} of {data.words} words"
     _fit(module, job, point, save, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
