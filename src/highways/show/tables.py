@@ -133,7 +133,7 @@ def paper_rows(file: str) -> pd.DataFrame:
     return whole.set_index(whole.columns[0])
 
 
-SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 45, 49)
+SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 49)
 
 
 def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
