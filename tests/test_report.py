@@ -24,7 +24,7 @@ from toolbox import written_table
 
 from highways import paths
 from highways.claims.judge import Judgement
-from highways.claims.sources import documents, number, spoken
+from highways.claims.sources import documents, number, numbers_of, spoken
 from highways.cli import shown
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
@@ -467,3 +467,20 @@ def test_machine_in_a_cost_is_no_markup(project: Path) -> None:
     assert cost(DEPTH, "quick") == (
         "60 seconds of processes' time (processor &lt;img src=x> [a]\\(b)\\n\\n# c, device cpu, threads 1, workers 1)."
     )
+
+
+def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> None:
+    text = " ".join((repository / "README.md").read_text().split())
+    table = (repository / "results/weekend/claims.csv").read_text()
+    rows = {row["claim_id"]: row for row in csv.DictReader(table.splitlines())}
+    for claim, said in (
+        ("depth-plain-degrades", "the loss is {point} times that with 10 (other draws: {low} to {high} times)"),
+        ("depth-highway-two-orders-better", "11,417 in P1, 456 in P2 and {point} here"),
+    ):
+        (low, high), (point,) = numbers_of(rows[claim]["measured"])
+        assert said.format(point=number(point), low=f"{low:.0f}", high=number(high)) in text
+    inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
+    counts = [
+        ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
+    ]
+    assert f"on MNIST {counts[0]} claims replicate and {counts[1]} do not" in text
