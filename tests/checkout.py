@@ -28,24 +28,11 @@ def make(folder: Path) -> Path:
     (folder / "params.yaml").write_text("active: [quick]\n")
     shrink(folder, "01_depth", depths=[2, 10], trials=2, epochs=2)
     shrink(folder, "02_bilstm_depth", depths=[1, 2], hidden=4, embedding=4, epochs=1, batch_size=200)
-    shrink(
-        folder,
-        "03_conv",
-        trainings=[{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}],
-        workers=1,
-    )
+    training = {"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}
+    shrink(folder, "03_conv", trainings=[training], workers=1)
     shrink(folder, "04_gates", depth=10, width=6, epochs=1)
-    shrink(
-        folder,
-        "06_very_deep",
-        depths={"digits": [12]},
-        epochs=1,
-        plain_width=6,
-        highway_width=5,
-        cost_depths=[5],
-        search_depth=10,
-        workers=1,
-    )
+    deep = {"depths": {"digits": [12]}, "cost_depths": [5], "search_depth": 10}
+    shrink(folder, "06_very_deep", **deep, epochs=1, plain_width=6, highway_width=5, workers=1)
     shrink(folder, "07_keras_vs_lasagne", training_examples=200, epochs=2, seeds=2, width=4)
     shrink(folder, "08_initialisation", depths=[2], initialisations=["he_normal"], learning_rates=[0.1], epochs=1)
     shrink(folder, "09_l2_parity", steps=3, loop_examples=10)
@@ -56,13 +43,15 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the checkout, as its user would with the environment active."""
+def surroundings(folder: Path) -> dict[str, str]:
+    """The environment of a user of the checkout."""
     drop = {"HIGHWAYS_ROOT", "HIGHWAYS_PROGRESS", "MLFLOW_TRACKING_URI"}
     env = {name: value for name, value in os.environ.items() if name not in drop}
-    env |= {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder / "src"),
-        "HIGHWAYS_OFFLINE": "1",
-    }
-    return subprocess.run(command, cwd=folder, env=env | more, capture_output=True, text=True, check=False, timeout=600)
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return env | {"PATH": path, "PYTHONPATH": str(folder / "src"), "HIGHWAYS_OFFLINE": "1"}
+
+
+def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the checkout, as its user would with the environment active."""
+    env = surroundings(folder) | more
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600)

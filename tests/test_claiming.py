@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 import torch
+from toolbox import wait_until
 
 from highways.config import RunConfig
 from highways.tracking.events import EpochEnded, Event, Finished, Started
@@ -23,50 +19,6 @@ from highways.training.execute import Job
 from highways.training.groups import group_name
 from highways.training.storing import complete, train_here
 
-SCRIPT = """
-    import json, os, pathlib, time
-    if __name__ == "__main__":
-        from highways.config import RunConfig
-        from highways.tracking.events import EpochEnded, Started
-        from highways.training import run, sweep
-
-        configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-        workers, profile, hold = int(os.environ["WORKERS"]), os.environ["PROFILE"], pathlib.Path(os.environ["HOLD"])
-
-        def show(event):
-            if isinstance(event, Started):
-                print("started", *event.keys, flush=True)
-            while isinstance(event, EpochEnded) and hold.exists():
-                time.sleep(0.1)
-
-        more = {"profile": profile, "experiment": "e", "threads": 1, "mlflow": False, "on_event": show}
-        if workers:
-            records = sweep(configs, workers=workers, **more)
-        else:
-            records = [run(configs[0], **more)]
-        print("records", *(record.weights_sha256 for record in records), flush=True)
-"""
-
-
-@pytest.fixture
-def process(project: Path, tmp_path: Path):
-    """Starts processes that train a list of runs; `workers` 0 is `run`."""
-    script = tmp_path / "train.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    running: list[subprocess.Popen[str]] = []
-
-    def start(configs: list[RunConfig], workers: int = 1, profile: str = "p", hold: str = "-") -> subprocess.Popen[str]:
-        content = json.dumps([config.model_dump(mode="json") for config in configs])
-        env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
-        command = [sys.executable, str(script)]
-        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.kill()
-        one.communicate()
-
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Path:
@@ -74,13 +26,6 @@ def hold(tmp_path: Path) -> Path:
     path = tmp_path / "hold"
     path.touch()
     return path
-
-
-def wait_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    while text not in (line := process.stdout.readline()):
-        assert process.poll() is None
-    return line
 
 
 def nothing_left_over(project: Path) -> bool:
@@ -197,15 +142,12 @@ def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) 
     torch.save(weights, weights_path(key))
     before = weights_path(key).read_bytes()
 
-    def meanwhile(event: object) -> None:
-        if isinstance(event, EpochEnded):
-            RecordStore(project / "results/elsewhere/e/runs").write(foreign)
-
     events: list = []
 
     def watch(event: object) -> None:
         events.append(event)
-        meanwhile(event)
+        if isinstance(event, EpochEnded):
+            RecordStore(project / "results/elsewhere/e/runs").write(foreign)
 
     record = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
     assert record == foreign

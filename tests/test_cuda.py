@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from toolbox import config_of, forget
 
-from highways.config import RunConfig, validate
+from highways.config import RunConfig
 from highways.data import load
 from highways.experiments.conv import recipe
 from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
@@ -26,25 +27,14 @@ def text(kind: str) -> RunConfig:
         network = {"family": kind}
     if kind == "highway":
         network["transform_bias"] = -1.0
-    content = {
-        "data": {"name": "synthetic-tweets"},
-        "network": network,
-        "optimiser": {"kind": "adam", "learning_rate": 0.01, "clip_norm": 3.0},
-        "budget": {"epochs": 2, "batch_size": 100, "snapshot_steps": 20},
-    }
-    return validate(RunConfig, content, "test")
+    adam = {"kind": "adam", "learning_rate": 0.01, "clip_norm": 3.0}
+    return config_of(network, "synthetic-tweets", adam, budget={"epochs": 2, "snapshot_steps": 20})
 
 
 def images(name: str, precision: str) -> RunConfig:
     network, pictures, optimiser, _ = recipe(name, "digits")
-    content = {
-        "data": {"name": "digits", "pictures": pictures.model_dump() | {"pad": 1, "mirror": True}},
-        "network": network.model_dump(),
-        "optimiser": optimiser.model_dump(),
-        "budget": {"epochs": 2, "batch_size": 100},
-        "precision": precision,
-    }
-    return validate(RunConfig, content, "test")
+    shown = {"name": "digits", "pictures": pictures.model_dump() | {"pad": 1, "mirror": True}}
+    return config_of(network.model_dump(), shown, optimiser.model_dump(), budget={"epochs": 2}, precision=precision)
 
 
 def features(cell: Cell) -> RunConfig:
@@ -64,8 +54,7 @@ RUNS = {
 def test_run_on_cuda_agrees_with_the_cpu(project, name: str) -> None:
     config = RUNS[name]
     cpu = run(config, profile="cpu", experiment="cpu", device="cpu", mlflow=False)
-    for path in project.glob("results/*/*/runs/*.json"):
-        path.unlink()
+    forget(project)
     cuda = run(config, profile="cuda", experiment="cuda", device="cuda", mlflow=False)
     assert cuda.environment["device"] != "cpu"
     assert cuda.status == cpu.status == "finished"
@@ -80,8 +69,7 @@ def test_float32_repeats_on_cuda(project, name: str) -> None:
     for _ in range(2):
         record = run(RUNS[name], profile="cuda", experiment="cuda", device="cuda", mlflow=False)
         outcomes.append((record.curves, record.measurements, record.weights_sha256))
-        for path in project.glob("results/*/*/runs/*.json"):
-            path.unlink()
+        forget(project)
     assert outcomes[0] == outcomes[1]
 
 

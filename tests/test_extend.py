@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
 import shutil
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
+import checkout
 import nbformat
 import numpy as np
 import pytest
 
 BLOCK = re.compile(r"^```(\w+) (\w+)(?:=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BIN = Path(sys.executable).parent
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -64,9 +62,7 @@ def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     shutil.copytree(repository, project, ignore=left_out)
     (project / "mlruns").mkdir()
     sums = squares(tmp_path / "mirror")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("HIGHWAYS_", "MLFLOW_"))}
-    env |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(project / "src")}
-    env |= {"HIGHWAYS_OFFLINE": "1", "HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
+    env = checkout.surroundings(project) | {"HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
 
     def call(*command: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=600)

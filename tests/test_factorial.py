@@ -14,7 +14,7 @@ import torch
 from toolbox import verdicts_of
 from torch.nn import functional
 
-from highways.config import DataConfig, RunConfig
+from highways.config import DataConfig
 from highways.data import Images, load
 from highways.data.features import mnist_fours_and_nines
 from highways.errors import HighwaysError
@@ -124,11 +124,7 @@ def test_effects_after_each_number_of_epochs_stand_apart() -> None:
         assert found.effect("optimiser", epochs=1) == pytest.approx([-0.03] * 3)
         assert {
             when: values.get("optimiser: adagrad to adadelta", [0])[0] for when, values in effects(found).items()
-        } == {
-            "after 10 epochs": pytest.approx(0.01),
-            "after 1 epoch": pytest.approx(-0.03),
-            "over all settings": 0,
-        }
+        } == {"after 10 epochs": pytest.approx(0.01), "after 1 epoch": pytest.approx(-0.03), "over all settings": 0}
     assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 
@@ -205,20 +201,6 @@ def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> No
     assert data.test_y.tolist() == [0, 1, 0, 1]
     assert data.train_x[0, 0].item() == pytest.approx(25 / 255)
     assert data.train_x[0, 1].item() == pytest.approx(7 / 255)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"optimiser": {"kind": "adam", "learning_rate": 0.1}}, "'sgd', 'adagrad', 'adadelta', not 'adam'"),
-        ({"network": {"family": "bag-of-words"}}, "cannot be trained on 'weak-signal'"),
-        ({"data": {"name": "sst2", "training_examples": 5}, "network": {"family": "bag-of-words"}}, "dense networks"),
-    ],
-)
-def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
-    values = run_of(KERAS, "weak-signal", None, 10, 32, 0.04, 0).model_dump() | change
-    with pytest.raises(ValueError, match=message):
-        RunConfig.model_validate(values)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +32,7 @@ from highways.experiments.foundations_two_heads import TwoHeadsConfig, class_los
 from highways.inside.analyse import analyse
 from highways.tracking import listed_records
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slower on several threads, much so beside other work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_study_is_deterministic(project: Path) -> None:
@@ -172,18 +164,13 @@ def test_small_batches_have_no_label_or_an_accuracy_that_varies(project: Path) -
     assert (found["batch_32_deviation"] > found["batch_100_deviation"]).all()
 
 
-@pytest.mark.parametrize("seeds", [2, 5])
-def test_table_of_the_foundations_has_the_printed_values(project: Path, seeds: int) -> None:
+def test_table_of_the_foundations_has_the_printed_values(project: Path) -> None:
     chosen = FoundationsProfile(
-        profile="quick", data="digits", seeds=seeds, steps=2, recurrence_steps=2, dropout_draws=5, dropout_inputs=1_000
+        profile="quick", data="digits", seeds=2, steps=2, recurrence_steps=2, dropout_draws=5, dropout_inputs=1_000
     )
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", threads=1, mlflow=False)
     rows = list(csv.DictReader(texts_of("foundations", chosen)["foundations.csv"].splitlines()))
     trajectory = [row for row in rows if " at step " in row["quantity"]]
     assert len(trajectory) == 3 * 16
     assert all(float(row["value"]) == pytest.approx(float(row["paper"]), abs=2e-6) for row in trajectory)
-    of_seeds = [row for row in rows if row["quantity"] == "test accuracy"]
-    assert all(len(row["values"].split()) == (2 if seeds == 2 else 0) for row in of_seeds)
-    assert all(bool(row["interval_low"]) == (seeds == 5) for row in of_seeds)
-    assert all(0 <= float(row["interval_low"]) <= float(row["interval_high"]) <= 1 for row in of_seeds if seeds == 5)
     assert foundations_figure(listed_records(chosen)).axes

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from toolbox import forget
 from torch import Tensor
 
 from highways import nn
@@ -20,7 +21,7 @@ from highways.config import DenseConfig
 from highways.errors import HighwaysError
 from highways.nn import DenseNetwork, DensePopulation, gpu
 from highways.nn.fused import FusedStep
-from highways.nn.gpu import CudaGraphed, kernels_for
+from highways.nn.gpu import kernels_for
 from highways.training import sweep
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
@@ -56,10 +57,7 @@ def down(dx: Tensor, x: Tensor, h: Tensor, t: Tensor | None, weights, activation
 
 
 def change(x: Tensor, d: Tensor, weight: Tensor, bias: Tensor, velocity, step: Tensor, momentum: Tensor) -> None:
-    for parameter, kept, gradient in (
-        (weight, velocity[0], x.mT @ d),
-        (bias, velocity[1], d.sum(2, keepdim=True)),
-    ):
+    for parameter, kept, gradient in ((weight, velocity[0], x.mT @ d), (bias, velocity[1], d.sum(2, keepdim=True))):
         kept.mul_(momentum).add_(gradient)
         parameter.add_(kept * step)
 
@@ -163,7 +161,7 @@ def dense(**changes) -> DenseConfig:
     return DenseConfig(**content | changes)
 
 
-def test_kernels_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_are_for_gpus_and_a_switch_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
     there = SimpleNamespace(is_cuda=True, dtype=torch.float32)
     monkeypatch.setattr(nn, "kernels", IN_TORCH, raising=False)
     monkeypatch.setattr(gpu, "TRITON", True)
@@ -173,12 +171,7 @@ def test_kernels_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [kernels_for(other, there) for other in others] == [None] * 4  # type: ignore[arg-type]
     there.dtype = torch.float64
     assert kernels_for(dense(), there) is None  # type: ignore[arg-type]
-
-
-def test_switch_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = SimpleNamespace(is_cuda=True, dtype=torch.float32)
-    monkeypatch.setattr(nn, "kernels", IN_TORCH, raising=False)
-    monkeypatch.setattr(gpu, "TRITON", True)
+    there.dtype = torch.float32
     monkeypatch.setenv("HIGHWAYS_FUSED", "0")
     assert kernels_for(dense(), there) is None  # type: ignore[arg-type]
     monkeypatch.setenv("HIGHWAYS_FUSED", "yes")
@@ -190,8 +183,7 @@ def test_module_trains_fused_where_there_are_kernels(project: Path, run_config, 
     """The whole way through a sweep: rates that decay, a batch that is smaller, a trial that diverges."""
     configs = [run_config(learning_rate=rate, epochs=3, decay=0.9) for rate in (0.01, 1e12, 0.03)]
     usual = sweep(configs, profile="usual", experiment="e", mlflow=False, threads=1)
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
+    forget(project)
     made: list[FusedStep] = []
 
     def step(population, velocity, batch, kernels):
@@ -263,36 +255,3 @@ def test_replays_equal_what_is_not_recorded_to_the_bit(kind: str) -> None:
             pair.take(seed)
     for name, weight in pairs[0].fused.named_buffers():
         assert torch.equal(weight, pairs[1].fused.get_buffer(name)), name
-
-
-def test_what_is_recorded_is_replayed_and_reads_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    total, number, done = torch.zeros(()), torch.ones(()), []
-
-    class Graph:
-        def replay(self) -> None:
-            done.append("replay")
-            total.add_(number)
-
-    class Recording:
-        def __init__(self, graph: Graph):
-            done.append("record")
-
-        def __enter__(self) -> None:
-            self.held = total.clone()
-
-        def __exit__(self, *_: object) -> None:
-            total.copy_(self.held)  # what is recorded is not run
-
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", Recording)
-
-    def work() -> None:
-        done.append("run")
-        total.add_(number)
-
-    graphed = CudaGraphed(work)
-    for value in (1, 2, 3):
-        number.fill_(value)
-        graphed()
-    assert done == ["run", "record", "run", "replay", "replay"]
-    assert total == 6

@@ -10,9 +10,10 @@ from typing import get_args
 
 import pytest
 import torch
+from toolbox import config_of
 from torch.nn import functional
 
-from highways.config import BagOfWordsConfig, BiLSTMConfig, BudgetConfig, ConvConfig, DataConfig, DenseConfig, RunConfig
+from highways.config import BagOfWordsConfig, BiLSTMConfig, ConvConfig, DataConfig, DenseConfig
 from highways.data import Batches, load
 from highways.experiments.conv import recipe
 from highways.training.building import build_network
@@ -85,34 +86,21 @@ def test_text_numerics(project, family: str, version: int, kind: str) -> None:
         network |= {"depth": 3, "hidden": 8, "embedding": 8}
     if kind == "highway":
         network["transform_bias"] = -1.0
-    config = RunConfig.model_validate(
-        {
-            "data": {"name": "synthetic-tweets"},
-            "network": network,
-            "optimiser": {"kind": "adam", "learning_rate": 0.01, "weight_decay": 1e-3, "clip_norm": 0.05},
-            "budget": {"epochs": 1, "batch_size": 32},
-        }
-    )
+    adam = {"kind": "adam", "learning_rate": 0.01, "weight_decay": 1e-3, "clip_norm": 0.05}
+    config = config_of(network, "synthetic-tweets", adam, budget={"batch_size": 32})
     loss = after_steps(SentenceModule(config, "key", load(config.data), lambda event: None))
     assert loss == pytest.approx(TEXT_GOLDEN[family, NUMERICS[family], kind], rel=1e-4)
 
 
-CONV_GOLDEN = {
-    ("conv", 1, "highway"): 2.2885864,
-    ("conv", 1, "plain"): 2.3059671,
-}
+CONV_GOLDEN = {("conv", 1, "highway"): 2.2885864, ("conv", 1, "plain"): 2.3059671}
 """By family, its numerics version and kind: loss of a batch after 20 steps."""
 
 
 @pytest.mark.parametrize(("family", "version", "kind"), CONV_GOLDEN)
 def test_conv_numerics(project, family: str, version: int, kind: str) -> None:
     network, pictures, optimiser, _ = recipe(f"{kind}-mnist-16", "digits")
-    config = RunConfig(
-        data=DataConfig(name="digits", pictures=pictures.model_copy(update={"pad": 1, "contrast": True})),
-        network=network,
-        optimiser=optimiser,
-        budget=BudgetConfig(epochs=1, batch_size=20),
-    )
+    pictures = pictures.model_copy(update={"pad": 1, "contrast": True})
+    config = config_of(network, DataConfig(name="digits", pictures=pictures), optimiser, budget={"batch_size": 20})
     loss = after_steps(ClassifierModule(config, "key", load(config.data), lambda event: None))
     # from processors with AVX-512 to those without it the highway network's differs by 8e-4
     assert loss == pytest.approx(CONV_GOLDEN[family, NUMERICS[family], kind], rel=2e-3)

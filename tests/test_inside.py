@@ -13,19 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toolbox import mlflow_runs, record_of, texts_of, verdicts_of
+from toolbox import OF_MLFLOW, config_of, mlflow_runs, record_of, texts_of, verdicts_of
 from torch import nn
 
-from highways.config import (
-    AnalysisConfig,
-    BiLSTMConfig,
-    BudgetConfig,
-    DataConfig,
-    DenseConfig,
-    RunConfig,
-    SGDConfig,
-    load_profile,
-)
+from highways.config import AnalysisConfig, BiLSTMConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.run import BiLSTMKind
 from highways.data import fingerprint, load
 from highways.errors import HighwaysError, NotYet
@@ -51,17 +42,13 @@ from highways.training import run, sweep
 from highways.training.building import build_network
 from highways.training.checkpoints import weights_path
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 
 
 def dense(depth: int = 5, kind: str = "highway", activation: str = "relu", seed: int = 0) -> DenseNetwork:
     """An untrained network whose gates are neither open nor closed."""
-    config = DenseConfig.model_validate(
-        {"kind": kind, "depth": depth, "width": 6, "activation": activation}
-        | ({"transform_bias": -0.5} if kind == "highway" else {})
-    )
+    bias = -0.5 if kind == "highway" else None
+    config = DenseConfig(kind=kind, depth=depth, width=6, activation=activation, transform_bias=bias)  # type: ignore[arg-type]
     return DenseNetwork(config, 4, 3, seed=seed).double()
 
 
@@ -129,12 +116,7 @@ def test_gates_of_bilstms_are_means_over_time(shapes: list[tuple[int, int]]) -> 
 
 def test_gates_of_convolutions_are_means_over_positions() -> None:
     network, pictures, optimiser, size = recipe("highway-mnist-16", "digits")
-    settings = RunConfig(
-        data=DataConfig(name="digits", pictures=pictures),
-        network=network,
-        optimiser=optimiser,
-        budget=BudgetConfig(epochs=1, batch_size=size),
-    )
+    settings = config_of(network, DataConfig(name="digits", pictures=pictures), optimiser, budget={"batch_size": size})
     data = load(settings.data)
     built = build_network(settings, data)
     found = gates(built, data.evaluation_batches(settings, "train"), 10, examples=50)
@@ -217,13 +199,8 @@ def test_signal_of_every_kind_is_measured_and_drawn(project: Path, kind: str) ->
     found = signal(network, [sentences()], examples=6)
     assert (found["weight_gradient"] > 0).all()
     assert (found["output_gradient"] > 0).all()
-    run = {
-        "data": {"name": "synthetic-tweets"},
-        "network": network.config,
-        "optimiser": {"kind": "adam", "learning_rate": 0.01},
-        "budget": {"epochs": 1, "batch_size": 32},
-    }
-    config = AnalysisConfig(run=RunConfig.model_validate(run), measure=SignalConfig(trained=False))
+    run = config_of(network.config, "synthetic-tweets")
+    config = AnalysisConfig(run=run, measure=SignalConfig(trained=False))
     analysis = AnalysisRecord.model_construct(config=config, values=lists(found))
     assert f"{kind}, 3 layers" in svg(signal_panel([analysis]))
 
@@ -256,15 +233,10 @@ def test_notebook_says_what_its_table_of_gradients_shows(repository: Path) -> No
 def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None:
     def cost(depth: int, every: int | None = None) -> int:
         network = DenseConfig(kind="highway", depth=depth, width=10, transform_bias=-1.0, checkpoint_every=every)
-        config = RunConfig(
-            data=DataConfig(name="digits"),
-            network=network,
-            optimiser=SGDConfig(learning_rate=0.01),
-            budget=BudgetConfig(epochs=1, batch_size=100),
-        )
+        config = config_of(network, optimiser=SGDConfig(learning_rate=0.01))
         return step_cost(config, torch.device("cpu"), 1)[1]
 
-    depths = [100, 200, 400, 800]
+    depths = [100, 200, 400]
     assert exponent(depths, [cost(depth) for depth in depths]) == pytest.approx(1.0, abs=0.02)
     weights = 2 * 2 * 399 * 110 * 4  # and velocities
     assert cost(400, every=20) - weights < 0.2 * (cost(400) - weights)
@@ -453,23 +425,14 @@ def paper_records(kind: str, data: str) -> Listed:
     """Records whose layers are those of the papers' figures."""
     from highways import paths
 
-    config = RunConfig.model_validate(
-        {
-            "data": {"name": "mnist" if data == "mnist" else "cifar100"},
-            "network": {"kind": "highway", "depth": 50, "width": 50, "transform_bias": -2.0 if data == "mnist" else -4},
-            "optimiser": {"learning_rate": 0.1},
-            "budget": {"epochs": 400, "batch_size": 100},
-        }
-    )
+    bias = -2.0 if data == "mnist" else -4.0
+    network = DenseConfig(kind="highway", depth=50, width=50, transform_bias=bias)
+    config = config_of(network, data, SGDConfig(learning_rate=0.1), budget={"epochs": 400})
     if kind == "gates":
         table = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
         biases, mean = table[f"{data}_gate_bias"], table[f"{data}_mean_transform_gate"]
-        values = {
-            "biases": [[b] for b in biases],
-            "mean": [[m] for m in mean],
-            "class_means": [[[1.1 * m]] for m in mean],
-        }
-        values["change"] = [1.0] * 49
+        values = {"biases": [[b] for b in biases], "mean": [[m] for m in mean], "change": [1.0] * 49}
+        values["class_means"] = [[[1.1 * m]] for m in mean]
         measure = GatesConfig()
     else:
         table = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
@@ -510,25 +473,6 @@ def test_the_papers_own_figures_replicate_their_claims(project: Path, data: str)
     left_open = {name for name, judged in found.items() if judged == ("inconclusive", "full")}
     assert left_open == WITHOUT_CONTROL & found.keys()
     assert {judged for name, judged in found.items() if name not in left_open} == {("replicated", "full")}
-
-
-def test_claims_of_cifar_100_are_judged_on_its_stand_in(project: Path) -> None:
-    first, second = paper_records("lesions", "mnist"), paper_records("lesions", "cifar100")
-    stand_in = second[0].config.model_copy(update={"data": DataConfig(name="cifar10")})
-    both = Listed(
-        [first[0], second[0].model_copy(update={"config": stand_in})],
-        [
-            first.analyses[0],
-            second.analyses[0].model_copy(update={"config": AnalysisConfig(run=stand_in, measure=LesionsConfig())}),
-        ],
-    )
-    judged = {row.claim_id: row for row in verdicts_of(LesionProfile(profile="x", networks="x"), both)}
-    assert judged["lesion-cifar-first-40"].data == "cifar10"
-    assert (judged["lesion-cifar-first-40"].verdict, judged["lesion-cifar-first-40"].scope) == (
-        "consistent",
-        "stand-in",
-    )
-    assert judged["lesion-mnist-idle-layers"].data == "mnist"
 
 
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:

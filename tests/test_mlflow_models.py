@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toolbox import mlflow_runs
+from toolbox import config_of, mlflow_runs
 
 from highways.config import RunConfig
 from highways.data import load
@@ -35,34 +35,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of torch.export's and MLflow's making
 ]
 
-TEXT = {
-    "data": {"name": "synthetic-tweets"},
-    "optimiser": {"kind": "adam", "learning_rate": 1e-3},
-    "budget": {"epochs": 1, "batch_size": 64},
-}
-CONV = {
-    "data": {"name": "digits", "pictures": {}},
-    "network": {
-        "family": "conv",
-        "name": "small",
-        "kind": "highway",
-        "stages": [{"width": 4, "blocks": 2, "pool": 2}],
-        "transform_bias": -1.0,
-    },
-    "optimiser": {"kind": "adam", "learning_rate": 1e-3},
-    "budget": {"epochs": 1, "batch_size": 100},
-}
+CONV = {"family": "conv", "name": "small", "kind": "highway", "transform_bias": -1.0}
+CONV |= {"stages": [{"width": 4, "blocks": 2, "pool": 2}]}
 
 
 def bilstm(kind: str, **more: object) -> RunConfig:
     network = {"family": "bilstm", "kind": kind, "depth": 2, "hidden": 4, "embedding": 6, **more}
-    return RunConfig.model_validate(TEXT | {"network": network})
+    return config_of(network, "synthetic-tweets", {"kind": "adam", "learning_rate": 1e-3}, budget={"batch_size": 64})
 
 
 def networks(run_config) -> dict[str, RunConfig]:
     return {
         "dense": run_config(depth=3, epochs=1),
-        "conv": RunConfig.model_validate(CONV),
+        "conv": config_of(CONV, {"name": "digits", "pictures": {}}),
         "bilstm": bilstm("highway", transform_bias=-1.0),
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from toolbox import FORKED, mlflow_runs
+from toolbox import FORKED, OF_MLFLOW, mlflow_runs
 
 from highways import paths
 from highways.report.rebuild import rebuild
@@ -25,10 +25,7 @@ from highways.tracking.mlflow_log import MlflowLog, connect, read_records
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import sweep
 
-pytestmark = [
-    pytest.mark.pipeline,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
-]
+pytestmark = [pytest.mark.pipeline, OF_MLFLOW]
 WRITERS = 4
 
 

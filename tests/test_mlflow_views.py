@@ -16,22 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox import mlflow_runs
+from toolbox import OF_MLFLOW, mlflow_runs
 
 from highways import paths
 from highways.colours import NETWORK
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_ui
 from highways.tracking.mlflow_log import connect
-from highways.tracking.mlflow_runs import NOTE, interval, metric_name, run_name
+from highways.tracking.mlflow_runs import NOTE, interval, run_name
 from highways.tracking.mlflow_views import PREFIX, experiment_tags, first_links, links, views
 from highways.tracking.outcomes import rank
 from highways.tracking.records import RecordStore
 from highways.training import sweep
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 CURVE = "train/cross_entropy"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
@@ -172,25 +170,7 @@ def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path
     assert (run.info.start_time, run.info.end_time) == interval(early)
 
 
-@pytest.mark.parametrize(
-    ("curve", "metric"),
-    [
-        ("train_cross_entropy", "train/cross_entropy"),
-        ("dev_accuracy", "dev/accuracy"),
-        ("initial_gain", "measured/initial_gain"),
-    ],
-)
-def test_metrics_stand_in_groups(curve: str, metric: str) -> None:
-    assert metric_name(curve) == metric
-
-
 # make ui
-
-
-def test_taken_port_is_passed_over() -> None:
-    with socket.create_server((mlflow_ui.HOST, 0)) as taken:
-        port = taken.getsockname()[1]
-        assert mlflow_ui.free_port(port) > port
 
 
 @pytest.mark.pipeline

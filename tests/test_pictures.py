@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toolbox import config_of
 
 from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data import Images, Pictures, load
@@ -80,20 +81,8 @@ def test_crops_are_windows_of_the_padded_image() -> None:
 
 
 def run(seed: int = 0) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "data": {"name": "digits", "pictures": {}},
-            "network": {
-                "family": "conv",
-                "name": "x",
-                "kind": "plain",
-                "stages": [{"width": 2, "blocks": 0}],
-            },
-            "optimiser": {"kind": "caffe", "learning_rate": 0.1},
-            "budget": {"epochs": 1, "batch_size": 100},
-            "order_seed": seed,
-        }
-    )
+    network = {"family": "conv", "name": "x", "kind": "plain", "stages": [{"width": 2, "blocks": 0}]}
+    return config_of(network, {"name": "digits", "pictures": {}}, order_seed=seed)
 
 
 def test_batches_are_a_permutation_that_seed_and_epoch_decide(project: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from toolbox import forget
 from torch import nn
 from torch.nn import functional
 
@@ -23,12 +24,14 @@ def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) 
     return [DenseNetwork(config, 6, 4, seed=seed).double() for seed in range(count)]
 
 
-def assert_each_trains_as_it_does_alone(project: Path, configs: list[RunConfig], tolerance: float) -> None:
-    """Train runs as one population, then each by autograd and `torch.optim`, and compare all curves."""
+def assert_each_trains_as_it_does_alone(project: Path, configs: list[RunConfig], first: float = 1e-4) -> None:
+    """Train runs as one population, then each by autograd and `torch.optim`, and compare all curves.
+
+    They agree within 1e-4, after the first epoch within `first`.
+    """
     together = sweep(configs, profile="p", experiment="together", mlflow=False, threads=1)
     assert {record.engine["group"] for record in together} == {len(configs)}
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
+    forget(project)
     for config, member in zip(configs, together, strict=True):
         alone = run(config, mlflow=False, profile="p", experiment="alone", threads=1)
         assert alone.engine["population"] is False
@@ -36,7 +39,8 @@ def assert_each_trains_as_it_does_alone(project: Path, configs: list[RunConfig],
         curve = alone.curves["train_cross_entropy"]
         assert len(curve) == 1 or curve[1] != curve[0]
         for name, curve in alone.curves.items():
-            assert member.curves[name] == pytest.approx(curve, rel=tolerance), name
+            assert member.curves[name] == pytest.approx(curve, rel=1e-4), name
+            assert member.curves[name][0] == pytest.approx(curve[0], rel=first), name
 
 
 def assert_gradients_agree(population: DensePopulation, found: dict, trial: int, network: DenseNetwork) -> None:
@@ -124,25 +128,14 @@ def test_members_of_two_shapes_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "highway"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize(("epochs", "tolerance"), [(1, 1e-5), (3, 1e-4)])
-def test_member_equals_the_run_trained_alone(
-    project: Path, run_config, kind: str, activation: str, epochs: int, tolerance: float
-) -> None:
+def test_member_equals_the_run_trained_alone(project: Path, run_config, kind: str, activation: str) -> None:
     settings = [(0.003, 0.9, 0.5, -1.0), (0.01, 0.5, 0.9, -3.0), (0.02, 0.0, 1.0, -2.0)]
+    names = ("learning_rate", "momentum", "decay", "transform_bias")
+    common = {"kind": kind, "activation": activation, "epochs": 3}
     configs = [
-        run_config(
-            kind=kind,
-            activation=activation,
-            seed=seed,
-            epochs=epochs,
-            learning_rate=rate,
-            momentum=momentum,
-            decay=decay,
-            transform_bias=bias,
-        )
-        for seed, (rate, momentum, decay, bias) in enumerate(settings)
+        run_config(seed=seed, **common, **dict(zip(names, values, strict=True))) for seed, values in enumerate(settings)
     ]
-    assert_each_trains_as_it_does_alone(project, configs, tolerance)
+    assert_each_trains_as_it_does_alone(project, configs, first=1e-5)
 
 
 @pytest.mark.parametrize("kind", RULES)
@@ -155,7 +148,7 @@ def test_every_rule_is_that_of_torch_optim_of_its_name(project: Path, run_config
     textbook = type(optimiser(configs[0].optimiser).build(nn.Linear(1, 1)))
     assert textbook is getattr(torch.optim, textbook.__name__)
     assert textbook.__name__.lower() == kind
-    assert_each_trains_as_it_does_alone(project, configs, 1e-4)
+    assert_each_trains_as_it_does_alone(project, configs)
 
 
 @pytest.mark.parametrize(
@@ -180,21 +173,22 @@ def test_member_with_dropout_equals_the_run_trained_alone(
         budget = values["budget"] | {"shuffle": shuffle}
         new = {"network": network, "optimiser": optimiser, "budget": budget, "seed": seed}
         configs.append(RunConfig.model_validate(values | new))
-    assert_each_trains_as_it_does_alone(project, configs, 1e-4)
+    assert_each_trains_as_it_does_alone(project, configs)
 
 
-@pytest.mark.parametrize("kind", ["adagrad", "adadelta"])
-def test_diverged_member_leaves_with_all_of_its_state(project: Path, run_config, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["sgd", "adagrad", "adadelta"])
+def test_diverged_member_leaves_with_all_of_its_state_and_costs_the_others_nothing(
+    project: Path, run_config, kind: str
+) -> None:
     def config(rate: float, seed: int) -> RunConfig:
-        return RunConfig.model_validate(
-            run_config(epochs=3).model_dump() | {"optimiser": {"kind": kind, "learning_rate": rate}, "seed": seed}
-        )
+        values = run_config(epochs=3).model_dump() | {"optimiser": {"kind": kind, "learning_rate": rate}, "seed": seed}
+        return RunConfig.model_validate(values)
 
     good = [config(rate, seed) for seed, rate in enumerate((0.01, 0.03))]
     records = sweep([good[0], config(1e30, 7), good[1]], profile="p", experiment="with", mlflow=False, threads=1)
     assert [record.status for record in records] == ["finished", "diverged", "finished"]
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
+    assert (records[1].diverged_epoch, records[1].weights_sha256, records[1].epochs) == (1, None, 0)
+    forget(project)
     without = sweep(good, profile="p", experiment="without", mlflow=False, threads=1)
     for ours, theirs in zip(records[::2], without, strict=True):
         assert ours.curves["train_cross_entropy"] == pytest.approx(theirs.curves["train_cross_entropy"], rel=1e-5)
@@ -207,23 +201,6 @@ def test_first_adagrad_of_keras_has_its_epsilon_under_the_root() -> None:
     gradient = torch.full_like(weight, 1e-4)
     Adagrad([settings], 0, weight).update(weight, gradient.clone(), squares)
     assert weight.item() == pytest.approx(-0.1 * 1e-4 / (1e-8 + 1e-6) ** 0.5)
-
-
-def test_diverged_member_costs_the_others_nothing(project: Path, run_config) -> None:
-    good = [run_config(learning_rate=rate, seed=seed, epochs=3) for seed, rate in enumerate((0.01, 0.03))]
-    bad = run_config(learning_rate=1e12, seed=7, epochs=3)
-    with_bad = sweep([good[0], bad, good[1]], profile="p", experiment="with", mlflow=False, threads=1)
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
-    without = sweep(good, profile="p", experiment="without", mlflow=False, threads=1)
-    first, diverged, second = with_bad
-    assert diverged.status == "diverged"
-    assert diverged.diverged_epoch == 1
-    assert diverged.weights_sha256 is None
-    assert diverged.epochs == 0
-    for ours, theirs in zip((first, second), without, strict=True):
-        assert ours.status == "finished"
-        assert ours.curves["train_cross_entropy"] == pytest.approx(theirs.curves["train_cross_entropy"], rel=1e-5)
 
 
 def test_all_members_may_diverge(project: Path, run_config) -> None:
@@ -252,8 +229,7 @@ def test_population_learns_and_its_weights_are_kept(project: Path, run_config, k
 def test_population_on_cuda_equals_that_on_the_cpu(project: Path, run_config, kind: str) -> None:
     configs = [run_config(kind=kind, learning_rate=rate, epochs=1) for rate in (0.003, 0.01)]
     on_gpu = sweep(configs, profile="gpu", experiment="e", mlflow=False, device="cuda")
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
+    forget(project)
     on_cpu = sweep(configs, profile="cpu", experiment="e", mlflow=False, device="cpu")
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
         assert ours.last("train_cross_entropy") == pytest.approx(theirs.last("train_cross_entropy"), rel=1e-3)
@@ -279,11 +255,3 @@ def test_activation_checkpointing_changes_no_bit(kind: str, every: int) -> None:
     assert torch.equal(losses, again)
     assert whole.keys() == kept.keys()
     assert all(torch.equal(whole[place], kept[place]) for place in whole)
-
-    network = networks[0]
-    functional.cross_entropy(network(x), y).backward()
-    for name, sources in DensePopulation(networks[:1])._sources().items():
-        for layer, source in enumerate(sources):
-            ours = whole[name, layer][0]
-            ours = ours.T if name.endswith("weight") else ours[0]
-            torch.testing.assert_close(network.get_parameter(source).grad, ours, rtol=1e-10, atol=1e-14)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from toolbox import config_of
 
 from highways.config import RunConfig
 from highways.data import Sentences, load
@@ -57,14 +58,8 @@ def test_padded_batches_reach_to_the_longest_sentence() -> None:
 
 def run(padding: str = "none", kind: str = "highway-released") -> RunConfig:
     network = {"family": "bilstm", "kind": kind, "depth": 2, "hidden": 4, "embedding": 4, "padding": padding}
-    return RunConfig.model_validate(
-        {
-            "data": {"name": "synthetic-tweets"},
-            "network": network | ({"transform_bias": -1.0} if kind == "highway" else {}),
-            "optimiser": {"kind": "adam", "learning_rate": 0.01},
-            "budget": {"epochs": 1, "batch_size": 32},
-        }
-    )
+    network |= {"transform_bias": -1.0} if kind == "highway" else {}
+    return config_of(network, "synthetic-tweets")
 
 
 def logits(data: Sentences, config: RunConfig) -> torch.Tensor:

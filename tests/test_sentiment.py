@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from toolbox import texts_of, verdicts_of, written_table
+from toolbox import OF_MLFLOW, Stopped, record_of, stop_at, texts_of, verdicts_of
 
 from highways.config import RunConfig, load_profile
-from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, bilstm_figure, by_depth, variant
-from highways.show.figures import save
-from highways.tracking import Listed, RunRecord, listed_records
-from highways.tracking.records import RecordStore, run_keys
+from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
+from highways.tracking import Listed, RunRecord
+from highways.tracking.records import RecordStore
 from highways.training import run, sweep
-from highways.training.modules import SentenceModule
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 
 
 def settings(**changes: object) -> BiLSTMProfile:
@@ -40,21 +35,8 @@ def outcome(record: RunRecord) -> tuple:
 def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project: Path, monkeypatch, kind: str) -> None:
     config = one(kind, epochs=3)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-
-    class Stop(Exception):
-        pass
-
-    original = SentenceModule.training_step
-
-    def stop(self, batch, batch_idx):
-        if self.current_epoch == 2 and batch_idx == 5:
-            raise Stop
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SentenceModule, "training_step", stop)
-        with pytest.raises(Stop):
-            run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    with pytest.raises(Stopped):
+        run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop_at(3))
     assert len(list(project.glob("checkpoints/resume/*/*.ckpt"))) == 1
     epochs: list = []
     resumed = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
@@ -127,39 +109,10 @@ def test_gradient_is_cut_to_the_norm(project: Path) -> None:
     assert records[0].last("train_cross_entropy") < 0.99 * records[1].last("train_cross_entropy")
 
 
-@pytest.fixture
-def small(tracked_project: Path) -> BiLSTMProfile:
-    """A small study, trained."""
-    chosen = settings()
-    sweep(chosen.runs(), experiment=chosen.experiment, profile=chosen.profile)
-    return chosen
-
-
-COLUMNS = {"variant", "depth", "seed", "data", "epochs", "parameters", "interval_low", "interval_high"}
-COLUMNS |= {"accuracy_test_last", "accuracy_test_best_dev", "accuracy_test_best_snapshot"}
-
-
-def test_table_has_its_columns_and_both_readers_give_the_same_bytes(small: BiLSTMProfile) -> None:
-    from highways import paths
-
-    written_table("bilstm_depth", small)
-    table = pd.read_csv(paths.Results("quick").of("02_bilstm_depth").tables / "bilstm_depth.csv")
-    assert set(table.columns) >= COLUMNS
-    rows = list(zip(table.variant, table.depth, strict=True))
-    assert rows == [("bag-of-words", 0), ("plain", 1), ("plain", 2), ("highway", 1), ("highway", 2)]
-    assert ((table.interval_low <= table.accuracy_test_last) & (table.accuracy_test_last <= table.interval_high)).all()
-    assert (table.accuracy_test_best_snapshot >= table.accuracy_test_best_dev).all()
-    cost = pd.read_csv(paths.Results("quick").of("02_bilstm_depth").tables / "bilstm_depth_cost.csv")
-    assert (cost.process_seconds_per_epoch > 0).all()
-    assert texts_of("bilstm_depth", small, "mlflow") == texts_of("bilstm_depth", small, "records")
-
-
-def test_figure_is_the_same_to_the_byte(project: Path, tmp_path: Path) -> None:
+def test_measurements_come_out_of_mlflow_as_they_went_in(tracked_project: Path) -> None:
     small = settings()
-    sweep(small.runs(), experiment=small.experiment, profile=small.profile, mlflow=False)
-    records = listed_records(small)
-    one, two = (save(bilstm_figure(records), tmp_path / f"{n}.png") for n in (1, 2))
-    assert one.read_bytes() == two.read_bytes()
+    sweep(small.runs(), experiment=small.experiment, profile=small.profile)
+    assert texts_of("bilstm_depth", small, "mlflow") == texts_of("bilstm_depth", small, "records")
 
 
 # Claims
@@ -173,25 +126,10 @@ def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str
     content = CHOSEN | {"variants": VARIANTS, "depths": list(range(1, 21)), "batch_size": 16, "dropout": 0.6} | changes
     chosen = BiLSTMProfile.model_validate(content)
     records = []
-    for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
+    for config in chosen.runs():
         value = accuracy(config.network.kind, config.network.depth)
-        records.append(
-            RunRecord(
-                run_key=key,
-                config=config,
-                data_fingerprint="f",
-                numerics=1,
-                status="finished",
-                parameters=1,
-                curves={"test_accuracy": [value]},
-                measurements={"snapshot_dev_accuracy": [value], "snapshot_test_accuracy": [value]},
-                weights_sha256=None,
-                environment={},
-                engine={},
-                finished_at="2026-01-01T00:00:00+00:00",
-                timing={"seconds": 1.0, "group_seconds": 1.0},
-            )
-        )
+        measured = {"snapshot_dev_accuracy": [value], "snapshot_test_accuracy": [value]}
+        records.append(record_of(config, {"test_accuracy": [value]}, measurements=measured))
     return {
         row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in verdicts_of(chosen, Listed(records))
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from faults.tiny import descendants, is_alive
+from toolbox import forget, wait_until
 
+from highways.data import Sentences, load
+from highways.data.loading import _load
 from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Started
 from highways.tracking.records import run_keys
@@ -68,122 +72,42 @@ def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
     events: list = []
     parallel = sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=events.append)
     assert len([event for event in events if isinstance(event, EpochEnded)]) == 2 * 2
-    for path in (project / "results").rglob("*.json"):
-        path.unlink()
+    forget(project)
     serial = sweep(configs, profile="p", experiment="e", workers=1, threads=1, mlflow=False)
     assert [r.curves for r in parallel] == [r.curves for r in serial]
     assert [r.weights_sha256 for r in parallel] == [r.weights_sha256 for r in serial]
 
 
-WORKER_DEATH = """
-    import os, signal, sys
-    from pathlib import Path
-    from highways.training.modules import TrialsModule
-
-    # Imported by every worker as well, as `__mp_main__`: the first one to train dies by the first signal, and
-    # the first one that trains after it by the second.
-    start = TrialsModule.on_train_start
-
-    def dies(self):
-        for number in (signal.SIGKILL, signal.SIGTERM):
-            try:
-                Path(os.environ["DIED"], str(int(number))).touch(exist_ok=False)
-            except FileExistsError:
-                continue
-            os.kill(os.getpid(), number)
-        start(self)
-
-    TrialsModule.on_train_start = dies
-    if __name__ == "__main__":
-        import json
-        from highways.config import RunConfig
-        from highways.training import sweep
-
-        configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-        records = sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False)
-        print([record.status for record in records])
-"""
-
-
 @pytest.mark.pipeline
-def test_killed_worker_costs_a_retry(project: Path, tmp_path: Path, run_config) -> None:
-    import json
-
-    script, died = tmp_path / "death.py", tmp_path / "died"
-    died.mkdir()
-    script.write_text(textwrap.dedent(WORKER_DEATH))
-    configs = [run_config(kind=kind) for kind in ("plain", "highway")]
-    env = os.environ | {
-        "CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs]),
-        "DIED": str(died),
-    }
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in died.iterdir()} == {str(int(signal.SIGKILL)), str(int(signal.SIGTERM))}
-    assert "['finished', 'finished']" in done.stdout
-
-
-ORPHANS = """
-    import json, os, signal
-    if __name__ == "__main__":
-        from highways.config import RunConfig
-        from highways.tracking.events import Started
-        from highways.training import sweep
-
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-
-        def show(event):
-            if isinstance(event, Started):
-                print(event, flush=True)
-
-        configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-        sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=show)
-"""
+def test_killed_worker_costs_a_retry(project: Path, process, run_config) -> None:
+    signals = (signal.SIGKILL, signal.SIGTERM)
+    started = process([run_config(kind=kind) for kind in ("plain", "highway")], workers=2, die=signals)
+    said, _ = started.communicate()
+    assert started.returncode == 0
+    assert {path.name for path in project.glob("died-*")} == {f"died-{int(number)}" for number in signals}
+    assert re.search(r"records \w+ \w+\n", said)
 
 
 @pytest.mark.pipeline
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-def test_workers_end_with_the_process_that_started_them(project: Path, tmp_path: Path, run_config) -> None:
-    import json
-
-    script = tmp_path / "orphans.py"
-    script.write_text(textwrap.dedent(ORPHANS))
-    configs = [run_config(kind=kind, epochs=100_000) for kind in ("plain", "highway")]
-    env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
-    with subprocess.Popen([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            while "Started" not in process.stdout.readline():
-                assert process.poll() is None
-            children = _descendants(process.pid)
-        finally:
-            process.send_signal(signal.SIGKILL)
+def test_workers_end_with_the_process_that_started_them(process, run_config) -> None:
+    owner = process([run_config(kind=kind, epochs=100_000) for kind in ("plain", "highway")], workers=2)
+    wait_until(owner, "started")
+    children = descendants(owner.pid)
+    owner.send_signal(signal.SIGKILL)
     assert len(children) >= 2
     deadline = time.monotonic() + 20
-    while (left := [pid for pid in children if _running(pid)]) and time.monotonic() < deadline:
+    while (left := [pid for pid in children if is_alive(pid)]) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not left
 
 
 @pytest.mark.pipeline
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-def test_interrupt_stops_all_workers_and_what_waits(project: Path, tmp_path: Path, run_config) -> None:
-    import json
-
-    script = tmp_path / "interrupted.py"
-    script.write_text(textwrap.dedent(ORPHANS))
-    configs = [run_config(depth=depth, epochs=100_000) for depth in (2, 3, 4, 5)]
-    env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
-    command = [sys.executable, str(script)]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            while "Started" not in process.stdout.readline():
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)  # to this process alone, as JupyterLab does
-            assert process.wait(timeout=30) != 0
-        finally:
-            process.kill()
+def test_interrupt_stops_all_workers_and_what_waits(project: Path, process, run_config) -> None:
+    owner = process([run_config(depth=depth, epochs=100_000) for depth in (2, 3, 4, 5)], workers=2)
+    wait_until(owner, "started")
+    owner.send_signal(signal.SIGINT)  # to this process alone, as JupyterLab does
+    assert owner.wait(timeout=30) != 0
     assert not list((project / "results").rglob("*.json"))
 
 
@@ -194,20 +118,6 @@ def test_listener_at_fault_does_not_stop_the_training(project: Path, run_config)
     with pytest.raises(ValueError, match="no"):
         sweep([run_config()], profile="p", experiment="e", mlflow=False, on_event=complain)
     assert len(list((project / "results").rglob("*.json"))) == 1
-
-
-def _descendants(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # of every thread
-    children = [child for task in tasks for child in task.read_text().split()]
-    return [found for child in map(int, children) for found in (child, *_descendants(child))]
-
-
-def _running(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    try:
-        return "zombie" not in status.read_text()
-    except OSError:
-        return False
 
 
 def test_failing_run_is_reported_and_the_others_finish(project: Path, run_config, monkeypatch) -> None:
@@ -239,18 +149,6 @@ def test_weights_are_made_again_where_they_are_missing(project: Path, run_config
     assert "those of the record, to the bit" in said
     assert again.weights_sha256 == record.weights_sha256
     load_network(record)
-
-
-def test_altered_weights_are_refused(project: Path, run_config) -> None:
-    import torch
-
-    record = run(run_config(), mlflow=False, profile="p", experiment="e")
-    path = weights_path(record.run_key)
-    state = torch.load(path, weights_only=True)
-    state["readout.bias"] += 1
-    torch.save(state, path)
-    with pytest.raises(HighwaysError, match=r"expected weights of sha256 .*, found .*; delete it"):
-        load_network(record)
 
 
 def test_weights_of_a_population_member_made_alone_are_accepted_and_compared(project: Path, run_config, capsys) -> None:
@@ -288,20 +186,24 @@ ONLY_TRAINS = """
                 raise ModuleNotFoundError(name, name=name)
 
     sys.meta_path.insert(0, Lacking())
+    from highways.data import load
     from highways.experiments import DEPTH
     from highways.training.sweep import train
 
     settings = DEPTH.of("quick").settings.model_copy(update={"depths": [2], "trials": 2, "epochs": 1, "workers": 1})
-    print(len(train(settings, mlflow=False, threads=1)))
+    print(len(load("synthetic-tweets").splits["train"]), len(train(settings, mlflow=False, threads=1)))
 """
 
 
 @pytest.mark.pipeline
 def test_a_machine_that_only_trains_needs_no_mlflow_dvc_papermill_torchtext_or_jupyter(project: Path) -> None:
+    _load.cache_clear()
+    prepared = load("synthetic-tweets")  # by torchtext
+    assert isinstance(prepared, Sentences)
     command = [sys.executable, "-c", textwrap.dedent(ONLY_TRAINS)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines()[-1] == "4"
+    assert ran.stdout.splitlines()[-1] == f"{prepared.size('train')} 4"
 
 
 @pytest.mark.parametrize(("content", "may_have"), [("150000 100000\n", 1), ("50000 100000", 1), ("max 100000", None)])

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import checkout
 import pytest
-from toolbox import FORKED, mlflow_runs
+from toolbox import FORKED, OF_MLFLOW, mlflow_runs
 
 from . import tiny
-from .conftest import REPOSITORY, new_project
+from .conftest import new_project
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
-BIN = Path(sys.executable).parent
+pytestmark = OF_MLFLOW
 
 
 def at_once(root: Path, processes: int, text: bool) -> None:
@@ -59,31 +57,10 @@ def test_eight_processes_on_one_pipeline(tmp_path: Path, count, monkeypatch: pyt
     count("two at once", "eight processes on one pipeline", 8)
 
 
-def clone(folder: Path) -> Path:
-    """A checkout of the working tree with its own history, whose quick profile is tiny."""
-    left_out = (".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache", "dvc.lock")
-    shutil.copytree(REPOSITORY, folder, ignore=shutil.ignore_patterns(*left_out))
-    (folder / "mlruns").mkdir()
-    tiny.shrink(folder)
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
-    return folder
-
-
-def environment(folder: Path) -> dict[str, str]:
-    drop = {"HIGHWAYS_ROOT", "HIGHWAYS_PROGRESS", "MLFLOW_TRACKING_URI"}
-    kept = {name: value for name, value in os.environ.items() if name not in drop}
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    return kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "HIGHWAYS_OFFLINE": "1"}
-
-
 def start(folder: Path, *command: str, **more: str) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    env = environment(folder) | more
-    return subprocess.Popen(
-        command, cwd=folder, env=env, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    env = checkout.surroundings(folder) | more
+    return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **output)
 
 
 def records(folder: Path) -> list[Path]:
@@ -92,7 +69,7 @@ def records(folder: Path) -> list[Path]:
 
 @pytest.mark.faults
 def test_two_dvc_repro_and_two_notebooks(tmp_path: Path, count) -> None:
-    folder = clone(tmp_path / "clone")
+    folder = checkout.make(tmp_path / "clone")
     both = [start(folder, "dvc", "repro", "01_depth@quick") for _ in range(2)]
     said = [one.communicate(timeout=300)[0] for one in both]
     statuses = sorted(one.returncode for one in both)
@@ -121,9 +98,7 @@ def test_two_dvc_repro_and_two_notebooks(tmp_path: Path, count) -> None:
 
 @pytest.mark.faults
 def test_dvc_repro_killed_at_random_moments(tmp_path: Path, seeded, count) -> None:
-    import signal
-
-    folder = clone(tmp_path / "clone")
+    folder = checkout.make(tmp_path / "clone")
     before: dict[str, bytes] = {}
     for _ in range(4):
         running = start(folder, "dvc", "repro", "01_depth@quick", HIGHWAYS_CHECKPOINT_EVERY_S="0")

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +117,10 @@ def left_over(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in found]
 
 
-def _below(pid: int) -> set[int]:
+def descendants(pid: int) -> set[int]:
+    """Processes below one, as far as they live."""
     children: dict[int, list[int]] = {}
-    for number in _processes():
+    for number in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             fields = Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
@@ -132,15 +133,6 @@ def _below(pid: int) -> set[int]:
         found |= new
         left.extend(new)
     return found
-
-
-def _processes() -> Iterator[int]:
-    yield from (int(name) for name in os.listdir("/proc") if name.isdigit())
-
-
-def descendants(pid: int) -> set[int]:
-    """Processes below one, as far as they live."""
-    return _below(pid)
 
 
 def is_alive(pid: int) -> bool:
