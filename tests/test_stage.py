@@ -226,6 +226,20 @@ def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys
     assert "error: no notebook 'quick'; there are: 01_depth, " in capsys.readouterr().err
 
 
+def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report"],
+        cwd=project,
+        env=os.environ | {"DVC_STAGE": "99_report@quick"},
+        start_new_session=True,  # as of a process whose parents are gone: the next one up is of another session
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (128 + signal.SIGTERM, b"")
+    assert not (project / "results").exists()
+
+
 IN_GIT = pytest.mark.skipif(not (Path(__file__).parents[1] / ".git").exists(), reason="no checkout of git")
 
 
