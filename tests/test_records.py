@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -137,3 +138,24 @@ def test_record_of_another_profile_is_adopted(project: Path, record: RunRecord) 
 
 def test_nothing_but_records_lies_in_the_folder(project: Path, record: RunRecord) -> None:
     assert [path.name for path in place(project, record).parent.iterdir()] == [f"{record.run_key}.json"]
+
+
+def test_damaged_copy_elsewhere_blocks_no_intact_one(project: Path, record: RunRecord) -> None:
+    whole = place(project, record)
+    damaged = project / "results" / "a" / "e" / "runs" / whole.name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(whole.read_bytes()[:-9])
+    store = RecordStore(project / "results" / "c" / "e" / "runs")
+    assert store.adopt(record.run_key) == record
+    assert store.path(record.run_key).read_bytes() == whole.read_bytes()
+    store.path(record.run_key).unlink()
+    whole.unlink()
+    with pytest.raises(HighwaysError, match=r"^results/a/e/runs/.* no record; restore it from git, or remove it"):
+        store.adopt(record.run_key)
+
+
+def test_pipe_in_place_of_a_record_is_refused(project: Path, record: RunRecord) -> None:
+    place(project, record).unlink()
+    os.mkfifo(place(project, record))
+    with pytest.raises(HighwaysError, match="a folder, a pipe or a device where a record should be"):
+        RunRecord.read(place(project, record))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from toolbox import OF_MLFLOW
 
@@ -136,3 +139,22 @@ def test_bad_input_is_one_line(project: Path, call, capsys, arguments: list[str]
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_process_that_trains_again_ends_with_its_parent() -> None:
+    script = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from highways.training.engines import die_with_parent
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 300).result()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.terminate()
+    parent.communicate()
+    assert not psutil.wait_procs([worker], timeout=30)[1]

@@ -224,3 +224,35 @@ def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys
     assert 'touch PWNED;$(touch PWNED)#"; there are: ' in capsys.readouterr().err
     assert call("notebook", "run", "quick") == 1
     assert "error: no notebook 'quick'; there are: 01_depth, " in capsys.readouterr().err
+
+
+def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report"],
+        cwd=project,
+        env=os.environ | {"DVC_STAGE": "99_report@quick"},
+        start_new_session=True,  # as of a process whose parents are gone: the next one up is of another session
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (128 + signal.SIGTERM, b"")
+    assert not (project / "results").exists()
+
+
+IN_GIT = pytest.mark.skipif(not (Path(__file__).parents[1] / ".git").exists(), reason="no checkout of git")
+
+
+@IN_GIT
+def test_what_desktops_and_editors_leave_is_no_change_of_the_code(repository: Path) -> None:
+    left = ["src/highways/nn/.DS_Store", "src/highways/nn/.dense.py.swp", "src/highways/nn/dense.py~", ".mypy_cache/x"]
+    ignored = subprocess.run(["git", "check-ignore", *left], cwd=repository, capture_output=True, text=True, check=True)
+    assert ignored.stdout.splitlines() == left
+    assert {".DS_Store", ".*.sw[a-p]", "*~", ".mypy_cache"} <= set((repository / ".dvcignore").read_text().splitlines())
+
+
+@IN_GIT
+def test_git_converts_no_line_ends(repository: Path) -> None:
+    asked = ["git", "check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py"]
+    found = subprocess.run(asked, cwd=repository, capture_output=True, text=True, check=True).stdout
+    assert [line.rsplit(": ", 1)[1] for line in found.splitlines()] == ["unset", "unset"]

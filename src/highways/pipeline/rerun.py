@@ -27,6 +27,7 @@ from highways.tracking.environment import moved, processor
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
+from highways.training.engines import die_with_parent
 from highways.training.groups import groups
 
 TOLERANCE = {"dense": 1e-5, "plain": 0.5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1, "bfloat16": 0.2}
@@ -135,7 +136,8 @@ def again(sample: Sample, device: str) -> Outcome:
     """Train a sample's group again, in a process and a project of its own, and compare the run with its record."""
     record = sample.record
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
-    with _project() as root, ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with _project() as root, ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
         texts = pool.submit(_train, str(root), list(sample.group), device, threads).result()
     made = {one.run_key: one for one in (RunRecord.loads(text, "the run trained again") for text in texts)}
     return compared(record, made[record.run_key], sample.whole)

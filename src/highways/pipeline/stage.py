@@ -164,10 +164,14 @@ class Output:
 def _end_with_parent() -> None:
     """End this process and its kernel when the process that runs the pipeline is gone.
 
-    DVC starts a stage through a shell, which may outlive DVC.
+    DVC starts a stage through a shell, which may outlive DVC. A parent of another session is the machine's, which has
+    taken the stage over: DVC was gone before this process looked.
     """
     shells = ("sh", "bash", "dash", "zsh", "fish")
-    parent = next(process for process in psutil.Process().parents() if Path(process.name()).name not in shells)
+    parents = psutil.Process().parents()
+    parent = next((process for process in parents if Path(process.name()).name not in shells), None)
+    if parent is None or os.getsid(parent.pid) != os.getsid(0):
+        raise SystemExit(128 + signal.SIGTERM)
 
     def watch() -> None:
         while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:

@@ -76,6 +76,8 @@ class Record(Strict, ABC):
             HighwaysError: It cannot be read, or see `loads`; also where the file bears another record's name.
         """
         where = paths.shown(path)
+        if path.exists() and not path.is_file():
+            raise HighwaysError(f"{where}: a folder, a pipe or a device where a record should be")
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -304,20 +306,35 @@ class Store(Generic[R]):
                 fault(str(error))
 
     def adopt(self, key: str) -> R | None:
-        """Return a record from here or, copied to here, from any other profile or experiment."""
+        """Return a record from here or, copied to here, from any other profile or experiment that has it intact.
+
+        Raises:
+            HighwaysError: The one here is at fault, or all elsewhere.
+        """
         if (record := self.read(key)) is not None:
             return record
-        if (elsewhere := self.find(key)) is None:
-            return None
-        record = self.record.read(elsewhere)
-        write_atomically(self.path(key), elsewhere.read_text(encoding="utf-8"))
-        return record
+        faults: list[HighwaysError] = []
+        for elsewhere in self.copies(key):
+            try:
+                record = self.record.read(elsewhere)
+            except HighwaysError as error:
+                faults.append(error)
+            else:
+                write_atomically(self.path(key), elsewhere.read_text(encoding="utf-8"))
+                return record
+        if faults:
+            raise HighwaysError(f"{faults[0]}; restore it from git, or remove it, and the run is trained again")
+        return None
+
+    @classmethod
+    def copies(cls, key: str) -> list[Path]:
+        """Return the paths of a record in all profiles and experiments."""
+        return sorted((paths.root() / "results").glob(f"*/*/{cls.kind}/{glob.escape(key)}.json"))
 
     @classmethod
     def find(cls, key: str) -> Path | None:
         """Return the path of a record in any profile and experiment, or `None`."""
-        found = (paths.root() / "results").glob(f"*/*/{cls.kind}/{glob.escape(key)}.json")
-        return next(iter(sorted(found)), None)
+        return next(iter(cls.copies(key)), None)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(sorted(self.folder.glob("*.json")))

@@ -253,7 +253,7 @@ class _Worker:
 
 def _work(connection: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
-    _die_with_parent()
+    die_with_parent()
 
     def send(message: Message) -> None:
         connection.send_bytes(pickle.dumps(message))  # not `send`, which would share tensors' memory
@@ -264,7 +264,7 @@ def _work(connection: Any) -> None:
             serve(job, lambda config=job.configs[0].data: load(config), point, send)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End this process when the one that started it is gone, be it killed; else it would go on unseen."""
 
     def watch() -> None:
