@@ -215,6 +215,20 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     assert {run.budget.epochs for run in by_config} == {3}
 
 
+def test_best_setting_of_an_own_search_is_repeated_with_other_seeds(project: Path) -> None:
+    content = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "transform_bias": {"digits": -2.0}}
+    search = {"trials": 4, "epochs": 1, "keep": 2}
+    content |= {"epochs": 3, "batch_size": 200, "own_search": search}
+    train(GatesProfile.model_validate(content), mlflow=False)
+    best = GatesProfile.model_validate(content).shown()[0]
+    settings = GatesProfile.model_validate(content | {"own_search": search | {"repeats": {"digits": 2}}})
+    assert not listed_records(settings).complete
+    train(settings, mlflow=False)
+    shown = settings.shown()
+    assert sorted(run.seed for run in shown if run.model_copy(update={"seed": best.seed}) == best) == [best.seed, 4, 5]
+    assert (len(shown), listed_records(settings).complete) == (4, True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
