@@ -22,8 +22,7 @@ from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoints, weights_path
-from highways.training.execute import ended_in
-from highways.training.groups import group_name
+from highways.training.execute import group_name
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -133,22 +132,21 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_co
     assert earlier == record.environment, "what ended it has all else in common"
 
 
-def test_places_are_told_in_order_with_the_epochs_they_came_to(run_config) -> None:
-    def trained(before: list[dict[str, Any]], place: str, epochs: int) -> TrialsModule:
-        module = TrialsModule([run_config(), run_config(seed=1)], ["a", "b"], None, lambda event: None)  # type: ignore[arg-type]
-        module.before, module.place = before, {"device": place}
-        module.curves = [{"loss": [0.0] * epochs}, {"loss": [0.0] * min(epochs, 2)}]
+def test_environments_are_kept_in_order_with_the_epochs_reached_there(run_config) -> None:
+    def module_in(device: str, state: dict[str, Any] | None, epochs: int) -> TrialsModule:
+        module = TrialsModule([run_config()], ["a"], None, lambda event: None)  # type: ignore[arg-type]
+        module.environment = {"device": device}
+        if state is not None:
+            module.on_load_checkpoint(state)
+        module.curves = [{"loss": [0.0] * epochs}]
         return module
 
-    history: list[dict[str, Any]] = []
-    for place, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6), ("tpu", 6)]:
-        module = trained(history, place, epochs)
-        history = module.places()
-    assert history == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}, {"device": "cpu", "epochs": 6}]
-    assert ended_in(module, 6) == ({"device": "cpu", "earlier": history[:2]}, True)
-    assert ended_in(module, 3) == ({"device": "gpu", "earlier": history[:1]}, False), "a trial that diverged"
-    assert ended_in(module, 2) == ({"device": "cpu"}, False)
-    assert ended_in(trained([], "cpu", 0), 1) == ({"device": "cpu"}, True), "diverged at once"
+    state: dict[str, Any] | None = None
+    for device, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6)]:
+        module = module_in(device, state, epochs)
+        module.on_save_checkpoint(state := {})
+    assert module.earlier == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}]
+    assert module.environment == {"device": "cpu"}
 
 
 def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run_config) -> None:
