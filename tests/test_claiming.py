@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toolbox import wait_until
+from toolbox import HERE, wait_until
 
 from highways.config import RunConfig
 from highways.tracking.events import EpochEnded, Event, Finished, Started
@@ -49,7 +49,7 @@ def test_every_group_is_trained_once(project: Path, process, hold: Path, run_con
 def test_what_came_to_stand_while_a_group_waited_is_not_trained_again(project: Path, run_config) -> None:
     """Two sweeps group runs in different ways: here three as one population, of which another has trained two."""
     configs = [run_config(seed=seed) for seed in range(3)]
-    standing = sweep(configs[:2], profile="p", experiment="e", mlflow=False, threads=1)
+    standing = sweep(configs[:2], **HERE)
     events: list[Event] = []
     job = Job(tuple(configs), tuple(run_keys(configs)), True, project / "results/p/e/runs", "cpu", 1)
     found = complete(job, train_job, events.append)
@@ -106,7 +106,7 @@ def test_other_groups_are_trained_first(project: Path, run_config, capsys) -> No
         if isinstance(event, Finished) and len(order) == 2:
             owner.__exit__(None, None, None)
 
-    records = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+    records = sweep(configs, **HERE, on_event=watch)
     assert order == [keys[2], keys[1], keys[0]]
     assert [record.run_key for record in records] == keys
     assert capsys.readouterr().out.count(f"waiting for {keys[0]}, in training by another process\n") == 1
@@ -143,7 +143,7 @@ def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) 
         if isinstance(event, EpochEnded):
             RecordStore(project / "results/elsewhere/e/runs").write(foreign)
 
-    record = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+    record = run(config, **HERE, on_event=watch)
     assert record == foreign
     assert [event.record for event in events if isinstance(event, Finished)] == [foreign]
     assert weights_path(key).read_bytes() == before
@@ -152,10 +152,10 @@ def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) 
 
 def test_weights_made_again_are_kept_with_their_checksum(project: Path, run_config) -> None:
     config = run_config(epochs=1)
-    record = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    record = run(config, **HERE)
     RecordStore(project / "results/p/e/runs").write(record.model_copy(update={"weights_sha256": "0" * 64}))
     weights_path(record.run_key).unlink()
-    assert run(config, profile="p", experiment="e", threads=1, mlflow=False, weights=True).weights_sha256 != "0" * 64
+    assert run(config, **HERE, weights=True).weights_sha256 != "0" * 64
     (kept,) = RecordStore(project / "results/p/e/runs").read_all([record.run_key])
     assert kept.weights_sha256 == "0" * 64
     load_network(kept)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from faults.tiny import descendants, is_alive
-from toolbox import forget, wait_until
+from toolbox import HERE, forget, wait_until
 
 from highways.data import Sentences, load
 from highways.data.loading import _load
@@ -49,19 +49,19 @@ def test_a_group_has_at_most_256_members_counted_before_any_is_finished(run_conf
 
 def test_run_given_twice_is_trained_once(project: Path, run_config) -> None:
     events: list = []
-    records = sweep([run_config(), run_config()], profile="p", experiment="e", mlflow=False, on_event=events.append)
+    records = sweep([run_config(), run_config()], **HERE, on_event=events.append)
     assert records[0] == records[1]
     assert len([event for event in events if isinstance(event, Started)]) == 1
 
 
 def test_finished_runs_are_not_trained_again_and_an_added_one_is(project: Path, run_config) -> None:
     configs = [run_config(seed=seed) for seed in (0, 1)]
-    first = sweep(configs, profile="p", experiment="e", mlflow=False)
+    first = sweep(configs, **HERE)
     events: list = []
-    again = sweep(configs, profile="p", experiment="e", mlflow=False, on_event=events.append)
+    again = sweep(configs, **HERE, on_event=events.append)
     assert again == first
     assert not events
-    more = sweep([*configs, run_config(seed=2)], profile="p", experiment="e", mlflow=False, on_event=events.append)
+    more = sweep([*configs, run_config(seed=2)], **HERE, on_event=events.append)
     assert more[:2] == first
     assert started(events) == set(run_keys([run_config(seed=2)]))
 
@@ -118,17 +118,17 @@ def test_failing_run_is_reported_and_the_others_finish(project: Path, run_config
 
     configs = [run_config(kind="plain"), run_config()]
     with pytest.raises(HighwaysError, match=r"1 of 2 runs failed, .*plain-d004.*: RuntimeError: out of memory"):
-        sweep(configs, profile="p", experiment="e", mlflow=False, on_event=fails_for_plain)
+        sweep(configs, **HERE, on_event=fails_for_plain)
     assert [path.name[:7] for path in (project / "results").rglob("*.json")] == ["highway"]
 
 
 def test_weights_are_made_again_where_they_are_missing(project: Path, run_config, capsys) -> None:
     config = run_config()
-    record = run(config, mlflow=False, profile="p", experiment="e", threads=1)
+    record = run(config, **HERE)
     weights_path(record.run_key).unlink()
     with pytest.raises(HighwaysError, match=r"no weights at .*final.pt; `highways run CONFIG --weights`"):
         load_network(record)
-    again = run(config, mlflow=False, profile="p", experiment="e", threads=1, weights=True)
+    again = run(config, **HERE, weights=True)
     said = capsys.readouterr().out
     assert "training it again" in said
     assert "those of the record, to the bit" in said
@@ -138,9 +138,9 @@ def test_weights_are_made_again_where_they_are_missing(project: Path, run_config
 
 def test_weights_of_a_population_member_made_alone_are_accepted_and_compared(project: Path, run_config, capsys) -> None:
     config = run_config(learning_rate=0.01)
-    record = sweep([config, run_config(seed=1)], profile="p", experiment="e", mlflow=False, threads=1)[0]
+    record = sweep([config, run_config(seed=1)], **HERE)[0]
     weights_path(record.run_key).unlink()
-    run(config, mlflow=False, profile="p", experiment="e", threads=1, weights=True)
+    run(config, **HERE, weights=True)
     said = capsys.readouterr().out
     assert "last training cross-entropy" in said or "to the bit" in said
     load_network(record)
@@ -157,7 +157,7 @@ def test_bad_engine_and_device_are_one_line(project: Path, run_config) -> None:
 
 
 def test_table_has_a_row_a_run(project: Path, run_config) -> None:
-    table = sweep([run_config(seed=seed) for seed in (0, 1)], profile="p", experiment="e", mlflow=False).table()
+    table = sweep([run_config(seed=seed) for seed in (0, 1)], **HERE).table()
     assert list(table["seed"]) == [0, 1]
     assert {"run_key", "network.depth", "optimiser.learning_rate", "best_train_cross_entropy"} <= set(table.columns)
 

@@ -35,11 +35,7 @@ def weights_path(run_key: str) -> Path:
 
 
 def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
-    """Keep the final weights of a run.
-
-    Raises:
-        CannotWrite: No space is left, or the place is read-only.
-    """
+    """Keep the final weights of a run."""
     content = io.BytesIO()
     torch.save(dict(state), content)
     write_whole(weights_path(run_key), content.getvalue())
@@ -48,9 +44,7 @@ def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
     """Return the final weights of a run, or `None` where they are not kept here.
 
-    Args:
-        run_key: The run.
-        expected_sha256: That of the record; weights that `accept_weights` noted may stand for it. `None` accepts any.
+    They are those of `expected_sha256`, a record's, or those that `accept_weights` noted; with `None` any.
 
     Raises:
         HighwaysError: They are other weights, or damaged.
@@ -90,10 +84,7 @@ def locked(group: str) -> Iterator[bool]:
     """Lock a group of runs for the block, and yield whether that is done: `False` if it stays locked elsewhere.
 
     The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
-    that no two wait for each other.
-
-    Args:
-        group: See `highways.training.execute.group_name`.
+    that no two wait for each other. Groups are named by `highways.training.execute.group_name`.
 
     Raises:
         CannotWrite: There cannot be a file for the lock.
@@ -119,13 +110,7 @@ def locked(group: str) -> Iterator[bool]:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """The state of runs that are trained as one, after an epoch.
-
-    Attributes:
-        keys: The runs, in the order of the state.
-        state: See `highways.training.modules.StateIO`.
-        path: The file.
-    """
+    """The state of runs that are trained as one, after an epoch: their keys, in its order, its bytes and its file."""
 
     keys: tuple[str, ...]
     state: bytes

@@ -42,12 +42,8 @@ Trainer = Callable[[Job, ResumePoint | None, Save, Listener], list[Trained]]
 def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] | None:
     """Train the runs of a group that have no record, and return all records in the order of its keys.
 
-    Runs that were cut off together are resumed together, whatever else the group has come to list since.
-
-    Args:
-        job: The group.
-        trainer: Trains what is lacking.
-        listener: Told what happens, and of every record, also of those that stand.
+    Runs that were cut off together are resumed together, whatever else the group has come to list since. The listener
+    is told of every record, also of those that stand.
 
     Returns:
         `None` if another process has locked the group.
@@ -174,12 +170,8 @@ class _Here(Executor):
 def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[tuple[Job, str]]:
     """Complete all jobs; return those that failed, each with the reason in one line.
 
-    Jobs that other processes have locked are looked at again after all others.
-
-    Args:
-        engine: Open.
-        jobs: In the order in which they should start.
-        listener: Called from several threads.
+    They start in the given order; those that other processes have locked are looked at again after all others. The
+    listener is called from several threads.
     """
     waiting, failures, tries, said = deque(jobs), list[tuple[Job, str]](), Counter[str](), set[str]()
     running: dict[Future[list[RunRecord] | None], Job] = {}

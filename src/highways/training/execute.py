@@ -63,13 +63,10 @@ def group_name(config: RunConfig, key: str) -> str:
 
 
 def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
-    """Split runs into groups that train together, of at most `MAX_MEMBERS` each.
+    """Return the indices of runs that train together, at most `MAX_MEMBERS` each; a run given twice counts once.
 
     Computed from all runs of a sweep, finished or not, so that the grouping of what is left after an
     interruption is that of the uninterrupted sweep.
-
-    Returns:
-        Lists of indices, in order of first appearance. A run given twice counts once.
     """
     members: dict[str, list[int]] = {}
     seen = set()

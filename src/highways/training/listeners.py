@@ -24,9 +24,7 @@ def telling(
 ) -> Iterator[Listener]:
     """Yield what tells MLflow, if there is a log, and then the listeners, of every event, from one thread at a time.
 
-    Args:
-        listeners: Those that are given.
-        log: It is begun with the runs that are `finished` and those that are `missing`, by key, and ended.
+    The log begins with the runs that are `finished` and those that are `missing`, by key, and is ended.
     """
     told = [listener for listener in (log, *listeners) if listener is not None]
     one_at_a_time, complete = threading.Lock(), False
@@ -62,14 +60,7 @@ def _style() -> str:
 
 
 class Progress:
-    """Shows how far a sweep is. It is a listener of training events.
-
-    Args:
-        experiment: Opens every line.
-        runs: All of the sweep, by key.
-        done: Keys of the runs that were finished before.
-        groups: How many are left to train.
-    """
+    """Shows how far a sweep is: a listener that knows all of its `runs`, and which of them were `done` before it."""
 
     def __init__(self, experiment: str, runs: Mapping[str, RunConfig], done: Collection[str], groups: int):
         self.experiment, self.total, self.done = experiment, len(runs), set(done)
