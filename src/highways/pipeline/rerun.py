@@ -28,7 +28,7 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
 from highways.training.engines import die_with_parent
-from highways.training.groups import groups
+from highways.training.execute import groups
 
 TOLERANCE = {"dense": 1e-5, "plain": 0.5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1, "bfloat16": 0.2}
 """Largest relative difference of the cross-entropies after one epoch, by family, where processor, threads or grouping

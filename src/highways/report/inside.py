@@ -18,7 +18,7 @@ from highways.show.figures import Drawing, save
 from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training.checkpoints import load_weights, weights_path
-from highways.training.run import ADHOC
+from highways.training.sweep import ADHOC
 
 SHOWN = ("gates", "lesions", "signal")
 
