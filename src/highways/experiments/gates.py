@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from highways.claims.values import Records, in_units
-from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig, Strict
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, RunConfig, Strict
 from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import STAND_INS, ImageDataName
@@ -160,21 +160,15 @@ class GatesProfile(Search):
     def _run(self, name: ImageDataName, number: int) -> RunConfig:
         """Return the run with the settings of another search's trial."""
         trial = trial_of_search(self.search or "", "highway", self.depth, number)
-        assert isinstance(trial.network, DenseConfig)
-        return RunConfig(
-            data=DataConfig(name=name),
-            network=DenseConfig(
-                kind="highway",
-                depth=self.depth,
-                width=self.width,
-                activation=trial.network.activation,
-                transform_bias=self.transform_bias[name],
-            ),
-            optimiser=trial.optimiser,
-            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-            seed=self.seed,
-            order_seed=self.seed,
-        )
+        network = {"width": self.width, "transform_bias": self.transform_bias[name]}
+        settings = {
+            "data": DataConfig(name=name),
+            "network": trial.network.model_copy(update=network),
+            "budget": BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            "seed": self.seed,
+            "order_seed": self.seed,
+        }
+        return trial.model_copy(update=settings)
 
 
 def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool) -> list[AnalysisConfig]:
@@ -222,10 +216,11 @@ def gates_cost(records: Listed) -> Iterator[Row]:
     def more(runs: list[RunRecord], _: float) -> Row:
         return {"analysis_seconds": seconds.get(runs[0].config)}
 
-    for run in [*records, *records.auxiliary]:
+    def named(run: RunRecord) -> Row:
         network = run.config.network
-        name = {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
-        yield from cost_rows([(name, [run])], more)
+        return {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
+
+    return cost_rows(((named(run), [run]) for run in [*records, *records.auxiliary]), more)
 
 
 def gates_figure(records: Listed) -> Drawing:
