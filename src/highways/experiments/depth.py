@@ -441,8 +441,10 @@ DEPTH = Experiment(
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(
-        ("Do plain networks fail with depth?", "depth-plain-degrades"),
-        ("Do highway networks not?", "depth-highway-does-not-degrade"),
+        questions=(
+            ("Do plain networks fail with depth?", "depth-plain-degrades"),
+            ("Do highway networks not?", "depth-highway-does-not-degrade"),
+        ),
         panel=lambda records: outcome_panel(cells(records, kind_and_depth)),
         rows=lead_rows,
     ),
