@@ -54,7 +54,7 @@ def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[s
     experiment = experiment_of(settings)
     table = next(table for table in experiment.tables if table.name == name)
     settings.runs()
-    return table.texts(Study(experiment, settings).records(source), settings)
+    return table.texts(Study(experiment, settings).records(source))
 
 
 def written_table(name: str, settings: Profile) -> Path:

@@ -378,15 +378,13 @@ def largest_gain_from_depth(records: Records, variant: str) -> float | None:
 @in_units("points")
 def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
     """Return accuracy at one layer less the mean accuracy over a range of depths."""
-    deep, one = mean_accuracy(records, variant, depths), by_depth(records, variant).get(1)
-    return None if deep is None or one is None else one - deep
+    return _less(by_depth(records, variant).get(1), mean_accuracy(records, variant, depths))
 
 
 @in_units("points")
 def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
     """Return how much further the accuracy of one variant declines than that of another."""
-    one, other = decline(records, of, depths), decline(records, to, depths)
-    return None if one is None or other is None else one - other
+    return _less(decline(records, of, depths), decline(records, to, depths))
 
 
 @in_units("points")
@@ -395,6 +393,10 @@ def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int])
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
     return sum(values) / len(values) if values else None
+
+
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 # Words

@@ -73,7 +73,7 @@ def _tables(profile: str, experiment: Experiment, broken: bool) -> Expected:
             if broken:
                 raise HighwaysError("its records are not intact")
             study = experiment.of(profile)
-            texts = table.texts(study.records(), study.settings)
+            texts = table.texts(study.records())
         except HighwaysError as error:
             texts = dict.fromkeys(table_files(table.name), f"{UNKNOWN}{error}")
         expected |= {folder.tables / name: text for name, text in texts.items()}
