@@ -149,7 +149,7 @@ def _filter(runs: list[Run], where: str) -> list[Run]:
     except Exception as error:  # whatever the parser says, or pandas of a word that is compared with a number
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise HighwaysError(f"--where {where}: cannot be evaluated: {reason}") from None
-    if getattr(meets, "dtype", None) != bool:
+    if getattr(meets, "dtype", None) != "bool":
         raise HighwaysError(f"--where {where}: not a condition such as depth == 50 and network == 'highway'")
     return [run for run, chosen in zip(runs, meets, strict=True) if chosen]
 
