@@ -138,6 +138,8 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
     if detail["type"] == "missing":
         return f"key {key} is missing"
     given = f", found {quoted(detail['input'])}" if not isinstance(detail["input"], Mapping) else ""
+    if detail["type"] == "list_type":
+        given += f"; a list is written [{detail['input']}]" if isinstance(detail["input"], str | int | float) else ""
     return f"key {key}: {printable(detail['msg'].removeprefix('Value error, '), 400)}{given}"
 
 
