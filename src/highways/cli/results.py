@@ -78,8 +78,16 @@ def claims_command(
         list[str] | None, typer.Option(help="Show only claims of this source, such as P1 or our; can be repeated.")
     ] = None,
     experiment: ExperimentOption = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show when each criterion was fixed; write references/history.csv.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="With --history: show it as CSV.")] = False,
 ) -> None:
     """Judge all claims on the recorded runs and write claims.csv and the pages of the results."""
+    if csv and not history:
+        raise HighwaysError("--csv needs --history")
+    if history:
+        return verdicts.show_history(profile, csv)
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
     from highways.report.verdicts import judge_all, write_claims
