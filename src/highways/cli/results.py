@@ -164,7 +164,12 @@ def readme_command(
 
 @app.command("pipeline")
 def pipeline_command() -> None:
-    """Write dvc.yaml from the experiments."""
+    """Write dvc.yaml and references/claims.schema.json from the experiments."""
+    from highways.claims.schema import schema_text
+    from highways.experiments import EXPERIMENTS
     from highways.pipeline import dvc
+    from highways.tracking.records import write_atomically
 
-    print(f"{paths.shown(dvc.write())} is written")
+    schema = paths.references() / "claims.schema.json"
+    write_atomically(schema, schema_text({one.name: one.named_measures for one in EXPERIMENTS}))
+    print(f"{paths.shown(dvc.write())} and {paths.shown(schema)} are written")
