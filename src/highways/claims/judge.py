@@ -149,6 +149,8 @@ class Judgement:
     scope: Scope
     data: str
     profile: str
+    fixed: str = ""
+    """When the criterion was fixed, compared with the runs; see `highways.claims.history`."""
 
     @property
     def own(self) -> bool:
