@@ -36,6 +36,7 @@ app.add_typer(run.app)
 app.add_typer(runs.app)
 app.add_typer(doctor.app)
 app.add_typer(results.app)
+app.add_typer(networks.app)
 
 
 def _version(requested: bool) -> None:
