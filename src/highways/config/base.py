@@ -112,11 +112,11 @@ def validate(model: type[M], values: Any, where: str) -> M:
         HighwaysError: One line that names the place, every key at fault and what is allowed.
     """
     if not isinstance(values, Mapping):
-        raise HighwaysError(f"{printable(where)}: expected a mapping of keys to values, found {kind_of(values)}")
+        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {kind_of(values)}")
     try:
         text = json.dumps(values, default=repr)
     except (TypeError, ValueError, RecursionError) as error:  # a key that is a tuple, a list that holds itself
-        raise HighwaysError(f"{printable(where)}: {printable(str(error))}") from None
+        raise HighwaysError(f"{where}: {error}") from None
     try:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -124,7 +124,7 @@ def validate(model: type[M], values: Any, where: str) -> M:
         faults = [_fault(model, detail) for detail in details[:MOST_FAULTS]]
         if (more := len(details) - MOST_FAULTS) > 0:
             faults.append(f"and {more} more")
-        raise HighwaysError(f"{printable(where)}: {'; '.join(faults)}") from None
+        raise HighwaysError(f"{where}: {'; '.join(faults)}") from None
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:

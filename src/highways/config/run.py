@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from highways.config.base import BatchSize, Count, Epochs, Network, Seed, Strict, Width, tagged_union
 from highways.config.conv import ConvConfig
+from highways.config.own import OwnFile
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
@@ -53,10 +55,17 @@ class PicturesConfig(Strict):
     """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
 
 
-class DataConfig(Strict):
-    """The data set a run is trained and tested on."""
+def _with_a_dot(name: Any, named: ValidatorFunctionWrapHandler) -> Any:
+    """Let names of own data pass, which have a dot in them; `DataConfig` checks them."""
+    return name if isinstance(name, str) and "." in name else named(name)
 
-    name: DataName
+
+class DataConfig(Strict):
+    """The data set a run is trained and tested on: a named one, or `{file: my.csv, label: ..., ...}` of one's own."""
+
+    name: Annotated[DataName, WrapValidator(_with_a_dot)]
+    own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
+    """The user's own data in the place of a named set; its fields may stand here directly."""
     vectors: str | None = None
     """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
     content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
@@ -66,6 +75,60 @@ class DataConfig(Strict):
     """Only the first so many of the training part are used; of flat images and features only. (For pictures:
     `pictures.training_images`.)"""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_of_own(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or ("file" not in values and values.get("own") is None):
+            return values
+        fields = {name: value for name, value in values.items() if name in cls.model_fields}
+        own = fields.get("own") or {name: value for name, value in values.items() if name not in fields}
+        file = own.file if isinstance(own, OwnFile) else own.get("file") if isinstance(own, Mapping) else None
+        return {"name": OwnFile.model_construct(file=str(file)).name} | fields | {"own": own}
+
+    @model_validator(mode="after")
+    def _name_of_own(self) -> Self:
+        if self.own is not None and self.name != self.own.name:
+            raise ValueError(f"own data have the name of their file, {self.own.name!r}, found {self.name!r}")
+        if self.own is None and self.name not in get_args(DataName):
+            raise ValueError(f"{self.name!r} is no data set; of your own data give the file: {{file: ..., label: ...}}")
+        return self
+
+    @classmethod
+    def of(cls, data: str | DataConfig, **more: Any) -> DataConfig:
+        """Return the configuration of a data set that a parameter names or, of own data, describes.
+
+        Args:
+            data: The parameter.
+            more: Further fields.
+        """
+        return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Which networks it is for: see `Network.reads`."""
+        kind = self.own.kind if self.own else ""
+        if kind == "sentences" or self.name in get_args(TextDataName):
+            return ("text",)
+        return ("flat",) if kind == "table" or self.name in get_args(FeatureDataName) else ("flat", "pictures")
+
+
+def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
+    """Return a validator that lets the description of own data pass in the place of a name."""
+
+    def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
+        if not isinstance(value, Mapping | DataConfig):
+            return named(value)
+        data = DataConfig.model_validate(value, strict=True)
+        if reads not in data.reads:
+            raise ValueError(f"{data.name!r} holds {'no sentences' if reads == 'text' else 'sentences'}")
+        return data
+
+    return WrapValidator(check)
+
+
+ImageData = Annotated[ImageDataName, _or_own("flat")]
+TextData = Annotated[TextDataName, _or_own("text")]
+"""Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
 """`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);
@@ -300,6 +363,10 @@ class BudgetConfig(Strict):
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
 
+_PLACES = {"data": {"vectors": True, "own": {"file": True}}}
+"""Where files lie: their content enters the fingerprint, and with it the key."""
+
+
 class RunConfig(Strict):
     """One training run, as a value: equal configurations give equal results."""
 
@@ -317,7 +384,7 @@ class RunConfig(Strict):
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:
         network, family, name = self.network, self.network.family, self.data.name
-        if (name in get_args(TextDataName)) != (network.reads == "text"):
+        if ("text" in self.data.reads) != (network.reads == "text"):
             raise ValueError(f"a network of family {family!r} cannot be trained on {name!r}")
         if (network.reads == "pictures") != (self.data.pictures is not None):
             raise ValueError("data.pictures belongs to convolutional networks, which need it, and to no others")
@@ -327,7 +394,7 @@ class RunConfig(Strict):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {name!r} is none")
         if network.reads != "flat" and (self.data.training_examples or not self.budget.shuffle):
             raise ValueError("data.training_examples and budget.shuffle are for dense networks")
-        if name in get_args(FeatureDataName) and network.reads != "flat":
+        if network.reads not in self.data.reads:
             raise ValueError(f"{name!r} is for dense networks")
         if self.optimiser.kind not in network.optimisers:
             named = ", ".join(map(repr, network.optimisers))
@@ -351,7 +418,7 @@ class RunConfig(Strict):
         """
         content = json.dumps(
             {
-                "config": self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"vectors"}}),
+                "config": self.model_dump(mode="json", exclude_defaults=True, exclude=_PLACES),
                 "data": fingerprint,
                 "family": self.network.family,
                 "numerics": self.numerics,

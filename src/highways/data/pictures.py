@@ -17,7 +17,7 @@ from torch.nn import functional
 from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data.batches import Batches, Tensors
 from highways.data.images import EVALUATION_BATCH, Examples
-from highways.data.sources import classes, fingerprint
+from highways.data.sources import fingerprint
 from highways.errors import HighwaysError
 
 Part = Literal["train", "test"]
@@ -79,7 +79,7 @@ class Pictures(Tensors):
         return PictureBatches(self, part, EVALUATION_BATCH)
 
 
-def load_pictures(config: DataConfig, examples: Examples) -> Pictures:
+def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictures:
     """Return pictures as a convolutional network is shown them.
 
     Raises:
@@ -98,7 +98,7 @@ def load_pictures(config: DataConfig, examples: Examples) -> Pictures:
         name=config.name,
         images={"train": enlarged(train_x[:count]), "test": enlarged(test_x)},
         labels={"train": train_y[:count], "test": test_y},
-        classes=classes(config.name),
+        classes=classes,
         fingerprint=fingerprint(config),
         config=config.pictures,
     )

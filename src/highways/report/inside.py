@@ -50,7 +50,7 @@ def draw_inside(
     """
     if show not in SHOWN:
         raise HighwaysError(f"--show {show}: there are {', '.join(SHOWN)}")
-    number = classes_of(run.data.name)
+    number = classes_of(run.data)
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
     routed = [
