@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from highways import paths
 from highways.errors import HighwaysError, writing
 
 STRAY_S = 24 * 3600
@@ -76,7 +75,7 @@ def check_is_file(path: Path) -> None:
         OSError: It cannot be looked at.
     """
     if path.exists() and not path.is_file():
-        raise HighwaysError(f"{paths.shown(path)}: a folder, a pipe or a device where a file should be")
+        raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
 
 
 def file_sha256(path: Path) -> str:
@@ -90,7 +89,7 @@ def file_sha256(path: Path) -> str:
         status = path.stat()
         return _sha256(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None
+        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
 
 
 @lru_cache(maxsize=256)

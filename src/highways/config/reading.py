@@ -9,9 +9,7 @@ from typing import Any
 import yaml
 
 from highways import paths
-from highways.errors import HighwaysError
-from highways.errors import printable as printable
-from highways.files import check_is_file
+from highways.errors import HighwaysError, printable
 
 TAG = "tag:yaml.org,2002:"
 PLAIN = {
@@ -113,7 +111,8 @@ def read_text(path: Path) -> str:
         HighwaysError: It cannot be read, is no file (but a folder, a pipe or a device), or is not UTF-8.
     """
     try:
-        check_is_file(path)
+        if path.exists() and not path.is_file():
+            raise HighwaysError(f"{paths.shown(path)}: a folder, a pipe or a device where a file should be")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None

@@ -8,127 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Tag, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import Field, Tag, model_validator
 
 from highways.config.base import BatchSize, Count, Epochs, Network, Seed, Strict, Width, tagged_union
 from highways.config.conv import ConvConfig
-from highways.config.own import OwnFile
-
-ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
-"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
-`cifar100` have 50,000 + 10,000 of 32x32 in colour."""
-UNPUBLISHED = "unpublished"
-"""What a claim asks for whose data were never published."""
-STAND_INS: dict[str, str] = {"cifar100": "cifar10", UNPUBLISHED: "weak-signal"}
-"""What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
-FeatureDataName = Literal["weak-signal", "mnist-4-9"]
-"""Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
-and nines at 12x12 pixels."""
-TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
-"""`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
-five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
-DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
-
-
-class PicturesConfig(Strict):
-    """How a convolutional network is shown the images.
-
-    In this order: pixels (0 to 255) times `scale`; contrast normalisation; less the training set's mean
-    image; in training, padding with zeros, a random crop of the former size, a random mirror image.
-
-    Source: the authors' release. MNIST: 1/256, no more. CIFAR: all of it, 8 pixels of padding.
-    """
-
-    scale: float = Field(default=1 / 256, gt=0)
-    contrast: bool = False
-    """Global contrast normalisation: each image less its mean, over its deviation."""
-    mean_image: bool = False
-    pad: int = Field(default=0, ge=0, le=256)
-    """Pixels on each side, for the random crops of training."""
-    mirror: bool = False
-    training_images: Count | None = None
-    """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
-    enlarge: int = Field(default=1, ge=1, le=64)
-    """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
-
-
-def _with_a_dot(name: Any, named: ValidatorFunctionWrapHandler) -> Any:
-    """Let names of own data pass, which have a dot in them; `DataConfig` checks them."""
-    return name if isinstance(name, str) and "." in name else named(name)
-
-
-class DataConfig(Strict):
-    """The data set a run is trained and tested on: a named one, or `{file: my.csv, label: ..., ...}` of one's own."""
-
-    name: Annotated[DataName, WrapValidator(_with_a_dot)]
-    own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
-    """The user's own data in the place of a named set; its fields may stand here directly."""
-    vectors: str | None = None
-    """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
-    content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
-    pictures: PicturesConfig | None = None
-    """For convolutional networks; by default images are flat, scaled to [0, 1]."""
-    training_examples: Count | None = None
-    """Only the first so many of the training part are used; of flat images and features only. (For pictures:
-    `pictures.training_images`.)"""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields_of_own(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or ("file" not in values and values.get("own") is None):
-            return values
-        fields = {name: value for name, value in values.items() if name in cls.model_fields}
-        own = fields.get("own") or {name: value for name, value in values.items() if name not in fields}
-        file = own.file if isinstance(own, OwnFile) else own.get("file") if isinstance(own, Mapping) else None
-        return {"name": OwnFile.model_construct(file=str(file)).name} | fields | {"own": own}
-
-    @model_validator(mode="after")
-    def _name_of_own(self) -> Self:
-        if self.own is not None and self.name != self.own.name:
-            raise ValueError(f"own data have the name of their file, {self.own.name!r}, found {self.name!r}")
-        if self.own is None and self.name not in get_args(DataName):
-            raise ValueError(f"{self.name!r} is no data set; of your own data give the file: {{file: ..., label: ...}}")
-        return self
-
-    @classmethod
-    def of(cls, data: str | DataConfig, **more: Any) -> DataConfig:
-        """Return the configuration of a data set that a parameter names or, of own data, describes.
-
-        Args:
-            data: The parameter.
-            more: Further fields.
-        """
-        return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Which networks it is for: see `Network.reads`."""
-        kind = self.own.kind if self.own else ""
-        if kind == "sentences" or self.name in get_args(TextDataName):
-            return ("text",)
-        return ("flat",) if kind == "table" or self.name in get_args(FeatureDataName) else ("flat", "pictures")
-
-
-def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
-    """Return a validator that lets the description of own data pass in the place of a name."""
-
-    def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
-        if not isinstance(value, Mapping | DataConfig):
-            return named(value)
-        data = DataConfig.model_validate(value, strict=True)
-        if reads not in data.reads:
-            raise ValueError(f"{data.name!r} holds {'no sentences' if reads == 'text' else 'sentences'}")
-        return data
-
-    return WrapValidator(check)
-
-
-ImageData = Annotated[ImageDataName, _or_own("flat")]
-TextData = Annotated[TextDataName, _or_own("text")]
-"""Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""
+from highways.config.data import (  # noqa: F401  the other rooms have them from here
+    STAND_INS,
+    UNPUBLISHED,
+    DataConfig,
+    DataName,
+    FeatureDataName,
+    ImageData,
+    ImageDataName,
+    PicturesConfig,
+    TextData,
+    TextDataName,
+)
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
 """`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from highways.config import DataConfig
-from highways.config.own import OwnFile
+from highways.config.data import OwnFile
 from highways.config.run import DataName
 from highways.data import sources
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised

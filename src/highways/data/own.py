@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from highways import paths
-from highways.config.own import OwnFile
-from highways.config.reading import printable, quoted
-from highways.errors import HighwaysError
+from highways.config.data import OwnFile
+from highways.config.reading import quoted
+from highways.errors import HighwaysError, printable
 
 Part = Literal["train", "dev", "test"]
 TABS = (".tsv", ".tab", ".txt")
@@ -55,14 +55,11 @@ def own_files(own: OwnFile) -> dict[str, Path]:
     place = own_path(own)
     if own.kind != "images":
         return {"file": place}
-    if files := {str(path.relative_to(place)): path for path in sorted(place.rglob("*")) if _is_image_file(path)}:
-        return files
+    images = sorted(path for pattern in ("*.png", "*-ubyte.gz") for path in place.rglob(pattern))
+    if images:
+        return {path.relative_to(place).as_posix(): path for path in images}
     held = "<class>/*.png, train/<class>/*.png and test/<class>/*.png, or MNIST's four files ...-ubyte.gz"
     raise HighwaysError(f"{place}: no images there: a folder with {held} is expected; of a table give its label column")
-
-
-def _is_image_file(path: Path) -> bool:
-    return path.suffix.lower() == ".png" or path.name.endswith("-ubyte.gz")
 
 
 def read_own(own: OwnFile) -> Own:
@@ -76,7 +73,8 @@ def read_own(own: OwnFile) -> Own:
     try:
         x, labels, parts = _pictures(own_files(own)) if own.kind == "images" else _columns(own, where)
         part = np.array(parts or drawn_parts(own, len(labels)))
-        classes = sorted(set(labels), key=_by_number if all(map(_is_number, set(labels))) else str)
+        numbered = all(map(_is_number, labels))
+        classes = sorted(set(labels), key=lambda name: (float(name) if numbered else 0, name))
         number = {name: number for number, name in enumerate(classes)}
         y = np.array([number[label] for label in labels])
         if len(classes) < 2:
@@ -85,6 +83,8 @@ def read_own(own: OwnFile) -> Own:
             raise ValueError(f": no example is in the {min(missing)} part")
         if unseen := [name for name in classes if number[name] not in y[part == "train"]]:
             raise ValueError(f": class {quoted(unseen[0])} is not in the training part; try another split_seed")
+    except OSError as error:
+        raise HighwaysError(f"{where}: {error.strerror or 'cannot be read'}") from None
     except ValueError as error:
         raise HighwaysError(f"{where}{error}") from None
     counts = ", ".join(f"{parts.count(name)} {name}" for name in ("train", "dev", "test") if name in parts)
@@ -97,10 +97,8 @@ def drawn_parts(own: OwnFile, count: int) -> list[Part]:
     """Return what each of `count` examples is for, drawn so that it depends on their number and the seed alone."""
     order = sorted(range(count), key=lambda row: hashlib.sha256(f"{own.split_seed}-{row}".encode()).digest())
     test, dev = round(own.test * count), round(own.dev * count) if own.text else 0
-    parts: list[Part] = ["train"] * count
-    for place, row in enumerate(order[: test + dev]):
-        parts[row] = "test" if place < test else "dev"
-    return parts
+    part: dict[int, Part] = dict.fromkeys(order[:test], "test") | dict.fromkeys(order[test : test + dev], "dev")
+    return [part.get(row, "train") for row in range(count)]
 
 
 # A file
@@ -108,7 +106,12 @@ def drawn_parts(own: OwnFile, count: int) -> list[Part]:
 
 def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], list[str], list[str]]:
     """Return features or sentences, labels, and parts where a column has them."""
-    (first, header), *rows = _rows(_text(own, where), where.suffix.lower() in TABS)
+    try:
+        text = where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = bytes(error.object).count(b"\n", 0, error.start) + 1
+        raise ValueError(f", line {line}: not {own.encoding}; say its encoding, such as latin-1") from None
+    (first, header), *rows = _rows(text, where.suffix.lower() in TABS)
     place = {name: number for number, name in enumerate(header)}
     if len(place) < len(header):
         raise ValueError(f", line {first}: two columns have one name")
@@ -133,16 +136,6 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], 
     if not own.text and not others:
         raise ValueError(": no column of numbers in it")
     return x, labels, parts
-
-
-def _text(own: OwnFile, where: Path) -> str:
-    try:
-        return where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
-    except OSError as error:
-        raise ValueError(f": {error.strerror or 'cannot be read'}") from None
-    except UnicodeDecodeError as error:
-        line = bytes(error.object).count(b"\n", 0, error.start) + 1
-        raise ValueError(f", line {line}: not {own.encoding}; say its encoding, such as latin-1") from None
 
 
 def _rows(text: str, tabs: bool) -> list[tuple[int, list[str]]]:
@@ -174,10 +167,6 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _by_number(text: str) -> tuple[float, str]:
-    return float(text), text
-
-
 # A folder
 
 
@@ -187,11 +176,8 @@ def _pictures(files: dict[str, Path]) -> tuple[list[Path], list[str], list[str]]
     for name, folder in zip(files, folders, strict=True):
         if not folder or len(folder) != len(folders[0]) or (len(folder) > 1 and folder[-2] not in ("train", "test")):
             raise ValueError(f"/{name}: expected <class>/*.png, or all in train/<class>/*.png and test/<class>/*.png")
-    return (
-        list(files.values()),
-        [folder[-1] for folder in folders],
-        [folder[-2] for folder in folders if len(folder) > 1],
-    )
+    parts = [folder[-2] for folder in folders if len(folder) > 1]
+    return list(files.values()), [folder[-1] for folder in folders], parts
 
 
 def pixels(images: Sequence[Path]) -> NDArray[np.uint8]:
@@ -206,6 +192,8 @@ def pixels(images: Sequence[Path]) -> NDArray[np.uint8]:
     for path in images:
         try:
             with Image.open(path, formats=["PNG"]) as image:
+                if image.mode[0] in "IF":
+                    raise ValueError("more than 8 bits a pixel")
                 read.append(np.asarray(image if image.mode == "L" else image.convert("RGB")))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise HighwaysError(f"{path}: not a PNG file that can be read: {error}") from None

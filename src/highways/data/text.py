@@ -23,7 +23,7 @@ from torch import Tensor
 
 from highways import paths
 from highways.config import DataConfig
-from highways.config.own import OwnFile
+from highways.config.data import OwnFile
 from highways.config.reading import quoted
 from highways.data.own import read_own
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
