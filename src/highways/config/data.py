@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializeAsAny,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
@@ -181,6 +182,6 @@ def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
     return WrapValidator(check)
 
 
-ImageData = Annotated[ImageDataName, _or_own("flat")]
-TextData = Annotated[TextDataName, _or_own("text")]
+ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]
+TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]
 """Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""
