@@ -46,7 +46,7 @@ def draw_inside(
     Raises:
         HighwaysError: There is no trained run, or there are no weights, class or example.
     """
-    number = classes_of(run.data.name)
+    number = classes_of(run.data)
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
     routed = [
