@@ -49,10 +49,8 @@ LAYOUT = "3"
 """Version of how runs are written, a tag of each; those of an earlier one are written again."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
-PATIENCE_S, EACH_S = 10.0, 0.1
-"""Seconds that the end of a sweep waits for a server, and for each of its runs more."""
-LOCAL_S = 60.0
-"""Seconds that it waits for a local database: making one takes some, writing hundreds of runs few."""
+PATIENCE_S, LOCAL_S, EACH_S = 10.0, 60.0, 0.1
+"""Seconds that the end of a sweep waits for a server, for a local database, which may have to be made, and for a run."""
 SAY_S = 3.0
 """Seconds after which it says so."""
 WARNED: set[str] = set()
@@ -78,11 +76,16 @@ class MlflowRuns:
         self._flush_at = 0.0
 
     def open(self, configs: Mapping[str, RunConfig] | None = None, start_ms: int | None = None) -> None:
-        """Find or create the parent run; `configs` are those of the runs that will be trained, by key."""
+        """Find or create the parent run.
+
+        Args:
+            configs: Of the runs that will be trained, by key; `None` where no runs are brought, either.
+            start_ms: When a new parent began.
+        """
         self.store, self._configs = Store(self.experiment), configs or {}
-        self._runs: dict[str, list[Run]] = {}  # by key
+        self._runs: dict[str, list[Run]] = defaultdict(list)  # by key
         with locked():
-            runs = self.store.search(profile=self.profile)
+            runs = self.store.search(profile=self.profile, **({"kind": "sweep"} if configs is None else {}))
             parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
             if not parents:
                 tags = shown.provenance(self.experiment, self.profile) | {"kind": "sweep"}
@@ -93,7 +96,7 @@ class MlflowRuns:
             self.store.client.update_run(self._parent, status="RUNNING")
         for run in runs:
             if (key := run.data.tags.get("run_key")) is not None:
-                self._runs.setdefault(key, []).append(run)
+                self._runs[key].append(run)
 
     def start(self, keys: Iterable[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
@@ -152,11 +155,7 @@ class MlflowRuns:
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
-        lacking = []
-        for record in records:
-            found = self._runs.get(record.run_key, [])
-            if len(found) != 1 or not self._is_whole(found[0], record):
-                lacking.append(record)
+        lacking = [one for one in records if [self._is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
         size = max(1, len(lacking)) if self.store.is_local else 1
         for first in range(0, len(lacking), size):
             self._bring(lacking[first : first + size])
@@ -263,7 +262,7 @@ class MlflowLog:
         records = list(finished)
         self._count = len(records) + len(configs or {})
         start = min((shown.interval(one)[0] for one in records), default=None)
-        self._later(lambda: self._runs.open(configs, start))
+        self._later(lambda: self._runs.open(configs or {}, start))
         self._later(lambda: list(self._runs.bring(records)))
 
     def __call__(self, event: Event) -> None:
@@ -318,7 +317,7 @@ class MlflowLog:
     def _finish(self) -> None:
         self._work.put(None)
         is_local = not _given() or _given().startswith("sqlite")
-        patience = LOCAL_S if is_local else PATIENCE_S + EACH_S * self._count
+        patience = (LOCAL_S if is_local else PATIENCE_S) + EACH_S * self._count
         if _given() in WARNED:
             patience /= 5
         if self._thread is not None and not self.fault:
