@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,10 @@ RECORD = "record.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as MLflow will have it, times in milliseconds; while it trains it has no end, no metrics and no record."""
+    """A run as MLflow will have it, times in milliseconds; while it trains it has no end, no metrics and no record.
+
+    `run_id` is MLflow's, empty of a new run.
+    """
 
     name: str
     tags: dict[str, str]
@@ -33,38 +36,41 @@ class Entry:
     end: int | None = None
     metrics: Sequence[Metric] = ()
     record: str = ""
+    run_id: str = ""
 
 
-def insert(database: Path, experiment_id: str, artifacts: str, entries: Sequence[Entry]) -> list[str]:
-    """Add runs to an experiment, all or none, and return their ids.
+def write(database: Path, experiment_id: str, artifacts: str, runs: Mapping[str, Entry]) -> None:
+    """Write runs to an experiment, all or none; of those that are there tags are added and metrics replaced.
 
     Args:
         database: Of MLflow 3.17, whose tables these are.
         experiment_id: MLflow's number of the experiment.
         artifacts: `file:` address of the experiment's artifacts.
-        entries: The runs.
+        runs: By MLflow's id, 32 hexadecimal digits.
     """
-    ids = [uuid.uuid4().hex for _ in entries]
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+    with contextlib.closing(sqlite3.connect(database, timeout=20)) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         found = connection.execute(
             "SELECT name, digest, dataset_uuid FROM datasets WHERE experiment_id = ?", [experiment_id]
         )
         data_ids = {(name, digest): data_id for name, digest, data_id in found}
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for run_id, entry in zip(ids, entries, strict=True):
+        for run_id, entry in runs.items():
             folder = f"{artifacts}/{run_id}/artifacts"
             if entry.record:
                 file = Path(unquote(urlsplit(folder).path)) / RECORD
-                file.parent.mkdir(parents=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(entry.record, encoding="utf-8")
             _add_run(rows, run_id, entry, experiment_id, folder)
             _add_data(rows, run_id, entry.data, experiment_id, data_ids)
+        for table in ("metrics", "latest_metrics"):
+            connection.executemany(f"DELETE FROM {table} WHERE run_uuid = ?", [[run_id] for run_id in runs])
         for table, lines in rows.items():
             for columns in lines[:1]:
                 values = ", ".join(f":{column}" for column in columns)
-                connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})", lines)
-    return ids
+                connection.executemany(
+                    f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({values})", lines
+                )
 
 
 def _add_run(rows: dict[str, list[dict[str, Any]]], run_id: str, entry: Entry, experiment_id: str, folder: str) -> None:
@@ -94,7 +100,7 @@ def _add_data(
     data_ids: dict[tuple[str, str], str],
 ) -> None:
     """Add the rows that say which data set a run used; `data_ids` are those of the experiment's, by name and digest."""
-    data, input_id = used.dataset, uuid.uuid4().hex
+    data = used.dataset
     if (data.name, data.digest) not in data_ids:
         data_ids[data.name, data.digest] = uuid.uuid4().hex
         rows["datasets"].append(
@@ -103,7 +109,7 @@ def _add_data(
             | {"dataset_source_type": data.source_type, "dataset_source": data.source}
         )
     rows["inputs"].append(
-        {"input_uuid": input_id, "source_type": "DATASET", "source_id": data_ids[data.name, data.digest]}
+        {"input_uuid": run_id, "source_type": "DATASET", "source_id": data_ids[data.name, data.digest]}
         | {"destination_type": "RUN", "destination_id": run_id, "step": 0}
     )
-    rows["input_tags"] += [{"input_uuid": input_id, "name": tag.key, "value": tag.value} for tag in used.tags]
+    rows["input_tags"] += [{"input_uuid": run_id, "name": tag.key, "value": tag.value} for tag in used.tags]

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,8 +49,10 @@ LAYOUT = "3"
 """Version of how runs are written, a tag of each; those of an earlier one are written again."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
-PATIENCE_S, LOCAL_S, EACH_S = 10.0, 60.0, 0.1
-"""Seconds that the end of a sweep waits for a server, for a local database, which may have to be made, and for a run."""
+PATIENCE_S, EACH_S = 10.0, 0.1
+"""Seconds that the end of a sweep waits for a server, and for each of its runs more."""
+LOCAL_S = 300.0
+"""Seconds that it waits for a local database, which answers or fails: on a busy machine making one takes a minute."""
 SAY_S = 3.0
 """Seconds after which it says so."""
 WARNED: set[str] = set()
@@ -82,7 +84,7 @@ class MlflowRuns:
             configs: Of the runs that will be trained, by key; `None` where no runs are brought, either.
             start_ms: When a new parent began.
         """
-        self.store, self._configs = Store(self.experiment), configs or {}
+        self.store, self._configs = Store(self.experiment), dict(configs or {})
         self._runs: dict[str, list[Run]] = defaultdict(list)  # by key
         with locked():
             runs = self.store.search(profile=self.profile, **({"kind": "sweep"} if configs is None else {}))
@@ -106,20 +108,21 @@ class MlflowRuns:
                     self.store.client.delete_run(old.info.run_id)
                 config, now = self._configs[key], int(time.time() * 1000)
                 with locked():
-                    (run_id,) = self.store.add([self._begun(config, key, fingerprint(config.data), now)])
+                    (run_id,) = self.store.write([self._begun(config, key, fingerprint(config.data), now)])
                 self._live[key] = run_id, set()
 
     def _begun(self, config: RunConfig, key: str, data: str, start_ms: int) -> Entry:
         """Return a run as it begins; `data` is the fingerprint of its data."""
         tags = shown.provenance(self.experiment, self.profile) | shown.run_tags(config, key)
-        tags |= {"mlflow.parentRunId": self._parent, shown.NOTE: shown.run_note(config, self.experiment, self.profile)}
+        tags |= {"mlflow.parentRunId": self._parent, **self.store.own}
+        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile)
         if key in self.auxiliary:
             tags[shown.AUXILIARY] = "true"
         name, data_input = shown.run_name(config, key), shown.data_input(config, data)
         return Entry(name, tags, shown.settings(config), data_input, start_ms)
 
-    def _finished(self, record: RunRecord, logged: Collection[int] = ()) -> Entry:
-        """Return a run as its record says, without the epochs that are logged already."""
+    def _finished(self, record: RunRecord, live: Run | None, logged: Collection[int]) -> Entry:
+        """Return a run as its record says; `live` is the one that was begun for it, and has some epochs already."""
         start, end = shown.interval(record)
         run = self._begun(record.config, record.run_key, record.data_fingerprint, start)
         commit = str(record.environment.get("git_commit", "unknown"))
@@ -131,8 +134,12 @@ class MlflowRuns:
             "mlflow.source.git.commit": commit.removesuffix("-dirty"),
             shown.NOTE: shown.run_note(record.config, self.experiment, self.profile, record),
         }
-        metrics = shown.curves(record, logged) + shown.outcome(record)
-        return replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps())
+        metrics = shown.curves(record, () if self.store.is_local else logged) + shown.outcome(record)
+        run = replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps())
+        if live is None:
+            return run
+        began = live.info.start_time  # its duration is its own, not its group's
+        return replace(run, run_id=live.info.run_id, start=began, end=began + end - start)
 
     def epoch(self, event: EpochEnded) -> None:
         """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
@@ -163,26 +170,23 @@ class MlflowRuns:
 
     def _bring(self, records: Sequence[RunRecord]) -> None:
         only = {"run_key": records[0].run_key} if len(records) == 1 else {}
-        new, found = [], defaultdict(list)
+        lacking, found = [], defaultdict(list)
         with locked():
             for run in self.store.search(profile=self.profile, kind="run", **only):
                 found[run.data.tags["run_key"]].append(run)
             for record in records:
-                key = record.run_key
-                kept = next((run.info.run_id for run in found[key] if self._is_whole(run, record)), "")
-                live, logged = self._live.pop(key, ("", set()))
-                self._epochs.pop(key, None)
-                began = next((run.info.start_time for run in found[key] if run.info.run_id == live), None)
-                if not kept and began is not None:
-                    kept, finished = live, self._finished(record, logged)
-                    duration = (finished.end or 0) - finished.start  # the run's own, not its group's
-                    self.store.complete(live, replace(finished, end=began + duration))
-                elif not kept:
-                    new.append(self._finished(record))
-                for run in found[key]:
-                    if run.info.run_id != kept:
+                there = found[record.run_key]
+                live, logged = self._live.pop(record.run_key, ("", set()))
+                self._epochs.pop(record.run_key, None)
+                self._configs.pop(record.run_key, None)  # it may come before the event that it begins
+                kept = next((run for run in there if self._is_whole(run, record)), None)
+                if kept is None:
+                    kept = next((run for run in there if run.info.run_id == live), None)
+                    lacking.append(self._finished(record, kept, logged))
+                for run in there:
+                    if run is not kept:
                         self.store.client.delete_run(run.info.run_id)
-            self.store.add(new)
+            self.store.write(lacking)
 
     def _marks(self, record: RunRecord) -> dict[str, str]:
         """Return the tags of a run that is whole."""
@@ -256,6 +260,8 @@ class MlflowLog:
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._count = 0
+        self._finished: deque[RunRecord] = deque()
+        """Records that MLflow does not have yet: those that come together are written together."""
 
     def begin(self, finished: Iterable[RunRecord] = (), configs: Mapping[str, RunConfig] | None = None) -> None:
         """Open the parent run and bring the finished runs; `configs` are those that will be trained, by key."""
@@ -263,7 +269,8 @@ class MlflowLog:
         self._count = len(records) + len(configs or {})
         start = min((shown.interval(one)[0] for one in records), default=None)
         self._later(lambda: self._runs.open(configs or {}, start))
-        self._later(lambda: list(self._runs.bring(records)))
+        self._finished.extend(records)
+        self._later(self._bring)
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
@@ -272,7 +279,8 @@ class MlflowLog:
         elif isinstance(event, EpochEnded):
             self._later(lambda: self._runs.epoch(event))
         else:
-            self._later(lambda: list(self._runs.bring([event.record])))
+            self._finished.append(event.record)
+            self._later(self._bring)
         self._warn()
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
@@ -294,6 +302,14 @@ class MlflowLog:
         """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
         self._later(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
         self._finish()
+
+    def _bring(self) -> None:
+        records = {}
+        while self._finished:
+            record = self._finished.popleft()
+            records[record.run_key] = record
+        for _ in self._runs.bring([*records.values()]):
+            pass
 
     def _later(self, call: Callable[[], object]) -> None:
         if self._thread is None and not self.fault:
@@ -317,13 +333,13 @@ class MlflowLog:
     def _finish(self) -> None:
         self._work.put(None)
         is_local = not _given() or _given().startswith("sqlite")
-        patience = (LOCAL_S if is_local else PATIENCE_S) + EACH_S * self._count
+        patience = LOCAL_S if is_local else PATIENCE_S + EACH_S * self._count
         if _given() in WARNED:
             patience /= 5
         if self._thread is not None and not self.fault:
             self._thread.join(SAY_S)
             if self._thread.is_alive():
-                print(f"MLflow: writing runs, for at most {patience:.0f} s", flush=True)
+                print(f"{self._runs.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
                 self._thread.join(patience)
             if self._thread.is_alive():
                 self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"

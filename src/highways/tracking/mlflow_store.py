@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -21,7 +20,7 @@ from highways.errors import HighwaysError, printable, writing
 from highways.files import write_whole
 from highways.tracking import mlflow_address as address
 from highways.tracking.analyses import AnalysisRecord
-from highways.tracking.mlflow_bulk import RECORD, Entry, Metric, insert
+from highways.tracking.mlflow_bulk import RECORD, Entry, Metric, write
 from highways.tracking.records import Record, RunRecord
 
 if TYPE_CHECKING:
@@ -184,25 +183,25 @@ class Store:
         """Return whether the database and the artifacts are files, to which runs are written many at a time."""
         return address.database() is not None and self.artifacts.startswith("file:")
 
-    def add(self, entries: Sequence[Entry]) -> list[str]:
-        """Create runs with all that they have, and return their ids."""
-        entries = [replace(entry, tags={**entry.tags, **self.own}) for entry in entries]
+    def write(self, entries: Sequence[Entry]) -> list[str]:
+        """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
         if (path := address.database()) is not None and self.is_local:
-            return insert(path, self.experiment_id, self.artifacts, entries)
-        ids = []
-        for entry in entries:
-            ids.append(self.create(entry.name, entry.tags, entry.start).info.run_id)
-            self.client.log_inputs(ids[-1], [entry.data])
-            self.log(ids[-1], params=entry.params)
-            if entry.end is not None:
-                self.complete(ids[-1], entry)
-        return ids
+            runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
+            write(path, self.experiment_id, self.artifacts, runs)
+            return [*runs]
+        return [self._write(entry) for entry in entries]
 
-    def complete(self, run_id: str, entry: Entry) -> None:
-        """Give a run what it lacks of a finished one."""
-        self.client.log_text(run_id, entry.record, RECORD)
-        self.log(run_id, entry.metrics, entry.params, entry.tags)
-        self.client.set_terminated(run_id, "FINISHED", end_time=entry.end)  # last: what is FINISHED is whole
+    def _write(self, entry: Entry) -> str:
+        run_id = entry.run_id
+        if not run_id:
+            run_id = self.create(entry.name, entry.tags, entry.start).info.run_id
+            self.client.log_inputs(run_id, [entry.data])
+            self.log(run_id, params=entry.params)
+        if entry.end is not None:
+            self.client.log_text(run_id, entry.record, RECORD)
+            self.log(run_id, entry.metrics, tags=entry.tags)
+            self.client.set_terminated(run_id, "FINISHED", end_time=entry.end)  # last: what is FINISHED is whole
+        return run_id
 
     def log(
         self,
