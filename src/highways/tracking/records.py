@@ -80,11 +80,11 @@ class Record(Strict, ABC):
             raise HighwaysError(f"{where}: altered: it says sha256 {expected!s:.64}, its content has {content}")
         try:
             record = cls.model_validate(values)
-            fault = record.fault()
         except ValidationError as error:
             first = error.errors()[0]
-            fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        if fault is not None:
+            place = ".".join(map(str, first["loc"]))
+            raise HighwaysError(f"{where}: not a record of this schema: {place}: {first['msg']}") from None
+        if (fault := record.fault()) is not None:
             raise HighwaysError(f"{where}: not a record of this schema: {fault}")
         if record.expected_key() not in (None, record.own_key):
             raise HighwaysError(f"{where}: its key {record.own_key} is not that of its configuration")
