@@ -230,10 +230,7 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
         low, high = wilson_interval(test.last, examples(data, "test"))
         norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
         yield {
-            "variant": label(name),
-            "depth": depth,
-            "seed": record.config.seed,
-            "data": data,
+            **_named(record),
             "status": record.status,
             "epochs": record.config.budget.epochs,
             "parameters": record.parameters,
@@ -251,15 +248,15 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
         }
 
 
+def _named(record: RunRecord) -> Row:
+    network, data = record.config.network, record.config.data.name
+    return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
+
+
 def bilstm_cost(records: Listed) -> Iterator[Row]:
     """Yield what each run cost: training, evaluation and snapshots."""
-
-    def named(record: RunRecord) -> Row:
-        network, data = record.config.network, record.config.data.name
-        return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
-
     return cost_rows(
-        ((named(run), [run]) for run in records),
+        ((_named(run), [run]) for run in records),
         lambda members, seconds: {"process_seconds_per_epoch": seconds / max(members[0].epochs, 1)},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 import matplotlib.ticker
 import pandas as pd
@@ -16,27 +16,16 @@ from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfi
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width, no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import trial_of_search
+from highways.experiments.depth import SEARCHED, Kind, trial_of_search
 from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import kind_and_depth
-from highways.show.figures import (
-    DASHES,
-    MARKERS,
-    NETWORK,
-    Drawing,
-    Panel,
-    line,
-    line_panel,
-    plain_ticks,
-    shade,
-)
+from highways.show.figures import DASHES, MARKERS, NETWORK, Drawing, Panel, line, line_panel, plain_ticks, shade
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, cost_rows, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
-Kind = Literal["plain", "highway"]
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
 """Depth of a network that has blocks."""
 
@@ -87,13 +76,12 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        ranks: dict[Kind, Any] = {"plain": {}, "highway": self.highway_ranks}
-        listed: list[tuple[ImageDataName, Kind, int, int]] = [
+        listed = [
             (name, kind, depth, rank)
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
-            for rank in ranks[kind].get(name) or [1]
+            for rank in (self.highway_ranks.get(name, [1]) if kind == "highway" else [1])
         ]
         trials = {(kind, rank): self._trial(kind, rank) for _, kind, _, rank in listed}
         return [
@@ -115,14 +103,15 @@ class VeryDeepProfile(Profile):
             for run in self.runs()
             for trained in (False, True)
         ]
-        measured = [(depth, None) for depth in self.cost_depths]
+        measured: list[tuple[int, int | None]] = [(depth, None) for depth in self.cost_depths]
         if self.cost_depths:
             measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
-        costs = []
-        for kind in self.networks if measured else ():
-            trial = self._trial(kind, 1)
-            runs = [self._run(self.data[0], kind, depth, every, trial) for depth, every in measured]
-            costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
+        trials = {kind: self._trial(kind, 1) for kind in self.networks if measured}
+        costs = [
+            AnalysisConfig(run=self._run(self.data[0], kind, *depth, trial), measure=CostConfig(steps=self.cost_steps))
+            for kind, trial in trials.items()
+            for depth in measured
+        ]
         return signals + costs
 
     def _run(self, data: ImageDataName, kind: Kind, depth: int, every: int | None, trial: RunConfig) -> RunConfig:
@@ -160,11 +149,12 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
         if analysis.kind == "signal"
     }
     for run in records:
-        network, optimiser, curve = run.config.network, run.config.optimiser, run.curves.get("train_cross_entropy", [])
+        settings = run.config.optimiser.model_dump() | run.config.network.model_dump()
+        curve = run.curves.get("train_cross_entropy", [])
         initial, trained = (gradients.get((run.config, f"signal_{when}")) for when in ("initial", "trained"))
         yield {
-            "network": network.kind,
-            "depth": network.depth,
+            "network": settings["kind"],
+            "depth": settings["depth"],
             "data": run.config.data.name,
             "parameters": run.parameters,
             "status": run.status,
@@ -178,11 +168,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
             "initial_gradient_last_layer": initial[-1] if initial else None,
             "trained_gradient_first_layer": trained[0] if trained else None,
             "trained_gradient_last_layer": trained[-1] if trained else None,
-            "learning_rate": getattr(optimiser, "learning_rate", None),
-            "momentum": getattr(optimiser, "momentum", None),
-            "decay": getattr(optimiser, "decay", None),
-            "activation": getattr(network, "activation", None),
-            "transform_bias": network.transform_bias,
+            **{name: settings.get(name) for name in SEARCHED},
             "paper": None,
         }
 
