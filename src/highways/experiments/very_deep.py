@@ -215,7 +215,7 @@ def step_costs(records: Listed, kind: str) -> list[AnalysisRecord]:
 def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
     """Return the exponents of time and of memory of a step over depth, from 100 layers on, of one machine."""
     costs = [cost for cost in step_costs(records, kind) if cost.run.network.depth >= 100]
-    costs = [cost for cost in costs if machine(cost.environment) == machine(costs[-1].environment)]
+    costs = [cost for cost in costs if machine(cost) == machine(costs[-1])]
     depths = [cost.run.network.depth for cost in costs]
     seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
     return exponent(depths, seconds), exponent(depths, held)
