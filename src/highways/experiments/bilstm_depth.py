@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
@@ -19,7 +18,7 @@ from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextDa
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
-from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
+from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel, whole_ticks
 from highways.show.tables import Row, cost_rows, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import recorded
@@ -347,11 +346,8 @@ def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
             each = [(depth, norm) for depth, values in sorted(norms.items()) for norm in values]
             lines.append(_every_seed(each, colour, marker))
 
-    def whole_layers(axes: Axes) -> None:
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-
     title = f"{data}: gradient at the first block, {('before training', 'after training')[when]}"
-    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_layers)
+    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_ticks)
 
 
 # Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count

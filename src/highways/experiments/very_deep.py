@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Annotated, ClassVar, Self
 
-import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
@@ -21,7 +21,18 @@ from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import kind_and_depth
-from highways.show.figures import DASHES, MARKERS, NETWORK, Drawing, Panel, line, line_panel, plain_ticks, shade
+from highways.show.figures import (
+    DASHES,
+    MARKERS,
+    NETWORK,
+    Drawing,
+    Panel,
+    line,
+    line_panel,
+    plain_ticks,
+    shade,
+    whole_ticks,
+)
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, cost_rows, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
@@ -76,17 +87,13 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        listed = [
-            (name, kind, depth, rank)
+        trial = lru_cache(self._trial)
+        return [
+            self._run(name, kind, depth, self.checkpoint_every, trial(kind, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
             for rank in (self.highway_ranks.get(name, [1]) if kind == "highway" else [1])
-        ]
-        trials = {(kind, rank): self._trial(kind, rank) for _, kind, _, rank in listed}
-        return [
-            self._run(name, kind, depth, self.checkpoint_every, trials[kind, rank])
-            for name, kind, depth, rank in listed
         ]
 
     def _trial(self, kind: Kind, rank: int) -> RunConfig:
@@ -143,11 +150,8 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
     Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch.
     Gradients are norms over a layer's parameters. The sources give no number for these networks (`paper` is empty).
     """
-    gradients = {
-        (analysis.run, analysis.config.measure.label): analysis.row("weight_gradient")
-        for analysis in records.analyses
-        if analysis.kind == "signal"
-    }
+    signals = [analysis for analysis in records.analyses if analysis.kind == "signal"]
+    gradients = {(one.run, one.config.measure.label): one.row("weight_gradient") for one in signals}
     for run in records:
         settings = run.config.optimiser.model_dump() | run.config.network.model_dump()
         curve = run.curves.get("train_cross_entropy", [])
@@ -256,7 +260,7 @@ def _training_panel(records: Listed, name: str) -> Panel:
     def ticks(axes: Axes) -> None:
         if axes.get_yscale() == "log":
             plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        whole_ticks(axes)
 
     columns = 1 if several else 2
     return line_panel(f"{name}: training", lines, "epoch", "training cross-entropy, nats", ticks, columns=columns)

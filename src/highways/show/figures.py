@@ -311,6 +311,11 @@ def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
+def whole_ticks(axes: Axes) -> None:
+    """Label the horizontal axis with whole numbers."""
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+
+
 def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
     """Label the horizontal axis, in logarithms, with some depths and no other number."""
     axes.set(xlabel="layers", xscale="log")

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
 from highways.inside.layers import layers_of
-from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade
+from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
 
@@ -115,10 +114,6 @@ def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence
     ]
 
 
-def _whole_layers(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
 def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
     """Return the layers' means by what they are of: bias, gate and, of a dense network, change of the state."""
     if isinstance(analysis.run.network, DenseConfig):
@@ -147,7 +142,7 @@ def _mean_panels(
         if name == "transform bias" and start is not None:
             lines.append(level("where it started", start, color="0.5", lw=1, ls=":"))
         title = f"{analysis.data}: {name}, mean of each layer"
-        panels.append(line_panel(title, lines, "layer", "mean over units", _whole_layers, log=False))
+        panels.append(line_panel(title, lines, "layer", "mean over units", whole_ticks, log=False))
     return panels
 
 
