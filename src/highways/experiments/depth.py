@@ -15,7 +15,7 @@ from highways import paths
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
-from highways.config.run import ImageDataName
+from highways.config.run import ImageData
 from highways.data import classes, examples
 from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
@@ -49,7 +49,7 @@ class DepthProfile(Search):
 
     experiment: ClassVar[str] = "01_depth"
 
-    data: ImageDataName
+    data: ImageData
     depths: Distinct[Depth]
     trials: Trials
     epochs: Epochs
@@ -107,7 +107,7 @@ class DepthProfile(Search):
         bias, width = (drawn["transform_bias"], self.highway_width) if highway else (None, self.plain_width)
         network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
         return RunConfig(
-            data=DataConfig(name=self.data),
+            data=DataConfig.of(self.data),
             network=network,
             optimiser=SGDConfig(learning_rate=drawn["learning_rate"], momentum=drawn["momentum"], decay=drawn["decay"]),
             budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
@@ -171,7 +171,8 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
         mean, deviation = _top(cell)
         accuracy = best.last("test_accuracy") if best else None
-        low, high = wilson_interval(accuracy, examples(data, "test")) if accuracy is not None else (None, None)
+        tested = examples(first.config.data, "test")
+        low, high = wilson_interval(accuracy, tested) if accuracy is not None else (None, None)
         settings = best.config.optimiser.model_dump() | best.config.network.model_dump() if best else {}
         yield {
             "network": kind,
@@ -223,7 +224,7 @@ def depth_cost(records: Listed) -> Iterator[Row]:
     """Yield what each row of the depth table cost: all rungs and drawn trials, training and evaluation."""
 
     def more(runs: list[RunRecord], seconds: float) -> Row:
-        seen = sum(max(run.epochs, 1) * examples(run.config.data.name, "train") for run in runs)
+        seen = sum(max(run.epochs, 1) * examples(run.config.data, "train") for run in runs)
         return {
             "process_seconds_per_trial": seconds / len({run.config.seed for run in runs}),
             "examples_per_process_second": seen / seconds if seconds else None,
@@ -356,7 +357,7 @@ def worst_activation(records: Records, network: str) -> float | None:
     if len(activations) < 2 or any((depth, one) not in networks for depth, _ in networks for one in activations):
         return None
     losses = [min(run.best() or math.inf for run in cell.runs) for cell in networks.values()]
-    return max(losses) / math.log(classes(runs[0].config.data.name))
+    return max(losses) / math.log(classes(runs[0].config.data))
 
 
 @calculation

@@ -24,9 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from highways.colours import NETWORK as NETWORK
-from highways.colours import OTHERS
+from highways.colours import OTHERS as OTHERS
 from highways.files import write_whole
-from highways.tracking import AnalysisRecord
 
 MARKERS = {"plain": "s", "highway": "o"}
 
@@ -334,39 +333,6 @@ def logarithmic(axes: Axes, axis: str = "y") -> None:
     values = [value for line in axes.get_lines() for value in np.ravel(line.get_data()[column])]
     if any(np.isfinite(value) and value > 0 for value in values):
         (axes.set_yscale if axis == "y" else axes.set_xscale)("log")
-
-
-def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> None:
-    """Draw numbers of a study's versions side by side, means over seeds.
-
-    Args:
-        axes: Where.
-        found: The study's record.
-        versions: Their names.
-        quantities: By name in the record, with a label each; two.
-    """
-    places = np.arange(len(versions))
-    colours = (OTHERS[4], OTHERS[1])
-    for shift, colour, (quantity, label) in zip((-0.2, 0.2), colours, quantities.items(), strict=True):
-        values = [version_mean(found, version, quantity) for version in versions]
-        axes.bar(places + shift, values, width=0.4, label=label, color=colour)
-    axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
-    axes.grid(visible=False, axis="x")
-    legend(axes, gap=54)
-
-
-def version_mean(found: AnalysisRecord, version: str, quantity: str) -> float:
-    """Return a quantity of one version in a study's record, the mean over seeds."""
-    return float(np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")))
-
-
-def bars_alt(found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> str:
-    """Return what `bars` shows, in words."""
-    parts = []
-    for version in versions:
-        values = [f"{label} {version_mean(found, version, name):.3g}" for name, label in quantities.items()]
-        parts.append(f"{version}: {', '.join(values)}")
-    return "; ".join(parts) + "."
 
 
 def sentence(text: str) -> str:
