@@ -11,13 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways import paths
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import ImageData
 from highways.data import classes, examples
-from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
 from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
@@ -27,7 +25,6 @@ from highways.show.cells import Cell, cells, diverged, kind_and_depth
 from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, cost_rows, reference, reference_rows
 from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import rank as by_rank
 from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
@@ -130,23 +127,8 @@ class DepthProfile(Search):
 
 
 def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunConfig:
-    """Return a trial of `01_depth` by its rank in the first rung, 1 for the best; diverged trials rank last.
-
-    Raises:
-        NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
-        HighwaysError: A record is damaged.
-    """
-    settings = load_profile(profile, DepthProfile)
-    trials = settings.first_rung().get((kind, depth), [])
-    records = [record for record in recorded(profile, settings.experiment, trials) if record is not None]
-    learned = sorted((record for record in records if record.best() is not None), key=by_rank)
-    if len(records) == len(trials) and len(learned) >= rank:
-        return learned[rank - 1].config
-    raise NotYet(
-        f"{paths.shown(paths.Results(profile).of(settings.experiment).runs)} has {len(records)} of the {len(trials)} "
-        f"trials of {kind} networks of {depth} layers, {len(learned)} of which learned, number {rank} is needed; "
-        f"`highways profile use {profile} && dvc repro 01_depth@{profile}` makes them"
-    )
+    """Return a trial of a profile's `01_depth` by its rank in the first rung; see `Search.ranked`."""
+    return load_profile(profile, DepthProfile).ranked((kind, depth), rank, f"{kind} networks of {depth} layers")
 
 
 # Numbers
