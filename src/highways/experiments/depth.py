@@ -281,7 +281,7 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
         paper = {r["epoch"]: r["train_cross_entropy"] for r in curves if (r["network"], r["depth"]) == (kind, depth)}
         lines.append(line(None, paper, color=colour, zorder=1, **SOURCE))
         if cell and cell.best:
-            ours = dict(enumerate(cell.best.curves["train_cross_entropy"], start=1))
+            ours = cell.best.curves["train_cross_entropy"]
             marker = POINTS[place] if len(ours) < 50 else None
             lines.append(line(f"{depth} layers", ours, color=colour, lw=2.4, marker=marker, ms=4))
     lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))

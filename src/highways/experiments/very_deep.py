@@ -254,7 +254,7 @@ def _training_panel(records: Listed, name: str) -> Panel:
         label += ", diverged" if record.status == "diverged" else ""
         place = places[kind_and_depth(record)] = places.get(kind_and_depth(record), -1) + 1
         look = {"ls": DASHES[place % len(DASHES)], "color": shade(network.kind, network.depth, depths), "lw": 2}
-        curve = dict(enumerate(record.curves.get("train_cross_entropy", []), start=1))
+        curve = record.curves.get("train_cross_entropy", [])
         lines.append(line(label, curve, marker=MARKERS[network.kind], **look))
 
     def ticks(axes: Axes) -> None:

@@ -106,8 +106,10 @@ class Line:
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
-def line(label: str | None, points: Mapping[Any, float], **look: Any) -> Line:
-    """Return a line through points, the vertical coordinate by the horizontal one."""
+def line(label: str | None, points: Mapping[Any, float] | Sequence[float], **look: Any) -> Line:
+    """Return a line through points: the vertical coordinate by the horizontal one, or values at 1, 2, ..."""
+    if not isinstance(points, Mapping):
+        points = dict(enumerate(points, start=1))
     return Line(label, list(points), list(points.values()), look)
 
 
