@@ -95,7 +95,7 @@ class Progress:
         if self._style == "none" or (now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs):
             return
         self._last_line = now
-        share = min(1.0, self._worked / self._left)
+        share = self._worked / max(self._left, self._worked)
         left = duration((now - self._start) * (1 / share - 1))
         losses = [metrics["train_cross_entropy"] for metrics in event.metrics if metrics is not None]
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"

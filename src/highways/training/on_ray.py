@@ -101,7 +101,7 @@ def connect(cpus: int) -> bool:
     except (OSError, OverflowError, RuntimeError, ValueError, RayError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         form = "it must be host:port of the cluster's head, or auto; start from a machine of the cluster"
-        raise HighwaysError(f"RAY_ADDRESS {address}: no Ray cluster answers there ({reason}); {form}") from error
+        raise HighwaysError(f"RAY_ADDRESS {address}: cannot be used ({reason}); {form}") from error
     return True
 
 
