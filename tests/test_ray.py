@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -278,45 +277,12 @@ def test_killed_worker_costs_an_interval(connected: Cluster, longer, project: Pa
     loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, longer, project, capsys)
 
 
-DRIVER = """
-    import json, os, signal, sys
-    from pathlib import Path
-    from highways.config import RunConfig
-    from highways.tracking.events import EpochEnded, Finished, Started
-    from highways.training import sweep
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    log = Path(sys.argv[1]).open("a")
-
-    def note(event):
-        keys = [event.record.run_key] if isinstance(event, Finished) else event.keys
-        entry = [type(event).__name__, keys, getattr(event, "epoch", 0), getattr(event, "seconds", 0.0)]
-        print(json.dumps(entry), file=log, flush=True)
-
-    configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
-    sweep(configs, profile="ray", experiment="e", engine="ray", threads=1, mlflow=False, on_event=note)
-"""
-
-
 @pytest.fixture
-def start(machines: Cluster, project: Path, tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Any]]:
-    """Starts a driver in a process of its own; returns the process and what it notes."""
+def start(machines: Cluster, process, monkeypatch) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a driver in a process of its own, which notes its events in a file."""
     monkeypatch.setenv("RAY_ADDRESS", machines.address)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", str(EVERY_S))
-    script = tmp_path / "driver.py"
-    script.write_text(textwrap.dedent(DRIVER))
-    running: list[subprocess.Popen[str]] = []
-
-    def begin(configs: list[RunConfig], log: Path) -> subprocess.Popen[str]:
-        env = os.environ | {"CONFIGS": json.dumps([config.model_dump(mode="json") for config in configs])}
-        command = [sys.executable, str(script), str(log)]
-        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
-        return running[-1]
-
-    yield begin
-    for one in running:
-        one.kill()
-        one.communicate()
+    return lambda configs, log: process(configs, profile="ray", engine="ray", log=str(log))
 
 
 def noted(log: Path) -> list[Event]:
