@@ -386,9 +386,9 @@ def test_address_where_nothing_answers_is_one_line_in_time(project: Path, run_co
 
 
 def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluster, project, run_config) -> None:
-    with pytest.raises(HighwaysError, match=r"needs 64 CPU and 0 GPU, which .* has: there are 3 with 1 CPU, 0 GPU"):
+    with pytest.raises(HighwaysError, match=r"needs 64 CPU and 0 GPU, which .* has; nodes: 3 with 1 CPU, 0 GPU"):
         by_ray([run_config()], threads=64)
-    with pytest.raises(HighwaysError, match=r"'cuda' was asked for, but no node has a GPU: there are 3 with 1 CPU"):
+    with pytest.raises(HighwaysError, match=r"'cuda' was asked for, but no node has a GPU; nodes: 3 with 1 CPU"):
         by_ray([run_config()], device="cuda")
 
 
@@ -399,7 +399,7 @@ def test_last_node_with_room_that_does_not_come_back_is_one_line(
     large = connected.add_node(num_cpus=2)
     connected.wait_for_nodes()
     watch = Once(lambda: connected.remove_node(large, allow_graceful=False), groups=1)
-    with pytest.raises(HighwaysError, match=r"needs 2 CPU .* there are 3 with 1 CPU"):
+    with pytest.raises(HighwaysError, match=r"needs 2 CPU .* nodes: 3 with 1 CPU"):
         by_ray([run_config(depth=depth, epochs=100_000) for depth in (8, 9)], threads=2, on_event=watch)
 
 

@@ -181,7 +181,7 @@ class RayEngine(Engine):
         there = nodes()
         has_gpu = any(node.has["GPU"] for node in there)
         if device == "cuda" and not has_gpu:
-            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU: there are {there_is(there)}")
+            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU; nodes: {there_is(there)}")
         if device == "auto" and not has_gpu:
             print("no GPU in the Ray cluster: training runs on CPUs", flush=True)
         check_versions(there)
@@ -200,7 +200,7 @@ class RayEngine(Engine):
             self._slots, self._had_room_at = fit, now
         elif now - self._had_room_at > PATIENCE_S:
             asked = f"a group of runs needs {self._need['CPU']:g} CPU and {self._need['GPU']:.3g} GPU"
-            raise HighwaysError(f"{asked}, which no node of the Ray cluster has: there are {there_is(there)}")
+            raise HighwaysError(f"{asked}, which no node of the Ray cluster has; nodes: {there_is(there)}")
         return fit + max(1, fit // 4)
 
     def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
