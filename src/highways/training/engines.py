@@ -101,8 +101,9 @@ def say_waiting(job: Job, said: set[str]) -> None:
     """Say, once each, for which groups this process waits."""
     if job.group not in said:
         said.add(job.group)
-        more = f" and {len(job.keys) - 1} more" if len(job.keys) > 1 else ""
-        print(f"waiting for {job.keys[0]}{more}, in training by another process", flush=True)
+        first, *others = job.keys
+        more = f" and {len(others)} more" if others else ""
+        print(f"waiting for {first}{more}, in training by another process", flush=True)
 
 
 # Where they are trained

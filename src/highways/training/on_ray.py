@@ -218,10 +218,10 @@ class RayEngine(Engine):
                 scheduling_strategy="SPREAD",
                 runtime_env=surroundings(job.device, job.threads),
             )
-            running = task.remote(replace(job, workers=self._slots), self._data[data], point)
+            running: Any = task.remote(replace(job, workers=self._slots), self._data[data], point)
             self._running.add(running)
         try:
-            return follow(map(ray.get, running), save, listener)
+            return follow((ray.get(message) for message in running), save, listener)
         except RayError as error:
             if not self._stopped:
                 print(f"{job.keys[0]} x{len(job.keys)}: lost with its process or node", flush=True)
