@@ -105,7 +105,7 @@ bench: setup  ## Measure speeds, as ratios within one run
 readme: setup  ## Write README's numbers and the results' pages from what is committed
 	highways readme
 
-pipeline: setup  ## Write dvc.yaml from the experiments
+pipeline: setup  ## Write dvc.yaml and the schema of claims.yaml from the experiments
 	highways pipeline
 
 lint: setup  ## Check format, lint, types and spelling
