@@ -178,7 +178,8 @@ class TwoHeads(SmallStudy):
         for shift, (name, (label, look)) in zip((1, 0.94, 1.06), looks.items(), strict=True):
             values = {size: found.row(f"batch_{size}_{name}") for size in BATCHES}
             dots = [(size * shift, value) for size, row in values.items() for value in row]
-            lines.append(Line(label, *zip(*dots, strict=True), look | {"ms": 4, "ls": "none"}))
+            x, y = zip(*dots, strict=True)
+            lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
             words.append(f"{label} {', '.join(f'{moments(row)[0]:.3g} of {size}' for size, row in values.items())}")
 
         def sizes(axes: Axes) -> None:

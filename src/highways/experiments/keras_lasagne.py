@@ -39,7 +39,7 @@ from highways.experiments.keras_lasagne_factors import (
     summary,
 )
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
-from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, line_panel
+from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, level, line_panel
 from highways.show.tables import Row, cost_rows
 from highways.tracking import Listed
 
@@ -202,12 +202,9 @@ def _cells_panel(found: Factorial) -> Panel:
         values, rank = found.accuracies[cell], ranked.index(cell) + 1
         look = {"marker": marker, "color": colour, "ms": 6, "lw": 0}
         lines.append(Line(f"{name}: {summary(values)[0]:.3f}, each seed", [rank] * len(values), values, look))
-
-    def level(axes: Axes) -> None:
-        if (height := found.logistic) is not None:
-            axes.axhline(height, color="0.2", lw=1, ls="--", label=f"logistic regression: {height:.3f}")
-
-    return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", level, log=False, columns=1)
+    if (height := found.logistic) is not None:
+        lines.append(level(f"logistic regression: {height:.3f}", height, color="0.2", lw=1, ls="--"))
+    return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", log=False, columns=1)
 
 
 def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]) -> Panel:
