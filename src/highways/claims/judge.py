@@ -94,7 +94,10 @@ class Claim(Strict):
         kept = [self.holds.keep(one) for one in value.values]
         if self.beyond_untrained:
             pairs = zip(kept, value.values, value.untrained, strict=True)
-            kept = [one if not one or self.holds.beyond(*ends) else None for one, *ends in pairs]
+            kept = [
+                one if not one or self.holds.beyond(measured_value, start) else None
+                for one, measured_value, start in pairs
+            ]
         agreeing = {answer: 3 * kept.count(answer) >= 2 * len(kept) for answer in (True, False)}
         return next((answer for answer, enough in agreeing.items() if enough), None)
 

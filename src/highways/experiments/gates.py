@@ -140,7 +140,8 @@ class GatesProfile(Search):
         if not self.own_search or not runs or len(found) < len(runs):
             return []
         best = found[0].config
-        seeds = range(self.own_search.trials, self.own_search.trials + self.own_search.repeats.get(best.data.name, 0))
+        again = next((count for name, count in self.own_search.repeats.items() if name == best.data.name), 0)
+        seeds = range(self.own_search.trials, self.own_search.trials + again)
         return [best.model_copy(update={"seed": seed}) for seed in seeds]
 
     def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:

@@ -329,6 +329,7 @@ class Logistic(SmallStudy):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
+        assert self.data_set is not None
         data = load(self.data_set)
         assert isinstance(data, Images)
         if len(data.train_y.unique()) < 2:

@@ -18,7 +18,7 @@ from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
 from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path, weights_sha256
-from highways.training.run import ADHOC
+from highways.training.sweep import ADHOC
 
 
 @torch.no_grad()

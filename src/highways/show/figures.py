@@ -22,6 +22,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
 
 from highways.colours import NETWORK as NETWORK
 from highways.colours import OTHERS as OTHERS
@@ -101,8 +102,8 @@ class Line:
     """A line of a panel: its label, its points, and matplotlib's keywords for it. One `y` without `x` is a level."""
 
     label: str | None
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | NDArray[Any]
+    y: Sequence[float] | NDArray[Any]
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
