@@ -8,7 +8,8 @@ import pandas as pd
 from highways.config import Profile
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
-from highways.experiments.base import Experiment, Study, Table
+from highways.experiments.base import Experiment
+from highways.experiments.base import Study as Study
 from highways.experiments.bilstm_depth import BILSTM_DEPTH
 from highways.experiments.conv import CONV
 from highways.experiments.depth import DEPTH
@@ -68,24 +69,3 @@ def records(profile: str, experiment: str) -> pd.DataFrame:
         raise HighwaysError(f"no experiment {experiment!r}; there are: {', '.join(one.name for one in EXPERIMENTS)}")
     listed = found.of(profile).records()
     return pd.DataFrame([columns(run) | {"curves": run.curves} for run in (*listed, *listed.auxiliary)])
-
-
-__all__ = [
-    "BILSTM_DEPTH",
-    "CONV",
-    "DEPTH",
-    "EXPERIMENTS",
-    "FOUNDATIONS",
-    "GATES",
-    "INITIALISATION",
-    "KERAS_LASAGNE",
-    "L2_PARITY",
-    "LESION",
-    "REPORT",
-    "VERY_DEEP",
-    "Experiment",
-    "Study",
-    "Table",
-    "records",
-    "settings_of",
-]

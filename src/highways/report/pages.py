@@ -55,10 +55,6 @@ def table_for_people(table: Table, path: Path) -> dict[str, Any]:
     }
 
 
-def _plain(value: object) -> object:
-    return plain(value) if isinstance(value, str) else value
-
-
 def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
     """Return the columns that the experiment chooses, all by default, except those with nothing in them."""
     return [name for name in (table.shown or rows) if name in rows and rows[name].notna().to_numpy().any()]

@@ -1,0 +1,131 @@
+"""`highways touch`: one page in which a trained dense network can be looked into and lesioned, without a network."""
+
+from __future__ import annotations
+
+import base64
+import os
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from highways import paths
+from highways.config import DenseConfig
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.report.render import render
+from highways.report.weights import scores
+from highways.tracking.records import RecordStore, RunRecord, write_atomically
+from highways.training.checkpoints import load_weights, weights_sha256
+
+PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}
+"""Pixels a side, of the box that a drawn digit is scaled to, and steps of grey, by data set."""
+OF_EACH_CLASS = 4
+"""Test examples on the page: the first of each class."""
+NAMED = 6
+"""Keys that a message lists."""
+
+
+def touch(highway: Path, plain: Path | None = None, output: Path | None = None) -> Path:
+    """Write the page of a highway network, and of a plain one to compare it with, and return its path.
+
+    Args:
+        highway: Record of the highway network.
+        plain: Record of the plain one, trained on the same data.
+        output: The page; by default `docs/touch.html`.
+
+    Raises:
+        HighwaysError: A network is of another kind or other data, or its weights are not kept here.
+    """
+    home = output or paths.root() / "docs" / "touch.html"
+    networks = [_network(highway, "highway", home), *([_network(plain, "plain", home)] if plain else [])]
+    if len({network["data"] for network in networks}) > 1:
+        raise HighwaysError(f"{highway.stem} and {plain and plain.stem} are not trained on the same data")
+    name = networks[0]["data"]
+    data = load(name)
+    assert isinstance(data, Images)
+    side, box, steps = PICTURES[name]
+    chosen = torch.cat([(data.test_y == digit).nonzero()[:OF_EACH_CLASS, 0] for digit in range(data.classes)])
+    pixels = (data.test_x[chosen] * steps).round().to(torch.uint8).numpy()
+    page = {
+        "side": side,
+        "box": box,
+        "steps": steps,
+        "labels": data.test_y[chosen].tolist(),
+        "pixels": packed(pixels.tobytes()),
+        "networks": networks,
+    }
+    write_atomically(
+        home,
+        render(
+            "touch.html.j2",
+            page=page,
+            networks=networks,
+            data=name.upper() if name == "mnist" else name,
+            examples=len(chosen),
+        ),
+    )
+    return home
+
+
+def packed(content: bytes) -> str:
+    """Return bytes deflated, as base64."""
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+def halves(state: dict[str, torch.Tensor]) -> bytes:
+    """Return all weights, in the order of the state dict, as float16: first the low bytes, then the high ones.
+
+    Apart, the high bytes (sign, exponent) are deflated by a third; together hardly anything is.
+    """
+    values = torch.cat([tensor.flatten() for tensor in state.values()]).half().numpy().astype("<f2")
+    return np.ascontiguousarray(values.view(np.uint8).reshape(-1, 2).T).tobytes()
+
+
+def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[str, Any]:
+    """Return a network as the page takes it: sizes, weights, and what is known of its record."""
+    record = RunRecord.read(path)
+    if not is_touchable(record):
+        raise HighwaysError(f"{path.stem}: no dense network of {' or '.join(PICTURES)}; {touchable_line()}")
+    network = record.config.network
+    assert isinstance(network, DenseConfig)
+    if network.kind != kind:
+        raise HighwaysError(f"{path.stem}: a {network.kind} network where a {kind} one is wanted; {touchable_line()}")
+    state = load_weights(record.run_key, record.weights_sha256)
+    if state is None:
+        raise HighwaysError(f"{path.stem}: its weights are not kept here; {touchable_line()}")
+    sha256 = weights_sha256(state)
+    again = None if sha256 == record.weights_sha256 else scores(record, state)
+    return {
+        "key": record.run_key,
+        "kind": kind,
+        "data": record.config.data.name,
+        "depth": network.depth,
+        "width": network.width,
+        "first": network.first,
+        "activation": network.activation,
+        "weights": packed(halves(state)),
+        "record": os.path.relpath(path, home.resolve().parent),
+        "loss": record.last("train_cross_entropy"),
+        "accuracy": record.last("test_accuracy"),
+        "sha256": sha256,
+        "trained_again": again and {"loss": again[0], "accuracy": again[1]},
+    }
+
+
+def is_touchable(record: RunRecord) -> bool:
+    """Tell whether a page can show the network of a record, once its weights are there."""
+    return isinstance(record.config.network, DenseConfig) and record.config.data.name in PICTURES
+
+
+def touchable_line() -> str:
+    """Return which networks can be touched, as the end of a message: dense ones whose weights are kept here."""
+    kept = {path.parent.name for path in paths.checkpoints().glob("*/final.pt")}
+    kept |= {path.stem for path in (paths.root() / "results").glob("*/weights/*.pt")}
+    found = [path for key in sorted(kept) if (path := RecordStore.find(key)) is not None]
+    keys = [path.stem for path in found if is_touchable(RunRecord.read(path))]
+    if not keys:
+        return "there is none that can be touched; `highways run KEY --weights` trains one for its weights"
+    return f"these can be touched: {', '.join(keys[:NAMED])}{' and others' if len(keys) > NAMED else ''}"

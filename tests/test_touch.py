@@ -1,0 +1,223 @@
+"""The page of a network to touch: what its script computes is what torch computes, and its messages."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from highways.config import RunConfig
+from highways.data import load
+from highways.inside.lesions import lesioned, lesions
+from highways.nn import DenseNetwork
+from highways.report.touch import halves, packed, touch
+from highways.training import load_network, run
+from highways.training.checkpoints import weights_path
+
+PLACE: dict[str, Any] = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
+COMPUTED = """
+const page = JSON.parse(require("fs").readFileSync(0));
+(async () => {
+  const pixels = Array.from(await inflate(page.pixels), pixel => Math.fround(pixel / page.steps));
+  const area = page.side ** 2, found = [];
+  for (const spec of page.networks) {
+    const network = new Network(spec, halves(await inflate(spec.weights)), area);
+    const shut = new Uint8Array(network.blocks.length * network.width).fill(1, network.width, 2 * network.width);
+    found.push(page.labels.map((label, i) => {
+      const x = pixels.slice(i * area, (i + 1) * area), { logits, gates } = network.run(x);
+      const all = network.lesions(x), closed = network.run(x, 1, shut).logits, none = network.run(x, 0).logits;
+      return { logits: [...logits], gates: [...gates], lesions: all.map(row => crossEntropy(row, label)),
+        closed: [...closed], none: [...none] };
+    }));
+  }
+  console.log(JSON.stringify(found));
+})();
+"""
+
+
+def node(script: str, given: str = "") -> Any:
+    """What a script prints, as JSON; without node the test is skipped."""
+    if (found := shutil.which("node")) is None:
+        pytest.skip("no node")
+    done = subprocess.run([found, "-e", script], input=given, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def part(page: str, name: str) -> str:
+    """The content of a script of the page."""
+    (content,) = re.findall(rf'<script[^>]*id="{name}">(.*?)</script>', page, re.DOTALL)
+    return content
+
+
+@pytest.fixture
+def trained(project: Path, run_config: Callable) -> list[Path]:
+    """Records of a highway and a plain network of digits, trained for an epoch."""
+    runs = [run(run_config(kind, depth=6, epochs=1), **PLACE) for kind in ("highway", "plain")]
+    return [project / "results" / "p" / "e" / "runs" / f"{record.run_key}.json" for record in runs]
+
+
+def test_the_page_computes_what_torch_computes(trained: list[Path], tmp_path: Path, call, capsys) -> None:
+    keys = [path.stem for path in trained]
+    assert call("touch", *keys, "--output", str(tmp_path / "touch.html")) == 0
+    page = (tmp_path / "touch.html").read_text()
+    assert not re.search(r"https?://|src=|@import|fetch\(", page), "it needs no network"
+    content = json.loads(part(page, "page"))
+    highway, plain = node(part(page, "network") + COMPUTED, part(page, "page"))
+    data, labels = load("digits"), content["labels"]
+    assert labels == sorted(labels)
+    assert len(labels) == 40
+    chosen = torch.cat([(data.test_y == digit).nonzero()[:4, 0] for digit in range(10)])
+    x, y = data.test_x[chosen], data.test_y[chosen]
+    for path, found in zip(trained, (highway, plain), strict=True):
+        network = load_network_of(path)
+        network.load_state_dict({name: weight.half().float() for name, weight in network.state_dict().items()})
+        with torch.no_grad():
+            logits = network(x)
+        near(found, "logits", logits)
+        if path is trained[1]:
+            continue
+        with torch.no_grad():
+            first = network.first(x)
+            gates, copied = network.blocks[0].transform_gate(first), network.readout(first)
+            with lesioned(network, 2):
+                near(found, "closed", network(x))
+        near([{"gates": one["gates"][:8]} for one in found], "gates", gates)
+        near(found, "none", copied)
+        torch.testing.assert_close(
+            torch.tensor([one["lesions"] for one in found]).mean(dim=0).double(),
+            lesions(network, [(x, y)])["cross_entropy"],
+            atol=1e-3,
+            rtol=0,
+        )
+
+
+def near(found: list[dict[str, list[float]]], name: str, expected: torch.Tensor) -> None:
+    """Compare what the page has by example with torch's tensor, to 1e-3."""
+    torch.testing.assert_close(torch.tensor([one[name] for one in found]), expected, atol=1e-3, rtol=0)
+
+
+def load_network_of(path: Path) -> DenseNetwork:
+    """The trained network of a record."""
+    from highways.tracking import RunRecord
+
+    network = load_network(RunRecord.read(path))
+    assert isinstance(network, DenseNetwork)
+    return network
+
+
+def test_the_page_says_whether_the_weights_are_the_records(trained: list[Path], tmp_path: Path, call, capsys) -> None:
+    home, key = tmp_path / "touch.html", trained[0].stem
+    sha256 = json.loads(trained[0].read_text())["weights_sha256"]
+    touch(trained[0], output=home)
+    assert re.search(rf"These weights are the record.s; their sha256\s+is <code>{sha256}", unescape(home.read_text()))
+    state = {name: tensor + 1e-3 for name, tensor in load_network_of(trained[0]).state_dict().items()}
+    torch.save(state, weights_path(key))
+    assert call("weights", "keep", key) == 0
+    weights_path(key).unlink()
+    touch(trained[0], output=home)
+    said = unescape(home.read_text())
+    assert "not the record's to the bit: the run was trained again, and ends at" in said
+    assert sha256 not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing-like-it"], "no file and no record of a run"),
+        (["{plain}"], "a plain network where a highway one is wanted"),
+        (["{highway}", "{highway}"], "a highway network where a plain one is wanted"),
+        (["{lost}"], "its weights are not kept here"),
+        (["{other}"], "no dense network of mnist or digits"),
+    ],
+)
+def test_what_cannot_be_touched_is_one_line_that_says_what_can(
+    trained: list[Path], run_config: Callable, call, capsys, arguments: list[str], message: str
+) -> None:
+    lost = run(run_config(depth=3, epochs=1), **PLACE).run_key
+    weights_path(lost).unlink()
+    config = RunConfig.model_validate(run_config(epochs=1).model_dump() | {"data": {"name": "weak-signal"}})
+    other = "" if "{other}" not in arguments else run(config, **PLACE).run_key
+    names = {"highway": trained[0].stem, "plain": trained[1].stem, "lost": lost, "other": other}
+    capsys.readouterr()
+    assert call("touch", *(argument.format(**names) for argument in arguments)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert f"these can be touched: {names['highway']}, {names['plain']}" in line
+
+
+def test_drawn_digits_are_scaled_and_centred_as_mnist(trained: list[Path], tmp_path: Path) -> None:
+    page = touch(trained[0], output=tmp_path / "touch.html").read_text()
+    drawing = """
+const ink = new Float32Array(112 * 112);
+for (let y = 5; y < 75; y++) for (let x = 60; x < 74; x++) ink[y * 112 + x] = 1;
+console.log(JSON.stringify([[...centred(ink, 112, 28, 20)], [...centred(new Float32Array(112 * 112), 112, 28, 20)]]));
+"""
+    drawn, blank = (torch.tensor(one).view(28, 28) for one in node(part(page, "network") + drawing))
+    assert not blank.any()
+    assert drawn.any(dim=1).sum() == 20, "high as the box"
+    assert drawn.any(dim=0).sum() == 4, "as narrow as it was drawn"
+    assert drawn.sum() == pytest.approx(80, abs=1e-3)
+    middle = [float((drawn.sum(dim=axis) * torch.arange(28)).sum() / drawn.sum()) for axis in (0, 1)]
+    assert middle == pytest.approx([13.5, 13.5], abs=0.5)
+
+
+def test_two_networks_of_the_papers_sizes_make_at_most_a_megabyte_and_a_half(run_config: Callable) -> None:
+    """Initial weights are no easier to deflate than trained ones."""
+    size = 0
+    for kind, width in (("highway", 50), ("plain", 71)):
+        config = run_config(kind, depth=50).network.model_copy(update={"width": width})
+        size += len(packed(halves(DenseNetwork(config, 784, 10).state_dict())))
+    assert 1_200_000 < size < 1_420_000
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(trained: list[Path], tmp_path, width, scheme) -> None:
+    browser = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip("no Chromium")
+    page = touch(trained[0], trained[1], tmp_path / "touch.html")
+    if scheme == "dark":
+        page.write_text(page.read_text().replace("(prefers-color-scheme: dark)", "all"))
+    rules = importlib.resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    (tmp_path / "axe.min.js").write_text(rules)
+    (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [f"--user-data-dir={tmp_path}/chromium", "--virtual-time-budget=60000", "--dump-dom"]
+    done = subprocess.run([*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=240)
+    (found,) = re.findall(r'<pre id="found">([^<]+)</pre>', done.stdout)
+    wide, closed, faults, passed = json.loads(unescape(found))
+    assert wide <= width
+    assert "closed" in closed
+    assert faults == []
+    assert passed > 15
+
+
+PROBE = """<!doctype html><title>probe</title>
+<iframe id="page" src="touch.html" style="border:0;width:WIDTHpx;height:900px"></iframe><pre id="found"></pre>
+<script>
+document.getElementById("page").onload = event => {
+  const frame = event.target.contentWindow, page = frame.document, script = page.createElement("script");
+  const say = found => document.getElementById("found").textContent = JSON.stringify(found);
+  script.src = "axe.min.js";
+  script.onload = () => setTimeout(() => {
+    const key = name => page.getElementById("grid").dispatchEvent(new frame.KeyboardEvent("keydown", { key: name }));
+    key("ArrowDown"); key(" ");
+    const wide = page.documentElement.scrollWidth, here = page.getElementById("here").textContent;
+    page.querySelectorAll("details").forEach(part => part.open = true);
+    frame.axe.run().then(done => say([wide, here,
+      done.violations.map(rule => [rule.id, ...rule.nodes.map(node => node.target.join(" "))]), done.passes.length]));
+  }, 3000);
+  page.head.append(script);
+};
+</script>"""

@@ -1,0 +1,74 @@
+"""Weights in the repository: kept, found after checkpoints/, and told where they are not the record's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from highways import paths
+from highways.config import AnalysisConfig
+from highways.inside.analyse import analyse
+from highways.inside.lesions import LesionsConfig
+from highways.training import load_network, run
+from highways.training.checkpoints import weights_path, weights_sha256
+
+
+@pytest.fixture
+def record(project: Path, run_config: Callable):
+    """The record of a small highway network whose weights are under checkpoints/."""
+    return run(run_config(), profile="p", experiment="e", threads=1, mlflow=False)
+
+
+def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, call, capsys) -> None:
+    trained = load_network(record).state_dict()
+    assert call("weights", "keep", record.run_key[-12:]) == 0
+    kept = paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt"
+    assert capsys.readouterr().out.strip() == str(kept.relative_to(paths.root()))
+    card = kept.with_name("README.md").read_text()
+    (row,) = [line for line in card.splitlines() if record.run_key in line]
+    loss = f"{record.last('train_cross_entropy'):.6g}"
+    assert f"| {loss} | {loss} |" in row
+    assert "| yes |" in row
+    assert f"| {record.weights_sha256} | {hashlib.sha256(kept.read_bytes()).hexdigest()} |" in row
+    weights_path(record.run_key).unlink()
+    assert weights_sha256(load_network(record).state_dict()) == weights_sha256(trained)
+    assert call("run", record.run_key, "--show", "gates") == 0
+    assert "not the record's" not in capsys.readouterr().out
+
+
+def test_weights_trained_again_are_told_and_others_are_refused(record, call, capsys) -> None:
+    state = {name: tensor + 1e-3 for name, tensor in load_network(record).state_dict().items()}
+    torch.save(state, weights_path(record.run_key))
+    assert call("weights", "keep", record.run_key) == 0
+    weights_path(record.run_key).unlink()
+    kept = paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt"
+    assert "| no |" in kept.with_name("README.md").read_text()
+    capsys.readouterr()
+    assert weights_sha256(load_network(record).state_dict()) == weights_sha256(state)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert "not the record's to the bit" in said
+    lesions = [AnalysisConfig(run=record.config, measure=LesionsConfig())]
+    (first,) = analyse(lesions, experiment="e", profile="p", mlflow=False)
+    assert analyse(lesions, experiment="e", profile="p", mlflow=False) == [first], "it is of the weights that count"
+
+    torch.save({name: tensor + 1 for name, tensor in state.items()}, kept)
+    assert call("run", record.run_key, "--show", "signal") == 1
+    assert "restore it from git" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_under_checkpoints_cannot_be_kept(record, call, capsys) -> None:
+    weights_path(record.run_key).unlink()
+    assert call("weights", "keep", record.run_key) == 1
+    assert f"`highways run {record.run_key} --weights` trains" in capsys.readouterr().err
+
+
+def test_committed_weights_are_those_of_their_cards(repository: Path) -> None:
+    for path in repository.glob("results/*/weights/*.pt"):
+        (row,) = [line for line in path.with_name("README.md").read_text().splitlines() if f"[{path.stem}]" in line]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in row
+        assert weights_sha256(torch.load(path, weights_only=True)) in row
