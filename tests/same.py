@@ -19,7 +19,7 @@ import matplotlib.image
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAINED, DRAWN = ("laptop", "weekend"), ("paper",)
 """Profiles whose notebooks run as README says, and those with runs still to come, whose notebooks only draw."""
-COMPARED = ("results", "README.md", "benchmarks/README.md", "dvc.yaml")
+COMPARED = ("results", "README.md", "benchmarks/README.md", "docs/summary.md", "dvc.yaml", "references")
 KEYS = """
 from pathlib import Path
 import highways.experiments  # registers the kinds of analyses

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from layout import REPOSITORY
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from toolbox import SCHEMAS
@@ -17,18 +18,24 @@ from highways.experiments.depth import DepthProfile
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all
 
+PROFILES = ["laptop", "paper", "quick", "weekend"]
+
 
 def test_every_profile_file_is_valid() -> None:
-    assert profile_names() == ["laptop", "paper", "quick", "weekend"]
+    assert profile_names() == PROFILES
+    committed = {path.name for path in REPOSITORY.glob("results/laptop/[0-9]*")}
+    assert len(committed) >= 10
     for profile in profile_names():
         files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
-        assert files == set(SCHEMAS), "the project's own profiles have every experiment"
-        for schema in SCHEMAS.values():
-            load_profile(profile, schema)
+        assert committed <= files <= set(SCHEMAS), "those with committed results are in every profile"
+        for name in files:
+            load_profile(profile, SCHEMAS[name])
 
 
-@pytest.mark.parametrize("profile", ["laptop", "paper", "quick", "weekend"])
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [(profile, name) for profile in PROFILES for name in SCHEMAS if profile_path(profile, name).exists()],
+)
 def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str, profile: str, repository) -> None:
     notebook = load_notebook_node(str(repository / "notebooks" / f"{name}.ipynb"))
     filled = parameterize_notebook(notebook, yaml.safe_load(profile_path(profile, name).read_text()))

@@ -4,9 +4,34 @@ P1 is Srivastava, Greff, Schmidhuber, *Highway Networks* (arXiv 1505.00387); P2 
 authors, *Training Very Deep Networks* (arXiv 1507.06228). Docstrings cite them by these names.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from highways.config import RunConfig
+    from highways.experiments import records
+    from highways.training import run, sweep
 
 try:
     __version__ = version("highways")
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
+
+PUBLIC = {
+    "RunConfig": "highways.config",
+    "records": "highways.experiments",
+    "run": "highways.training",
+    "sweep": "highways.training",
+}
+"""What is imported when it is asked for, as torch takes seconds."""
+
+__all__ = ["RunConfig", "__version__", "records", "run", "sweep"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)

@@ -173,3 +173,24 @@ def pipeline_command() -> None:
     schema = paths.references() / "claims.schema.json"
     write_atomically(schema, schema_text({one.name: one.named_measures for one in EXPERIMENTS}))
     print(f"{paths.shown(dvc.write())} and {paths.shown(schema)} are written")
+
+
+new = typer.Typer(help="Write something new, to be changed into one's own.", no_args_is_help=True)
+app.add_typer(new, name="new")
+
+
+@new.callback()
+def _new() -> None:
+    """Keep `experiment` a command of its own while it is the only one."""
+
+
+@new.command("experiment")
+def new_experiment_command(
+    name: Annotated[str, typer.Argument(help="Two digits and a word, such as 11_width.")],
+) -> None:
+    """Write an experiment's module, notebook, quick parameters, claim and test, and register it."""
+    from highways.pipeline.new_experiment import new_experiment
+
+    for path in new_experiment(name):
+        print(paths.shown(path))
+    print(f"next: `highways pipeline`, then `dvc repro {name}@quick`; change the module as you like")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,26 +35,10 @@ class Run:
     record: RunRecord
 
     def columns(self) -> dict[str, Any]:
-        """Return what `--where` can refer to; a setting by its last name if no other has that, else by all of them."""
-        from highways.tracking.outcomes import best_value
+        """Return what `--where` can refer to."""
+        from highways.tracking.outcomes import columns
 
-        config = self.record.config
-        settings = config.flat()
-        last = {name: name.rpartition(".")[2] for name in settings}
-        count = Counter(last.values())
-        return {
-            **{last[name] if count[last[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
-            **{curve: best_value(self.record, curve) for curve in self.record.curves},
-            "run": self.record.run_key,
-            "network": config.network.shown_as,
-            "kind": config.network.kind,
-            "depth": config.network.depth,
-            "data": config.data.name,
-            "optimiser": config.optimiser.kind,
-            "status": self.record.status,
-            "profile": self.profile,
-            "experiment": self.experiment,
-        }
+        return columns(self.record) | {"profile": self.profile, "experiment": self.experiment}
 
 
 @app.command("runs")

@@ -3,8 +3,11 @@
 All other rooms know them by this list alone.
 """
 
+import pandas as pd
+
 from highways.config import Profile
 from highways.config.profiles import profile_path
+from highways.errors import HighwaysError
 from highways.experiments.base import Experiment
 from highways.experiments.base import Study as Study
 from highways.experiments.bilstm_depth import BILSTM_DEPTH
@@ -18,6 +21,7 @@ from highways.experiments.l2_parity import L2_PARITY
 from highways.experiments.lesion import LESION
 from highways.experiments.report import REPORT
 from highways.experiments.very_deep import VERY_DEEP
+from highways.tracking.outcomes import columns
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     DEPTH,
@@ -45,3 +49,23 @@ def settings_of(profile: str, name: str) -> Profile | None:
     if experiment is None or not profile_path(profile, name).exists():
         return None
     return experiment.of(profile).settings
+
+
+def records(profile: str, experiment: str) -> pd.DataFrame:
+    """Return the finished runs that an experiment lists in a profile, a row each.
+
+    Columns: those of `highways runs --where`, such as `run`, `network`, `depth`, `status` and `learning_rate`, with the
+    best value of every curve; and `curves`, a dict of lists with a value per epoch.
+
+    Args:
+        profile: Such as `weekend`.
+        experiment: Its name, or the beginning of it, such as `01`.
+
+    Raises:
+        HighwaysError: There is no such profile or experiment, or a record is at fault.
+    """
+    found = next((one for one in EXPERIMENTS if one.name.startswith(experiment)), None)
+    if found is None:
+        raise HighwaysError(f"no experiment {experiment!r}; there are: {', '.join(one.name for one in EXPERIMENTS)}")
+    listed = found.of(profile).records()
+    return pd.DataFrame([columns(run) | {"curves": run.curves} for run in (*listed, *listed.auxiliary)])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
 
 from highways import paths
+from highways.claims.history import summary
 from highways.claims.judge import Judgement
-from highways.claims.sources import DOCUMENTS, OWN, documents
+from highways.claims.sources import DOCUMENTS, OWN, documents, spoken, unit_of
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
+from highways.report.html import answer
 from highways.report.pages import counts, pages
 from highways.report.render import cell, render
 from highways.report.verdicts import Judged, all_claims, read_listed
@@ -98,12 +101,53 @@ def _numbers(committed: Sequence[Judged]) -> str:
     return render("table.md.j2", heads=list(rows[0]) if rows else [], rows=[list(row.values()) for row in rows])
 
 
+def _fixed(committed: Sequence[Judged]) -> str:
+    """Return when the criteria were fixed, compared with the runs, a line a profile."""
+    lines = [f"- `{judged.profile}`: {summary(row.fixed for row in judged.judgements)}.\n" for judged in committed]
+    return "".join(lines)
+
+
+def _summary(committed: Sequence[Judged]) -> str:
+    """Return `docs/summary.md`."""
+    measures = {one.name: one.named_measures for one in EXPERIMENTS}
+    claims = {name: claim for one in committed for name, claim in one.claims.items()}
+    units = {name: unit_of(claim, measures[claim.experiment]) for name, claim in claims.items()}
+    rows = [replace(row, measured=spoken(row.measured, units[row.claim_id])) for row in best_of(committed)]
+    papers = [row for row in rows if documents(row.source)[0] in WHOSE["the two papers"]]
+    own = [row for row in rows if row.own]
+    lead = next(one.lead for one in EXPERIMENTS if one.lead is not None)
+    judged = {row.claim_id: row for row in rows}
+    folders = [paths.Results(one.profile).folder for one in committed]
+    runs = {path.stem: path for folder in folders for path in sorted(folder.glob("*/runs/*.json"))}
+    seconds = [json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()]
+    return render(
+        "summary.md.j2",
+        papers=papers,
+        others=len(rows) - len(papers) - len(own),
+        own=len(own),
+        runs=len(runs),
+        hours=sum(seconds) / 3600,
+        fixed=_fixed(committed),
+        headlines=_headlines(committed),
+        answers=[
+            {"question": question, "text": answer(vars(judged[name]))}
+            for question, name in lead.questions
+            if name in judged
+        ],
+        failed=[row for row in papers if row.verdict == "not replicated"],
+        waiting=sum(row.verdict == "not run" for row in papers),
+    )
+
+
 SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {
     "numbers": _numbers,
     "headline": _headlines,
     "experiments": _experiments,
+    "fixed": _fixed,
 }
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
+OPTIONAL = {"fixed"}
+"""Sections that README need not have."""
 
 
 def filled(committed: Sequence[Judged]) -> str:
@@ -118,6 +162,8 @@ def filled(committed: Sequence[Judged]) -> str:
     text = (paths.root() / "README.md").read_text(encoding="utf-8")
     for name, make in SECTIONS.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        if name in OPTIONAL and begin not in text:
+            continue
         if text.count(begin) != 1 or text.count(end) != 1:
             raise HighwaysError(f"README.md: the markers of the section {name!r} are missing")
         content = f"{begin}{make(committed)}{end}"
@@ -168,6 +214,7 @@ def current() -> Iterator[tuple[Path, str]]:
     yield paths.root() / "benchmarks" / "README.md", _benchmarks()
     for judged in committed:
         yield from pages(judged).items()
+    yield paths.root() / "docs" / "summary.md", _summary(committed)
     yield paths.root() / "README.md", filled(committed)
 
 

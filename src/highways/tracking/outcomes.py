@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from highways import paths
 from highways.config import Profile, RunConfig
@@ -70,3 +72,25 @@ def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -
     """
     with_value = [record for record in records if best_value(record, metric) is not None]
     return min(with_value, key=lambda one: rank(one, metric, one.config.budget.epochs), default=None)
+
+
+def columns(record: RunRecord) -> dict[str, Any]:
+    """Return a run as a row: its settings, and of every curve its best value.
+
+    A setting has the last part of its name if no other has that, else all parts.
+    """
+    config = record.config
+    settings = config.flat()
+    short = {name: name.rpartition(".")[2] for name in settings}
+    count = Counter(short.values())
+    return {
+        **{short[name] if count[short[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
+        **{curve: best_value(record, curve) for curve in record.curves},
+        "run": record.run_key,
+        "network": config.network.shown_as,
+        "kind": config.network.kind,
+        "depth": config.network.depth,
+        "data": config.data.name,
+        "optimiser": config.optimiser.kind,
+        "status": record.status,
+    }

@@ -1,0 +1,74 @@
+"""`highways new experiment`: everything that an experiment consists of, to be changed into one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+from jinja2 import Environment, PackageLoader
+
+from highways import paths
+from highways.errors import HighwaysError
+from highways.tracking.records import write_atomically
+
+REGISTER = "src/highways/experiments/__init__.py"
+TEMPLATES = Environment(loader=PackageLoader("highways.pipeline", "new"), keep_trailing_newline=True)
+
+
+def new_experiment(name: str) -> list[Path]:
+    """Write an experiment's module, notebook, quick parameters, claim and test, register it, and return the files.
+
+    Raises:
+        HighwaysError: The name is none for an experiment, or something of that name is there.
+    """
+    if not (found := re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)):
+        raise HighwaysError(f"{name!r}: an experiment is called by two digits and a word, such as 11_width")
+    root, (number, short) = paths.root(), found.groups()
+    words = {"name": name, "number": number, "short": short, "constant": short.upper(), "id": short.replace("_", "-")}
+    words |= {"camel": short.title().replace("_", ""), "title": short.replace("_", " ").capitalize()}
+    made = {
+        root / "src/highways/experiments" / f"{short}.py": "module.py.j2",
+        root / "notebooks" / f"{name}.ipynb": "notebook.py.j2",
+        root / "profiles/quick" / f"{name}.yaml": "profile.yaml.j2",
+        root / "tests" / f"test_{short}.py": "test.py.j2",
+    }
+    taken = [path for path in made if path.exists()] + sorted((root / "notebooks").glob(f"{number}_*.ipynb"))
+    if taken:
+        raise HighwaysError(f"{paths.shown(taken[0])}: there is one already")
+    texts = {path: TEMPLATES.get_template(template).render(words) for path, template in made.items()}
+    claims, register = paths.references() / "claims.yaml", root / REGISTER
+    texts[claims] = claims.read_text(encoding="utf-8") + TEMPLATES.get_template("claim.yaml.j2").render(words)
+    texts[register] = _registered(register.read_text(encoding="utf-8"), short)
+    for path, text in texts.items():
+        write_atomically(path, nbformat.writes(_notebook(text)) + "\n" if path.suffix == ".ipynb" else text)
+    return list(texts)
+
+
+def _registered(text: str, short: str) -> str:
+    """Return the list of experiments with one more, before the report; imports stay sorted."""
+    line = f"from highways.experiments.{short} import {short.upper()}\n"
+    later = [one for one in re.findall(r"^from highways\..*\n", text, re.MULTILINE) if one > line]
+    before = later[0] if later else "\nEXPERIMENTS: "
+    text = text.replace(before, line + before, 1)
+    return text.replace("    REPORT,\n)", f"    {short.upper()},\n    REPORT,\n)", 1)
+
+
+def _notebook(text: str) -> nbformat.NotebookNode:
+    """Return a notebook from its text: `# %%` opens a cell."""
+    notebook = nbformat.v4.new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for index, part in enumerate(re.split(r"^# %%", text, flags=re.MULTILINE)[1:]):
+        head, _, source = part.partition("\n")
+        if "[markdown]" in head:
+            prose = re.sub(r"^# ?", "", source.strip(), flags=re.MULTILINE)
+            cell = nbformat.v4.new_markdown_cell(prose)
+        else:
+            cell = nbformat.v4.new_code_cell(source.strip(), metadata={"tags": head.split()} if head.split() else {})
+        cell["id"] = f"cell-{index:02}"
+        notebook.cells.append(cell)
+    return notebook
