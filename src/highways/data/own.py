@@ -104,7 +104,7 @@ def drawn_parts(own: OwnFile, count: int) -> list[Part]:
 # A file
 
 
-def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], list[str], list[str]]:
+def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]]:
     """Return features or sentences, labels, and parts where a column has them."""
     try:
         text = where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
@@ -132,7 +132,8 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], 
             if parts[-1] not in allowed:
                 found = f"{quoted(own.split)} must be {' or '.join(allowed)}, found {quoted(parts[-1])}"
                 raise ValueError(f", line {line}: column {found}")
-        x.append(row[place[own.text]] if own.text else [_number(line, name, row[place[name]]) for name in others])
+        numbers = [] if own.text else [_number(line, name, row[place[name]]) for name in others]
+        x.append(row[place[own.text]] if own.text else np.array(numbers))
     if not own.text and not others:
         raise ValueError(": no column of numbers in it")
     return x, labels, parts
