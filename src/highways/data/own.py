@@ -93,12 +93,12 @@ def read_own(own: OwnFile) -> Own:
     return Own(x, y, part)
 
 
-def drawn_parts(own: OwnFile, count: int) -> list[Part]:
+def drawn_parts(own: OwnFile, count: int) -> list[str]:
     """Return what each of `count` examples is for, drawn so that it depends on their number and the seed alone."""
     order = sorted(range(count), key=lambda row: hashlib.sha256(f"{own.split_seed}-{row}".encode()).digest())
     test, dev = round(own.test * count), round(own.dev * count) if own.text else 0
-    part: dict[int, Part] = dict.fromkeys(order[:test], "test") | dict.fromkeys(order[test : test + dev], "dev")
-    return [part.get(row, "train") for row in range(count)]
+    tested, looked_at = set(order[:test]), set(order[test : test + dev])
+    return ["test" if row in tested else "dev" if row in looked_at else "train" for row in range(count)]
 
 
 # A file
