@@ -22,11 +22,10 @@ def test_the_example_ends_where_it_says(repository: Path, one_thread: None, caps
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    said = re.search(r"([\d.]+) \(plain\) and ([\d.]+) \(highway\)", example.__doc__ or "")
-    assert said is not None
+    assert "above 0.5 and below 0.1" in (example.__doc__ or "")
     losses = example.main()
-    assert losses["plain"] == pytest.approx(float(said[1]), rel=0.5)
-    assert losses["highway"] == pytest.approx(float(said[2]), rel=0.5)
+    assert losses["plain"] > 0.5
+    assert losses["highway"] < 0.1
     printed = capsys.readouterr().out
     assert f"{losses['highway']:.3f}" in printed
     assert len(re.findall(r"layer +\d+: 0\.\d{3}", printed)) == 9
