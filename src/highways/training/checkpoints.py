@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import hashlib
 import io
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,15 +84,15 @@ def accepted_sha256(run_key: str) -> str | None:
 
 def weights_in_git(run_key: str) -> Path | None:
     """Return the final weights of a run that are in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
-    return min((paths.root() / "results").glob(f"*/weights/{glob.escape(run_key)}.pt"), default=None)
+    return min((paths.root() / "results").glob(f"*/weights/{run_key}.pt"), default=None)
 
 
 def _listed_sha256(path: Path | None) -> str | None:
     """Return the sha256 of weights in git as their card has it: the first of their row."""
     if path is None or not (card := path.with_name("README.md")).exists():
         return None
-    listed = re.search(rf"\[{re.escape(path.stem)}\].*?\b([0-9a-f]{{64}})\b", card.read_text(encoding="utf-8"))
-    return listed and listed[1]
+    rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{path.stem}]" in line]
+    return next((word for row in rows for word in row.split() if len(word) == 64 and word.isalnum()), None)
 
 
 def _load_from_git(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
