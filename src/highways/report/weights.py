@@ -18,7 +18,6 @@ from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
 from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path, weights_sha256
-from highways.training.run import ADHOC
 
 
 @torch.no_grad()
@@ -44,7 +43,7 @@ def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, flo
 def keep(run_keys: Sequence[str]) -> list[Path]:
     """Copy the weights of runs from `checkpoints/` into the folders of their profiles, and write the cards.
 
-    Of several profiles that have a run's record the first one takes its weights, that of single runs the last.
+    Of several profiles that have a run's record the first takes its weights, one with parameters before any other.
     Weights that are not the record's to the bit (trained again on another processor) are kept, too: the card says it.
 
     Args:
@@ -73,7 +72,11 @@ def _home(run_key: str) -> Path:
             f"`highways run {run_key} --weights` trains the run again for them"
         )
     profiles = [path.parents[2] for path in RecordStore.copies(run_key)]
-    return min(profiles, key=lambda path: (path.name == ADHOC, path)) / "weights" / f"{run_key}.pt"
+    return (
+        min(profiles, key=lambda path: (not (paths.root() / "profiles" / path.name).exists(), path))
+        / "weights"
+        / f"{run_key}.pt"
+    )
 
 
 def card(folder: Path) -> str:
