@@ -17,6 +17,8 @@ LOCKED_TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements-torch.l
 CUDA_PARTS := import importlib.metadata as m, sys; \
   print(*[part for part in m.requires('torch') if sys.platform == 'linux' and part.startswith(('cuda', 'nvidia'))])
 STAMP := $(VENV)/.complete
+# Tests of a file stay together, in the order that tests/conftest.py gives.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY ?= true
 unexport PYTHONPATH
@@ -67,7 +69,7 @@ repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that a
 	highways repro
 
 test: setup  ## Run all tests, the pipeline included
-	pytest
+	pytest $(PARALLEL)
 
 same: setup  ## Execute the committed notebooks in a clone, without data, and compare everything with git
 	python tests/same.py $(PROFILE)
@@ -76,7 +78,7 @@ test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts 
 	HIGHWAYS_FAULTS_COUNTS=1 pytest tests/faults -m "faults or not faults"
 
 test-fast: setup  ## Run the tests that take seconds
-	pytest -m "not pipeline"
+	pytest $(PARALLEL) -m "not pipeline"
 
 test-ray: setup  ## Install Ray and test its engine on a cluster of three nodes on this machine
 	python -m pip install --quiet --disable-pip-version-check -e ".[ray]" --no-build-isolation
@@ -103,7 +105,7 @@ bench: setup  ## Measure speeds, as ratios within one run
 readme: setup  ## Write README's numbers and the results' pages from what is committed
 	highways readme
 
-pipeline: setup  ## Write dvc.yaml from the experiments
+pipeline: setup  ## Write dvc.yaml and the schema of claims.yaml from the experiments
 	highways pipeline
 
 lint: setup  ## Check format, lint, types and spelling

@@ -27,7 +27,7 @@ for experiment in EXPERIMENTS:
     if experiment.tables:
         study = experiment.of("laptop")
         for table in experiment.tables:
-            table.texts(study.records(), study.settings)
+            table.texts(study.records())
 """
 STAGES = {
     "python": "pass",

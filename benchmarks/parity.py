@@ -10,7 +10,7 @@ import argparse
 
 from timing import ratio, write
 
-from highways.experiments.l2_parity import ParityConfig, parity
+from highways.experiments.l2_parity import Parity
 from highways.training import device as devices
 
 
@@ -22,8 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     devices.prepare(1)
-    config = ParityConfig(data="digits", examples=arguments.examples, steps=1, loop_examples=arguments.examples)
-    turns = [parity(config) for _ in range(arguments.repeats)]
+    study = Parity(data="digits", examples=arguments.examples, steps=1, loop_examples=arguments.examples)
+    turns = [study.measure() for _ in range(arguments.repeats)]
     loop, vectorised = ([float(turn[f"{name}_seconds"]) for turn in turns] for name in ("loop", "vectorised"))
     row: dict[str, object] = {
         "examples": arguments.examples,

@@ -19,6 +19,12 @@ from layout import REPOSITORY, lay_out
 os.environ["HIGHWAYS_PROGRESS"] = "none"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process waits for another at the end."""
+    long = {item.path for item in items if item.get_closest_marker("pipeline")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_collection_finish() -> None:
     """Leave alone what has been imported, which stays, when garbage is collected: a million objects."""
     gc.collect()

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from toolbox import wait_until
+from toolbox import HERE, wait_until
 
 from highways.config import RunConfig
 from highways.tracking.events import EpochEnded, Event, Finished, Started
 from highways.tracking.records import RecordStore, run_keys
 from highways.training import load_network, run, sweep
 from highways.training.checkpoints import locked, weights_path
-from highways.training.execute import Job
-from highways.training.groups import group_name
-from highways.training.storing import complete, train_here
+from highways.training.engines import complete
+from highways.training.execute import Job, group_name, train_job
 
 
 @pytest.fixture
@@ -50,10 +49,10 @@ def test_every_group_is_trained_once(project: Path, process, hold: Path, run_con
 def test_what_came_to_stand_while_a_group_waited_is_not_trained_again(project: Path, run_config) -> None:
     """Two sweeps group runs in different ways: here three as one population, of which another has trained two."""
     configs = [run_config(seed=seed) for seed in range(3)]
-    standing = sweep(configs[:2], profile="p", experiment="e", mlflow=False, threads=1)
+    standing = sweep(configs[:2], **HERE)
     events: list[Event] = []
     job = Job(tuple(configs), tuple(run_keys(configs)), True, project / "results/p/e/runs", "cpu", 1)
-    found = complete(job, train_here, events.append)
+    found = complete(job, train_job, events.append)
     assert [event.keys for event in events if isinstance(event, Started)] == [job.keys[2:]]
     assert [event.record.run_key for event in events if isinstance(event, Finished)] == list(job.keys)
     assert found is not None
@@ -94,26 +93,21 @@ def test_killed_owner_is_replaced(project: Path, process, hold, run_config) -> N
     assert nothing_left_over(project)
 
 
-def test_other_groups_are_trained_first(project: Path, run_config, monkeypatch, capsys) -> None:
+def test_other_groups_are_trained_first(project: Path, run_config, capsys) -> None:
     configs = [run_config(depth=depth, epochs=1) for depth in (4, 2, 3)]
     keys = run_keys(configs)
     order: list[str] = []
     owner = locked(group_name(configs[0], keys[0]))
     assert owner.__enter__()
 
-    def release(seconds: float) -> None:
-        if "waits" not in order:
-            order.append("waits")
-            owner.__exit__(None, None, None)
-
-    monkeypatch.setattr("highways.training.storing.time.sleep", release)
-
     def watch(event: object) -> None:
         if isinstance(event, Started):
             order.extend(event.keys)
+        if isinstance(event, Finished) and len(order) == 2:
+            owner.__exit__(None, None, None)
 
-    records = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
-    assert order == [keys[2], keys[1], "waits", keys[0]]
+    records = sweep(configs, **HERE, on_event=watch)
+    assert order == [keys[2], keys[1], keys[0]]
     assert [record.run_key for record in records] == keys
     assert capsys.readouterr().out.count(f"waiting for {keys[0]}, in training by another process\n") == 1
 
@@ -149,7 +143,7 @@ def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) 
         if isinstance(event, EpochEnded):
             RecordStore(project / "results/elsewhere/e/runs").write(foreign)
 
-    record = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+    record = run(config, **HERE, on_event=watch)
     assert record == foreign
     assert [event.record for event in events if isinstance(event, Finished)] == [foreign]
     assert weights_path(key).read_bytes() == before
@@ -158,10 +152,10 @@ def test_weights_are_those_of_the_record_that_stands(project: Path, run_config) 
 
 def test_weights_made_again_are_kept_with_their_checksum(project: Path, run_config) -> None:
     config = run_config(epochs=1)
-    record = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    record = run(config, **HERE)
     RecordStore(project / "results/p/e/runs").write(record.model_copy(update={"weights_sha256": "0" * 64}))
     weights_path(record.run_key).unlink()
-    assert run(config, profile="p", experiment="e", threads=1, mlflow=False, weights=True).weights_sha256 != "0" * 64
+    assert run(config, **HERE, weights=True).weights_sha256 != "0" * 64
     (kept,) = RecordStore(project / "results/p/e/runs").read_all([record.run_key])
     assert kept.weights_sha256 == "0" * 64
     load_network(kept)

@@ -57,10 +57,16 @@ def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
     assert yaml.safe_load((project / "params.yaml").read_text()) == {"active": ["laptop"]}
     assert call("profile", "check", "quick", "01_depth") == 0
     path = project / "profiles" / "quick" / "01_depth.yaml"
-    path.write_text(path.read_text() + "colour: red\n")
-    capsys.readouterr()
-    assert call("profile", "check", "quick", "01_depth") == 1
-    assert "profiles/quick/01_depth.yaml: unknown key 'colour' (allowed: " in capsys.readouterr().err
+    text = path.read_text()
+    for wrong, said in (
+        ("colour: red", "unknown key 'colour' (allowed: "),
+        ("depths: 10, 20", "key 'depths': Input should be a valid array, found '10, 20'; a list is written [10, 20]\n"),
+    ):
+        name = wrong.partition(":")[0]
+        path.write_text("".join(f"{line}\n" for line in text.splitlines() if not line.startswith(name)) + wrong)
+        capsys.readouterr()
+        assert call("profile", "check", "quick", "01_depth") == 1
+        assert f"profiles/quick/01_depth.yaml: {said}" in capsys.readouterr().err
 
 
 def test_run_trains_and_shows_the_record(project: Path, run_config, call, capsys, tmp_path: Path) -> None:
@@ -368,6 +374,11 @@ def test_what_nobody_reads_any_more_is_not_printed_and_no_error(study: Path, arg
     done = subprocess.run([*HIGHWAYS, *arguments], stdout=ends[1], stderr=subprocess.PIPE, text=True, check=False)
     os.close(ends[1])
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_may_be_started_with_its_outputs_closed(study: Path) -> None:
+    command = f"{sys.executable} -m highways.cli runs >&- 2>&-"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
 
 
 def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp_path: Path) -> None:

@@ -247,19 +247,6 @@ def test_bfloat16_is_a_run_of_its_own_and_repeats_to_the_bit_on_a_cpu(project) -
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}, "products are in bfloat16, weights are not"
 
 
-def test_processor_without_bfloat16_is_told_once(project, monkeypatch, capsys) -> None:
-    from highways.training import device
-
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
-    device.warn_of_emulation.cache_clear()
-    for seed in (0, 1):
-        run(config(1, seed=seed, precision="bfloat16"), profile="p", experiment="e", device="cpu", mlflow=False)
-    assert capsys.readouterr().out.count("this processor has no bfloat16") == 1
-    device.warn_of_emulation.cache_clear()
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert device.has_bfloat16()
-
-
 def test_malformed_description_names_its_place() -> None:
     content = config().model_dump()
     content["network"]["stages"][0]["kernels"] = [0]

@@ -132,21 +132,20 @@ def test_altered_file_stays_until_its_replacement_is_there(toy: Path, project: P
     assert path.read_bytes() == b"other"
 
 
-def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path) -> None:
-    mirrored = toy / "toy" / "file.bin"
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_folder_pipe_or_device_where_a_file_should_be_is_one_line(toy: Path, project: Path, make) -> None:
+    home, mirrored = project / "data" / "raw" / "toy" / "file.bin", toy / "toy" / "file.bin"
+    home.parent.mkdir(parents=True)
+    make(home)
+    assert state("toy") == {"toy/file.bin": "altered"}
+    with pytest.raises(HighwaysError, match=f"^{home}: a folder, a pipe or a device where a file should be$"):
+        fetch("toy")
+    home.rmdir() if home.is_dir() else home.unlink()
     mirrored.unlink()
-    mirrored.mkdir()
-    with pytest.raises(HighwaysError, match=f"^{mirrored}: .*Is a directory"):
+    make(mirrored)
+    with pytest.raises(HighwaysError, match=f"^{mirrored}: a folder, a pipe or a device where a file should be$"):
         locate("toy")
     assert nothing_half_written(project)
-    mirrored.rmdir()
-    mirrored.write_bytes(CONTENT)
-    home = locate("toy")["file.bin"]
-    home.unlink()
-    home.mkdir()
-    assert state("toy") == {"toy/file.bin": "altered"}
-    with pytest.raises(HighwaysError, match="Is a directory"):
-        fetch("toy")
 
 
 def test_mirror_may_be_relative_to_the_projects_root(toy: Path, project: Path, monkeypatch, tmp_path: Path) -> None:

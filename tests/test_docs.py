@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
 import tomllib
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,17 @@ def test_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE))
     assert named <= targets
+
+
+def test_walk_through_a_run_names_functions_that_exist_and_is_short() -> None:
+    text = (ROOT / "docs" / "walk.md").read_text()
+    steps = re.findall(r"\[`([\w.]+)`\]\(\.\./src/(\S+)\.py\)", text)
+    for name, path in steps:
+        function = attrgetter(name)(importlib.import_module(path.replace("/", ".")))
+        assert inspect.isfunction(inspect.unwrap(function)), name
+        assert function.__module__ == path.replace("/", "."), f"{name} is not defined in {path}.py"
+    assert len(re.findall(r"^\d+\. ", text, re.MULTILINE)) == len(steps) <= 25
+    assert len({path for _, path in steps}) <= 12
 
 
 def slurm(tmp_path: Path, addresses: str) -> subprocess.CompletedProcess[str]:

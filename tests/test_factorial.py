@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from highways.config import DataConfig
 from highways.data import Images, load
-from highways.data.features import mnist_fours_and_nines
+from highways.data.images import mnist_fours_and_nines
 from highways.errors import HighwaysError
 from highways.experiments.keras_lasagne import (
     KerasLasagneProfile,
@@ -34,6 +34,7 @@ from highways.experiments.keras_lasagne_factors import (
     LASAGNE,
     Cell,
     Factorial,
+    Logistic,
     aliases,
     cell_of,
     cells,
@@ -42,7 +43,6 @@ from highways.experiments.keras_lasagne_factors import (
     run_of,
     summary,
 )
-from highways.experiments.keras_lasagne_logistic import LogisticConfig, logistic
 from highways.inside.analyse import analyse
 from highways.tracking import listed_records
 from highways.training import run, sweep
@@ -65,14 +65,6 @@ def made(chosen: list[Cell], seeds: int = 3, **effects: float) -> Factorial:
         return 0.7 + seed / 100 + math.fsum(terms)
 
     return Factorial("made", 10, {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
-
-
-def test_cells_hold_both_networks_as_written() -> None:
-    assert len(set(cells(False))) == 193
-    assert len(set(cells(True))) == 18
-    for fraction in (True, False):
-        found = with_epochs(cells(fraction))
-        assert {KERAS, LASAGNE, KERAS_1_0_0, KERAS_1_2_2} <= set(found)
 
 
 def test_fraction_mixes_what_it_says_and_nothing_else() -> None:
@@ -120,11 +112,9 @@ def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
 def test_effects_after_each_number_of_epochs_stand_apart() -> None:
     for fraction in (True, False):
         found = made(with_epochs(cells(fraction)), optimiser=-0.01, optimiser_x_epochs=-0.02)
-        assert found.effect("optimiser", epochs=0) == pytest.approx([0.01] * 3)
-        assert found.effect("optimiser", epochs=1) == pytest.approx([-0.03] * 3)
-        assert {
-            when: values.get("optimiser: adagrad to adadelta", [0])[0] for when, values in effects(found).items()
-        } == {"after 10 epochs": pytest.approx(0.01), "after 1 epoch": pytest.approx(-0.03), "over all settings": 0}
+        for level, when, effect in ((0, "after 10 epochs", [0.01] * 3), (1, "after 1 epoch", [-0.03] * 3)):
+            assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
+            assert effects(found)[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
     assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 
@@ -139,7 +129,10 @@ def test_third_level_is_compared_with_the_first() -> None:
     assert made(with_epochs(cells(True))).third_level() == []
 
 
-def test_run_of_a_cell_says_which_cell_it_is_of() -> None:
+def test_cells_hold_both_networks_and_are_told_from_their_runs() -> None:
+    assert (len(set(cells(False))), len(set(cells(True)))) == (193, 18)
+    for fraction in (True, False):
+        assert {KERAS, LASAGNE, KERAS_1_0_0, KERAS_1_2_2} <= set(with_epochs(cells(fraction)))
     configs = [run_of(cell, "weak-signal", None, 10, 32, 0.04, 0) for cell in cells(False)]
     assert [cell_of(config) for config in configs] == cells(False)
     assert len({config.key("") for config in configs}) == 193
@@ -149,10 +142,8 @@ def test_run_of_a_cell_says_which_cell_it_is_of() -> None:
 
 
 def test_binary_cross_entropy_over_a_softmax_of_two_is_categorical() -> None:
-    logits = torch.randn(20, 2, dtype=torch.float64, requires_grad=True)
-    target = torch.randint(0, 2, (20,))
-    categorical = functional.cross_entropy(logits, target)
-    one_hot = functional.one_hot(target, 2).double()
+    logits, target = torch.randn(20, 2, dtype=torch.float64, requires_grad=True), torch.randint(0, 2, (20,))
+    categorical, one_hot = functional.cross_entropy(logits, target), functional.one_hot(target, 2).double()
     binary = functional.binary_cross_entropy(torch.softmax(logits, dim=1), one_hot)
     torch.testing.assert_close(categorical, binary)
     gradients = [torch.autograd.grad(loss, logits)[0] for loss in (categorical, binary)]
@@ -176,13 +167,12 @@ def test_weak_signal_is_weak_and_standardised(project: Path) -> None:
     torch.testing.assert_close(data.train_x.std(dim=0), torch.ones(144), rtol=1e-3, atol=0)
     few = load(DataConfig(name="weak-signal", training_examples=4_000))
     assert torch.equal(few.train_x, data.train_x[:4_000])  # type: ignore[union-attr]
-    level = logistic(LogisticConfig(data="weak-signal", training_examples=4_000))
+    level = Logistic(data="weak-signal", training_examples=4_000).measure()
     assert 0.6 < float(level["test_accuracy"]) < 0.7
-
-
-def test_too_many_training_examples_is_one_line(project: Path) -> None:
     with pytest.raises(HighwaysError, match="training_examples is 20001, but weak-signal has 20000"):
         load(DataConfig(name="weak-signal", training_examples=20_001))
+    with pytest.raises(HighwaysError, match="its first 1 training examples have one class only"):
+        Logistic(data="weak-signal", training_examples=1).measure()
 
 
 def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> None:
@@ -195,12 +185,11 @@ def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> No
             head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
             files[name] = tmp_path / name
             files[name].write_bytes(gzip.compress(head + array.tobytes()))
-    data = mnist_fours_and_nines(files)
-    assert data.train_x.shape == (6, 144)
-    assert data.train_y.tolist() == [0, 1, 0, 1, 0, 1]
-    assert data.test_y.tolist() == [0, 1, 0, 1]
-    assert data.train_x[0, 0].item() == pytest.approx(25 / 255)
-    assert data.train_x[0, 1].item() == pytest.approx(7 / 255)
+    train_x, train_y, _, test_y = mnist_fours_and_nines(files)
+    assert train_x.shape == (6, 144)
+    assert train_y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert test_y.tolist() == [0, 1, 0, 1]
+    assert train_x[0, :2].tolist() == pytest.approx([25 / 255, 7 / 255])
 
 
 @pytest.fixture
@@ -253,11 +242,6 @@ def test_answer_names_no_effect_that_may_be_none() -> None:
     with_pair = made(with_epochs(cells(False)), optimiser=0.1, optimiser_x_epochs=0.3)
     assert "the sign changes of optimiser: adagrad to adadelta (-0.200, +0.400)." in in_words(with_pair)
     assert "no effect is told from 0" in in_words(Factorial("turned", 10, turned, None))
-
-
-def test_one_class_is_one_line(project: Path) -> None:
-    with pytest.raises(HighwaysError, match="its first 1 training examples have one class only"):
-        logistic(LogisticConfig(data="weak-signal", training_examples=1))
 
 
 def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:

@@ -12,66 +12,44 @@ import torch
 from toolbox import texts_of
 
 from highways.errors import HighwaysError
-from highways.experiments.foundations import FoundationsProfile, foundations_figure
-from highways.experiments.foundations_recurrence import (
-    RECURRENCE_VERSIONS,
-    RecurrenceConfig,
-    Recurrents,
-    recurrence,
-    recurrence_data,
-)
-from highways.experiments.foundations_small import (
+from highways.experiments.foundations import (
     POINTS,
-    DropoutConfig,
-    PerceptronConfig,
-    dropout_means,
-    perceptron,
-    printed_trajectory,
+    TRAJECTORY,
+    Dropout,
+    FoundationsProfile,
+    Perceptron,
+    foundations_figure,
 )
-from highways.experiments.foundations_two_heads import TwoHeadsConfig, class_loss, two_heads
+from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, Recurrence, Recurrents
+from highways.experiments.foundations_two_heads import TwoHeads, class_loss
 from highways.inside.analyse import analyse
+from highways.show.tables import reference
 from highways.tracking import listed_records
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_a_study_is_deterministic(project: Path) -> None:
-    studies = (
-        lambda: recurrence(RecurrenceConfig(steps=3, seeds=2)),
-        lambda: dropout_means(DropoutConfig(inputs=1_000, draws=5)),
-        lambda: two_heads(TwoHeadsConfig(data="digits", steps=2, seeds=2)),
-    )
-    for study in studies:
-        one = study()
-        torch.rand(1)  # the state of the global generator does not matter
-        other = study()
-        assert all(torch.equal(one[name].nan_to_num(), other[name].nan_to_num()) for name in one)
-
-
 def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
-    printed = printed_trajectory()
-    found = perceptron(PerceptronConfig(starts=2))
+    printed = reference(TRAJECTORY)
+    found = Perceptron(starts=2).measure()
     assert found["rows_within"].tolist() == [16]
     assert found["printed_steps"].tolist() == printed["step"].tolist()
     losses = torch.tensor(printed["loss"].tolist(), dtype=torch.float64)
     torch.testing.assert_close(found["sigmoid_loss_rows"], losses, rtol=0, atol=2.4e-7)
     assert found["sigmoid_right_printed_start"].tolist() == [4]
     assert found["linear_right_printed_start"].tolist() == [3]
-
-
-def test_loss_of_a_printed_row_is_that_of_its_state() -> None:
     inputs, targets = np.array(POINTS).T
-    for row in printed_trajectory().to_dict("records"):
+    for row in printed.to_dict("records"):
         out = 1 / (1 + np.exp(-(row["weight"] * inputs + row["bias"])))
-        assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7)
+        assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7), "that of the printed state"
 
 
 def test_perceptron_on_five_points() -> None:
-    found = perceptron(PerceptronConfig(starts=50))
+    found = Perceptron(starts=50).measure()
     assert found["threshold_right"].tolist() == [4]
     assert set(found["linear_right"].tolist()) == {3}
     assert set(found["sigmoid_right"].tolist()) == {3, 4}, "the repair depends on where it starts"
-    slow = perceptron(PerceptronConfig(starts=50, steps=1))
+    slow = Perceptron(starts=50, steps=1).measure()
     assert slow["rows_within"].tolist() == [2]
     assert len(slow["printed_loss"]) == len(slow["sigmoid_loss_rows"]) == 2
     w, b = found["start_w"][0].item(), found["start_b"][0].item()
@@ -82,19 +60,19 @@ def test_perceptron_on_five_points() -> None:
 
 
 def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:
-    config = DropoutConfig(inputs=20_000)
-    found, keep = dropout_means(config), torch.tensor(config.keep, dtype=torch.float64)
+    study = Dropout(inputs=20_000)
+    found, keep = study.measure(), torch.tensor(study.keep, dtype=torch.float64)
     error = found["inverted_error"]
-    assert float(found["sum"].abs()) > 0.5 * math.sqrt(config.inputs)
+    assert float(found["sum"].abs()) > 0.5 * math.sqrt(study.inputs)
     assert ((found["inverted"] - 1).abs() <= 4 * error + 1e-6).all()
     assert ((found["plain"] - keep).abs() <= 4 * error * keep + 1e-6).all()
     assert ((found["printed_inverted"] - 1).abs() < 0.03).all()
     assert found["printed_plain"].tolist() == pytest.approx([1, 0.69783, 0.51012, 0.30200], abs=1e-5)
-    assert dropout_means(DropoutConfig(inputs=100, draws=3, keep=(0.9,)))["printed_plain"].isnan().all()
+    assert Dropout(inputs=100, draws=3, keep=(0.9,)).measure()["printed_plain"].isnan().all()
 
 
 def test_windows_of_the_recurrence_follow_its_rule() -> None:
-    x, y = recurrence_data(RecurrenceConfig(examples=50, length=6))
+    x, y = Recurrence(examples=50, length=6).windows(seed=0)
     numbers = torch.cat([x, y[:, None]], dim=1)
     before, after = numbers[:, :-1], numbers[:, 1:]
     assert torch.equal(after, torch.where(before < 10, before + 1, before.sin()))
@@ -102,7 +80,7 @@ def test_windows_of_the_recurrence_follow_its_rule() -> None:
 
 
 def test_recurrence_trains_what_it_says() -> None:
-    found = recurrence(RecurrenceConfig(examples=100, steps=250, hidden=8, learning_rate=0.01, seeds=3))
+    found = Recurrence(examples=100, steps=250, hidden=8, learning_rate=0.01, seeds=3).measure()
     for name in ("as_asked", "scaled", "frozen"):
         assert len(found[f"{name}_lstm_gradient"]) == 200
         assert found[f"{name}_steps_error"].shape == found[f"{name}_readout_gradient_start"].shape == (3,)
@@ -142,19 +120,13 @@ def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
     torch.testing.assert_close(rows("zeros-categorical")[:2], rows("masked-categorical")[:2] / 3)
 
 
-def test_two_heads_learn(project: Path) -> None:
-    found = two_heads(TwoHeadsConfig(data="digits", steps=80, seeds=2))
+def test_two_heads_learn_and_small_batches_vary(project: Path) -> None:
+    found = TwoHeads(data="digits", steps=80, seeds=2).measure()
     assert len(found["alone_accuracy"]) == 2
     assert float(found["alone_accuracy"].min()) > 0.5
     assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
     assert (found["metrics_labelled_rows"] > 0.8).all()
     assert (found["metrics_all_rows"] < 0.4).all(), "zero rows count as class 0"
-    with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
-        two_heads(TwoHeadsConfig(data="digits", labelled=9_999))
-
-
-def test_small_batches_have_no_label_or_an_accuracy_that_varies(project: Path) -> None:
-    found = two_heads(TwoHeadsConfig(data="digits", steps=30, seeds=2))
     for size in (8, 32, 100):
         assert found[f"batch_{size}_accuracy"].shape == (2,)
         assert (found[f"batch_{size}_accuracy"] > 0.3).all()
@@ -162,6 +134,8 @@ def test_small_batches_have_no_label_or_an_accuracy_that_varies(project: Path) -
         torch.testing.assert_close(without, torch.full_like(without, 0.9**size), rtol=0, atol=0.06)
     assert (found["batch_8_deviation"] > found["batch_32_deviation"]).all()
     assert (found["batch_32_deviation"] > found["batch_100_deviation"]).all()
+    with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
+        TwoHeads(data="digits", labelled=9_999).measure()
 
 
 def test_table_of_the_foundations_has_the_printed_values(project: Path) -> None:

@@ -88,14 +88,13 @@ class Pair:
         """Set both populations' rates and momenta."""
         column = self.fused.first_weight.new_tensor
         self.rate, self.momentum = (-column(rates)[:, None, None], column(momenta)[:, None, None])
-        self.step.set(self.rate, self.momentum)
 
     def take(self, seed: int) -> None:
         """Take a step of both on a batch that is drawn."""
         random = torch.Generator().manual_seed(seed)
         x, y = torch.randn(self.batch, 6, generator=random), torch.randint(0, 4, (self.batch,), generator=random)
         x, y = x.to(self.device), y.to(self.device)
-        self.step(x, y)
+        self.step(x, y, self.rate, self.momentum)
 
         def update(name: str, layer: int, gradient: Tensor) -> None:
             weight, velocity = self.twin.get_buffer(name)[layer], self.kept[name][layer]

@@ -12,22 +12,16 @@ from toolbox import texts_of, verdicts_of
 
 from highways.config import AnalysisConfig, DenseConfig
 from highways.errors import HighwaysError
+from highways.experiments.foundations import Dropout
+from highways.experiments.foundations_recurrence import Recurrence
+from highways.experiments.foundations_two_heads import TwoHeads
 from highways.experiments.initialisation import InitialisationProfile, initialisation_figure
-from highways.experiments.initialisation_small import (
-    SaturationConfig,
-    SmallNetConfig,
-    VarianceConfig,
-    saturation,
-    sigmoid_gradients,
-    small_net,
-    small_task,
-    z_variance,
-)
-from highways.experiments.initialisation_stuck import VERSIONS, StuckConfig, boolean_task, stuck_versions
-from highways.experiments.l2_parity import ParityConfig, ParityProfile, parity, parity_figure
-from highways.experiments.l2_parity_networks import gradient, gradient_loop, zeros
+from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
+from highways.experiments.initialisation_stuck import VERSIONS, Stuck
+from highways.experiments.l2_parity import Parity, ParityProfile, gradient, gradient_loop, parity_figure, zeros
+from highways.experiments.small import SmallStudy
 from highways.inside.analyse import analyse
-from highways.inside.thinning import kept_steps
+from highways.inside.values import kept_steps
 from highways.nn import DenseNetwork
 from highways.nn.dense import drawn
 from highways.tracking import listed_records
@@ -65,7 +59,7 @@ def test_networks_are_drawn_as_they_say_and_gates_keep_their_bias() -> None:
 
 
 def test_variance_of_z_is_that_of_the_calculation() -> None:
-    found = z_variance(VarianceConfig(draws=40_000))
+    found = Variance(draws=40_000).measure()
     assert float(found["normal"]) == pytest.approx(501, rel=0.03)
     assert float(found["normal_fan_in"]) == pytest.approx(1.5, rel=0.03)
     assert float(found["he_normal"]) == pytest.approx(2.0, rel=0.03)
@@ -74,8 +68,8 @@ def test_variance_of_z_is_that_of_the_calculation() -> None:
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[float]]:
     """The measurements of the network that learned nothing, and of the versions of it."""
-    config = StuckConfig(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
-    return {name: values.tolist() for name, values in stuck_versions(config).items()}
+    study = Stuck(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
+    return {name: values.tolist() for name, values in study.measure().items()}
 
 
 def test_what_was_wrong_with_the_network_that_learned_nothing(found: dict[str, list[float]]) -> None:
@@ -102,17 +96,23 @@ def test_each_fault_of_the_network_that_learned_nothing_alone(found: dict[str, l
     assert found["healthy_subset_accuracy"] == [1.0]
 
 
-def test_a_study_is_deterministic(project: Path) -> None:
-    studies = (
-        lambda: stuck_versions(StuckConfig(features=20, hidden=8, examples=50, steps=3, healthy_steps=3)),
-        lambda: small_net(SmallNetConfig(steps=3, seeds=2)),
-        lambda: saturation(SaturationConfig(data="digits", steps=3, seeds=2)),
-    )
-    for study in studies:
-        one = study()
-        torch.rand(1)  # the state of the global generator does not matter
-        other = study()
-        assert all(torch.equal(one[name].nan_to_num(), other[name].nan_to_num()) for name in one)
+@pytest.mark.parametrize(
+    "study",
+    [
+        Recurrence(steps=3, seeds=2),
+        Dropout(inputs=1_000, draws=5),
+        TwoHeads(data="digits", steps=2, seeds=2),
+        Stuck(features=20, hidden=8, examples=50, steps=3, healthy_steps=3),
+        SmallNet(steps=3, seeds=2),
+        Saturation(data="digits", steps=3, seeds=2),
+    ],
+    ids=lambda study: study.kind,
+)
+def test_a_study_is_deterministic(project: Path, study: SmallStudy) -> None:
+    one = study.measure()
+    torch.rand(1)  # the state of the global generator does not matter
+    other = study.measure()
+    assert all(torch.equal(one[name].nan_to_num(), other[name].nan_to_num()) for name in one)
 
 
 def test_few_of_many_steps_are_kept() -> None:
@@ -124,7 +124,7 @@ def test_few_of_many_steps_are_kept() -> None:
 
 
 def test_small_network_from_several_initialisations() -> None:
-    found = small_net(SmallNetConfig(steps=400, learning_rate=0.01, seeds=8))
+    found = SmallNet(steps=400, learning_rate=0.01, seeds=8).measure()
     guessing = float(found["guessing_absolute_error"])
     for name in ("he_normal", "glorot_uniform", "normal_fan_in", "normal"):
         errors, squares = found[f"{name}_absolute_error"], found[f"{name}_squared_error"]
@@ -136,14 +136,14 @@ def test_small_network_from_several_initialisations() -> None:
 
 
 def test_task_of_the_small_network_is_a_regression() -> None:
-    x, y = small_task(SmallNetConfig(examples=100, test_examples=50))
+    x, y = SmallNet(examples=100, test_examples=50).task()
     assert (x.shape, y.shape) == ((150, 7), (150,))
     assert float(y.mean()) == pytest.approx(0, abs=1e-6)
     assert float(y.std()) == pytest.approx(1, abs=1e-6)
 
 
 def test_wide_weights_saturate_sigmoids(project: Path) -> None:
-    found = saturation(SaturationConfig(data="digits", seeds=3))
+    found = Saturation(data="digits", seeds=3).measure()
     assert (found["normal_saturated"] > 0.1).all()
     assert (found["normal_fan_in_saturated"] < 0.01).all()
     assert found["normal_first_gradient"].shape == (3,)
@@ -151,21 +151,8 @@ def test_wide_weights_saturate_sigmoids(project: Path) -> None:
     assert ((found["normal_accuracy"] > 0.2) & (found["normal_accuracy"] <= 1)).all()
 
 
-def test_gradients_of_the_sigmoids_are_autograds() -> None:
-    random = torch.Generator().manual_seed(0)
-    x, y = torch.rand(2, 6, 5, generator=random), torch.randint(3, (2, 6), generator=random)
-    shapes = ((2, 5, 4), (2, 1, 4), (2, 4, 3), (2, 1, 3))
-    weights = [torch.randn(shape, generator=random).requires_grad_() for shape in shapes]
-    logits = torch.sigmoid(x @ weights[0] + weights[1]) @ weights[2] + weights[3]
-    losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), y, reduction="none").mean(dim=1).sum()
-    with torch.no_grad():
-        ours = sigmoid_gradients(x, y, weights)
-    for one, other in zip(ours, torch.autograd.grad(losses, weights), strict=True):
-        torch.testing.assert_close(one, other)
-
-
 def test_labels_of_the_boolean_task_are_balanced() -> None:
-    x, y = boolean_task(StuckConfig(features=30, examples=200))
+    x, y = Stuck(features=30, examples=200).task()
     assert set(x.unique().tolist()) == {0.0, 1.0}
     assert y.mean() == pytest.approx(0.5, abs=0.01)
 
@@ -193,7 +180,7 @@ def test_gradient_of_the_network_from_scratch_is_that_of_differences() -> None:
 
 
 def test_two_implementations_differ_by_the_factor_two_alone(project: Path) -> None:
-    found = parity(ParityConfig(data="digits", examples=200, steps=30, loop_examples=20))
+    found = Parity(data="digits", examples=200, steps=30, loop_examples=20).measure()
     for same in ("no_decay", "half_penalty", "decoupled", "weight_decay"):
         assert found[same].max() < 1e-12, same
     assert found["penalty"][0] < 1e-12, "weights that are zero do not decay"
@@ -206,7 +193,7 @@ def test_two_implementations_differ_by_the_factor_two_alone(project: Path) -> No
     assert found["penalty_loss_gap"][-1] > 1e-3, "lambda / 2 and lambda times the sum of squares"
     assert float(found["hidden_units"]) == 1, "zero weights stay equal"
     with pytest.raises(HighwaysError, match="99999 examples were asked for, digits has"):
-        parity(ParityConfig(data="digits", examples=99_999))
+        Parity(data="digits", examples=99_999).measure()
 
 
 def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
@@ -238,8 +225,8 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
 
 
 def test_study_has_a_key_of_its_own(project: Path) -> None:
-    one, other = (AnalysisConfig(measure=ParityConfig(data="digits", steps=steps)) for steps in (5, 6))
+    one, other = (AnalysisConfig(measure=Parity(data="digits", steps=steps)) for steps in (5, 6))
     assert one.key("f") != other.key("f") != other.key("g")
     assert one.key("f").startswith("parity-")
     assert one.data is not None
-    assert AnalysisConfig(measure=VarianceConfig()).data is None
+    assert AnalysisConfig(measure=Variance()).data is None

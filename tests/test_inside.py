@@ -36,6 +36,7 @@ from highways.nn import BiLSTMNetwork, DenseNetwork, Highway
 from highways.pipeline.verify import faults
 from highways.show.figures import svg
 from highways.show.layers import signal_panel
+from highways.show.tables import reference
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
 from highways.tracking.records import RecordStore
 from highways.training import run, sweep
@@ -170,6 +171,9 @@ def test_lesioned_block_is_the_identity() -> None:
 def test_signal_is_autograds() -> None:
     network, data = dense(depth=4), batches((8, 8))
     found = signal(network, data, examples=12)
+    network.config = network.config.model_copy(update={"checkpoint_every": 2})
+    kept = signal(network, data, examples=12)
+    assert all(torch.equal(found[name], kept[name]) for name in found), "the same with activation checkpointing"
     x, y = (torch.cat(parts)[:12] for parts in zip(*data, strict=True))
     state, outputs = network.first(x), []
     for block in network.blocks:
@@ -183,14 +187,6 @@ def test_signal_is_autograds() -> None:
         torch.testing.assert_close(found["output"][layer], output.detach().square().mean().sqrt(), rtol=1e-10, atol=0)
         per_example = (output.grad * 12).square().mean().sqrt()
         torch.testing.assert_close(found["output_gradient"][layer], per_example, rtol=1e-10, atol=0)
-
-
-def test_signal_is_the_same_with_activation_checkpointing() -> None:
-    network, data = dense(depth=7), batches((8, 8))
-    whole = signal(network, data, examples=16)
-    network.config = network.config.model_copy(update={"checkpoint_every": 3})
-    kept = signal(network, data, examples=16)
-    assert all(torch.equal(whole[name], kept[name]) for name in whole)
 
 
 @pytest.mark.parametrize("kind", get_args(BiLSTMKind))
@@ -251,12 +247,12 @@ def trained(project: Path, run_config) -> RunRecord:
 
 
 def settings_of(record: RunRecord) -> list[AnalysisConfig]:
-    measures = [
+    measures = (
         GatesConfig(examples=100),
         LesionsConfig(),
         SignalConfig(trained=True, examples=50),
         CostConfig(steps=1),
-    ]
+    )
     return [AnalysisConfig(run=record.config, measure=measure) for measure in measures]
 
 
@@ -286,6 +282,9 @@ def test_analysis_record_reads_back_and_damage_is_named(project: Path, trained: 
     (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
     assert AnalysisRecord.loads(record.dumps(), "here") == record
     path = project / "results/p/e/analyses" / f"{record.key}.json"
+    AnalysisStore(path.parent).write(record.model_copy(update={"weights_sha256": "other"}))
+    (again,) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
+    assert again.weights_sha256 == trained.weights_sha256, "that of other weights is made again"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(HighwaysError, match=r"results/p/e/analyses/gates-.*altered"):
         AnalysisStore(path.parent).read(record.key)
@@ -325,18 +324,16 @@ def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> l
 
     Where the search is to be whole, all its other trials diverged at once.
     """
-    listed = load_profile("quick", DepthProfile).runs()
-    store, chosen = RecordStore(project / "results/quick/01_depth/runs"), []
+    listed, chosen = load_profile("quick", DepthProfile).runs(), []
+    store = RecordStore(project / "results/quick/01_depth/runs")
     for kind in ("plain", "highway"):
         runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
         for config, outcome in itertools.zip_longest(runs if whole else runs[: len(outcomes)], outcomes):
-            curve = [2.3] * (config.budget.epochs - 1) + [outcome]
-            lost = (
-                {"curves": {}, "diverged_epoch": 1} if outcome is None else {"curves": {"train_cross_entropy": curve}}
-            )
-            store.write(record_of(config, **lost, data_fingerprint=fingerprint(config.data)))
+            content: dict = {"curves": {}, "diverged_epoch": 1}
             if outcome is not None:
+                content = {"curves": {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]}}
                 chosen.append(config)
+            store.write(record_of(config, **content, data_fingerprint=fingerprint(config.data)))
     return chosen
 
 
@@ -421,30 +418,22 @@ def test_profiles_that_do_not_fit_are_refused(schema, values: dict, message: str
         validate(schema, values, "here")
 
 
-def paper_records(kind: str, data: str) -> Listed:
+def paper_records(measure: GatesConfig | LesionsConfig, data: str) -> Listed:
     """Records whose layers are those of the papers' figures."""
-    from highways import paths
-
-    bias = -2.0 if data == "mnist" else -4.0
-    network = DenseConfig(kind="highway", depth=50, width=50, transform_bias=bias)
+    network = DenseConfig(kind="highway", depth=50, width=50, transform_bias=-2.0 if data == "mnist" else -4.0)
     config = config_of(network, data, SGDConfig(learning_rate=0.1), budget={"epochs": 400})
-    if kind == "gates":
-        table = pd.read_csv(paths.references() / "highway2015_fig2_layer_means.csv")
+    if isinstance(measure, GatesConfig):
+        table = reference("highway2015_fig2_layer_means.csv")
         biases, mean = table[f"{data}_gate_bias"], table[f"{data}_mean_transform_gate"]
-        values = {"biases": [[b] for b in biases], "mean": [[m] for m in mean], "change": [1.0] * 49}
+        values: dict = {"biases": [[b] for b in biases], "mean": [[m] for m in mean], "change": [1.0] * 49}
         values["class_means"] = [[[1.1 * m]] for m in mean]
-        measure = GatesConfig()
     else:
-        table = pd.read_csv(paths.references() / "verydeep2015_fig4_lesion.csv")
-        losses = list(table[f"{data}_train_cross_entropy"])
-        values, measure = {"cross_entropy": losses, "accuracy": [1.0] * len(losses)}, LesionsConfig()
+        losses = list(reference("verydeep2015_fig4_lesion.csv")[f"{data}_train_cross_entropy"])
+        values = {"cross_entropy": losses, "accuracy": [1.0] * len(losses)}
     runs = [config.model_copy(update={"seed": seed}) for seed in (0, 1)]
-    analyses = [
-        AnalysisRecord.model_construct(
-            key="k", config=AnalysisConfig(run=run, measure=measure), values=values, timing={"seconds": 1.0}
-        )
-        for run in runs
-    ]
+    configs = [AnalysisConfig(run=run, measure=measure) for run in runs]
+    shared = {"key": "k", "values": values, "timing": {"seconds": 1.0}}
+    analyses = [AnalysisRecord.model_construct(config=config, **shared) for config in configs]
     curves = {"train_cross_entropy": [2.0, 1e-4]}
     records = [RunRecord.model_construct(config=run, curves=curves, status="finished", run_key="r") for run in runs]
     return Listed(records, analyses)
@@ -465,8 +454,8 @@ def test_the_papers_own_figures_replicate_their_claims(project: Path, data: str)
     short = "mnist" if data == "mnist" else "cifar"
     found = {
         row.claim_id: (row.verdict, row.scope)
-        for profile, kind in ((chosen, "lesions"), (GatesProfile.model_validate(GATES), "gates"))
-        for row in verdicts_of(profile, paper_records(kind, data))
+        for profile, measure in ((chosen, LesionsConfig()), (GatesProfile.model_validate(GATES), GatesConfig()))
+        for row in verdicts_of(profile, paper_records(measure, data))
         if short in row.claim_id and not row.claim_id.endswith(NOT_IN_THE_FIGURES)
     }
     assert len(found) >= 4
@@ -494,14 +483,6 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).axes[0].texts
     assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
-
-
-def test_analysis_of_other_weights_is_made_again(project: Path, trained: RunRecord) -> None:
-    config = AnalysisConfig(run=trained.config, measure=LesionsConfig())
-    (first,) = analyse([config], experiment="e", profile="p", mlflow=False)
-    AnalysisStore(project / "results/p/e/analyses").write(first.model_copy(update={"weights_sha256": "other"}))
-    (again,) = analyse([config], experiment="e", profile="p", mlflow=False)
-    assert again.weights_sha256 == trained.weights_sha256
 
 
 # The command line

@@ -15,8 +15,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import pytest
+from requests.utils import get_environ_proxies
 from toolbox import FORKED, mlflow_runs
 
 from highways import paths
@@ -25,7 +27,7 @@ from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_address, mlflow_log
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.mlflow_log import MlflowLog, MlflowRuns, connect, read_records
-from highways.tracking.mlflow_store import checkout_id, remove
+from highways.tracking.mlflow_store import checkout_id, import_mlflow, refused, remove
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run as train_one
 from highways.training import sweep
@@ -75,7 +77,8 @@ def state() -> dict[str, Any]:
             for name in run.data.metrics
         }
         tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.user", "git_commit")}
-        found[run.info.run_name] = (run.info.status, run.data.params, histories, tags)
+        data = [(used.dataset.name, used.dataset.digest, len(used.tags)) for used in run.inputs.dataset_inputs]
+        found[run.info.run_name] = (run.info.status, run.data.params, histories, tags, run.data.metrics, data)
     return json.loads(json.dumps(found))
 
 
@@ -115,23 +118,24 @@ def test_single_run_is_logged_too(tracked_project: Path, run_config) -> None:
     assert (child.data.tags["run_key"], child.info.status) == (record.run_key, "FINISHED")
 
 
-def test_curve_is_there_while_a_run_trains_and_the_record_decides(tracked_project: Path, trained, monkeypatch) -> None:
+def test_curve_is_there_while_a_run_trains_and_the_record_completes_it(
+    tracked_project: Path, trained, monkeypatch
+) -> None:
     monkeypatch.setattr(mlflow_log, "FLUSH_S", 0.0)
-    for wrong in (0.0, 1.0):
-        record, *_ = trained(timing={"seconds": 2.0 + wrong, "group_seconds": 2.0})
-        key, values = record.run_key, record.curves["train_cross_entropy"]
-        for last in (1, 2):  # the first process is killed: the second has epoch 2 alone
-            runs = MlflowRuns("p", "e")
-            runs.open({key: record.config})
-            runs.start([key])
-            runs.epoch(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1] + wrong},), 0.1))
-            (live,) = mlflow_runs("attributes.status = 'RUNNING'", kind="run")
-            assert curve(live) == [values[last - 1] + wrong]
-        runs.bring(record)
-        runs.close()
-        (run,) = mlflow_runs(kind="run")
-        assert curve(run) == values
-        assert (run.info.run_id == live.info.run_id) == (wrong == 0.0), "of another training nothing is kept"
+    record, *_ = trained()
+    key, values = record.run_key, record.curves["train_cross_entropy"]
+    for last in (1, 2):  # the first process is killed: the second has epoch 2 alone
+        runs = MlflowRuns("p", "e")
+        runs.open({key: record.config})
+        runs.start([key])
+        runs.epoch(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1]},), 0.1))
+        (live,) = mlflow_runs("attributes.status = 'RUNNING'", kind="run")
+        assert curve(live) == [values[last - 1]]
+    list(runs.bring([record]))
+    runs.close()
+    (run,) = mlflow_runs(kind="run")
+    assert curve(run) == values
+    assert run.info.run_id == live.info.run_id
 
 
 def log_at_once(root: Path, file: Path, trains: bool, start: Any) -> None:
@@ -301,7 +305,23 @@ def test_training_does_without_mlflow(tracked_project: Path, run_config, monkeyp
     assert record.status == "finished"
 
 
+def test_error_of_a_server_is_one_plain_line() -> None:
+    page = "API request to endpoint /search failed with error code 404 != 200. Response body: '<!doctype html>\n<html>'"
+    assert refused(ValueError(page)).endswith(
+        "request to endpoint /search is not known there: an MLflow older than 3?)"
+    )
+    assert r"\x1b[31mred" in refused(ValueError("\x1b[31mred"))
+
+
 # Where it is
+
+
+def test_a_server_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.org")
+    import_mlflow()
+    direct = ("http://127.0.0.1:5000", "http://localhost:5000", "http://example.org")
+    assert [get_environ_proxies(url) for url in (*direct, "http://example.com")] == [{}, {}, {}, getproxies()]
 
 
 def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow: Path, trained, monkeypatch) -> None:

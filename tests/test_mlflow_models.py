@@ -26,9 +26,8 @@ from highways.report.rebuild import rebuild
 from highways.tracking.mlflow_address import tracking_uri
 from highways.tracking.mlflow_log import connect
 from highways.tracking.mlflow_models import VOCABULARY
-from highways.training import run
+from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
-from highways.training.run import load_network
 
 pytestmark = [
     pytest.mark.pipeline,

@@ -88,7 +88,7 @@ def test_a_stage_depends_on_its_own_room_and_those_before_it(repository: Path) -
         rooms = {dep for dep in deps if dep.startswith("src/highways/experiments/")}
         before = [one for one in EXPERIMENTS if f"results/${{item}}/{one.name}/runs" in deps]
         own = {path for one in [experiment, *before] for path in dvc.sources_of(one)}
-        assert rooms == own | {"src/highways/experiments/base.py", "src/highways/experiments/search.py"}
+        assert rooms == own | {f"src/highways/experiments/{name}.py" for name in ("base", "search", "small")}
         assert {one.name for one in before} >= set(experiment.after)
         assert "src/highways/claims" not in deps
 

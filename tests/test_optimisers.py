@@ -12,7 +12,7 @@ from torch import nn
 from highways.config import AdamConfig, CaffeConfig, ConvConfig, DenseConfig, SGDConfig
 from highways.config.run import BagOfWordsConfig, BiLSTMConfig, OptimiserConfig
 from highways.errors import HighwaysError
-from highways.training.optimisers import OPTIMISERS, optimiser
+from highways.training.optimisers import OPTIMISERS, build, clip, rates
 from highways.training.rules import RULES
 
 
@@ -32,23 +32,23 @@ def test_dense_networks_train_as_populations_by_a_rule_of_every_kind_of_theirs()
 
 def test_unknown_kind_is_an_error_and_not_another_optimiser() -> None:
     with pytest.raises(HighwaysError, match="no optimiser 'lion': there are sgd, adam, caffe"):
-        optimiser(SimpleNamespace(kind="lion"))
+        build(SimpleNamespace(kind="lion"), nn.Linear(1, 1))
 
 
 def test_rate_of_gradient_descent_decays_from_epoch_to_epoch() -> None:
-    found = optimiser(SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1))
-    assert [found.rates(epoch, done=0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
+    settings = SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1)
+    assert [rates(settings, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
 
 
 def test_rates_of_the_solver_step_at_its_milestones_and_biases_have_twice_as_much() -> None:
-    found = optimiser(CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75)))
-    rates = [found.rates(epoch=0, done=done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
-    assert rates == [pytest.approx([r, r, 2 * r]) for r in (0.02, 0.02, 0.002, 0.0002, 0.0002)]
+    settings = CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75))
+    found = [rates(settings, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
+    assert found == [pytest.approx([r, r, 2 * r]) for r in (0.02, 0.02, 0.002, 0.0002, 0.0002)]
 
 
 @pytest.mark.parametrize(("bound", "norm"), [(None, 5.0), (1.0, 1.0), (10.0, 5.0)])
 def test_clipping_cuts_the_norm_of_the_whole_gradient(bound: float | None, norm: float) -> None:
     network = nn.Linear(1, 1)
     network.weight.grad, network.bias.grad = torch.tensor([[3.0]]), torch.tensor([4.0])
-    optimiser(AdamConfig(kind="adam", learning_rate=0.1, clip_norm=bound)).clip(network)
+    clip(AdamConfig(kind="adam", learning_rate=0.1, clip_norm=bound), network)
     assert torch.cat([network.weight.grad.flatten(), network.bias.grad]).norm().item() == pytest.approx(norm, rel=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,12 @@ from toolbox import forget
 from torch import nn
 from torch.nn import functional
 
-from highways.config import AdagradConfig, DenseConfig, RunConfig
+from highways.config import AdagradConfig, AdamConfig, DenseConfig, RunConfig
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
-from highways.training.optimisers import optimiser
-from highways.training.rules import RULES, Adagrad
+from highways.training.optimisers import RATES, build
+from highways.training.rules import RULES, Adagrad, Moment, Rule
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
@@ -52,40 +54,31 @@ def assert_gradients_agree(population: DensePopulation, found: dict, trial: int,
             torch.testing.assert_close(ours, network.get_parameter(source).grad, rtol=1e-10, atol=1e-14)
 
 
+NETWORKS = [{"depth": depth} for depth in (1, 2, 5)] + [
+    {"dropout": 0.3, "first_activation": first, "checkpoint_every": every}
+    for first in ("linear", "relu", "tanh")
+    for every in (None, 2)
+]
+
+
 @pytest.mark.parametrize("kind", ["plain", "highway"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("depth", [1, 2, 5])
-def test_gradients_equal_autograds_in_float64(kind: str, activation: str, depth: int) -> None:
-    networks = members(kind, activation, depth)
+@pytest.mark.parametrize("more", NETWORKS, ids=str)
+def test_gradients_equal_autograds_in_float64(kind: str, activation: str, more: dict) -> None:
+    networks = members(kind, activation, **more)
     population = DensePopulation(networks)
     torch.manual_seed(0)
     x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+    masks = [None] * len(networks)
+    if "dropout" in more:
+        masks = [dropout_masks(n.config, 11, seed=seed, epoch=0, step=0).double() for seed, n in enumerate(networks)]
     found: dict[tuple[str, int], torch.Tensor] = {}
-    losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}))
+    stacked = torch.stack(masks, dim=1) if "dropout" in more else None
+    losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}), stacked)
     for trial, network in enumerate(networks):
-        loss = functional.cross_entropy(network(x), y)
+        loss = functional.cross_entropy(network(x, masks[trial]), y)
         loss.backward()
         torch.testing.assert_close(losses[trial], loss.detach(), rtol=1e-12, atol=0)
-        torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
-        assert_gradients_agree(population, found, trial, network)
-
-
-@pytest.mark.parametrize("kind", ["plain", "highway"])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("first", ["linear", "relu", "tanh"])
-@pytest.mark.parametrize("every", [None, 2])
-def test_gradients_with_dropout_equal_autograds(kind: str, activation: str, first: str, every: int | None) -> None:
-    networks = members(kind, activation, dropout=0.3, first_activation=first, checkpoint_every=every)
-    population = DensePopulation(networks)
-    torch.manual_seed(0)
-    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
-    masks = [dropout_masks(n.config, 11, seed=seed, epoch=0, step=0).double() for seed, n in enumerate(networks)]
-    found: dict[tuple[str, int], torch.Tensor] = {}
-    population.forward_backward(
-        x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}), torch.stack(masks, dim=1)
-    )
-    for trial, network in enumerate(networks):
-        functional.cross_entropy(network(x, masks[trial]), y).backward()
         torch.testing.assert_close(population(x)[trial], network(x).detach(), rtol=1e-12, atol=1e-14)
         assert_gradients_agree(population, found, trial, network)
 
@@ -145,9 +138,38 @@ def test_every_rule_is_that_of_torch_optim_of_its_name(project: Path, run_config
         {"seed": seed, "optimiser": {"kind": kind, "learning_rate": rate}} for seed, rate in [(0, 0.01), (1, 0.02)]
     ]
     configs = [RunConfig.model_validate(values | one) for one in settings]
-    textbook = type(optimiser(configs[0].optimiser).build(nn.Linear(1, 1)))
+    textbook = type(build(configs[0].optimiser, nn.Linear(1, 1)))
     assert textbook is getattr(torch.optim, textbook.__name__)
     assert textbook.__name__.lower() == kind
+    assert_each_trains_as_it_does_alone(project, configs)
+
+
+class CosineAdam(Rule[AdamConfig]):
+    """Adam whose rate falls to nothing along a cosine: it needs the step and the number of all steps."""
+
+    state = ("mean", "square")
+    every_step = True
+
+    def __init__(self, settings: Sequence[AdamConfig], moment: Moment, like: torch.Tensor):
+        count, cosine = moment.step + 1, (1 + math.cos(math.pi * moment.step / moment.steps)) / 2
+        rates = [-one.learning_rate * cosine / (1 - 0.9**count) for one in settings]
+        self.step, self.unbiased = like.new_tensor(rates)[:, None, None], 1 - 0.999**count
+
+    def update(self, weight: torch.Tensor, gradient: torch.Tensor, *state: torch.Tensor) -> None:
+        """See `Rule`."""
+        mean, square = state
+        mean.lerp_(gradient, 0.1)
+        square.lerp_(gradient.square(), 0.001)
+        weight.addcmul_(mean / (square / self.unbiased).sqrt_().add_(1e-8), self.step)
+
+
+def test_adam_with_a_schedule_can_be_added(project: Path, run_config, monkeypatch) -> None:
+    monkeypatch.setattr(DenseConfig, "optimisers", ("sgd", "adam"))
+    monkeypatch.setitem(RULES, "adam", CosineAdam)
+    monkeypatch.setitem(RATES, "adam", lambda own, _, done: [own.learning_rate * (1 + math.cos(math.pi * done)) / 2])
+    values = run_config(epochs=2).model_dump()
+    optimisers = [{"kind": "adam", "learning_rate": rate, "epsilon": 1e-8} for rate in (0.001, 0.01)]
+    configs = [RunConfig.model_validate(values | {"optimiser": one}) for one in optimisers]
     assert_each_trains_as_it_does_alone(project, configs)
 
 

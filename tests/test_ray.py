@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -25,7 +24,7 @@ from highways.experiments import BILSTM_DEPTH, CONV, DEPTH
 from highways.tracking.events import EpochEnded, Event, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import load_network, sweep, train
-from highways.training.execute import Job
+from highways.training.engines import Failed
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
@@ -385,32 +384,20 @@ def test_interrupt_stores_what_is_finished_and_stops_the_rest(start, run_config,
     assert not workers()
 
 
-def test_run_that_fails_again_and_again_is_reported_and_the_others_finish(
+def test_run_that_fails_is_reported_and_the_others_finish(
     connected: Cluster, run_config, project: Path, monkeypatch
 ) -> None:
-    train_there, surroundings, sent = on_ray.train_there, on_ray.surroundings, []
+    train_there = on_ray.train_there
 
     def at_fault(job: Any, *rest: Any) -> Any:
-        from highways.training import execute
-
-        fit = execute._fit
-
-        def fails_for_plain(module: Any, job: Any, *rest: Any) -> None:
-            if job.configs[0].network.kind == "plain":
-                raise RuntimeError("out of memory")
-            fit(module, job, *rest)
-
-        execute._fit = fails_for_plain
-        try:
+        if job.configs[0].network.kind == "plain":
+            yield Failed("RuntimeError: out of memory")
+        else:
             yield from train_there(job, *rest)
-        finally:
-            execute._fit = fit
 
     monkeypatch.setattr(on_ray, "train_there", at_fault)
-    monkeypatch.setattr(on_ray, "surroundings", lambda *of: sent.append(of) or surroundings(*of))
     with pytest.raises(HighwaysError, match=r"1 of 2 runs failed, .*plain-d004.*: RuntimeError: out of memory"):
         by_ray([run_config(kind="plain"), run_config()])
-    assert len(sent) == 3, "one of the two was tried again"
     assert [path.name[:7] for path in (project / "results").rglob("*.json")] == ["highway"]
 
 
@@ -420,41 +407,34 @@ def test_run_that_fails_again_and_again_is_reported_and_the_others_finish(
 def test_address_where_nothing_answers_is_one_line_in_time(project: Path, run_config, monkeypatch) -> None:
     if ray.is_initialized():
         ray.shutdown()
-    with socket.socket() as silent, socket.socket() as closed:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
+    with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        for listening in (silent, closed):
-            address = f"127.0.0.1:{listening.getsockname()[1]}"
-            monkeypatch.setenv("RAY_ADDRESS", address)
-            began = time.monotonic()
-            with pytest.raises(HighwaysError, match=rf"^RAY_ADDRESS {address}: no Ray cluster answers there$"):
-                by_ray([run_config()])
-            assert time.monotonic() - began < 15
-    for address in ("nonsense", "ray://127.0.0.1:10001", "host:port"):
+        port = closed.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", "nonsense", "ray://127.0.0.1:10001", "host:port"):
         monkeypatch.setenv("RAY_ADDRESS", address)
-        with pytest.raises(HighwaysError, match=rf"RAY_ADDRESS '{address}': it must be host:port"):
+        began = time.monotonic()
+        with pytest.raises(HighwaysError, match=rf"^RAY_ADDRESS {address}: no Ray cluster answers there .*; it must"):
             by_ray([run_config()])
+        assert time.monotonic() - began < 15
     assert not ray.is_initialized()
 
 
 def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluster, project, run_config) -> None:
-    with pytest.raises(HighwaysError, match=r"needs 64 CPU, which no node .* has: there are 3 nodes \(3 with 1 CPU\)"):
+    with pytest.raises(HighwaysError, match=r"needs 64 CPU and 0 GPU, which .* has: there are 3 with 1 CPU, 0 GPU"):
         by_ray([run_config()], threads=64)
-    with pytest.raises(HighwaysError, match=r"'cuda' was asked for, but no node has a GPU: there are 3 nodes \("):
+    with pytest.raises(HighwaysError, match=r"'cuda' was asked for, but no node has a GPU: there are 3 with 1 CPU"):
         by_ray([run_config()], device="cuda")
 
 
 def test_last_node_with_room_that_does_not_come_back_is_one_line(
-    connected: Cluster, project: Path, run_config, monkeypatch, capsys
+    connected: Cluster, project: Path, run_config, monkeypatch
 ) -> None:
     monkeypatch.setattr(on_ray, "PATIENCE_S", 3)
     large = connected.add_node(num_cpus=2)
     connected.wait_for_nodes()
     watch = Once(lambda: connected.remove_node(large, allow_graceful=False), groups=1)
-    with pytest.raises(HighwaysError, match=r"needs 2 CPU, .* there are 3 nodes"):
+    with pytest.raises(HighwaysError, match=r"needs 2 CPU .* there are 3 with 1 CPU"):
         by_ray([run_config(depth=depth, epochs=100_000) for depth in (8, 9)], threads=2, on_event=watch)
-    assert "no node has room for a group any more; waiting 3 s for another" in capsys.readouterr().out
 
 
 def test_node_with_another_version_is_refused_by_name(connected: Cluster, project: Path, run_config, tmp_path) -> None:
@@ -464,7 +444,7 @@ def test_node_with_another_version_is_refused_by_name(connected: Cluster, projec
     wrong = connected.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(other.parent)})
     connected.wait_for_nodes()
     try:
-        expected = r"^node .* \(.*\) has highways 0\.0\.9 \(source \w+\), and here is highways .* \(source \w+\): .*"
+        expected = r"^node .* \(.*\) has another highways, or none .*, and here is highways .* \(source \w+\) and .*"
         with pytest.raises(HighwaysError, match=expected):
             by_ray([run_config()])
     finally:
@@ -476,27 +456,3 @@ def test_without_ray_the_line_says_how_to_install_it(project: Path, run_config, 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(HighwaysError, match=r"Ray is not installed; `pip install -e '\.\[ray\]'`"):
         by_ray([run_config()])
-
-
-# GPUs, reckoned
-
-
-def test_share_of_a_gpu_is_what_groups_of_the_shape_reserved(project: Path, run_config, capsys) -> None:
-    configs = [run_config(seed=seed) for seed in (0, 1)]
-    keys = run_keys(configs)
-    job = Job(tuple(configs), tuple(keys), True, project / "results/p/e/runs", "cuda", 1)
-    shares = on_ray.Shares(80_000)
-    assert shares.of(job) == 1.0, "nothing is known"
-    record = sweep(configs, profile="p", experiment="e", mlflow=False, threads=1)[0]
-    shares.learn([record.model_copy(update={"environment": record.environment | {"gpu_mebibytes": 4_000}})])
-    assert shares.of(job) == 0.07, "4,400 with a margin, 600 for CUDA"
-    twice = dataclasses.replace(job, configs=tuple(configs * 2), keys=(*keys, "c", "d"))
-    assert shares.of(twice) == 0.12
-    assert shares.of(dataclasses.replace(job, device="cpu")) == 0.0
-    assert on_ray.Shares(None).of(job) == 1.0
-    damaged = job.records / f"{keys[1]}.json"
-    damaged.write_text(damaged.read_text().replace("0", "1"))
-    assert on_ray.Shares(80_000).of(job) == 1.0, "the other record says nothing of it"
-    assert f"left out: results/p/e/runs/{keys[1]}.json: altered" in capsys.readouterr().out
-    node = on_ray.Node("id", "name", {"CPU": 16, "GPU": 1})
-    assert node.room({"CPU": 1, "GPU": 0.07}) == 14

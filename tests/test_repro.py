@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,20 @@ def test_a_stage_that_fails_does_not_stop_the_others(pipeline, project: Path, ca
     repro()
     assert "1 stage was up to date" in capfd.readouterr().out
     assert (project / "b").exists()
+
+
+def test_stages_find_the_commands_beside_the_interpreter(pipeline, project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
+    pipeline(a="command -v highways > a")
+    repro()
+    assert (project / "a").read_text().strip() == str(Path(sys.executable).with_name("highways"))
+
+
+def test_a_lock_that_cannot_be_written_is_one_line(pipeline, project: Path) -> None:
+    pipeline(a="echo made > a")
+    (project / ".dvc" / "tmp").write_text("no folder")
+    with pytest.raises(HighwaysError, match=r"^dvc: "):
+        repro()
 
 
 def test_an_interrupted_stage_stops_the_others(pipeline, project: Path, capfd) -> None:

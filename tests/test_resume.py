@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from toolbox import FORKED, OF_MLFLOW, Stopped, forget, mlflow_runs, stop_at
+from toolbox import FORKED, HERE, OF_MLFLOW, Stopped, forget, mlflow_runs, stop_at
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
@@ -22,8 +22,7 @@ from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import ResumePoints, weights_path
-from highways.training.execute import ended_in
-from highways.training.groups import group_name
+from highways.training.execute import group_name
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -53,7 +52,7 @@ def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, st
         module.on_train_batch_start = counting(module.on_train_batch_start)
     configs = [RunConfig.model_validate(content) for content in contents]
     if len(configs) == 1:
-        run(configs[0], profile="p", experiment="e", threads=1, mlflow=False, on_event=watch)
+        run(configs[0], **HERE, on_event=watch)
     else:
         sweep(configs, profile="p", experiment="e", threads=1, mlflow=mlflow, on_event=watch)
 
@@ -88,13 +87,13 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     assert len(kept(project)) == 1
 
     epochs = []
-    resumed = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    resumed = sweep(configs, **HERE, on_event=epochs.append)
     assert not kept(project), "a resume point is removed once all records stand"
     ended = [event.epoch for event in epochs if hasattr(event, "epochs")]
     assert ended == ([3, 4] if where == "mid-epoch" else []), "finished epochs are not trained again"
 
     forget(project)
-    uninterrupted = sweep(configs, profile="p", experiment="e", threads=1, mlflow=False)
+    uninterrupted = sweep(configs, **HERE)
     assert outcome(resumed) == outcome(uninterrupted)
     assert [record.status for record in resumed] == ["finished", "finished", "diverged"]
 
@@ -125,7 +124,7 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_co
     monkeypatch.setattr(
         "highways.training.execute.describe", lambda where, commit: describe(where, commit) | {"processor": "another"}
     )
-    record = run(config, profile="p", experiment="e", threads=1, mlflow=False)
+    record = run(config, **HERE)
     [earlier] = record.environment.pop("earlier")
     assert earlier.pop("epochs") == 2
     assert record.environment.pop("processor") == "another"
@@ -133,28 +132,27 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(project: Path, run_co
     assert earlier == record.environment, "what ended it has all else in common"
 
 
-def test_places_are_told_in_order_with_the_epochs_they_came_to(run_config) -> None:
-    def trained(before: list[dict[str, Any]], place: str, epochs: int) -> TrialsModule:
-        module = TrialsModule([run_config(), run_config(seed=1)], ["a", "b"], None, lambda event: None)  # type: ignore[arg-type]
-        module.before, module.place = before, {"device": place}
-        module.curves = [{"loss": [0.0] * epochs}, {"loss": [0.0] * min(epochs, 2)}]
+def test_environments_are_kept_in_order_with_the_epochs_reached_there(run_config) -> None:
+    def module_in(device: str, state: dict[str, Any] | None, epochs: int) -> TrialsModule:
+        module = TrialsModule([run_config()], ["a"], None, lambda event: None)  # type: ignore[arg-type]
+        module.environment = {"device": device}
+        if state is not None:
+            module.on_load_checkpoint(state)
+        module.curves = [{"loss": [0.0] * epochs}]
         return module
 
-    history: list[dict[str, Any]] = []
-    for place, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6), ("tpu", 6)]:
-        module = trained(history, place, epochs)
-        history = module.places()
-    assert history == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}, {"device": "cpu", "epochs": 6}]
-    assert ended_in(module, 6) == ({"device": "cpu", "earlier": history[:2]}, True)
-    assert ended_in(module, 3) == ({"device": "gpu", "earlier": history[:1]}, False), "a trial that diverged"
-    assert ended_in(module, 2) == ({"device": "cpu"}, False)
-    assert ended_in(trained([], "cpu", 0), 1) == ({"device": "cpu"}, True), "diverged at once"
+    state: dict[str, Any] | None = None
+    for device, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6)]:
+        module = module_in(device, state, epochs)
+        module.on_save_checkpoint(state := {})
+    assert module.earlier == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}]
+    assert module.environment == {"device": "cpu"}
 
 
 def test_resume_point_of_a_run_is_not_taken_for_a_populations(project: Path, run_config) -> None:
     config = run_config(epochs=4)
     killed([config], "mid-epoch")
-    (record,) = sweep([config], profile="p", experiment="e", threads=1, mlflow=False)
+    (record,) = sweep([config], **HERE)
     assert record.epochs == 4
 
 
@@ -164,14 +162,14 @@ def stopped(project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> RunCo
     config = run_config(epochs=4)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
     with pytest.raises(Stopped):
-        run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop_at(3))
+        run(config, **HERE, on_event=stop_at(3))
     return config
 
 
 def again(config: RunConfig) -> tuple[RunRecord, list[int]]:
     """The record, and the epochs that were trained for it."""
     events: list = []
-    record = run(config, mlflow=False, profile="p", experiment="e", threads=1, on_event=events.append)
+    record = run(config, **HERE, on_event=events.append)
     return record, [event.epoch for event in events if isinstance(event, EpochEnded)]
 
 
@@ -184,23 +182,23 @@ def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(stopped:
     (key,) = run_keys([stopped])
     weights_path(key).unlink()
     with pytest.raises(Stopped):
-        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, weights=True, on_event=stop_at(3))
+        run(stopped, **HERE, weights=True, on_event=stop_at(3))
     (of_weights,) = kept(project)
     point.parent.mkdir()
     point.write_bytes(content)  # as of a stop after the last record
-    sweep([stopped], mlflow=False, profile="p", experiment="e", threads=1)
+    sweep([stopped], **HERE)
     assert kept(project) == [of_weights]
 
 
 def test_a_stop_after_the_last_record_leaves_no_resume_point(project: Path, run_config) -> None:
     configs = [run_config(epochs=2, seed=seed) for seed in range(2)]
-    sweep(configs, profile="p", experiment="e", mlflow=False)
+    sweep(configs, **HERE)
     keys = run_keys(configs)
     points, state = ResumePoints(group_name(configs[0], keys[0]), population=True), io.BytesIO()
     torch.save({"trials": {"keys": keys}}, state)
     points.save(keys, state.getvalue())
     assert kept(project)
-    sweep(configs, profile="p", experiment="e", mlflow=False)
+    sweep(configs, **HERE)
     assert not points.folder.exists()
 
 
@@ -208,7 +206,7 @@ def test_runs_that_are_listed_later_do_not_cost_what_was_trained(project: Path, 
     configs = [run_config(epochs=4, seed=seed) for seed in range(3)]
     killed(configs[:2], "mid-epoch")
     epochs: list = []
-    sweep(configs, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    sweep(configs, **HERE, on_event=epochs.append)
     ended = [(len(event.keys), event.epoch) for event in epochs if isinstance(event, EpochEnded)]
     assert ended == [(2, 3), (2, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
 
@@ -216,9 +214,9 @@ def test_runs_that_are_listed_later_do_not_cost_what_was_trained(project: Path, 
 def test_another_sweeps_resume_point_of_the_same_shape_stays(project: Path, run_config) -> None:
     mine, others = ([run_config(epochs=4, seed=seed) for seed in seeds] for seeds in ((0, 1), (2, 3)))
     killed(others, "mid-epoch")
-    sweep(mine, profile="p", experiment="e", threads=1, mlflow=False)
+    sweep(mine, **HERE)
     epochs: list = []
-    sweep(others, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
+    sweep(others, **HERE, on_event=epochs.append)
     assert [event.epoch for event in epochs if isinstance(event, EpochEnded)] == [3, 4]
     assert not kept(project)
 
@@ -227,7 +225,7 @@ def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(sto
     (old,) = kept(project)
     content, changed = old.read_bytes(), old.stat().st_mtime_ns
     with pytest.raises(Stopped):
-        run(stopped, mlflow=False, profile="p", experiment="e", threads=1, on_event=stop_at(4))
+        run(stopped, **HERE, on_event=stop_at(4))
     assert old not in kept(project)
     old.write_bytes(content)
     os.utime(old, ns=(changed, changed))
@@ -275,7 +273,7 @@ def test_read_only_places_are_one_line(project: Path, run_config) -> None:
         (project / place).write_text("a file where a folder should be")
         events: list = []
         with pytest.raises(HighwaysError, match=rf"/{place}/.*: cannot be written: Not a directory") as caught:
-            sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False, on_event=events.append)
+            sweep([run_config(epochs=1)], **HERE, on_event=events.append)
         assert "\n" not in str(caught.value)
         assert not events, "nothing is trained first"
         (project / place).unlink()
@@ -290,7 +288,7 @@ def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> N
         stray.write_text("half")
     for stray in (old, other):
         os.utime(stray, (0, 0))
-    sweep([run_config(epochs=1)], profile="p", experiment="e", threads=1, mlflow=False)
+    sweep([run_config(epochs=1)], **HERE)
     assert [stray.exists() for stray in (old, new, other)] == [False, True, True]
 
 

@@ -168,6 +168,19 @@ def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest
         run_stage("quick", "99_report")
 
 
+def test_results_that_cannot_be_written_are_one_line(report, project: Path) -> None:
+    (project / "results").mkdir()
+    (project / "results/quick").write_text("no folder")
+    with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: "):
+        report(PARAMETERS, OPEN)
+    (project / "results/quick").unlink()
+    folder = project / "results/quick/99_report"
+    folder.mkdir(parents=True)
+    (folder / "notebook.log").symlink_to("/dev/full")
+    with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: No space"):
+        report(PARAMETERS, OPEN, "print('x' * 100)")
+
+
 def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a command whose stage runs a notebook that sleeps; return it and the kernel."""
     write_report(

@@ -93,6 +93,10 @@ def test_tweets_are_normalised() -> None:
     assert normalise(raw) == "<user> & me : so #happy :) <url> don ’ t <url>"
 
 
+def test_half_a_character_becomes_a_sign_for_it_and_a_pair_one_character() -> None:
+    assert normalise("so \\ud83d\\ude00 and \\ud83d !") == "so \U0001f600 and \ufffd !"
+
+
 def write(path: Path, *rows: tuple[str, str, str]) -> Path:
     path.write_text("".join("\t".join(row) + "\n" for row in rows))
     return path

@@ -20,6 +20,8 @@ from highways.tracking.records import run_keys, write_atomically
 OF_MLFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
 """Passes over the warnings that MLflow is the cause of."""
 
+HERE: dict[str, Any] = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
+"""Where and how most tests train."""
 FORKED = multiprocessing.get_context("forkserver")
 """Processes that begin with everything imported, so that a start takes milliseconds. They see the environment that the
 first of them was started in: what a test needs of it is given to them."""
@@ -52,7 +54,7 @@ def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[s
     experiment = experiment_of(settings)
     table = next(table for table in experiment.tables if table.name == name)
     settings.runs()
-    return table.texts(Study(experiment, settings).records(source), settings)
+    return table.texts(Study(experiment, settings).records(source))
 
 
 def written_table(name: str, settings: Profile) -> Path:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
-from highways.errors import writing
+from highways.errors import HighwaysError, writing
 
 STRAY_S = 24 * 3600
 """Age of an unfinished file that nobody writes any more."""
@@ -63,3 +65,34 @@ def remove_strays(*folders: Path) -> None:
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > STRAY_S:
                     path.unlink()
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what may be there in place of a file and would be read for ever, or be waited for.
+
+    Raises:
+        HighwaysError: It is a folder, a pipe or a device.
+        OSError: It cannot be looked at.
+    """
+    if path.exists() and not path.is_file():
+        raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file that somebody named.
+
+    Raises:
+        HighwaysError: It cannot be read, or is no file.
+    """
+    try:
+        check_is_file(path)
+        status = path.stat()
+        return _sha256(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, changed: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

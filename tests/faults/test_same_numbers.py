@@ -13,8 +13,8 @@ from highways.errors import HighwaysError
 from highways.tracking.environment import processor
 from highways.tracking.events import EpochEnded
 from highways.tracking.records import RunRecord
-from highways.training.execute import Job
-from highways.training.storing import complete, train_here
+from highways.training.engines import complete
+from highways.training.execute import Job, train_job
 
 from .conftest import REPOSITORY
 
@@ -69,7 +69,7 @@ def trained_again(record: RunRecord, folder: Path) -> tuple[RunRecord | None, di
         threads=record.environment["threads"],
     )
     try:
-        (again,) = complete(job, train_here, watch) or ()
+        (again,) = complete(job, train_job, watch) or ()
     except Stop:
         return None, first
     return again, first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from operator import eq, ge, gt, le, lt
 from typing import Any, Self
 
 import pandas as pd
@@ -20,6 +21,9 @@ from highways.config.run import UNPUBLISHED
 from highways.errors import HighwaysError
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
 from highways.tracking import AnalysisRecord, Listed
+
+KEEPS = {"above": gt, "below": lt, "at_least": ge, "at_most": le, "equals": eq}
+"""When a value keeps a bound, by the bound's name."""
 
 
 class Bounds(Strict):
@@ -52,13 +56,7 @@ class Bounds(Strict):
         return value > control if upwards else value < control
 
     def _keep(self, value: float) -> bool:
-        return (
-            (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-            and (self.at_least is None or value >= self.at_least)
-            and (self.at_most is None or value <= self.at_most)
-            and (self.equals is None or value == self.equals)
-        )
+        return all(KEEPS[name](value, bound) for name, bound in self if bound is not None)
 
 
 class Claim(Strict):
@@ -96,7 +94,10 @@ class Claim(Strict):
         kept = [self.holds.keep(one) for one in value.values]
         if self.beyond_untrained:
             pairs = zip(kept, value.values, value.untrained, strict=True)
-            kept = [one if not one or self.holds.beyond(*ends) else None for one, *ends in pairs]
+            kept = [
+                one if not one or self.holds.beyond(measured_value, start) else None
+                for one, measured_value, start in pairs
+            ]
         agreeing = {answer: 3 * kept.count(answer) >= 2 * len(kept) for answer in (True, False)}
         return next((answer for answer, enough in agreeing.items() if enough), None)
 
@@ -149,6 +150,8 @@ class Judgement:
     scope: Scope
     data: str
     profile: str
+    fixed: str = ""
+    """When the criterion was fixed, compared with the runs; see `highways.claims.history`."""
 
     @property
     def own(self) -> bool:

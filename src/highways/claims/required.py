@@ -42,7 +42,7 @@ def _survivors(cell: Cell) -> int | None:
 
 def _training_examples(cell: Cell) -> int:
     data = [run.config.data for run in cell]
-    return min((one.training_examples or examples(one.name, "train") for one in data), default=0)
+    return min((one.training_examples or examples(one, "train") for one in data), default=0)
 
 
 COUNTS: dict[str, Callable[[Cell], int | None]] = {

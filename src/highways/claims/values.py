@@ -88,7 +88,7 @@ def in_units(unit: Unit) -> Callable[[F], F]:
 
 def guessing(run: RunRecord) -> float:
     """Return the cross-entropy of guessing on a run's data, nats."""
-    return math.log(classes(run.config.data.name))
+    return math.log(classes(run.config.data))
 
 
 # Expressions

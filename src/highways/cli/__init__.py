@@ -67,6 +67,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     status: Any = 0
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started the command
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         status = app(arguments, prog_name="highways", standalone_mode=False)
         if status == 130:  # Typer's for KeyboardInterrupt

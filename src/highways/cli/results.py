@@ -78,8 +78,16 @@ def claims_command(
         list[str] | None, typer.Option(help="Show only claims of this source, such as P1 or our; can be repeated.")
     ] = None,
     experiment: ExperimentOption = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show when each criterion was fixed; write references/history.csv.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="With --history: show it as CSV.")] = False,
 ) -> None:
     """Judge all claims on the recorded runs and write claims.csv and the pages of the results."""
+    if csv and not history:
+        raise HighwaysError("--csv needs --history")
+    if history:
+        return verdicts.show_history(profile, csv)
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
     from highways.report.verdicts import judge_all, write_claims
@@ -156,7 +164,12 @@ def readme_command(
 
 @app.command("pipeline")
 def pipeline_command() -> None:
-    """Write dvc.yaml from the experiments."""
+    """Write dvc.yaml and references/claims.schema.json from the experiments."""
+    from highways.claims.schema import schema_text
+    from highways.experiments import EXPERIMENTS
     from highways.pipeline import dvc
+    from highways.tracking.records import write_atomically
 
-    print(f"{paths.shown(dvc.write())} is written")
+    schema = paths.references() / "claims.schema.json"
+    write_atomically(schema, schema_text({one.name: one.named_measures for one in EXPERIMENTS}))
+    print(f"{paths.shown(dvc.write())} and {paths.shown(schema)} are written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,7 +89,7 @@ def _run_content(given: str) -> tuple[Any, str]:
     from highways.config.reading import read_text
 
     path = Path(given)
-    if not (path.suffix in (".yaml", ".yml", ".json") or _exists(path)):
+    if not (path.suffix in (".yaml", ".yml", ".json") or os.path.exists(given)):  # False of a name that is too long
         path = run_given(given)
     if path.suffix != ".json":
         return read_yaml(path), str(path)
@@ -96,13 +97,6 @@ def _run_content(given: str) -> tuple[Any, str]:
     from highways.tracking.records import RunRecord
 
     return RunRecord.loads(text, shown(path)).config.model_dump(mode="json"), shown(path)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # the name is too long for a file
-        return False
 
 
 def _with_settings(content: Any, settings: list[str]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import sys
 from collections import Counter
@@ -26,9 +25,6 @@ WhereOption = Annotated[
 ]
 ByOption = Annotated[str, typer.Option(help="Curve to rank by: its highest value if an accuracy, else its lowest.")]
 LOSS = "train_cross_entropy"
-CONDITION = (ast.Expression, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.Compare, ast.cmpop)
-VALUES = (ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple)
-"""What a condition may consist of: no calls, no attributes, no variables of the program."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,10 @@ class Run:
 
         config = self.record.config
         settings = config.flat()
-        count = Counter(name.rpartition(".")[2] for name in settings)
-        short = {name: name.rpartition(".")[2] for name in settings}
+        last = {name: name.rpartition(".")[2] for name in settings}
+        count = Counter(last.values())
         return {
-            **{short[name] if count[short[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
+            **{last[name] if count[last[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
             **{curve: best_value(self.record, curve) for curve in self.record.curves},
             "run": self.record.run_key,
             "network": config.network.shown_as,
@@ -140,26 +136,22 @@ def _filter(runs: list[Run], where: str) -> list[Run]:
     """
     import pandas as pd
 
-    fault = f"--where {where}: not a condition such as depth == 50 and network == 'highway'"
-    try:
-        condition = ast.parse(where.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise HighwaysError(fault) from None
-    nodes = list(ast.walk(condition))
-    if isinstance(condition.body, ast.Constant) or not all(isinstance(node, (*CONDITION, *VALUES)) for node in nodes):
-        raise HighwaysError(fault)
     if not runs:
         return []
     table = pd.DataFrame([run.columns() for run in runs])
-    columns = sorted(table.columns)
-    for name in (node.id for node in nodes if isinstance(node, ast.Name) and node.id not in columns):
-        near = difflib.get_close_matches(name, columns) or columns
-        raise HighwaysError(f"--where {where}: no column {name!r}; words need quotation marks; see {', '.join(near)}")
     try:
-        return [runs[number] for number in table.query(where.strip(), engine="python").index]
-    except Exception as error:  # whatever pandas says of a word that is compared with a number
+        meets = table.eval(where.strip(), engine="python", local_dict={}, global_dict={})
+    except pd.errors.UndefinedVariableError as error:
+        name = str(error).split("'")[1]
+        near = difflib.get_close_matches(name, map(str, table)) or sorted(table)
+        reason = f"no column {name!r}; words need quotation marks; see {', '.join(near)}"
+        raise HighwaysError(f"--where {where}: {reason}") from None
+    except Exception as error:  # whatever the parser says, or pandas of a word that is compared with a number
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise HighwaysError(f"--where {where}: cannot be evaluated: {reason}") from None
+    if getattr(meets, "dtype", None) != "bool":
+        raise HighwaysError(f"--where {where}: not a condition such as depth == 50 and network == 'highway'")
+    return [run for run, chosen in zip(runs, meets, strict=True) if chosen]
 
 
 def _counted(runs: list[Run], by: str) -> list[Run]:

@@ -58,7 +58,7 @@ def tracking_ui(
     """Write missing records to MLflow, print links to its views, and serve its page on this machine."""
     from highways.tracking.mlflow_ui import serve
 
-    print("MLflow: looking for missing records (minutes on a fresh clone, seconds later)", flush=True)
+    print("MLflow: looking for missing records (a minute or two on a fresh clone, seconds later)", flush=True)
     for fault in _rebuild(None, only_missing=True):
         print(f"warning: {fault}", file=sys.stderr, flush=True)
     for line in serve(port):

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 
-from highways.config.reading import kind_of, printable, quoted
-from highways.errors import HighwaysError
+from highways.config.reading import kind_of, quoted
+from highways.errors import HighwaysError, printable
 
 # Limits far above what anybody trains, low enough that a slip of the keyboard is refused before it fills the memory.
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
@@ -112,11 +112,11 @@ def validate(model: type[M], values: Any, where: str) -> M:
         HighwaysError: One line that names the place, every key at fault and what is allowed.
     """
     if not isinstance(values, Mapping):
-        raise HighwaysError(f"{printable(where)}: expected a mapping of keys to values, found {kind_of(values)}")
+        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {kind_of(values)}")
     try:
-        text = json.dumps(values, default=repr)
+        text = json.dumps(values, default=lambda value: dict(value) if isinstance(value, BaseModel) else repr(value))
     except (TypeError, ValueError, RecursionError) as error:  # a key that is a tuple, a list that holds itself
-        raise HighwaysError(f"{printable(where)}: {printable(str(error))}") from None
+        raise HighwaysError(f"{where}: {error}") from None
     try:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -124,7 +124,7 @@ def validate(model: type[M], values: Any, where: str) -> M:
         faults = [_fault(model, detail) for detail in details[:MOST_FAULTS]]
         if (more := len(details) - MOST_FAULTS) > 0:
             faults.append(f"and {more} more")
-        raise HighwaysError(f"{printable(where)}: {'; '.join(faults)}") from None
+        raise HighwaysError(f"{where}: {'; '.join(faults)}") from None
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:
@@ -138,6 +138,8 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
     if detail["type"] == "missing":
         return f"key {key} is missing"
     given = f", found {quoted(detail['input'])}" if not isinstance(detail["input"], Mapping) else ""
+    if detail["type"] == "list_type":
+        given += f"; a list is written [{detail['input']}]" if isinstance(detail["input"], str | int | float) else ""
     return f"key {key}: {printable(detail['msg'].removeprefix('Value error, '), 400)}{given}"
 
 

@@ -20,7 +20,6 @@ from pydantic import Field
 from highways import paths
 from highways.config.analysis import AnalysisConfig
 from highways.config.base import Strict, validate
-from highways.config.base import no_repetition as no_repetition
 from highways.config.reading import quoted, read_text, read_yaml
 from highways.config.run import RunConfig
 from highways.errors import HighwaysError

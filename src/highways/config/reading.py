@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from highways import paths
-from highways.errors import HighwaysError
-from highways.errors import printable as printable
+from highways.errors import HighwaysError, printable
 
 TAG = "tag:yaml.org,2002:"
 PLAIN = {
@@ -102,7 +101,7 @@ def parse_yaml(text: str, where: str) -> Any:
         line = mark.line if mark is not None else text.count("\n", 0, getattr(error, "position", 0))
         problem = printable(str(getattr(error, "problem", None) or getattr(error, "reason", None) or error), 300)
         problem = problem if isinstance(error, _Refused) else f"not valid YAML ({problem})"
-        raise HighwaysError(f"{printable(where)} line {line + 1}: {problem}") from None
+        raise HighwaysError(f"{where} line {line + 1}: {problem}") from None
 
 
 def read_text(path: Path) -> str:
@@ -111,15 +110,14 @@ def read_text(path: Path) -> str:
     Raises:
         HighwaysError: It cannot be read, is no file (but a folder, a pipe or a device), or is not UTF-8.
     """
-    where = printable(paths.shown(path))
     try:
         if path.exists() and not path.is_file():
-            raise HighwaysError(f"{where}: a folder, a pipe or a device where a file should be")
+            raise HighwaysError(f"{paths.shown(path)}: a folder, a pipe or a device where a file should be")
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise HighwaysError(f"{where}: {error.strerror or 'cannot be read'}") from None
+        raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None
     except ValueError as error:  # not UTF-8, or a name that no file can have
-        raise HighwaysError(f"{where}: cannot be read: {error}") from None
+        raise HighwaysError(f"{paths.shown(path)}: cannot be read: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:
@@ -140,5 +138,5 @@ def read_mapping(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         given = "a key that is no text" if isinstance(content, dict) else kind_of(content)
-        raise HighwaysError(f"{printable(paths.shown(path))}: expected a mapping of names to values, found {given}")
+        raise HighwaysError(f"{paths.shown(path)}: expected a mapping of names to values, found {given}")
     return content

@@ -8,64 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag, model_validator
 
 from highways.config.base import BatchSize, Count, Epochs, Network, Seed, Strict, Width, tagged_union
 from highways.config.conv import ConvConfig
-
-ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
-"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
-`cifar100` have 50,000 + 10,000 of 32x32 in colour."""
-UNPUBLISHED = "unpublished"
-"""What a claim asks for whose data were never published."""
-STAND_INS: dict[str, str] = {"cifar100": "cifar10", UNPUBLISHED: "weak-signal"}
-"""What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
-FeatureDataName = Literal["weak-signal", "mnist-4-9"]
-"""Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
-and nines at 12x12 pixels."""
-TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
-"""`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
-five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
-DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
-
-
-class PicturesConfig(Strict):
-    """How a convolutional network is shown the images.
-
-    In this order: pixels (0 to 255) times `scale`; contrast normalisation; less the training set's mean
-    image; in training, padding with zeros, a random crop of the former size, a random mirror image.
-
-    Source: the authors' release. MNIST: 1/256, no more. CIFAR: all of it, 8 pixels of padding.
-    """
-
-    scale: float = Field(default=1 / 256, gt=0)
-    contrast: bool = False
-    """Global contrast normalisation: each image less its mean, over its deviation."""
-    mean_image: bool = False
-    pad: int = Field(default=0, ge=0, le=256)
-    """Pixels on each side, for the random crops of training."""
-    mirror: bool = False
-    training_images: Count | None = None
-    """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
-    enlarge: int = Field(default=1, ge=1, le=64)
-    """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
-
-
-class DataConfig(Strict):
-    """The data set a run is trained and tested on."""
-
-    name: DataName
-    vectors: str | None = None
-    """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
-    content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
-    pictures: PicturesConfig | None = None
-    """For convolutional networks; by default images are flat, scaled to [0, 1]."""
-    training_examples: Count | None = None
-    """Only the first so many of the training part are used; of flat images and features only. (For pictures:
-    `pictures.training_images`.)"""
-
+from highways.config.data import (  # noqa: F401  the other rooms have them from here
+    STAND_INS,
+    UNPUBLISHED,
+    DataConfig,
+    DataName,
+    FeatureDataName,
+    ImageData,
+    ImageDataName,
+    PicturesConfig,
+    TextData,
+    TextDataName,
+)
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
 """`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);
@@ -300,6 +260,10 @@ class BudgetConfig(Strict):
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
 
+_PLACES = {"data": {"vectors": True, "own": {"file": True}}}
+"""Where files lie: their content enters the fingerprint, and with it the key."""
+
+
 class RunConfig(Strict):
     """One training run, as a value: equal configurations give equal results."""
 
@@ -317,7 +281,7 @@ class RunConfig(Strict):
     @model_validator(mode="after")
     def _parts_fit(self) -> RunConfig:
         network, family, name = self.network, self.network.family, self.data.name
-        if (name in get_args(TextDataName)) != (network.reads == "text"):
+        if ("text" in self.data.reads) != (network.reads == "text"):
             raise ValueError(f"a network of family {family!r} cannot be trained on {name!r}")
         if (network.reads == "pictures") != (self.data.pictures is not None):
             raise ValueError("data.pictures belongs to convolutional networks, which need it, and to no others")
@@ -327,7 +291,7 @@ class RunConfig(Strict):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {name!r} is none")
         if network.reads != "flat" and (self.data.training_examples or not self.budget.shuffle):
             raise ValueError("data.training_examples and budget.shuffle are for dense networks")
-        if name in get_args(FeatureDataName) and network.reads != "flat":
+        if network.reads not in self.data.reads:
             raise ValueError(f"{name!r} is for dense networks")
         if self.optimiser.kind not in network.optimisers:
             named = ", ".join(map(repr, network.optimisers))
@@ -351,7 +315,7 @@ class RunConfig(Strict):
         """
         content = json.dumps(
             {
-                "config": self.model_dump(mode="json", exclude_defaults=True, exclude={"data": {"vectors"}}),
+                "config": self.model_dump(mode="json", exclude_defaults=True, exclude=_PLACES),
                 "data": fingerprint,
                 "family": self.network.family,
                 "numerics": self.numerics,

@@ -5,10 +5,10 @@
 
 from highways.data.batches import Batches
 from highways.data.images import Images
-from highways.data.loading import DataSet, load
+from highways.data.loading import DataSet, classes, examples, load, majority
 from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
-from highways.data.sources import Source, classes, examples, fetch, fingerprint, locate, majority, sources
+from highways.data.sources import Source, fetch, fingerprint, locate, sources
 
 __all__ = [
     "Batches",

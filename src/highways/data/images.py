@@ -1,4 +1,4 @@
-"""Image data sets as tensors: flat and scaled (`Images`), or as they are in their files (`Raw`)."""
+"""Data sets of images and tables: as bytes in pictures, or flat and scaled (`Images`)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,22 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from highways.config import RunConfig
+from highways.data import synthetic
 from highways.data.batches import Batches, Tensors
-from highways.data.sources import fingerprint, locate
+from highways.data.sources import examples
 from highways.errors import HighwaysError
 
 EVALUATION_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A data set of images as bytes.
-
-    Attributes:
-        train_x: `(examples, channels, height, width)`, uint8.
-        train_y: `(examples,)`, int64 in [0, classes).
-        test_x: As `train_x`.
-        test_y: As `train_y`.
-        classes: Number of classes.
-    """
-
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-    classes: int
+Examples = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Training examples and their classes, `(examples,)`, int64, then those for testing. Examples are pictures, `(examples,
+channels, height, width)`, uint8; or flat, `(examples, features)`, float32."""
+Loader = Callable[[dict[str, Path]], Examples]
+"""Makes examples out of a data set's files, which are given by name."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +58,14 @@ class Images(Tensors):
         """Where the tensors lie."""
         return self.train_x.device
 
+    @property
+    def features(self) -> int:
+        """Features of an example."""
+        return self.train_x.shape[1]
+
     def size(self, part: Literal["train", "test"]) -> int:
         """Return the number of images of a part."""
-        return len(self._part(part)[1])
-
-    def _part(self, part: Literal["train", "test"]) -> tuple[Tensor, Tensor]:
-        return (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
+        return len(self.train_y if part == "train" else self.test_y)
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, in a random order or in that of the data; see `Batches`."""
@@ -83,85 +74,41 @@ class Images(Tensors):
 
     def evaluation_batches(self, config: RunConfig, part: Literal["train", "test"]) -> Batches:
         """Return the batches of a whole part, in the order of the data."""
-        return Batches(*self._part(part), EVALUATION_BATCH)
+        x, y = (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
+        return Batches(x, y, EVALUATION_BATCH)
 
-    def first(self, count: int) -> Images:
-        """Return the data set with only the first `count` training examples.
+    def first(self, count: int | None) -> Images:
+        """Return the data set with only the first `count` training examples, all of them with `None`.
 
         Raises:
             HighwaysError: There are fewer.
         """
-        if count > len(self.train_y):
+        if count is not None and count > len(self.train_y):
             raise HighwaysError(f"data.training_examples is {count}, but {self.name} has {len(self.train_y)}")
         return replace(self, train_x=self.train_x[:count], train_y=self.train_y[:count])
 
-    @property
-    def features(self) -> int:
-        """Features of an example."""
-        return self.train_x.shape[1]
+
+def flattened(pictures: Examples) -> Examples:
+    """Flatten pictures and scale them by 1/255."""
+    train_x, train_y, test_x, test_y = pictures
+    return train_x.flatten(1).float() / 255, train_y, test_x.flatten(1).float() / 255, test_y
 
 
-def load_raw(name: str) -> Raw:
-    """Load a data set of images as bytes.
+def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray[np.bool_]) -> Examples:
+    """Give features mean 0 and deviation 1 over the training part; one that is the same in all of it becomes 0.
 
-    Raises:
-        HighwaysError: See `highways.data.sources.locate`.
+    Args:
+        x: `(examples, features)`.
+        y: Classes, `(examples,)`.
+        training: Which examples are trained on, `(examples,)`; the others are for testing.
     """
-    return RAW_LOADERS[name](locate(name))
+    mean, deviation = x[training].mean(axis=0), x[training].std(axis=0)
+    scaled = torch.from_numpy(((x - mean) / np.where(deviation > 0, deviation, np.inf)).astype(np.float32))
+    labels, chosen = torch.from_numpy(y).long(), torch.from_numpy(training)
+    return scaled[chosen], labels[chosen], scaled[~chosen], labels[~chosen]
 
 
-def _digits(files: dict[str, Path]) -> Images:
-    """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
-    table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], dtype=np.float32, delimiter=","))
-    x, y = table[:, :-1] / 16, table[:, -1].long()
-    test = torch.arange(len(x)) % 5 == 4
-    return Images("digits", x[~test], y[~test], x[test], y[test], 10, fingerprint("digits"))
-
-
-def _raw_digits(files: dict[str, Path]) -> Raw:
-    """Scikit-learn's digits; their sixteen steps become 0 to 255."""
-    flat = _digits(files)
-
-    def pictures(x: Tensor) -> Tensor:
-        return (x * 255).round().to(torch.uint8).view(-1, 1, 8, 8)
-
-    return Raw(pictures(flat.train_x), flat.train_y, pictures(flat.test_x), flat.test_y, 10)
-
-
-def raw_mnist(files: dict[str, Path]) -> Raw:
-    """MNIST; all 60,000 training images are trained on."""
-
-    def split(name: str) -> tuple[Tensor, Tensor]:
-        images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
-        return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1).long()
-
-    return Raw(*split("train"), *split("t10k"), 10)
-
-
-def _raw_cifar10(files: dict[str, Path]) -> Raw:
-    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10) for n in range(1, 6)]
-    train_x, train_y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    return Raw(train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10), 10)
-
-
-def _raw_cifar100(files: dict[str, Path]) -> Raw:
-    return Raw(*read_cifar(files["train.bin"], classes=100), *read_cifar(files["test.bin"], classes=100), 100)
-
-
-def read_cifar(path: Path, classes: int) -> tuple[Tensor, Tensor]:
-    """Read a checked file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
-
-    Of 100 classes a coarse label, which is passed over, comes before the fine one.
-    """
-    head = 1 if classes == 10 else 2
-    table = torch.from_numpy(np.fromfile(path, np.uint8)).view(-1, head + 3072)
-    return table[:, head:].reshape(-1, 3, 32, 32).contiguous(), table[:, head - 1].long()
-
-
-def _flat(name: str, raw: Raw) -> Images:
-    """Flatten images and scale them by 1/255."""
-    train_x, test_x = (x.flatten(1).float() / 255 for x in (raw.train_x, raw.test_x))
-    return Images(name, train_x, raw.train_y, test_x, raw.test_y, raw.classes, fingerprint(name))
+# Files to pictures
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
@@ -180,15 +127,81 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
         raise HighwaysError(f"{path}: cannot be read: {error}") from None
 
 
-RAW_LOADERS: dict[str, Callable[[dict[str, Path]], Raw]] = {
-    "digits": _raw_digits,
-    "mnist": raw_mnist,
-    "cifar10": _raw_cifar10,
-    "cifar100": _raw_cifar100,
+def read_cifar(path: Path, classes: int) -> tuple[Tensor, Tensor]:
+    """Read a checked file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
+
+    Of 100 classes a coarse label, which is passed over, comes before the fine one.
+    """
+    head = 1 if classes == 10 else 2
+    table = torch.from_numpy(np.fromfile(path, np.uint8)).view(-1, head + 3072)
+    return table[:, head:].reshape(-1, 3, 32, 32).contiguous(), table[:, head - 1].long()
+
+
+def mnist(files: dict[str, Path]) -> Examples:
+    """MNIST; all 60,000 training images are trained on."""
+
+    def part(name: str) -> tuple[Tensor, Tensor]:
+        images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
+        return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1).long()
+
+    return *part("train"), *part("t10k")
+
+
+def _cifar10(files: dict[str, Path]) -> Examples:
+    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10) for n in range(1, 6)]
+    train_x, train_y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10)
+
+
+def _cifar100(files: dict[str, Path]) -> Examples:
+    return *read_cifar(files["train.bin"], classes=100), *read_cifar(files["test.bin"], classes=100)
+
+
+def _pictures_of_digits(files: dict[str, Path]) -> Examples:
+    """Scikit-learn's digits; their sixteen steps become 0 to 255."""
+    train_x, train_y, test_x, test_y = _digits(files)
+    train_x, test_x = ((x * 255).round().to(torch.uint8).view(-1, 1, 8, 8) for x in (train_x, test_x))
+    return train_x, train_y, test_x, test_y
+
+
+# Files to flat examples
+
+
+def _digits(files: dict[str, Path]) -> Examples:
+    """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
+    table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], dtype=np.float32, delimiter=","))
+    x, y = table[:, :-1] / 16, table[:, -1].long()
+    test = torch.arange(len(x)) % 5 == 4
+    return x[~test], y[~test], x[test], y[test]
+
+
+def _weak_signal(files: dict[str, Path]) -> Examples:
+    """The task that `highways.data.synthetic` makes; there are no files."""
+    train, test = (examples("weak-signal", part) for part in ("train", "test"))
+    return standardised(*synthetic.weak_signal(train + test), np.arange(train + test) < train)
+
+
+def mnist_fours_and_nines(files: dict[str, Path]) -> Examples:
+    """MNIST's fours (class 0) and nines (1): two pixels cut off on each side, means of two by two, in [0, 1]."""
+
+    def part(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = (y == 4) | (y == 9)
+        small = functional.avg_pool2d(x[chosen][:, :, 2:-2, 2:-2].float() / 255, 2)
+        return small.flatten(1), (y[chosen] == 9).long()
+
+    train_x, train_y, test_x, test_y = mnist(files)
+    return *part(train_x, train_y), *part(test_x, test_y)
+
+
+PICTURES: dict[str, Loader] = {
+    "digits": _pictures_of_digits,
+    "mnist": mnist,
+    "cifar10": _cifar10,
+    "cifar100": _cifar100,
 }
-LOADERS: dict[str, Callable[[dict[str, Path]], Images]] = {
+FLAT: dict[str, Loader] = {
     "digits": _digits,
-    "mnist": lambda files: _flat("mnist", raw_mnist(files)),
-    "cifar10": lambda files: _flat("cifar10", _raw_cifar10(files)),
-    "cifar100": lambda files: _flat("cifar100", _raw_cifar100(files)),
+    "weak-signal": _weak_signal,
+    "mnist-4-9": mnist_fours_and_nines,
 }
+"""What has other flat examples than its pictures over 255."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from highways.config import DataConfig
-from highways.config.run import DataName, TextDataName
-from highways.data import features, images
-from highways.data.images import Images
+from highways.config.data import OwnFile
+from highways.config.run import DataName
+from highways.data import sources
+from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
+from highways.data.own import Part, own_files, pixels, read_own
 from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
 from highways.data.sources import fingerprint, locate
 from highways.errors import HighwaysError
 
-LOADERS: dict[str, Callable[[dict[str, Path]], Images]] = images.LOADERS | {
-    "weak-signal": features.weak_signal,
-    "mnist-4-9": features.mnist_fours_and_nines,
-}
-"""What makes flat data sets out of their files."""
 DataSet = Images | Pictures | Sentences
 """What all data sets have: `name`, `parts`, `classes`, `fingerprint`, `device`, `size`, `to`,
 `training_batches` and `evaluation_batches`."""
@@ -44,15 +44,103 @@ def load(data: DataConfig | str) -> DataSet:
 
 @lru_cache(maxsize=2)
 def _load(text: str, mark: str) -> DataSet:
-    """Load what `text` describes; `mark`, its fingerprint, is new where a file of word vectors was changed."""
+    """Load what `text` describes; `mark`, its fingerprint, is new where a file of the user's was changed."""
     config = DataConfig.model_validate_json(text)
-    if config.pictures is not None:
-        return load_pictures(config)
-    if config.name in LOADERS:
-        data = LOADERS[config.name](locate(config.name))
-        return data.first(config.training_examples) if config.training_examples else data
-    if config.name not in get_args(TextDataName):
-        raise HighwaysError(f"nothing loads the data set {config.name!r}")
-    from highways.data.text import load_sentences
+    if config.reads == ("text",):
+        from highways.data.text import load_sentences
 
-    return load_sentences(config)
+        return load_sentences(config)
+    flat = config.pictures is None
+    examples = _examples(config.name, flat) if config.own is None else _own_examples(config.own, flat)
+    if fingerprint(config) != mark:
+        raise HighwaysError(f"{config.name}: it was changed while it was read; start again")
+    count = int(examples[1].max()) + 1 if config.own else sources.classes(config.name)
+    if flat:
+        return Images(config.name, *examples, count, mark).first(config.training_examples)
+    return load_pictures(config, examples, count)
+
+
+def _examples(name: str, flat: bool) -> Examples:
+    if flat and name in FLAT:
+        return FLAT[name](locate(name))
+    if name not in PICTURES:
+        raise HighwaysError(f"nothing loads the data set {name!r}")
+    pictures = PICTURES[name](locate(name))
+    return flattened(pictures) if flat else pictures
+
+
+def _own_examples(own: OwnFile, flat: bool) -> Examples:
+    if own.kind == "table":
+        held = read_own(own)
+        return standardised(np.array(held.x), held.y, held.part == "train")
+    files = {path.name: path for path in own_files(own).values()}
+    pictures = _own_idx(own, files) if any(name.endswith("-ubyte.gz") for name in files) else _own_pictures(own)
+    return flattened(pictures) if flat else pictures
+
+
+def _own_pictures(own: OwnFile) -> Examples:
+    held = read_own(own)
+    x, y, training = torch.from_numpy(pixels(held.x)), torch.from_numpy(held.y), torch.from_numpy(held.part == "train")
+    return x[training], y[training], x[~training], y[~training]
+
+
+def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
+    """Read a user's files in MNIST's format, which no checksum vouches for.
+
+    Raises:
+        HighwaysError: One is missing or at fault, or they do not belong together.
+    """
+    try:
+        train_x, train_y, test_x, test_y = mnist(files)
+    except KeyError as error:
+        raise HighwaysError(f"{own.file}: no file {error} in it") from None
+    if (len(train_x), len(test_x)) != (len(train_y), len(test_y)) or train_x.shape[1:] != test_x.shape[1:]:
+        raise HighwaysError(f"{own.file}: there are not as many images as labels, or images of two sizes")
+    seen = train_y.unique().tolist()
+    if seen != list(range(max(2, len(seen)))) or not set(test_y.tolist()) <= set(seen):
+        raise HighwaysError(f"{own.file}: the labels must be 0, 1, ... without a gap, all of them in the training part")
+    return train_x, train_y, test_x, test_y
+
+
+# What data say of themselves; of own data, once they are loaded
+
+
+def examples(data: DataConfig | str, part: Part) -> int:
+    """Return the number of examples of a part of a data set; named ones are not loaded.
+
+    Raises:
+        HighwaysError: It has no such part.
+    """
+    if isinstance(data, str) or data.own is None:
+        return sources.examples(data if isinstance(data, str) else data.name, part)
+    return len(_labels(data, part))
+
+
+def classes(data: DataConfig | str) -> int:
+    """Return the number of classes of a data set; named ones are not loaded."""
+    if isinstance(data, str) or data.own is None:
+        return sources.classes(data if isinstance(data, str) else data.name)
+    return load(data).classes
+
+
+def majority(data: DataConfig | str) -> float:
+    """Return the accuracy on the test part of always answering its most frequent class.
+
+    Raises:
+        HighwaysError: `sources.yaml` does not say.
+    """
+    if isinstance(data, str) or data.own is None:
+        return sources.majority(data if isinstance(data, str) else data.name)
+    labels = _labels(data, "test")
+    return int(labels.bincount().max()) / len(labels)
+
+
+def _labels(config: DataConfig, part: Part) -> Tensor:
+    data = load(config)
+    if part not in data.parts:
+        raise HighwaysError(f"{config.name} has no {part} part")
+    if isinstance(data, Sentences):
+        return data.splits[part].labels
+    if isinstance(data, Pictures):
+        return data.labels["train" if part == "train" else "test"]
+    return data.train_y if part == "train" else data.test_y

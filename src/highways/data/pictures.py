@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data.batches import Batches, Tensors
-from highways.data.images import EVALUATION_BATCH, load_raw
+from highways.data.images import EVALUATION_BATCH, Examples
 from highways.data.sources import fingerprint
 from highways.errors import HighwaysError
 
@@ -79,25 +79,26 @@ class Pictures(Tensors):
         return PictureBatches(self, part, EVALUATION_BATCH)
 
 
-def load_pictures(config: DataConfig) -> Pictures:
-    """Load a data set of images for convolutional networks.
+def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictures:
+    """Return pictures as a convolutional network is shown them.
 
     Raises:
-        HighwaysError: See `highways.data.sources.locate`; or there are fewer training images than asked for.
+        HighwaysError: There are fewer training images than asked for.
     """
     assert config.pictures is not None
-    raw, times, count = load_raw(config.name), config.pictures.enlarge, config.pictures.training_images
-    if count is not None and count > len(raw.train_y):
-        raise HighwaysError(f"data.pictures.training_images is {count}, but {config.name} has {len(raw.train_y)}")
+    times, count = config.pictures.enlarge, config.pictures.training_images
+    train_x, train_y, test_x, test_y = examples
+    if count is not None and count > len(train_y):
+        raise HighwaysError(f"data.pictures.training_images is {count}, but {config.name} has {len(train_y)}")
 
     def enlarged(images: Tensor) -> Tensor:
         return images.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
 
     made = Pictures(
         name=config.name,
-        images={"train": enlarged(raw.train_x[:count]), "test": enlarged(raw.test_x)},
-        labels={"train": raw.train_y[:count], "test": raw.test_y},
-        classes=raw.classes,
+        images={"train": enlarged(train_x[:count]), "test": enlarged(test_x)},
+        labels={"train": train_y[:count], "test": test_y},
+        classes=classes,
         fingerprint=fingerprint(config),
         config=config.pictures,
     )

@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import shutil
-import stat
 import sys
 import tarfile
 from collections.abc import Callable
@@ -26,8 +25,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from highways import paths
 from highways.config import DataConfig, Strict, read_mapping, validate
+from highways.data.own import own_files
 from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
+from highways.files import check_is_file, file_sha256
 
 Part = Literal["train", "dev", "test"]
 
@@ -131,18 +132,20 @@ def fingerprint(data: DataConfig | str) -> str:
     preparation's version and the word vectors' content.
 
     Raises:
-        HighwaysError: There is no such data set, or no such file of word vectors.
+        HighwaysError: There is no such data set, or no such file of one's own or of word vectors.
     """
     config = data if isinstance(data, DataConfig) else None
-    name = config.name if config else str(data)
-    source = _source(name)
-    content: dict[str, Any] = {
-        "files": {file.path: file.sha256 for file in source.files},
-        "preparation": source.preparation,
-    }
-    if source.generated:
-        content["generator"] = GENERATORS[name] | {"examples": source.examples}
-    if config and (vectors := vectors_path(config)) is not None:
+    content: dict[str, Any] = {}
+    if config is not None and config.own is not None:
+        content["own"] = config.own.model_dump(mode="json", exclude={"file"})
+        content["files"] = {path: file_sha256(place) for path, place in own_files(config.own).items()}
+    else:
+        source = _source(config.name if config else str(data))
+        content["files"] = {file.path: file.sha256 for file in source.files}
+        content["preparation"] = source.preparation
+        if source.generated:
+            content["generator"] = GENERATORS[config.name if config else str(data)] | {"examples": source.examples}
+    if config is not None and (vectors := vectors_path(config)) is not None:
         content["vectors"] = file_sha256(vectors)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -150,26 +153,6 @@ def fingerprint(data: DataConfig | str) -> str:
 def vectors_path(config: DataConfig) -> Path | None:
     """Return the file of word vectors that a configuration names, `None` where it names none."""
     return None if config.vectors is None else paths.root() / os.path.expanduser(config.vectors)
-
-
-def file_sha256(path: Path) -> str:
-    """Return a file's sha256.
-
-    Raises:
-        HighwaysError: It cannot be read.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
-        return _file_sha256(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise HighwaysError(f"{path}: {error.strerror or 'cannot be read'}") from None
-
-
-@lru_cache(maxsize=16)
-def _file_sha256(path: Path, changed: int, size: int) -> str:
-    return pooch.file_hash(str(path))
 
 
 def examples(name: str, part: Part) -> int:
@@ -204,9 +187,9 @@ def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
 
 def _state(home: Path, file: SourceFile) -> Literal["ok", "missing", "altered"]:
     try:
-        return "ok" if pooch.file_hash(str(home)) == file.sha256 else "altered"
-    except FileNotFoundError:
-        return "missing"
+        if home.is_file():
+            return "ok" if pooch.file_hash(str(home)) == file.sha256 else "altered"
+        return "altered" if home.exists() else "missing"
     except OSError:
         return "altered"
 
@@ -250,16 +233,14 @@ def _unpack(source: Source, archive: Archive) -> str:
         origin = _retrieve(archive.url, archive.name, f"md5:{archive.md5}", packed)
         try:
             with tarfile.open(packed) as content:
-                for number, file in enumerate(source.files):
-                    with content.extractfile(file.path) as member:  # type: ignore[union-attr]
-                        (Path(folder) / str(number)).write_bytes(member.read())
-            for number, file in enumerate(source.files):
-                if (actual := pooch.file_hash(str(Path(folder) / str(number)))) != file.sha256:
+                content.extractall(folder, [content.getmember(file.path) for file in source.files], filter="data")
+            for file in source.files:
+                if (actual := pooch.file_hash(str(Path(folder) / file.path))) != file.sha256:
                     raise ValueError(f"its member {file.path} has sha256 {actual}, expected {file.sha256}")
-            for number, file in enumerate(source.files):
+            for file in source.files:
                 source.home(file).parent.mkdir(parents=True, exist_ok=True)
-                (Path(folder) / str(number)).replace(source.home(file))
-        except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+                (Path(folder) / file.path).replace(source.home(file))
+        except (OSError, ValueError, KeyError, tarfile.TarError) as error:
             raise HighwaysError(f"{origin}: cannot be unpacked: {error}") from None
     return origin
 
@@ -280,6 +261,8 @@ def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:
         home: Its place; what is there stays until the new file has been checked.
     """
     mirrored = _mirrored(path)
+    check_is_file(mirrored)
+    check_is_file(home)
     origin = str(mirrored) if mirrored.exists() else url
 
     def download(url: str, target: str, _: Any) -> None:

@@ -14,6 +14,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -22,7 +23,9 @@ from torch import Tensor
 
 from highways import paths
 from highways.config import DataConfig
+from highways.config.data import OwnFile
 from highways.config.reading import quoted
+from highways.data.own import read_own
 from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
 from highways.data.sources import classes, examples, fingerprint, locate, vectors_path
 from highways.data.synthetic import tweets as synthetic_tweets
@@ -37,6 +40,8 @@ Labelled = tuple[str, int]
 def load_sentences(config: DataConfig) -> Sentences:
     """Load a data set of sentences, preparing it where that has not been done.
 
+    Prints how many of its words the user's word vectors have, if there are any.
+
     Raises:
         HighwaysError: A source or the file of word vectors is at fault, or what is prepared cannot be written;
             one line.
@@ -47,42 +52,24 @@ def load_sentences(config: DataConfig) -> Sentences:
         content = torch.load(path, weights_only=True)
         splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
         vocabulary, vectors = content["vocabulary"], content["vectors"]
-        return _with_coverage(Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors), config)
-    except HighwaysError:
-        raise
     except Exception:  # not there, or damaged: torch.load raises many kinds
-        vocabulary, splits, vectors = _prepare(config)
-    data = _with_coverage(Sentences(config.name, splits, vocabulary, classes(config.name), mark, vectors), config)
-    if fingerprint(config) != mark:
-        raise HighwaysError(f"{config.vectors}: it was changed while it was read; start again")
-    content = {"splits": {part: vars(split) for part, split in splits.items()}}
-    file = io.BytesIO()
-    torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
-    write_whole(path, file.getvalue())
-    return data
-
-
-def _with_coverage(data: Sentences, config: DataConfig) -> Sentences:
-    """Print how many words of a data set the user's word vectors have, if there are any, and return it.
-
-    Raises:
-        HighwaysError: They have none.
-    """
-    if data.vectors is not None:
+        labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
+        vocabulary, splits, vectors = numericalise(labelled, vectors_path(config))
+        if fingerprint(config) != mark:
+            changed = "data or word vectors" if config.own else config.vectors
+            raise HighwaysError(f"{changed}: changed while it was read; start again") from None
+        content = {"splits": {part: vars(split) for part, split in splits.items()}}
+        file = io.BytesIO()
+        torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
+        write_whole(path, file.getvalue())
+    count = classes(config.name) if config.own is None else int(splits["train"].labels.max()) + 1
+    data = Sentences(config.name, splits, vocabulary, count, mark, vectors)
+    if vectors is not None:
         if not data.words_with_vectors:
             raise HighwaysError(f"{config.vectors}: it has none of the {data.words:,} words of {data.name}")
         count = f"{data.words_with_vectors:,} of the {data.words:,} words of {data.name}"
         print(f"{config.vectors}: vectors of {count}", flush=True)
     return data
-
-
-def _prepare(config: DataConfig) -> tuple[list[str], dict[Part, Split], Tensor | None]:
-    labelled = read_labelled(config.name)
-    for part in PARTS:
-        if len(labelled[part]) != (announced := examples(config.name, part)):
-            count = len(labelled[part])
-            raise HighwaysError(f"{config.name}: {count} {part} sentences where sources.yaml announces {announced}")
-    return numericalise(labelled, vectors_path(config))
 
 
 # Words to numbers
@@ -185,20 +172,30 @@ def read_labelled(name: str) -> dict[Part, list[Labelled]]:
         HighwaysError: A file is missing, altered or has a line that is at fault.
     """
     files = locate(name)
+    announced = {part: examples(name, part) for part in PARTS}
     if name == "synthetic-tweets":
-        return _cut(synthetic_tweets(sum(examples(name, part) for part in PARTS), seed=0), name)
-    if name == "tweets":
-        return read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
-    coarse = name == "sst2"
-    return {part: read_sst(files[f"raw.clean.{part}"], coarse) for part in PARTS}
+        drawn = iter(synthetic_tweets(sum(announced.values()), seed=0))
+        labelled: dict[Part, list[Labelled]] = {part: list(islice(drawn, announced[part])) for part in PARTS}
+    elif name == "tweets":
+        labelled = read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
+    else:
+        labelled = {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
+    if (counts := {part: len(labelled[part]) for part in PARTS}) != announced:
+        raise HighwaysError(f"{name}: {counts} sentences where sources.yaml announces {announced}")
+    return labelled
 
 
-def _cut(labelled: list[Labelled], name: str) -> dict[Part, list[Labelled]]:
-    parts, start = {}, 0
-    for part in PARTS:
-        parts[part] = labelled[start : start + examples(name, part)]
-        start += len(parts[part])
-    return parts
+def own_labelled(own: OwnFile) -> dict[Part, list[Labelled]]:
+    """Return a user's sentences by part, normalised as tweets are.
+
+    Raises:
+        HighwaysError: See `read_own`.
+    """
+    held = read_own(own)
+    labelled: dict[Part, list[Labelled]] = {part: [] for part in PARTS}
+    for text, label, part in zip(held.x, held.y.tolist(), held.part.tolist(), strict=True):
+        labelled[part].append((normalise(str(text)) or "<empty>", label))
+    return labelled
 
 
 def read_lines(path: Path, parse: Callable[[int, str], T]) -> list[T]:
@@ -287,6 +284,7 @@ TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
 def normalise(tweet: str) -> str:
     """Return a tweet in lower case, its addresses as `<url>`, its users as `<user>`, its tokens separated by blanks."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), tweet)  # the files write some so
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # a pair is one character, half is none
     text = html.unescape(text).lower()
     text = re.sub(r"https?://\S+|www\.\S+", " <url> ", text)
     text = re.sub(r"@\w+", " <user> ", text)

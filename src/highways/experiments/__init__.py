@@ -5,7 +5,8 @@ All other rooms know them by this list alone.
 
 from highways.config import Profile
 from highways.config.profiles import profile_path
-from highways.experiments.base import Experiment, Study, Table
+from highways.experiments.base import Experiment
+from highways.experiments.base import Study as Study
 from highways.experiments.bilstm_depth import BILSTM_DEPTH
 from highways.experiments.conv import CONV
 from highways.experiments.depth import DEPTH
@@ -44,23 +45,3 @@ def settings_of(profile: str, name: str) -> Profile | None:
     if experiment is None or not profile_path(profile, name).exists():
         return None
     return experiment.of(profile).settings
-
-
-__all__ = [
-    "BILSTM_DEPTH",
-    "CONV",
-    "DEPTH",
-    "EXPERIMENTS",
-    "FOUNDATIONS",
-    "GATES",
-    "INITIALISATION",
-    "KERAS_LASAGNE",
-    "L2_PARITY",
-    "LESION",
-    "REPORT",
-    "VERY_DEEP",
-    "Experiment",
-    "Study",
-    "Table",
-    "settings_of",
-]

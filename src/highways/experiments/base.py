@@ -7,30 +7,29 @@ with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from highways import paths
 from highways.claims.judge import Judgement, frame, judge, read_claims
-from highways.claims.studies import STUDY_MEASURES, study
+from highways.claims.studies import STUDY_MEASURES
 from highways.claims.values import Measures
 from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
 from highways.config.profiles import EXPLORE
-from highways.errors import HighwaysError, NotYet
+from highways.errors import HighwaysError
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import MACHINE, Row, Scrolled, csv_text, markdown_text, shown, table_files
-from highways.tracking import AnalysisRecord, Listed, RecordStore, listed_records, run_keys
+from highways.tracking import Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
 from highways.tracking.records import write_atomically
@@ -39,8 +38,8 @@ from highways.training import Sweep, train
 if TYPE_CHECKING:  # machines that only train have no Jupyter
     from IPython.display import Image, Markdown
 
-Builder = Callable[..., "pd.DataFrame | Iterable[Row]"]
-"""Makes the rows of a table from an experiment's records; one that makes a frame is given its parameters, too."""
+Builder = Callable[[Listed], Iterable[Row]]
+"""Makes the rows of a table from an experiment's records."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,14 +58,14 @@ class Table:
     """A comparison table.
 
     Attributes:
-        name: Of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
-        build: From an experiment's records and parameters.
-        cost: What was measured with a clock, apart: the others are the same to the byte from run to run.
+        name: Stem of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
+        build: Makes its rows.
+        cost: Makes the rows with what was measured with a clock, so that all other tables repeat to the byte.
         title: One line for the report.
-        shown: Of the columns, those that a page shows, with their heads; all by default.
-        rows: Which rows a page shows; all by default.
-        plot: Its columns that `dvc plots` draws: what is on the horizontal axis, what on the vertical one.
-        main: Which rows the report shows first, a dozen at most; those of `rows`, the first ones, by default.
+        shown: The columns that a page shows, with their heads; all by default.
+        rows: Selects the rows that a page shows; all by default.
+        plot: The columns that `dvc plots` draws: the horizontal axis, the vertical one.
+        main: Selects the rows that the report shows first, a dozen at most; the first of `rows` by default.
     """
 
     name: str
@@ -78,21 +77,15 @@ class Table:
     plot: tuple[str, str] | None = None
     main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
-    def frame(self, records: Listed, settings: Profile | None = None) -> pd.DataFrame:
-        """Return the table; one without rows has the columns that a page shows."""
-        return _framed(self.build, records, settings, list(self.shown))
-
-    def texts(self, records: Listed, settings: Profile) -> dict[str, str]:
-        """Return the content of the table's files, by file name."""
-        built = self.frame(records, settings)
-        cost = _framed(self.cost, records, settings, ["process_seconds", *MACHINE])
+    def texts(self, records: Listed) -> dict[str, str]:
+        """Return the content of the table's files, by file name; one without rows has the columns that a page shows."""
+        built = _frame(self.build(records), self.shown)
+        cost = _frame(self.cost(records), ["process_seconds", *MACHINE])
         return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
 
 
-def _framed(build: Builder, records: Listed, settings: Profile | None, columns: Sequence[str]) -> pd.DataFrame:
-    if len(inspect.signature(build).parameters) == 2:
-        return build(records, settings)  # type: ignore[return-value]
-    rows = list(build(records))
+def _frame(rows: Iterable[Row], columns: Iterable[str]) -> pd.DataFrame:
+    rows = list(rows)
     return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
 
 
@@ -110,19 +103,15 @@ def notes_of(experiment: str) -> dict[str, str]:
     return {heading: sections.get(heading, "") for heading in SECTIONS}
 
 
-class Lead:
-    """What the report and README begin with.
+class Lead(NamedTuple):
+    """What the report and README begin with."""
 
-    Args:
-        questions: Each with the claim whose verdict answers it.
-        panel: Draws the figure that shows the answers.
-        rows: Makes the few numbers that README shows.
-    """
-
-    def __init__(
-        self, *questions: tuple[str, str], panel: Callable[[Listed], Panel], rows: Callable[[Listed], Iterable[Row]]
-    ):
-        self.questions, self.panel, self.rows = questions, panel, rows
+    questions: tuple[tuple[str, str], ...]
+    """Each with the claim whose verdict answers it."""
+    panel: Callable[[Listed], Panel]
+    """Draws the figure that shows the answers."""
+    rows: Callable[[Listed], Iterable[Row]]
+    """Makes the few numbers that README shows."""
 
 
 @dataclass(frozen=True)
@@ -131,17 +120,17 @@ class Experiment:
 
     Attributes:
         name: Of its notebook, stage, parameter files, folder of results and MLflow experiment.
-        title: What it is about, on one line.
-        schema: Of its parameters; they list its runs and analyses.
+        title: Its subject, on one line.
+        schema: Its parameters, which list its runs and analyses.
         tables: Its comparison tables.
-        figures: By name of the file, what draws it from the records.
-        measures: What its claims are measured with.
+        figures: Draws each figure from the records, by the name of the file.
+        measures: Functions that its claims are measured by.
         draws: See `Measures`.
-        after: Experiments whose records or parameters it uses; no other may be imported.
+        after: Experiments whose records or parameters it uses; it may import no other.
         references: Files of `references/` that its tables and figures read.
-        answer: A sentence of what came out, from the records; none by default.
-        caption: What the figure shows beside our results, from the records; nothing by default.
-        lead: What the report begins with; of the first experiment that has one.
+        answer: Says what came out, from the records, in a sentence or a few.
+        caption: Says what the figure shows next to our results.
+        lead: What the report begins with, for the first experiment that has one.
     """
 
     name: str
@@ -153,8 +142,8 @@ class Experiment:
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    answer: Callable[[Listed], str] | None = None
-    caption: Callable[[Listed], str] | None = None
+    answer: Callable[[Listed], str] = lambda records: ""
+    caption: Callable[[Listed], str] = lambda records: ""
     lead: Lead | None = None
 
     @property
@@ -165,8 +154,7 @@ class Experiment:
 
     def rows(self, records: Listed) -> Iterator[Row]:
         """Yield the rows of its tables."""
-        for table in self.tables:
-            yield from table.frame(records).to_dict("records")  # type: ignore[misc]
+        return (row for table in self.tables for row in table.build(records))
 
     @property
     def notes(self) -> str:
@@ -227,7 +215,7 @@ class Study:
         self._records.clear()
         if NO_TRAINING in os.environ:
             return Sweep([*self.records(), *self.records().auxiliary])
-        with self._saying_what_is_kept():
+        with self._interruptible():
             return train(self.settings, threads=threads)
 
     def analyse(self) -> None:
@@ -237,31 +225,22 @@ class Study:
             Interrupted: By the user.
         """
         self._records.clear()
-        if NO_TRAINING in os.environ:
-            return
-        place = {"experiment": self.experiment.name, "profile": self.settings.profile}
-        with self._saying_what_is_kept():
-            analyse(self.settings.analyses(), device=self.settings.device, **place)
+        if NO_TRAINING not in os.environ:
+            place = {"experiment": self.experiment.name, "profile": self.settings.profile}
+            with self._interruptible():
+                analyse(self.settings.analyses(), device=self.settings.device, **place)
 
     @contextlib.contextmanager
-    def _saying_what_is_kept(self) -> Iterator[None]:
+    def _interruptible(self) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            raise Interrupted(self._kept()) from None
-
-    def _kept(self) -> str:
-        store = RecordStore(self.results.runs)
-        try:
-            keys = run_keys(self.settings.runs())
-        except NotYet:
-            keys = []
-        there = sum(store.path(key).exists() for key in keys)
-        return (
-            f"Interrupted. {there} of {len(keys)} runs have their records in {paths.shown(self.results.runs)}; what "
-            "was being trained is kept as of its last checkpoint (one in 30 s, at the end of an epoch). "
-            "Run this cell again, or Run All, to go on from there."
-        )
+            keys, store = run_keys(self.settings.runs()), RecordStore(self.results.runs)
+            raise Interrupted(
+                f"Interrupted. {sum(store.path(key).exists() for key in keys)} of {len(keys)} runs have their records "
+                f"in {paths.shown(self.results.runs)}; what was being trained is kept as of its last checkpoint (one "
+                "in 30 s, at the end of an epoch). Run this cell again, or Run All, to go on from there."
+            ) from None
 
     def runs(self, *columns: str) -> pd.DataFrame:
         """Return the listed runs that are finished as a table: their keys, and such columns of `Sweep.table`."""
@@ -281,7 +260,7 @@ class Study:
     def table(self, name: str | None = None, part: Literal["table", "cost"] = "table") -> pd.DataFrame:
         """Write a table's files, those of the first table by default, and return the table as it stands there."""
         table = next(table for table in self.experiment.tables if name in (None, table.name))
-        for file, text in table.texts(self.records(), self.settings).items():
+        for file, text in table.texts(self.records()).items():
             write_atomically(self.results.tables / file, text)
             self._written.append(self.results.tables / file)
         return Scrolled(shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0]))
@@ -294,38 +273,23 @@ class Study:
             judge(name, claim, measures, self.records(source), self.settings.profile) for name, claim in claims.items()
         ]
 
-    def one(self, kind: str) -> AnalysisRecord:
-        """Return the record of a study.
-
-        Raises:
-            HighwaysError: It has not been made.
-        """
-        if (found := study(self.records(), kind)) is None:
-            raise HighwaysError(f"{self.experiment.name}: the study {kind!r} has not been made")
-        return found
-
     def claims(self) -> pd.DataFrame:
         """Return the verdicts as a table; those of record are the report's."""
         return Scrolled(frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"]))
 
-    def answer(self) -> str:
-        """Return a sentence of what came out."""
-        return self.experiment.answer(self.records()) if self.experiment.answer is not None else ""
-
     def caption(self) -> Markdown:
-        """Return what the figure shows beside our results."""
-        return _markdown(self.experiment.caption(self.records()) if self.experiment.caption is not None else "")
+        """Return what the figure shows next to our results."""
+        return _markdown(self.experiment.caption(self.records()))
 
     def conclusion(self) -> Markdown:
         """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
-        counts = Counter(judgement.verdict for judgement in self.judgements())
-        listed = self.records()
-        there = self.answer() if not listed.empty else ""
+        listed, counts = self.records(), Counter(judgement.verdict for judgement in self.judgements())
+        answer = "" if listed.empty else self.experiment.answer(listed)
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
-        return _markdown("\n\n".join(part for part in (there, listed.shortfall, claims) if part))
+        return _markdown("\n\n".join(part for part in (answer, listed.shortfall, claims) if part))
 
     def publish(self) -> Markdown:
-        """Bring figures and tables to MLflow, beside the runs, and say where all of it is."""
+        """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""
         auxiliary = [record.run_key for record in self.records().auxiliary]
         log = MlflowLog(self.settings.profile, self.experiment.name, auxiliary=auxiliary)
         log.attach(list(dict.fromkeys(self._written)), self.experiment.title)

@@ -15,7 +15,7 @@ from highways.claims.values import Records, in_units
 from highways.config import BiLSTMConfig, BudgetConfig, DataConfig, RunConfig
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
 from highways.config.profiles import Profile
-from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextDataName
+from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextData
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
@@ -81,7 +81,7 @@ class BiLSTMProfile(Profile):
 
     experiment: ClassVar[str] = "02_bilstm_depth"
 
-    data: Distinct[TextDataName]
+    data: Distinct[TextData]
     variants: Distinct[Variant]
     """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
     depths: Distinct[Depth]
@@ -134,30 +134,30 @@ class BiLSTMProfile(Profile):
             seeds = range(beside.seeds)
             yield [run for data in self.data for run in self._grid(data, beside, lambda depth: seeds)]
 
-    def _grid(self, data: TextDataName, of: BiLSTMProfile | Beside, seeds: Callable[[int], range]) -> list[RunConfig]:
+    def _grid(self, data: TextData, of: BiLSTMProfile | Beside, seeds: Callable[[int], range]) -> list[RunConfig]:
         return [
             self._run(data, name, depth, seed) for name in of.variants for depth in of.depths for seed in seeds(depth)
         ]
 
-    def _goes_on(self, data: TextDataName, depth: int) -> bool:
+    def _goes_on(self, data: TextData, depth: int) -> bool:
         """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
         assert self.stop is not None
         runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
         records = [record for record in recorded(self.profile, self.experiment, runs) if record is not None]
         return len(records) == len(runs) and self.stop.goes_on([accuracies(record).best_dev for record in records])
 
-    def _bag_of_words(self, data: TextDataName) -> RunConfig:
+    def _bag_of_words(self, data: TextData) -> RunConfig:
         return RunConfig(
-            data=DataConfig(name=data),
+            data=DataConfig.of(data),
             network=BagOfWordsConfig(family="bag-of-words"),
             optimiser=AdamConfig(kind="adam", learning_rate=0.01),
             budget=BudgetConfig(epochs=10, batch_size=self.batch_size),
         )
 
-    def _run(self, data: TextDataName, variant: str, depth: int, seed: int) -> RunConfig:
+    def _run(self, data: TextData, variant: str, depth: int, seed: int) -> RunConfig:
         kind = variant.removesuffix("-padded")
         return RunConfig(
-            data=DataConfig(name=data, vectors=self.vectors),
+            data=DataConfig.of(data, vectors=self.vectors),
             network=BiLSTMConfig(
                 family="bilstm",
                 kind=kind,  # type: ignore[arg-type]
@@ -191,7 +191,7 @@ class Accuracies(NamedTuple):
 def accuracies(record: RunRecord) -> Accuracies:
     """Return a run's test accuracies; one that diverged is guessing."""
     if record.status == "diverged":
-        return Accuracies(*[1 / classes(record.config.data.name)] * 3)
+        return Accuracies(*[1 / classes(record.config.data)] * 3)
     dev, test = (record.measurements[f"snapshot_{part}_accuracy"] for part in ("dev", "test"))
     return Accuracies(record.curves["test_accuracy"][-1], test[dev.index(max(dev))], max(test))
 
@@ -227,7 +227,7 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
     for record in records:
         name, depth, data = variant(record), record.config.network.depth, record.config.data.name
         test = accuracies(record)
-        low, high = wilson_interval(test.last, examples(data, "test"))
+        low, high = wilson_interval(test.last, examples(record.config.data, "test"))
         norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
         yield {
             "variant": label(name),
@@ -303,7 +303,7 @@ def bilstm_figure(records: Listed) -> Drawing:
 
 def _accuracy_panel(records: Listed, data: str) -> Panel:
     seeds = max(len({record.config.seed for record in records}), 1)
-    lines = []
+    tested, lines = records[0].config.data, []
     for name, (colour, marker, dashes) in STYLES.items():
         means = by_depth(records, name)
         lines.append(line(label(name), means, ls=dashes, color=colour, marker=marker))
@@ -315,13 +315,13 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
     def levels(axes: Axes) -> None:
         for one in lines if seeds == 1 else ():
             if one.label:
-                ends = [wilson_interval(value, examples(data, "test")) for value in one.y]
+                ends = [wilson_interval(value, examples(tested, "test")) for value in one.y]
                 low, high = zip(*ends, strict=True)
                 axes.fill_between(one.x, low, high, color=one.look["color"], alpha=0.1, lw=0)
         for level in by_depth(records, "bag-of-words").values():
             axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
-        axes.axhline(majority(data), color="0.4", lw=1, ls=":", label=f"the majority, {majority(data):.3f}")
-        axes.axhline(1 / classes(data), color="0.4", lw=1, label=f"chance, {1 / classes(data):.3f}")
+        axes.axhline(majority(tested), color="0.4", lw=1, ls=":", label=f"the majority, {majority(tested):.3f}")
+        axes.axhline(1 / classes(tested), color="0.4", lw=1, label=f"chance, {1 / classes(tested):.3f}")
         axes.margins(y=0.08)
         ticks = sorted({record.config.network.depth for record in records} - {0})
         axes.set_xticks(ticks, [str(d) if len(ticks) < 12 or d in (1, 5, 10, 15, 20) else "" for d in ticks])
@@ -378,15 +378,13 @@ def largest_gain_from_depth(records: Records, variant: str) -> float | None:
 @in_units("points")
 def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
     """Return accuracy at one layer less the mean accuracy over a range of depths."""
-    deep, one = mean_accuracy(records, variant, depths), by_depth(records, variant).get(1)
-    return None if deep is None or one is None else one - deep
+    return _less(by_depth(records, variant).get(1), mean_accuracy(records, variant, depths))
 
 
 @in_units("points")
 def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
     """Return how much further the accuracy of one variant declines than that of another."""
-    one, other = decline(records, of, depths), decline(records, to, depths)
-    return None if one is None or other is None else one - other
+    return _less(decline(records, of, depths), decline(records, to, depths))
 
 
 @in_units("points")
@@ -395,6 +393,10 @@ def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int])
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
     return sum(values) / len(values) if values else None
+
+
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 # Words

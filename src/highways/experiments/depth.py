@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,7 +15,7 @@ from highways import paths
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
-from highways.config.run import ImageDataName
+from highways.config.run import ImageData
 from highways.data import classes, examples
 from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
@@ -33,6 +33,8 @@ from highways.tracking.outcomes import recorded
 Kind = Literal["plain", "highway"]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")
 LOSS = "training cross-entropy, nats"
+SEARCHED = ("learning_rate", "momentum", "decay", "activation", "transform_bias")
+"""What a trial draws."""
 
 
 # Parameters and runs
@@ -47,7 +49,7 @@ class DepthProfile(Search):
 
     experiment: ClassVar[str] = "01_depth"
 
-    data: ImageDataName
+    data: ImageData
     depths: Distinct[Depth]
     trials: Trials
     epochs: Epochs
@@ -70,10 +72,10 @@ class DepthProfile(Search):
         return self
 
     def draw(self, trial: int) -> dict[str, Any]:
-        """Return the settings that a trial drew.
+        """Return the settings that a trial draws, `SEARCHED`.
 
-        The learning rate is log-uniform in [1e-5, 1], 1 - momentum in [0.01, 0.5], 1 - decay in [0.001, 0.1], of which
-        the papers state nothing; the transform bias is uniform in [-10, -1], as theirs.
+        The learning rate is log-uniform in [1e-5, 1], 1 - momentum in [0.01, 0.5], 1 - decay in [0.001, 0.1], about
+        which the papers state nothing; the transform bias is uniform in [-10, -1], as theirs.
         """
         u = np.random.default_rng([self.search_seed, trial]).random(5)
 
@@ -107,7 +109,7 @@ class DepthProfile(Search):
         bias, width = (drawn["transform_bias"], self.highway_width) if highway else (None, self.plain_width)
         network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
         return RunConfig(
-            data=DataConfig(name=self.data),
+            data=DataConfig.of(self.data),
             network=network,
             optimiser=SGDConfig(learning_rate=drawn["learning_rate"], momentum=drawn["momentum"], decay=drawn["decay"]),
             budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
@@ -156,25 +158,24 @@ def depth_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network and depth, the papers' values next to ours.
 
     `best_train_cross_entropy` is the lowest over trials and epochs, with the 95 % interval of what another draw of the
-    trials would have given (bootstrap); the accuracy, with its Wilson interval, and
-    `best_*` are that trial's. `paper_p1` is the end of P1's curve, `paper_p1_same_epochs` its lowest point
-    within as many epochs as ours had, for MNIST only. `rungs` has trials and epochs of every rung, such as `40x10 10x40
-    3x400`; the outcome is that of the last one. The best of the `drawn` trials, which no last rung kept, tells what the
-    rungs missed.
+    trials would have given (bootstrap); the accuracy, with its Wilson interval, and `best_*` are that trial's.
+    `paper_p1` is the end of P1's curve, `paper_p1_same_epochs` its lowest point within our epochs, for MNIST only.
+    `rungs` has trials and epochs of every rung, such as `40x10 10x40 3x400`; the last one counts. `drawn` are trials
+    that no last rung kept: the best of them tells what the rungs missed.
     """
     papers = {(row["network"], row["depth"]): row for row in reference_rows("depth_papers.csv")}
-    curves, drawn = reference_rows("highway2015_fig1_curves.csv"), cells(records.auxiliary, kind_and_depth)
-    networks = cells(records, kind_and_depth)
+    networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
     draws = {(row["network"], row["depth"]): row[OUTCOME] for row in drawn_rows(records)}
     for (kind, depth), cell in networks.items():
         lowest, highest = interval(draws[kind, depth])
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
-        same = _papers(curves, kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
+        same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
         mean, deviation = _top(cell)
         accuracy = best.last("test_accuracy") if best else None
-        low, high = wilson_interval(accuracy, examples(data, "test")) if accuracy is not None else (None, None)
-        network, optimiser = (best.config.network, best.config.optimiser) if best else (None, None)
+        tested = examples(first.config.data, "test")
+        low, high = wilson_interval(accuracy, tested) if accuracy is not None else (None, None)
+        settings = best.config.optimiser.model_dump() | best.config.network.model_dump() if best else {}
         yield {
             "network": kind,
             "depth": depth,
@@ -199,11 +200,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
             "test_accuracy": accuracy,
             "test_accuracy_low": low,
             "test_accuracy_high": high,
-            "best_learning_rate": getattr(optimiser, "learning_rate", None),
-            "best_momentum": getattr(optimiser, "momentum", None),
-            "best_decay": getattr(optimiser, "decay", None),
-            "best_activation": getattr(network, "activation", None),
-            "best_transform_bias": getattr(network, "transform_bias", None),
+            **{f"best_{name}": settings.get(name) for name in SEARCHED},
         }
 
 
@@ -218,10 +215,10 @@ def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
     return f"{len(rung)}x{rung[0].config.budget.epochs}" + (f" ({lost} diverged)" if lost else "")
 
 
-def _papers(curves: Sequence[Row], kind: str, epochs: int) -> dict[int, float]:
+def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
     lowest: dict[int, float] = {}
-    for row in curves:
+    for row in reference_rows("highway2015_fig1_curves.csv"):
         if row["network"] == kind and row["epoch"] <= epochs:
             lowest[row["depth"]] = min(row["train_cross_entropy"], lowest.get(row["depth"], math.inf))
     return lowest
@@ -231,7 +228,7 @@ def depth_cost(records: Listed) -> Iterator[Row]:
     """Yield what each row of the depth table cost: all rungs and drawn trials, training and evaluation."""
 
     def more(runs: list[RunRecord], seconds: float) -> Row:
-        seen = sum(max(run.epochs, 1) * examples(run.config.data.name, "train") for run in runs)
+        seen = sum(max(run.epochs, 1) * examples(run.config.data, "train") for run in runs)
         return {
             "process_seconds_per_trial": seconds / len({run.config.seed for run in runs}),
             "examples_per_process_second": seen / seconds if seconds else None,
@@ -262,36 +259,40 @@ def curves_figure(records: Listed) -> Drawing:
     return Drawing(panels, columns=2)
 
 
-def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
-    """Return the data, the depths, and the epochs that the best trials of all had, as a number and in words."""
-    lengths = sorted({cell.epochs for cell in networks.values()})
-    budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
-    data = next(iter(networks.values())).runs[0].config.data.name
-    return data, sorted({depth for _, depth in networks}), lengths[0], budget
-
-
 def outcome_panel(networks: Networks) -> Panel:
     """Return the best outcome of a search over depth with its interval, P1's at the same epoch, and both papers'."""
     data, depths, epochs, budget = _setting(networks)
-    curves, lines = reference_rows("highway2015_fig1_curves.csv"), []
+    lines = []
     for kind, colour in NETWORK.items():
         look = {"color": colour, "marker": MARKERS[kind]}
-        best = {depth: cell.best_loss for (one, depth), cell in sorted(networks.items()) if one == kind and cell.best}
+        best = _over_depth(networks, kind, lambda cell: cell.best_loss)
         lines.append(line(f"{kind}, ours, epoch {budget}", best, ms=6, lw=2.4, **look))
         if data == "mnist" and epochs < 400:
-            same = _papers(curves, kind, epochs)
+            same = _papers_lowest(kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
-        lines.append(line(f"{kind}, P1, epoch 400", _papers(curves, kind, 400), ls=":", ms=3, lw=1.2, **look))
-        second = {row["depth"]: row["paper_p2"] for row in reference_rows("depth_papers.csv") if row["network"] == kind}
+        lines.append(line(f"{kind}, P1, epoch 400", _papers_lowest(kind, 400), ls=":", ms=3, lw=1.2, **look))
+        second = _papers_column(kind, "paper_p2")
         lines.append(line(f"{kind}, P2, epoch 400", second, ls="--", ms=4, lw=1.0, mfc="white", **look))
-    draws = outcomes_of_draws(networks)
 
     def bars_and_ticks(axes: Axes) -> None:
-        for row in draws:
+        for row in outcomes_of_draws(networks):
             axes.vlines(row["depth"], *interval(row[OUTCOME]), color=NETWORK[row["network"]], lw=1.2, alpha=0.7)
         depth_ticks(axes, depths)
 
     return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, bars_and_ticks, columns=2)
+
+
+def _top_panel(networks: Networks) -> Panel:
+    data, depths, _, budget = _setting(networks)
+    lines = []
+    for kind, colour in NETWORK.items():
+        look = {"color": colour, "marker": MARKERS[kind]}
+        ours = _over_depth(networks, kind, lambda cell: _top(cell)[0])
+        lines.append(line(f"{kind}, ours, epoch {budget}", ours, lw=2.4, **look))
+        paper = _papers_column(kind, "paper_p2_top10_mean")
+        lines.append(line(f"{kind}, P2, epoch 400", paper, mfc="white", **look, **SOURCE))
+    ticks = partial(depth_ticks, depths=depths)
+    return line_panel(f"{data}: mean of the ten best trials", lines, "layers", LOSS, ticks)
 
 
 def _curves_panel(networks: Networks, kind: str) -> Panel:
@@ -302,8 +303,8 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
         paper = {r["epoch"]: r["train_cross_entropy"] for r in curves if (r["network"], r["depth"]) == (kind, depth)}
         lines.append(line(None, paper, color=colour, zorder=1, **SOURCE))
         if cell and cell.best:
-            curve = cell.best.curves["train_cross_entropy"]
-            ours, marker = dict(enumerate(curve, start=1)), POINTS[place] if len(curve) < 50 else None
+            ours = dict(enumerate(cell.best.curves["train_cross_entropy"], start=1))
+            marker = POINTS[place] if len(ours) < 50 else None
             lines.append(line(f"{depth} layers", ours, color=colour, lw=2.4, marker=marker, ms=4))
     lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))
 
@@ -316,20 +317,22 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
     return line_panel(f"{data}: best training curves, {kind}", lines, "epoch", LOSS, our_budget)
 
 
-def _top_panel(networks: Networks) -> Panel:
-    data, depths, _, budget = _setting(networks)
-    lines = []
-    for kind, colour in NETWORK.items():
-        look = {"color": colour, "marker": MARKERS[kind]}
-        ours = {depth: _top(cell)[0] for (one, depth), cell in sorted(networks.items()) if one == kind}
-        ours = {depth: mean for depth, mean in ours.items() if math.isfinite(mean)}
-        lines.append(line(f"{kind}, ours, epoch {budget}", ours, lw=2.4, **look))
-        rows = reference_rows("depth_papers.csv")
-        paper = {row["depth"]: row["paper_p2_top10_mean"] for row in rows if row["network"] == kind}
-        lines.append(line(f"{kind}, P2, epoch 400", paper, mfc="white", **look, **SOURCE))
-    return line_panel(
-        f"{data}: mean of the ten best trials", lines, "layers", LOSS, partial(depth_ticks, depths=depths)
-    )
+def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
+    """Return the data, the depths, and the epochs that the best trials of all had, as a number and in words."""
+    lengths = sorted({cell.epochs for cell in networks.values()})
+    budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
+    data = next(iter(networks.values())).runs[0].config.data.name
+    return data, sorted({depth for _, depth in networks}), lengths[0], budget
+
+
+def _over_depth(networks: Networks, kind: str, value: Callable[[Cell], float]) -> dict[int, float]:
+    """Return a value of every network of a kind by its depth, where it is finite."""
+    values = {depth: value(cell) for (one, depth), cell in sorted(networks.items()) if one == kind}
+    return {depth: number for depth, number in values.items() if math.isfinite(number)}
+
+
+def _papers_column(kind: str, column: str) -> dict[int, float]:
+    return {row["depth"]: row[column] for row in reference_rows("depth_papers.csv") if row["network"] == kind}
 
 
 # Measures that no expression over the table says
@@ -358,7 +361,7 @@ def worst_activation(records: Records, network: str) -> float | None:
     if len(activations) < 2 or any((depth, one) not in networks for depth, _ in networks for one in activations):
         return None
     losses = [min(run.best() or math.inf for run in cell.runs) for cell in networks.values()]
-    return max(losses) / math.log(classes(runs[0].config.data.name))
+    return max(losses) / math.log(classes(runs[0].config.data))
 
 
 @calculation
@@ -376,7 +379,7 @@ def built_parameters_per_layer(records: Records, network: Kind, width: int) -> f
 
 def answer(records: Listed) -> str:
     """Return how the best highway network compares with the best plain one, at the least and the greatest depth."""
-    networks, drawn = cells(records, kind_and_depth), cells(records.auxiliary, kind_and_depth)
+    networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
     depths = sorted(depth for kind, depth in networks if kind == "plain" and ("highway", depth) in networks)
     sentences = []
     for depth in dict.fromkeys(depths[:1] + depths[-1:]):
@@ -392,8 +395,8 @@ def answer(records: Listed) -> str:
     if drawn:
         lower = sum(key in networks and cell.best_loss < networks[key].best_loss for key, cell in drawn.items())
         sentences.append(
-            f"Of the trials that the rungs threw out some were drawn and trained as long: the best of them ended lower "
-            f"than what was kept in {lower} of {len(drawn)} networks."
+            f"Of trials that the rungs threw out some were trained as long: the best of them ended lower than what was "
+            f"kept in {lower} of {len(drawn)} networks."
         )
     return " ".join(sentences)
 
@@ -441,8 +444,10 @@ DEPTH = Experiment(
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(
-        ("Do plain networks fail with depth?", "depth-plain-degrades"),
-        ("Do highway networks not?", "depth-highway-does-not-degrade"),
+        questions=(
+            ("Do plain networks fail with depth?", "depth-plain-degrades"),
+            ("Do highway networks not?", "depth-highway-does-not-degrade"),
+        ),
         panel=lambda records: outcome_panel(cells(records, kind_and_depth)),
         rows=lead_rows,
     ),

@@ -82,7 +82,7 @@ def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
         if values is not None:
             known = values[~np.isnan(values)]
             if len(known) >= KNOWN * DRAWS:
-                shares[row, column] = np.mean([claim.holds.keep(float(value)) for value in known])
+                shares[row, column] = np.mean([claim.holds.keep(float(value)) is True for value in known])
     return shares
 
 

@@ -2,34 +2,302 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from pydantic import Field
+from torch import Tensor, nn
 
-from highways.claims.studies import study
+from highways.config import RunConfig
 from highways.config.analysis import AnalysisConfig
 from highways.config.base import Count
 from highways.config.profiles import Profile
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, RecurrenceConfig
-from highways.experiments.foundations_small import POINTS, STATE, DropoutConfig, PerceptronConfig
-from highways.experiments.foundations_two_heads import BATCHES, HEAD_VERSIONS, TwoHeadsConfig
-from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
-from highways.inside.thinning import kept_steps
-from highways.show.figures import OTHERS, Drawing, Line, Panel, bars, bars_alt, line, line_panel
-from highways.show.tables import Row, studies_cost
+from highways.experiments.foundations_recurrence import Recurrence
+from highways.experiments.foundations_two_heads import TwoHeads
+from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of
+from highways.inside.values import lists
+from highways.show.figures import Drawing, Line, Panel, line, line_panel
+from highways.show.tables import Row, reference, studies_cost
 from highways.tracking import AnalysisRecord, Listed
 
-DARK, LIGHT = OTHERS[4], OTHERS[1]
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
 """How printed numbers are drawn."""
+
+# Five points
+
+FLOAT32_DIGITS = 9
+"""Significant digits that tell any two numbers of float32 apart."""
+
+POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
+"""Inputs and classes, the source's."""
+
+TRAJECTORY = "perceptron_trajectory.csv"
+"""The 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`. A row's loss is that of its weight and bias;
+row 0 is the state before the first step."""
+
+WITHIN = 1e-6
+"""A row of our trajectory is the printed one where loss, weight and bias are each that close to it: eight to sixteen
+units in the last place of float32 at these sizes."""
+
+STATE = ("loss", "weight", "bias")
+
+
+class Perceptron(SmallStudy):
+    """One unit on five points, trained for squared error, and what it gets right (the initialisation questions, b).
+
+    y = w x + b, as asked, and y = sigmoid(w x + b), as the answer has it, by gradient descent on all points. A point is
+    right where y is above 0.5 for class 1 and not for class 0. The trajectory is followed in float32, as the source
+    did; the many starts are in float64.
+    """
+
+    kind: str = "perceptron"
+    version: ClassVar[int] = 3
+    title: ClassVar[str] = "b: perceptron"
+    learning_rate: float = Field(default=0.01, gt=0)
+    """The source's, as are the steps."""
+    steps: int = Field(default=10_000, ge=1)
+    starts: int = Field(default=500, ge=1)
+    """Initial states, drawn from N(0, 1)."""
+    seed: int = Field(default=0, ge=0)
+
+    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
+        """See `Measure`."""
+        found = self.measure()
+        exact = {name: value for name, value in found.items() if name.startswith("printed_") or name.endswith("_rows")}
+        return lists(found) | lists(exact, digits=FLOAT32_DIGITS)
+
+    def measure(self) -> dict[str, Tensor]:
+        """Train the unit.
+
+        Returns:
+            `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
+            `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
+            `rows_within`, the number of rows that are within `WITHIN` of the printed ones, and `farthest`, the largest
+            difference; `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step
+            from there. `threshold_right`, the most points that any threshold on x gets right; one value per start:
+            `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
+            `sigmoid_loss`.
+        """
+        printed = reference(TRAJECTORY).query("step <= @self.steps")
+        theirs = torch.tensor(printed[list(STATE)].to_numpy())
+        w, b = theirs[:1, 1:2].float(), theirs[:1, 2:].float()
+        right, _, ours = self._descend(w, b, sigmoid=True, keep=printed["step"])
+        found = {"printed_steps": torch.tensor(printed["step"].to_numpy(float))}
+        for place, name in enumerate(STATE):
+            found |= {f"printed_{name}": theirs[:, place], f"sigmoid_{name}_rows": ours[:, place]}
+        found["rows_within"] = ((ours - theirs).abs() <= WITHIN).all(dim=1).sum().reshape(1).double()
+        found["farthest"] = (ours - theirs).abs().max().reshape(1)
+        found["sigmoid_right_printed_start"] = right
+        found["linear_right_printed_start"] = self._descend(w, b, sigmoid=False)[0]
+        found["threshold_right"] = _threshold_right().reshape(1)
+        random = torch.Generator().manual_seed(self.seed)
+        w, b = torch.randn(2, self.starts, 1, generator=random, dtype=torch.float64)
+        found |= {"start_w": w[:, 0], "start_b": b[:, 0]}
+        for name in ("linear", "sigmoid"):
+            found[f"{name}_right"], found[f"{name}_loss"], _ = self._descend(w, b, sigmoid=name == "sigmoid")
+        return found
+
+    def _descend(
+        self, w: Tensor, b: Tensor, *, sigmoid: bool, keep: Iterable[int] = ()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Train from several starts, `(starts, 1)`, in their precision.
+
+        Returns:
+            Points right and loss after the last step, each `(starts,)`, float64, and the states of the first start at
+            the steps to keep, `(kept, 3)`: loss, weight, bias. The state of step k has been updated k times.
+        """
+        x, y = (torch.tensor(values, dtype=w.dtype) for values in zip(*POINTS, strict=True))
+        kept, states = set(keep), [torch.empty(0, 3, dtype=torch.float64)]
+        out = torch.empty(0)
+        for step in range(self.steps + 1):
+            z = w * x + b
+            out = torch.sigmoid(z) if sigmoid else z
+            if step in kept:
+                states.append(torch.stack([(out[0] - y).square().mean(), w[0, 0], b[0, 0]]).double()[None])
+            if step < self.steps:
+                slope = 2 / len(x) * (out - y) * (out * (1 - out) if sigmoid else 1)
+                w = w - self.learning_rate * (slope * x).sum(dim=1, keepdim=True)
+                b = b - self.learning_rate * slope.sum(dim=1, keepdim=True)
+        right = ((out > 0.5) == y).sum(dim=1).double()
+        return right, (out - y).square().mean(dim=1).double(), torch.cat(states)
+
+    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
+        """See `SmallStudy`."""
+        sigmoid, right = "sigmoid, from the printed start", "points right, of all, after the last step"
+        steps = found.row("printed_steps")
+        for name in STATE:
+            ours, printed = found.row(f"sigmoid_{name}_rows"), found.row(f"printed_{name}")
+            for step, value, paper in zip(steps, ours, printed, strict=True):
+                yield number(sigmoid, f"{name} at step {step:.0f}", value, paper)
+        met = f"printed rows met, of {len(steps)}: loss, weight and bias each within 1e-6"
+        yield number(sigmoid, met, found.row("rows_within")[0], len(steps))
+        yield number(sigmoid, "largest difference from the printed rows", found.row("farthest")[0])
+        yield number(sigmoid, right, found.row("sigmoid_right_printed_start")[0] / len(POINTS), 0.8)
+        linear = found.row("linear_right_printed_start")[0] / len(POINTS)
+        yield number("linear output, from the printed start", right, linear, 0.6)
+        yield number("a threshold", "points right, of all", found.row("threshold_right")[0] / len(POINTS), 0.8)
+        for name, text in (("linear", "linear output"), ("sigmoid", "sigmoid")):
+            counts, version = found.row(f"{name}_right"), f"{text}, {self.starts} starts"
+            four = sum(count >= 4 for count in counts) / len(counts)
+            yield number(version, "points right, of all, from the best start", max(counts) / len(POINTS))
+            yield number(version, "points right, of all, from the worst start", min(counts) / len(POINTS))
+            yield number(version, "starts that end with four points right", four)
+            yield number(version, "loss from the best start", min(found.row(f"{name}_loss")))
+
+    def panels(self, found: AnalysisRecord) -> list[Panel]:
+        """Return how the unit gets there, where it ends by where it starts, and the points."""
+        return [_trajectory(found, "loss"), _trajectory(found, "weight", "bias"), _ends(found), _points(found)]
+
+
+def _threshold_right() -> Tensor:
+    x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
+    above = x > torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
+    return torch.cat([(above == y).sum(dim=1), (above != y).sum(dim=1)]).max().double()
+
+
+def _trajectory(found: AnalysisRecord, *names: str) -> Panel:
+    """Return our loss, or weight and bias, with the printed rows as crosses."""
+    steps, lines = [step + 1 for step in found.row("printed_steps")], []  # an axis in logarithms has no 0
+    for name, colour, dashes in zip(names, (DARK, LIGHT), ("-", "--"), strict=False):
+        lines.append(Line(f"{name}, ours", steps, found.row(f"sigmoid_{name}_rows"), {"color": colour, "ls": dashes}))
+        lines.append(Line(f"{name}, printed", steps, found.row(f"printed_{name}"), CROSSES | {"ms": 6}))
+    what = " and ".join(names)
+    title = f"(b) {what}: {found.row('rows_within')[0]:.0f} of {len(steps)} printed rows met"
+    return line_panel(title, lines, "step, and one", what, lambda axes: axes.set_xscale("log"), log=False)
+
+
+def _ends(found: AnalysisRecord) -> Panel:
+    """Return what the sigmoid unit gets right, by where it starts."""
+    w, b, counts = (np.array(found.row(name)) for name in ("start_w", "start_b", "sigmoid_right"))
+    lines = []
+    for right in sorted(set(counts)):
+        these, look = counts == right, {"color": DARK, "marker": "o"} if right == 4 else {"color": LIGHT, "marker": "s"}
+        label = f"{right:.0f} of 5: {these.mean():.0%} of starts"
+        lines.append(Line(label, w[these], b[these], look | {"ms": 3.5, "lw": 0}))
+    alt = f"By start, points right: {', '.join(str(one.label) for one in lines)}."
+    printed = {found.row("printed_weight")[0]: found.row("printed_bias")[0]}
+    lines.append(line("printed start", printed, color="k", marker="*", ms=11, ls="none"))
+    return replace(line_panel("(b) points that the repaired unit gets right", lines, "w", "b", log=False), alt=alt)
+
+
+def _points(found: AnalysisRecord) -> Panel:
+    """Return the points, the sigmoid at the last printed state and the best line."""
+    inputs, targets = np.array(POINTS).T
+    w, b = found.row("printed_weight")[-1], found.row("printed_bias")[-1]
+    slope, level = np.polyfit(inputs, targets, 1)
+    x = np.linspace(-1, 10, 300)
+    lines = [
+        Line("points (two of them twice)", inputs, targets, {"color": "k", "marker": "o", "ms": 7, "ls": "none"}),
+        Line("sigmoid, last printed state", x, 1 / (1 + np.exp(-w * x - b)), {"color": DARK}),
+        Line("linear output, fitted", x, slope * x + level, {"color": LIGHT, "ls": "--"}),
+    ]
+
+    def one_half(axes: Axes) -> None:
+        axes.axhline(0.5, color="0.4", lw=1, ls=":", label="one half")
+
+    return line_panel("(b) a linear output and a sigmoid on five points", lines, "x", "y", one_half, log=False)
+
+
+# Dropout
+
+PRINTED_SUMS = {
+    1.0: (-1003.99, -1003.99),
+    0.7: (-700.61, -1000.88),
+    0.5: (-512.16, -1024.32),
+    0.3: (-303.21, -1010.71),
+}
+"""What the source prints for a probability of keeping an input: the mean sum without scaling, and with it."""
+
+
+class Dropout(SmallStudy):
+    """Sum of a linear unit under inverted dropout, all inputs one (the initialisation questions, d).
+
+    The weights are from N(0, 1), as in the source, but another draw than its own, so that ratios are compared. The sum
+    of such weights may happen to be near zero, where no ratio can be measured: the weights are of the first seed, from
+    `seed` on, whose sum is above half the root of their number in size (500 for the source's million). A draw is the
+    same for all probabilities: what is kept with a low one is kept with a higher one, too.
+    """
+
+    kind: str = "dropout"
+    version: ClassVar[int] = 2
+    title: ClassVar[str] = "d: dropout"
+    keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
+    """Probabilities of keeping an input."""
+    inputs: int = Field(default=1_000_000, ge=1)
+    """As many weights, drawn from N(0, 1); the source's number, as are the draws."""
+    draws: int = Field(default=1_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+
+    def measure(self) -> dict[str, Tensor]:
+        """Measure the mean over draws of the sum under dropout, over the sum without.
+
+        Returns:
+            One value for each of `keep`: `plain`, the mean over draws of the sum of the weights whose inputs are kept,
+            over `sum`; `inverted`, that divided by the probability of keeping an input; `inverted_error`, its standard
+            error; `printed_plain` and `printed_inverted`, the source's over its sum without dropout, NaN for a
+            probability that it has not. `sum`, that of our weights.
+        """
+        seed, weight = self.seed, torch.empty(0)
+        while not len(weight) or abs(weight.sum()) <= 0.5 * self.inputs**0.5:
+            weight = torch.randn(self.inputs, generator=torch.Generator().manual_seed(seed)).double()
+            seed += 1
+        whole = weight.sum()
+        random = torch.Generator().manual_seed(seed)
+        sums = torch.empty(len(self.keep), self.draws, dtype=torch.float64)
+        rows = max(1, 4_000_000 // self.inputs)  # 32 MB at a time
+        for start in range(0, self.draws, rows):
+            drawn = torch.rand(min(rows, self.draws - start), self.inputs, generator=random)
+            for place, keep in enumerate(self.keep):
+                sums[place, start : start + rows] = (drawn < keep).double() @ weight
+        plain, keep = sums.mean(dim=1) / whole, torch.tensor(self.keep, dtype=torch.float64)
+        printed = [PRINTED_SUMS.get(one, (torch.nan, torch.nan)) for one in self.keep]
+        printed_plain, printed_inverted = torch.tensor(printed, dtype=torch.float64).T / PRINTED_SUMS[1.0][0]
+        return {
+            "inverted": plain / keep,
+            "plain": plain,
+            "inverted_error": sums.std(dim=1) / keep / self.draws**0.5 / whole.abs(),
+            "sum": whole.reshape(1),
+            "printed_plain": printed_plain,
+            "printed_inverted": printed_inverted,
+        }
+
+    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
+        """See `SmallStudy`; intervals are of two standard errors of the draws."""
+        for name in ("inverted", "plain"):
+            of_each = zip(self.keep, *map(found.row, (name, "inverted_error", f"printed_{name}")), strict=True)
+            for keep, value, error, paper in of_each:
+                half = 2 * error * (1 if name == "inverted" else keep)
+                ends = (value - half, value + half) if half else (None, None)
+                yield number(f"{name}, keep {keep:g}", "mean sum over that without dropout", value, paper, ends)
+        yield number("keep 1", "sum without dropout, of other weights than the source's", found.row("sum")[0])
+
+    def panels(self, found: AnalysisRecord) -> list[Panel]:
+        """See `SmallStudy`."""
+        lines = [
+            Line("plain", self.keep, found.row("plain"), {"color": LIGHT, "marker": "s", "ls": "none"}),
+            Line("printed", self.keep, found.row("printed_inverted"), CROSSES | {"ms": 8}),
+            Line(None, self.keep, found.row("printed_plain"), CROSSES | {"ms": 8}),
+        ]
+        inverted, two = found.row("inverted"), 2 * np.array(found.row("inverted_error"))
+
+        def errors(axes: Axes) -> None:
+            label = "inverted, two standard errors"
+            axes.errorbar(self.keep, inverted, two, fmt="o", color=DARK, label=label, zorder=1.9)
+
+        x, y = "probability of keeping an input", "over the sum without dropout"
+        panel = line_panel("(d) mean sum under dropout", lines, x, y, errors, log=False)
+        words = ", ".join(f"{value:.3g} at {keep:g}" for keep, value in zip(self.keep, inverted, strict=True))
+        return [replace(panel, alt=f"{panel.alt} Inverted: {words}.")]
+
+
+# The experiment
 
 
 class FoundationsProfile(Profile):
@@ -52,15 +320,12 @@ class FoundationsProfile(Profile):
     def analyses(self) -> list[AnalysisConfig]:
         """Return the four studies."""
         studies = (
-            PerceptronConfig(),
-            DropoutConfig(draws=self.dropout_draws, inputs=self.dropout_inputs),
-            RecurrenceConfig(steps=self.recurrence_steps, seeds=self.seeds),
-            TwoHeadsConfig(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),
+            Perceptron(),
+            Dropout(draws=self.dropout_draws, inputs=self.dropout_inputs),
+            Recurrence(steps=self.recurrence_steps, seeds=self.seeds),
+            TwoHeads(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),
         )
         return [AnalysisConfig(measure=study) for study in studies]
-
-
-# Table
 
 
 def foundations_rows(records: Listed) -> Iterator[Row]:
@@ -70,117 +335,8 @@ def foundations_rows(records: Listed) -> Iterator[Row]:
     within what the quantity can be) where there are five or more, else `values`, those of the seeds in their order.
     `paper` is the number of the initialisation questions.
     """
-    questions = {
-        "perceptron": ("b: perceptron", _perceptron_rows),
-        "dropout": ("d: dropout", _dropout_rows),
-        "recurrence": ("e: recurrence", _recurrence_rows),
-        "two-heads": ("f: two heads", _head_rows),
-    }
-    for kind, (question, rows) in questions.items():
-        if (found := study(records, kind)) is not None:
-            yield from ({"question": question, "data": found.data} | row for row in rows(found))
-
-
-def _row(
-    version: str,
-    quantity: str,
-    value: float,
-    paper: float | None = None,
-    ends: tuple[float | None, float | None] = (None, None),
-    seeds: int | None = None,
-    values: str | None = None,
-) -> Row:
-    row = {"version": version, "quantity": quantity, "value": value, "interval_low": ends[0], "interval_high": ends[1]}
-    return row | {"seeds": seeds, "paper": paper, "values": values}
-
-
-def _of_seeds(version: str, quantity: str, values: Sequence[float], most: float = math.inf) -> Row:
-    """Return the mean of the seeds with its interval, or with the values themselves where they are few."""
-    mean, seeds = moments(values)[0], len(values)
-    if seeds < FEWEST_FOR_INTERVAL:
-        return _row(version, quantity, mean, seeds=seeds, values=" ".join(f"{value:.3g}" for value in values))
-    low, high = student_interval(values)
-    return _row(version, quantity, mean, ends=(max(low, 0.0), min(high, most)), seeds=seeds)
-
-
-def _perceptron_rows(found: AnalysisRecord) -> Iterator[Row]:
-    sigmoid, right = "sigmoid, from the printed start", "points right, of all, after the last step"
-    steps = found.row("printed_steps")
-    for name in STATE:
-        for step, ours, paper in zip(
-            steps, found.row(f"sigmoid_{name}_rows"), found.row(f"printed_{name}"), strict=True
-        ):
-            yield _row(sigmoid, f"{name} at step {step:.0f}", ours, paper)
-    met = f"printed rows met, of {len(steps)}: loss, weight and bias each within 1e-6"
-    yield _row(sigmoid, met, found.row("rows_within")[0], len(steps))
-    yield _row(sigmoid, "largest difference from the printed rows", found.row("farthest")[0])
-    yield _row(sigmoid, right, found.row("sigmoid_right_printed_start")[0] / len(POINTS), 0.8)
-    linear = found.row("linear_right_printed_start")[0] / len(POINTS)
-    yield _row("linear output, from the printed start", right, linear, 0.6)
-    yield _row("a threshold", "points right, of all", found.row("threshold_right")[0] / len(POINTS), 0.8)
-    for name, text in (("linear", "linear output"), ("sigmoid", "sigmoid")):
-        counts, version = found.row(f"{name}_right"), f"{text}, {len(found.row('start_w'))} starts"
-        yield _row(version, "points right, of all, from the best start", max(counts) / len(POINTS))
-        yield _row(version, "points right, of all, from the worst start", min(counts) / len(POINTS))
-        four = sum(count >= 4 for count in counts) / len(counts)
-        yield _row(version, "starts that end with four points right", four)
-        yield _row(version, "loss from the best start", min(found.row(f"{name}_loss")))
-
-
-def _dropout_rows(found: AnalysisRecord) -> Iterator[Row]:
-    """Yield sums over that without dropout, ours and the source's; intervals of two standard errors of the draws."""
-    assert isinstance(found.config.measure, DropoutConfig)
-    for name in ("inverted", "plain"):
-        for keep, value, error, paper in zip(
-            found.config.measure.keep,
-            found.row(name),
-            found.row("inverted_error"),
-            found.row(f"printed_{name}"),
-            strict=True,
-        ):
-            half = 2 * error * (1 if name == "inverted" else keep)
-            ends = (value - half, value + half) if half else (None, None)
-            yield _row(f"{name}, keep {keep:g}", "mean sum over that without dropout", value, paper, ends)
-    yield _row("keep 1", "sum without dropout, of other weights than the source's", found.row("sum")[0])
-
-
-def _recurrence_rows(found: AnalysisRecord) -> Iterator[Row]:
-    quantities = {
-        "steps_error": "error where x + 1 follows",
-        "sine_error": "error where sin(x) follows",
-        "lstm_gradient_start": "gradient of the LSTM, first step",
-        "readout_gradient_start": "gradient of the read-out, first step",
-    }
-    for version in RECURRENCE_VERSIONS:
-        of = version.replace("-", "_")
-        for quantity, text in quantities.items():
-            yield _of_seeds(version, text, found.row(f"{of}_{quantity}"))
-        for part, text in (("lstm", "LSTM"), ("readout", "read-out")):  # the record has the mean alone
-            seeds, last = len(found.row(f"{of}_{part}_gradient_start")), found.row(f"{of}_{part}_gradient")[-1]
-            yield _row(version, f"gradient of the {text}, last step, mean of seeds", last, seeds=seeds)
-
-
-def _head_rows(found: AnalysisRecord) -> Iterator[Row]:
-    quantities = {
-        "unlabelled_gradient": ("gradient that unlabelled rows send into the classifier", math.inf),
-        "labelled_gradient": ("gradient that labelled rows among them send into it", math.inf),
-        "accuracy": ("test accuracy", 1.0),
-        "confidence": ("mean highest probability", 1.0),
-    }
-    for version in HEAD_VERSIONS:
-        for quantity, (text, most) in quantities.items():
-            yield _of_seeds(version, text, found.row(f"{version.replace('-', '_')}_{quantity}"), most)
-    trained = {
-        "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
-        "metrics_labelled_rows": "training accuracy over rows that have a label",
-    }
-    for size in BATCHES:
-        rows = f"batches of {size}, labels by chance"
-        trained[f"batch_{size}_accuracy"] = f"test accuracy, {rows}, the same number of examples"
-        trained[f"batch_{size}_without_label"] = f"batches without a label, of all, {rows}"
-        trained[f"batch_{size}_deviation"] = f"standard deviation of a batch's accuracy over labelled rows, {rows}"
-    for quantity, text in trained.items():
-        yield _of_seeds("masked-categorical", text, found.row(quantity), 1.0)
+    for study, found in studies_of(records):
+        yield from ({"question": study.title, "data": found.data} | row for row in study.rows(found))
 
 
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
@@ -193,143 +349,10 @@ def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[wanted]
 
 
-# Figure
-
-
 def foundations_figure(records: Listed) -> Drawing:
     """Draw the unit on five points, how it gets there and where it ends, dropout, the recurrence, the two heads."""
-    panels = []
-    if (found := study(records, "perceptron")) is not None:
-        panels += [_trajectory_panel(found, ("loss",)), _trajectory_panel(found, ("weight", "bias"))]
-        panels += [_ends_panel(found), _points_panel(found)]
-    if (found := study(records, "dropout")) is not None:
-        panels.append(_dropout_panel(found))
-    if (found := study(records, "recurrence")) is not None:
-        errors = {"steps_error": "x + 1 follows", "sine_error": "sin(x) follows"}
-        title = "(e) error after training, mean of seeds"
-        panels += [_gradients_panel(found), _bar_panel(found, title, RECURRENCE_VERSIONS, errors, "root mean square")]
-    if (found := study(records, "two-heads")) is not None:
-        heads = {"accuracy": "test accuracy", "confidence": "mean highest probability"}
-        title = f"(f) {found.data}: two heads, few labels"
-        panels += [_bar_panel(found, title, HEAD_VERSIONS, heads, "share"), _batches_panel(found)]
+    panels = [panel for study, found in studies_of(records) for panel in study.panels(found)]
     return Drawing(panels, empty="no study has been made")
-
-
-def _trajectory_panel(found: AnalysisRecord, names: tuple[str, ...]) -> Panel:
-    """Return our loss, or weight and bias, with the printed rows as crosses."""
-    steps, lines = [step + 1 for step in found.row("printed_steps")], []  # an axis in logarithms has no 0
-    for name, colour, dashes in zip(names, (DARK, LIGHT), ("-", "--"), strict=False):
-        lines.append(Line(f"{name}, ours", steps, found.row(f"sigmoid_{name}_rows"), {"color": colour, "ls": dashes}))
-        lines.append(Line(f"{name}, printed", steps, found.row(f"printed_{name}"), CROSSES | {"ms": 6}))
-    what, met = " and ".join(names), f"{found.row('rows_within')[0]:.0f} of {len(steps)} printed rows met"
-    return line_panel(
-        f"(b) {what}: {met}", lines, "step, and one", what, lambda axes: axes.set_xscale("log"), log=False
-    )
-
-
-def _ends_panel(found: AnalysisRecord) -> Panel:
-    """Return what the sigmoid unit gets right, by where it starts."""
-    counts, lines = np.array(found.row("sigmoid_right")), []
-    w, b = (np.array(found.row(name)) for name in ("start_w", "start_b"))
-    for right in sorted(set(counts)):
-        look = {"color": DARK, "marker": "o"} if right == 4 else {"color": LIGHT, "marker": "s"}
-        these = counts == right
-        lines.append(
-            Line(f"{right:.0f} of 5: {these.mean():.0%} of starts", w[these], b[these], look | {"ms": 3.5, "lw": 0})
-        )
-    alt = f"By start, points right: {', '.join(str(one.label) for one in lines)}."
-    printed = {found.row("printed_weight")[0]: found.row("printed_bias")[0]}
-    lines.append(line("printed start", printed, color="k", marker="*", ms=11, ls="none"))
-    return replace(line_panel("(b) points that the repaired unit gets right", lines, "w", "b", log=False), alt=alt)
-
-
-def _points_panel(found: AnalysisRecord) -> Panel:
-    """Return the points, the sigmoid at the last printed state and the best line."""
-    inputs, targets = np.array(POINTS).T
-    w, b = found.row("printed_weight")[-1], found.row("printed_bias")[-1]
-    slope, level = np.polyfit(inputs, targets, 1)
-    x = np.linspace(-1, 10, 300)
-    lines = [
-        Line("points (two of them twice)", inputs, targets, {"color": "k", "marker": "o", "ms": 7, "ls": "none"}),
-        Line("sigmoid, last printed state", x, 1 / (1 + np.exp(-w * x - b)), {"color": DARK}),
-        Line("linear output, fitted", x, slope * x + level, {"color": LIGHT, "ls": "--"}),
-    ]
-    alt = (
-        f"Five points, 1 at x = 2 and 0 at x = 0 and 9. The sigmoid crosses one half at x = {-b / w:.2f} and stays "
-        f"above; the fitted line falls from {level:.2f} at x = 0 to {level + 9 * slope:.2f} at x = 9."
-    )
-
-    def one_half(axes: Axes) -> None:
-        axes.axhline(0.5, color="0.4", lw=1, ls=":", label="one half")
-
-    title = "(b) a linear output and a sigmoid on five points"
-    return replace(line_panel(title, lines, "x", "y", one_half, log=False), alt=alt)
-
-
-def _dropout_panel(found: AnalysisRecord) -> Panel:
-    assert isinstance(found.config.measure, DropoutConfig)
-    keep, inverted = found.config.measure.keep, found.row("inverted")
-    lines = [
-        Line("plain", keep, found.row("plain"), {"color": LIGHT, "marker": "s", "ls": "none"}),
-        Line("printed", keep, found.row("printed_inverted"), CROSSES | {"ms": 8}),
-        Line(None, keep, found.row("printed_plain"), CROSSES | {"ms": 8}),
-    ]
-    words = [
-        f"{name} " + ", ".join(f"{y:.3g} at {x:g}" for x, y in zip(keep, found.row(name), strict=True))
-        for name in ("inverted", "plain")
-    ]
-
-    def errors(axes: Axes) -> None:
-        two = 2 * np.array(found.row("inverted_error"))
-        axes.errorbar(keep, inverted, two, fmt="o", color=DARK, label="inverted, two standard errors", zorder=1.9)
-
-    x, y = "probability of keeping an input", "over the sum without dropout"
-    panel = line_panel("(d) mean sum under dropout", lines, x, y, errors, log=False)
-    return replace(panel, alt=f"Over the sum without: {'; '.join(words)}.")
-
-
-def _gradients_panel(found: AnalysisRecord) -> Panel:
-    assert isinstance(found.config.measure, RecurrenceConfig)
-    steps, lines = [step + 1 for step in kept_steps(found.config.measure.steps)], []
-    for part, dashes in (("lstm", "-"), ("readout", ":")):
-        for version, colour in (("as-asked", LIGHT), ("frozen", DARK)):
-            norms = found.row(f"{version.replace('-', '_')}_{part}_gradient")
-            lines.append(Line(f"{version}, {part}", steps, norms, {"ls": dashes, "color": colour, "lw": 1.1}))
-    return line_panel("(e) gradient over the steps, mean of seeds", lines, "step", "norm")
-
-
-def _bar_panel(
-    found: AnalysisRecord, title: str, versions: Sequence[str], quantities: Mapping[str, str], label: str
-) -> Panel:
-    def draw(axes: Axes) -> None:
-        bars(axes, found, versions, quantities)
-        axes.set(ylabel=label)
-
-    return Panel(title, bars_alt(found, versions, quantities), draw)
-
-
-def _batches_panel(found: AnalysisRecord) -> Panel:
-    looks = {
-        "accuracy": ("test accuracy", {"color": DARK, "marker": "o"}),
-        "deviation": ("deviation of a batch's accuracy", {"color": LIGHT, "marker": "s"}),
-        "without_label": ("batches without a label", {"color": "k", "marker": "x"}),
-    }
-    lines = []
-    for shift, (name, (label, look)) in zip((1, 0.94, 1.06), looks.items(), strict=True):
-        dots = [(size * shift, value) for size in BATCHES for value in found.row(f"batch_{size}_{name}")]
-        x, y = [size for size, _ in dots], [value for _, value in dots]
-        lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
-
-    def sizes(axes: Axes) -> None:
-        axes.set_xscale("log")
-        axes.set_xticks(BATCHES, map(str, BATCHES))
-        axes.minorticks_off()
-
-    means = {size: [moments(found.row(f"batch_{size}_{name}"))[0] for name in looks] for size in BATCHES}
-    words = [f"{size} rows {', '.join(f'{mean:.3g}' for mean in row)}" for size, row in means.items()]
-    alt = f"Means of {', '.join(label for label, _ in looks.values())}: {'; '.join(words)}."
-    title = f"(f) {found.data}: batches with labels by chance, a dot a seed"
-    return replace(line_panel(title, lines, "rows of a batch", "share", sizes, log=False), alt=alt)
 
 
 FOUNDATIONS = Experiment(
@@ -357,5 +380,5 @@ FOUNDATIONS = Experiment(
         ),
     ),
     figures={"foundations": foundations_figure},
-    references=("perceptron_trajectory.csv",),
+    references=(TRAJECTORY,),
 )

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import RunConfig
-from highways.config.analysis import Measure
-from highways.inside.thinning import kept_steps
-from highways.inside.values import lists
-
-
-class RecurrenceConfig(Measure):
-    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e)."""
-
-    kind: str = "recurrence"
-    version: ClassVar[int] = 2
-    examples: int = Field(default=1_000, ge=10)
-    length: int = Field(default=5, ge=1)
-    """Numbers that the network sees before it predicts the next one."""
-    hidden: int = Field(default=32, ge=1)
-    steps: int = Field(default=1_000, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Of Adam; the question's."""
-    seeds: int = Field(default=5, ge=2)
-    """How many; each draws weights and the order of the windows."""
-    seed: int = Field(default=0, ge=0)
-    """Of the windows."""
-
-    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
-        return lists(recurrence(self))
-
+from highways.experiments.small import (
+    DARK,
+    LIGHT,
+    SmallStudy,
+    bar_panel,
+    by_version,
+    mean_number,
+    number,
+    stored,
+    streams,
+)
+from highways.inside.values import kept_steps
+from highways.show.figures import Line, Panel, line_panel
+from highways.show.tables import Row
+from highways.tracking import AnalysisRecord
 
 RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
 """`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
@@ -49,17 +37,108 @@ PARTS = {"lstm": slice(0, 4), "readout": slice(4, 6)}
 """Where a network's parts are among the weights of `Recurrents`."""
 
 
-def recurrence_data(config: RecurrenceConfig) -> tuple[Tensor, Tensor]:
-    """Return windows `(examples, length)` of the recurrence, and the number that follows each, `(examples,)`.
+class Recurrence(SmallStudy):
+    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e).
 
-    From x follows x + 1 where x is below 10, else sin(x); each window starts at its own place.
+    Adam trains all versions, from several seeds. The windows are the same for all seeds.
     """
-    random = torch.Generator().manual_seed(config.seed)
-    numbers = [torch.rand(config.examples, generator=random) * 12 - 1]
-    for _ in range(config.length):
-        now = numbers[-1]
-        numbers.append(torch.where(now < 10, now + 1, torch.sin(now)))
-    return torch.stack(numbers[:-1], dim=1), numbers[-1]
+
+    kind: str = "recurrence"
+    version: ClassVar[int] = 2
+    title: ClassVar[str] = "e: recurrence"
+    examples: int = Field(default=1_000, ge=10)
+    length: int = Field(default=5, ge=1)
+    """Numbers that the network sees before it predicts the next one."""
+    hidden: int = Field(default=32, ge=1)
+    steps: int = Field(default=1_000, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of Adam; the question's."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws weights and the order of the windows."""
+    seed: int = Field(default=0, ge=0)
+    """Of the windows."""
+
+    def windows(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Return windows `(examples, length)` of the recurrence, and the number that follows each, `(examples,)`.
+
+        From x follows x + 1 where x is below 10, else sin(x); each window starts at its own place.
+        """
+        numbers = [torch.rand(self.examples, generator=torch.Generator().manual_seed(seed)) * 12 - 1]
+        for _ in range(self.length):
+            now = numbers[-1]
+            numbers.append(torch.where(now < 10, now + 1, torch.sin(now)))
+        return torch.stack(numbers[:-1], dim=1), numbers[-1]
+
+    def measure(self) -> dict[str, Tensor]:
+        """Train the versions.
+
+        Returns:
+            For each version, one value per seed: `steps_error` and `sine_error`, root mean square errors after training
+            on new windows that are followed by x + 1 and by sin(x); `lstm_gradient_start` and
+            `readout_gradient_start`, norms at the first step. And `lstm_gradient` and `readout_gradient`, norms
+            averaged over seeds, at `kept_steps` of the steps.
+        """
+        (x, y), (test_x, test_y) = self.windows(self.seed), self.windows(self.seed + 1)
+        networks = Recurrents(self.hidden, self.seeds)
+        optimiser = torch.optim.Adam(networks.weights, lr=self.learning_rate)
+        rounds = -(-self.steps // self.examples)  # each seed takes all windows in a random order, round after round
+        orders = [
+            torch.cat([torch.randperm(len(x), generator=one) for _ in range(rounds)])
+            for one in streams(range(self.seeds))
+        ]
+        order = torch.stack(orders).repeat(len(RECURRENCE_VERSIONS), 1)
+        kept, norms = set(kept_steps(self.steps)), []
+        for step in range(self.steps):
+            rows = order[:, step]
+            errors = networks(x[rows][:, None])[:, 0] - y[rows] / networks.scale
+            optimiser.zero_grad()
+            errors.square().sum().backward()  # each network has its own weights, so that each has its own gradient
+            gradients = [weight.grad for weight in networks.weights if weight.grad is not None]
+            if step in kept:
+                norms.append(torch.stack([_norms(gradients[part]) for part in PARTS.values()]))
+            for gradient in gradients[PARTS["lstm"]]:
+                gradient[networks.frozen] = 0
+            optimiser.step()
+        with torch.no_grad():
+            outputs = networks(test_x.expand(len(networks.scale), -1, -1)) * networks.scale[:, None]
+        squares, steps = (outputs - test_y).square(), test_x[:, -1] < 10
+        values = {
+            "steps_error": squares[:, steps].mean(dim=1).sqrt(),
+            "sine_error": squares[:, ~steps].mean(dim=1).sqrt(),
+        }
+        curves = dict(zip(PARTS, torch.stack(norms, dim=2), strict=True))  # by part, (networks, kept steps)
+        values |= {f"{part}_gradient_start": norm[:, 0] for part, norm in curves.items()}
+        means = by_version(RECURRENCE_VERSIONS, {f"{part}_gradient": norm for part, norm in curves.items()})
+        return by_version(RECURRENCE_VERSIONS, values) | {name: norm.mean(dim=0) for name, norm in means.items()}
+
+    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
+        """See `SmallStudy`."""
+        quantities = {
+            "steps_error": "error where x + 1 follows",
+            "sine_error": "error where sin(x) follows",
+            "lstm_gradient_start": "gradient of the LSTM, first step",
+            "readout_gradient_start": "gradient of the read-out, first step",
+        }
+        for version in RECURRENCE_VERSIONS:
+            for quantity, text in quantities.items():
+                yield mean_number(version, text, found.row(stored(version, quantity)))
+            for part, text in (("lstm", "LSTM"), ("readout", "read-out")):  # the record has the mean alone
+                last = found.row(stored(version, f"{part}_gradient"))[-1]
+                yield number(version, f"gradient of the {text}, last step, mean of seeds", last, seeds=self.seeds)
+
+    def panels(self, found: AnalysisRecord) -> list[Panel]:
+        """See `SmallStudy`."""
+        steps, lines = [step + 1 for step in kept_steps(self.steps)], []
+        for part, dashes in (("lstm", "-"), ("readout", ":")):
+            for version, colour in (("as-asked", LIGHT), ("frozen", DARK)):
+                norms = found.row(stored(version, f"{part}_gradient"))
+                lines.append(Line(f"{version}, {part}", steps, norms, {"ls": dashes, "color": colour, "lw": 1.1}))
+        errors = {"steps_error": "x + 1 follows", "sine_error": "sin(x) follows"}
+        title = "(e) error after training, mean of seeds"
+        return [
+            line_panel("(e) gradient over the steps, mean of seeds", lines, "step", "norm"),
+            bar_panel(found, title, RECURRENCE_VERSIONS, errors, "root mean square"),
+        ]
 
 
 class Recurrents:
@@ -84,9 +163,13 @@ class Recurrents:
             torch.stack(parts).repeat(len(RECURRENCE_VERSIONS), *[1] * parts[0].dim()).requires_grad_()
             for parts in zip(*drawn, strict=True)
         ]
-        self.elu = _of_versions(lambda version: version in ("as-asked", "frozen"), seeds)
-        self.frozen = _of_versions(lambda version: version.endswith("frozen"), seeds)
-        self.scale = _of_versions(lambda version: 10.0 if version == "scaled" else 1.0, seeds)
+
+        def of_versions(value: Callable[[str], bool | float]) -> Tensor:
+            return torch.tensor([value(version) for version in RECURRENCE_VERSIONS]).repeat_interleave(seeds)
+
+        self.elu = of_versions(lambda version: version in ("as-asked", "frozen"))
+        self.frozen = of_versions(lambda version: version.endswith("frozen"))
+        self.scale = of_versions(lambda version: 10.0 if version == "scaled" else 1.0)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map windows, `(networks, batch, length)`, to the next numbers, scaled, `(networks, batch)`."""
@@ -102,61 +185,6 @@ class Recurrents:
             h = torch.sigmoid(o) * torch.tanh(c)
         y = (h * readout[:, None]).sum(dim=2) + bias[:, None]
         return torch.where(self.elu[:, None], functional.elu(y), y)
-
-
-def _of_versions(value: Callable[[str], bool | float], seeds: int) -> Tensor:
-    return torch.tensor([value(version) for version in RECURRENCE_VERSIONS]).repeat_interleave(seeds)
-
-
-def recurrence(config: RecurrenceConfig) -> dict[str, Tensor]:
-    """Train the versions with Adam, one window a step, from several seeds.
-
-    The windows are the same for all seeds, which draw weights and the order of the windows.
-
-    Returns:
-        For each version, with `_` for `-`, one value per seed: `<version>_steps_error` and `<version>_sine_error`, root
-        mean square errors after training on new windows that are followed by x + 1 and by sin(x);
-        `<version>_lstm_gradient_start` and `<version>_readout_gradient_start`, norms at the first step. And
-        `<version>_lstm_gradient` and `<version>_readout_gradient`, norms averaged over seeds, at `kept_steps` of the
-        steps.
-    """
-    x, y = recurrence_data(config)
-    test_x, test_y = recurrence_data(config.model_copy(update={"seed": config.seed + 1}))
-    networks, versions = Recurrents(config.hidden, config.seeds), len(RECURRENCE_VERSIONS)
-    optimiser = torch.optim.Adam(networks.weights, lr=config.learning_rate)
-    order = torch.stack([_order(config, seed) for seed in range(config.seeds)]).repeat(versions, 1)
-    kept, norms = set(kept_steps(config.steps)), []
-    for step in range(config.steps):
-        rows = order[:, step]
-        errors = networks(x[rows][:, None])[:, 0] - y[rows] / networks.scale
-        optimiser.zero_grad()
-        errors.square().sum().backward()  # each network has its own weights, so that each has its own gradient
-        gradients = [weight.grad for weight in networks.weights if weight.grad is not None]
-        if step in kept:
-            norms.append(torch.stack([_norms(gradients[part]) for part in PARTS.values()]))
-        for gradient in gradients[PARTS["lstm"]]:
-            gradient[networks.frozen] = 0
-        optimiser.step()
-    with torch.no_grad():
-        outputs = networks(test_x.expand(len(networks.scale), -1, -1)) * networks.scale[:, None]
-    squares, steps = (outputs - test_y).square(), test_x[:, -1] < 10
-    found: dict[str, Tensor] = {}
-    curves = torch.stack(norms)  # kept steps, parts, networks
-    for place, version in enumerate(RECURRENCE_VERSIONS):
-        name, own = version.replace("-", "_"), slice(place * config.seeds, (place + 1) * config.seeds)
-        found[f"{name}_steps_error"] = squares[own][:, steps].mean(dim=1).sqrt()
-        found[f"{name}_sine_error"] = squares[own][:, ~steps].mean(dim=1).sqrt()
-        for index, part in enumerate(PARTS):
-            found[f"{name}_{part}_gradient"] = curves[:, index, own].mean(dim=1)
-            found[f"{name}_{part}_gradient_start"] = curves[0, index, own]
-    return found
-
-
-def _order(config: RecurrenceConfig, seed: int) -> Tensor:
-    """Return which window each step of a seed takes, `(steps,)`: all in a random order, round after round."""
-    random = torch.Generator().manual_seed(seed)
-    rounds = -(-config.steps // config.examples)
-    return torch.cat([torch.randperm(config.examples, generator=random) for _ in range(rounds)])[: config.steps]
 
 
 def _norms(gradients: list[Tensor]) -> Tensor:

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
+from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import DataConfig, RunConfig
-from highways.config.analysis import Measure
 from highways.config.run import ImageDataName
 from highways.data import Images, load
 from highways.errors import HighwaysError
-from highways.inside.values import lists
+from highways.experiments.small import DARK, LIGHT, SmallStudy, bar_panel, mean_number, stored
+from highways.inside.statistics import moments
+from highways.show.figures import Line, Panel, line_panel
+from highways.show.tables import Row
+from highways.tracking import AnalysisRecord
+
+HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
+"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
+rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
+the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
+cross-entropy for each class, the question's own. All see the same batches."""
+
+BATCHES = (8, 32, 100)
+"""Sizes of batches that are compared; the answer asks for 32 rows at least. Which of their rows have a label is chance,
+by the share of `TwoHeads`, so that a batch may have none: the classifier is not updated then."""
+
+METRIC_BATCHES = 1_000
+"""Batches of test examples per seed and size, of which each has its own accuracy."""
+
+METRIC_ROWS = 1_000
+"""Training rows per seed on which the two metrics are compared."""
 
 
-class TwoHeadsConfig(Measure):
-    """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
+class TwoHeads(SmallStudy):
+    """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f).
+
+    RMSprop trains the versions, from several seeds. Dense layers; the question's own network is convolutional.
+    """
 
     kind: str = "two-heads"
     version: ClassVar[int] = 3
+    title: ClassVar[str] = "f: two heads"
     data: ImageDataName
     labelled: int = Field(default=100, ge=10)
     """Training examples that have a label."""
@@ -35,36 +61,135 @@ class TwoHeadsConfig(Measure):
     seeds: int = Field(default=5, ge=2)
     """How many; each draws labels, weights and batches."""
 
-    @property
-    def data_set(self) -> DataConfig | None:
-        """See `Measure`."""
-        return DataConfig(name=self.data)
+    def measure(self) -> dict[str, Tensor]:
+        """Train the versions, then `masked-categorical` on batches of several sizes.
 
-    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
-        return lists(two_heads(self))
+        Returns:
+            One value per seed. For each version: `accuracy`, on the test set after training, `confidence`, the mean
+            highest probability there, and `unlabelled_gradient` and `labelled_gradient`, norms of what the unlabelled
+            rows of a batch alone, and the whole batch, send into the classifier before training. Of
+            `masked-categorical`: `metrics_all_rows` and `metrics_labelled_rows`, training accuracies over all rows,
+            where a zero vector counts as class 0, and over those that have a label. For each size of `BATCHES`:
+            `accuracy`, after the same number of examples, `without_label`, the share of batches of test examples that
+            have no label, and so no accuracy, and `deviation` of the others' accuracies, over rows that have one.
 
+        Raises:
+            HighwaysError: There are fewer training examples than labels asked for.
+        """
+        data = load(self.data)
+        assert isinstance(data, Images)
+        if self.labelled >= (count := len(data.train_y)):
+            raise HighwaysError(f"{self.labelled} labelled examples were asked for, {self.data} has {count}")
+        of_seeds = []
+        for seed in range(self.seeds):
+            values: dict[str, Tensor] = {}
+            for version in HEAD_VERSIONS:
+                values |= self._train_version(data, version, seed)
+            for size in BATCHES:
+                values |= self._train_by_chance(data, size, seed)
+            of_seeds.append(values)
+        return {name: torch.stack([values[name] for values in of_seeds]) for name in of_seeds[0]}
 
-class TwoHeads(nn.Module):
-    """An encoder with a classifier and a decoder."""
+    def _train_version(self, data: Images, version: str, seed: int) -> dict[str, Tensor]:
+        rows, network = _Rows(self, data, seed), _Heads(data, self.hidden, seed)
+        found: dict[str, Tensor] = {}
+        x, target, labelled = rows.batch()
+        for name, part in (("unlabelled", ~labelled), ("labelled", slice(None))):
+            network.zero_grad()
+            class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
+            gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
+            found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
+        self._train(network, version, rows)
+        with torch.no_grad():
+            logits = network(data.test_x.cpu())[0]
+        odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
+        found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+        found["confidence"] = odds.max(dim=1).values.mean().double()
+        found = {stored(version, name): value for name, value in found.items()}
+        return found | (rows.metrics(network) if version == "masked-categorical" else {})
 
-    def __init__(self, features: int, hidden: int, classes: int):
-        super().__init__()
-        self.encoder = nn.Linear(features, hidden)
-        self.classifier = nn.Linear(hidden, classes)
-        self.decoder = nn.Linear(hidden, features)
+    def _train_by_chance(self, data: Images, size: int, seed: int) -> dict[str, Tensor]:
+        """Train `masked-categorical` on batches of one size, in which rows have a label by chance."""
+        chance = self.labelled_of_batch / self.batch_size
+        steps = max(1, round(self.steps * self.batch_size / size))
+        study = self.model_copy(update={"batch_size": size, "steps": steps})
+        rows, network = _Rows(study, data, seed, chance), _Heads(data, self.hidden, seed)
+        study._train(network, "masked-categorical", rows)
+        with torch.no_grad():
+            right = network(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
+        batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=rows.random)
+        labelled = torch.rand(METRIC_BATCHES, size, generator=rows.random) < chance
+        accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
+        without = accuracies.isnan()
+        return {
+            f"batch_{size}_accuracy": right.double().mean(),
+            f"batch_{size}_without_label": without.double().mean(),
+            f"batch_{size}_deviation": accuracies[~without].std(),
+        }
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map `(batch, features)` to logits of the classes and of the features."""
-        code = torch.relu(self.encoder(x))
-        return self.classifier(code), self.decoder(code)
+    def _train(self, network: _Heads, version: str, rows: _Rows) -> None:
+        optimiser = torch.optim.RMSprop(network.parameters(), lr=self.learning_rate)
+        for _ in range(self.steps):
+            x, target, labelled = rows.batch()
+            logits, decoded = network(x)
+            loss = class_loss(version, logits, target, labelled)
+            if version != "alone":
+                loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
 
+    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
+        """See `SmallStudy`."""
+        quantities = {
+            "unlabelled_gradient": ("gradient that unlabelled rows send into the classifier", math.inf),
+            "labelled_gradient": ("gradient that labelled rows among them send into it", math.inf),
+            "accuracy": ("test accuracy", 1.0),
+            "confidence": ("mean highest probability", 1.0),
+        }
+        for version in HEAD_VERSIONS:
+            for quantity, (text, most) in quantities.items():
+                yield mean_number(version, text, found.row(stored(version, quantity)), most)
+        trained = {
+            "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
+            "metrics_labelled_rows": "training accuracy over rows that have a label",
+        }
+        for size in BATCHES:
+            rows = f"batches of {size}, labels by chance"
+            trained[f"batch_{size}_accuracy"] = f"test accuracy, {rows}, the same number of examples"
+            trained[f"batch_{size}_without_label"] = f"batches without a label, of all, {rows}"
+            trained[f"batch_{size}_deviation"] = f"standard deviation of a batch's accuracy over labelled rows, {rows}"
+        for quantity, text in trained.items():
+            yield mean_number("masked-categorical", text, found.row(quantity), 1.0)
 
-HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
-"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
-rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
-the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
-cross-entropy for each class, the question's own. All see the same batches."""
+    def panels(self, found: AnalysisRecord) -> list[Panel]:
+        """See `SmallStudy`."""
+        heads = {"accuracy": "test accuracy", "confidence": "mean highest probability"}
+        bars = bar_panel(found, f"(f) {self.data}: two heads, few labels", HEAD_VERSIONS, heads, "share")
+        return [bars, self._batches(found)]
+
+    def _batches(self, found: AnalysisRecord) -> Panel:
+        looks = {
+            "accuracy": ("test accuracy", {"color": DARK, "marker": "o"}),
+            "deviation": ("deviation of a batch's accuracy", {"color": LIGHT, "marker": "s"}),
+            "without_label": ("batches without a label", {"color": "k", "marker": "x"}),
+        }
+        lines, words = [], []
+        for shift, (name, (label, look)) in zip((1, 0.94, 1.06), looks.items(), strict=True):
+            values = {size: found.row(f"batch_{size}_{name}") for size in BATCHES}
+            dots = [(size * shift, value) for size, row in values.items() for value in row]
+            x, y = zip(*dots, strict=True)
+            lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
+            words.append(f"{label} {', '.join(f'{moments(row)[0]:.3g} of {size}' for size, row in values.items())}")
+
+        def sizes(axes: Axes) -> None:
+            axes.set_xscale("log")
+            axes.set_xticks(BATCHES, map(str, BATCHES))
+            axes.minorticks_off()
+
+        title = f"(f) {self.data}: batches with labels by chance, a dot a seed"
+        panel = line_panel(title, lines, "rows of a batch", "share", sizes, log=False)
+        return replace(panel, alt=f"Means by rows of a batch: {'; '.join(words)}.")
 
 
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
@@ -85,51 +210,20 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
     return (rows * labelled).sum() / labelled.sum().clamp_min(1)
 
 
-BATCHES = (8, 32, 100)
-"""Sizes of batches that are compared; the answer asks for 32 rows at least. Which of their rows have a label is chance,
-by the share of `TwoHeadsConfig`, so that a batch may have none: the classifier is not updated then."""
+class _Heads(nn.Module):
+    """An encoder with a classifier and a decoder, as a seed draws them."""
 
-METRIC_BATCHES = 1_000
-"""Batches of test examples per seed and size, of which each has its own accuracy."""
+    def __init__(self, data: Images, hidden: int, seed: int):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.encoder = nn.Linear(data.features, hidden)
+        self.classifier = nn.Linear(hidden, data.classes)
+        self.decoder = nn.Linear(hidden, data.features)
 
-METRIC_ROWS = 1_000
-"""Training rows per seed on which the two metrics are compared."""
-
-
-def two_heads(config: TwoHeadsConfig) -> dict[str, Tensor]:
-    """Train the versions with RMSprop on partly labelled data, from several seeds.
-
-    Dense layers; the question's own network is convolutional.
-
-    Returns:
-        For each version, with `_` for `-`, one value per seed: `<version>_accuracy`, on the test set after training;
-        `<version>_confidence`, the mean highest probability there; `<version>_unlabelled_gradient`, norm of the
-        gradient that the unlabelled rows of a batch alone send into the classifier before training;
-        `<version>_labelled_gradient`, of the whole batch. Of `masked-categorical`, one value per seed:
-        `metrics_all_rows` and `metrics_labelled_rows`, accuracies after training, over all rows of training batches,
-        where a zero vector counts as class 0, as in a metric that does not leave it out, and over the rows that have a
-        label. And for each size of `BATCHES`, where rows have a label by chance: `batch_<size>_accuracy`, on the test
-        set after training on the same number of examples; `batch_<size>_without_label`, share of batches of test
-        examples without a label, of which there is no accuracy; `batch_<size>_deviation`, standard deviation of the
-        others' accuracies, each over the rows that have a label.
-
-    Raises:
-        HighwaysError: There are fewer training examples than labels asked for.
-    """
-    data = load(config.data)
-    assert isinstance(data, Images)
-    if config.labelled >= (count := len(data.train_y)):
-        raise HighwaysError(f"{config.labelled} labelled examples were asked for, {config.data} has {count}")
-    found: dict[str, list[Tensor]] = {}
-    for seed in range(config.seeds):
-        for version in HEAD_VERSIONS:
-            for name, value in _train_heads(config, data, version, seed).items():
-                full = name if name.startswith("metrics") else f"{version.replace('-', '_')}_{name}"
-                found.setdefault(full, []).append(value)
-        for size in BATCHES:
-            for name, value in _train_by_chance(config, data, size, seed).items():
-                found.setdefault(f"batch_{size}_{name}", []).append(value)
-    return {name: torch.stack(values) for name, values in found.items()}
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `(batch, features)` to logits of the classes and of the features."""
+        code = torch.relu(self.encoder(x))
+        return self.classifier(code), self.decoder(code)
 
 
 class _Rows:
@@ -138,12 +232,12 @@ class _Rows:
     In a batch `few` rows have a label, or each has one with the probability `chance`.
     """
 
-    def __init__(self, config: TwoHeadsConfig, data: Images, seed: int, chance: float | None = None):
-        self.size, self.few, self.chance = config.batch_size, config.labelled_of_batch, chance
+    def __init__(self, study: TwoHeads, data: Images, seed: int, chance: float | None = None):
+        self.size, self.few, self.chance = study.batch_size, study.labelled_of_batch, chance
         self.random = torch.Generator().manual_seed(seed)
         self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
         order = torch.randperm(len(self.x), generator=self.random)
-        self.known, self.unknown = order[: config.labelled], order[config.labelled :]
+        self.known, self.unknown = order[: study.labelled], order[study.labelled :]
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero where there is none, and who has one."""
@@ -155,67 +249,10 @@ class _Rows:
         labelled = torch.arange(self.size) < few
         return self.x[rows], self.one_hot[rows] * labelled[:, None], labelled
 
-    def metrics(self, network: TwoHeads) -> dict[str, Tensor]:
-        """Return a network's accuracies on further batches, `METRIC_ROWS` rows or more; see `two_heads`."""
+    def metrics(self, network: _Heads) -> dict[str, Tensor]:
+        """Return a network's accuracies on further batches, `METRIC_ROWS` rows or more; see `TwoHeads.measure`."""
         batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.size))]
         x, target, labelled = (torch.cat(parts) for parts in zip(*batches, strict=True))
         with torch.no_grad():
             right = (network(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
         return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[labelled].mean()}
-
-
-def _train_heads(config: TwoHeadsConfig, data: Images, version: str, seed: int) -> dict[str, Tensor]:
-    rows = _Rows(config, data, seed)
-    network = _network(config, data, seed)
-    found: dict[str, Tensor] = {}
-    x, target, labelled = rows.batch()
-    for name, part in (("unlabelled", ~labelled), ("labelled", slice(None))):
-        network.zero_grad()
-        class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
-        gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
-        found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
-    _train(network, config, version, rows)
-    with torch.no_grad():
-        logits = network(data.test_x.cpu())[0]
-    odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
-    found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
-    found["confidence"] = odds.max(dim=1).values.mean().double()
-    return found | (rows.metrics(network) if version == "masked-categorical" else {})
-
-
-def _train_by_chance(config: TwoHeadsConfig, data: Images, size: int, seed: int) -> dict[str, Tensor]:
-    """Train `masked-categorical` on batches of one size, in which rows have a label by chance; see `two_heads`."""
-    chance = config.labelled_of_batch / config.batch_size
-    steps = max(1, round(config.steps * config.batch_size / size))
-    config = config.model_copy(update={"batch_size": size, "steps": steps})
-    rows, network = _Rows(config, data, seed, chance), _network(config, data, seed)
-    _train(network, config, "masked-categorical", rows)
-    with torch.no_grad():
-        right = network(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
-    batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=rows.random)
-    labelled = torch.rand(METRIC_BATCHES, size, generator=rows.random) < chance
-    accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
-    without = accuracies.isnan()
-    return {
-        "accuracy": right.double().mean(),
-        "without_label": without.double().mean(),
-        "deviation": accuracies[~without].std(),
-    }
-
-
-def _network(config: TwoHeadsConfig, data: Images, seed: int) -> TwoHeads:
-    torch.manual_seed(seed)
-    return TwoHeads(data.features, config.hidden, data.classes)
-
-
-def _train(network: TwoHeads, config: TwoHeadsConfig, version: str, rows: _Rows) -> None:
-    optimiser = torch.optim.RMSprop(network.parameters(), lr=config.learning_rate)
-    for _ in range(config.steps):
-        x, target, labelled = rows.batch()
-        logits, decoded = network(x)
-        loss = class_loss(version, logits, target, labelled)
-        if version != "alone":
-            loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()

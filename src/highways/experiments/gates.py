@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from highways.claims.values import Records, in_units
-from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig, Strict
+from highways.config import AnalysisConfig, BudgetConfig, DataConfig, RunConfig, Strict
 from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import STAND_INS, ImageDataName
@@ -35,6 +35,8 @@ class OwnSearch(Strict):
     epochs: Epochs
     """Of every trial; those kept are trained for the notebook's `epochs`."""
     keep: Trials
+    repeats: dict[ImageDataName, Count] = Field(default_factory=dict)
+    """How often the best setting is trained again, with the seeds that follow those of the trials; by data set."""
 
 
 class GatesProfile(Search):
@@ -101,6 +103,7 @@ class GatesProfile(Search):
             return
         for level in self.levels():
             yield [run for runs in level for run in runs]
+        yield [run for _, *kept in self.ladders().values() for run in self._repeated(kept)]
 
     def runs(self) -> list[RunConfig]:
         """Return the runs of all portions, as far as records tell."""
@@ -116,15 +119,30 @@ class GatesProfile(Search):
             return self.runs()
         runs = []
         for _, *kept in self.ladders().values():
-            records = [record for rung in kept for record in recorded(self.profile, self.experiment, rung) if record]
-            best_first = [record.config for record in sorted(records, key=rank)]
-            runs += best_first + [run for rung in kept for run in rung if run not in best_first]
+            networks = [run for rung in kept for run in rung] + self._repeated(kept)
+            best_first = [record.config for record in self._recorded(networks)]
+            runs += best_first + [run for run in networks if run not in best_first]
         return runs
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the gates of every network shown, then those of the same networks before training."""
         measure = GatesConfig(examples=self.examples, example=self.example)
         return with_controls(self.shown(), measure, self.controls)
+
+    def _recorded(self, runs: Sequence[RunConfig]) -> list[RunRecord]:
+        """Return the records there are, the best one first."""
+        return sorted((one for one in recorded(self.profile, self.experiment, runs) if one is not None), key=rank)
+
+    def _repeated(self, kept: Sequence[Sequence[RunConfig]]) -> list[RunConfig]:
+        """Return the best of the runs that were kept with other seeds, none before all of them have records."""
+        runs = [run for rung in kept for run in rung]
+        found = self._recorded(runs)
+        if not self.own_search or not runs or len(found) < len(runs):
+            return []
+        best = found[0].config
+        again = next((count for name, count in self.own_search.repeats.items() if name == best.data.name), 0)
+        seeds = range(self.own_search.trials, self.own_search.trials + again)
+        return [best.model_copy(update={"seed": seed}) for seed in seeds]
 
     def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:
         depth = DepthProfile(
@@ -143,21 +161,15 @@ class GatesProfile(Search):
     def _run(self, name: ImageDataName, number: int) -> RunConfig:
         """Return the run with the settings of another search's trial."""
         trial = trial_of_search(self.search or "", "highway", self.depth, number)
-        assert isinstance(trial.network, DenseConfig)
-        return RunConfig(
-            data=DataConfig(name=name),
-            network=DenseConfig(
-                kind="highway",
-                depth=self.depth,
-                width=self.width,
-                activation=trial.network.activation,
-                transform_bias=self.transform_bias[name],
-            ),
-            optimiser=trial.optimiser,
-            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-            seed=self.seed,
-            order_seed=self.seed,
-        )
+        network = {"width": self.width, "transform_bias": self.transform_bias[name]}
+        settings = {
+            "data": DataConfig(name=name),
+            "network": trial.network.model_copy(update=network),
+            "budget": BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+            "seed": self.seed,
+            "order_seed": self.seed,
+        }
+        return trial.model_copy(update=settings)
 
 
 def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool) -> list[AnalysisConfig]:
@@ -205,10 +217,11 @@ def gates_cost(records: Listed) -> Iterator[Row]:
     def more(runs: list[RunRecord], _: float) -> Row:
         return {"analysis_seconds": seconds.get(runs[0].config)}
 
-    for run in [*records, *records.auxiliary]:
+    def named(run: RunRecord) -> Row:
         network = run.config.network
-        name = {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
-        yield from cost_rows([(name, [run])], more)
+        return {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
+
+    return cost_rows(((named(run), [run]) for run in [*records, *records.auxiliary]), more)
 
 
 def gates_figure(records: Listed) -> Drawing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,9 +17,10 @@ from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfi
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
 from highways.config.run import ImageDataName, Initialisation
 from highways.data import classes
-from highways.experiments import initialisation_small as small
 from highways.experiments.base import Experiment, Table
-from highways.experiments.initialisation_stuck import StuckConfig, stuck_numbers, stuck_panels
+from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
+from highways.experiments.initialisation_stuck import Stuck
+from highways.experiments.small import studies_of
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import Cell, cells, diverged, kind_and_depth
@@ -29,7 +30,6 @@ from highways.show.figures import (
     OTHERS,
     POINTS,
     Drawing,
-    Line,
     Panel,
     depth_ticks,
     line,
@@ -94,10 +94,10 @@ class InitialisationProfile(Profile):
         ]
         measure = SignalConfig(trained=False, examples=self.signal_examples)
         studies = (
-            small.VarianceConfig(draws=self.draws),
-            StuckConfig(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
-            small.SmallNetConfig(steps=self.small_net_steps),
-            small.SaturationConfig(data=self.data, steps=self.saturation_steps),
+            Variance(draws=self.draws),
+            Stuck(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
+            SmallNet(steps=self.small_net_steps),
+            Saturation(data=self.data, steps=self.saturation_steps),
         )
         signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
         return signals + [AnalysisConfig(measure=study) for study in studies]
@@ -181,26 +181,15 @@ def initialisation_cost(records: Listed) -> Iterator[Row]:
     return cost_rows(({"network": kind, "depth": depth}, cell.runs) for (kind, depth), cell in networks.items())
 
 
-STUDIES = {
-    "variance": (small.variance_numbers, small.variance_panels),
-    "stuck": (stuck_numbers, stuck_panels),
-    "small-net": (small.small_numbers, small.small_panels),
-    "saturation": (small.saturation_numbers, small.saturation_panels),
-}
-"""What gives a study's numbers and draws it, by kind."""
-
-
 def studies_rows(records: Listed) -> Iterator[Row]:
     """Yield a row a number: the variance of z, the network that learned nothing, the 7-4-2-1 network, saturation.
 
     `value` is the mean where there are several seeds; `paper` is the source's, where it has one.
     """
-    for kind, (numbers, _) in STUDIES.items():
-        for found in of_kind(records, kind):
-            for title, version, values in numbers(found):
-                for quantity, value in values.items():
-                    row = {"study": title, "version": version, "quantity": quantity}
-                    yield row | {"value": value, "paper": None}
+    for study, found in studies_of(records):
+        title = ", ".join(filter(None, (study.title, found.data)))
+        for row in study.rows(found):
+            yield {"study": title} | {name: row[name] for name in ("version", "quantity", "value", "paper")}
 
 
 WEIGHTS = {
@@ -230,10 +219,6 @@ def studies_in_short(frame: pd.DataFrame) -> pd.DataFrame:
 # Figure
 
 
-QUANTITIES = {"output": ("output", "root mean square"), "weight_gradient": ("gradient", "norm")}
-"""Of a signal, by name in its record: what it is, and in what measure."""
-
-
 def initialisation_figure(records: Listed) -> Drawing:
     """Draw for plain and highway networks, by initialisation: what training makes of it, outputs, gradients.
 
@@ -243,15 +228,20 @@ def initialisation_figure(records: Listed) -> Drawing:
     """
     found, signals = by_initialisation(records), _signals(records)
     depths = sorted({depth for _, depth, _ in found})
-    panels = [_losses_panel(found, kind, depths) for kind in NETWORK if found]
-    for kind in NETWORK if found and signals else ():
-        panels += [_over_depth(signals, kind, quantity, depths) for quantity in QUANTITIES]
+    panels = [_losses(found, kind, depths) for kind in NETWORK if found]
     if found and signals:
-        for kind, quantity in (("plain", "output"), ("plain", "weight_gradient"), ("highway", "weight_gradient")):
-            panels.append(_by_block(signals, kind, quantity, depths[-1]))
-    for kind in ("stuck", "variance", "small-net", "saturation"):
-        panels += [panel for one in of_kind(records, kind) for panel in STUDIES[kind][1](one)]
+        for kind in NETWORK:
+            panels.append(_over_depth(signals, kind, "output", -1, "output of the last block", depths))
+            panels.append(_over_depth(signals, kind, "weight_gradient", 0, "gradient at the first block", depths))
+        panels.append(_by_block(signals, "plain", "output", "output", depths[-1]))
+        panels += [_by_block(signals, kind, "weight_gradient", "gradient", depths[-1]) for kind in NETWORK]
+    studies = dict(studies_of(records))
+    for kind in (Stuck, Variance, SmallNet, Saturation):
+        panels += [panel for study, one in studies.items() if isinstance(study, kind) for panel in study.panels(one)]
     return Drawing(panels, empty="no run has finished")
+
+
+MEASURED_IN = {"output": "root mean square", "weight_gradient": "norm"}
 
 
 def _by_name(found: Mapping[Named, Any], kind: str) -> dict[str, dict[int, Any]]:
@@ -263,7 +253,15 @@ def _by_name(found: Mapping[Named, Any], kind: str) -> dict[str, dict[int, Any]]
     return names
 
 
-def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]:
+def _panel(
+    title: str,
+    points: Mapping[str, Mapping[int, float]],
+    x: str,
+    y: str,
+    after: Callable[[Axes], object],
+    height: float = 3.0,
+    **look: Any,
+) -> Panel:
     """Return a line for each initialisation that has points above zero; the others keep their place in the colours."""
     lines = []
     for place, (name, values) in enumerate(points.items()):
@@ -271,45 +269,41 @@ def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]
         if any(values.values()):
             shown = dict(zip(values, positive(list(values.values())), strict=True))
             lines.append(line(name.replace("_", " "), shown, **style))
-    return lines
+    panel = line_panel(title, lines, x, y, after)
+    return replace(panel, alt=panel.alt.replace("nan at", "not finite at"), height=height)
 
 
-def _losses_panel(found: Mapping[Named, Outcome], kind: str, depths: list[int]) -> Panel:
+def _losses(found: Mapping[Named, Outcome], kind: str, depths: list[int]) -> Panel:
     data = next(iter(found.values())).runs[0].config.data.name
 
-    def more(axes: Axes) -> None:
+    def guessing(axes: Axes) -> None:
         axes.axhline(math.log(classes(data)), color="0.4", lw=1, ls=":", label="guessing")
         axes.autoscale_view(scalex=False)  # with the line
         depth_ticks(axes, depths)
 
     losses = {name: {d: cell.best_loss for d, cell in row.items()} for name, row in _by_name(found, kind).items()}
     title, y = f"{kind}, {data}: what training makes of it", "best training cross-entropy, nats"
-    panel = line_panel(title, _lines(losses), "layers", y, more)
-    return replace(panel, alt=panel.alt.replace("nan at", "diverged at"), height=3.4)
+    return _panel(title, losses, "layers", y, guessing, height=3.4)
 
 
-def _over_depth(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, depths: list[int]) -> Panel:
-    """Return the output of the last block, or the gradient at the first, over depth."""
-    what, measure = QUANTITIES[quantity]
-    place, where = (-1, "of the last block") if quantity == "output" else (0, "at the first block")
+def _over_depth(
+    signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, block: int, what: str, depths: list[int]
+) -> Panel:
     rows = _by_name(signals, kind)
-    values = {name: {depth: one.row(quantity)[place] for depth, one in row.items()} for name, row in rows.items()}
-    title = f"{kind}, untrained: {what} {where}"
-    panel = line_panel(title, _lines(values), "layers", measure, lambda axes: depth_ticks(axes, depths))
-    return replace(panel, alt=panel.alt.replace("nan at", "off the scale at"), height=3.0)
+    values = {name: {depth: one.row(quantity)[block] for depth, one in row.items()} for name, row in rows.items()}
+    title = f"{kind}, untrained: {what}"
+    return _panel(title, values, "layers", MEASURED_IN[quantity], lambda axes: depth_ticks(axes, depths))
 
 
-def _by_block(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, depth: int) -> Panel:
-    """Return the outputs or gradients of each block of the deepest networks."""
-    what, measure = QUANTITIES[quantity]
+def _by_block(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, what: str, depth: int) -> Panel:
     rows = {name: row[depth].row(quantity) for name, row in _by_name(signals, kind).items() if depth in row}
-    lines = _lines({name: dict(enumerate(row, start=1)) for name, row in rows.items()}, marker=None, lw=1.4)
+    points = {name: dict(enumerate(row, start=1)) for name, row in rows.items()}
 
     def whole(axes: Axes) -> None:
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
 
-    panel = line_panel(f"{kind}, {depth} layers, untrained: {what} of each block", lines, "block", measure, whole)
-    return replace(panel, alt=panel.alt.replace("nan at", "off the scale at"), height=3.0)
+    title = f"{kind}, {depth} layers, untrained: {what} of each block"
+    return _panel(title, points, "block", MEASURED_IN[quantity], whole, marker=None, lw=1.4)
 
 
 # A measure that no expression over the table says, and words

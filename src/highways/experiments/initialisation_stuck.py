@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Set
+from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from highways.config import RunConfig
-from highways.config.analysis import Measure
-from highways.inside.thinning import kept_steps
-from highways.inside.values import lists
+from highways.experiments.small import SmallStudy, descend, number, stored
+from highways.inside.values import kept_steps
 from highways.show.figures import DASHES, OTHERS, Panel, line, line_panel
+from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
+AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})
+"""The faults of the network as its question has it.
 
-class StuckConfig(Measure):
+`one-logit`: softmax cross-entropy over the one logit, else sigmoid cross-entropy; `zero-first`: weights of the first
+layer, else from N(0, 1 / features); `small-output`: output weights from U(-2/512, 2/512), else from N(0, 1 / hidden
+units); `scalar-bias`: one scalar for all hidden units, else a bias for every one (the output's is a scalar of its own
+in both); `slow`: the source's rate and steps, else the healthy ones, rate 0.05 and 2,000 steps."""
+
+VERSIONS: dict[str, Set[str]] = {
+    "as-written": AS_WRITTEN,
+    "right-loss": AS_WRITTEN - {"one-logit"},
+    "right-loss-random-first": AS_WRITTEN - {"one-logit", "zero-first"},
+    "healthy": frozenset(),
+    **{f"only-{fault}": {fault} for fault in ("one-logit", "zero-first", "slow", "scalar-bias", "small-output")},
+    "all-zero": {"zero-first", "zero-second"},
+}
+"""The network as its question has it, with fewer and fewer faults, and then, in one that learns, each fault alone.
+
+Batches are the same for all; a subset smaller than a batch is one batch.
+"""
+
+KEPT = 51
+"""Most steps at which losses and accuracies are recorded."""
+
+
+class Stuck(SmallStudy):
     """The network that learned nothing, and its faults one by one (the initialisation questions, c).
 
     Rate, range of the output weights, batches and steps are the source's; sizes and data are ours.
@@ -28,6 +50,7 @@ class StuckConfig(Measure):
 
     kind: str = "stuck"
     version: ClassVar[int] = 3
+    title: ClassVar[str] = "learned nothing"
     features: int = Field(default=512, ge=1)
     hidden: int = Field(default=256, ge=1)
     examples: int = Field(default=2_000, ge=10)
@@ -43,86 +66,115 @@ class StuckConfig(Measure):
     """Output weights are uniform from the negative of this to this."""
     seed: int = Field(default=0, ge=0)
 
-    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
-        return lists(stuck_versions(self))
+    def task(self) -> tuple[Tensor, Tensor]:
+        """Return boolean features `(examples, features)`, float32, and labels `(examples,)` of a linear rule.
+
+        The label is 1 where the sum of random weights over the features that are on is above its median.
+        """
+        random = torch.Generator().manual_seed(self.seed)
+        x = (torch.rand(self.examples, self.features, generator=random) < 0.5).float()
+        score = x @ torch.randn(self.features, generator=random)
+        return x, (score > score.median()).float()
+
+    def measure(self) -> dict[str, Tensor]:
+        """Train the versions by gradient descent on batches drawn at random, on all examples and on a small subset.
+
+        Returns:
+            For each version: `loss` and `accuracy`, over all training examples, at some steps, from before the first
+            one to after the last one; `first_gradient`, the norm of the gradient of the first layer at the start, over
+            all examples; `distinct_units`, how many hidden units have a gradient of their own there; `subset_accuracy`,
+            after as many steps on the subset alone. `as_written_output_low` and `as_written_output_high`: the lowest
+            and the highest sigmoid of the logit over all examples after the last step.
+        """
+        x, y = self.task()
+        found: dict[str, Tensor] = {}
+        for version, faults in VERSIONS.items():
+            values = self._train(faults, x, y)
+            subset = self._train(faults, x[: self.subset], y[: self.subset])
+            values["subset_accuracy"] = subset["accuracy"][-1:]
+            shown = [quantity for quantity in values if version == "as-written" or not quantity.startswith("output_")]
+            found |= {stored(version, quantity): values[quantity] for quantity in shown}
+        return found
+
+    def _weights(self, faults: Set[str]) -> list[Tensor]:
+        """Return first layer's weights and biases, output weights and biases."""
+        random = torch.Generator().manual_seed(self.seed + 1)
+        first = torch.randn(self.hidden, self.features, generator=random) / math.sqrt(self.features)
+        second = torch.randn(1, self.hidden, generator=random) / math.sqrt(self.hidden)
+        if "small-output" in faults:
+            second = (2 * torch.rand(1, self.hidden, generator=random) - 1) * self.output_range
+        first, second = first * ("zero-first" not in faults), second * ("zero-second" not in faults)
+        weights = [first, torch.zeros(1 if "scalar-bias" in faults else self.hidden), second, torch.zeros(1)]
+        return [weight.requires_grad_() for weight in weights]
+
+    def _speed(self, faults: Set[str]) -> tuple[float, int]:
+        """Return rate and steps."""
+        return (self.learning_rate, self.steps) if "slow" in faults else (self.healthy_rate, self.healthy_steps)
+
+    def _train(self, faults: Set[str], x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        weights, (rate, steps) = self._weights(faults), self._speed(faults)
+        random = torch.Generator().manual_seed(self.seed + 2)
+        kept, losses, accuracies = set(kept_steps(steps + 1, most=KEPT)), [], []
+        gradient = torch.autograd.grad(_loss(faults, _logits(x, weights), y), weights)[0]
+        for step in range(steps + 1):
+            if step in kept:
+                logits = _logits(x, weights).detach()
+                losses.append(_loss(faults, logits, y))
+                accuracies.append(((logits > 0).float() == y).float().mean())
+            if step < steps:
+                rows = torch.randperm(len(x), generator=random)[: self.batch_size]
+                descend(weights, _loss(faults, _logits(x[rows], weights), y[rows]), rate)
+        outputs = torch.sigmoid(_logits(x, weights)).detach()
+        return {
+            "loss": torch.stack(losses),
+            "accuracy": torch.stack(accuracies),
+            "first_gradient": gradient.norm().reshape(1),
+            "distinct_units": torch.tensor([float(_distinct(gradient))]),
+            "output_low": outputs.min().reshape(1),
+            "output_high": outputs.max().reshape(1),
+        }
+
+    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
+        """See `SmallStudy`."""
+        quantities = {
+            "loss before": ("loss", 0),
+            "loss after": ("loss", -1),
+            "accuracy after": ("accuracy", -1),
+            "gradient of the first layer before": ("first_gradient", 0),
+            "hidden units with a gradient of their own": ("distinct_units", 0),
+            "accuracy after, on the subset": ("subset_accuracy", 0),
+            "lowest output after (the question: always close to 0)": ("output_low", 0),
+            "highest output after (the question: always close to 0)": ("output_high", 0),
+        }
+        for version in VERSIONS:
+            for text, (quantity, place) in quantities.items():
+                if (name := stored(version, quantity)) in found.values:
+                    yield number(version, text, found.row(name)[place])
+
+    def panels(self, found: AnalysisRecord) -> list[Panel]:
+        """Return losses and accuracies of all versions over steps."""
+        panels = []
+        for quantity, unit in (("loss", "loss, nats"), ("accuracy", "accuracy")):
+            lines = []
+            for place, (version, faults) in enumerate(VERSIONS.items()):
+                steps = kept_steps(self._speed(faults)[1] + 1, most=KEPT)
+                values = [value + 0 for value in found.row(stored(version, quantity))]  # no -0
+                look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2], "lw": 1.6}
+                lines.append(line(version, dict(zip(steps, values, strict=True)), **look))
+            panels.append(line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False))
+        return panels
 
 
-@dataclass(frozen=True)
-class Version:
-    """Which of the faults a network has."""
-
-    one_logit: bool = False
-    """Softmax cross-entropy over the one logit; else sigmoid cross-entropy."""
-    zero_first: bool = False
-    zero_second: bool = False
-    small_output: bool = False
-    """Output weights from U(-2/512, 2/512); else from N(0, 1 / hidden units)."""
-    scalar_bias: bool = False
-    """One scalar for all hidden units; else a bias for every one. The output's is a scalar of its own in both."""
-    slow: bool = False
-    """The source's rate and steps; else the healthy ones, rate 0.05 and 2,000 steps."""
+def _logits(x: Tensor, weights: list[Tensor]) -> Tensor:
+    first, bias, second, output_bias = weights
+    hidden = torch.sigmoid(functional.linear(x, first, bias.expand(len(first))))
+    return functional.linear(hidden, second, output_bias)[:, 0]
 
 
-AS_WRITTEN = Version(one_logit=True, zero_first=True, small_output=True, scalar_bias=True, slow=True)
-
-VERSIONS = {
-    "as-written": AS_WRITTEN,
-    "right-loss": replace(AS_WRITTEN, one_logit=False),
-    "right-loss-random-first": replace(AS_WRITTEN, one_logit=False, zero_first=False),
-    "healthy": Version(),
-    "only-one-logit": Version(one_logit=True),
-    "only-zero-first": Version(zero_first=True),
-    "only-slow": Version(slow=True),
-    "only-scalar-bias": Version(scalar_bias=True),
-    "only-small-output": Version(small_output=True),
-    "all-zero": Version(zero_first=True, zero_second=True),
-}
-"""The network as its question has it, with fewer and fewer faults, and then, in one that learns, each fault alone.
-
-Batches are the same for all; a subset smaller than a batch is one batch.
-"""
-
-KEPT = 51
-"""Most steps at which losses and accuracies are recorded."""
-
-
-def boolean_task(config: StuckConfig) -> tuple[Tensor, Tensor]:
-    """Return boolean features `(examples, features)`, float32, and labels `(examples,)` of a linear rule.
-
-    The label is 1 where the sum of random weights over the features that are on is above its median.
-    """
-    random = torch.Generator().manual_seed(config.seed)
-    x = (torch.rand(config.examples, config.features, generator=random) < 0.5).float()
-    score = x @ torch.randn(config.features, generator=random)
-    return x, (score > score.median()).float()
-
-
-def stuck_versions(config: StuckConfig) -> dict[str, Tensor]:
-    """Train the versions by gradient descent on batches drawn at random, on all examples and on a small subset.
-
-    Returns:
-        For each version, with `_` for `-`: `<version>_loss` and `<version>_accuracy`, over all training examples, at
-        some steps, from before the first one to after the last one; `<version>_first_gradient`, the norm of the
-        gradient of the first layer at the start, over all examples; `<version>_distinct_units`, how many hidden
-        units have a gradient of their own there; `<version>_subset_accuracy`, after as many steps on the subset alone.
-        `as_written_output_low` and `as_written_output_high`: the lowest and the highest sigmoid of the logit over all
-        examples after the last step.
-    """
-    x, y = boolean_task(config)
-    found: dict[str, Tensor] = {}
-    for version, faults in VERSIONS.items():
-        name = version.replace("-", "_")
-        trained = _train(config, faults, x, y)
-        found[f"{name}_loss"], found[f"{name}_accuracy"] = trained.losses, trained.accuracies
-        found[f"{name}_first_gradient"] = trained.gradient.norm().reshape(1)
-        found[f"{name}_distinct_units"] = torch.tensor([float(_distinct(trained.gradient))])
-        subset = _train(config, faults, x[: config.subset], y[: config.subset])
-        found[f"{name}_subset_accuracy"] = subset.accuracies[-1:]
-        if version == "as-written":
-            found[f"{name}_output_low"] = torch.sigmoid(trained.logits).min().reshape(1)
-            found[f"{name}_output_high"] = torch.sigmoid(trained.logits).max().reshape(1)
-    return found
+def _loss(faults: Set[str], logits: Tensor, y: Tensor) -> Tensor:
+    if "one-logit" in faults:
+        return -(y[:, None] * torch.log_softmax(logits[:, None], dim=1)).sum(dim=1).mean()
+    return functional.binary_cross_entropy_with_logits(logits, y)
 
 
 def _distinct(gradient: Tensor) -> int:
@@ -130,105 +182,3 @@ def _distinct(gradient: Tensor) -> int:
     if not gradient.any():
         return 0
     return len(torch.unique((gradient / gradient.abs().max() * 1e4).round(), dim=0))
-
-
-class _Trained(NamedTuple):
-    """Curves `(kept steps,)`; the first layer's gradient at the start; logits `(examples,)` after the last step."""
-
-    losses: Tensor
-    accuracies: Tensor
-    gradient: Tensor
-    logits: Tensor
-
-
-def _weights(config: StuckConfig, version: Version) -> tuple[list[Tensor], list[Tensor]]:
-    """Return what is trained, and first layer's weights and biases, output weights and biases, which are of it."""
-    random = torch.Generator().manual_seed(config.seed + 1)
-    first = torch.randn(config.hidden, config.features, generator=random) / math.sqrt(config.features)
-    second = torch.randn(1, config.hidden, generator=random) / math.sqrt(config.hidden)
-    if version.small_output:
-        second = (2 * torch.rand(1, config.hidden, generator=random) - 1) * config.output_range
-    if version.zero_first:
-        first.zero_()
-    if version.zero_second:
-        second.zero_()
-    biases = [torch.zeros(1 if version.scalar_bias else config.hidden), torch.zeros(1)]
-    trained = [first, second, *biases]
-    for weight in trained:
-        weight.requires_grad_()
-    return trained, [first, biases[0].expand(config.hidden), second, biases[1]]
-
-
-def _logits(x: Tensor, layers: list[Tensor]) -> Tensor:
-    hidden = torch.sigmoid(functional.linear(x, layers[0], layers[1]))
-    return functional.linear(hidden, layers[2], layers[3])[:, 0]
-
-
-def _loss(version: Version, logits: Tensor, y: Tensor) -> Tensor:
-    if version.one_logit:
-        return -(y[:, None] * torch.log_softmax(logits[:, None], dim=1)).sum(dim=1).mean()
-    return functional.binary_cross_entropy_with_logits(logits, y)
-
-
-def _steps(config: StuckConfig, version: Version) -> int:
-    return config.steps if version.slow else config.healthy_steps
-
-
-def _train(config: StuckConfig, version: Version, x: Tensor, y: Tensor) -> _Trained:
-    trained, layers = _weights(config, version)
-    random = torch.Generator().manual_seed(config.seed + 2)
-    rate, steps = (config.learning_rate if version.slow else config.healthy_rate), _steps(config, version)
-    kept = set(kept_steps(steps + 1, most=KEPT))
-    losses, accuracies = [], []
-    gradient = torch.autograd.grad(_loss(version, _logits(x, layers), y), trained)[0]
-    logits = torch.empty(0)
-    for step in range(steps + 1):
-        if step in kept:
-            with torch.no_grad():
-                logits = _logits(x, layers)
-            losses.append(_loss(version, logits, y))
-            accuracies.append(((logits > 0).float() == y).float().mean())
-        if step == steps:
-            break
-        rows = torch.randperm(len(x), generator=random)[: config.batch_size]
-        loss = _loss(version, _logits(x[rows], layers), y[rows])
-        with torch.no_grad():
-            for weight, slope in zip(trained, torch.autograd.grad(loss, trained), strict=True):
-                weight -= rate * slope
-    return _Trained(torch.stack(losses), torch.stack(accuracies), gradient, logits)
-
-
-# What is shown of it
-
-
-def stuck_numbers(found: AnalysisRecord) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Yield study, version, and numbers by what they are."""
-    for version in VERSIONS:
-        name = version.replace("-", "_")
-        numbers = {
-            "loss before": found.row(f"{name}_loss")[0],
-            "loss after": found.row(f"{name}_loss")[-1],
-            "accuracy after": found.row(f"{name}_accuracy")[-1],
-            "gradient of the first layer before": found.row(f"{name}_first_gradient")[0],
-            "hidden units with a gradient of their own": found.row(f"{name}_distinct_units")[0],
-            "accuracy after, on the subset": found.row(f"{name}_subset_accuracy")[0],
-        }
-        if version == "as-written":
-            numbers["lowest output after (the question: always close to 0)"] = found.row(f"{name}_output_low")[0]
-            numbers["highest output after (the question: always close to 0)"] = found.row(f"{name}_output_high")[0]
-        yield "learned nothing", version, numbers
-
-
-def stuck_panels(found: AnalysisRecord) -> list[Panel]:
-    """Return losses and accuracies of all versions over steps."""
-    config, panels = found.config.measure, []
-    assert isinstance(config, StuckConfig)
-    for quantity, unit in (("loss", "loss, nats"), ("accuracy", "accuracy")):
-        lines = []
-        for place, (version, faults) in enumerate(VERSIONS.items()):
-            steps = kept_steps(_steps(config, faults) + 1, most=KEPT)
-            values = [value + 0 for value in found.row(f"{version.replace('-', '_')}_{quantity}")]  # no -0
-            look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2], "lw": 1.6}
-            lines.append(line(version, dict(zip(steps, values, strict=True)), **look))
-        panels.append(line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False))
-    return panels

@@ -31,6 +31,7 @@ from highways.experiments.keras_lasagne_factors import (
     THIRD_LEVEL,
     Cell,
     Factorial,
+    Logistic,
     aliases,
     cells,
     configurations,
@@ -41,7 +42,6 @@ from highways.experiments.keras_lasagne_factors import (
     run_of,
     summary,
 )
-from highways.experiments.keras_lasagne_logistic import LogisticConfig
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
 from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, line_panel
 from highways.show.tables import Row, cost_rows
@@ -89,7 +89,7 @@ class KerasLasagneProfile(Profile):
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return a logistic regression on each data set."""
-        levels = [LogisticConfig(data=data, training_examples=self.training_examples) for data in self.data]
+        levels = [Logistic(data=data, training_examples=self.training_examples) for data in self.data]
         return [AnalysisConfig(measure=level) for level in levels]
 
 
@@ -109,60 +109,54 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
     for found in factorials(records).values():
         trained_on = records.on(found.data)[0].config.data.training_examples or examples(found.data, "train")
         base = {"data": found.data, "training_examples": trained_on}
-        if found.logistic is not None:
-            yield base | _row("test accuracy", "logistic regression", found.logistic)
-        for quantity, term, values, count, more in _estimates(found):
-            if values:
-                yield base | _row(quantity, term, summary(values)[0], values, count, **more)
+        yield from (base | row for row in _rows(found) if row["value"] is not None)
 
 
-def _row(
-    quantity: str,
-    term: str,
-    value: float,
-    values: Sequence[float] = (),
-    cells: int | None = None,
-    aliases: str | None = None,
-    says: str | None = None,
-) -> Row:
+def _row(quantity: str, term: str, values: Sequence[float], cells: int | None, aliases: str | None = None) -> Row:
+    """Return a row; its value is `None` where there are no values, one per seed, for not all cells were trained."""
     low, high = student_interval(values) if len(values) >= FEWEST_FOR_INTERVAL else (None, None)
-    row = {"quantity": quantity, "term": term, "aliases": aliases, "value": value}
-    row |= {"interval_low": low, "interval_high": high, "values": each(values), "seeds": len(values) or None}
-    return row | {"cells": cells, "source_says": says}
+    return {
+        "quantity": quantity,
+        "term": term,
+        "aliases": aliases,
+        "value": summary(values)[0] if values else None,
+        "interval_low": low,
+        "interval_high": high,
+        "values": each(values),
+        "seeds": len(values) or None,
+        "cells": cells,
+        "source_says": None,
+    }
 
 
-Estimate = tuple[str, str, list[float], int, dict[str, str | None]]
-"""Quantity, term, one value per seed (none where its cells were not trained), number of cells, further columns."""
-
-
-def _estimates(found: Factorial) -> Iterator[Estimate]:
-    """Yield the estimates of the table."""
+def _rows(found: Factorial) -> Iterator[Row]:
+    """Yield a data set's estimates."""
+    yield _row("test accuracy", "logistic regression", [], None) | {"value": found.logistic}
     for name, cell in configurations(found).items():
-        yield "test accuracy", name, found.accuracies.get(cell, []), 1, {"says": SOURCE_SAYS.get(cell)}
+        yield _row("test accuracy", name, found.accuracies.get(cell, []), 1) | {"source_says": SOURCE_SAYS.get(cell)}
     ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
     for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
-        yield "test accuracy", f"{name}: {described(cell, found)}", found.accuracies[cell], 1, {}
+        yield _row("test accuracy", f"{name}: {described(cell, found)}", found.accuracies[cell], 1)
     for name in FACTORS:
-        yield "gain", f"Keras, {effect_text(name, found)}", found.one_step_from_keras(name), 2, {}
+        yield _row("gain", f"Keras, {effect_text(name, found)}", found.one_step_from_keras(name), 2)
     count, mixed = len(found.written), {}
     if not found.full:
         mixed = {effect_text(name, found): _named(aliases(frozenset({name}), 3)) for name in FACTORS}
     for when, measured in effects(found).items():
         for term, values in measured.items():
-            chosen = count if when == OVER_ALL else count // 2
-            yield f"effect {when}", term, values, chosen, {"aliases": mixed.get(term)}
+            yield _row(f"effect {when}", term, values, count if when == OVER_ALL else count // 2, mixed.get(term))
     told: set[frozenset[str]] = set()
     for one, other in itertools.combinations(FACTORS, 2):
         mixed_pairs = [] if found.full else aliases(frozenset({one, other}))
         if frozenset({one, other}) not in told:
             told |= set(mixed_pairs)
             term = f"{FACTORS[one].text} x {FACTORS[other].text}"
-            yield "interaction", term, found.effect(one, other), count, {"aliases": _named(mixed_pairs) or None}
+            yield _row("interaction", term, found.effect(one, other), count, _named(mixed_pairs) or None)
     for name, factor in FACTORS.items():
         if name != "transform_bias":
-            yield "interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), count, {}
+            yield _row("interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), count)
     for name, values in found.shares().items():
-        yield "share", FACTORS[name].text, values, count, {}
+        yield _row("share", FACTORS[name].text, values, count)
 
 
 def _named(effects: Iterable[frozenset[str]]) -> str:
@@ -228,26 +222,24 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
         series: By label, estimates by name; those of one name stand next to each other.
     """
     names = list(dict.fromkeys(name for estimates in series.values() for name in estimates))
-    few = any(len(values) < FEWEST_FOR_INTERVAL for one in series.values() for values in one.values())
-    marks: list[tuple[float, list[float], dict[str, Any]]] = []
-    words, colours = [], dict(zip(series, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=False))
-    for label, estimates in series.items():
-        for name, fractions in estimates.items():
-            values = [100 * value for value in fractions]
-            mean, low, high = summary(values)
-            spread = " ".join(f"{value:+.1f}" for value in values) if few else f"{low:+.1f} to {high:+.1f}"
-            words.append(f"{name}{label and f', {label},'} {mean:+.1f} ({spread})")
-            clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
-            look = {"color": colours[label], "mfc": colours[label] if clear else "white"}
-            sharing = [one for one in series if name in series[one]]
-            marks.append((names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2), values, look))
+    points = {
+        (label, name): [100 * value for value in values]
+        for label, estimates in series.items()
+        for name, values in estimates.items()
+    }
+    few = any(len(values) < FEWEST_FOR_INTERVAL for values in points.values())
+    colours = dict(zip(series, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=False))
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color="0.4", lw=1)
-        for place, values, look in marks:
+        for (label, name), values in points.items():
+            sharing = [one for one in series if name in series[one]]
+            place = names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2)
             mean, low, high = summary(values)
+            clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
+            look: dict[str, Any] = {"color": colours[label], "mfc": colours[label] if clear else "white"}
             if few:
-                axes.plot(values, [place] * len(values), "|", ms=7, color=look["color"])
+                axes.plot(values, [place] * len(values), "|", ms=7, color=colours[label])
                 axes.plot(mean, place, "o", **look)
             else:
                 axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
@@ -261,7 +253,11 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
             axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
             legend(axes)
 
-    alt = f"Points of accuracy, means with {'every seed' if few else '95 % intervals'}: {'; '.join(words)}."
+    words = [
+        f"{name}{label and f', {label},'} {summary(values)[0]:+.1f} ({min(values):+.1f} to {max(values):+.1f})"
+        for (label, name), values in points.items()
+    ]
+    alt = f"Points of accuracy, means over seeds (the lowest to the highest): {'; '.join(words)}."
     return Panel(title, alt, draw, height=3.3 if len(series) == 1 else 4.2)
 
 

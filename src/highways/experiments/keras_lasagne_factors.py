@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import xor
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
 
 from highways.claims.studies import study
 from highways.config.run import (
@@ -27,6 +31,9 @@ from highways.config.run import (
     FeatureDataName,
     RunConfig,
 )
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.experiments.small import SmallStudy
 from highways.inside.statistics import student_interval
 from highways.tracking import Listed, RunRecord
 
@@ -34,44 +41,28 @@ Cell = tuple[int, ...]
 """A level of every factor, in the order of `FACTORS`."""
 
 
-@dataclass(frozen=True)
-class Factor:
-    """One thing that the two networks differ in."""
+class Factor(NamedTuple):
+    """One thing that the two networks differ in; its levels are Keras's, Lasagne's, another version of Keras's."""
 
     text: str
     levels: tuple[Any, ...]
-    """Keras's, Lasagne's, another version of Keras's."""
-    read: Callable[[RunConfig], Any] | None
-    """Finds the level's value in a run; `None` for the epochs, which are read off a run's curve."""
 
 
-def _dense(config: RunConfig) -> DenseConfig:
-    assert isinstance(config.network, DenseConfig)
-    return config.network
+OPTIMISERS = {
+    "adagrad": AdagradConfig(kind="adagrad"),
+    "adadelta": AdadeltaConfig(kind="adadelta"),
+    "adagrad of Keras 1.0.0": AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+}
 
-
-KERAS_1_0_0_ADAGRAD = "adagrad of Keras 1.0.0"
-
-
-def _optimiser(config: RunConfig) -> str:
-    settings = config.optimiser
-    older = isinstance(settings, AdagradConfig) and settings.initial_accumulator > 0
-    return KERAS_1_0_0_ADAGRAD if older else settings.kind
-
-
-FACTORS: dict[str, Factor] = {
-    "initialisation": Factor(
-        "initial weights",
-        ("glorot_uniform", "orthogonal"),
-        lambda config: _dense(config).block_initialisation or _dense(config).initialisation,
-    ),
-    "optimiser": Factor("optimiser", ("adagrad", "adadelta", KERAS_1_0_0_ADAGRAD), _optimiser),
-    "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0), lambda config: _dense(config).transform_bias),
-    "first_layer": Factor("first layer", ("linear", "relu"), lambda config: _dense(config).first),
-    "highway_layers": Factor("highway layers", (32, 31), lambda config: _dense(config).depth - 1),
-    "batch_size": Factor("batch size", (100, 128), lambda config: config.budget.batch_size),
-    "shuffle": Factor("shuffled every epoch", (True, False), lambda config: config.budget.shuffle),
-    "epochs": Factor("epochs", (10, 1), None),
+FACTORS = {
+    "initialisation": Factor("initial weights", ("glorot_uniform", "orthogonal")),
+    "optimiser": Factor("optimiser", tuple(OPTIMISERS)),
+    "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0)),
+    "first_layer": Factor("first layer", ("linear", "relu")),
+    "highway_layers": Factor("highway layers", (32, 31)),
+    "batch_size": Factor("batch size", (100, 128)),
+    "shuffle": Factor("shuffled every epoch", (True, False)),
+    "epochs": Factor("epochs", (10, 1)),
 }
 """Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
 the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
@@ -130,8 +121,19 @@ def aliases(effect: frozenset[str], largest: int = 2) -> list[frozenset[str]]:
 
 
 def cell_of(config: RunConfig) -> Cell:
-    """Return a run's cell, with the epochs at level 0."""
-    return tuple(0 if f.read is None else f.levels.index(f.read(config)) for f in FACTORS.values())
+    """Return a run's cell, with the epochs, which are read off its curve, at level 0."""
+    network = config.network
+    assert isinstance(network, DenseConfig)
+    levels = {
+        "initialisation": network.block_initialisation or network.initialisation,
+        "optimiser": next(name for name, settings in OPTIMISERS.items() if settings == config.optimiser),
+        "transform_bias": network.transform_bias,
+        "first_layer": network.first,
+        "highway_layers": network.depth - 1,
+        "batch_size": config.budget.batch_size,
+        "shuffle": config.budget.shuffle,
+    }
+    return (*(FACTORS[name].levels.index(level) for name, level in levels.items()), 0)
 
 
 def run_of(
@@ -143,12 +145,6 @@ def run_of(
     and dropout; examples come in one order for all, so that they train together.
     """
     level = {name: FACTORS[name].levels[place] for name, place in zip(FACTORS, cell, strict=True)}
-    orthogonal = level["initialisation"] == "orthogonal"
-    optimiser = {
-        "adagrad": AdagradConfig(kind="adagrad"),
-        "adadelta": AdadeltaConfig(kind="adadelta"),
-        KERAS_1_0_0_ADAGRAD: AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
-    }[level["optimiser"]]
     return RunConfig(
         data=DataConfig(name=data, training_examples=training_examples),
         network=DenseConfig(
@@ -157,11 +153,11 @@ def run_of(
             width=width,
             transform_bias=level["transform_bias"],
             initialisation="glorot_uniform",
-            block_initialisation="orthogonal" if orthogonal else None,
+            block_initialisation="orthogonal" if level["initialisation"] == "orthogonal" else None,
             first_activation="linear" if level["first_layer"] == "linear" else None,
             dropout=dropout,
         ),
-        optimiser=optimiser,
+        optimiser=OPTIMISERS[level["optimiser"]],
         budget=BudgetConfig(epochs=epochs, batch_size=level["batch_size"], shuffle=level["shuffle"]),
         seed=seed,
     )
@@ -263,6 +259,39 @@ class Factorial:
 
 def _sign(cell: Cell, names: Sequence[str]) -> int:
     return math.prod(1 if cell[list(FACTORS).index(name)] else -1 for name in names)
+
+
+class Logistic(SmallStudy):
+    """Logistic regression, the level to beat (the Keras/Lasagne question)."""
+
+    kind: str = "logistic"
+    version: ClassVar[int] = 1
+    data: FeatureDataName
+    training_examples: int | None = Field(default=None, ge=1)
+    """The first so many; all by default."""
+
+    def measure(self) -> dict[str, Tensor]:
+        """Fit scikit-learn's logistic regression, with its default penalty, to standardised features.
+
+        Returns:
+            `test_accuracy` and `train_accuracy`.
+
+        Raises:
+            HighwaysError: The training examples asked for are more than there are, or have one class only.
+        """
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        assert self.data_set is not None
+        data = load(self.data_set)
+        assert isinstance(data, Images)
+        if len(data.train_y.unique()) < 2:
+            raise HighwaysError(f"{self.data}: its first {len(data.train_y)} training examples have one class only")
+        train, test = (data.train_x.numpy(), data.train_y.numpy()), (data.test_x.numpy(), data.test_y.numpy())
+        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(*train)
+        scores = {"test_accuracy": fitted.score(*test), "train_accuracy": fitted.score(*train)}
+        return {name: torch.tensor([score], dtype=torch.float64) for name, score in scores.items()}
 
 
 def factorials(records: Listed) -> dict[str, Factorial]:

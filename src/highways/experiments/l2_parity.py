@@ -12,37 +12,134 @@ import timeit
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from highways.claims.studies import study
-from highways.config import AnalysisConfig, DataConfig, Profile, RunConfig
-from highways.config.analysis import Measure
+from highways.config import AnalysisConfig, Profile
 from highways.config.base import Count, Strict, Width
 from highways.config.run import ImageDataName
 from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.experiments.base import Experiment, Table
-from highways.experiments.l2_parity_networks import (
-    State,
-    Weights,
-    forward,
-    gradient,
-    gradient_loop,
-    train_in_numpy,
-    train_in_torch,
-)
+from highways.experiments.small import SmallStudy
 from highways.inside.layers import of_kind
-from highways.inside.values import lists
 from highways.show.figures import DASHES, OTHERS, Drawing, line, line_panel
 from highways.show.tables import Row, cost_rows
 from highways.tracking import AnalysisRecord, Listed
+
+# The two networks: inputs, a hidden layer, some outputs, sigmoids throughout, mean squared error, weights zero at
+# first, gradient descent over all examples at once, in float64. Weights decay, biases do not.
+
+Array = NDArray[np.float64]
+Weights = list[Array]
+"""First layer's weights `(inputs, hidden)` and biases, second layer's `(hidden, outputs)` and biases."""
+
+
+class State(NamedTuple):
+    """A network after a step: weights, cost with the penalty if it has one, training accuracy, the cost's gradient."""
+
+    weights: Weights
+    cost: float
+    accuracy: float
+    gradient: Weights
+
+
+def zeros(x: Array | Tensor, y: Array | Tensor, hidden: int) -> Weights:
+    """Return the weights that both networks start with."""
+    shapes: list[tuple[int, ...]] = [(x.shape[1], hidden), (hidden,), (hidden, y.shape[1]), (y.shape[1],)]
+    return [np.zeros(shape) for shape in shapes]
+
+
+def _sigmoid(z: Array) -> Array:
+    return 1 / (1 + np.exp(-z))
+
+
+def forward(x: Array, weights: Weights) -> tuple[Array, Array]:
+    """Return hidden activations and outputs."""
+    hidden = _sigmoid(x @ weights[0] + weights[1])
+    return hidden, _sigmoid(hidden @ weights[2] + weights[3])
+
+
+def gradient(x: Array, y: Array, weights: Weights) -> Weights:
+    """Return the gradient of the mean squared error, over examples and outputs, by backpropagation."""
+    hidden, out = forward(x, weights)
+    delta = 2 * (out - y) * out * (1 - out) / y.size
+    below = delta @ weights[2].T * hidden * (1 - hidden)
+    return [x.T @ below, below.sum(axis=0), hidden.T @ delta, delta.sum(axis=0)]
+
+
+def gradient_loop(x: Array, y: Array, weights: Weights) -> Weights:
+    """Return the same, example by example, as the source does it."""
+    total = [np.zeros_like(weight) for weight in weights]
+    for one, target in zip(x, y, strict=True):
+        for sum_, part in zip(total, gradient(one[None], target[None], weights), strict=True):
+            sum_ += part / len(x)
+    return total
+
+
+def _accuracy(out: Array, y: Array) -> float:
+    return float((out.argmax(axis=1) == y.argmax(axis=1)).mean())
+
+
+def train_in_numpy(x: Array, y: Array, hidden: int, steps: int, rate: float, decay: float) -> list[State]:
+    """Return the network from scratch after every step; it decays by `decay * w`, its cost has half `decay * w^2`."""
+    weights, history = zeros(x, y, hidden), []
+    for step in range(steps + 1):
+        out, slopes = forward(x, weights)[1], gradient(x, y, weights)
+        for place in (0, 2):
+            slopes[place] = slopes[place] + decay * weights[place]
+        if step:
+            cost = np.mean((out - y) ** 2) + decay / 2 * sum(float((weight**2).sum()) for weight in weights[0::2])
+            history.append(State(weights, float(cost), _accuracy(out, y), slopes))
+        weights = [weight - rate * slope for weight, slope in zip(weights, slopes, strict=True)]
+    return history
+
+
+def train_in_torch(
+    x: Tensor,
+    y: Tensor,
+    hidden: int,
+    steps: int,
+    rate: float,
+    optimiser: type[torch.optim.SGD] | type[torch.optim.AdamW] = torch.optim.SGD,
+    penalty: float = 0.0,
+    weight_decay: float = 0.0,
+    decoupled: float = 0.0,
+) -> list[State]:
+    """Return the network in PyTorch after every step.
+
+    Its loss has `penalty` times the sum of squares, as Keras's `l2`; `weight_decay` is the optimiser's own; and before
+    each step weights are multiplied by 1 - rate * `decoupled`.
+    """
+    weights = [torch.from_numpy(weight).requires_grad_() for weight in zeros(x, y, hidden)]
+    groups = [{"params": weights[0::2], "weight_decay": weight_decay}, {"params": weights[1::2], "weight_decay": 0.0}]
+    rule, history = optimiser(groups, lr=rate), []
+    for step in range(steps + 1):
+        activations = torch.sigmoid(x @ weights[0] + weights[1])
+        out = torch.sigmoid(activations @ weights[2] + weights[3])
+        loss = functional.mse_loss(out, y)
+        loss = loss + penalty * sum((weight.square().sum() for weight in weights[0::2]), start=torch.zeros(()))
+        rule.zero_grad()
+        loss.backward()
+        if step:
+            now = [weight.detach().numpy().copy() for weight in weights]
+            slopes = [weight.grad.numpy().copy() for weight in weights if weight.grad is not None]
+            history.append(State(now, float(loss.detach()), _accuracy(out.detach().numpy(), y.numpy()), slopes))
+        if decoupled:
+            with torch.no_grad():
+                for weight in weights[0::2]:
+                    weight.mul_(1 - rate * decoupled)
+        rule.step()
+    return history
+
 
 # Parameters and the study
 
@@ -61,35 +158,6 @@ class ParitySettings(Strict):
     """Lambda."""
     loop_examples: Count = 500
     """Examples on which the source's loop is timed beside the vectorised step."""
-
-
-class ParityConfig(Measure, ParitySettings):
-    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay."""
-
-    kind: str = "parity"
-    version: ClassVar[int] = 2
-    clocked: ClassVar[bool] = True
-    adam_rate: float = Field(default=0.01, gt=0)
-    """Of the pair that Adam trains."""
-
-    @property
-    def data_set(self) -> DataConfig | None:
-        """See `Measure`."""
-        return DataConfig(name=self.data)
-
-    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
-        return lists(parity(self))
-
-
-class ParityProfile(Profile, ParitySettings):
-    """Parameters of `09_l2_parity`."""
-
-    experiment: ClassVar[str] = "09_l2_parity"
-
-    def analyses(self) -> list[AnalysisConfig]:
-        """Return the one study."""
-        return [AnalysisConfig(measure=ParityConfig(**self.model_dump(include=set(ParitySettings.model_fields))))]
 
 
 LIBRARY = {
@@ -116,67 +184,89 @@ COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
 """What is compared, and its name in the record; weights where nothing is said."""
 
 
-def parity(config: ParityConfig) -> dict[str, Tensor]:
-    """Train the pairs, and return how far apart they are.
+class Parity(SmallStudy, ParitySettings):
+    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay."""
 
-    Returns:
-        For each name in `COMPARED`, after every step, the difference of weights or of costs' gradients, the largest
-        over the largest entry of the first network's; of costs, over the first; of accuracies, absolute. With the same
-        lambda the costs have lambda / 2 and lambda times the sum of squares beside the error. `accuracy` of the network
-        from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of different hidden
-        units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over `loop_examples` examples, medians
-        of five.
+    kind: str = "parity"
+    version: ClassVar[int] = 2
+    clocked: ClassVar[bool] = True
+    adam_rate: float = Field(default=0.01, gt=0)
+    """Of the pair that Adam trains."""
 
-    Raises:
-        HighwaysError: There are fewer examples than asked for.
-    """
-    data = load(config.data)
-    assert isinstance(data, Images)
-    if config.examples is not None and config.examples > len(data.train_y):
-        raise HighwaysError(f"{config.examples} examples were asked for, {config.data} has {len(data.train_y)}")
-    x = data.train_x[: config.examples].double().cpu()
-    y = functional.one_hot(data.train_y[: config.examples].cpu(), data.classes).double()
-    xs, ys, size, decay = x.numpy(), y.numpy(), (config.hidden, config.steps), config.decay
-    without, scratch = (train_in_numpy(xs, ys, *size, config.learning_rate, lambda_) for lambda_ in (0.0, decay))
-    found: dict[str, Tensor] = {}
-    for variant, lambdas in LIBRARY.items():
-        options = {name: times * decay for name, times in lambdas.items()}
-        other = train_in_torch(x, y, *size, config.learning_rate, **options)
-        found |= _gaps(variant, scratch if options else without, other)
-    adam = train_in_torch(x, y, *size, config.adam_rate, torch.optim.AdamW, penalty=decay / 2)
-    adam_w = train_in_torch(x, y, *size, config.adam_rate, torch.optim.AdamW, weight_decay=decay)
-    found |= _gaps("adam", adam, adam_w)
-    end = scratch[-1].weights
-    error = float(np.mean((forward(xs, end)[1] - ys) ** 2))
-    found["loss"], found["accuracy"] = torch.tensor([error]), torch.tensor([scratch[-1].accuracy])
-    found["hidden_units"] = torch.tensor([float(len(np.unique(end[0].round(12), axis=1).T))])
-    few = (xs[: config.loop_examples], ys[: config.loop_examples], end)
-    found["loop_examples"] = torch.tensor([float(len(few[0]))])
-    for name, step in (("loop", gradient_loop), ("vectorised", gradient)):
-        seconds = timeit.repeat(partial(step, *few), number=1, repeat=5)
-        found[f"{name}_seconds"] = torch.tensor([statistics.median(seconds)])
-    return found
+    def measure(self) -> dict[str, Tensor]:
+        """Train the pairs, and return how far apart they are.
+
+        Returns:
+            For each name in `COMPARED`, after every step, the difference of weights or of costs' gradients, the largest
+            over the largest entry of the first network's; of costs, over the first; of accuracies, absolute. With the
+            same lambda the costs have lambda / 2 and lambda times the sum of squares beside the error. `accuracy` of
+            the network from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of
+            different hidden units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over
+            `loop_examples` examples, medians of five.
+
+        Raises:
+            HighwaysError: There are fewer examples than asked for.
+        """
+        data = load(self.data)
+        assert isinstance(data, Images)
+        if self.examples is not None and self.examples > len(data.train_y):
+            raise HighwaysError(f"{self.examples} examples were asked for, {self.data} has {len(data.train_y)}")
+        x = data.train_x[: self.examples].double().cpu()
+        y = functional.one_hot(data.train_y[: self.examples].cpu(), data.classes).double()
+        xs, ys, size, decay = x.numpy(), y.numpy(), (self.hidden, self.steps), self.decay
+        without, scratch = (train_in_numpy(xs, ys, *size, self.learning_rate, lambda_) for lambda_ in (0.0, decay))
+        found: dict[str, Tensor] = {}
+        for variant, lambdas in LIBRARY.items():
+            options = {name: times * decay for name, times in lambdas.items()}
+            other = train_in_torch(x, y, *size, self.learning_rate, **options)
+            found |= _gaps(variant, scratch if options else without, other)
+        adam = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, penalty=decay / 2)
+        adam_w = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, weight_decay=decay)
+        found |= _gaps("adam", adam, adam_w)
+        end = scratch[-1].weights
+        few = (xs[: self.loop_examples], ys[: self.loop_examples], end)
+        numbers = {
+            "loss": np.mean((forward(xs, end)[1] - ys) ** 2),
+            "accuracy": scratch[-1].accuracy,
+            "hidden_units": np.unique(end[0].round(12), axis=1).shape[1],
+            "loop_examples": len(few[0]),
+        }
+        for name, step in (("loop", gradient_loop), ("vectorised", gradient)):
+            numbers[f"{name}_seconds"] = statistics.median(timeit.repeat(partial(step, *few), number=1, repeat=5))
+        return found | {name: torch.tensor([float(value)]) for name, value in numbers.items()}
 
 
 def _gaps(variant: str, one: list[State], other: list[State]) -> dict[str, Tensor]:
-    """Return how far apart a pair is after every step; see `parity`."""
+    """Return how far apart a pair is after every step; see `Parity.measure`."""
     pairs = list(zip(one, other, strict=True))
-    costs = [abs(a.cost - b.cost) / a.cost for a, b in pairs]
     gaps = {
         "": [_gap(a.weights, b.weights) for a, b in pairs],
-        "_loss": costs,
-        "_loss_gap": costs,
-        "_accuracy_gap": [abs(a.accuracy - b.accuracy) for a, b in pairs],
-        "_gradient": [_gap(a.gradient, b.gradient) for a, b in pairs],
+        "cost": [abs(a.cost - b.cost) / a.cost for a, b in pairs],
+        "accuracy": [abs(a.accuracy - b.accuracy) for a, b in pairs],
+        "gradient": [_gap(a.gradient, b.gradient) for a, b in pairs],
     }
-    named = {COMPARED[variant] + suffix: torch.tensor(values, dtype=torch.float64) for suffix, values in gaps.items()}
-    return {name: values for name, values in named.items() if name in COMPARED.values()}
+    asked = {name: text.partition(": ") for text, name in COMPARED.items()}
+    return {
+        name: torch.tensor(gaps[quantity], dtype=torch.float64)
+        for name, (version, _, quantity) in asked.items()
+        if version == variant
+    }
 
 
 def _gap(one: Weights, other: Weights) -> float:
     size = max(float(np.abs(weight).max()) for weight in one)
     difference = max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
     return difference / size if size else difference
+
+
+class ParityProfile(Profile, ParitySettings):
+    """Parameters of `09_l2_parity`."""
+
+    experiment: ClassVar[str] = "09_l2_parity"
+
+    def analyses(self) -> list[AnalysisConfig]:
+        """Return the one study."""
+        return [AnalysisConfig(measure=Parity(**self.model_dump(include=set(ParitySettings.model_fields))))]
 
 
 # Numbers, figure, words

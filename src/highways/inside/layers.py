@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +14,23 @@ from highways.tracking import AnalysisRecord, Listed
 Row = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class GateLayers:
-    """Means over the units of each highway layer, `(layers,)` each.
-
-    Attributes:
-        initial_bias: Transform bias before training.
-        bias: After it.
-        share_below_start: Fraction of all biases that are below the initial value.
-        gate: Mean transform gate over the examples.
-        gates: The same unit by unit, `(layers, units)`.
-        change: Mean length over the examples of what the layer adds to its input.
-        routing: Mean absolute difference of a class's mean gate and that of all examples.
-    """
+class GateLayers(NamedTuple):
+    """Means over the units of each highway layer, `(layers,)` each."""
 
     initial_bias: float
+    """Transform bias before training."""
     bias: Row
+    """After it."""
     share_below_start: float
+    """Fraction of all biases that are below the initial value."""
     gate: Row
+    """Mean transform gate over the examples."""
     gates: Row
+    """The same unit by unit, `(layers, units)`."""
     change: Row
+    """Mean length over the examples of what the layer adds to its input."""
     routing: Row
+    """Mean absolute difference of a class's mean gate and that of all examples."""
 
 
 def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
@@ -47,14 +43,8 @@ def of_each_data_set(records: Listed, kind: str) -> list[AnalysisRecord]:
     return list({analysis.data: analysis for analysis in reversed(of_kind(records, kind))}.values())[::-1]
 
 
-@dataclass(frozen=True)
-class Inside:
-    """Analyses of one kind of the networks of one data set.
-
-    Attributes:
-        networks: The trained ones, the best first.
-        controls: The same before training, as far as they have been measured.
-    """
+class Inside(NamedTuple):
+    """Analyses of one kind of the networks of one data set, the best first; and of the same before training."""
 
     networks: list[AnalysisRecord]
     controls: list[AnalysisRecord]

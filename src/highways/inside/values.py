@@ -1,4 +1,4 @@
-"""What analyses share: the network and its data, and findings as plain numbers."""
+"""What analyses share: the network and its data, and findings as few plain numbers."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[
         name: rounded(value.tolist() if isinstance(value, Tensor) else [row.tolist() for row in value], digits)
         for name, value in values.items()
     }
+
+
+def kept_steps(count: int, most: int = 200) -> list[int]:
+    """Return which of `count` steps, counted from 0, a record keeps: evenly spread, the first and the last among them.
+
+    Args:
+        count: How many there are.
+        most: How many are kept at most.
+    """
+    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long().unique().tolist()

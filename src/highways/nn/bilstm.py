@@ -44,12 +44,7 @@ State = tuple[Tensor, Tensor] | None
 
 
 class BiLSTM(nn.Module):
-    """One bidirectional LSTM as a transform: `(time, batch, inputs)` to `(time, batch, 2 * hidden)`.
-
-    Args:
-        inputs: Features in.
-        hidden: Units of each direction.
-    """
+    """One bidirectional LSTM as a transform: `(time, batch, inputs)` to `(time, batch, 2 * hidden)`."""
 
     def __init__(self, inputs: int, hidden: int):
         super().__init__()
@@ -68,12 +63,7 @@ class RedrawnLinear(nn.Module):
     with the draws that it would have had.
 
     Source: the Highway BiLSTM article, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as
-    `nn.Linear` does, uniformly within 1 / sqrt(inputs).
-
-    Args:
-        inputs: Features in.
-        outputs: Features out.
-        stream: Distinguishes this layer's draws from all others'.
+    `nn.Linear` does, uniformly within 1 / sqrt(inputs). `stream` distinguishes this layer's draws from all others'.
     """
 
     def __init__(self, inputs: int, outputs: int, stream: str):
@@ -100,13 +90,7 @@ class RedrawnLinear(nn.Module):
 
 
 class SourceLayer(nn.Module):
-    """A layer of the source's networks: a BiLSTM, for highways a gate and a carry, and a linear map to H.
-
-    Args:
-        config: Kind and units.
-        inputs: Features in.
-        stream: For the draws of `highway-released`.
-    """
+    """A layer of the source's networks: a BiLSTM, for highways a gate and a carry, and a linear map to H."""
 
     def __init__(self, config: BiLSTMConfig, inputs: int, stream: str):
         super().__init__()
@@ -179,13 +163,7 @@ class BiLSTMNetwork(nn.Module):
 
 
 class BagOfWords(nn.Module):
-    """Logistic regression on counts of words: a number for each word and class, summed over the sentence.
-
-    Args:
-        config: Its family; there is nothing to set.
-        words: Size of the vocabulary.
-        classes: Number of classes.
-    """
+    """Logistic regression on counts of words: a number for each word and class, summed over the sentence."""
 
     def __init__(self, config: BagOfWordsConfig, words: int, classes: int):
         super().__init__()

@@ -18,15 +18,9 @@ from highways.nn.highway import Highway
 
 
 class Conv(nn.Conv2d):
-    """A convolution of stride 1; `same` padding keeps the size for even kernels, too.
+    """A convolution of stride 1, padded `same` or `none`; `same` keeps the size for even kernels, too.
 
     An even kernel's odd pixel of padding goes to the right and to the bottom, as in Keras 1.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel: Its height and width.
-        padding: `same` or `none`.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, padding: str = "same"):
@@ -40,14 +34,9 @@ class Conv(nn.Conv2d):
 
 
 class Activated(nn.Module):
-    """A plain layer: a linear map and its activation; of maxout, twice as many units and the larger of each two.
+    """A plain layer: a convolution and its activation, `relu` or `maxout`; a `kernel` of `None` is fully connected.
 
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        activation: `relu` or `maxout`.
-        kernel: Of the convolution; `None` makes a fully-connected layer.
-        padding: Of the convolution, `same` or `none`.
+    Maxout has twice as many units and takes the larger of each two.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str, kernel: int | None, padding: str = "same"):

@@ -21,14 +21,8 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}
 def dropout_masks(config: DenseConfig, batch: int, *, seed: int, epoch: int, step: int) -> Tensor:
     """Draw what dropout keeps in one training step of a network.
 
-    The draw depends on the arguments alone, so that a run that is resumed, or trained among others, sees the same.
-
-    Args:
-        config: The network.
-        batch: Examples.
-        seed: The run's.
-        epoch: From 0.
-        step: Of the epoch, from 0.
+    The draw depends on the run's seed, the epoch and its step, both from 0, alone, so that a run that is resumed, or
+    trained among others, sees the same.
 
     Returns:
         `(depth, batch, width)` on the CPU: for the output of the first layer and of every block 0, or one over the
@@ -43,13 +37,7 @@ def dropout_masks(config: DenseConfig, batch: int, *, seed: int, epoch: int, ste
 
 
 class Dense(nn.Module):
-    """A plain layer: f(W x + b).
-
-    Args:
-        inputs: Features in.
-        outputs: Features out.
-        activation: `relu`, `tanh` or `linear`.
-    """
+    """A plain layer: f(W x + b), for an activation f of `ACTIVATIONS`."""
 
     def __init__(self, inputs: int, outputs: int, activation: str):
         super().__init__()
@@ -64,13 +52,7 @@ class Dense(nn.Module):
 class DenseNetwork(nn.Module):
     """A plain layer to `width`, `depth - 1` plain or highway blocks, and a linear read-out.
 
-    The read-out returns logits; the softmax of the papers is in the loss.
-
-    Args:
-        config: Kind, depth, width, activation, transform bias.
-        inputs: Features of an example.
-        classes: Number of classes.
-        seed: Of the initial weights.
+    The read-out returns logits; the softmax of the papers is in the loss. `seed` is that of the initial weights.
     """
 
     def __init__(self, config: DenseConfig, inputs: int, classes: int, seed: int = 0):

@@ -17,14 +17,12 @@ from highways.nn.population import DensePopulation
 
 
 class FusedStep:
-    """A step of SGD with momentum on batches of one size.
+    """A step of SGD with momentum on batches of one size, for a population's weights.
 
     On a GPU it is recorded; the tensors of population and velocity must stay where they are.
 
     Args:
-        population: Its weights are changed.
-        velocity: By the weights' names, of their shapes; changed.
-        batch: Examples of a batch.
+        velocity: By the weights' names, of their shapes; changed, as the weights are.
         kernels: See `highways.nn.gpu.kernels_for`.
         record: See `CudaGraphed`.
     """
@@ -49,15 +47,18 @@ class FusedStep:
         # A plain block's output is the next one's input, which is needed until the weights are changed.
         self.dh = self.h if population.highway else like.new_empty(layers, *one)
         self.graphed = CudaGraphed(self._run, record)
-
-    def set(self, step: Tensor, momentum: Tensor) -> None:
-        """Take over the trials' steps (minus the rates) and momenta, each `(trials, 1, 1)`."""
-        self.step.copy_(step)
-        self.momentum.copy_(momentum)
+        self._given: Tensor | None = None
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, y: Tensor) -> None:
-        """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`."""
+    def __call__(self, x: Tensor, y: Tensor, step: Tensor, momentum: Tensor) -> None:
+        """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`.
+
+        `step` has minus the trials' rates and `momentum` their momenta, each `(trials, 1, 1)`.
+        """
+        if step is not self._given:  # an epoch's have been made
+            self.step.copy_(step)
+            self.momentum.copy_(momentum)
+            self._given = step
         self.x.copy_(x)
         self.y.copy_(y)
         self.graphed()

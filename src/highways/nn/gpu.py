@@ -23,31 +23,22 @@ WIDEST = 128
 TRITON = importlib.util.find_spec("triton") is not None
 
 
-def switched_on() -> bool:
-    """Tell whether steps are fused and graphed where that is possible.
-
-    Raises:
-        HighwaysError: The switch is neither 0 nor 1.
-    """
-    given = os.environ.get(SWITCH, "1")
-    if given not in ("0", "1"):
-        raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
-    return given == "1"
-
-
 def kernels_for(config: DenseConfig, like: Tensor) -> ModuleType | None:
     """Return `highways.nn.kernels` where they fit networks of this kind; `None` leaves them to torch's operations.
 
-    Args:
-        config: Of the networks. Blocks wider than `WIDEST`, dropout and activation checkpointing do not fit.
-        like: A weight: only float32 on a GPU does.
+    Blocks wider than `WIDEST`, dropout, activation checkpointing, and weights `like` others than float32 on a GPU do
+    not fit.
 
     Raises:
-        HighwaysError: See `switched_on`.
+        HighwaysError: `HIGHWAYS_FUSED` is neither 0 nor 1.
     """
     fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
     plain_step = config.dropout == 0 and config.checkpoint_every is None
-    if not (fits and plain_step and switched_on() and TRITON):
+    if not (fits and plain_step and TRITON):
+        return None
+    if (given := os.environ.get(SWITCH, "1")) not in ("0", "1"):
+        raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
+    if given == "0":
         return None
     from highways.nn import kernels
 
@@ -58,12 +49,8 @@ class CudaGraphed:
     """Work that is the same every time except for what its tensors hold, replayed as a CUDA graph.
 
     The first call runs it, which gets everything ready that must not happen in a recording; the second records and
-    replays it, and all later ones are replays. All tensors that it reads and writes must stay where they are. Whatever
-    it draws from torch's generator of the GPU is drawn anew at every replay.
-
-    Args:
-        work: Launches it.
-        record: Whether to record; a CPU has nothing to record with.
+    replays it, and all later ones are replays. All tensors that it reads and writes must stay where they are. Without
+    `record`, as on a CPU, every call runs it.
     """
 
     def __init__(self, work: Callable[[], None], record: bool = True):

@@ -64,20 +64,13 @@ class _Workspace:
         self.xs, self.hs = self.x.unbind(), self.h.unbind()
         self.ts: Sequence[Tensor | None] = self.t.unbind() if len(self.t) else [None] * len(self.hs)
 
-    def buffers(self) -> list[Tensor]:
-        """Return all buffers, some of which share memory."""
-        return [getattr(self, field.name) for field in fields(self)]
-
 
 class DensePopulation(nn.Module):
-    """The dense networks `members`, stacked.
+    """Dense networks of one kind, depth, width, activations and dropout, stacked.
 
     Weights are stored as `(trials, inputs, outputs)`, those of the blocks as
     `(layers, trials, width, width)`; biases have 1 in place of the inputs. `h_*` belong to H,
     `t_*` to the transform gate T.
-
-    Args:
-        members: Networks that agree in kind, depth, width, activations and dropout.
 
     Raises:
         ValueError: The members' shapes or operations differ.
@@ -178,9 +171,9 @@ class DensePopulation(nn.Module):
 
     def step_bytes(self, batch: int) -> int:
         """Return the bytes of weights and of the buffers that a training step on so many examples holds."""
-        buffers = [*self.buffers(), *self._workspace(batch).buffers()]
-        storages = {buffer.untyped_storage().data_ptr(): buffer.untyped_storage().nbytes() for buffer in buffers}
-        return sum(storages.values())
+        space = self._workspace(batch)
+        storages = [t.untyped_storage() for t in (*self.buffers(), *(getattr(space, f.name) for f in fields(space)))]
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())  # some share memory
 
     def first(self, x: Tensor, out: Tensor) -> None:
         """Map a batch `(batch, inputs)` to the first layer's output, `(trials, batch, width)`."""
@@ -243,16 +236,9 @@ class DensePopulation(nn.Module):
         return loss
 
     def read_out(self, top: Tensor, target: Tensor, dx: Tensor, update: Update) -> Tensor:
-        """Compute the losses and what belongs to the read-out; part of `forward_backward`, as `first_backward` is.
+        """Return each member's loss, and hand over the read-out's gradients; a part of `forward_backward`.
 
-        Args:
-            top: The last block's output, `(trials, batch, width)`.
-            target: Classes, `(batch,)`.
-            dx: Takes the gradient with respect to `top`.
-            update: See `Update`.
-
-        Returns:
-            Each member's mean cross-entropy, `(trials,)`, in nats.
+        `top` is the last block's output, `(trials, batch, width)`; `dx` takes the gradient with respect to it.
         """
         logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
         loss, dlogits = _cross_entropy_(logits, target)
@@ -262,14 +248,7 @@ class DensePopulation(nn.Module):
         return loss
 
     def first_backward(self, x: Tensor, dx: Tensor, first: Tensor, update: Update) -> None:
-        """Hand over the gradients of the first layer.
-
-        Args:
-            x: The batch, `(batch, inputs)`.
-            dx: Gradient with respect to the first layer's output, `(trials, batch, width)`; changed in place.
-            first: Its output.
-            update: See `Update`.
-        """
+        """Hand over the first layer's gradients, from `dx`, that of its output `first`, which is changed in place."""
         _activation_backward_(self.config.first, dx, first)
         update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
         update("first_bias", 0, dx.sum(1, keepdim=True))

@@ -22,6 +22,7 @@ ROOMS = (
     "show",
     "experiments/base.py",
     "experiments/search.py",
+    "experiments/small.py",
 )
 """The generic rooms that every stage depends on, below `src/highways`. Claims are not among them: a reworded claim
 runs the report again, and nothing else."""

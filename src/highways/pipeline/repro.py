@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sqlite3
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from highways import paths
@@ -47,6 +51,7 @@ def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # of stages' commands
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # every stage speaks for itself
     failed, current = [], 0
 
@@ -71,7 +76,7 @@ def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
             repo.reproduce(  # type: ignore[call-arg]
                 targets=list(stages) or None, on_error="ignore", force=force, repro_fn=reproduce
             )
-    except DvcException as error:
+    except (DvcException, OSError, sqlite3.Error) as error:  # of a full or read-only disk all three speak
         raise HighwaysError(f"dvc: {error}") from None
     return failed, current
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import random
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
 from highways.training.engines import die_with_parent
-from highways.training.groups import groups
+from highways.training.execute import groups
 
 TOLERANCE = {"dense": 1e-5, "plain": 0.5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1, "bfloat16": 0.2}
 """Largest relative difference of the cross-entropies after one epoch, by family, where processor, threads or grouping
@@ -79,12 +79,12 @@ class Outcome:
 
 def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     """Return the records of runs of some profiles, each run once."""
-    found: dict[str, RunRecord] = {}
-    for profile in profiles:
-        for path in sorted(paths.Results(profile).folder.glob(f"*/{RecordStore.kind}/*.json")):
-            if path.stem not in found:
-                found[path.stem] = RunRecord.read(path)
-    return [record for record in found.values() if record.numerics == record.config.numerics]
+    files: dict[str, Path] = {}
+    for folder in (paths.Results(profile).folder for profile in profiles):
+        for path in sorted(folder.glob(f"*/{RecordStore.kind}/*.json")):
+            files.setdefault(path.stem, path)
+    records = map(RunRecord.read, files.values())
+    return [record for record in records if record.numerics == record.config.numerics]
 
 
 def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
@@ -117,19 +117,16 @@ def sampled(
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
     """Return the records whose data are available; say of the others why not."""
-    missing: dict[str, str] = {}
-    for name in dict.fromkeys(record.config.data.name for record in records):
+    here = [record for record in records if not record.config.data.vectors]
+    if len(here) < len(records):
+        say(f"{len(records) - len(here)} runs with word vectors of the user's own are left out")
+    for name, count in Counter(record.config.data.name for record in here).items():
         try:
             locate(name)
         except HighwaysError as error:
-            missing[name] = str(error)
-    for name, why in missing.items():
-        count = sum(record.config.data.name == name for record in records)
-        say(f"{name} is not here, its {count} runs are left out: {why}")
-    vectors = [record for record in records if record.config.data.vectors]
-    if vectors:
-        say(f"{len(vectors)} runs with word vectors of the user's own are left out")
-    return [record for record in records if record.config.data.name not in missing and record not in vectors]
+            say(f"{name} is not here, its {count} runs are left out: {error}")
+            here = [record for record in here if record.config.data.name != name]
+    return here
 
 
 def again(sample: Sample, device: str) -> Outcome:
@@ -138,9 +135,8 @@ def again(sample: Sample, device: str) -> Outcome:
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
     spawn = multiprocessing.get_context("spawn")
     with _project() as root, ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
-        texts = pool.submit(_train, str(root), list(sample.group), device, threads).result()
-    made = {one.run_key: one for one in (RunRecord.loads(text, "the run trained again") for text in texts)}
-    return compared(record, made[record.run_key], sample.whole)
+        records = pool.submit(_train, str(root), list(sample.group), device, threads).result()
+    return compared(record, next(one for one in records if one.run_key == record.run_key), sample.whole)
 
 
 @contextlib.contextmanager
@@ -153,11 +149,11 @@ def _project() -> Iterator[Path]:
         yield Path(name)
 
 
-def _train(root: str, configs: list[RunConfig], device: str, threads: int) -> list[str]:
-    """Train runs in this process as one sweep below `root`, and return their records as text."""
+def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> list[RunRecord]:
+    """Train runs in this process as one sweep below `root`, and return their records."""
     os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "lines"
     place: dict[str, Any] = {"experiment": "rerun", "profile": "rerun", "mlflow": False}
-    return [record.dumps() for record in sweep(configs, device=device, threads=threads, **place)]  # type: ignore[arg-type]
+    return list(sweep(configs, device=device, threads=threads, **place))
 
 
 def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:

@@ -29,7 +29,7 @@ from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import read_yaml
 from highways.config.profiles import PACKAGE, STAGE, STAGE_CODE, profile_path
-from highways.errors import HighwaysError
+from highways.errors import CannotWrite, HighwaysError
 from highways.experiments.base import NO_TRAINING, Experiment
 from highways.pipeline.readiness import check
 from highways.quantities import duration
@@ -63,6 +63,9 @@ def run_stage(profile: str, notebook: str, train: bool = True) -> None:
         _execute(profile, experiment, train)
     except BrokenPipeError:  # a reader that has seen enough ends other commands well; this one is not finished
         raise HighwaysError(f"{stage}: stopped, its output is no longer read; the same command resumes") from None
+    except OSError as error:
+        place = paths.shown(paths.Results(profile).of(notebook).folder)
+        raise CannotWrite(f"{stage}: {place} cannot be written: {error.strerror or error}") from None
     verdicts = counted(judgement.verdict for judgement in experiment.of(profile).judgements())
     print(f"{stage}: done in {duration(time.monotonic() - began)}{f'; {verdicts}' if verdicts else ''}", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from highways import paths
@@ -17,9 +18,9 @@ from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 
 REMAKE = "`highways tables` and `highways claims` make it"
-Expected = dict[Path, str]
-"""Content of derived files, by path; an error's text in place of the content begins with `UNKNOWN`."""
-UNKNOWN = "\0"
+NOT_INTACT = "its records are not intact"
+Expected = Mapping[Path, "str | HighwaysError"]
+"""Content of derived files, by path; or why it is not known."""
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
@@ -39,7 +40,7 @@ def faults(profile: str) -> tuple[int, list[str]]:
             except HighwaysError as error:
                 lines.append(str(error))
                 broken.add(path.parent.parent.name)
-    expected: Expected = {}
+    expected: dict[Path, str | HighwaysError] = {}
     for experiment in EXPERIMENTS:
         expected |= _tables(profile, experiment, experiment.name in broken)
     lines += filter(None, (_difference(path, text) for path, text in expected.items()))
@@ -48,13 +49,13 @@ def faults(profile: str) -> tuple[int, list[str]]:
     return checked + len(expected) + len(judged), lines
 
 
-def _difference(path: Path, text: str) -> str:
+def _difference(path: Path, expected: str | HighwaysError) -> str:
     """Return a line that says how a file differs from what it should be, an empty one where it does not."""
     where = paths.shown(path)
-    if text.startswith(UNKNOWN):
-        return f"{where}: cannot be checked: {text[1:]}"
+    if isinstance(expected, HighwaysError):
+        return f"{where}: cannot be checked: {expected}"
     try:
-        same = path.read_bytes() == text.encode()
+        same = path.read_bytes() == expected.encode()
     except FileNotFoundError:
         return f"{where}: missing; {REMAKE}"
     except OSError:
@@ -67,17 +68,15 @@ def _tables(profile: str, experiment: Experiment, broken: bool) -> Expected:
     recorded = any(path for part in (folder.runs, folder.analyses) for path in part.glob("*.json"))
     if not recorded or not profile_path(profile, experiment.name).exists():
         return {}
-    expected: Expected = {}
-    for table in experiment.tables:
-        try:
-            if broken:
-                raise HighwaysError("its records are not intact")
-            study = experiment.of(profile)
-            texts = table.texts(study.records(), study.settings)
-        except HighwaysError as error:
-            texts = dict.fromkeys(table_files(table.name), f"{UNKNOWN}{error}")
-        expected |= {folder.tables / name: text for name, text in texts.items()}
-    return expected
+    try:
+        if broken:
+            raise HighwaysError(NOT_INTACT)
+        study = experiment.of(profile)
+        texts = [table.texts(study.records()) for table in experiment.tables]
+        return {folder.tables / name: text for files in texts for name, text in files.items()}
+    except HighwaysError as error:
+        names = [name for table in experiment.tables for name in table_files(table.name)]
+        return dict.fromkeys((folder.tables / name for name in names), error)
 
 
 def _judged(profile: str, broken: bool, faulty: bool) -> Expected:
@@ -88,9 +87,9 @@ def _judged(profile: str, broken: bool, faulty: bool) -> Expected:
         return {}
     try:
         if broken:
-            raise HighwaysError("its records are not intact")
+            raise HighwaysError(NOT_INTACT)
         judged = judge_all(profile)
         claims = {results.claims: claims_text(judged.judgements), results.claims_json: export_text(judged)}
         return claims if faulty else claims | pages(judged)
     except HighwaysError as error:
-        return dict.fromkeys((results.claims, results.claims_json), f"{UNKNOWN}{error}")
+        return dict.fromkeys((results.claims, results.claims_json), error)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from highways import paths
+from highways.claims.history import Fixed, read_history
 from highways.claims.judge import Claim, Judgement, by_whose, shortfalls
 from highways.claims.required import cell_of
 from highways.claims.sources import documents, numbers_of, unit_of
@@ -33,7 +34,12 @@ def export_text(judged: Judged) -> str:
     for records in judged.listed.values():
         sums |= {run.run_key: run.content()["sha256"] for run in records}
         sums |= {analysis.key: analysis.content()["sha256"] for analysis in records.analyses}
-    rows = [_claim(row, judged, experiments[judged.claims[row.claim_id].experiment], sums) for row in judged.judgements]
+    since = read_history()
+    rows = [
+        _claim(row, judged, experiments[judged.claims[row.claim_id].experiment], sums)
+        | {"fixed": _fixed(row, since.get(row.claim_id))}
+        for row in judged.judgements
+    ]
     counts = by_whose(judged.judgements)
     content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "claims": rows}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -65,6 +71,10 @@ def _claim(row: Judgement, judged: Judged, experiment: Experiment, sums: Mapping
         },
         "evidence": _evidence(row, claim, experiment, listed, sums),
     }
+
+
+def _fixed(row: Judgement, since: Fixed | None) -> dict[str, Any]:
+    return {"text": row.fixed} | ({} if since is None else {"at": since.fixed_at, "commit": since.commit})
 
 
 def _evidence(

@@ -111,4 +111,4 @@ def units(config: RunConfig, epochs: int) -> float:
     """Return a measure of a training's arithmetic: layers x units (`network.work`) x examples x epochs."""
     pictures = config.data.pictures
     fewer = config.data.training_examples or (pictures.training_images if pictures is not None else None)
-    return config.network.work * (fewer or examples(config.data.name, "train")) * epochs
+    return config.network.work * (fewer or examples(config.data, "train")) * epochs

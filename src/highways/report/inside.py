@@ -18,14 +18,12 @@ from highways.show.figures import Drawing, save
 from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training.checkpoints import load_weights, weights_path
-from highways.training.run import ADHOC
-
-SHOWN = ("gates", "lesions", "signal")
+from highways.training.sweep import ADHOC
 
 
 def draw_inside(
     run: RunConfig,
-    show: str,
+    show: Literal["gates", "lesions", "signal"],
     device: Literal["auto", "cpu", "cuda"] = "auto",
     weights: bool = False,
     example: int = 0,
@@ -38,7 +36,7 @@ def draw_inside(
 
     Args:
         run: The run.
-        show: One of `SHOWN`.
+        show: `gates`, `lesions` or `signal`.
         device: Where the network is computed.
         weights: Retrain the run if its weights are missing here, which is an error otherwise.
         example: Number of the training example whose gates are drawn.
@@ -46,11 +44,9 @@ def draw_inside(
         output: The figure's file; by default in `results/adhoc/adhoc`.
 
     Raises:
-        HighwaysError: There is no such thing to show, no trained run, no weights, class or example.
+        HighwaysError: There is no trained run, or there are no weights, class or example.
     """
-    if show not in SHOWN:
-        raise HighwaysError(f"--show {show}: there are {', '.join(SHOWN)}")
-    number = classes_of(run.data.name)
+    number = classes_of(run.data)
     if wrong := [label for label in classes if not 0 <= label < number]:
         raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
     routed = [

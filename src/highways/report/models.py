@@ -17,8 +17,8 @@ from highways.tracking.mlflow_runs import best_of_cells
 from highways.tracking.mlflow_store import Store, reading
 from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RunRecord
+from highways.training import load_network
 from highways.training.checkpoints import weights_path
-from highways.training.run import load_network
 
 
 def models(profile: str) -> Iterator[str]:

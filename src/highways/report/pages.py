@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from highways import paths
+from highways.claims.history import summary
 from highways.claims.judge import Judgement, headline
 from highways.claims.sources import spoken, unit_of
 from highways.claims.verdicts import counted
@@ -52,10 +53,6 @@ def table_for_people(table: Table, path: Path) -> dict[str, Any]:
         ],
         "number": len(whole),
     }
-
-
-def _plain(value: object) -> object:
-    return plain(value) if isinstance(value, str) else value
 
 
 def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
@@ -123,7 +120,8 @@ def profile_page(judged: Judged) -> str:
     """Return the page of a profile: every experiment with its verdicts."""
     made = [one for one in EXPERIMENTS if one.tables and paths.Results(judged.profile).of(one.name).folder.exists()]
     rows = [(f"[{one.name}]({one.name}/README.md)", one.title, counts(judged.of(one.name))) for one in made]
-    return render("profile.md.j2", profile=judged.profile, headline=headline(judged.judgements), rows=rows)
+    said = {"headline": headline(judged.judgements), "fixed": summary(row.fixed for row in judged.judgements)}
+    return render("profile.md.j2", profile=judged.profile, rows=rows, **said)
 
 
 def counts(judgements: Sequence[Judgement]) -> str:

@@ -65,17 +65,12 @@ def best_of(committed: Sequence[Judged]) -> list[Judgement]:
     Args:
         committed: The verdicts of the profiles, in the order of their budgets.
     """
+    order: Sequence[str] = [*SCOPES, ""]  # what was not run comes last
     best: dict[str, Judgement] = {}
     for row in (row for judged in committed for row in judged.judgements):
-        there = best.get(row.claim_id)
-        if there is None or _rank(row) <= _rank(there):
+        if order.index(row.scope) <= order.index(best.get(row.claim_id, row).scope):
             best[row.claim_id] = row
     return list(best.values())
-
-
-def _rank(row: Judgement) -> int:
-    """Return the place of a judgement's scope, 0 the best; what was not run comes last."""
-    return SCOPES.index(row.scope) if row.scope in SCOPES else len(SCOPES)
 
 
 def _experiments(committed: Sequence[Judged]) -> str:

@@ -70,12 +70,11 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
         auxiliary = auxiliary_keys(settings_of(profile, name))
     runs = MlflowRuns(profile, name, auxiliary, thorough=True)
-    runs.open(start_ms=min((interval(record)[0] for record in records), default=None))
-    for number, record in enumerate(records):
-        if number and time.monotonic() - said > SAY_S:
+    runs.open({}, min((interval(record)[0] for record in records), default=None))
+    for number in runs.bring(records):
+        if time.monotonic() - said > SAY_S:
             yield f"{name} ({profile}): {number} of {len(records)} runs so far"
             said = time.monotonic()
-        runs.bring(record)
     runs.bring_analyses(analyses)
     runs.attach(_outputs(profile, name))
     runs.close(title=title)

@@ -49,7 +49,7 @@ def write_tables(
             tell(f"{profile}/{experiment.name}: {records.shortfall}")
             told.add(experiment.name)
         study.settings.runs()
-        for file, text in table.texts(records, study.settings).items():
+        for file, text in table.texts(records).items():
             path = (folder or study.results.tables) / file
             write_atomically(path, text)
             written.append(path)

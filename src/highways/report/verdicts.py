@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from highways import paths
+from highways.claims.history import fixed, read_history
 from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
@@ -54,11 +55,12 @@ def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
 def judge_all(profile: str, source: Source = "records") -> Judged:
     """Judge all claims on the runs that a profile lists."""
     measures = {experiment.name: experiment.named_measures for experiment in EXPERIMENTS}
-    claims, listed = all_claims(), read_listed(profile, source)
-    judgements = [
-        judge(name, claim, measures[claim.experiment], listed[claim.experiment], profile)
-        for name, claim in claims.items()
-    ]
+    claims, listed, since = all_claims(), read_listed(profile, source), read_history()
+    judgements = []
+    for name, claim in claims.items():
+        own, records = measures[claim.experiment], listed[claim.experiment]
+        judgement = judge(name, claim, own, records, profile)
+        judgements.append(replace(judgement, fixed=fixed(since.get(name), claim, own, records)))
     return Judged(profile, claims, listed, judgements)
 
 

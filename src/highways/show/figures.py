@@ -22,11 +22,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
 
 from highways.colours import NETWORK as NETWORK
-from highways.colours import OTHERS
+from highways.colours import OTHERS as OTHERS
 from highways.files import write_whole
-from highways.tracking import AnalysisRecord
 
 MARKERS = {"plain": "s", "highway": "o"}
 
@@ -99,17 +99,22 @@ class Panel:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel: its label, its points, and matplotlib's keywords for it."""
+    """A line of a panel: its label, its points, and matplotlib's keywords for it. One `y` without `x` is a level."""
 
     label: str | None
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | NDArray[Any]
+    y: Sequence[float] | NDArray[Any]
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
 def line(label: str | None, points: Mapping[Any, float], **look: Any) -> Line:
     """Return a line through points, the vertical coordinate by the horizontal one."""
     return Line(label, list(points), list(points.values()), look)
+
+
+def level(label: str | None, y: float, **look: Any) -> Line:
+    """Return a horizontal line across the whole panel."""
+    return Line(label, (), (y,), look)
 
 
 def line_panel(
@@ -132,22 +137,29 @@ def line_panel(
         log: Scale the vertical axis in logarithms.
         columns: Of the legend, at most.
     """
-    words = [
-        f"{one.label}: {one.y[0]:.3g} at {one.x[0]:g}, {one.y[-1]:.3g} at {one.x[-1]:g}"
+    words = "; ".join(
+        f"{one.label}: {_at(one, 0)}, {_at(one, -1)}" if len(one.x) else f"{one.label}: {one.y[0]:.3g}"
         for one in lines
-        if one.label and len(one.x)
-    ]
+        if one.label and len(one.y)
+    )
 
     def draw(axes: Axes) -> None:
         for one in lines:
-            axes.plot(one.x, one.y, label=one.label, **one.look)
+            if len(one.y) > len(one.x):
+                axes.axhline(one.y[0], label=one.label, **one.look)
+            else:
+                axes.plot(one.x, one.y, label=one.label, **one.look)
         axes.set(xlabel=x, ylabel=y)
         if log:
             logarithmic(axes)
         after(axes)
         legend(axes, columns=columns)
 
-    return Panel(title, f"{sentence(y)} {'; '.join(words) or 'Nothing to show'}.", draw)
+    return Panel(title, f"{sentence(y)} {words or 'Nothing to show'}.", draw)
+
+
+def _at(one: Line, place: int) -> str:
+    return f"{one.y[place]:.3g} at {one.x[place]:g}"
 
 
 class Drawing:
@@ -155,7 +167,7 @@ class Drawing:
 
     Args:
         panels: Its panels.
-        columns: At most so many side by side in the one picture of all.
+        columns: Most panels side by side in the picture of all.
         empty: What a figure without panels says instead.
     """
 
@@ -170,28 +182,39 @@ class Drawing:
 
     @property
     def axes(self) -> list[Axes]:
-        """The axes of the one picture of all panels."""
+        """The axes of the picture of all panels."""
         return self.whole().axes
 
     def whole(self) -> Figure:
         """Return all panels in a grid, each with its title."""
         rows = [self.panels[start : start + self.columns] for start in range(0, len(self.panels), self.columns)]
-        with matplotlib.rc_context(STYLE):
-            figure = Figure(layout="constrained", dpi=DPI)
-            grid = figure.add_gridspec(2 * len(rows), self.columns)
-            heights = []
-            for row, chosen in enumerate(rows):
-                below = 0.0
-                for column, panel in enumerate(chosen):
-                    axes = figure.add_subplot(grid[2 * row, column])
-                    panel.draw(axes)
+        return _grid(rows, DPI, titles=True)
+
+
+def alone(panel: Panel) -> Figure:
+    """Return a figure of one panel, without its title."""
+    return _grid([[panel]], 72, titles=False)  # at the resolution of SVG: the width of text depends on it
+
+
+def _grid(rows: Sequence[Sequence[Panel]], dpi: int, titles: bool) -> Figure:
+    columns = len(rows[0])
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(layout="constrained", dpi=dpi)
+        grid = figure.add_gridspec(2 * len(rows), columns)
+        heights = []
+        for row, panels in enumerate(rows):
+            below = 0.0
+            for column, panel in enumerate(panels):
+                axes = figure.add_subplot(grid[2 * row, column])
+                panel.draw(axes)
+                if titles:
                     axes.set_title(textwrap.fill(panel.title, TITLE), loc="left")
-                    below = max(below, _legend_height(axes))
-                heights += [max(panel.height for panel in chosen) - AROUND, below + 0.01]
-            grid.set_height_ratios(heights)
-            figure.set_size_inches(WIDTH * self.columns, sum(heights) + (AROUND + 0.35) * len(rows))
-            _keep_legends_inside(figure)
-        return figure
+                below = max(below, _legend_height(axes))
+            heights += [max(panel.height for panel in panels) - AROUND, below + 0.01]
+        grid.set_height_ratios(heights)
+        figure.set_size_inches(WIDTH * columns, sum(heights) + (AROUND + 0.35 * titles) * len(rows))
+        _keep_legends_inside(figure)
+    return figure
 
 
 def _words(text: str) -> Panel:
@@ -242,20 +265,6 @@ def svg(panel: Panel) -> str:
     return svg_of(alone(panel))
 
 
-def alone(panel: Panel) -> Figure:
-    """Return a figure of one panel, without its title."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained", dpi=72)  # as SVG is drawn: the width of text depends on it
-        grid = figure.add_gridspec(2, 1)
-        axes = figure.add_subplot(grid[0])
-        panel.draw(axes)
-        below = _legend_height(axes) + 0.01
-        grid.set_height_ratios([panel.height - AROUND, below])
-        figure.set_size_inches(WIDTH, panel.height + below)
-        _keep_legends_inside(figure)
-    return figure
-
-
 def svg_of(figure: Figure) -> str:
     """Return a whole figure as SVG, without a date in it."""
     text = io.StringIO()
@@ -269,10 +278,10 @@ def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
     """Put the legend below the axes, where it hides nothing.
 
     Args:
-        axes: With labelled artists; without any there is no legend.
-        columns: At most so many entries side by side; fewer where the labels are long.
+        axes: Its artists have labels; without labels there is no legend.
+        columns: Most entries side by side; fewer where the labels are long.
         gap: From the axes, points; more than `GAP` where tick labels are high.
-        more: What else the legend is given.
+        more: Further arguments of the legend.
     """
     labels = more.get("labels") or axes.get_legend_handles_labels()[1]
     if not labels:
@@ -280,15 +289,9 @@ def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
     assert axes.figure is not None
     below = axes.transAxes + ScaledTranslation(-0.55, -gap / 72, axes.figure.dpi_scale_trans)
     fitting = int(72 * WIDTH // (36 + 5.1 * max(map(len, labels))))
-    options = {"ncols": max(1, min(columns, fitting)), "loc": "upper left", "bbox_to_anchor": (0, 0)}
-    options |= {
-        "bbox_transform": below,
-        "borderaxespad": 0,
-        "handlelength": 2.2,
-        "columnspacing": 1,
-        "labelspacing": 0.3,
-    }
-    made = axes.legend(**(options | more))
+    place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
+    entries = {"ncols": max(1, min(columns, fitting)), "handlelength": 2.2, "columnspacing": 1, "labelspacing": 0.3}
+    made = axes.legend(**(place | entries | more))  # type: ignore[arg-type]
     made.is_below, made.below, made.gap = True, below, gap  # type: ignore[attr-defined]
     made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
 
@@ -326,39 +329,6 @@ def logarithmic(axes: Axes, axis: str = "y") -> None:
     values = [value for line in axes.get_lines() for value in np.ravel(line.get_data()[column])]
     if any(np.isfinite(value) and value > 0 for value in values):
         (axes.set_yscale if axis == "y" else axes.set_xscale)("log")
-
-
-def bars(axes: Axes, found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> None:
-    """Draw numbers of a study's versions side by side, means over seeds.
-
-    Args:
-        axes: Where.
-        found: The study's record.
-        versions: Their names.
-        quantities: By name in the record, with a label each; two.
-    """
-    places = np.arange(len(versions))
-    colours = (OTHERS[4], OTHERS[1])
-    for shift, colour, (quantity, label) in zip((-0.2, 0.2), colours, quantities.items(), strict=True):
-        values = [version_mean(found, version, quantity) for version in versions]
-        axes.bar(places + shift, values, width=0.4, label=label, color=colour)
-    axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
-    axes.grid(visible=False, axis="x")
-    legend(axes, gap=54)
-
-
-def version_mean(found: AnalysisRecord, version: str, quantity: str) -> float:
-    """Return a quantity of one version in a study's record, the mean over seeds."""
-    return float(np.mean(found.row(f"{version.replace('-', '_')}_{quantity}")))
-
-
-def bars_alt(found: AnalysisRecord, versions: Sequence[str], quantities: Mapping[str, str]) -> str:
-    """Return what `bars` shows, in words."""
-    parts = []
-    for version in versions:
-        values = [f"{label} {version_mean(found, version, name):.3g}" for name, label in quantities.items()]
-        parts.append(f"{version}: {', '.join(values)}")
-    return "; ".join(parts) + "."
 
 
 def sentence(text: str) -> str:

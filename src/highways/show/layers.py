@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,57 +13,26 @@ from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
-from highways.errors import HighwaysError
 from highways.inside.layers import layers_of
-from highways.show.figures import NETWORK, SOURCE, Drawing, Panel, legend, logarithmic, positive, shade
-from highways.show.tables import reference
+from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade
+from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
 
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
-"""Whose values in the papers' figures stand beside a data set's."""
+"""The data set of the papers' figures whose values are drawn next to ours, by our data set."""
 
 ROUTED = {"mnist": (0, 7)}
 """Classes whose routing is drawn, by data set; of others 0 and 1, as P2 Fig. 3 shows them of CIFAR-100."""
 
-OTHER = {"color": NETWORK["highway"], "lw": 0.9, "alpha": 0.55}
-"""How the networks beside the best one are drawn."""
-
+OURS = {"color": NETWORK["highway"]}
+PAPERS = {"color": "0.2"}
+OTHER = OURS | {"lw": 0.9, "alpha": 0.55}
+"""How the networks after the best one are drawn."""
 UNTRAINED = {"color": "0.5", "lw": 0.9, "ls": ":"}
 """How networks before training are drawn."""
 
 
-def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Return rows as a matrix; shorter ones end with NaN."""
-    matrix = np.full((len(rows), max(map(len, rows))), np.nan)
-    for index, row in enumerate(rows):
-        matrix[index, : len(row)] = row
-    return matrix
-
-
-def _heat(rows: Sequence[Sequence[float]], colours: str, low: float, high: float, axes: Axes) -> None:
-    matrix = _matrix(rows)
-    image = axes.imshow(matrix, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
-    axes.set(xlabel="unit", ylabel="layer")
-    axes.grid(visible=False)
-    ticks = sorted({1, *range(10, len(matrix) + 1, 10), len(matrix)})
-    axes.set_yticks([tick - 1 for tick in ticks], [str(tick) for tick in ticks])
-    assert axes.figure is not None
-    axes.figure.colorbar(image, ax=axes, fraction=0.05)
-
-
-def _ends(values: Sequence[Sequence[float]]) -> tuple[float, float]:
-    flat = [value for row in values for value in row]
-    return min(flat), max(flat)
-
-
-def nothing(text: str = "every run has diverged: there are no weights to look into") -> Drawing:
-    """Return a figure that says why it is empty."""
-
-    def draw(axes: Axes) -> None:
-        axes.text(0.5, 0.5, text, ha="center", va="center")
-        axes.set_axis_off()
-
-    return Drawing([Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)])
+# Maps of units by layers
 
 
 def gate_panels(
@@ -82,128 +51,104 @@ def gate_panels(
         classes: Two classes, by default those of `ROUTED`.
         others: Of further networks.
         controls: Of networks before training.
-
-    Raises:
-        HighwaysError: There is no such class.
     """
-    values, data = analysis.values, analysis.data
-    mean, by_class = values["mean"], values["class_means"]
-    number = len(by_class[0])  # type: ignore[arg-type]
-    classes = classes or ROUTED.get(data, (0, 1))
-    if wrong := [label for label in classes if not 0 <= label < number]:
-        raise HighwaysError(f"there is no class {wrong[0]}: they are 0 to {number - 1}")
-    measure = analysis.config.measure
+    values: Any = analysis.values
+    measure, data = analysis.config.measure, analysis.data
     example, count = getattr(measure, "example", 0), getattr(measure, "examples", 0)
-    reach = max(abs(end) for end in _ends(values["example_outputs"][1:]))  # type: ignore[arg-type,index]
-    maps = (
-        ("transform biases", values["biases"], "coolwarm", *_ends(values["biases"])),  # type: ignore[arg-type]
-        (f"mean transform gate (up to {count:,} examples)", mean, "viridis", 0, _ends(mean)[1]),  # type: ignore[arg-type]
-        (f"transform gates for example {example}", values["example_gates"], "viridis", 0, 1),
-        (f"block outputs for example {example}", values["example_outputs"][1:], "coolwarm", -reach, reach),  # type: ignore[index]
-    )
-    panels = _means(analysis, others, controls)
-    for title, rows, colours, low, high in maps:
-        panels.append(_map(f"{data}: {title}", rows, colours, low, high))  # type: ignore[arg-type]
-    for label in classes:
-        rows = [np.subtract(of_class[label], all_) for of_class, all_ in zip(by_class, mean, strict=True)]  # type: ignore[index,arg-type]
-        reach = max(float(np.abs(row).max()) for row in rows)
-        title = f"{data}: class {label}, its mean gate minus that of all"
-        panels.append(_map(title, rows, "coolwarm", -reach, reach))  # type: ignore[arg-type]
-    return panels
+    biases, mean = _matrix(values["biases"]), _matrix(values["mean"])
+    gates, outputs = _matrix(values["example_gates"]), _matrix(values["example_outputs"][1:])
+    maps = [
+        _map(f"{data}: transform biases", biases, "coolwarm", np.nanmin(biases), np.nanmax(biases)),
+        _map(f"{data}: mean transform gate (up to {count:,} examples)", mean, "viridis", 0, np.nanmax(mean)),
+        _map(f"{data}: transform gates for example {example}", gates, "viridis", 0, 1),
+        _map(f"{data}: block outputs for example {example}", outputs, "coolwarm"),
+    ]
+    for label in classes or ROUTED.get(data, (0, 1)):
+        difference = _matrix([of_layer[label] for of_layer in values["class_means"]]) - mean
+        maps.append(_map(f"{data}: class {label}, its mean gate minus that of all", difference, "coolwarm"))
+    return _mean_panels(analysis, others, controls) + maps
 
 
-def _map(title: str, rows: Sequence[Sequence[float]], colours: str, low: float, high: float) -> Panel:
-    """Return a map of units by layers."""
-    third = max(len(rows) // 3, 1)
-    sizes = [float(np.mean([np.mean(np.abs(row)) for row in part])) for part in (rows[:third], rows[-third:])]
+def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return rows as a matrix; shorter ones end with NaN."""
+    return pd.DataFrame(list(map(list, rows)), dtype=float).to_numpy()
+
+
+def _map(
+    title: str, matrix: NDArray[np.float64], colours: str, low: float | None = None, high: float | None = None
+) -> Panel:
+    """Return a map of units by layers; without ends its colours reach as far below zero as above."""
+    reach = float(np.nanmax(np.abs(matrix)))
+    low, high = (-reach, reach) if low is None or high is None else (low, high)
+    third = max(len(matrix) // 3, 1)
+    first, last = (np.nanmean(np.abs(part)) for part in (matrix[:third], matrix[-third:]))
     alt = (
-        f"A map of {len(rows)} layers by {max(map(len, rows))} units, values from {low:.2g} to {high:.2g}; their "
-        f"mean size is {sizes[0]:.2g} in the first third of the layers and {sizes[1]:.2g} in the last."
+        f"A map of {len(matrix)} layers by {matrix.shape[1]} units, values from {low:.2g} to {high:.2g}; their "
+        f"mean size is {first:.2g} in the first third of the layers and {last:.2g} in the last."
     )
-    return Panel(title, alt, partial(_heat, rows, colours, low, high))
+
+    def draw(axes: Axes) -> None:
+        image = axes.imshow(matrix, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
+        axes.set(xlabel="unit", ylabel="layer")
+        axes.grid(visible=False)
+        ticks = sorted({1, *range(10, len(matrix) + 1, 10), len(matrix)})
+        axes.set_yticks([tick - 1 for tick in ticks], [str(tick) for tick in ticks])
+        axes.get_figure().colorbar(image, ax=axes, fraction=0.05)  # type: ignore[union-attr]
+
+    return Panel(title, alt, draw)
 
 
-def _of_layers(analysis: AnalysisRecord) -> dict[str, list[float]]:
+# Lines over layers
+
+
+def _over_layers(label: str | None, values: Sequence[float], **look: Any) -> Line:
+    return line(label, dict(enumerate(values, start=1)), **look)
+
+
+def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]) -> list[Line]:
+    """Return lines over layers of networks after the best one, thin, and of networks before training, dotted."""
+    looks = (("other networks", OTHER, others), ("before training", UNTRAINED, controls))
+    return [
+        _over_layers(None if index else name, values, **look)
+        for name, look, curves in looks
+        for index, values in enumerate(curves)
+    ]
+
+
+def _whole_layers(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
     """Return the layers' means by what they are of: bias, gate and, of a dense network, change of the state."""
     if isinstance(analysis.run.network, DenseConfig):
         layers = layers_of(analysis)
-        found = {"transform bias": layers.bias, "transform gate": layers.gate, "change of the state": layers.change}
-        return {name: list(map(float, means)) for name, means in found.items()}
-    rows = {"transform bias": analysis.values["biases"], "transform gate": analysis.values["mean"]}
-    return {name: [float(np.mean(layer)) for layer in of_layers] for name, of_layers in rows.items()}  # type: ignore[union-attr]
+        means = {"transform bias": layers.bias, "transform gate": layers.gate, "change of the state": layers.change}
+        return {name: list(map(float, values)) for name, values in means.items()}
+    values: Any = analysis.values
+    rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
+    return {name: [float(np.mean(layer)) for layer in layers] for name, layers in rows.items()}
 
 
-def _means(
+def _mean_panels(
     analysis: AnalysisRecord, others: Sequence[AnalysisRecord], controls: Sequence[AnalysisRecord]
 ) -> list[Panel]:
-    """Return the panels of the layers' means."""
-    theirs = {"transform bias": "gate_bias", "transform gate": "mean_transform_gate"}
+    """Return a panel for each of the layers' means; P1's are read off its Fig. 2."""
+    columns = {"transform bias": "gate_bias", "transform gate": "mean_transform_gate"}
+    paper, rows = PAPER_DATA.get(analysis.data), reference_rows("highway2015_fig2_layer_means.csv")
     panels = []
-    for name, means in _of_layers(analysis).items():
-        column = theirs.get(name, "")
-        thin = [_of_layers(one)[name] for one in others]
-        dotted = [_of_layers(one)[name] for one in controls]
-        alt = (
-            f"From layer 1 to layer {len(means)} ours goes from {means[0]:.3g} to {means[-1]:.3g}, "
-            f"between {min(means):.3g} and {max(means):.3g}{_theirs_in_words(analysis, column, len(means))}"
-            f"{_ends_in_words('other networks', thin)}{_ends_in_words('before training', dotted)}."
-        )
-        draw = partial(_layer_means, analysis, column, means, thin, dotted)
-        panels.append(Panel(f"{analysis.data}: {name}, mean of each layer", alt, draw))
+    for name, means in _layer_means(analysis).items():
+        lines = [_over_layers(f"ours, {analysis.data}", means, lw=2, **OURS)]
+        lines += _next_to_ours(*([_layer_means(one)[name] for one in some] for some in (others, controls)))
+        if paper and name in columns and len(rows) == len(means):
+            theirs = {row["layer"]: row[f"{paper}_{columns[name]}"] for row in rows}
+            lines.append(line(f"P1, {paper}", theirs, **PAPERS, **SOURCE))
+        start = analysis.run.network.transform_bias
+        if name == "transform bias" and start is not None:
+            lines.append(level("where it started", start, color="0.5", lw=1, ls=":"))
+        title = f"{analysis.data}: {name}, mean of each layer"
+        panels.append(line_panel(title, lines, "layer", "mean over units", _whole_layers, log=False))
     return panels
-
-
-def _ends_in_words(which: str, curves: Sequence[Sequence[float]]) -> str:
-    ends = ", ".join(f"{curve[0]:.3g} to {curve[-1]:.3g}" for curve in curves)
-    return f"; {which}: {ends}" if ends else ""
-
-
-def _theirs(analysis: AnalysisRecord, column: str, layers: int) -> pd.DataFrame | None:
-    """Return the paper's means of each layer, `layer` and `value`; `None` where it has none of such a network."""
-    paper = PAPER_DATA.get(analysis.data)
-    theirs = reference("highway2015_fig2_layer_means.csv")
-    if paper is None or not column or len(theirs) != layers or not isinstance(analysis.run.network, DenseConfig):
-        return None
-    return pd.DataFrame({"layer": theirs["layer"], "value": theirs[f"{paper}_{column}"]})
-
-
-def _theirs_in_words(analysis: AnalysisRecord, column: str, layers: int) -> str:
-    theirs = _theirs(analysis, column, layers)
-    if theirs is None:
-        return ""
-    first, last = theirs["value"].iloc[0], theirs["value"].iloc[-1]
-    return f"; P1's, on {PAPER_DATA[analysis.data]}, from {first:.3g} to {last:.3g}"
-
-
-def _layer_means(
-    analysis: AnalysisRecord,
-    column: str,
-    means: Sequence[float],
-    others: Sequence[Sequence[float]],
-    controls: Sequence[Sequence[float]],
-    axes: Axes,
-) -> None:
-    theirs = _theirs(analysis, column, len(means))
-    layers = range(1, len(means) + 1)
-    axes.plot(layers, means, color=NETWORK["highway"], lw=2, label=f"ours, {analysis.data}")
-    _beside(axes, layers, others, controls)
-    if theirs is not None:
-        axes.plot(theirs["layer"], theirs["value"], color="0.2", label=f"P1, {PAPER_DATA[analysis.data]}", **SOURCE)
-    start = analysis.run.network.transform_bias
-    if column == "gate_bias" and start is not None:
-        axes.axhline(start, color="0.5", lw=1, ls=":", label="where it started")
-    axes.set(xlabel="layer", ylabel="mean over units")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend(axes, columns=3)
-
-
-def _beside(
-    axes: Axes, layers: Sequence[int], others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]
-) -> None:
-    """Draw curves over layers of networks beside the best one, and of networks before training."""
-    for name, look, curves in (("other networks", OTHER, others), ("before training", UNTRAINED, controls)):
-        for index, curve in enumerate(curves):
-            axes.plot(layers, curve, label=None if index else name, **look)
 
 
 def lesion_panel(
@@ -213,36 +158,17 @@ def lesion_panel(
 
     That of other networks is thin, of networks before training dotted.
     """
-    losses = analysis.row("cross_entropy")
-    paper = PAPER_DATA.get(analysis.data)
-    theirs = reference("verydeep2015_fig4_lesion.csv")
-    curve = theirs[f"{paper}_train_cross_entropy"].to_numpy() if paper and len(theirs) == len(losses) else None
-    alt = _lesion_words("Ours", losses)
-    alt += "" if curve is None else f" {_lesion_words(f'P2 on {paper}', list(curve))}"
-    alt += "".join(f" {_lesion_words('Another network', one.row('cross_entropy'))}" for one in others)
-    thin, dotted = ([one.row("cross_entropy")[1:] for one in some] for some in (others, controls))
-
-    def draw(axes: Axes) -> None:
-        numbers = np.arange(1, len(losses))
-        axes.plot(numbers, losses[1:], color=NETWORK["highway"], marker="o", ms=3, label=f"ours, {analysis.data}")
-        axes.axhline(losses[0], color=NETWORK["highway"], lw=1, label="ours, without lesion")
-        _beside(axes, list(numbers), thin, dotted)
-        if curve is not None:
-            axes.plot(numbers, curve[1:], color="0.2", label=f"P2, {paper}", **SOURCE)
-            axes.axhline(curve[0], ls=":", color="0.2", lw=1, label="P2, without lesion")
-        axes.set(xlabel="lesioned layer", ylabel="training cross-entropy, nats")
-        logarithmic(axes)
-        legend(axes)
-
-    return Panel(f"{analysis.data}: one layer's gate closed", alt, draw)
-
-
-def _lesion_words(whose: str, losses: Sequence[float]) -> str:
-    worst = int(np.argmax(losses[1:])) + 1
-    return (
-        f"{whose}: {losses[0]:.2g} nats without lesion, {losses[1]:.2g} with layer 1 closed, at most "
-        f"{losses[worst]:.2g} (layer {worst}), {losses[-1]:.2g} with the last."
-    )
+    whole, *losses = analysis.row("cross_entropy")
+    lines = [_over_layers(f"ours, {analysis.data}", losses, marker="o", ms=3, **OURS)]
+    lines.append(level("ours, without lesion", whole, lw=1, **OURS))
+    lines += _next_to_ours(*([one.row("cross_entropy")[1:] for one in some] for some in (others, controls)))
+    paper, rows = PAPER_DATA.get(analysis.data), reference_rows("verydeep2015_fig4_lesion.csv")
+    if paper and len(rows) == 1 + len(losses):
+        without, *theirs = (row[f"{paper}_train_cross_entropy"] for row in rows)
+        lines.append(_over_layers(f"P2, {paper}", theirs, **PAPERS, **SOURCE))
+        lines.append(level("P2, without lesion", without, ls=":", lw=1, **PAPERS))
+    title = f"{analysis.data}: one layer's gate closed"
+    return line_panel(title, lines, "lesioned layer", "training cross-entropy, nats")
 
 
 def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
@@ -252,33 +178,14 @@ def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
         analyses: Of the kind `signal`.
         name: Of the data, before the title.
     """
-    ends = {}
+    depths, lines = sorted({analysis.run.network.depth for analysis in analyses}), []
     for analysis in analyses:
-        network, norms = analysis.run.network, analysis.row("weight_gradient")
-        if analysis.config.measure.label != "signal_trained":
-            text = f"{norms[0]:.1g} at the first layer, {norms[-1]:.1g} at the last"
-            ends.setdefault((network.kind, network.depth), text)
-    alt = "Before training: " + "; ".join(f"{kind}, {depth:,} layers: {text}" for (kind, depth), text in ends.items())
+        network, norms = analysis.run.network, positive(analysis.row("weight_gradient"))
+        trained, label = analysis.config.measure.label == "signal_trained", f"{network.kind}, {network.depth:,} layers"
+        first = not trained and label not in {one.label for one in lines}
+        colour = shade("plain" if network.kind.startswith("plain") else "highway", network.depth, depths)
+        look = {"ls": ":" if trained else "-", "color": colour, "lw": 1.2}
+        lines.append(Line(label if first else None, list(np.linspace(0, 1, len(norms))), norms, look))
     title = f"{name}: " if name else ""
-    return Panel(f"{title}gradient by layer (dotted: after training)", f"{alt}.", partial(_signal, analyses))
-
-
-def _signal(analyses: Sequence[AnalysisRecord], axes: Axes) -> None:
-    depths = sorted({analysis.run.network.depth for analysis in analyses})
-    labelled = set()
-    for analysis in analyses:
-        network, norms = analysis.run.network, analysis.row("weight_gradient")
-        trained = analysis.config.measure.label == "signal_trained"
-        label = f"{network.kind}, {network.depth:,} layers"
-        axes.plot(
-            np.linspace(0, 1, len(norms)),
-            positive(norms),
-            ":" if trained else "-",
-            color=shade("plain" if network.kind.startswith("plain") else "highway", network.depth, depths),
-            lw=1.2,
-            label=None if trained or label in labelled else label,
-        )
-        labelled |= set() if trained else {label}
-    axes.set(xlabel="place in the network (first layer 0, last layer 1)", ylabel="norm of the gradient")
-    logarithmic(axes)
-    legend(axes)
+    place = "place in the network (first layer 0, last layer 1)"
+    return line_panel(f"{title}gradient by layer (dotted: after training)", lines, place, "norm of the gradient")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from highways import paths
-from highways.errors import HighwaysError, printable
+from highways.errors import printable
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.environment import EARLIER
 
@@ -109,28 +109,13 @@ def studies_cost(records: Listed) -> Iterator[Row]:
 
 
 def reference(file: str) -> pd.DataFrame:
-    """Return a table of `references/`.
-
-    Raises:
-        HighwaysError: There is no such file, or it is no table.
-    """
-    path = paths.references() / file
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "is no table"
-        raise HighwaysError(f"{paths.shown(path)} {reason}; git has it: `git checkout {paths.shown(path)}`") from None
+    """Return a table of `references/`."""
+    return pd.read_csv(paths.references() / file)
 
 
 def reference_rows(file: str) -> list[Row]:
     """Return a table of `references/` as rows."""
     return reference(file).to_dict("records")  # type: ignore[return-value]
-
-
-def paper_rows(file: str) -> pd.DataFrame:
-    """Return a file of the papers' values, by its first column."""
-    whole = reference(file)
-    return whole.set_index(whole.columns[0])
 
 
 SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 49)
@@ -151,8 +136,3 @@ def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
 def shown(path: Path) -> pd.DataFrame:
     """Return a table as it stands in its file: the cells as text, empty where there is nothing."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def quantities(values: dict[str, float]) -> list[dict[str, object]]:
-    """Return numbers as rows of a table: a name and a value each."""
-    return [{"quantity": quantity, "value": value} for quantity, value in values.items()]

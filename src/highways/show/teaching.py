@@ -1,27 +1,19 @@
-"""Code beside its equation: what a notebook shows of the package's own source."""
+"""Code and its equation: what a notebook shows of the package's own source."""
 
 from __future__ import annotations
 
-import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from IPython.display import Code
 
+DOCSTRING = re.compile(r'^ *""".*?"""\n\n?', re.DOTALL | re.MULTILINE)
+
 
 def code(*functions: Callable[..., Any]) -> Code:
     """Return the source of functions as it is run, without their docstrings."""
-    return Code("\n\n".join(_without_docstring(function) for function in functions), language="python")
-
-
-def _without_docstring(function: Callable[..., Any]) -> str:
-    source = textwrap.dedent(inspect.getsource(function))
-    (tree,) = ast.parse(source).body
-    assert isinstance(tree, ast.FunctionDef)
-    lines = source.rstrip().splitlines()
-    if ast.get_docstring(tree) is not None:
-        documentation = tree.body[0]
-        del lines[documentation.lineno - 1 : documentation.end_lineno]
-    return "\n".join(lines)
+    sources = (textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions)
+    return Code("\n\n".join(DOCSTRING.sub("", source, count=1) for source in sources), language="python")

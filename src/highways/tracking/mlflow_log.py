@@ -12,9 +12,11 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from highways.config import RunConfig
 from highways.data import fingerprint
@@ -23,9 +25,9 @@ from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
+from highways.tracking.mlflow_bulk import RECORD, Entry
 from highways.tracking.mlflow_store import (
     ANALYSIS,
-    RECORD,
     SHA256,
     Store,
     connect,
@@ -48,12 +50,13 @@ LAYOUT = "3"
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
 PATIENCE_S, EACH_S = 10.0, 0.1
-"""Seconds that the end of a sweep waits for MLflow, and for each thing that is not written yet."""
+"""Seconds that the end of a sweep waits for a server, and for each of its runs more."""
+LOCAL_S = 300.0
+"""Seconds that it waits for a local database, which answers or fails: on a busy machine making one takes a minute."""
+SAY_S = 3.0
+"""Seconds after which it says so."""
 WARNED: set[str] = set()
 """Values of MLFLOW_TRACKING_URI about which this process has warned; it waits a fifth as long for them."""
-
-Epochs = dict[int, dict[str, float]]
-"""Of a run, by epoch."""
 
 
 class MlflowRuns:
@@ -68,18 +71,23 @@ class MlflowRuns:
 
     def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = (), thorough: bool = False):
         self.profile, self.experiment, self.auxiliary, self.thorough = profile, experiment, set(auxiliary), thorough
-        self._live: dict[str, tuple[str, Epochs]] = {}
+        self._live: dict[str, tuple[str, set[int]]] = {}
         """MLflow's id of each run that trains here, and its epochs that MLflow has."""
-        self._epochs: dict[str, Epochs] = {}
+        self._epochs: dict[str, dict[int, dict[str, float]]] = {}
         """Those that it does not have yet."""
         self._flush_at = 0.0
 
     def open(self, configs: Mapping[str, RunConfig] | None = None, start_ms: int | None = None) -> None:
-        """Find or create the parent run; `configs` are those of the runs that will be trained, by key."""
-        self.store, self._configs = Store(self.experiment), configs or {}
-        self._runs: dict[str, list[Run]] = {}  # by key
+        """Find or create the parent run.
+
+        Args:
+            configs: Of the runs that will be trained, by key; `None` where no runs are brought, either.
+            start_ms: When a new parent began.
+        """
+        self.store, self._configs = Store(self.experiment), dict(configs or {})
+        self._runs: dict[str, list[Run]] = defaultdict(list)  # by key
         with locked():
-            runs = self.store.search(profile=self.profile)
+            runs = self.store.search(profile=self.profile, **({"kind": "sweep"} if configs is None else {}))
             parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
             if not parents:
                 tags = shown.provenance(self.experiment, self.profile) | {"kind": "sweep"}
@@ -90,19 +98,7 @@ class MlflowRuns:
             self.store.client.update_run(self._parent, status="RUNNING")
         for run in runs:
             if (key := run.data.tags.get("run_key")) is not None:
-                self._runs.setdefault(key, []).append(run)
-
-    def _create(self, config: RunConfig, key: str, data: str, start_ms: int, commit: str = "") -> str:
-        """Create a child and return its id; `commit` is that of a record, `data` the fingerprint of its data."""
-        tags = shown.provenance(self.experiment, self.profile) | shown.run_tags(config, key)
-        tags |= {"mlflow.parentRunId": self._parent, shown.NOTE: shown.run_note(config, self.experiment, self.profile)}
-        if commit:
-            tags |= {"git_commit": commit, "mlflow.source.git.commit": commit.removesuffix("-dirty")}
-        if key in self.auxiliary:
-            tags[shown.AUXILIARY] = "true"
-        run_id = self.store.create(shown.run_name(config, key), tags, start_ms).info.run_id
-        self.store.client.log_inputs(run_id, [shown.data_input(config, data)])
-        return run_id
+                self._runs[key].append(run)
 
     def start(self, keys: Iterable[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
@@ -111,8 +107,39 @@ class MlflowRuns:
                 for old in self._runs.pop(key, []):
                     self.store.client.delete_run(old.info.run_id)
                 config, now = self._configs[key], int(time.time() * 1000)
-                self._live[key] = self._create(config, key, fingerprint(config.data), now), {}
-                self.store.log(self._live[key][0], params=shown.settings(config))
+                with locked():
+                    (run_id,) = self.store.write([self._begun(config, key, fingerprint(config.data), now)])
+                self._live[key] = run_id, set()
+
+    def _begun(self, config: RunConfig, key: str, data: str, start_ms: int) -> Entry:
+        """Return a run as it begins; `data` is the fingerprint of its data."""
+        tags = shown.provenance(self.experiment, self.profile) | shown.run_tags(config, key)
+        tags |= {"mlflow.parentRunId": self._parent, **self.store.own}
+        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile)
+        if key in self.auxiliary:
+            tags[shown.AUXILIARY] = "true"
+        name, data_input = shown.run_name(config, key), shown.data_input(config, data)
+        return Entry(name, tags, shown.settings(config), data_input, start_ms)
+
+    def _finished(self, record: RunRecord, live: Run | None, logged: Collection[int]) -> Entry:
+        """Return a run as its record says; `live` is the one that was begun for it, and has some epochs already."""
+        start, end = shown.interval(record)
+        run = self._begun(record.config, record.run_key, record.data_fingerprint, start)
+        commit = str(record.environment.get("git_commit", "unknown"))
+        tags = {
+            **run.tags,
+            **self._marks(record),
+            "status": record.status,
+            "git_commit": commit,
+            "mlflow.source.git.commit": commit.removesuffix("-dirty"),
+            shown.NOTE: shown.run_note(record.config, self.experiment, self.profile, record),
+        }
+        metrics = shown.curves(record, () if self.store.is_local else logged) + shown.outcome(record)
+        run = replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps())
+        if live is None:
+            return run
+        began = live.info.start_time  # its duration is its own, not its group's
+        return replace(run, run_id=live.info.run_id, start=began, end=began + end - start)
 
     def epoch(self, event: EpochEnded) -> None:
         """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
@@ -129,29 +156,44 @@ class MlflowRuns:
             run_id, logged = self._live[key]
             values = [(shown.metric_name(n), v, now, epoch) for epoch, one in epochs.items() for n, v in one.items()]
             if self.store.log(run_id, values):
-                logged |= epochs
+                logged.update(epochs)
             else:
                 del self._live[key]  # another process has brought the run's record
 
-    def bring(self, record: RunRecord) -> None:
-        """Write what MLflow lacks of a record; any other run of its key is deleted."""
-        key = record.run_key
-        live, logged = self._live.pop(key, ("", {}))
-        self._epochs.pop(key, None)
-        found = self._runs.get(key, [])
-        if len(found) != 1 or not self._is_whole(found[0], record):
-            with locked():
-                found = self.store.search(profile=self.profile, run_key=key)
-                whole = [run for run in found if self._is_whole(run, record)]
-                there = live in [run.info.run_id for run in found] and _agrees(record, logged)
-                kept = whole[0].info.run_id if whole else self._write(record, live if there else "", logged)
-                for run in found:
-                    if run.info.run_id != kept:
+    def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
+        """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
+        lacking = [one for one in records if [self._is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
+        size = max(1, len(lacking)) if self.store.is_local else 1
+        for first in range(0, len(lacking), size):
+            self._bring(lacking[first : first + size])
+            yield len(records) - len(lacking) + first + size
+
+    def _bring(self, records: Sequence[RunRecord]) -> None:
+        only = {"run_key": records[0].run_key} if len(records) == 1 else {}
+        lacking, found = [], defaultdict(list)
+        with locked():
+            for run in self.store.search(profile=self.profile, kind="run", **only):
+                found[run.data.tags["run_key"]].append(run)
+            for record in records:
+                there = found[record.run_key]
+                live, logged = self._live.pop(record.run_key, ("", set()))
+                self._epochs.pop(record.run_key, None)
+                self._configs.pop(record.run_key, None)  # it may come before the event that it begins
+                kept = next((run for run in there if self._is_whole(run, record)), None)
+                if kept is None:
+                    kept = next((run for run in there if run.info.run_id == live), None)
+                    lacking.append(self._finished(record, kept, logged))
+                for run in there:
+                    if run is not kept:
                         self.store.client.delete_run(run.info.run_id)
+            self.store.write(lacking)
+
+    def _marks(self, record: RunRecord) -> dict[str, str]:
+        """Return the tags of a run that is whole."""
+        return {SHA256: _sha256(record), "mlflow.parentRunId": self._parent, "highways.layout": LAYOUT}
 
     def _is_whole(self, run: Run, record: RunRecord) -> bool:
-        expected = {SHA256: _sha256(record), "mlflow.parentRunId": self._parent, "highways.layout": LAYOUT}
-        if not is_finished(run) or not expected.items() <= run.data.tags.items():
+        if not is_finished(run) or not self._marks(record).items() <= run.data.tags.items():
             return False
         return not self.thorough or self._has(run, RECORD, record.dumps())
 
@@ -160,28 +202,6 @@ class MlflowRuns:
             return self.store.read(run, path) == text
         except Exception:  # it is missing or no text; whether MLflow answers is seen when it is written
             return False
-
-    def _write(self, record: RunRecord, run_id: str, logged: Epochs) -> str:
-        """Write a record to the run that was begun for it, else to a new one; return the run's id."""
-        start, end = shown.interval(record)
-        if run_id:
-            began = self.store.client.get_run(run_id).info.start_time
-            end = began + end - start  # so that the duration is the run's own
-        else:
-            commit, logged = str(record.environment.get("git_commit", "unknown")), {}
-            run_id = self._create(record.config, record.run_key, record.data_fingerprint, start, commit)
-        tags = {
-            "status": record.status,
-            SHA256: _sha256(record),
-            "highways.layout": LAYOUT,
-            shown.NOTE: shown.run_note(record.config, self.experiment, self.profile, record),
-        }
-        self.store.client.log_text(run_id, record.dumps(), RECORD)
-        self.store.log(
-            run_id, shown.curves(record, logged) + shown.outcome(record), shown.settings(record.config), tags
-        )
-        self.store.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
-        return run_id
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
@@ -230,15 +250,6 @@ def _sha256(record: RunRecord | AnalysisRecord) -> str:
     return record.content()["sha256"]
 
 
-def _agrees(record: RunRecord, logged: Epochs) -> bool:
-    """Return whether the epochs that were logged live are those of the record, which decides."""
-    return all(
-        record.curves.get(name, [])[epoch - 1 : epoch] == [value]
-        for epoch, values in logged.items()
-        for name, value in values.items()
-    )
-
-
 class MlflowLog:
     """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events. See `MlflowRuns`."""
 
@@ -246,45 +257,61 @@ class MlflowLog:
         self.fault = ""
         """Why it does nothing more."""
         self._runs = MlflowRuns(profile, experiment, auxiliary)
-        self._work: queue.SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._count = 0
+        self._finished: deque[RunRecord] = deque()
+        """Records that MLflow does not have yet: those that come together are written together."""
 
     def begin(self, finished: Iterable[RunRecord] = (), configs: Mapping[str, RunConfig] | None = None) -> None:
         """Open the parent run and bring the finished runs; `configs` are those that will be trained, by key."""
         records = list(finished)
-        self._later(self._runs.open, configs, min((shown.interval(one)[0] for one in records), default=None))
-        for record in records:
-            self._later(self._runs.bring, record)
+        self._count = len(records) + len(configs or {})
+        start = min((shown.interval(one)[0] for one in records), default=None)
+        self._later(lambda: self._runs.open(configs or {}, start))
+        self._finished.extend(records)
+        self._later(self._bring)
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
         if isinstance(event, Started):
-            self._later(self._runs.start, event.keys)
+            self._later(lambda: self._runs.start(event.keys))
         elif isinstance(event, EpochEnded):
-            self._later(self._runs.epoch, event)
+            self._later(lambda: self._runs.epoch(event))
         else:
-            self._later(self._runs.bring, event.record)
+            self._finished.append(event.record)
+            self._later(self._bring)
         self._warn()
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
+        analyses = list(records)
         self._later(self._runs.open)
-        self._later(self._runs.bring_analyses, list(records))
+        self._later(lambda: self._runs.bring_analyses(analyses))
         self._finish()
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
         """Bring tables and figures to MLflow, and sum up; `title` is one line about the experiment."""
+        given = list(files)
         self._later(self._runs.open)
-        self._later(self._runs.attach, list(files))
-        self._later(self._runs.close, "FINISHED", title)
+        self._later(lambda: self._runs.attach(given))
+        self._later(lambda: self._runs.close(title=title))
         self._finish()
 
     def end(self, complete: bool = True) -> None:
-        """Close the parent run; what MLflow does not take in a few seconds is left to `highways tracking rebuild`."""
-        self._later(self._runs.close, "FINISHED" if complete else "FAILED")
+        """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
+        self._later(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
         self._finish()
 
-    def _later(self, method: Callable[..., None], *arguments: Any) -> None:
+    def _bring(self) -> None:
+        records = {}
+        while self._finished:
+            record = self._finished.popleft()
+            records[record.run_key] = record
+        for _ in self._runs.bring([*records.values()]):
+            pass
+
+    def _later(self, call: Callable[[], object]) -> None:
         if self._thread is None and not self.fault:
             try:
                 import_mlflow()  # here: two threads that import at once may meet half a module
@@ -294,20 +321,26 @@ class MlflowLog:
             self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
             self._thread.start()
         if not self.fault:
-            self._work.put((method, arguments))
+            self._work.put(call)
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None and not self.fault:
+        while (call := self._work.get()) is not None and not self.fault:
             try:
-                work[0](*work[1])
+                call()
             except Exception as error:
                 self.fault = refused(error)
 
     def _finish(self) -> None:
-        patience = PATIENCE_S / (5 if _given() in WARNED else 1) + EACH_S * self._work.qsize()
         self._work.put(None)
+        is_local = not _given() or _given().startswith("sqlite")
+        patience = LOCAL_S if is_local else PATIENCE_S + EACH_S * self._count
+        if _given() in WARNED:
+            patience /= 5
         if self._thread is not None and not self.fault:
-            self._thread.join(patience)
+            self._thread.join(SAY_S)
+            if self._thread.is_alive():
+                print(f"{self._runs.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
+                self._thread.join(patience)
             if self._thread.is_alive():
                 self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
         self._warn()

@@ -16,7 +16,8 @@ from highways.colours import NETWORK, OTHERS
 from highways.config import RunConfig
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
-from highways.tracking.mlflow_store import Metric, is_finished
+from highways.tracking.mlflow_bulk import Metric
+from highways.tracking.mlflow_store import is_finished
 from highways.tracking.outcomes import Rank, place
 from highways.tracking.records import RunRecord
 

@@ -16,10 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from highways.errors import HighwaysError, writing
+from highways.errors import HighwaysError, printable, writing
 from highways.files import write_whole
 from highways.tracking import mlflow_address as address
 from highways.tracking.analyses import AnalysisRecord
+from highways.tracking.mlflow_bulk import RECORD, Entry, Metric, write
 from highways.tracking.records import Record, RunRecord
 
 if TYPE_CHECKING:
@@ -27,19 +28,20 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 R = TypeVar("R", bound=Record)
-Metric = tuple[str, float, int, int]
-"""Name, value, time in milliseconds, step."""
 BATCH = 1000
 """Metrics, parameters and tags that MLflow takes in one call."""
 LOCK_S = 60.0
 """Seconds to wait for another process of this checkout; making the database takes some."""
 CHECKOUT = "highways.checkout"
 """Tag of a run on a shared server or database: the checkout that wrote it."""
-RECORD, SHA256 = "record.json", "record_sha256"
-"""Artifact of a run: its record; tag of a run: the record's checksum."""
+SHA256 = "record_sha256"
+"""Tag of a run: its record's checksum."""
 ANALYSIS = "analysis."
 """Tag of a parent run, an analysis's key behind it: the checksum of its record."""
+LOOPBACK = "127.0.0.1,localhost,::1"
+"""Nothing on this machine is asked through a proxy."""
 FRESH = "`highways tracking rebuild --fresh` makes it again from the records"
+_PAGE = re.compile(r"failed with error code 404 .*<", re.DOTALL)
 _BROKEN = re.compile("malformed|not a database|no such table|out-of-date database schema")
 
 
@@ -50,6 +52,9 @@ def import_mlflow() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
+    direct = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    if LOOPBACK not in direct:
+        os.environ["no_proxy"] = f"{direct},{LOOPBACK}".lstrip(",")
     import mlflow.store.tracking.sqlalchemy_store
     import mlflow.tracking  # noqa: F401
 
@@ -59,7 +64,10 @@ def import_mlflow() -> None:
 
 def reason(error: Exception) -> str:
     """Return what went wrong with MLflow, in one line without secrets."""
-    text = (address.redacted(str(error)).strip().splitlines() or [""])[0][:200]
+    text = (address.redacted(str(error)).strip().splitlines() or [""])[0]
+    if _PAGE.search(str(error)):
+        text = f"{text.partition(' failed with')[0]} is not known there: an MLflow older than 3?"
+    text = printable(text)
     if isinstance(error, HighwaysError):
         return text
     broken = f"; the database is broken: {FRESH}" if address.is_own() and _BROKEN.search(str(error)) else ""
@@ -151,6 +159,7 @@ class Store:
         if found is not None and address.is_own() and found.artifact_location != location:
             raise HighwaysError(f"{path} belongs to another folder (was the checkout moved or copied?): {FRESH}")
         self.experiment_id = "" if found is None else found.experiment_id
+        self.artifacts = "" if found is None else found.artifact_location
         self.tags = {} if found is None else dict(found.tags)
 
     def search(self, **tags: str) -> list[Run]:
@@ -168,6 +177,31 @@ class Store:
         """Create a run."""
         tags = {**tags, **self.own}
         return self.client.create_run(self.experiment_id, start_time=start_ms, tags=tags, run_name=name)
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the database and the artifacts are files, to which runs are written many at a time."""
+        return address.database() is not None and self.artifacts.startswith("file:")
+
+    def write(self, entries: Sequence[Entry]) -> list[str]:
+        """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
+        if (path := address.database()) is not None and self.is_local:
+            runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
+            write(path, self.experiment_id, self.artifacts, runs)
+            return [*runs]
+        return [self._write(entry) for entry in entries]
+
+    def _write(self, entry: Entry) -> str:
+        run_id = entry.run_id
+        if not run_id:
+            run_id = self.create(entry.name, entry.tags, entry.start).info.run_id
+            self.client.log_inputs(run_id, [entry.data])
+            self.log(run_id, params=entry.params)
+        if entry.end is not None:
+            self.client.log_text(run_id, entry.record, RECORD)
+            self.log(run_id, entry.metrics, tags=entry.tags)
+            self.client.set_terminated(run_id, "FINISHED", end_time=entry.end)  # last: what is FINISHED is whole
+        return run_id
 
     def log(
         self,

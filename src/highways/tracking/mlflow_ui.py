@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
-from highways.errors import HighwaysError
+from highways.errors import HighwaysError, printable
 from highways.tracking import mlflow_address as address
 from highways.tracking.mlflow_store import connect, reading
 from highways.tracking.mlflow_views import Link, first_links, links
@@ -54,7 +54,7 @@ def read_links(server: str) -> list[Link]:
 def _lines(found: list[Link]) -> Iterator[str]:
     """Yield lines that name one view per experiment."""
     for link in first_links(found):
-        yield f"{link.experiment}, {link.name}"
+        yield printable(f"{link.experiment}, {link.name}")  # on a shared server others named them
         yield f"  {link.url}"
 
 

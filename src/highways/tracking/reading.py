@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, overload
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
 
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError, NotYet
-from highways.tracking import mlflow_log
+from highways.tracking import mlflow_store
 from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 Source = Literal["records", "mlflow"]
-
-
 SHOWN = 3
 """Keys of unrecorded runs that a line names."""
 
 
-class Listed(Sequence[RunRecord]):
+class Listed(list[RunRecord]):
     """Records of the runs that a profile lists, as far as they are finished.
 
     Args:
@@ -47,7 +45,7 @@ class Listed(Sequence[RunRecord]):
         pruned: bool = False,
         controls: Iterable[AnalysisRecord] = (),
     ):
-        self.runs = tuple(runs)
+        super().__init__(runs)
         self.analyses = list(analyses)
         self.missing = list(missing)
         self.auxiliary = list(auxiliary)
@@ -57,22 +55,10 @@ class Listed(Sequence[RunRecord]):
         self.pruned = pruned
         self.controls = list(controls)
 
-    @overload
-    def __getitem__(self, index: int) -> RunRecord: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[RunRecord]: ...
-
-    def __getitem__(self, index: int | slice) -> RunRecord | Sequence[RunRecord]:
-        return self.runs[index]
-
-    def __len__(self) -> int:
-        return len(self.runs)
-
     @property
     def empty(self) -> bool:
         """There is neither a run nor an analysis."""
-        return not self.runs and not self.analyses
+        return not self and not self.analyses
 
     @property
     def complete(self) -> bool:
@@ -131,24 +117,6 @@ class Listed(Sequence[RunRecord]):
         return found
 
 
-def _from_records(profile: str, experiment: str, keys: list[str]) -> list[RunRecord]:
-    return RecordStore(paths.Results(profile).of(experiment).runs).read_all(keys)
-
-
-def _analyses_from_records(profile: str, experiment: str, keys: list[str]) -> list[AnalysisRecord]:
-    return AnalysisStore(paths.Results(profile).of(experiment).analyses).read_all(keys)
-
-
-READERS: dict[str, Callable[[str, str, list[str]], list[RunRecord]]] = {
-    "records": _from_records,
-    "mlflow": mlflow_log.read_records,
-}
-ANALYSIS_READERS: dict[str, Callable[[str, str, list[str]], list[AnalysisRecord]]] = {
-    "records": _analyses_from_records,
-    "mlflow": mlflow_log.read_analyses,
-}
-
-
 def listed_records(settings: Profile, source: Source = "records") -> Listed:
     """Return the records of exactly the runs and analyses that `settings` lists, as far as they are finished.
 
@@ -161,17 +129,22 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     Raises:
         HighwaysError: A record is at fault, or MLflow cannot be read.
     """
-    if source not in READERS:
-        raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(READERS)}")
-    place = (settings.profile, settings.experiment)
+    if source not in get_args(Source):
+        raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(get_args(Source))}")
     try:
         configs, analyses, waiting = settings.runs(), settings.analyses(), settings.waiting()
     except NotYet:
         return Listed(known=False)
     wanted = dict(zip(run_keys(configs), configs, strict=True))
     auxiliary = set(run_keys(settings.auxiliary()))
-    runs = READERS[source](*place, list(wanted))
-    found = ANALYSIS_READERS[source](*place, analysis_keys(analyses)) if analyses else []
+    place = (settings.profile, settings.experiment)
+    if source == "mlflow":
+        runs = mlflow_store.read_records(*place, wanted)
+        found = mlflow_store.read_analyses(*place, analysis_keys(analyses)) if analyses else []
+    else:
+        folder = paths.Results(settings.profile).of(settings.experiment)
+        runs = RecordStore(folder.runs).read_all(wanted)
+        found = AnalysisStore(folder.analyses).read_all(analysis_keys(analyses))
     diverged = [run.config for run in runs if run.status == "diverged"]
     possible = [analysis for analysis in analyses if not (analysis.measure.needs_weights and analysis.run in diverged)]
     made, there = {analysis.key for analysis in found}, {run.run_key for run in runs}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from highways.files import write_whole
 SCHEMA_VERSION = 1
 KEY = r"^[A-Za-z0-9_.+-]+$"
 """Of a run or an analysis: it is a file's name, and part of notes."""
-M = TypeVar("M", bound=Strict)
 
 
 class Record(Strict, ABC):
@@ -56,15 +54,39 @@ class Record(Strict, ABC):
 
     def dumps(self) -> str:
         """Return the record as text: JSON with its checksum, one line a top-level key."""
-        return sealed(self.content())
+        lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(self.content().items()))
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
     def loads(cls, text: str, where: str) -> Self:
-        """Read a record and check it, its key too; see `unsealed` for arguments and errors."""
-        record = unsealed(cls, text, where)
+        """Read what `dumps` returned, and check it.
+
+        Args:
+            text: The text.
+            where: The file or artifact it was read from; it opens every error message.
+
+        Raises:
+            HighwaysError: Truncated, altered, of an unknown schema version or not of this schema, or its key is not
+                that of its configuration.
+        """
+        try:
+            values = json.loads(text)
+            content = checksum(values)
+        except (ValueError, AttributeError, RecursionError):
+            raise HighwaysError(f"{where}: truncated or not JSON of finite numbers; it is no record") from None
+        if (found := values.get("schema_version")) != SCHEMA_VERSION:
+            raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
+        if (expected := values.pop("sha256", None)) != content:
+            raise HighwaysError(f"{where}: altered: it says sha256 {expected!s:.64}, its content has {content}")
+        try:
+            record = cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise HighwaysError(f"{where}: not a record of this schema: {place}: {first['msg']}") from None
         if (fault := record.fault()) is not None:
             raise HighwaysError(f"{where}: not a record of this schema: {fault}")
-        if (expected := record.expected_key()) is not None and record.own_key != expected:
+        if record.expected_key() not in (None, record.own_key):
             raise HighwaysError(f"{where}: its key {record.own_key} is not that of its configuration")
         return record
 
@@ -76,8 +98,6 @@ class Record(Strict, ABC):
             HighwaysError: It cannot be read, or see `loads`; also where the file bears another record's name.
         """
         where = paths.shown(path)
-        if path.exists() and not path.is_file():
-            raise HighwaysError(f"{where}: a folder, a pipe or a device where a record should be")
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -128,32 +148,16 @@ class RunRecord(Record):
 
     def fault(self) -> str | None:
         """See `Record`."""
-        planned, ended = self.config.budget.epochs, self.diverged_epoch
-        lengths = {len(curve) for curve in self.curves.values()}
-        fractions = {name: values for name, values in self._values() if name.endswith("_accuracy")}
-        outside = [name for name, values in fractions.items() if not all(0 <= value <= 1 for value in values)]
+        planned, lengths = self.config.budget.epochs, {len(curve) for curve in self.curves.values()}
         if not 1 <= self.numerics <= self.config.numerics:
             return f"numerics: {self.numerics}, there are versions 1 to {self.config.numerics}"
-        if self.parameters < 1:
-            return f"parameters: {self.parameters}"
         if len(lengths) > 1:
             return f"curves: of unequal lengths, {' and '.join(map(str, sorted(lengths)))}"
-        if not all(math.isfinite(value) for _, values in self._values() for value in values):
-            return "curves: a value is not finite"
-        if outside:
-            return f"{outside[0]}: a fraction outside of 0 to 1"
-        if self.status == "finished" and ended is not None:
-            return f"diverged_epoch: {ended}, of a run that finished"
         if self.status == "finished" and lengths != {planned}:
             return f"curves: {self.epochs} epochs of a run that finished {planned}"
-        if self.status == "diverged" and (ended is None or not 1 <= ended <= planned):
-            return f"diverged_epoch: {ended}, of a run of {planned} epochs that diverged"
-        if self.status == "diverged" and ended is not None and (lengths or {0}) != {ended - 1}:
-            return f"curves: {self.epochs} epochs of a run that diverged in epoch {ended}"
+        if self.status == "diverged" and (self.diverged_epoch is None or self.epochs != self.diverged_epoch - 1):
+            return f"curves: {self.epochs} epochs of a run that diverged in epoch {self.diverged_epoch}"
         return None
-
-    def _values(self) -> list[tuple[str, list[float]]]:
-        return [*self.curves.items(), *self.measurements.items()]
 
     def content(self) -> dict[str, Any]:
         """See `Record`; what was not measured does not appear."""
@@ -185,58 +189,6 @@ def checksum(values: dict[str, Any]) -> str:
     """Return the sha256 of a record's canonical content, its own checksum left out."""
     rest = {name: value for name, value in values.items() if name != "sha256"}
     return hashlib.sha256(_canonical(rest).encode()).hexdigest()
-
-
-def sealed(values: dict[str, Any]) -> str:
-    """Return the values of a record, their checksum among them, as text."""
-    lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(values.items()))
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(value := float(number)):
-        raise ValueError(f"{number} is out of range")
-    return value
-
-
-def unsealed(model: type[M], text: str, where: str) -> M:
-    """Read what `sealed` returned, and check it.
-
-    Args:
-        model: Schema of the record.
-        text: The text.
-        where: The file or artifact it was read from; it opens every error message.
-
-    Raises:
-        HighwaysError: Truncated, altered, of an unknown schema version, or not of this schema.
-    """
-    try:
-        values = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        content = checksum(values) if isinstance(values, dict) else ""
-    except UnicodeEncodeError:
-        raise HighwaysError(f"{where}: half a character is in it; it is no record") from None
-    except ValueError:
-        raise HighwaysError(f"{where}: truncated or not JSON of finite numbers; it is no record") from None
-    except RecursionError:
-        raise HighwaysError(f"{where}: nested too deeply; it is no record") from None
-    if not isinstance(values, dict):
-        raise HighwaysError(f"{where}: not a record")
-    found = values.get("schema_version")
-    if found != SCHEMA_VERSION:
-        raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
-    expected = values.pop("sha256", None)
-    if expected != content:
-        raise HighwaysError(f"{where}: altered: it says sha256 {expected!s:.64}, its content has {content}")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise HighwaysError(f"{where}: not a record of this schema: {place}: {fault['msg']}") from None
 
 
 def write_atomically(path: Path, text: str) -> None:

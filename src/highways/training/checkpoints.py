@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,16 +34,11 @@ def weights_path(run_key: str) -> Path:
     return paths.checkpoints() / run_key / "final.pt"
 
 
-def save_weights(run_key: str, state: Mapping[str, Tensor]) -> str:
-    """Keep the final weights of a run and return their sha256.
-
-    Raises:
-        CannotWrite: No space is left, or the place is read-only.
-    """
+def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
+    """Keep the final weights of a run."""
     content = io.BytesIO()
-    torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, content)
+    torch.save(dict(state), content)
     write_whole(weights_path(run_key), content.getvalue())
-    return weights_sha256(state)
 
 
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
@@ -115,48 +109,34 @@ def _load_from_git(run_key: str, expected_sha256: str | None) -> dict[str, Tenso
 
 # Locks
 
-WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP}
-"""Errors of file systems that have no locks."""
-
-
-def lock_path(group: str) -> Path:
-    """Return the file of a group's lock."""
-    return paths.checkpoints() / "locks" / f"{group}.lock"
+POLL_S = 1.0
+"""Seconds that a lock is waited for, before a process turns to other groups."""
 
 
 @contextlib.contextmanager
 def locked(group: str) -> Iterator[bool]:
-    """Lock a group of runs for the block, and yield whether that is done: `False`, at once, if it is locked elsewhere.
+    """Lock a group of runs for the block, and yield whether that is done: `False` if it stays locked elsewhere.
 
     The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
-    that no two wait for each other. On a file system without locks every group is free: two machines may then train
-    the same runs, which costs time, but the first record stands.
-
-    Args:
-        group: See `highways.training.groups.group_name`.
+    that no two wait for each other. Groups are named by `highways.training.execute.group_name`.
 
     Raises:
         CannotWrite: There cannot be a file for the lock.
     """
-    path = lock_path(group)
-    with contextlib.ExitStack() as held:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            free = _lock(path, held)
-        yield free
-
-
-def _lock(path: Path, held: contextlib.ExitStack) -> bool:
+    path = paths.checkpoints() / "locks" / f"{group}.lock"
+    lock = FileLock(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=POLL_S)
+    if not lock.is_locked:
+        yield False
+        return
     try:
-        held.enter_context(FileLock(path).acquire(timeout=0))
-    except Timeout:
-        return False
-    except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
-            raise
-    else:
-        held.callback(path.unlink, missing_ok=True)  # before the lock ends: who waits for it makes another file
-    return True
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # before the lock ends: who waits for it makes another file
+        lock.release()
 
 
 # Resume points
@@ -164,22 +144,17 @@ def _lock(path: Path, held: contextlib.ExitStack) -> bool:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """The state of runs that are trained as one, after an epoch.
-
-    Attributes:
-        keys: The runs, in the order of the state.
-        state: See `highways.training.keeping.StateIO`.
-        path: The file.
-    """
+    """The state of runs that are trained as one, after an epoch: their keys, in its order, its bytes and its file."""
 
     keys: tuple[str, ...]
     state: bytes
     path: Path
 
-    def unusable(self, error: Exception) -> HighwaysError:
-        """Return the error of a state that is whole and cannot be resumed from."""
-        reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:120]}"
-        return HighwaysError(f"{self.path}: cannot be resumed from ({reason}); delete it")
+
+def unusable(path: Path, error: Exception) -> HighwaysError:
+    """Return the error of a resume point that is whole and cannot be resumed from."""
+    first_line = next(iter(str(error).strip().splitlines()), "")[:120]
+    return HighwaysError(f"{path}: cannot be resumed from ({type(error).__name__}: {first_line}); delete it")
 
 
 class ResumePoints:
@@ -210,8 +185,7 @@ class ResumePoints:
 
     def _read(self, path: Path) -> ResumePoint | None:
         state = path.read_bytes()
-        _, _, sha256 = path.stem.partition("-")
-        if not sha256 or not hashlib.sha256(state).hexdigest().startswith(sha256):
+        if hashlib.sha256(state).hexdigest()[:16] != path.stem.partition("-")[2]:
             aside = path.replace(path.with_suffix(".damaged"))
             print(f"{path}: damaged, renamed to {aside.name}; its runs are trained from the start", flush=True)
             return None
@@ -219,7 +193,7 @@ class ResumePoints:
             content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
             keys = tuple(content["trials"]["keys"])
         except Exception as error:  # torch.load raises many kinds
-            raise ResumePoint((), state, path).unusable(error) from error
+            raise unusable(path, error) from error
         return ResumePoint(keys, state, path)
 
     def save(self, keys: Sequence[str], state: bytes) -> None:
@@ -231,18 +205,17 @@ class ResumePoints:
         runs = self._runs(keys)
         path = self.folder / f"{runs}-{hashlib.sha256(state).hexdigest()[:16]}.ckpt"
         write_whole(path, state)
-        self._unlink(other for other in self.folder.glob(f"{runs}-*.ckpt") if other != path)
+        for other in self.folder.glob(f"{runs}-*.ckpt"):
+            if other != path:
+                other.unlink()
 
     def remove(self, finished: Collection[str]) -> None:
-        """Remove the states of runs that all have records."""
+        """Remove the states of runs that all have records, and the folder if it is empty then."""
         for path in list(self.folder.glob("*.ckpt")):
             with contextlib.suppress(HighwaysError):
                 if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
-                    self._unlink([path])
-        self._unlink(self.folder.glob(".*.part"))  # of a process that was killed as it wrote
-
-    def _unlink(self, files: Iterable[Path]) -> None:
+                    path.unlink()
+        for part in self.folder.glob(".*.part"):  # of a process that was killed as it wrote
+            part.unlink()
         with contextlib.suppress(OSError):
-            for path in files:
-                path.unlink(missing_ok=True)
-            self.folder.rmdir()  # if it is empty
+            self.folder.rmdir()

@@ -56,18 +56,6 @@ def _keep_memory() -> None:
     mallopt(top_pad, 64 << 20)
 
 
-def has_bfloat16() -> bool:
-    """Tell whether the processor multiplies in bfloat16; others convert to float32 and back."""
-    return any(able and ("bf16" in name or name == "avx10_2") for name, able in torch.cpu.get_capabilities().items())
-
-
-@lru_cache(maxsize=2)
-def warn_of_emulation(precision: str, device: str) -> None:
-    """Say once where a precision is slower than float32, because the processor has none of its arithmetic."""
-    if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
-        print("this processor has no bfloat16: the results are right, but float32 is faster here", flush=True)
-
-
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may have (control groups, version 2)."""
 

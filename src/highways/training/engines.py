@@ -1,45 +1,130 @@
-"""Engines: where the groups of a sweep are trained; the one of this machine stands here."""
+"""Completing groups of runs: they are trained in this process or elsewhere, and written by this one, under a lock.
+
+Engines are where they are trained. Those of this machine stand here, Ray's in `on_ray`.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
-import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
-from highways.data import DataSet, load
+from highways.data import DataSet
 from highways.errors import HighwaysError
-from highways.tracking.events import Event, Listener
-from highways.tracking.records import RunRecord
+from highways.files import check_writable
+from highways.tracking.events import Event, Finished, Listener
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint
-from highways.training.execute import Job, Save, Trained, train
-from highways.training.storing import POLL_S, complete, say_waiting, train_here
+from highways.training.checkpoints import (
+    POLL_S,
+    ResumePoint,
+    ResumePoints,
+    accept_weights,
+    load_weights,
+    locked,
+    save_weights,
+)
+from highways.training.execute import Job, Save, Trained, train_job
 
-RETRIES, CRASHES = 1, 2
-"""How often a failed job is tried again, and how often more if its process was lost, counted from its last state."""
+Trainer = Callable[[Job, ResumePoint | None, Save, Listener], list[Trained]]
+"""Trains a job somewhere; see `highways.training.execute.train_job`."""
+
+
+def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] | None:
+    """Train the runs of a group that have no record, and return all records in the order of its keys.
+
+    Runs that were cut off together are resumed together, whatever else the group has come to list since. The listener
+    is told of every record, also of those that stand.
+
+    Returns:
+        `None` if another process has locked the group.
+
+    Raises:
+        HighwaysError: The data or a resume point are at fault, or something cannot be written.
+    """
+    with locked(job.group) as free:
+        if not free:
+            return None
+        store, points = RecordStore(job.records), ResumePoints(job.group, job.population)
+        check_writable(store.path(job.keys[0]))
+        records = {key: record for key in job.keys if (record := store.adopt(key)) is not None}
+        for record in records.values():
+            listener(Finished(record))
+        lacking = [key for key in job.keys if (load_weights(key, None) is None if job.weights else key not in records)]
+        while lacking:
+            point, portion = _next(job, lacking, points)
+            trained = trainer(portion, point, lambda state, keys=portion.keys: points.save(keys, state), listener)
+            for one in trained:
+                records[one.record.run_key] = _store(one, store, job.weights, listener)
+            lacking = [key for key in lacking if key not in portion.keys]
+        points.remove(records)
+        return [records[key] for key in job.keys]
+
+
+def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoint | None, Job]:
+    """Return what to go on from, and the runs that are trained next: those of a resume point, or all that lack."""
+    for point in points:
+        if set(point.keys) <= set(job.keys) and not set(point.keys).isdisjoint(lacking):
+            return point, job.only(point.keys)
+    return None, job.only(lacking)
+
+
+def _store(trained: Trained, store: RecordStore, for_weights: bool, listener: Listener) -> RunRecord:
+    """Keep weights and record of a run, and return the record that counts.
+
+    A record that stands, of an earlier attempt that was cut off between two records, is left as it is, and so are its
+    weights. Only where a run is trained `for_weights`, they are kept, and the new record is returned.
+    """
+    record, standing = trained.record, store.adopt(trained.record.run_key)
+    if trained.weights is not None and (for_weights or standing is None):
+        if standing is not None:
+            accept_weights(record.run_key, record.weights_sha256)
+        save_weights(record.run_key, trained.weights)
+    if standing is None:
+        store.write(record)  # last: where there is a record, its weights have been kept
+    listener(Finished(standing or record))
+    return record if standing is None or for_weights else standing
+
+
+def say_waiting(job: Job, said: set[str]) -> None:
+    """Say, once each, for which groups this process waits."""
+    if job.group not in said:
+        said.add(job.group)
+        more = f" and {len(job.keys) - 1} more" if len(job.keys) > 1 else ""
+        print(f"waiting for {job.keys[0]}{more}, in training by another process", flush=True)
+
+
+# Where they are trained
+
+
+TRIES = 3
+"""How often a job is tried whose process is lost, counted anew from every state that it reaches."""
 Message = Event | bytes | Exception | list[Trained]
-"""What a process that trains says: what happens, the state that it has reached, and at the end the outcome."""
+"""What a process that trains sends: what happens, the states that it reaches, and at the end the outcome."""
 
 
 class Failed(Exception):
-    """A training failed elsewhere; the reason in one line."""
+    """A training failed in another process; the reason in one line."""
 
 
 class Lost(Exception):
     """The process that trained is gone, or its machine."""
 
 
-class Engine(Protocol):
-    """Trains jobs, between `open` and `close`."""
+class Engine:
+    """Trains the jobs of a sweep in this process, one after the other; the other engines are derived from it."""
+
+    most = 1
+    """Jobs that may ever be under way at the same time."""
 
     def open(self, device: str, threads: int) -> str:
         """Get ready for jobs of so many threads on `auto`, `cpu` or `cuda`; return the device that they are to have.
@@ -47,47 +132,48 @@ class Engine(Protocol):
         Raises:
             HighwaysError: There is no such device, or nothing to train on.
         """
-        ...
+        return devices.resolve(device).type
+
+    def room(self) -> int:
+        """Return how many jobs may be under way now."""
+        return self.most
+
+    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
+        """Train a job; see `highways.training.execute.train_job`.
+
+        Raises:
+            HighwaysError: Of the user's making: all other jobs end as well.
+            Lost: Its process is gone; it may be tried again.
+        """
+        return train_job(job, point, save, listener)
 
     def stop(self) -> None:
         """End all training at once."""
-        ...
 
     def close(self) -> None:
         """Give back what `open` took."""
-        ...
+        self.stop()
 
-    def executor(self) -> Executor:
-        """Return an executor that calls `train` for several jobs side by side."""
-        ...
 
-    def room(self, job: Job) -> int:
-        """Return how many jobs like this one may be under way at the same time."""
-        ...
+class _Here(Executor):
+    """Calls at once, in this thread, where an interrupt arrives."""
 
-    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-        """Train a job; see `highways.training.execute.train`.
-
-        Raises:
-            HighwaysError: Of the user's making: to try again is of no use.
-            Failed: It failed elsewhere.
-            Lost: Its process is gone.
-        """
-        ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[tuple[Job, str]]:
-    """Complete all jobs; return those that failed again and again, each with the reason in one line.
+    """Complete all jobs; return those that failed, each with the reason in one line.
 
-    Jobs that other processes train are passed over, and waited for when all others are done.
-
-    Args:
-        engine: Open.
-        jobs: In the order in which they should start.
-        listener: Called by one thread at a time.
+    They start in the given order; those that other processes have locked are looked at again after all others. The
+    listener is called from several threads.
     """
-    waiting, elsewhere, failures = deque(jobs), list[Job](), list[tuple[Job, str]]()
-    tries, said, look_at = Counter[str](), set[str](), 0.0
+    waiting, failures, tries, said = deque(jobs), list[tuple[Job, str]](), Counter[str](), set[str]()
     running: dict[Future[list[RunRecord] | None], Job] = {}
 
     def train(job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
@@ -97,28 +183,27 @@ def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[t
 
         return engine.train(job, point, saved, listener)
 
-    with engine.executor() as pool:
+    with _Here() if engine.most == 1 else ThreadPoolExecutor(engine.most) as pool:
         try:
-            while waiting or elsewhere or running:
-                while waiting and len(running) < engine.room(waiting[0]):
+            while waiting or running:
+                room = engine.room()
+                while waiting and len(running) < room:
                     job = waiting.popleft()
                     running[pool.submit(complete, job, train, listener)] = job
-                if elsewhere and not running:
-                    say_waiting(elsewhere, said)
                 for future in wait(running, POLL_S, FIRST_COMPLETED).done:
-                    job, error = running.pop(future), future.exception()
-                    if isinstance(error, HighwaysError):
-                        raise error
-                    if error is None:
-                        elsewhere += [job] if future.result() is None else []
-                        continue
-                    tries[job.group] += 1
-                    if tries[job.group] <= RETRIES + (CRASHES if isinstance(error, Lost) else 0):
-                        waiting.appendleft(job)
-                    else:
-                        failures.append((job, reason_of(error)))
-                if elsewhere and not waiting and time.monotonic() - look_at > POLL_S:
-                    waiting, elsewhere, look_at = deque(elsewhere), [], time.monotonic()
+                    job = running.pop(future)
+                    try:
+                        if future.result() is None:
+                            say_waiting(job, said)
+                            waiting.append(job)
+                    except HighwaysError:
+                        raise
+                    except Exception as error:
+                        tries[job.group] += 1
+                        if isinstance(error, Lost) and tries[job.group] < TRIES:
+                            waiting.appendleft(job)
+                        else:
+                            failures.append((job, reason_of(error)))
         except BaseException:  # an interrupt, or bad input: do not wait for hours of training
             engine.stop()
             raise
@@ -129,18 +214,18 @@ def reason_of(error: BaseException) -> str:
     """Return what happened, and where, in one line."""
     if isinstance(error, Failed | Lost):
         return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
-    place = f" ({last[0].name}, line {last[0].lineno})" if last[0] is not None else ""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}"
+    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{text} ({places[-1].name}, line {places[-1].lineno})" if places else text
 
 
-# Training elsewhere: what both sides do
+# Training in another process: what both sides do
 
 
-def serve(job: Job, data: Callable[[], DataSet], point: ResumePoint | None, send: Callable[[Message], None]) -> None:
-    """Train a job where it was sent to, and send all messages; see `follow`."""
+def serve(job: Job, point: ResumePoint | None, send: Callable[[Message], None], data: DataSet | None = None) -> None:
+    """Train a job that was sent here, and send all messages; see `follow`."""
     try:
-        outcome: Message = train(job, data(), point, send, send)
+        outcome: Message = train_job(job, point, send, send, data)
     except HighwaysError as error:
         outcome = HighwaysError(str(error))
     except Exception as error:
@@ -162,60 +247,31 @@ def follow(messages: Iterable[Message], save: Save, listener: Listener) -> list[
     raise Lost("the process that trained ended")
 
 
-# This machine
+class Processes(Engine):
+    """Trains in processes of this machine, side by side; they write no files.
 
-
-class LocalEngine:
-    """Trains on this machine: in this process, or in `workers` processes side by side.
-
-    A process that dies (killed, out of memory) costs its job what was trained since its last state.
+    One that dies (killed, out of memory) costs its job what was trained since its last state.
     """
 
-    def __init__(self, workers: int = 1):
-        self.workers = workers
-        self._workers: list[_Worker] = []
+    def __init__(self, workers: int):
+        self.most = workers
+        self._started: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
         self._stopped = False
 
-    def open(self, device: str, threads: int) -> str:
-        """See `Engine`."""
-        return devices.resolve(device).type
-
-    def stop(self) -> None:
-        """See `Engine`."""
-        with self._lock:
-            self._stopped = True
-            for worker in self._workers:
-                worker.process.kill()  # it writes no files
-                worker.process.join()
-
-    def close(self) -> None:
-        """See `Engine`."""
-        self.stop()
-
-    def executor(self) -> Executor:
-        """See `Engine`."""
-        return ThreadPoolExecutor(self.workers) if self.workers > 1 else _Here()
-
-    def room(self, job: Job) -> int:
-        """See `Engine`."""
-        return self.workers
-
     def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
         """See `Engine`."""
-        if self.workers == 1:
-            return train_here(job, point, save, listener)
         with self._lock:
             if self._stopped:
                 raise Lost("stopped")
             if not self._idle:
                 self._idle.append(_Worker())
-                self._workers.append(self._idle[-1])
+                self._started.append(self._idle[-1])
             worker = self._idle.pop()
         try:
             trained = worker.train(job, point, save, listener)
-        except (Failed, HighwaysError):
+        except Failed:
             self._idle.append(worker)
             raise
         except (EOFError, OSError) as error:
@@ -223,17 +279,13 @@ class LocalEngine:
         self._idle.append(worker)
         return trained
 
-
-class _Here(Executor):
-    """Calls at once, in this thread; an interrupt is not kept for later."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+    def stop(self) -> None:
+        """See `Engine`."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._started:
+                worker.process.kill()
+                worker.process.join()
 
 
 class _Worker:
@@ -261,7 +313,7 @@ def _work(connection: Any) -> None:
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             job, point = pickle.loads(connection.recv_bytes())
-            serve(job, lambda config=job.configs[0].data: load(config), point, send)
+            serve(job, point, send)
 
 
 def die_with_parent() -> None:
@@ -276,28 +328,20 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _ray(workers: int) -> Engine:
-    try:
-        from highways.training.on_ray import RayEngine
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise HighwaysError(
-            "engine 'ray': Ray is not installed; `pip install -e '.[ray]'` in the project's folder installs it"
-        ) from None
-    return RayEngine(workers)
-
-
-ENGINES: dict[str, Callable[[int], Engine]] = {"local": LocalEngine, "ray": _ray}
-"""By name: makes one for a number of workers."""
-
-
 def engine_named(name: str, workers: int) -> Engine:
-    """Return an engine for a number of processes side by side.
+    """Return an engine, `local` or `ray`, for a number of processes side by side.
 
     Raises:
         HighwaysError: There is none of that name, or what it needs is not installed.
     """
-    if name not in ENGINES:
-        raise HighwaysError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
-    return ENGINES[name](workers)
+    if name == "local":
+        return Processes(workers) if workers > 1 else Engine()
+    if name != "ray":
+        raise HighwaysError(f"no engine {name!r}; there are: local, ray")
+    if importlib.util.find_spec("ray") is None:
+        raise HighwaysError(
+            "engine 'ray': Ray is not installed; `pip install -e '.[ray]'` in the project's folder installs it"
+        )
+    from highways.training.on_ray import RayEngine
+
+    return RayEngine(workers)

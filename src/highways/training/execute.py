@@ -1,14 +1,15 @@
-"""Training one group of runs in this process: a job, its data and its last state in; states, records, weights out.
+"""Groups of runs, and training one in this process: a job and its last state in; states, records and weights out.
 
-Nothing here reads or writes a file, so that it is the same wherever a group is trained; see
-`highways.training.storing` for what becomes of the outcome.
+Nothing here writes a file, so that it is the same wherever a group is trained; see `highways.training.engines` for
+what becomes of the outcome.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import logging
-import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,14 +22,13 @@ import torch
 from torch import Tensor
 
 from highways.config import RunConfig
-from highways.data import DataSet, Images, Pictures, Sentences
+from highways.data import DataSet, Images, Pictures, Sentences, load
 from highways.errors import HighwaysError
 from highways.tracking.environment import EARLIER, describe, git_commit
 from highways.tracking.events import Listener, Started
 from highways.tracking.records import RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint, weights_sha256
-from highways.training.groups import group_name
+from highways.training.checkpoints import ResumePoint, unusable, weights_sha256
 
 if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
     import pytorch_lightning as pl
@@ -36,33 +36,68 @@ if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is 
     from highways.training.modules import TrialsModule
 
 
+FREE = {
+    "optimiser": {"learning_rate", "momentum", "decay"},
+    "network": {"transform_bias", "initialisation", "block_initialisation"},
+    "seed": True,
+}
+"""What members of a population may differ in: nothing that changes shapes, operations, the kind of
+optimiser, the batch size, the order of the examples or the number of steps."""
+MAX_MEMBERS = 256
+"""Networks in one population; a larger group is trained in parts. The papers' searches have 100 trials."""
+
+
+def trains_together(config: RunConfig) -> bool:
+    """Tell whether runs like this one can be trained as a population: dense networks can."""
+    return config.network.family == "dense"
+
+
+def signature(config: RunConfig) -> str:
+    """Return what runs must agree in to be trained together."""
+    return json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
+
+
+def group_name(config: RunConfig, key: str) -> str:
+    """Return the name that all runs share that could be trained together with this one: of their lock, for example."""
+    return hashlib.sha256((signature(config) if trains_together(config) else key).encode()).hexdigest()[:16]
+
+
+def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
+    """Return the indices of runs that train together, at most `MAX_MEMBERS` each; a run given twice counts once.
+
+    Computed from all runs of a sweep, finished or not, so that the grouping of what is left after an
+    interruption is that of the uninterrupted sweep.
+    """
+    members: dict[str, list[int]] = {}
+    seen = set()
+    for index, (config, key) in enumerate(zip(configs, keys, strict=True)):
+        if key not in seen:
+            seen.add(key)
+            members.setdefault(signature(config) if trains_together(config) else key, []).append(index)
+    return [
+        group[start : start + MAX_MEMBERS] for group in members.values() for start in range(0, len(group), MAX_MEMBERS)
+    ]
+
+
 def checkpoint_every_s() -> float:
     """Return the seconds of training that may be lost beside an epoch's length: `HIGHWAYS_CHECKPOINT_EVERY_S`, 30."""
     given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
     try:
-        seconds = float(given)
+        return float(given)
     except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}")
-    return seconds
+        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}") from None
 
 
 @dataclass(frozen=True)
 class Job:
-    """A group of runs, and how it is trained.
+    """A group of runs, and how it is trained; `engine`, `workers` and `commit` are for the record.
 
     Attributes:
-        configs: The runs.
-        keys: Their keys.
         population: Train them as a population; otherwise there is one, trained the textbook way.
         records: Folder that the records go to.
         device: `cpu` or `cuda`.
-        threads: Of a process.
-        engine: Name of the engine, for the record.
-        workers: How many processes train beside each other, for the record.
-        again: Train for the weights, which are missing, although the records stand.
-        commit: Of the code, for the record.
+        threads: Of the process that trains.
+        weights: Train for the weights, which are missing, although the records stand.
         every_s: Seconds of training that may be lost, beside an epoch's length.
     """
 
@@ -74,14 +109,14 @@ class Job:
     threads: int
     engine: str = "local"
     workers: int = 1
-    again: bool = False
+    weights: bool = False
     commit: str = field(default_factory=git_commit)
     every_s: float = field(default_factory=checkpoint_every_s)
 
     @property
     def group(self) -> str:
         """Name of its lock and of its resume points; apart for weights that are made again, which no sweep does."""
-        return group_name(self.configs[0], self.keys[0]) + ("-weights" if self.again else "")
+        return group_name(self.configs[0], self.keys[0]) + ("-weights" if self.weights else "")
 
     def only(self, keys: Sequence[str]) -> Job:
         """Return the job of some of its runs, in the given order."""
@@ -91,12 +126,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome of a run.
-
-    Attributes:
-        record: Its record, not written yet.
-        weights: Its final weights, on the CPU; `None` if it diverged.
-    """
+    """The outcome of a run: its record, not written yet, and its final weights on the CPU, `None` if it diverged."""
 
     record: RunRecord
     weights: dict[str, Tensor] | None
@@ -111,49 +141,46 @@ VECTORS = "vectors"
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
-def train(job: Job, data: DataSet, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-    """Train a group on its data, and return the outcomes of its runs, in the order of its keys.
+def train_job(
+    job: Job, point: ResumePoint | None, save: Save, listener: Listener, data: DataSet | None = None
+) -> list[Trained]:
+    """Train a group in this process, and return the outcomes of its runs, in the order of its keys.
 
     Args:
         job: The group.
-        data: Its data set, wherever it lies.
         point: Where it is resumed; `None` for the start.
         save: Takes a state, every `job.every_s` seconds at an epoch's end, and when training ends.
         listener: Told of its start and of every epoch.
+        data: Its data set; by default it is loaded here.
 
     Raises:
-        HighwaysError: It cannot be resumed there.
+        HighwaysError: The data are at fault, or it cannot be resumed there.
     """
+    data = data or load(job.configs[0].data)
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
-    devices.warn_of_emulation(job.configs[0].precision, where.type)
     if where.type == "cuda":
         gc.collect()  # a CUDA graph of the run before holds memory, and is in a circle with its module
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
-    module = module_of(job.configs, job.keys, job.population, data.to(where), listener)
-    module.place = describe(where, job.commit)
+    module = module_of(job, data.to(where), listener)
+    module.environment = describe(where, job.commit)
     if isinstance(data, Sentences) and data.vectors is not None:
-        module.place[VECTORS] = f"{data.words_with_vectors} of {data.words} words"
+        module.environment[VECTORS] = f"{data.words_with_vectors} of {data.words} words"
     _fit(module, job, point, save, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
 
-def module_of(
-    configs: Sequence[RunConfig], keys: Sequence[str], population: bool, data: DataSet, listener: Listener
-) -> TrialsModule:
+def module_of(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
     """Return the module that trains a group: of a population or, for a single run, by the kind of its data set."""
     from highways.training.modules import ClassifierModule, DenseModule, SentenceModule
     from highways.training.together import PopulationModule
 
-    if population:
-        return PopulationModule(configs, keys, data, listener)
-    single: dict[type, type[ClassifierModule]] = {
-        Images: DenseModule,
-        Pictures: ClassifierModule,
-        Sentences: SentenceModule,
-    }
-    return single[type(data)](configs[0], keys[0], data, listener)
+    if job.population:
+        return PopulationModule(job.configs, job.keys, data, listener)
+    single: dict[type[DataSet], type[ClassifierModule]]
+    single = {Images: DenseModule, Pictures: ClassifierModule, Sentences: SentenceModule}
+    return single[type(data)](job.configs[0], job.keys[0], data, listener)
 
 
 def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trainer:
@@ -177,7 +204,7 @@ def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trai
 
 
 def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> None:
-    from highways.training.keeping import SaveState, StateIO
+    from highways.training.modules import SaveState, StateIO
 
     config = job.configs[0]
     states = StateIO(b"" if point is None else point.state, save)
@@ -194,31 +221,18 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, 
             raise
         except Exception as error:
             if point is not None and not module.started:
-                raise point.unusable(error) from error
+                raise unusable(point.path, error) from error
             raise
-
-
-def _engine(module: TrialsModule, job: Job) -> dict[str, Any]:
-    """Return how a group was trained, for its records."""
-    how = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
-    return how | ({"fused": True} if module.fused else {})
-
-
-def ended_in(module: TrialsModule, epochs: int) -> tuple[dict[str, Any], bool]:
-    """Return the environment in which a trial ended after `epochs`, with those before, and whether it is the last."""
-    places = module.places()
-    ended = next((n for n, place in enumerate(places) if place["epochs"] >= epochs), len(places) - 1)
-    environment = {name: value for name, value in places[ended].items() if name != "epochs"}
-    return environment | ({EARLIER: places[:ended]} if ended else {}), ended == len(places) - 1
 
 
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
     config, diverged, device = job.configs[trial], module.diverged_epoch[trial], module.data.device
-    environment, last = ended_in(module, diverged or max(map(len, module.curves[trial].values()), default=0))
-    if device.type == "cuda" and last:
+    environment = module.environment | ({EARLIER: module.earlier} if module.earlier else {})
+    if device.type == "cuda":
         environment[PEAK] = round(torch.cuda.max_memory_reserved(device) / 2**20)
+    engine = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
     record = RunRecord(
         run_key=job.keys[trial],
         config=config,
@@ -231,7 +245,7 @@ def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
         measurements=module.measurements[trial],
         weights_sha256=weights_sha256(weights) if weights is not None else None,
         environment=environment,
-        engine=_engine(module, job),
+        engine=engine | ({"fused": True} if module.fused else {}),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         timing={"group_seconds": round(module.seconds, 3), "seconds": round(module.seconds / len(job.keys), 3)},
     )

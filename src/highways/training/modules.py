@@ -7,13 +7,17 @@ adds dropout, `SentenceModule` adds what is measured on texts; see `highways.tra
 
 from __future__ import annotations
 
+import io
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,9 +25,11 @@ from highways.config import DenseConfig, RunConfig
 from highways.data import DataSet
 from highways.nn.dense import dropout_masks
 from highways.tracking.events import EpochEnded, Listener
+from highways.training import optimisers
 from highways.training.building import build_network
-from highways.training.optimisers import optimiser
 
+RESUMED = ("curves", "measurements", "diverged_epoch", "alive", "seconds")
+"""Attributes of a `TrialsModule` that a resume point has."""
 PROBE_BATCHES = 10
 """Batches over which the gradient's norms are taken, the first of the first epoch."""
 
@@ -31,11 +37,7 @@ PROBE_BATCHES = 10
 class TrialsModule(pl.LightningModule):
     """What all modules share: trials that are evaluated together, their curves, their divergence.
 
-    Args:
-        configs: The runs, which agree in data, budget and order of examples.
-        keys: Their run keys.
-        data: The data set, on the device.
-        listener: Told about every epoch.
+    The runs agree in data, budget and order of examples; the data set lies on the device.
     """
 
     def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
@@ -51,10 +53,10 @@ class TrialsModule(pl.LightningModule):
         """Number of trained weights and biases of one trial."""
         self.fused = False
         """Steps were taken by the kernels of `highways.nn.kernels`."""
-        self.place: dict[str, Any] = {}
-        """The environment that trains it, for whoever resumes it in another."""
-        self.before: list[dict[str, Any]] = []
-        """Those in which it was trained before it was resumed, each with the number of `epochs` that it came to."""
+        self.environment: dict[str, Any] = {}
+        """Where it is trained; see `highways.tracking.environment.describe`."""
+        self.earlier: list[dict[str, Any]] = []
+        """Other environments, from which it was resumed, oldest first, each with the `epochs` reached there."""
         self.started = False
         """Training has begun: whatever was to be resumed from has been loaded."""
         self.seconds = 0.0
@@ -133,40 +135,22 @@ class TrialsModule(pl.LightningModule):
         epochs = self.configs[0].budget.epochs
         self.listener(EpochEnded(tuple(self.keys), self.current_epoch + 1, epochs, tuple(metrics), seconds))
 
-    # Checkpoints
+    # Checkpoints: plain values only
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the curves, as plain values."""
-        checkpoint["trials"] = {
-            "keys": self.keys,
-            "curves": self.curves,
-            "measurements": self.measurements,
-            "diverged_epoch": self.diverged_epoch,
-            "alive": self.alive,
-            "seconds": self.seconds,
-            "places": self.places(),
-        }
+        """Add the curves and all else that a resumed training goes on with."""
+        epochs = max((len(curve) for curves in self.curves for curve in curves.values()), default=0)
+        places = [*self.earlier, self.environment | {"epochs": epochs}]
+        checkpoint["trials"] = {name: getattr(self, name) for name in RESUMED} | {"keys": self.keys, "places": places}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the curves back."""
         trials = checkpoint["trials"]
         assert trials["keys"] == self.keys, "a resume point of other runs"
-        self.curves, self.diverged_epoch = trials["curves"], trials["diverged_epoch"]
-        self.measurements = trials["measurements"]
-        self.alive, self.seconds = trials["alive"], trials["seconds"]
-        self.before = trials.get("places", [{"epochs": done}] if (done := self._epochs()) else [])
-
-    def places(self) -> list[dict[str, Any]]:
-        """Return the environments that trained it, in order, each with the number of `epochs` that it came to there."""
-        before, now = list(self.before), self.place | {"epochs": self._epochs()}
-        if before and before[-1] | {"epochs": now["epochs"]} == now:
-            before.pop()  # it was resumed where it was
-        elif before and before[-1]["epochs"] >= now["epochs"]:
-            return before  # all was done there
-        return [*before, now]
-
-    def _epochs(self) -> int:
-        return max((len(curve) for curves in self.curves for curve in curves.values()), default=0)
+        for name in RESUMED:
+            setattr(self, name, trials[name])
+        *earlier, last = trials["places"]
+        self.earlier = earlier if last | self.environment == last else [*earlier, last]
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the weights of a trial as the state of its network, `None` if it diverged."""
@@ -174,32 +158,20 @@ class TrialsModule(pl.LightningModule):
 
 
 class ClassifierModule(TrialsModule):
-    """One run, trained the textbook way: autograd, `torch.optim`, a network of `highways.nn`.
-
-    Args:
-        config: The run.
-        key: Its key.
-        data: The data set, on the device.
-        listener: Told about every epoch.
-    """
+    """One run, trained the textbook way: autograd, `torch.optim`, a network of `highways.nn`."""
 
     def __init__(self, config: RunConfig, key: str, data: DataSet, listener: Listener):
         super().__init__([config], [key], data, listener)
         self.network: nn.Module = build_network(config, data)
         self.weights_per_trial = sum(parameter.numel() for parameter in self.network.parameters())
-        self.optimiser = optimiser(config.optimiser)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(batch, features)` to logits `(batch, classes)`."""
-        return self.network(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return `(1, batch, classes)`."""
-        return self(x)[None]
+        return self.network(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the run's optimiser."""
-        return self.optimiser.build(self.network)
+        return optimisers.build(self.configs[0].optimiser, self.network)
 
     def on_train_epoch_start(self) -> None:
         """Set the stream that dropout draws from, so that resuming is exact."""
@@ -209,18 +181,18 @@ class ClassifierModule(TrialsModule):
         """Set the learning rates of the step."""
         batches = cast(int, self.trainer.num_training_batches)
         done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.epochs * batches)
-        if (rates := self.optimiser.rates(self.current_epoch, done)) is not None:
+        if (rates := optimisers.rates(self.configs[0].optimiser, self.current_epoch, done)) is not None:
             for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
                 group["lr"] = rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
         x, y = batch
-        return functional.cross_entropy(self(x), y)
+        return functional.cross_entropy(self.network(x), y)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the run's optimiser cut the gradient."""
-        self.optimiser.clip(self.network)
+        """Cut the gradient where the run's settings say so."""
+        optimisers.clip(self.configs[0].optimiser, self.network)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
         """Return the network's state."""
@@ -257,7 +229,7 @@ class SentenceModule(ClassifierModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the summed cross-entropy of a batch over the nominal batch size, in nats."""
         x, y = batch
-        return functional.cross_entropy(self(x), y, reduction="sum") / self.configs[0].budget.batch_size
+        return functional.cross_entropy(self.network(x), y, reduction="sum") / self.configs[0].budget.batch_size
 
     def on_train_start(self) -> None:
         """Start the clock, and measure the gradients before the first step."""
@@ -311,3 +283,42 @@ class SentenceModule(ClassifierModule):
             if math.isfinite(norm):
                 self.measurements[0].setdefault(f"gradient_norm_{name}_block", []).append(norm)
         self.network.zero_grad()
+
+
+# Resume points
+
+
+class StateIO(TorchCheckpointIO):
+    """Turns the trainer's states into bytes, for `save`, and back: a process that trains needs no file for them."""
+
+    def __init__(self, state: bytes, save: Callable[[bytes], None]):
+        super().__init__()
+        self.state, self.save = state, save
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Hand a state to `save`; `path` and `storage_options` are not used."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        self.save(content.getvalue())
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = True) -> Any:
+        """Return the state; `path` is not used."""
+        return torch.load(io.BytesIO(self.state), map_location=map_location or "cpu", weights_only=True)
+
+
+class SaveState(Checkpoint):
+    """Saves the state when training ends, and after an epoch whenever the last one is `every_s` seconds old."""
+
+    def __init__(self, every_s: float):
+        self.every_s = every_s
+        self._saved_at = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save if it is time to."""
+        if time.monotonic() - self._saved_at >= self.every_s:
+            trainer.save_checkpoint("state")
+            self._saved_at = time.monotonic()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, so that a stop between two records of the group costs no training."""
+        trainer.save_checkpoint("state")

@@ -1,29 +1,33 @@
-"""`sweep`: train a list of runs; what is finished is not trained again, what was cut off goes on."""
+"""`sweep` trains a list of runs, `run` one; what is finished is not trained again, what was cut off goes on."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pandas as pd
+from torch import nn
 
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
-from highways.tracking.events import Event, Finished, Listener
+from highways.tracking.events import Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.engines import engine_named, train_all
-from highways.training.execute import Job
-from highways.training.groups import groups, trains_together
-from highways.training.progress import Progress
-from highways.training.storing import remove_finished
+from highways.training.building import build_network
+from highways.training.checkpoints import ResumePoints, load_weights, weights_path
+from highways.training.engines import complete, engine_named, say_waiting, train_all
+from highways.training.execute import Job, groups, train_job, trains_together
+from highways.training.listeners import Progress, telling
+
+ADHOC = "adhoc"
+"""Profile and experiment of runs that belong to no notebook."""
 
 
 class Sweep(list[RunRecord]):
@@ -53,18 +57,9 @@ def train(settings: Profile, *, engine: str | None = None, threads: int | None =
     found: dict[RunConfig, RunRecord] = {}
     for portion in settings.portions():
         if portion:
-            records = sweep(
-                portion,
-                experiment=settings.experiment,
-                profile=settings.profile,
-                engine=engine or settings.engine,
-                workers=settings.workers,
-                device=settings.device,
-                threads=threads,
-                mlflow=mlflow,
-                auxiliary=auxiliary_keys(settings),
-            )
-            found |= zip(portion, records, strict=True)
+            how: dict[str, Any] = {"engine": engine or settings.engine, "threads": threads, "mlflow": mlflow}
+            how |= {name: getattr(settings, name) for name in ("experiment", "profile", "workers", "device")}
+            found |= zip(portion, sweep(portion, auxiliary=auxiliary_keys(settings), **how), strict=True)
     return Sweep(found[config] for config in settings.runs())
 
 
@@ -83,8 +78,8 @@ def sweep(
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
 
-    Dense runs that agree in all but what `highways.training.groups.FREE` names are trained as one population, others
-    alone. Runs that another process trains are left to it: their records are waited for, which is said.
+    Dense runs that agree in all but what `highways.training.execute.FREE` names are trained as one population, others
+    alone. Runs that another process trains are left to it: this one waits for their records and says so.
 
     Args:
         configs: The runs.
@@ -98,68 +93,117 @@ def sweep(
         on_event: Told about every event, after progress and MLflow.
 
     Raises:
-        HighwaysError: Bad input; runs that failed again and again, all others being finished; a full disk.
+        HighwaysError: Bad input; runs that failed, all others being finished; a full disk.
     """
     by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
     threads = threads or max(1, devices.cores() // workers)
-    how = {"records": store.folder, "engine": engine, "workers": workers, "threads": threads}
+    how = {"records": store.folder, "device": device, "engine": engine, "workers": workers, "threads": threads}
+    jobs = _jobs(configs, keys, set(found), how)
     with contextlib.closing(engine_named(engine, workers)) as trainer:
-        how["device"] = trainer.open(device, threads) if len(found) < len(by_key) else "cpu"
-        jobs = _jobs(configs, keys, set(found), how)
+        if jobs:
+            on_device = trainer.open(device, threads)
+            jobs = [replace(job, device=on_device) for job in jobs]
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
         log = MlflowLog(profile, experiment, auxiliary=auxiliary) if mlflow else None
-        progress = Progress(experiment, by_key, set(found), jobs)
-        watch = _Watch(set(found), [one for one in (progress, log, on_event) if one is not None])
-        if log is not None:
-            log.begin(found.values(), {key: by_key[key] for key in by_key if key not in found})
-        try:
-            failures = train_all(trainer, jobs, watch)
-        finally:
-            progress.close()
-            if log is not None:
-                log.end(complete=len(watch.finished) == len(by_key))
-    if lost := [key for job, _ in failures for key in job.keys if key not in watch.finished]:
-        raise HighwaysError(f"{len(lost)} of {len(by_key)} runs failed, the first of them {lost[0]}: {failures[0][1]}")
-    if watch.complaints:
-        raise watch.complaints[0]
+        missing = {key: config for key, config in by_key.items() if key not in found}
+        progress = Progress(experiment, by_key, found, len(jobs))
+        with telling([progress, on_event], log, found.values(), missing) as tell:
+            failures = train_all(trainer, jobs, tell)
+            if lost := [key for job, _ in failures for key in job.keys if store.read(key) is None]:
+                raise HighwaysError(
+                    f"{len(lost)} of {len(by_key)} runs failed, the first of them {lost[0]}: {failures[0][1]}"
+                )
     records = dict(zip(by_key, store.read_all(by_key), strict=True))
     return Sweep(records[key] for key in keys)
 
 
-class _Watch:
-    """Tells listeners of every event, one call at a time; one that fails does not stop the training."""
-
-    def __init__(self, finished: set[str], listeners: Sequence[Listener]):
-        self.finished, self.listeners = finished, listeners
-        self.complaints: list[Exception] = []
-        self._lock = threading.Lock()
-
-    def __call__(self, event: Event) -> None:
-        with self._lock:
-            if isinstance(event, Finished):
-                if event.record.run_key in self.finished:  # its group was gone through once more
-                    return
-                self.finished.add(event.record.run_key)
-            for listener in self.listeners:
-                try:
-                    listener(event)
-                except Exception as error:
-                    self.complaints.append(error)
-
-
 def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: Mapping[str, Any]) -> list[Job]:
-    """Return the groups with runs that are left, the longest first, so that no worker is left alone with it."""
+    """Return the groups with runs that are left, the longest first, so that no worker is left alone with it.
+
+    A group that was stopped after its last record is one of them: its resume point is left.
+    """
     jobs = []
     for group in groups(configs, keys):
         runs, names = tuple(configs[index] for index in group), tuple(keys[index] for index in group)
         job = Job(configs=runs, keys=names, population=trains_together(runs[0]), **how)
-        if finished.issuperset(names):
-            remove_finished(job)
-        else:
-            config, left = runs[0], len(set(names) - finished)
-            jobs.append((left * config.network.work * config.budget.epochs, job))
+        left = len(set(names) - finished)
+        if left or ResumePoints(job.group, job.population).folder.exists():
+            jobs.append((left * runs[0].network.work * runs[0].budget.epochs, job))
     return [job for _, job in sorted(jobs, key=lambda one: one[0], reverse=True)]
+
+
+def run(
+    config: RunConfig,
+    *,
+    experiment: str = ADHOC,
+    profile: str = ADHOC,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    weights: bool = False,
+    mlflow: bool = True,
+    on_event: Listener | None = None,
+) -> RunRecord:
+    """Train one run the textbook way and return its record; a run that has a record is not trained.
+
+    Args:
+        config: The run.
+        experiment, profile, device, threads, mlflow, on_event: See `sweep`.
+        weights: Train again where the final weights are not kept here, and say how they compare with the record.
+
+    Raises:
+        HighwaysError: The record, the data or the weights are at fault, or something cannot be written.
+    """
+    key = run_keys([config])[0]
+    store = RecordStore(paths.Results(profile).of(experiment).runs)
+    remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
+    record = store.adopt(key)
+    if record is not None and not (weights and record.status == "finished" and load_weights(key, None) is None):
+        return record
+    population, cores = False, devices.cores()
+    if record is not None:  # in the way that it was trained it comes out to the bit
+        print(f"{key}: its weights are not in {weights_path(key).parent}; training it again", flush=True)
+        population = bool(record.engine.get("population"))
+        cores = min(record.environment.get("threads", 1), cores)
+    how = {"records": store.folder, "device": devices.resolve(device).type, "threads": threads or cores}
+    job = Job((config,), (key,), population, weights=record is not None, **how)  # type: ignore[arg-type]
+    log, said = MlflowLog(profile, experiment) if mlflow else None, set[str]()
+    finished, missing = ([], {key: config}) if record is None else ([record], {})
+    with telling([on_event], log, finished, missing) as tell:
+        while (records := complete(job, train_job, tell)) is None:
+            say_waiting(job, said)
+    if record is not None:
+        _compare(record, records[0])
+    return records[0]
+
+
+def _compare(record: RunRecord, trained: RunRecord) -> None:
+    """Say how a run that was trained again for its weights compares with its record."""
+    if trained.weights_sha256 is None:
+        raise HighwaysError(f"{record.run_key}: diverged when trained again; no weights are available here")
+    found = "the weights are those of the record, to the bit"
+    if trained.weights_sha256 != record.weights_sha256:
+        now, then = trained.last("train_cross_entropy"), record.last("train_cross_entropy")
+        found = "the weights differ from the record's (another grouping, machine or version): "
+        found += f"last training cross-entropy {now:.6g}, in the record {then:.6g}"
+    print(f"{record.run_key}: {found}", flush=True)
+
+
+def load_network(record: RunRecord) -> nn.Module:
+    """Return the trained network of a record, on the CPU.
+
+    Raises:
+        HighwaysError: Its weights are not kept here, or are not the record's.
+    """
+    state = load_weights(record.run_key, record.weights_sha256)
+    if state is None:
+        raise HighwaysError(
+            f"{record.run_key}: no weights at {weights_path(record.run_key)}; "
+            "`highways run CONFIG --weights` trains the run again"
+        )
+    network = build_network(record.config, load(record.config.data))
+    network.load_state_dict(state)
+    return network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -27,12 +26,7 @@ class PopulationModule(TrialsModule):
     A step has one pass forward and one backward over all trials (`highways.nn.DensePopulation`) and
     updates each weight as soon as its gradient is there. A trial that diverges stays alone with its
     NaNs, since no operation mixes trials, and leaves the population at the end of the epoch.
-
-    Args:
-        configs: The runs; see `highways.training.groups` for what they must agree in.
-        keys: Their keys.
-        data: The data set, on the device.
-        listener: Told about every epoch.
+    `highways.training.execute` says what the runs must agree in.
     """
 
     def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
@@ -70,19 +64,14 @@ class PopulationModule(TrialsModule):
         assert self._step is not None
         if isinstance(self._step, SGD) and (kernels := kernels_for(self.population.config, x)) is not None:
             self.fused = True
-            self._fused_step(len(x), kernels, self._step)(x, y)
+            if len(x) not in self._fused:
+                velocity = dict(self.state["velocity"].named_buffers())
+                self._fused[len(x)] = FusedStep(self.population, velocity, len(x), kernels)
+            self._fused[len(x)](x, y, self._step.step, self._step.momentum)
             return
         self.population.forward_backward(x, y, self._update, self._masks(x, batch_idx))
         for name, gradient in self._gradients.items():
             self._step.update(self.population.get_buffer(name), gradient, *self._kept(name))
-
-    def _fused_step(self, batch: int, kernels: ModuleType, rule: SGD) -> FusedStep:
-        """Return the step for a batch size, at the epoch's rates."""
-        if batch not in self._fused:
-            velocity = dict(self.state["velocity"].named_buffers())
-            self._fused[batch] = FusedStep(self.population, velocity, batch, kernels)
-            self._fused[batch].set(rule.step, rule.momentum)
-        return self._fused[batch]
 
     def _start_epoch(self) -> None:
         self._step = self._made(0)
@@ -90,9 +79,6 @@ class PopulationModule(TrialsModule):
             name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
             for name, parameter in self.population.named_buffers()
         }
-        if isinstance(self._step, SGD):
-            for fused in self._fused.values():
-                fused.set(self._step.step, self._step.momentum)
         if self._rule.at_once:
             self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
 

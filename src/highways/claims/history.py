@@ -1,0 +1,188 @@
+"""When each criterion was fixed: read from git, kept in `references/history.csv`, compared with the runs' own times.
+
+The file is committed, so that an archive or a shallow clone judges to the same bytes as a full clone.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from highways import paths
+from highways.claims.judge import Claim
+from highways.claims.studies import study
+from highways.claims.values import Measures
+from highways.errors import HighwaysError
+from highways.tracking import Listed
+
+CLAIMS = "references/claims.yaml"
+DECISIVE = {"holds": "bounds", "required": "requirement"} | {key: key for key in ("statement", "criterion", "measure")}
+"""Keys of a claim that decide its verdict, in words."""
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
+
+
+class Form(NamedTuple):
+    """A claim as it stood since a commit and its date, UTC; `entry` is the last one before the next form."""
+
+    entry: Mapping[str, Any]
+    commit: str
+    at: str
+
+    def changed(self, other: Form) -> list[str]:
+        """Return what differs in another form, in words."""
+        return sorted(word for key, word in DECISIVE.items() if self.entry.get(key) != other.entry.get(key))
+
+
+Forms = Mapping[str, Sequence[Form]]
+"""By claim, the newest first."""
+
+
+class Fixed(NamedTuple):
+    """A row of `references/history.csv`: the last commit that changed what decides a claim, or made it `new`."""
+
+    claim_id: str
+    fixed_at: str
+    commit: str
+    changed: str
+    rest_fixed_at: str
+    """`fixed_at` where the measure, which may only be written in another way, does not count."""
+    earlier_forms: int
+
+
+def forms_of_claims() -> Forms | None:
+    """Return all forms of each claim of the last commit; `None` outside a full clone."""
+    try:
+        if _git("rev-parse", "--is-shallow-repository").strip() != b"false":
+            return None
+        log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
+        if not (commits := [line.split("|") for line in log.decode().splitlines()]):
+            return None
+        versions = _versions([commit for commit, _, _ in commits])
+    except (OSError, subprocess.SubprocessError):
+        return None
+    parents = {commit: before.split() for commit, before, _ in commits}
+    dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
+    found: dict[str, list[Form]] = {}
+    latest: str = commits[0][0]
+    for name, entry in versions[latest].items():
+        commit, found[name] = latest, []
+        while commit is not None:  # a form begins with a commit that has it while none of its parents does
+            here = Form(entry, commit, dates[commit])
+            before = [Form(versions[one][name], one, dates[one]) for one in parents[commit] if name in versions[one]]
+            same = [one for one in before if not here.changed(one)]
+            if not same:
+                found[name].append(here)
+                entry = before[0].entry if before else {}
+            commit = next((one.commit for one in same or before), None)
+    return found
+
+
+def _git(*arguments: str, stdin: bytes = b"") -> bytes:
+    command = ["git", "-C", str(paths.root()), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=True).stdout
+
+
+def _versions(commits: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the claims of each commit by id."""
+    asked = "".join(f"{commit}:./{CLAIMS}\n" for commit in commits)
+    answer, versions = _git("cat-file", "--batch", stdin=asked.encode()), {}
+    for commit in commits:
+        head, _, answer = answer.partition(b"\n")
+        size = 0 if head.endswith(b" missing") else int(head.split()[2])
+        versions[commit], answer = yaml.load(answer[:size], LOADER) or {}, answer[size + 1 :] if size else answer
+    return versions
+
+
+def fixed_by_git(forms: Forms) -> list[Fixed]:
+    """Return since when each claim is what it is."""
+    rows = []
+    for name, (now, *before) in forms.items():
+        others = (index for index, one in enumerate(before) if set(now.changed(one)) - {"measure"})
+        rest = [now, *before][next(others, len(before))]
+        changed = ", ".join(now.changed(before[0])) if before else "new"
+        rows.append(Fixed(name, now.at, now.commit, changed, rest.at, len(before)))
+    return rows
+
+
+def unsaid(forms: Forms) -> list[str]:
+    """Return the claims whose bounds changed last without a new `restated:` line."""
+    found = []
+    for name, (now, *before) in forms.items():
+        earlier = next((one for one in before if "bounds" in now.changed(one)), None)
+        if earlier and now.entry.get("restated") in (None, "", earlier.entry.get("restated")):
+            found.append(name)
+    return found
+
+
+def history_file() -> Path:
+    """Return the place of the committed history."""
+    return paths.references() / "history.csv"
+
+
+def history_text(rows: Iterable[Fixed]) -> str:
+    """Return the content of `references/history.csv`."""
+    return pd.DataFrame(list(rows), columns=list(Fixed._fields)).to_csv(index=False, lineterminator="\n")
+
+
+def read_history() -> dict[str, Fixed]:
+    """Return the committed history by claim; empty where there is none.
+
+    Raises:
+        HighwaysError: The file is damaged.
+    """
+    path = history_file()
+    if not path.exists():
+        return {}
+    try:
+        rows = pd.read_csv(path, dtype={"commit": str}).to_dict("records")
+        return {str(row["claim_id"]): Fixed(**row) for row in rows}  # type: ignore[misc]
+    except (ValueError, LookupError, TypeError, OSError):
+        where = paths.shown(path)
+        raise HighwaysError(f"{where}: not the history of the claims; `highways claims --history` makes it") from None
+
+
+def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed) -> str:
+    """Return how many of the runs, or studies, that a claim is judged on were finished when it was fixed, in words.
+
+    Args:
+        since: When it was fixed; `None` where that is not known.
+        claim: The claim.
+        measures: Its experiment's.
+        records: What the notebook's parameters list, as far as it is there.
+    """
+    if measures.needs_no_runs(claim.measure):
+        return "needs no runs"
+    records = claim.required.of_data_sets(records)
+    own = study(records, claim.of_study) if claim.of_study else None
+    made = [own] if own is not None else claim.required.evidence(records).runs or records.analyses
+    if not made or since is None:
+        return "" if made else "no runs yet"
+    what = "runs" if own is None else "studies"
+    number, rest = (
+        sum(datetime.fromisoformat(one.finished_at) < datetime.fromisoformat(at) for one in made)
+        for at in (since.fixed_at, since.rest_fixed_at)
+    )
+    if not number:
+        return f"before its {what}"
+    but = "; the rest " + (f"after {rest}" if rest else f"before its {what}") if rest < number else ""
+    return f"after {number} of {len(made)} {what} ({since.changed}{but})"
+
+
+def summary(texts: Iterable[str]) -> str:
+    """Return on one line how many criteria were fixed before, between and after their runs, from what `fixed` gives."""
+    texts = list(texts)
+    before = sum(text.startswith("before") for text in texts)
+    after = [found for text in texts if (found := re.match(r"after (\d+) of (\d+) ", text))]
+    whole = sum(found[1] == found[2] for found in after)
+    written = sum("(measure; the rest before" in found.string for found in after)
+    return (
+        f"{before} of {before + len(after)} criteria were fixed before the first of their runs, {len(after) - whole} "
+        f"between, {whole} after; of those not before, {written} changed only in how the measure is written"
+    )

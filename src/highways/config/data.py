@@ -1,0 +1,187 @@
+"""The data of a run: a named data set, or a file of the user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from highways.config.base import Count, Seed, Strict
+
+ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
+"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
+`cifar100` have 50,000 + 10,000 of 32x32 in colour."""
+UNPUBLISHED = "unpublished"
+"""What a claim asks for whose data were never published."""
+STAND_INS: dict[str, str] = {"cifar100": "cifar10", UNPUBLISHED: "weak-signal"}
+"""What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
+FeatureDataName = Literal["weak-signal", "mnist-4-9"]
+"""Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
+and nines at 12x12 pixels."""
+TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
+"""`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
+five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
+DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
+
+
+class PicturesConfig(Strict):
+    """How a convolutional network is shown the images.
+
+    In this order: pixels (0 to 255) times `scale`; contrast normalisation; less the training set's mean
+    image; in training, padding with zeros, a random crop of the former size, a random mirror image.
+
+    Source: the authors' release. MNIST: 1/256, no more. CIFAR: all of it, 8 pixels of padding.
+    """
+
+    scale: float = Field(default=1 / 256, gt=0)
+    contrast: bool = False
+    """Global contrast normalisation: each image less its mean, over its deviation."""
+    mean_image: bool = False
+    pad: int = Field(default=0, ge=0, le=256)
+    """Pixels on each side, for the random crops of training."""
+    mirror: bool = False
+    training_images: Count | None = None
+    """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
+    enlarge: int = Field(default=1, ge=1, le=64)
+    """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
+
+
+def _encoding(name: str) -> str:
+    try:
+        "text".encode(name)
+    except LookupError:
+        raise ValueError("no such encoding; there are utf-8, latin-1, cp1252 and others") from None
+    return name
+
+
+class OwnFile(Strict):
+    """A file, or a folder of images, in the place of one of the named data sets; `highways.data.own` reads it.
+
+    A file with a column of sentences is a data set of sentences, one without a table of features.
+    """
+
+    file: Annotated[str, Field(min_length=1)]
+    """Its path, absolute or from the project's root. Its content, not its place, enters the run's key."""
+    label: str | None = None
+    """The column that has the classes; a folder of images has none."""
+    text: str | None = None
+    """The column that has the sentences."""
+    without: Annotated[
+        tuple[str, ...], BeforeValidator(lambda given: tuple(given) if type(given) is list else given)
+    ] = ()
+    """Columns of a table that are no features."""
+    split: str | None = None
+    """The column that says `train`, `dev` or `test`; by default the parts are drawn."""
+    test: float = Field(default=0.2, gt=0, lt=1)
+    """Fraction of the examples that is drawn for testing."""
+    dev: float = Field(default=0.1, gt=0, lt=1)
+    """Fraction of the sentences that is drawn for development; tables and images have no such part."""
+    split_seed: Seed = 0
+    """Draws which examples are in which part."""
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.test + (self.dev if self.text else 0) >= 1:
+            raise ValueError("test and dev leave nothing to train on")
+        if self.label is None and (self.text or self.without or self.split):
+            raise ValueError("key 'label' is missing: the column that has the classes")
+        return self
+
+    @property
+    def kind(self) -> Literal["table", "sentences", "images"]:
+        """What it holds."""
+        return "images" if self.label is None else "sentences" if self.text else "table"
+
+    @property
+    def name(self) -> str:
+        """Its name in tables, figures and run keys: the file's, with a dot in it, which no named data set has."""
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(self.file).name).strip(".-")[-60:] or "data"
+        return name if "." in name else f"{name}.images"
+
+
+def _with_a_dot(name: Any, named: ValidatorFunctionWrapHandler) -> Any:
+    """Let names of own data pass, which have a dot in them; `DataConfig` checks them."""
+    return name if isinstance(name, str) and "." in name else named(name)
+
+
+class DataConfig(Strict):
+    """The data set a run is trained and tested on: a named one, or `{file: my.csv, label: ..., ...}` of one's own."""
+
+    name: Annotated[DataName, WrapValidator(_with_a_dot)]
+    own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
+    """The user's own data in the place of a named set; its fields may stand here directly."""
+    vectors: str | None = None
+    """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
+    content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
+    pictures: PicturesConfig | None = None
+    """For convolutional networks; by default images are flat, scaled to [0, 1]."""
+    training_examples: Count | None = None
+    """Only the first so many of the training part are used; of flat images and features only. (For pictures:
+    `pictures.training_images`.)"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_of_own(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or ("file" not in values and values.get("own") is None):
+            return values
+        fields = {name: value for name, value in values.items() if name in cls.model_fields}
+        own = fields.get("own") or {name: value for name, value in values.items() if name not in fields}
+        file = own.file if isinstance(own, OwnFile) else own.get("file") if isinstance(own, Mapping) else None
+        return {"name": OwnFile.model_construct(file=str(file)).name} | fields | {"own": own}
+
+    @model_validator(mode="after")
+    def _name_of_own(self) -> Self:
+        if self.own is not None and self.name != self.own.name:
+            raise ValueError(f"own data have the name of their file, {self.own.name!r}, found {self.name!r}")
+        if self.own is None and self.name not in get_args(DataName):
+            raise ValueError(f"{self.name!r} is no data set; of your own data give the file: {{file: ..., label: ...}}")
+        return self
+
+    @classmethod
+    def of(cls, data: str | DataConfig, **more: Any) -> DataConfig:
+        """Return the configuration of a data set that a parameter names or, of own data, describes.
+
+        Args:
+            data: The parameter.
+            more: Further fields.
+        """
+        return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Which networks it is for: see `Network.reads`."""
+        kind = self.own.kind if self.own else ""
+        if kind == "sentences" or self.name in get_args(TextDataName):
+            return ("text",)
+        return ("flat",) if kind == "table" or self.name in get_args(FeatureDataName) else ("flat", "pictures")
+
+
+def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
+    """Return a validator that lets the description of own data pass in the place of a name."""
+
+    def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
+        if not isinstance(value, Mapping | DataConfig):
+            return named(value)
+        data = DataConfig.model_validate(value, strict=True)
+        if reads not in data.reads:
+            raise ValueError(f"{data.name!r} holds {'no sentences' if reads == 'text' else 'sentences'}")
+        return data
+
+    return WrapValidator(check)
+
+
+ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]
+TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]
+"""Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""

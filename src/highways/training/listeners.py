@@ -1,0 +1,108 @@
+"""Listeners of training: MLflow, and the progress of a sweep as lines in a log or a bar in JupyterLab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from highways.config import RunConfig
+from highways.quantities import duration
+from highways.tracking.events import EpochEnded, Event, Finished, Listener
+from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.records import RunRecord
+
+
+@contextlib.contextmanager
+def telling(
+    listeners: Iterable[Listener | None],
+    log: MlflowLog | None,
+    finished: Iterable[RunRecord],
+    missing: Mapping[str, RunConfig],
+) -> Iterator[Listener]:
+    """Yield what tells MLflow, if there is a log, and then the listeners, of every event, from one thread at a time.
+
+    The log begins with the runs that are `finished` and those that are `missing`, by key, and is ended.
+    """
+    told = [listener for listener in (log, *listeners) if listener is not None]
+    one_at_a_time, complete = threading.Lock(), False
+
+    def tell(event: Event) -> None:
+        with one_at_a_time:
+            for listener in told:
+                listener(event)
+
+    if log is not None:
+        log.begin(finished, missing)
+    try:
+        yield tell
+        complete = True
+    finally:
+        if log is not None:
+            log.end(complete=complete)
+
+
+LINE_EVERY_S = 2.0
+"""Shorter epochs share a line; the last epoch of a group always has one."""
+
+
+def _style() -> str:
+    """Return `lines`, `bar` or `none`: `HIGHWAYS_PROGRESS`, else a bar in JupyterLab and lines elsewhere."""
+    if (asked := os.environ.get("HIGHWAYS_PROGRESS")) in ("lines", "bar", "none"):
+        return asked
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return "lines"
+    return "bar" if "ZMQ" in type(get_ipython()).__name__ else "lines"
+
+
+class Progress:
+    """Shows how far a sweep is: a listener that knows all of its `runs`, and which of them were `done` before it."""
+
+    def __init__(self, experiment: str, runs: Mapping[str, RunConfig], done: Collection[str], groups: int):
+        self.experiment, self.total, self.done = experiment, len(runs), set(done)
+        self._work = {key: config.network.work for key, config in runs.items()}
+        """Of an epoch, by key: a number that grows with its time."""
+        self._left = sum(self._work[key] * config.budget.epochs for key, config in runs.items() if key not in done)
+        self._worked = 0.0
+        self._begun: set[tuple[str, ...]] = set()
+        self._start: float | None = None
+        self._last_line = 0.0
+        self._style = _style()
+        if self._style != "none":
+            counts = f"runs: {self.total}, with records: {len(done)}, groups to train: {groups}"
+            print(f"{experiment}: {counts}", flush=True)
+
+    def __call__(self, event: Event) -> None:
+        """Take a training event."""
+        if isinstance(event, EpochEnded):
+            self._epoch(event)
+        elif isinstance(event, Finished):
+            self.done.add(event.record.run_key)
+
+    def _epoch(self, event: EpochEnded) -> None:
+        work = sum(self._work[key] for key in event.keys)
+        if event.keys not in self._begun:  # an earlier session did the epochs before
+            self._begun.add(event.keys)
+            self._left -= work * (event.epoch - 1)
+        self._worked += work
+        now = time.monotonic()
+        if self._start is None:  # the workers' start is left out of the estimate
+            self._start = now - event.seconds
+        if self._style == "none" or (now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs):
+            return
+        self._last_line = now
+        share = min(1.0, self._worked / self._left)
+        left = duration((now - self._start) * (1 / share - 1))
+        losses = [metrics["train_cross_entropy"] for metrics in event.metrics if metrics is not None]
+        best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"
+        epoch = f"epoch {event.epoch}/{event.epochs}, {best}, {event.seconds:.1f} s an epoch"
+        group = f"{event.keys[0].rsplit('-lr', 1)[0]} x{len(event.keys)}"
+        text = f"{self.experiment}: {group}: {epoch}; {len(self.done)}/{self.total} runs, about {left} left"
+        if self._style == "bar":
+            print(f"[{'#' * int(20 * share):<20}] {text}".ljust(160), end="\r", flush=True)
+        else:
+            print(text, flush=True)

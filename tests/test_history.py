@@ -1,0 +1,140 @@
+"""When criteria were fixed: what git says, the committed file, and the comparison with the runs' own times."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from toolbox import config_of, record_of
+
+from highways.claims.history import Fixed, fixed, fixed_by_git, forms_of_claims, history_text, summary, unsaid
+from highways.claims.judge import Claim
+from highways.claims.values import Measures
+from highways.tracking import Listed
+
+ENTRY = {"statement": "s", "criterion": "c", "measure": {"name": "m"}, "holds": {"below": 1}, "required": {}}
+Commit = Callable[..., str]
+
+
+@pytest.fixture
+def commit(project: Path) -> Commit:
+    """Commits claims on a day of January 2026, on the branch `main` or another, and returns the commit."""
+
+    def git(*arguments: str, day: int = 1) -> str:
+        date = f"2026-01-{day:02}T12:00:00+01:00"
+        who = {f"GIT_{role}_{what}": "t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        environment = os.environ | who | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        command = ["git", "-C", str(project), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    def make(day: int, claims: dict[str, Any], branch: str = "", merge: str = "") -> str:
+        if branch:
+            git("checkout", "-q", *(["-b"] if branch != "main" else []), branch)
+        if merge:
+            git("merge", "-q", "--no-commit", "--no-ff", "-s", "ours", merge)
+        (project / "references/claims.yaml").write_text(f"# {day}\n{yaml.safe_dump(claims)}")
+        git("add", "references/claims.yaml")
+        git("commit", "-q", "-m", "claims", day=day)
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q", "-b", "main")
+    return make
+
+
+def test_fixing_commit_is_the_last_that_changed_what_decides(commit: Commit) -> None:
+    first = commit(1, {"a": ENTRY, "b": ENTRY, "gone": ENTRY})
+    second = commit(2, {"a": ENTRY | {"source": "other"}, "b": ENTRY | {"holds": {"below": 2}}})
+    third = commit(3, {"a": ENTRY, "b": ENTRY | {"holds": {"below": 2}, "measure": {"name": "n"}}, "c": ENTRY})
+    forms = forms_of_claims()
+    assert forms is not None
+    date = "2026-01-{:02}T11:00:00+00:00".format
+    assert fixed_by_git(forms) == [
+        Fixed("a", date(1), first, "new", date(1), 0),
+        Fixed("b", date(3), third, "measure", date(2), 2),
+        Fixed("c", date(3), third, "new", date(3), 0),
+    ]
+    assert [form.commit for form in forms["b"]] == [third, second, first]
+
+
+def test_what_was_fixed_on_a_branch_was_fixed_before_its_merge(commit: Commit) -> None:
+    commit(1, {"a": ENTRY, "b": ENTRY})
+    on_branch = commit(2, {"a": ENTRY | {"criterion": "d"}, "b": ENTRY}, branch="other")
+    on_main = commit(3, {"a": ENTRY, "b": ENTRY | {"criterion": "e"}}, branch="main")
+    commit(4, {"a": ENTRY | {"criterion": "d"}, "b": ENTRY | {"criterion": "e"}}, merge="other")
+    forms = forms_of_claims()
+    assert forms is not None
+    assert {row.claim_id: row.commit for row in fixed_by_git(forms)} == {"a": on_branch, "b": on_main}
+
+
+def test_changed_bound_needs_a_new_line(commit: Commit) -> None:
+    wider = ENTRY | {"holds": {"below": 2}}
+    said = wider | {"restated": "2026-01-02: wider"}
+    commit(1, dict.fromkeys(("silent", "said", "said_later", "again"), ENTRY))
+    commit(2, {"silent": wider, "said": said, "said_later": wider, "again": said})
+    commit(3, {"silent": wider, "said": said, "said_later": said, "again": said | {"holds": {"below": 3}}})
+    assert unsaid(forms_of_claims() or {}) == ["again", "silent"]
+
+
+@pytest.mark.parametrize(
+    ("since", "text"),
+    [
+        (("05", "05", "new"), "before its runs"),
+        (("25", "05", "measure"), "after 2 of 3 runs (measure; the rest before its runs)"),
+        (("25", "15", "measure"), "after 2 of 3 runs (measure; the rest after 1)"),
+        (("31", "31", "bounds, criterion"), "after 3 of 3 runs (bounds, criterion)"),
+        (None, ""),
+    ],
+)
+def test_runs_are_counted_by_their_own_times(since: tuple[str, str, str] | None, text: str) -> None:
+    network = {"kind": "highway", "depth": 10, "width": 8, "transform_bias": -1.0}
+    sgd = {"kind": "sgd", "learning_rate": 0.1}
+    runs = [
+        record_of(config_of(network | {"depth": depth}, optimiser=sgd), {}, finished_at=f"2026-01-{day}T00:00:00+00:00")
+        for depth, day in ((10, 10), (10, 20), (10, 30), (20, 1))
+    ]
+    content = ENTRY | {"experiment": "01_depth", "source": "our question", "required": {"depths": [10]}}
+    claim = Claim.model_validate(content)
+    measures = Measures({"m": lambda records: 1.0})
+    row = since and Fixed(
+        "a", f"2026-01-{since[0]}T00:00:00+00:00", "f", since[2], f"2026-01-{since[1]}T00:00:00+00:00", 1
+    )
+    assert fixed(row or None, claim, measures, Listed(runs)) == text
+    assert fixed(row or None, claim, measures, Listed(runs[3:])) == "no runs yet"
+
+
+def test_summary_counts_before_between_and_after() -> None:
+    written = "after 3 of 3 runs (measure; the rest before its runs)"
+    texts = ["before its runs", "before its studies", "after 2 of 3 runs (new)", written, "no runs yet", ""]
+    assert summary(texts) == (
+        "2 of 4 criteria were fixed before the first of their runs, 1 between, 1 after; "
+        "of those not before, 1 changed only in how the measure is written"
+    )
+
+
+def test_committed_history_is_what_git_says(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
+    if (forms := forms_of_claims()) is None:
+        pytest.skip("this is no full clone")
+    current = history_text(fixed_by_git(forms)) == (repository / "references/history.csv").read_text()
+    assert current, "once changed claims are committed, run `highways claims --history` and commit what it writes"
+    assert unsaid(forms) == [], "these claims have other bounds than before, and no line `restated:` says so"
+
+
+def test_outside_a_full_clone_the_committed_history_is_shown_and_kept(project: Path, call, capsys) -> None:
+    before = (project / "references/history.csv").read_bytes()
+    assert call("claims", "--history") == 0
+    out = capsys.readouterr().out
+    assert "no full clone" in out
+    assert "depth-plain-degrades" in out
+    assert (project / "references/history.csv").read_bytes() == before
+    assert call("claims", "--history", "--csv") == 0
+    assert capsys.readouterr().out.startswith(
+        "claim_id,fixed_at,commit,changed,earlier_forms\ndepth-plain-trains-at-10,"
+    )
+    assert call("claims", "--csv") == 1
+    assert capsys.readouterr().err == "error: --csv needs --history\n"

@@ -1,0 +1,274 @@
+"""Data of the user's own, by path: read, divided, counted and named by their content; faults said with their line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from highways.config import DataConfig, PicturesConfig, RunConfig, validate
+from highways.data import Images, Pictures, Sentences, classes, examples, fingerprint, load, majority
+from highways.errors import HighwaysError
+from highways.experiments import BILSTM_DEPTH, DEPTH
+from highways.training import run
+
+TABLE = "id,width,height,kind\n" + "".join(f"{n},{n % 3},{n % 3 - 1.5},{'abc'[n % 3]}\n" for n in range(30))
+SENTENCES = "says\tfeels\n" + "".join(f"It's {('bad', 'good')[n % 2]} ({n})\t{n % 2}\n" for n in range(30))
+
+
+def own(path: Path, content: str | bytes, **more: Any) -> DataConfig:
+    """A configuration of a file with this content, as a YAML file gives it."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return validate(DataConfig, {"file": str(path)} | more, "test")
+
+
+def table(path: Path, content: str | bytes = TABLE, **more: Any) -> DataConfig:
+    return own(path, content, **{"label": "kind", "without": ["id"]} | more)
+
+
+def flat(config: DataConfig) -> Images:
+    data = load(config)
+    assert isinstance(data, Images)
+    return data
+
+
+def sentences(path: Path, content: str | bytes = SENTENCES, **more: Any) -> DataConfig:
+    return own(path, content, **{"label": "feels", "text": "says"} | more)
+
+
+def test_table_is_standardised_and_counted(project: Path, tmp_path: Path) -> None:
+    config = table(tmp_path / "my flowers.csv")
+    data = flat(config)
+    assert (data.name, data.features, data.classes) == ("my-flowers.csv", 2, 3)
+    assert (examples(config, "train"), examples(config, "test"), classes(config)) == (24, 6, 3)
+    assert majority(config) == int(data.test_y.bincount().max()) / 6
+    torch.testing.assert_close(data.train_x.mean(dim=0), torch.zeros(2), rtol=0, atol=1e-6)
+    assert len(set(zip(data.train_x[:, 0].tolist(), data.train_y.tolist(), strict=True))) == 3, "a class has a width"
+    with pytest.raises(HighwaysError, match=r"my-flowers\.csv has no dev part"):
+        examples(config, "dev")
+
+
+def test_parts_follow_from_the_seed_or_from_a_column(project: Path, tmp_path: Path) -> None:
+    first, again, other = (flat(table(tmp_path / "x.csv", split_seed=seed)) for seed in (0, 0, 1))
+    assert torch.equal(first.train_x, again.train_x)
+    assert not torch.equal(first.train_y, other.train_y)
+    rows = "".join(f"{n},{'ab'[n % 2]},{'test' if n > 6 else 'train'}\n" for n in range(10))
+    divided = flat(table(tmp_path / "y.csv", f"n,kind,part\n{rows}", split="part", without=[]))
+    assert (divided.features, divided.size("train"), divided.test_y.tolist()) == (1, 7, [1, 0, 1])
+
+
+def test_sentences_have_three_parts_and_quotation_marks(project: Path, tmp_path: Path) -> None:
+    config = sentences(tmp_path / "x.tsv", SENTENCES.replace("(3)", '"odd'))
+    data = load(config)
+    assert isinstance(data, Sentences)
+    assert [data.size(part) for part in data.parts] == [21, 3, 6]
+    assert [examples(config, part) for part in data.parts] == [21, 3, 6]
+    assert {"it's", "good", '"'} <= set(data.vocabulary)
+    assert load(config) is data
+
+
+@pytest.mark.parametrize(
+    "content", [TABLE.replace(",", ";"), "\ufeff" + TABLE, TABLE.replace("\n", "\r\n"), TABLE + "\n"]
+)
+def test_tables_are_read_as_people_have_them(project: Path, tmp_path: Path, content: str) -> None:
+    expected, found = flat(table(tmp_path / "x.csv")), flat(table(tmp_path / "y.csv", content))
+    assert torch.equal(expected.train_x, found.train_x)
+
+
+def test_encoding_is_asked_for(project: Path, tmp_path: Path) -> None:
+    content = SENTENCES.replace("bad", "tr\xe8s").encode("latin-1")
+    with pytest.raises(HighwaysError, match=r"x\.tsv, line 2: not utf-8; say its encoding, such as latin-1"):
+        load(sentences(tmp_path / "x.tsv", content))
+    data = load(sentences(tmp_path / "x.tsv", content, encoding="latin-1"))
+    assert "tr\xe8s" in data.vocabulary  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "message"),
+    [
+        (
+            TABLE.replace("4,1,-0.5", "4,one,-0.5"),
+            {},
+            ", line 6: column 'width': 'one' is no number; `without: [width]`",
+        ),
+        (TABLE.replace("4,1,-0.5", "4,,-0.5"), {}, ", line 6: column 'width': '' is no number"),
+        (TABLE.replace("4,1,-0.5", "4,nan,-0.5"), {}, ", line 6: column 'width': 'nan' is no number"),
+        (TABLE.replace("4,1,-0.5", "4,1"), {}, ", line 6: 3 columns, the first line has 4"),
+        (TABLE.replace("4,1,-0.5,b", "4,1,-0.5, "), {}, ", line 6: nothing in the column 'kind'"),
+        (TABLE.replace("4,1", '4,"1'), {}, ", line 31: unexpected end of data"),
+        (TABLE, {"label": "sort"}, ", line 1: no column 'sort'; there are: 'id, width, height, kind'"),
+        (TABLE, {"split": "width"}, ", line 2: column 'width' must be train or test, found '0'"),
+        (TABLE, {"without": ["id", "width", "height"]}, ": no column of numbers in it"),
+        (TABLE.replace("width", "id"), {}, ", line 1: two columns have one name"),
+        (TABLE.splitlines()[0], {}, ": a line with the columns' names and at least one more are needed"),
+        ("", {}, ": a line with the columns' names and at least one more are needed"),
+        (TABLE[:31], {}, ": 1 class in it, at least two are needed"),
+        (TABLE + "30,1,2,d\n", {"split_seed": 3}, ": class 'd' is not in the training part; try another split_seed"),
+    ],
+)
+def test_fault_is_one_line_with_its_number(project: Path, tmp_path: Path, content: str, changes, message: str) -> None:
+    path = tmp_path / "x.csv"
+    with pytest.raises(HighwaysError) as caught:
+        load(table(path, content, **changes))
+    assert str(caught.value).startswith(f"{path}{message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"file": "x.csv", "lable": "kind"}, "unknown key 'own.lable', did you mean 'label'?"),
+        ({"file": "x.csv", "text": "says"}, "key 'label' is missing: the column that has the classes"),
+        ({"file": "x.csv", "label": "kind", "test": 1.5}, "key 'own.test': Input should be less than 1, found 1.5"),
+        ({"file": "x.csv", "label": "y", "encoding": "ascci"}, "no such encoding; there are utf-8, latin-1"),
+        ({"file": "x.csv", "label": "y", "text": "t", "test": 0.95}, "test and dev leave nothing to train on"),
+        ({"file": "x.csv", "label": "y", "name": "digits"}, "own data have the name of their file, 'x.csv'"),
+        ({"name": "x.csv"}, "'x.csv' is no data set; of your own data give the file"),
+    ],
+)
+def test_description_at_fault_is_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(HighwaysError) as caught:
+        validate(DataConfig, values, "my.yaml")
+    assert message in str(caught.value)
+
+
+def test_no_file_pipe_device_or_folder_is_one_line(project: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path):
+        with pytest.raises(HighwaysError, match=f"^{path}: a folder, a pipe or a device where a file should be$"):
+            load(validate(DataConfig, {"file": str(path), "label": "kind"}, "test"))
+    with pytest.raises(HighwaysError, match=r"^/nowhere\.csv: No such file or directory$"):
+        load(validate(DataConfig, {"file": "/nowhere.csv", "label": "kind"}, "test"))
+    with pytest.raises(HighwaysError, match="no images there: a folder with"):
+        load(validate(DataConfig, {"file": str(tmp_path)}, "test"))
+
+
+def dense(data: DataConfig) -> RunConfig:
+    values = {"network": {"kind": "plain", "depth": 2, "width": 3}, "optimiser": {"learning_rate": 0.1}}
+    return RunConfig.model_validate({"data": data, "budget": {"epochs": 2, "batch_size": 10}} | values)
+
+
+def test_key_follows_from_content_and_description_not_from_the_place(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+
+    def key(config: DataConfig) -> str:
+        return dense(config).key(fingerprint(config))
+
+    config = table(tmp_path / "x.csv")
+    assert key(table(tmp_path / "elsewhere" / "x.csv")) == key(config)
+    assert key(table(tmp_path / "elsewhere" / "x.csv", TABLE + "30,1,2,a\n")) != key(config)
+    assert key(table(tmp_path / "x.csv", split_seed=1)) != key(config)
+    assert RunConfig.model_validate_json(dense(config).model_dump_json()) == dense(config)
+    assert "own" not in DataConfig(name="digits").model_dump()
+
+
+def test_changed_file_is_loaded_again(project: Path, tmp_path: Path) -> None:
+    assert flat(table(tmp_path / "x.csv")).size("train") == 24
+    assert flat(table(tmp_path / "x.csv", TABLE + "30,1,2,a\n31,1,2,b\n")).size("train") == 26
+
+
+def test_path_is_relative_to_the_projects_root(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table(project / "x.csv")
+    monkeypatch.chdir("/")
+    record = run(dense(validate(DataConfig, {"file": "x.csv", "label": "kind"}, "test")), mlflow=False, threads=1)
+    assert record.run_key.startswith("plain-d002-x.csv-relu-lr0.1-s0-")
+    assert record.config.data.name == "x.csv"
+
+
+def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: Path) -> None:
+    tabular, spoken = table(tmp_path / "x.csv"), sentences(tmp_path / "x.tsv")
+    given = tabular.own.model_dump(exclude={"encoding"})  # type: ignore[union-attr]
+    settings = DEPTH.schema.model_validate(SMALL | {"data": given})
+    assert {one.data for one in settings.runs()} == {tabular}
+    assert validate(DEPTH.schema, settings.model_dump(), "dumped") == settings
+    assert validate(DEPTH.schema, SMALL | {"data": tabular}, "of a notebook") == settings
+    with pytest.raises(HighwaysError, match=r"key 'data': 'x\.tsv' holds sentences"):
+        validate(DEPTH.schema, SMALL | {"data": spoken.own.model_dump()}, "test")  # type: ignore[union-attr]
+    with pytest.raises(HighwaysError, match="key 'data': Input should be 'digits', 'mnist', 'cifar10' or 'cifar100'"):
+        validate(DEPTH.schema, SMALL | {"data": "mnsit"}, "test")
+    texts = {"data": [{"file": str(tmp_path / "x.tsv"), "label": "feels", "text": "says"}], "vectors": "v.txt"}
+    listed = BILSTM_DEPTH.schema.model_validate(DEEP | texts).runs()
+    assert {one.data.name for one in listed} == {"x.tsv"}
+    assert {one.data.vectors for one in listed} == {None, "v.txt"}
+
+
+SMALL = {"profile": "mine", "depths": [2], "trials": 1, "epochs": 1, "batch_size": 10}
+DEEP = {
+    "profile": "mine",
+    "variants": ["plain"],
+    "depths": [1],
+    "seeds": 1,
+    "epochs": 1,
+    "batch_size": 10,
+    "hidden": 4,
+    "embedding": 4,
+    "dropout": 0.0,
+}
+
+
+# Images
+
+
+def pictures(folder: Path, divided: bool) -> DataConfig:
+    """A folder of 20 images of two classes, all of class 1 brighter."""
+    for number in range(20):
+        part = ("test" if number > 15 else "train",) if divided else ()
+        place = folder.joinpath(*part, str(number % 2))
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((4, 5), 100 * (number % 2) + number, np.uint8)
+        Image.fromarray(pixels).save(place / f"{number:02}.png")
+    return validate(DataConfig, {"file": str(folder)}, "test")
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_folder_of_images_is_flat_or_pictures(project: Path, tmp_path: Path, divided: bool) -> None:
+    config = pictures(tmp_path / "mine", divided)
+    in_pictures = config.model_copy(update={"pictures": PicturesConfig()})
+    data, shown = flat(config), load(in_pictures)
+    assert isinstance(shown, Pictures)
+    assert (data.name, data.features, shown.shape, data.classes) == ("mine.images", 20, (1, 4, 5), 2)
+    assert (data.size("train"), data.size("test")) == (16, 4)
+    assert examples(config, "train") == examples(in_pictures, "train") == 16
+    torch.testing.assert_close(data.test_x * 255, shown.images["test"].flatten(1).float())
+    assert torch.equal((data.train_x[:, 0] * 255 >= 100).long(), data.train_y)
+
+
+def test_image_at_fault_is_named(project: Path, tmp_path: Path) -> None:
+    config, broken = pictures(tmp_path, divided=False), tmp_path / "0" / "02.png"
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(broken)
+    with pytest.raises(HighwaysError, match=rf"^{broken}: \(4, 4\), the first image has \(4, 5\)"):
+        load(config)
+    broken.write_bytes(b"no image")
+    with pytest.raises(HighwaysError, match=f"^{broken}: not a PNG file that can be read"):
+        load(config)
+    broken.rename(tmp_path / "x.png")
+    with pytest.raises(HighwaysError, match=r"/x\.png: expected <class>/\*\.png"):
+        load(config)
+
+
+def test_own_files_in_mnists_format_are_read_and_checked(project: Path, tmp_path: Path) -> None:
+    def write(part: str, count: int, labels: int) -> None:
+        for kind, values in (
+            ("images-idx3", np.arange(count * 6).reshape(count, 2, 3) % 256),
+            ("labels-idx1", np.arange(labels) % 2),
+        ):
+            head = bytes([0, 0, 8, values.ndim]) + b"".join(n.to_bytes(4, "big") for n in values.shape)
+            packed = gzip.compress(head + values.astype(np.uint8).tobytes(), mtime=0)
+            (tmp_path / f"{part}-{kind}-ubyte.gz").write_bytes(packed)
+
+    config = validate(DataConfig, {"file": str(tmp_path)}, "test")
+    write("train", 6, 6)
+    with pytest.raises(HighwaysError, match=r"no file 't10k-images-idx3-ubyte\.gz' in it"):
+        load(config)
+    write("t10k", 4, 3)
+    with pytest.raises(HighwaysError, match="there are not as many images as labels"):
+        load(config)
+    write("t10k", 4, 4)
+    data = flat(config)
+    assert (data.size("train"), data.size("test"), data.features, data.classes) == (6, 4, 6, 2)
