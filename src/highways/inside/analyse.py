@@ -69,7 +69,7 @@ def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
         return True
     (run_key,) = run_keys([record.run])
     trained = runs.adopt(run_key)
-    return trained is None or record.weights_sha256 in {trained.weights_sha256, *accepted_sha256(run_key)}
+    return trained is None or record.weights_sha256 in (trained.weights_sha256, accepted_sha256(run_key))
 
 
 def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where: torch.device) -> AnalysisRecord:
