@@ -96,7 +96,12 @@ def _framed(build: Builder, records: Listed, settings: Profile | None, columns: 
     return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
 
 
-SECTIONS = ("What was easy", "What was difficult", "What the sources leave open, and what differs here")
+SECTIONS = (
+    "The question",
+    "What was easy",
+    "What was difficult",
+    "What the sources leave open, and what differs here",
+)
 
 
 def notes_of(experiment: str) -> dict[str, str]:
@@ -171,7 +176,7 @@ class Experiment:
     @property
     def notes(self) -> str:
         """What its sources leave open, and what is not as they have it; Markdown."""
-        text = notes_of(self.name)[SECTIONS[2]]
+        text = notes_of(self.name)[SECTIONS[-1]]
         return f"{text}\n" if text else ""
 
     def command(self, profile: str) -> str:
