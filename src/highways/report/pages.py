@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def counts(judgements: Sequence[Judgement]) -> str:
     return counted(row.verdict for row in judgements if not row.own)
 
 
-def pages(judged: Judged) -> Mapping[Path, str]:
+def pages(judged: Judged) -> dict[Path, str]:
     """Return the pages of a profile by their paths."""
     profile, made = judged.profile, {}
     for experiment in EXPERIMENTS:
