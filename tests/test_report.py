@@ -22,7 +22,6 @@ import pytest
 from layout import lay_out
 from toolbox import written_table
 
-from highways import paths
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, numbers_of, spoken
 from highways.cli import shown
@@ -312,16 +311,44 @@ def test_verdicts_that_are_not_a_table_of_them_are_named(
         readme.stale()
 
 
-def test_page_has_claims_figure_numbers_and_command(small: Made) -> None:
+def test_page_goes_from_the_question_to_what_is_open(small: Made) -> None:
     results = small.root / "results" / "quick"
     page = (results / "01_depth" / "README.md").read_text()
-    assert "![Plain and highway networks of 10 to 100 layers](depth.png)" in page
-    assert "| claim | source | criterion | measured | verdict | scope |" in page
-    assert "training cross-entropy, nats, ours" in page, "heads in words"
-    assert "dvc repro 01_depth@quick" in page
-    assert "of processes' time" in page
-    assert "## What was difficult" in page
+    parts = [
+        "**Do plain networks train worse the deeper they are",
+        "At **2 layers** the best plain network reaches",
+        "The sources' claims: ",
+        "![Plain and highway networks of 10 to 100 layers](depth.png)\n\n*Best training cross-entropy",
+        "## Verdicts",
+        "|  | claim | ours | verdict | criterion | source |",
+        "## Numbers",
+        "training cross-entropy, nats, ours",
+        "4 of 4 rows; all rows and columns: [depth.md](tables/depth.md)",
+        "## How to run it",
+        "dvc repro 01_depth@quick",
+        "of processes' time",
+        "## Where our set-up differs",
+        "Less than the claims require: data: digits for mnist; 2 of 400 epochs; 20 of 40 trials",
+        "(../../../src/highways/experiments/depth.py)",
+        "## What is open",
+        "not run in this profile",
+        "## What was difficult",
+    ]
+    places = [page.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
     assert "(01_depth/README.md)" in (results / "README.md").read_text()
+
+
+def test_a_page_shows_its_figure_on_the_first_screen_and_a_verdict_by_its_sign(repository: Path) -> None:
+    for path in (repository / "results").glob("*/*/README.md"):
+        before, figure, _ = path.read_text().partition("![")
+        assert figure, path
+        assert len(before.splitlines()) <= 10, path
+        assert len(before) < 2000, path
+    page = (repository / "results/laptop/01_depth/README.md").read_text()
+    assert "| ~ | Highway networks always converge significantly faster than plain ones. | yes | **consist" in page
+    assert "| \N{CHECK MARK} | A plain layer of 71 units has about 5,000 parameters. | 5,112 parameters | " in page
 
 
 def browser() -> str:
@@ -459,12 +486,9 @@ def test_text_of_records_is_no_markup_in_pages_and_steers_no_terminal(capsys: py
     assert str(HighwaysError(wicked)).endswith("b.png)\\n# head\\x1b[2J")
 
 
-def test_machine_in_a_cost_is_no_markup(project: Path) -> None:
-    tables = paths.Results("quick").of("01_depth").tables
-    tables.mkdir(parents=True)
+def test_machine_in_a_cost_is_no_markup() -> None:
     head = "process_seconds,processor,device,threads,workers"
-    (tables / "depth_cost.csv").write_text(f'{head}\n60,"<img src=x> [a](b)\n\n# c",cpu,1,1\n')
-    assert cost(DEPTH, "quick") == (
+    assert cost([f'{head}\n60,"<img src=x> [a](b)\n\n# c",cpu,1,1\n']) == (
         "60 seconds of processes' time (processor &lt;img src=x> [a]\\(b)\\n\\n# c, device cpu, threads 1, workers 1)."
     )
 

@@ -74,14 +74,19 @@ def test_deleted_claims_and_pages_are_named(published: Path) -> None:
     assert "missing; " in named("README.md")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe", None])
 @pytest.mark.parametrize("name", ["depth.csv", "depth_cost.csv"])
-def test_damaged_table_is_one_line_for_all_who_read_it(
-    published: Path, call, capsys, name: str, content: bytes
+def test_damaged_table_is_named_and_no_page_shows_it(
+    published: Path, call, capsys, name: str, content: bytes | None
 ) -> None:
-    (published / "01_depth" / "tables" / name).write_bytes(content)
+    page = (published / "01_depth" / "README.md").read_bytes()
+    table = published / "01_depth" / "tables" / name
+    table.write_bytes(table.read_bytes().replace(b"1", b"2") if content is None else content)
     assert "not what the records give" in named(f"01_depth/tables/{name}")
     assert call("claims", "--profile", "quick") == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"error: results/quick/01_depth/tables/{name}: not ")
+    assert error.startswith(
+        f"error: results/quick/01_depth/tables/{name}: not what the records give; `highways tables "
+    )
     assert error.count("\n") == 1
+    assert (published / "01_depth" / "README.md").read_bytes() == page

@@ -60,8 +60,7 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
         for study in studies:
             for figure in study.experiment.figures:
                 study.figure(figure)
-                for path in sorted(study.results.figures.glob(f"{figure}.*")):
-                    print(paths.shown(path), flush=True)
+                print(paths.shown(study.results.figures / f"{figure}.png"), flush=True)
         if not studies:
             print(f"{one}: no finished runs, no figures")
 
@@ -99,6 +98,11 @@ def claims_command(
         rows = verdicts.choose(judged, verdict or (), source or (), experiment)
         shown.wrapped(f"{name}: {headline(rows)}. All claims are in {paths.shown(path)}")
         verdicts.show(rows, verdict or ())
+        if altered := judged.altered():
+            named = ", ".join(map(paths.shown, altered))
+            raise HighwaysError(
+                f"{named}: not what the records give; `highways tables --profile {name}` makes it again"
+            )
 
 
 @app.command("report")

@@ -89,7 +89,12 @@ def _frame(rows: Iterable[Row], columns: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
 
 
-SECTIONS = ("What was easy", "What was difficult", "What the sources leave open, and what differs here")
+SECTIONS = (
+    "The question",
+    "What was easy",
+    "What was difficult",
+    "What the sources leave open, and what differs here",
+)
 
 
 def notes_of(experiment: str) -> dict[str, str]:
@@ -159,7 +164,7 @@ class Experiment:
     @property
     def notes(self) -> str:
         """What its sources leave open, and what is not as they have it; Markdown."""
-        text = notes_of(self.name)[SECTIONS[2]]
+        text = notes_of(self.name)[SECTIONS[-1]]
         return f"{text}\n" if text else ""
 
     def command(self, profile: str) -> str:

@@ -19,24 +19,16 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from highways import paths
-from highways.claims.judge import Judgement, shortfalls
-from highways.claims.sources import DOCUMENTS, documents, spoken, unit_of
+from highways.claims.judge import Judgement
+from highways.claims.sources import DOCUMENTS, documents
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.experiments import EXPERIMENTS
-from highways.experiments.base import Experiment, Table, notes_of
-from highways.report.pages import columns_of, cost, counts, head
+from highways.experiments.base import SECTIONS, Experiment, Table, notes_of
+from highways.report.pages import columns_of, cost_of, counts, head, lacking, made_tables, measured, rows_that_matter
 from highways.report.render import cell, render
 from highways.report.verdicts import Judged, judge_all
 from highways.show.figures import Drawing, Panel, svg, svg_of
 from highways.tracking.records import write_atomically
-
-MOST = 16
-"""Rows of a table that the report shows before it is asked for all."""
-
-COUNTED = {"training_examples": "training examples"} | {
-    name: name for name in ("epochs", "trials", "survivors", "seeds")
-}
-"""What a claim requires a number of, in words."""
 
 WHY = {
     "full": "with all that the claim requires",
@@ -55,11 +47,7 @@ class Report:
         self.judged, self.listed = judged, judged.listed
         self.root = os.path.relpath(paths.root(), self.results.folder)
         self.rows = [self.row(judgement) for judgement in judged.judgements]
-        self.sections = [
-            self.section(one)
-            for one in EXPERIMENTS
-            if any((self.results.of(one.name).tables / f"{table.name}.csv").exists() for table in one.tables)
-        ]
+        self.sections = [self.section(one) for one in EXPERIMENTS if made_tables(one, judged)]
 
     def link(self, path: Path) -> str | None:
         """Return how the report links to a file or folder of the checkout, `None` where there is none."""
@@ -71,16 +59,11 @@ class Report:
         experiment = next(one for one in EXPERIMENTS if one.name == claim.experiment)
         results = self.results.of(claim.experiment)
         places = [*([] if claim.of_study else [results.runs]), results.analyses, results.tables]
-        lacking = []
-        if judgement.verdict != "not run" and judgement.scope not in ("", "full"):
-            for name, (asked, had) in shortfalls(claim, self.listed[claim.experiment]).items():
-                short = f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
-                lacking.append(f"{had} of {asked} {COUNTED[name]}" if name in COUNTED else short)
         return vars(judgement) | {
             "documents": "|".join(documents(judgement.source)),
-            "measured": spoken(judgement.measured, unit_of(claim, experiment.named_measures)),
+            "measured": measured(judgement, self.judged, experiment),
             "order": VERDICTS.index(judgement.verdict),
-            "lacking": ", ".join(lacking),
+            "lacking": ", ".join(lacking(judgement, self.judged)),
             "experiment": claim.experiment,
             "evidence": next((link for place in places if (link := self.link(place))), None),
         }
@@ -88,21 +71,23 @@ class Report:
     def section(self, experiment: Experiment) -> dict[str, Any]:
         """Return an experiment's part of the report."""
         folder, name, listed = self.results.of(experiment.name), experiment.name, self.listed[experiment.name]
+        notes = notes_of(name)
         rows = [row for row in self.rows if row["experiment"] == name]
         records = [*listed, *listed.analyses, *listed.auxiliary]
         costs = [folder.tables / f"{table.name}_cost.csv" for table in experiment.tables]
         return {
             "name": name,
             "title": experiment.title,
+            "question": notes.pop(SECTIONS[0]),
             "counts": counts(self.judged.of(name)),
             "links": self.links(experiment),
             "command": experiment.command(self.results.profile),
             "run": [row for row in rows if row["verdict"] != "not run"],
             "waiting": [row for row in rows if row["verdict"] == "not run"],
             "figures": [] if listed.empty else [self.figure(experiment, figure) for figure in experiment.figures],
-            "tables": [made for table in experiment.tables if (made := self.table(table, folder.tables))],
-            "texts": [(heading, paragraphs(text)) for heading, text in notes_of(name).items()],
-            "cost": cost(experiment, self.results.profile),
+            "tables": [self.table(*made, folder.tables) for made in made_tables(experiment, self.judged)],
+            "texts": [(heading, paragraphs(text)) for heading, text in notes.items()],
+            "cost": cost_of(experiment, self.judged),
             "costs": [(path.name, self.link(path)) for path in costs if path.exists()],
             "commits": sorted({str(commit)[:7] for one in records if (commit := one.environment.get("git_commit"))}),
         }
@@ -126,13 +111,10 @@ class Report:
         drawing = experiment.figures[name](self.listed[experiment.name])
         return {"panels": panels_of(drawing, experiment.title), "png": self.link(png)}
 
-    def table(self, table: Table, folder: Path) -> dict[str, Any] | None:
-        """Return a table, its rows that matter and all of them; `None` where it has not been made."""
+    def table(self, table: Table, whole: pd.DataFrame, folder: Path) -> dict[str, Any]:
+        """Return a table: its rows that matter, and all of them."""
         path = folder / f"{table.name}.csv"
-        if not path.exists():
-            return None
-        whole = pd.read_csv(path)
-        chosen = (table.main or table.rows)(whole).head(MOST)
+        chosen = rows_that_matter(table, whole)
         some, every = columns_of(table, chosen), [name for name in (table.shown or whole) if name in whole]
         return {
             "title": table.title,

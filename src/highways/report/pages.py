@@ -1,9 +1,11 @@
-"""Pages that a code host renders: one per experiment and profile, and one per profile."""
+"""Pages that a code host renders: one per experiment and profile, in one order, and one per profile."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,10 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.history import summary
-from highways.claims.judge import Judgement, headline
+from highways.claims.judge import Judgement, headline, shortfalls
 from highways.claims.sources import spoken, unit_of
 from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
-from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Table, notes_of
 from highways.report.render import render
@@ -23,36 +24,20 @@ from highways.report.verdicts import Judged
 from highways.show.tables import MACHINE, plain
 from highways.tracking.records import write_atomically
 
+MOST = 16
+"""Rows of a table that a page shows."""
+SIGNS = {"replicated": "\N{CHECK MARK}", "not replicated": "\N{BALLOT X}", "consistent": "~", "inconclusive": "?"}
+"""Of verdicts; the others have a dash."""
+WHOSE = {False: "What the sources claim", True: "Questions and calculations of our own"}
+COUNTED = {"training_examples": "training examples"} | {
+    name: name for name in ("epochs", "trials", "survivors", "seeds")
+}
+"""What a claim requires a number of, in words."""
 
-def table_for_people(table: Table, path: Path) -> dict[str, Any]:
-    """Return a table as a page shows it: the rows and columns that the experiment chooses, heads in words.
 
-    Args:
-        table: The table.
-        path: Its CSV.
-
-    Raises:
-        HighwaysError: The file is damaged, or is another table.
-    """
-    try:
-        whole = pd.read_csv(path)
-        if table.shown and not any(name in whole for name in table.shown):
-            raise ValueError("none of its columns")
-        chosen = table.rows(whole)
-    except (ValueError, LookupError, TypeError, AttributeError, OSError):
-        shown = paths.shown(path)
-        raise HighwaysError(f"{shown}: not the table {table.name}; `highways tables` makes it anew") from None
-    columns = columns_of(table, chosen)
-    return {
-        "title": table.title,
-        "file": path.name,
-        "heads": [head(table, name) for name in columns],
-        "rows": [
-            [plain(cell) if isinstance(cell := row[name], str) else cell for name in columns]
-            for row in chosen.to_dict("records")
-        ],
-        "number": len(whole),
-    }
+def rows_that_matter(table: Table, whole: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that the experiment chooses, a dozen or so."""
+    return (table.main or table.rows)(whole).head(MOST)
 
 
 def columns_of(table: Table, rows: pd.DataFrame) -> list[str]:
@@ -65,13 +50,38 @@ def head(table: Table, column: str) -> str:
     return table.shown.get(column, column.replace("_", " "))
 
 
-def cost(experiment: Experiment, profile: str) -> str:
-    """Return what an experiment cost in a profile, and on what machine, in a sentence; none where it is not known."""
-    tables = paths.Results(profile).of(experiment.name).tables
-    files = [path for table in experiment.tables if (path := tables / f"{table.name}_cost.csv").exists()]
-    if not (parts := [part for path in files if not (part := _read_cost(path)).empty]):
+def made_tables(experiment: Experiment, judged: Judged) -> list[tuple[Table, pd.DataFrame]]:
+    """Return an experiment's tables that have been made, each as the records give it."""
+    folder = paths.Results(judged.profile).of(experiment.name).tables
+    texts = [(table, judged.tables.get(folder / f"{table.name}.csv")) for table in experiment.tables]
+    return [(table, pd.read_csv(io.StringIO(text))) for table, text in texts if text is not None]
+
+
+def _table(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
+    """Return a table as a page shows it: the rows and columns that matter, heads in words."""
+    chosen = rows_that_matter(table, whole)
+    columns = columns_of(table, chosen)
+    return {
+        "title": table.title,
+        "name": table.name,
+        "heads": [head(table, name) for name in columns],
+        "rows": [
+            [plain(cell) if isinstance(cell := row[name], str) else cell for name in columns]
+            for row in chosen.to_dict("records")
+        ],
+        "number": len(whole),
+    }
+
+
+def cost(tables: Iterable[str]) -> str:
+    """Return what an experiment cost, and on what machine, in a sentence; none where it is not known.
+
+    Args:
+        tables: Its tables of costs, as CSV.
+    """
+    whole = pd.concat([pd.DataFrame(), *(pd.read_csv(io.StringIO(text)) for text in tables)])
+    if whole.empty:
         return ""
-    whole = pd.concat(parts)
     columns = [name for name in MACHINE if name in whole.columns]
     spent = []
     for _, one in whole.groupby([name for name in columns if name in MACHINE[:2]], sort=False, dropna=False):
@@ -82,38 +92,72 @@ def cost(experiment: Experiment, profile: str) -> str:
     return f"{', and '.join(spent)}."
 
 
-def _read_cost(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path).astype({"process_seconds": float})
-    except (ValueError, LookupError, TypeError, OSError):
-        raise HighwaysError(f"{paths.shown(path)}: not a table of costs; `highways tables` makes it anew") from None
+def cost_of(experiment: Experiment, judged: Judged) -> str:
+    """Return what an experiment cost in a profile; see `cost`."""
+    folder = paths.Results(judged.profile).of(experiment.name).tables
+    files = [folder / f"{table.name}_cost.csv" for table in experiment.tables]
+    return cost(judged.tables[path] for path in files if path in judged.tables)
+
+
+def measured(row: Judgement, judged: Judged, experiment: Experiment) -> str:
+    """Return what a judgement measured, with its unit; a share of 1 that the criterion asks for is a yes."""
+    claim = judged.claims[row.claim_id]
+    if row.measured == "1" and claim.holds.equals == 1:
+        return "yes"
+    return spoken(row.measured, unit_of(claim, experiment.named_measures))
+
+
+def lacking(row: Judgement, judged: Judged) -> list[str]:
+    """Return in what the runs that a verdict rests on fall short of what the claim requires, in words."""
+    claim, parts = judged.claims[row.claim_id], []
+    if row.verdict != "not run" and row.scope not in ("", "full"):
+        for name, (asked, had) in shortfalls(claim, judged.listed[claim.experiment]).items():
+            short = f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
+            parts.append(f"{had} of {asked} {COUNTED[name]}" if name in COUNTED else short)
+    return parts
+
+
+def _outcome(experiment: Experiment, judged: Judged) -> str:
+    """Return what came out, from the records; where each data set has its paragraph, the first sentence of each."""
+    records = judged.listed[experiment.name]
+    text = experiment.answer(records) if experiment.answer is not None and not records.empty else ""
+    parts = text.split("\n\n")
+    return text if len(parts) == 1 else "\n\n".join(re.split(r"(?<=\.) ", part, maxsplit=1)[0] for part in parts)
 
 
 def experiment_page(experiment: Experiment, judged: Judged) -> str:
     """Return the page of one experiment in one profile, which has its tables."""
-    results = paths.Results(judged.profile).of(experiment.name)
-    files = [(table, results.tables / f"{table.name}.csv") for table in experiment.tables]
-    claims = []
-    for head, own in (("What the sources claim", False), ("Questions and calculations of our own", True)):
-        rows = [row for row in judged.of(experiment.name) if row.own == own]
-        waiting = [(row.statement, row.source, row.criterion) for row in rows if row.verdict == "not run"]
-        claims.append((head, [_verdict(row, judged, experiment) for row in rows if row.verdict != "not run"], waiting))
+    results, rows = paths.Results(judged.profile).of(experiment.name), judged.of(experiment.name)
+    run = [row for row in rows if row.verdict != "not run"]
+    records = judged.listed[experiment.name]
+    question, *others, differs = notes_of(experiment.name).items()
+    verdicts = [(row.own, _verdict(row, judged, experiment)) for row in run]
     return render(
         "experiment.md.j2",
         experiment=experiment,
         profile=judged.profile,
         root=os.path.relpath(paths.root(), results.folder),
+        question=question[1],
+        outcome=_outcome(experiment, judged),
+        counts=counts(rows),
         figures=[name for name in experiment.figures if (results.figures / f"{name}.png").exists()],
-        claims=claims,
-        tables=[table_for_people(table, path) for table, path in files if path.exists()],
-        texts=notes_of(experiment.name),
-        cost=cost(experiment, judged.profile),
+        caption=experiment.caption(records) if experiment.caption is not None and not records.empty else "",
+        claims={text: [cells for own, cells in verdicts if own == whose] for whose, text in WHOSE.items()},
+        tables=[_table(*made) for made in made_tables(experiment, judged)],
+        cost=cost_of(experiment, judged),
+        differs=differs[1],
+        less=list(dict.fromkeys(part for row in run for part in lacking(row, judged))),
+        module=f"src/{experiment.schema.__module__.replace('.', '/')}.py",
+        inconclusive=sum(row.verdict == "inconclusive" for row in run),
+        waiting=[(row.statement, row.criterion, row.source) for row in rows if row.verdict == "not run"],
+        others=[(heading, text) for heading, text in others if text],
     )
 
 
 def _verdict(row: Judgement, judged: Judged, experiment: Experiment) -> Sequence[str]:
-    measured = spoken(row.measured, unit_of(judged.claims[row.claim_id], experiment.named_measures))
-    return row.statement, row.source, row.criterion, measured, f"**{row.verdict}**", row.scope
+    verdict = f"**{row.verdict}**" + (f" ({row.scope})" if row.scope else "")
+    ours = measured(row, judged, experiment)
+    return SIGNS.get(row.verdict, "\N{EN DASH}"), row.statement, ours, verdict, row.criterion, row.source
 
 
 def profile_page(judged: Judged) -> str:

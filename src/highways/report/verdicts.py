@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from highways import paths
@@ -38,6 +39,22 @@ class Judged:
     listed: Mapping[str, Listed]
     """By experiment, as far as there are records."""
     judgements: Sequence[Judgement]
+
+    @cached_property
+    def tables(self) -> Mapping[Path, str]:
+        """Content of the tables' files that are there, by path, as the records give it."""
+        texts: dict[Path, str] = {}
+        for one in EXPERIMENTS:
+            folder, records = paths.Results(self.profile).of(one.name).tables, self.listed[one.name]
+            if folder.exists() and not records.empty:
+                settings = one.of(self.profile).settings
+                for files in (table.texts(records, settings) for table in one.tables):
+                    texts |= {folder / name: text for name, text in files.items()}
+        return {path: text for path, text in texts.items() if path.exists()}
+
+    def altered(self) -> list[Path]:
+        """Return the tables' files that are not what the records give."""
+        return [path for path, text in self.tables.items() if path.read_bytes() != text.encode()]
 
     def of(self, experiment: str) -> list[Judgement]:
         """Return the judgements on an experiment's claims."""
