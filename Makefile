@@ -109,10 +109,10 @@ pipeline: setup  ## Write dvc.yaml and the schema of claims.yaml from the experi
 	highways pipeline
 
 lint: setup  ## Check format, lint, types and spelling
-	ruff format --check src tests benchmarks notebooks
-	ruff check src tests benchmarks notebooks
+	ruff format --check src tests benchmarks notebooks examples
+	ruff check src tests benchmarks notebooks examples
 	pyright
-	codespell src tests benchmarks notebooks README.md references
+	codespell src tests benchmarks notebooks examples README.md references
 
 # Of the build for CPUs that PyTorch's own index has for Python 3.11 on x86-64 Linux; pip-compile sees PyPI's builds alone.
 TORCH_FOR_CPUS := torch==2.13.0 sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b

@@ -177,17 +177,23 @@ def run_config() -> Callable[..., Any]:
 def process(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts processes that train a list of runs, by `driver.py`; `workers` 0 is `run`, others are `sweep`.
 
-    They say what is started and what came of it. While the file `hold` is there, their training stands still; by the
-    signals of `die` workers die.
+    They say what is started and what came of it, and note all events in the file `log`. While the file `hold` is there,
+    their training stands still; by the signals of `die` workers die.
     """
     running: list[subprocess.Popen[str]] = []
 
     def begin(
-        configs: list[Any], workers: int = 1, profile: str = "p", hold: str = "-", die: tuple[int, ...] = ()
+        configs: list[Any],
+        workers: int = 1,
+        profile: str = "p",
+        hold: str = "-",
+        die: tuple[int, ...] = (),
+        engine: str = "local",
+        log: str = os.devnull,
     ) -> subprocess.Popen[str]:
         content = json.dumps([config.model_dump(mode="json") for config in configs])
         env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
-        env |= {"DIE": json.dumps([int(number) for number in die])}
+        env |= {"DIE": json.dumps([int(number) for number in die]), "ENGINE": engine, "LOG": log}
         command = [sys.executable, str(REPOSITORY / "tests" / "driver.py")]
         running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
         return running[-1]

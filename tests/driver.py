@@ -31,13 +31,17 @@ TrialsModule.on_train_start = dies
 
 if __name__ == "__main__":
     from highways.config import RunConfig
-    from highways.tracking.events import EpochEnded, Started
+    from highways.tracking.events import EpochEnded, Event, Finished, Started
     from highways.training import run, sweep
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    hold = Path(os.environ["HOLD"])
+    hold, log = Path(os.environ["HOLD"]), Path(os.environ["LOG"])
 
-    def show(event: object) -> None:
+    def show(event: Event) -> None:
+        keys = [event.record.run_key] if isinstance(event, Finished) else event.keys
+        entry = [type(event).__name__, keys, getattr(event, "epoch", 0), getattr(event, "seconds", 0.0)]
+        with log.open("a") as file:
+            print(json.dumps(entry), file=file)
         if isinstance(event, Started):
             print("started", *event.keys, flush=True)
         while isinstance(event, EpochEnded) and hold.exists():
@@ -46,5 +50,6 @@ if __name__ == "__main__":
     configs = [RunConfig.model_validate(content) for content in json.loads(os.environ["CONFIGS"])]
     more = {"profile": os.environ["PROFILE"], "experiment": "e", "threads": 1, "mlflow": False, "on_event": show}
     workers = int(os.environ["WORKERS"])
-    records = sweep(configs, workers=workers, **more) if workers else [run(configs[0], **more)]
+    engine = os.environ["ENGINE"]
+    records = sweep(configs, workers=workers, engine=engine, **more) if workers else [run(configs[0], **more)]
     print("records", *(record.weights_sha256 for record in records), flush=True)

@@ -38,7 +38,6 @@ from highways.experiments.keras_lasagne_factors import (
     aliases,
     cell_of,
     cells,
-    effects,
     factorials,
     run_of,
     summary,
@@ -114,7 +113,7 @@ def test_effects_after_each_number_of_epochs_stand_apart() -> None:
         found = made(with_epochs(cells(fraction)), optimiser=-0.01, optimiser_x_epochs=-0.02)
         for level, when, effect in ((0, "after 10 epochs", [0.01] * 3), (1, "after 1 epoch", [-0.03] * 3)):
             assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
-            assert effects(found)[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
+            assert found.effects()[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
     assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 

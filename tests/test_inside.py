@@ -350,6 +350,7 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
     assert found.network.transform_bias == -2.0
     ranked = GatesProfile.model_validate(GATES | {"ranks": {"digits": [2, 3]}}).runs()
     assert [run.optimiser for run in ranked] == [second.optimiser, worst.optimiser]
+    assert len(VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()) == 2 + 4
     deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
     bias = best.network.transform_bias
     assert [(run.network.kind, run.network.depth, run.network.transform_bias) for run in deep] == [
@@ -358,18 +359,6 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
         ("highway", 5, bias),
         ("highway", 9, bias),
     ]
-
-
-def test_of_several_ranks_the_first_that_does_not_diverge_is_judged(project: Path, run_config) -> None:
-    from highways.experiments.very_deep import share_of_guessing
-
-    search(project, 10, 0.1, 0.2)
-    ranked = VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()
-    assert len(ranked) == 2 + 4
-    configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05)]
-    bad, good = sweep(configs, profile="p", experiment="e", mlflow=False)
-    assert share_of_guessing(Listed([bad, good]), "highway", 4) == pytest.approx(good.best() / np.log(10))
-    assert share_of_guessing(Listed([bad]), "highway", 4) == 1
 
 
 def test_search_that_has_not_been_run_is_named(project: Path) -> None:
@@ -391,16 +380,6 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     damaged.write_text("<<<<<<< HEAD")
     with pytest.raises(HighwaysError, match=r"highway-d020.*: truncated or not JSON"):
         GatesProfile.model_validate(GATES | {"depth": 20}).runs()
-
-
-def test_first_trial_that_does_not_diverge_is_shown(project: Path, run_config) -> None:
-    configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05, 0.01)]
-    records = sweep(configs, profile="p", experiment="e", mlflow=False)
-    assert [record.status for record in records] == ["diverged", "finished", "finished"]
-    wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
-    listed = Listed(records, analyse(wanted, experiment="e", profile="p", mlflow=False))
-    (shown,) = of_each_data_set(listed, "gates")
-    assert shown.run == configs[1]
 
 
 @pytest.mark.parametrize(
@@ -468,9 +447,12 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     from highways.experiments.gates import answer, gates_figure
     from highways.experiments.very_deep import depth_ratio, share_of_guessing
 
-    configs = [run_config(depth=4, epochs=1), run_config(depth=6, epochs=1, learning_rate=1e12)]
-    fine, diverged = sweep(configs, profile="p", experiment="e", mlflow=False)
-    assert diverged.status == "diverged"
+    configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05, 0.01)]
+    configs.append(run_config(depth=6, epochs=1, learning_rate=1e12))
+    bad, fine, later, diverged = records = sweep(configs, profile="p", experiment="e", mlflow=False)
+    assert [record.status for record in records] == ["diverged", "finished", "finished", "diverged"]
+    assert share_of_guessing(Listed([bad, fine]), "highway", 4) == pytest.approx(fine.best() / np.log(10))
+    assert share_of_guessing(Listed([bad]), "highway", 4) == 1
     listed = Listed([fine, diverged])
     assert share_of_guessing(listed, "highway", 6) == 1
     assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
@@ -478,8 +460,10 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     other = fine.config.model_copy(update={"network": fine.config.network.model_copy(update={"depth": 5})})
     twin = fine.model_copy(update={"config": other})
     assert depth_ratio(Listed([fine, twin]), ("highway", 4), ("highway", 5)) == 1
-    wanted = [AnalysisConfig(run=config, measure=LesionsConfig()) for config in configs]
-    assert len(analyse(wanted, experiment="e", profile="p", mlflow=False)) == 1
+    wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
+    analyses = analyse(wanted, experiment="e", profile="p", mlflow=False)
+    assert [analysis.run for analysis in analyses] == [fine.config, later.config]
+    assert of_each_data_set(Listed(list(records), analyses), "gates") == analyses[:1]
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).axes[0].texts
     assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""

@@ -186,8 +186,8 @@ def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: P
     given = tabular.own.model_dump(exclude={"encoding"})  # type: ignore[union-attr]
     settings = DEPTH.schema.model_validate(SMALL | {"data": given})
     assert {one.data for one in settings.runs()} == {tabular}
-    assert validate(DEPTH.schema, settings.model_dump(), "dumped") == settings
-    assert validate(DEPTH.schema, SMALL | {"data": tabular}, "of a notebook") == settings
+    assert validate(DEPTH.schema, settings.model_dump(), "dumped").data == tabular
+    assert validate(DEPTH.schema, SMALL | {"data": tabular}, "of a notebook").data == tabular
     with pytest.raises(HighwaysError, match=r"key 'data': 'x\.tsv' holds sentences"):
         validate(DEPTH.schema, SMALL | {"data": spoken.own.model_dump()}, "test")  # type: ignore[union-attr]
     with pytest.raises(HighwaysError, match="key 'data': Input should be 'digits', 'mnist', 'cifar10' or 'cifar100'"):

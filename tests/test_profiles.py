@@ -126,6 +126,7 @@ def write(project: Path, **changes: object) -> None:
         ({"epoch": 3}, "profiles/quick/01_depth.yaml: unknown key 'epoch', did you mean 'epochs'? (allowed: "),
         ({"trials": "8"}, "profiles/quick/01_depth.yaml: key 'trials': Input should be a valid integer, found '8'"),
         ({"depths": [10, 20000]}, "profiles/quick/01_depth.yaml: key 'depths.1': Input should be less than or equal"),
+        ({"trials": 1_000_000}, "profiles/quick/01_depth.yaml: key 'trials': Input should be less than or equal"),
         ({"depths": [10, 10]}, "profiles/quick/01_depth.yaml: key 'depths': 10 is given twice"),
         ({"device": "tpu"}, "profiles/quick/01_depth.yaml: key 'device': Input should be 'auto', 'cpu' or 'cuda'"),
         ({"profile": "laptop"}, "profiles/quick/01_depth.yaml: key 'profile' must be 'quick', found 'laptop'"),

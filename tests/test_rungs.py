@@ -108,7 +108,7 @@ def test_damaged_record_is_named_and_nothing_is_guessed(project: Path, record: C
         ({"rungs": [{"epochs": 2, "keep": 2}, {"epochs": 4, "keep": 3}]}, "keeps 3 trials, there are 2 before it"),
         ({"rungs": [{"epochs": 1, "keep": 2}]}, "a rung of 1 epochs follows one of 1: epochs must grow"),
         ({"rungs": []}, "drawn belongs to searches with rungs"),
-        ({"drawn": {7: 1}}, "drawn names depths that are not among depths: 7"),
+        ({"drawn": {7: 1}}, "its keys are among depths"),
     ],
 )
 def test_bad_rungs_are_refused_in_one_line(changes: dict, message: str) -> None:

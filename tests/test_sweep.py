@@ -23,6 +23,7 @@ from highways.training import device, load_network, run, sweep
 from highways.training.checkpoints import weights_path
 from highways.training.device import cores  # itself: a fixture of all tests says that there is one
 from highways.training.execute import groups
+from highways.training.listeners import Progress
 
 
 def started(events: list) -> set[str]:
@@ -144,6 +145,20 @@ def test_weights_of_a_population_member_made_alone_are_accepted_and_compared(pro
     said = capsys.readouterr().out
     assert "last training cross-entropy" in said or "to the bit" in said
     load_network(record)
+
+
+@pytest.mark.parametrize(("style", "lines"), [("lines", 3), ("bar", 1), ("none", 0)])
+def test_progress_goes_on_where_some_of_a_group_were_finished(monkeypatch, run_config, capsys, style, lines) -> None:
+    monkeypatch.setenv("HIGHWAYS_PROGRESS", style)
+    progress = Progress("01_depth", {"a": run_config(epochs=3), "b": run_config(epochs=3)}, {"b"}, groups=1)
+    monkeypatch.setattr("highways.training.listeners.LINE_EVERY_S", 0.0)
+    for epoch in (2, 3):
+        progress(EpochEnded(("a", "b"), epoch, 3, ({"train_cross_entropy": 0.25}, None), 1.5))
+    said = capsys.readouterr().out
+    assert said.count("\n") == lines
+    assert said.count("a x2: epoch 3/3, best training cross-entropy 0.25, 1.5 s an epoch; 1/2 runs") == (
+        style != "none"
+    )
 
 
 def test_bad_engine_and_device_are_one_line(project: Path, run_config) -> None:

@@ -27,8 +27,8 @@ def keep_command(
     """Copy weights from checkpoints/ into results/PROFILE/weights and write the card that lists them."""
     from highways.report.weights import keep
 
-    for record in [run_given(key) for key in run_keys]:
-        print(shown(keep(record.stem)))
+    for path in keep([run_given(key).stem for key in run_keys]):
+        print(shown(path))
 
 
 @app.command("touch")

@@ -102,25 +102,21 @@ def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
     return train_x, train_y, test_x, test_y
 
 
-# What data say of themselves; of own data, once they are loaded
+# What data say of themselves: named ones in sources.yaml, own ones once they are loaded
 
 
 def examples(data: DataConfig | str, part: Part) -> int:
-    """Return the number of examples of a part of a data set; named ones are not loaded.
+    """Return the number of examples of a part of a data set.
 
     Raises:
         HighwaysError: It has no such part.
     """
-    if isinstance(data, str) or data.own is None:
-        return sources.examples(data if isinstance(data, str) else data.name, part)
-    return len(_labels(data, part))
+    return sources.examples(name, part) if (name := _name(data)) else len(_labels(data, part))
 
 
 def classes(data: DataConfig | str) -> int:
-    """Return the number of classes of a data set; named ones are not loaded."""
-    if isinstance(data, str) or data.own is None:
-        return sources.classes(data if isinstance(data, str) else data.name)
-    return load(data).classes
+    """Return the number of classes of a data set."""
+    return sources.classes(name) if (name := _name(data)) else load(data).classes
 
 
 def majority(data: DataConfig | str) -> float:
@@ -129,16 +125,21 @@ def majority(data: DataConfig | str) -> float:
     Raises:
         HighwaysError: `sources.yaml` does not say.
     """
-    if isinstance(data, str) or data.own is None:
-        return sources.majority(data if isinstance(data, str) else data.name)
+    if name := _name(data):
+        return sources.majority(name)
     labels = _labels(data, "test")
     return int(labels.bincount().max()) / len(labels)
 
 
-def _labels(config: DataConfig, part: Part) -> Tensor:
-    data = load(config)
+def _name(data: DataConfig | str) -> str | None:
+    """Return the name of a named data set, `None` of own data."""
+    return data if isinstance(data, str) else data.name if data.own is None else None
+
+
+def _labels(own: DataConfig | str, part: Part) -> Tensor:
+    data = load(own)
     if part not in data.parts:
-        raise HighwaysError(f"{config.name} has no {part} part")
+        raise HighwaysError(f"{data.name} has no {part} part")
     if isinstance(data, Sentences):
         return data.splits[part].labels
     if isinstance(data, Pictures):

@@ -93,18 +93,18 @@ def read_own(own: OwnFile) -> Own:
     return Own(x, y, part)
 
 
-def drawn_parts(own: OwnFile, count: int) -> list[Part]:
+def drawn_parts(own: OwnFile, count: int) -> list[str]:
     """Return what each of `count` examples is for, drawn so that it depends on their number and the seed alone."""
     order = sorted(range(count), key=lambda row: hashlib.sha256(f"{own.split_seed}-{row}".encode()).digest())
     test, dev = round(own.test * count), round(own.dev * count) if own.text else 0
-    part: dict[int, Part] = dict.fromkeys(order[:test], "test") | dict.fromkeys(order[test : test + dev], "dev")
-    return [part.get(row, "train") for row in range(count)]
+    tested, looked_at = set(order[:test]), set(order[test : test + dev])
+    return ["test" if row in tested else "dev" if row in looked_at else "train" for row in range(count)]
 
 
 # A file
 
 
-def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], list[str], list[str]]:
+def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]]:
     """Return features or sentences, labels, and parts where a column has them."""
     try:
         text = where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
@@ -132,7 +132,8 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[list[float]] | list[str], 
             if parts[-1] not in allowed:
                 found = f"{quoted(own.split)} must be {' or '.join(allowed)}, found {quoted(parts[-1])}"
                 raise ValueError(f", line {line}: column {found}")
-        x.append(row[place[own.text]] if own.text else [_number(line, name, row[place[name]]) for name in others])
+        numbers = [] if own.text else [_number(line, name, row[place[name]]) for name in others]
+        x.append(row[place[own.text]] if own.text else np.array(numbers))
     if not own.text and not others:
         raise ValueError(": no column of numbers in it")
     return x, labels, parts

@@ -233,14 +233,16 @@ def _unpack(source: Source, archive: Archive) -> str:
         origin = _retrieve(archive.url, archive.name, f"md5:{archive.md5}", packed)
         try:
             with tarfile.open(packed) as content:
-                content.extractall(folder, [content.getmember(file.path) for file in source.files], filter="data")
-            for file in source.files:
-                if (actual := pooch.file_hash(str(Path(folder) / file.path))) != file.sha256:
-                    raise ValueError(f"its member {file.path} has sha256 {actual}, expected {file.sha256}")
-            for file in source.files:
+                unpacked = {Path(folder) / str(number): file for number, file in enumerate(source.files)}
+                for part, file in unpacked.items():
+                    with content.extractfile(file.path) as member:  # type: ignore[union-attr]
+                        part.write_bytes(member.read())
+                    if (actual := pooch.file_hash(str(part))) != file.sha256:
+                        raise ValueError(f"its member {file.path} has sha256 {actual}, expected {file.sha256}")
+            for part, file in unpacked.items():
                 source.home(file).parent.mkdir(parents=True, exist_ok=True)
-                (Path(folder) / file.path).replace(source.home(file))
-        except (OSError, ValueError, KeyError, tarfile.TarError) as error:
+                part.replace(source.home(file))
+        except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
             raise HighwaysError(f"{origin}: cannot be unpacked: {error}") from None
     return origin
 

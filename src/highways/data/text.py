@@ -56,8 +56,8 @@ def load_sentences(config: DataConfig) -> Sentences:
         labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
         vocabulary, splits, vectors = numericalise(labelled, vectors_path(config))
         if fingerprint(config) != mark:
-            changed = "data or word vectors" if config.own else config.vectors
-            raise HighwaysError(f"{changed}: changed while it was read; start again") from None
+            changed = config.vectors or config.name
+            raise HighwaysError(f"{changed}: it was changed while it was read; start again") from None
         content = {"splits": {part: vars(split) for part, split in splits.items()}}
         file = io.BytesIO()
         torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
@@ -67,8 +67,8 @@ def load_sentences(config: DataConfig) -> Sentences:
     if vectors is not None:
         if not data.words_with_vectors:
             raise HighwaysError(f"{config.vectors}: it has none of the {data.words:,} words of {data.name}")
-        count = f"{data.words_with_vectors:,} of the {data.words:,} words of {data.name}"
-        print(f"{config.vectors}: vectors of {count}", flush=True)
+        known = f"{data.words_with_vectors:,} of the {data.words:,} words of {data.name}"
+        print(f"{config.vectors}: vectors of {known}", flush=True)
     return data
 
 

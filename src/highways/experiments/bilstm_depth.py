@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
@@ -19,7 +18,7 @@ from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextDa
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
-from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
+from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel, whole_ticks
 from highways.show.tables import Row, cost_rows, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import recorded
@@ -230,10 +229,7 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
         low, high = wilson_interval(test.last, examples(record.config.data, "test"))
         norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
         yield {
-            "variant": label(name),
-            "depth": depth,
-            "seed": record.config.seed,
-            "data": data,
+            **_named(record),
             "status": record.status,
             "epochs": record.config.budget.epochs,
             "parameters": record.parameters,
@@ -251,15 +247,15 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
         }
 
 
+def _named(record: RunRecord) -> Row:
+    network, data = record.config.network, record.config.data.name
+    return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
+
+
 def bilstm_cost(records: Listed) -> Iterator[Row]:
     """Yield what each run cost: training, evaluation and snapshots."""
-
-    def named(record: RunRecord) -> Row:
-        network, data = record.config.network, record.config.data.name
-        return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
-
     return cost_rows(
-        ((named(run), [run]) for run in records),
+        ((_named(run), [run]) for run in records),
         lambda members, seconds: {"process_seconds_per_epoch": seconds / max(members[0].epochs, 1)},
     )
 
@@ -350,11 +346,8 @@ def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
             each = [(depth, norm) for depth, values in sorted(norms.items()) for norm in values]
             lines.append(_every_seed(each, colour, marker))
 
-    def whole_layers(axes: Axes) -> None:
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-
     title = f"{data}: gradient at the first block, {('before training', 'after training')[when]}"
-    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_layers)
+    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_ticks)
 
 
 # Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count

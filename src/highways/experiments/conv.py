@@ -291,7 +291,7 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
         if runs := _finished(cell):
             errors = 100 * (1 - np.mean([run.curves["test_accuracy"] for run in runs], axis=0))
             look = {"color": colours[name], "lw": 2.2, "marker": POINTS[place % 8] if len(errors) < 50 else None}
-            lines.append(line(_label(name, cell), dict(enumerate(errors, start=1)), **look))
+            lines.append(line(_label(name, cell), errors.tolist(), **look))
     for place, name in enumerate(name for name, on in AUTHORS_LOGS if on == data):
         log = authors_log(name, data)
         theirs = {epoch: 100 * (1 - accuracy) for epoch, accuracy in log.items() if epoch >= 1}
@@ -321,7 +321,7 @@ def _losses_panel(name: str, cell: Cell) -> Panel:
     for place, run in enumerate(runs):
         for part, label, dashes in (("train", "training", "-"), ("test", "test", "--")):
             label += ", each run" if len(runs) > 1 else ""
-            losses = dict(enumerate(run.curves[f"{part}_cross_entropy"], start=1))
+            losses = run.curves[f"{part}_cross_entropy"]
             lines.append(line(None if place else label, losses, color=OTHERS[3], lw=1.3, ls=dashes))
     title = f"{_label(name, cell)}: cross-entropy over epochs"
     return line_panel(title, lines, "epoch", "cross-entropy, nats", log=False)

@@ -11,13 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways import paths
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import ImageData
 from highways.data import classes, examples
-from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
 from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
@@ -25,9 +23,8 @@ from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
 from highways.show.cells import Cell, cells, diverged, kind_and_depth
 from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
-from highways.show.tables import Row, cost_rows, reference_rows
+from highways.show.tables import Row, cost_rows, reference, reference_rows
 from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import rank as by_rank
 from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
@@ -65,10 +62,8 @@ class DepthProfile(Search):
     @model_validator(mode="after")
     def _rungs(self) -> Self:
         check_rungs(self.rungs, self.trials, self.epochs)
-        if self.drawn and not self.rungs:
-            raise ValueError("drawn belongs to searches with rungs")
-        if missing := [depth for depth in self.drawn if depth not in self.depths]:
-            raise ValueError(f"drawn names depths that are not among depths: {', '.join(map(str, missing))}")
+        if self.drawn and not (self.rungs and set(self.drawn) <= set(self.depths)):
+            raise ValueError("drawn belongs to searches with rungs, and its keys are among depths")
         return self
 
     def draw(self, trial: int) -> dict[str, Any]:
@@ -132,23 +127,8 @@ class DepthProfile(Search):
 
 
 def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunConfig:
-    """Return a trial of `01_depth` by its rank in the first rung, 1 for the best; diverged trials rank last.
-
-    Raises:
-        NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
-        HighwaysError: A record is damaged.
-    """
-    settings = load_profile(profile, DepthProfile)
-    trials = settings.first_rung().get((kind, depth), [])
-    records = [record for record in recorded(profile, settings.experiment, trials) if record is not None]
-    learned = sorted((record for record in records if record.best() is not None), key=by_rank)
-    if len(records) == len(trials) and len(learned) >= rank:
-        return learned[rank - 1].config
-    raise NotYet(
-        f"{paths.shown(paths.Results(profile).of(settings.experiment).runs)} has {len(records)} of the {len(trials)} "
-        f"trials of {kind} networks of {depth} layers, {len(learned)} of which learned, number {rank} is needed; "
-        f"`highways profile use {profile} && dvc repro 01_depth@{profile}` makes them"
-    )
+    """Return a trial of a profile's `01_depth` by its rank in the first rung; see `Search.ranked`."""
+    return load_profile(profile, DepthProfile).ranked((kind, depth), rank, f"{kind} networks of {depth} layers")
 
 
 # Numbers
@@ -217,11 +197,9 @@ def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
 
 def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
-    lowest: dict[int, float] = {}
-    for row in reference_rows("highway2015_fig1_curves.csv"):
-        if row["network"] == kind and row["epoch"] <= epochs:
-            lowest[row["depth"]] = min(row["train_cross_entropy"], lowest.get(row["depth"], math.inf))
-    return lowest
+    curves = reference("highway2015_fig1_curves.csv")
+    within = curves[(curves["network"] == kind) & (curves["epoch"] <= epochs)]
+    return within.groupby("depth")["train_cross_entropy"].min().to_dict()
 
 
 def depth_cost(records: Listed) -> Iterator[Row]:
@@ -242,8 +220,8 @@ def depth_cost(records: Listed) -> Iterator[Row]:
 
 
 def depth_figure(records: Listed) -> Drawing:
-    """Draw the best outcome over depth; see `outcome_panel`."""
-    return Drawing([outcome_panel(cells(records, kind_and_depth))])
+    """Draw the best outcome over depth."""
+    return Drawing([outcome_panel(records)])
 
 
 def curves_figure(records: Listed) -> Drawing:
@@ -259,19 +237,19 @@ def curves_figure(records: Listed) -> Drawing:
     return Drawing(panels, columns=2)
 
 
-def outcome_panel(networks: Networks) -> Panel:
+def outcome_panel(records: Listed) -> Panel:
     """Return the best outcome of a search over depth with its interval, P1's at the same epoch, and both papers'."""
+    networks = cells(records, kind_and_depth)
     data, depths, epochs, budget = _setting(networks)
     lines = []
     for kind, colour in NETWORK.items():
         look = {"color": colour, "marker": MARKERS[kind]}
-        best = _over_depth(networks, kind, lambda cell: cell.best_loss)
+        best, second = _over_depth(networks, kind, lambda cell: cell.best_loss), _papers_column(kind, "paper_p2")
         lines.append(line(f"{kind}, ours, epoch {budget}", best, ms=6, lw=2.4, **look))
         if data == "mnist" and epochs < 400:
             same = _papers_lowest(kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
         lines.append(line(f"{kind}, P1, epoch 400", _papers_lowest(kind, 400), ls=":", ms=3, lw=1.2, **look))
-        second = _papers_column(kind, "paper_p2")
         lines.append(line(f"{kind}, P2, epoch 400", second, ls="--", ms=4, lw=1.0, mfc="white", **look))
 
     def bars_and_ticks(axes: Axes) -> None:
@@ -303,7 +281,7 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
         paper = {r["epoch"]: r["train_cross_entropy"] for r in curves if (r["network"], r["depth"]) == (kind, depth)}
         lines.append(line(None, paper, color=colour, zorder=1, **SOURCE))
         if cell and cell.best:
-            ours = dict(enumerate(cell.best.curves["train_cross_entropy"], start=1))
+            ours = cell.best.curves["train_cross_entropy"]
             marker = POINTS[place] if len(ours) < 50 else None
             lines.append(line(f"{depth} layers", ours, color=colour, lw=2.4, marker=marker, ms=4))
     lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))
@@ -448,7 +426,7 @@ DEPTH = Experiment(
             ("Do plain networks fail with depth?", "depth-plain-degrades"),
             ("Do highway networks not?", "depth-highway-does-not-degrade"),
         ),
-        panel=lambda records: outcome_panel(cells(records, kind_and_depth)),
+        panel=outcome_panel,
         rows=lead_rows,
     ),
 )

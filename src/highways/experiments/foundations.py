@@ -23,7 +23,7 @@ from highways.experiments.foundations_recurrence import Recurrence
 from highways.experiments.foundations_two_heads import TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of
 from highways.inside.values import lists
-from highways.show.figures import Drawing, Line, Panel, line, line_panel
+from highways.show.figures import Drawing, Line, Panel, level, line, line_panel
 from highways.show.tables import Row, reference, studies_cost
 from highways.tracking import AnalysisRecord, Listed
 
@@ -191,18 +191,15 @@ def _points(found: AnalysisRecord) -> Panel:
     """Return the points, the sigmoid at the last printed state and the best line."""
     inputs, targets = np.array(POINTS).T
     w, b = found.row("printed_weight")[-1], found.row("printed_bias")[-1]
-    slope, level = np.polyfit(inputs, targets, 1)
+    slope, height = np.polyfit(inputs, targets, 1)
     x = np.linspace(-1, 10, 300)
     lines = [
         Line("points (two of them twice)", inputs, targets, {"color": "k", "marker": "o", "ms": 7, "ls": "none"}),
         Line("sigmoid, last printed state", x, 1 / (1 + np.exp(-w * x - b)), {"color": DARK}),
-        Line("linear output, fitted", x, slope * x + level, {"color": LIGHT, "ls": "--"}),
+        Line("linear output, fitted", x, slope * x + height, {"color": LIGHT, "ls": "--"}),
+        level("one half", 0.5, color="0.4", lw=1, ls=":"),
     ]
-
-    def one_half(axes: Axes) -> None:
-        axes.axhline(0.5, color="0.4", lw=1, ls=":", label="one half")
-
-    return line_panel("(b) a linear output and a sigmoid on five points", lines, "x", "y", one_half, log=False)
+    return line_panel("(b) a linear output and a sigmoid on five points", lines, "x", "y", log=False)
 
 
 # Dropout

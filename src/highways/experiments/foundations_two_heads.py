@@ -195,11 +195,7 @@ class TwoHeads(SmallStudy):
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     """Return the classifier's loss in a version of `HEAD_VERSIONS`.
 
-    Args:
-        version: Its name.
-        logits: `(batch, classes)`.
-        target: One-hot, `(batch, classes)`, zero where there is no label.
-        labelled: Whether there is one, `(batch,)`, bool.
+    Logits and targets, one-hot or zero where there is no label, are `(batch, classes)`; `labelled`, bool, `(batch,)`.
     """
     if version.endswith("binary"):
         rows = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -76,14 +77,9 @@ class InitialisationProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return both kinds, every depth, initialisation, rate and seed, in this order."""
-        return [
-            self._run(kind, depth, initialisation, rate, seed)
-            for kind in ("plain", "highway")
-            for depth in self.depths
-            for initialisation in self.initialisations
-            for rate in self.learning_rates
-            for seed in range(self.seeds)
-        ]
+        seeds = range(self.seeds)
+        chosen = (("plain", "highway"), self.depths, self.initialisations, self.learning_rates, seeds)
+        return [self._run(*choice) for choice in itertools.product(*chosen)]
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before training of every network that has blocks, then the four studies."""

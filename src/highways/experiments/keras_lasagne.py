@@ -34,16 +34,12 @@ from highways.experiments.keras_lasagne_factors import (
     Logistic,
     aliases,
     cells,
-    configurations,
-    described,
-    effect_text,
-    effects,
     factorials,
     run_of,
     summary,
 )
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
-from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, line_panel
+from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, level, line_panel
 from highways.show.tables import Row, cost_rows
 from highways.tracking import Listed
 
@@ -132,17 +128,17 @@ def _row(quantity: str, term: str, values: Sequence[float], cells: int | None, a
 def _rows(found: Factorial) -> Iterator[Row]:
     """Yield a data set's estimates."""
     yield _row("test accuracy", "logistic regression", [], None) | {"value": found.logistic}
-    for name, cell in configurations(found).items():
+    for name, cell in found.configurations().items():
         yield _row("test accuracy", name, found.accuracies.get(cell, []), 1) | {"source_says": SOURCE_SAYS.get(cell)}
     ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
     for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
-        yield _row("test accuracy", f"{name}: {described(cell, found)}", found.accuracies[cell], 1)
+        yield _row("test accuracy", f"{name}: {found.described(cell)}", found.accuracies[cell], 1)
     for name in FACTORS:
-        yield _row("gain", f"Keras, {effect_text(name, found)}", found.one_step_from_keras(name), 2)
+        yield _row("gain", f"Keras, {found.switch(name)}", found.one_step_from_keras(name), 2)
     count, mixed = len(found.written), {}
     if not found.full:
-        mixed = {effect_text(name, found): _named(aliases(frozenset({name}), 3)) for name in FACTORS}
-    for when, measured in effects(found).items():
+        mixed = {found.switch(name): _named(aliases(frozenset({name}), 3)) for name in FACTORS}
+    for when, measured in found.effects().items():
         for term, values in measured.items():
             yield _row(f"effect {when}", term, values, count if when == OVER_ALL else count // 2, mixed.get(term))
     told: set[frozenset[str]] = set()
@@ -190,7 +186,7 @@ def keras_lasagne_figure(records: Listed) -> Drawing:
     """
     panels = []
     for found in factorials(records).values():
-        panels += [_cells_panel(found), _intervals_panel(f"{found.data}: effects on test accuracy", effects(found))]
+        panels += [_cells_panel(found), _intervals_panel(f"{found.data}: effects on test accuracy", found.effects())]
         panels.append(_interactions_panel(found))
         if shares := {FACTORS[name].text: values for name, values in found.shares().items()}:
             panels.append(_intervals_panel(f"{found.data}: shares of Lasagne minus Keras", {"": shares}))
@@ -202,24 +198,19 @@ def _cells_panel(found: Factorial) -> Panel:
     ranks, means = range(1, len(ranked) + 1), [summary(found.accuracies[cell])[0] for cell in ranked]
     grey = {"marker": ".", "ls": "none", "color": "0.6", "ms": 3.5}
     lines = [Line(f"{len(ranked) // 2} cells at two epochs, by rank", ranks, means, grey)]
-    for (name, cell), marker, colour in zip(configurations(found).items(), POINTS, COLOURS, strict=False):
+    for (name, cell), marker, colour in zip(found.configurations().items(), POINTS, COLOURS, strict=False):
         values, rank = found.accuracies[cell], ranked.index(cell) + 1
         look = {"marker": marker, "color": colour, "ms": 6, "lw": 0}
         lines.append(Line(f"{name}: {summary(values)[0]:.3f}, each seed", [rank] * len(values), values, look))
-
-    def level(axes: Axes) -> None:
-        if (height := found.logistic) is not None:
-            axes.axhline(height, color="0.2", lw=1, ls="--", label=f"logistic regression: {height:.3f}")
-
-    return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", level, log=False, columns=1)
+    if (height := found.logistic) is not None:
+        lines.append(level(f"logistic regression: {height:.3f}", height, color="0.2", lw=1, ls="--"))
+    return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", log=False, columns=1)
 
 
 def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]) -> Panel:
     """Return means with 95 % intervals, or with every seed where they are few, in points of accuracy.
 
-    Args:
-        title: Of the panel.
-        series: By label, estimates by name; those of one name stand next to each other.
+    `series` has by label estimates by name; those of one name stand next to each other.
     """
     names = list(dict.fromkeys(name for estimates in series.values() for name in estimates))
     points = {
@@ -301,13 +292,9 @@ CELLS = {
 
 @in_units("points")
 def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
-    """Return the interval of the difference in test accuracy of two configurations.
+    """Return the interval of the difference in test accuracy of two configurations of `CELLS`.
 
-    Args:
-        records: Of one data set.
-        of: A name in `CELLS`, not `logistic`.
-        less: Another one.
-        data: Of this data set and of no other in its place.
+    The first is not `logistic`; `data` is a data set that no other may stand in for.
     """
     found, cell = _factorial(records, data), CELLS[of]
     return _over_seeds(found.difference(cell, CELLS[less]) if found and cell else [])
@@ -317,13 +304,8 @@ def configuration_difference(records: Records, of: str, less: str, data: str | N
 def factor_effect(records: Records, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
 
-    Over all cells with the larger number of epochs: with one epoch some effects have another sign.
-
-    Args:
-        records: Of one data set.
-        factor: A name in `FACTORS`.
-        third_level: Of Keras 1.2.2's level in place of Lasagne's.
-        data: Of this data set and of no other in its place.
+    Over all cells with the larger number of epochs: with one epoch some effects have another sign. `third_level` is
+    Keras 1.2.2's in place of Lasagne's; `data` is a data set that no other may stand in for.
     """
     if (found := _factorial(records, data)) is None:
         return None
@@ -348,7 +330,7 @@ def answer(records: Listed) -> str:
 
 def in_words(found: Factorial) -> str:
     """Return what one data set's factorial says."""
-    means = [f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in configurations(found).items()]
+    means = [f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in found.configurations().items()]
     level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
     text = f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
     text += f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})"
@@ -360,7 +342,7 @@ def in_words(found: Factorial) -> str:
     text += f". Over {over}, means of the seeds"
     told = {
         when: {name: mean for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0}
-        for when, measured in effects(found).items()
+        for when, measured in found.effects().items()
     }
     for when, size in told.items():
         if when != OVER_ALL:

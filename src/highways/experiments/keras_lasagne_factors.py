@@ -163,6 +163,11 @@ def run_of(
     )
 
 
+THIRD_LEVEL = "transform bias: -2 to 1"
+"""What Keras 1.2.2 makes of it."""
+
+OVER_ALL = "over all settings"
+
 GUESSING = 0.5
 """Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
 
@@ -250,6 +255,47 @@ class Factorial:
             return self._contrast({of: 1.0, less: -1.0})
         return [accuracy - (self.logistic or 0.0) for accuracy in self.accuracies[of]]
 
+    def effects(self) -> dict[str, dict[str, list[float]]]:
+        """Return main effects by the number of epochs after which they are measured, then by factor and levels.
+
+        Effects change sign between the two numbers, so that their means over both say nothing.
+        """
+        measured: dict[str, dict[str, list[float]]] = {}
+        for level, epochs in enumerate(self._levels("epochs")):
+            third = self.third_level(epochs=level)
+            measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
+                self.switch(name): self.effect(name, epochs=level) for name in FACTORS if name != "epochs"
+            } | ({THIRD_LEVEL: third} if third else {})
+        return measured | {OVER_ALL: {self.switch("epochs"): self.effect("epochs")}}
+
+    def configurations(self) -> dict[str, Cell]:
+        """Return what the two networks may have been; first the Keras that `show_accuracy=True` points to."""
+        return {
+            "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
+            "Keras from 1.0.3": KERAS,
+            "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
+            "Lasagne": LASAGNE,
+            f"Lasagne, {self.epochs} epochs": LASAGNE_LONG,
+        }
+
+    def switch(self, name: str) -> str:
+        """Return a factor and its two levels, such as `batch size: 100 to 128`."""
+        one, other = self._levels(name)[:2]
+        return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
+
+    def described(self, cell: Cell) -> str:
+        """Return a cell's levels in words."""
+        words = [f"{FACTORS[name].text} {self._levels(name)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
+        return ", ".join(words).replace("_", " ")
+
+    def _levels(self, name: str) -> list[str]:
+        levels = (self.epochs, 1) if name == "epochs" else FACTORS[name].levels
+        words = {True: "yes", False: "no"}
+        return [
+            words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
+            for level in levels
+        ]
+
     def _contrast(self, weights: Mapping[Cell, float]) -> list[float]:
         seeds = min(len(values) for values in self.accuracies.values())
         return [
@@ -331,57 +377,3 @@ def summary(values: Sequence[float]) -> tuple[float, float, float]:
     """
     low, high = student_interval(values)
     return math.fsum(values) / len(values), low, high
-
-
-# In words
-
-THIRD_LEVEL = "transform bias: -2 to 1"
-"""What Keras 1.2.2 makes of it."""
-
-OVER_ALL = "over all settings"
-
-
-def configurations(found: Factorial) -> dict[str, Cell]:
-    """Return what the two networks may have been; first the Keras that the source's `show_accuracy=True` points to."""
-    return {
-        "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
-        "Keras from 1.0.3": KERAS,
-        "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
-        "Lasagne": LASAGNE,
-        f"Lasagne, {found.epochs} epochs": LASAGNE_LONG,
-    }
-
-
-def _levels(name: str, found: Factorial) -> list[str]:
-    levels = (found.epochs, 1) if name == "epochs" else FACTORS[name].levels
-    words = {True: "yes", False: "no"}
-    return [
-        words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
-        for level in levels
-    ]
-
-
-def effect_text(name: str, found: Factorial) -> str:
-    """Return a factor and its two levels, such as `batch size: 100 to 128`."""
-    one, other = _levels(name, found)[:2]
-    return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
-
-
-def described(cell: Cell, found: Factorial) -> str:
-    """Return a cell's levels in words."""
-    words = [f"{FACTORS[name].text} {_levels(name, found)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
-    return ", ".join(words).replace("_", " ")
-
-
-def effects(found: Factorial) -> dict[str, dict[str, list[float]]]:
-    """Return main effects by the number of epochs after which they are measured, then by factor and levels.
-
-    Effects change sign between the two numbers, so that their means over both say nothing.
-    """
-    measured: dict[str, dict[str, list[float]]] = {}
-    for level, epochs in enumerate(_levels("epochs", found)):
-        third = found.third_level(epochs=level)
-        measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
-            effect_text(name, found): found.effect(name, epochs=level) for name in FACTORS if name != "epochs"
-        } | ({THIRD_LEVEL: third} if third else {})
-    return measured | {OVER_ALL: {effect_text("epochs", found): found.effect("epochs")}}

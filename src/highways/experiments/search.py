@@ -15,6 +15,7 @@ from pydantic import ConfigDict, PrivateAttr
 from highways import paths
 from highways.config import Profile, RunConfig, Strict
 from highways.config.base import Epochs, Trials
+from highways.errors import NotYet
 from highways.tracking.outcomes import rank, recorded
 
 Ladder = list[list[RunConfig]]
@@ -104,6 +105,29 @@ class Search(Profile):
     def waiting(self) -> list[RunConfig]:
         """Return a run of every network whose ladder is not whole yet."""
         return [ladder[0][0] for ladder in self.ladders().values() if len(ladder) <= len(self.later_rungs)]
+
+    def ranked(self, network: Any, number: int, described: str) -> RunConfig:
+        """Return a trial of a network by its rank in the first rung, 1 for the best; diverged trials rank last.
+
+        Args:
+            network: Its key in `first_rung`.
+            number: The rank.
+            described: The network in words, for the message.
+
+        Raises:
+            NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
+            HighwaysError: A record is damaged.
+        """
+        trials = self.first_rung().get(network, [])
+        records = [record for record in recorded(self.profile, self.experiment, trials) if record is not None]
+        learned = sorted((record for record in records if record.best() is not None), key=rank)
+        if len(records) == len(trials) and len(learned) >= number:
+            return learned[number - 1].config
+        raise NotYet(
+            f"{paths.shown(paths.Results(self.profile).of(self.experiment).runs)} has {len(records)} of the "
+            f"{len(trials)} trials of {described}, {len(learned)} of which learned, number {number} is needed; "
+            f"`highways profile use {self.profile} && dvc repro {self.experiment}@{self.profile}` makes them"
+        )
 
 
 def longer(config: RunConfig, epochs: int) -> RunConfig:

@@ -70,9 +70,7 @@ def stored(version: str, quantity: str) -> str:
 def by_version(versions: Sequence[str], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return each version's values, `(seeds, ...)`, by their names in a record.
 
-    Args:
-        versions: Their names.
-        values: By quantity; their first axis has all seeds of the first version, then all of the second, and so on.
+    The first axis of a quantity's values has all seeds of the first version, then all of the second, and so on.
     """
     return {
         stored(version, quantity): part
@@ -122,15 +120,7 @@ def mean_number(version: str, quantity: str, values: Sequence[float], most: floa
 def bar_panel(
     found: AnalysisRecord, title: str, versions: Sequence[str], quantities: Mapping[str, str], label: str
 ) -> Panel:
-    """Return two quantities of a study's versions side by side, means over seeds.
-
-    Args:
-        found: The study's record.
-        title: Of the panel.
-        versions: Their names.
-        quantities: By name in the record, with a label each; two.
-        label: Of the vertical axis.
-    """
+    """Return two quantities, by name in the record with a label each, of a study's versions: means over seeds."""
     means = {
         text: [float(np.mean(found.row(stored(version, quantity)))) for version in versions]
         for quantity, text in quantities.items()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from functools import lru_cache
+from typing import Annotated, ClassVar, Self
 
-import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
@@ -16,7 +16,7 @@ from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfi
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width, no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import trial_of_search
+from highways.experiments.depth import SEARCHED, Kind, trial_of_search
 from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
@@ -31,12 +31,12 @@ from highways.show.figures import (
     line_panel,
     plain_ticks,
     shade,
+    whole_ticks,
 )
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, cost_rows, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
-Kind = Literal["plain", "highway"]
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
 """Depth of a network that has blocks."""
 
@@ -87,18 +87,13 @@ class VeryDeepProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        ranks: dict[Kind, Any] = {"plain": {}, "highway": self.highway_ranks}
-        listed: list[tuple[ImageDataName, Kind, int, int]] = [
-            (name, kind, depth, rank)
+        trial = lru_cache(self._trial)
+        return [
+            self._run(name, kind, depth, self.checkpoint_every, trial(kind, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
-            for rank in ranks[kind].get(name) or [1]
-        ]
-        trials = {(kind, rank): self._trial(kind, rank) for _, kind, _, rank in listed}
-        return [
-            self._run(name, kind, depth, self.checkpoint_every, trials[kind, rank])
-            for name, kind, depth, rank in listed
+            for rank in (self.highway_ranks.get(name, [1]) if kind == "highway" else [1])
         ]
 
     def _trial(self, kind: Kind, rank: int) -> RunConfig:
@@ -115,14 +110,15 @@ class VeryDeepProfile(Profile):
             for run in self.runs()
             for trained in (False, True)
         ]
-        measured = [(depth, None) for depth in self.cost_depths]
+        measured: list[tuple[int, int | None]] = [(depth, None) for depth in self.cost_depths]
         if self.cost_depths:
             measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
-        costs = []
-        for kind in self.networks if measured else ():
-            trial = self._trial(kind, 1)
-            runs = [self._run(self.data[0], kind, depth, every, trial) for depth, every in measured]
-            costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
+        trials = {kind: self._trial(kind, 1) for kind in self.networks if measured}
+        costs = [
+            AnalysisConfig(run=self._run(self.data[0], kind, *depth, trial), measure=CostConfig(steps=self.cost_steps))
+            for kind, trial in trials.items()
+            for depth in measured
+        ]
         return signals + costs
 
     def _run(self, data: ImageDataName, kind: Kind, depth: int, every: int | None, trial: RunConfig) -> RunConfig:
@@ -154,17 +150,15 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
     Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch.
     Gradients are norms over a layer's parameters. The sources give no number for these networks (`paper` is empty).
     """
-    gradients = {
-        (analysis.run, analysis.config.measure.label): analysis.row("weight_gradient")
-        for analysis in records.analyses
-        if analysis.kind == "signal"
-    }
+    signals = [analysis for analysis in records.analyses if analysis.kind == "signal"]
+    gradients = {(one.run, one.config.measure.label): one.row("weight_gradient") for one in signals}
     for run in records:
-        network, optimiser, curve = run.config.network, run.config.optimiser, run.curves.get("train_cross_entropy", [])
+        settings = run.config.optimiser.model_dump() | run.config.network.model_dump()
+        curve = run.curves.get("train_cross_entropy", [])
         initial, trained = (gradients.get((run.config, f"signal_{when}")) for when in ("initial", "trained"))
         yield {
-            "network": network.kind,
-            "depth": network.depth,
+            "network": settings["kind"],
+            "depth": settings["depth"],
             "data": run.config.data.name,
             "parameters": run.parameters,
             "status": run.status,
@@ -178,11 +172,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
             "initial_gradient_last_layer": initial[-1] if initial else None,
             "trained_gradient_first_layer": trained[0] if trained else None,
             "trained_gradient_last_layer": trained[-1] if trained else None,
-            "learning_rate": getattr(optimiser, "learning_rate", None),
-            "momentum": getattr(optimiser, "momentum", None),
-            "decay": getattr(optimiser, "decay", None),
-            "activation": getattr(network, "activation", None),
-            "transform_bias": network.transform_bias,
+            **{name: settings.get(name) for name in SEARCHED},
             "paper": None,
         }
 
@@ -229,7 +219,7 @@ def step_costs(records: Listed, kind: str) -> list[AnalysisRecord]:
 def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
     """Return the exponents of time and of memory of a step over depth, from 100 layers on, of one machine."""
     costs = [cost for cost in step_costs(records, kind) if cost.run.network.depth >= 100]
-    costs = [cost for cost in costs if machine(cost.environment) == machine(costs[-1].environment)]
+    costs = [cost for cost in costs if machine(cost) == machine(costs[-1])]
     depths = [cost.run.network.depth for cost in costs]
     seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
     return exponent(depths, seconds), exponent(depths, held)
@@ -264,13 +254,13 @@ def _training_panel(records: Listed, name: str) -> Panel:
         label += ", diverged" if record.status == "diverged" else ""
         place = places[kind_and_depth(record)] = places.get(kind_and_depth(record), -1) + 1
         look = {"ls": DASHES[place % len(DASHES)], "color": shade(network.kind, network.depth, depths), "lw": 2}
-        curve = dict(enumerate(record.curves.get("train_cross_entropy", []), start=1))
+        curve = record.curves.get("train_cross_entropy", [])
         lines.append(line(label, curve, marker=MARKERS[network.kind], **look))
 
     def ticks(axes: Axes) -> None:
         if axes.get_yscale() == "log":
             plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        whole_ticks(axes)
 
     columns = 1 if several else 2
     return line_panel(f"{name}: training", lines, "epoch", "training cross-entropy, nats", ticks, columns=columns)

@@ -30,18 +30,10 @@ def analyse(
     threads: int | None = None,
     mlflow: bool = True,
 ) -> list[AnalysisRecord]:
-    """Return the records of analyses; those that have none are made.
+    """Return the records of analyses of an experiment, such as `04_gates`, in a profile; those that have none are made.
 
     A network whose weights are not kept here is trained again, which is said. A run that diverged has no
-    weights, and its analyses are left out.
-
-    Args:
-        configs: The analyses.
-        experiment: Name of the records' folder and of the MLflow experiment, such as `04_gates`.
-        profile: Name of the profile.
-        device: See `highways.training.device.resolve`.
-        threads: By default all cores.
-        mlflow: Bring the records to MLflow.
+    weights, and its analyses are left out. Threads are by default as many as there are cores.
 
     Raises:
         HighwaysError: A record, the data or the weights are at fault, or the network has not what is analysed.
@@ -77,7 +69,7 @@ def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
         return True
     (run_key,) = run_keys([record.run])
     trained = runs.adopt(run_key)
-    return trained is None or record.weights_sha256 in {trained.weights_sha256, *accepted_sha256(run_key)}
+    return trained is None or record.weights_sha256 in (trained.weights_sha256, accepted_sha256(run_key))
 
 
 def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where: torch.device) -> AnalysisRecord:

@@ -97,12 +97,8 @@ def gates(
     - `example_outputs`: for it, the input of every block and the last one's output, `(units,)` each;
     - `change`: mean norm over the examples of what each block adds to its input, `(blocks,)`.
 
-    Args:
-        network: A network with highway blocks.
-        batches: Inputs and classes `(batch,)`, in the order of the data.
-        classes: Number of classes.
-        examples: How many of them are looked at; all where there are fewer.
-        example: Number of the one whose gates and outputs are kept.
+    The first `examples` of the batches are looked at, all where there are fewer; `example` is the
+    number of the one whose gates and outputs are kept.
 
     Raises:
         HighwaysError: The network has no gates, or there are fewer examples than `example` says.

@@ -56,11 +56,7 @@ class _Sums:
 
 @contextmanager
 def lesioned(network: nn.Module, layer: int) -> Iterator[None]:
-    """Close one block's gate: its T is 0, its output its input.
-
-    Args:
-        network: A network with highway blocks.
-        layer: Number of the block, from 1.
+    """Close the gate of one block, counted from 1: its T is 0, its output its input.
 
     Raises:
         HighwaysError: There is no such block.
@@ -101,10 +97,6 @@ def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
     so that it joins the batch there, with the closed block's input for its output. A block then sees the
     whole network's state and those of the lesions before it; on average half the work of a pass each, in
     products that are larger.
-
-    Args:
-        network: A network with highway blocks.
-        batches: Inputs and classes `(batch,)`.
 
     Raises:
         HighwaysError: The network has no gates.

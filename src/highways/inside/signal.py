@@ -44,16 +44,11 @@ class SignalConfig(Measure):
 
 
 def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> dict[str, Tensor]:
-    """Measure outputs and gradients of a network's blocks, without dropout; `(blocks,)` each.
+    """Measure outputs and gradients of a network's blocks on the first examples, without dropout; `(blocks,)` each.
 
     - `output`: root mean square of the block's outputs, over examples and units;
     - `output_gradient`: the same of the gradient of an example's loss with respect to them;
     - `weight_gradient`: norm of the gradient of the mean loss with respect to all of the block's parameters.
-
-    Args:
-        network: Has `blocks`.
-        batches: Inputs and classes `(batch,)`.
-        examples: How many of them are looked at; all where there are fewer.
 
     Raises:
         HighwaysError: The network has no blocks.

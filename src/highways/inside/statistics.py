@@ -12,12 +12,7 @@ FEWEST_FOR_INTERVAL = 5
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of an accuracy, as fractions.
-
-    Args:
-        accuracy: Fraction of `examples` that were right.
-        examples: How many were tried.
-    """
+    """Return the 95 % Wilson score interval of an accuracy over some examples, as fractions."""
     from scipy.stats import binomtest
 
     low, high = binomtest(round(accuracy * examples), examples).proportion_ci(method="wilson")
@@ -43,10 +38,6 @@ def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, fl
 
     Wilson's of the examples for a single run, Student's of the runs where there are five or more; NaN for two
     to four.
-
-    Args:
-        accuracies: Of the runs.
-        examples: How many each was tested on.
     """
     if len(accuracies) == 1:
         return wilson_interval(accuracies[0], examples)

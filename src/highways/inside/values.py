@@ -29,10 +29,5 @@ def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[
 
 
 def kept_steps(count: int, most: int = 200) -> list[int]:
-    """Return which of `count` steps, counted from 0, a record keeps: evenly spread, the first and the last among them.
-
-    Args:
-        count: How many there are.
-        most: How many are kept at most.
-    """
+    """Return which of `count` steps, counted from 0, a record keeps: evenly spread, the two ends among them."""
     return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long().unique().tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,6 @@ from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
 from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path, weights_sha256
-from highways.training.sweep import ADHOC
 
 
 @torch.no_grad()
@@ -41,22 +40,31 @@ def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, flo
     return loss / count, hits / data.size("test")
 
 
-def keep(run_key: str) -> Path:
-    """Copy the weights of a run from `checkpoints/` into the folder of a profile, and write the card.
+def keep(run_keys: Sequence[str]) -> list[Path]:
+    """Copy the weights of runs from `checkpoints/` into the folders of their profiles, and write the cards.
 
-    Of several profiles that have its record the first one takes them, that of single runs the last.
-
+    Of several profiles that have a run's record the first takes its weights, one with parameters before any other.
     Weights that are not the record's to the bit (trained again on another processor) are kept, too: the card says it.
 
     Args:
-        run_key: Of a run that has a record.
+        run_keys: Of runs that have a record.
 
     Returns:
-        The path of the copy.
+        The paths of the copies.
 
     Raises:
         HighwaysError: There are no weights in `checkpoints/<run_key>`, or they or the record are damaged.
     """
+    copies = {_home(run_key): weights_path(run_key).read_bytes() for run_key in run_keys}
+    for home, content in copies.items():
+        write_whole(home, content)
+    for folder in {home.parent for home in copies}:
+        write_atomically(folder / "README.md", card(folder))
+    return list(copies)
+
+
+def _home(run_key: str) -> Path:
+    """Return where the weights of a run are kept in the repository, once they have been found intact."""
     source = weights_path(run_key)
     if not source.exists() or load_weights(run_key, None) is None:
         raise HighwaysError(
@@ -64,10 +72,11 @@ def keep(run_key: str) -> Path:
             f"`highways run {run_key} --weights` trains the run again for them"
         )
     profiles = [path.parents[2] for path in RecordStore.copies(run_key)]
-    home = min(profiles, key=lambda path: (path.name == ADHOC, path)) / "weights" / f"{run_key}.pt"
-    write_whole(home, source.read_bytes())
-    write_atomically(home.with_name("README.md"), card(home.parent))
-    return home
+    return (
+        min(profiles, key=lambda path: (not (paths.root() / "profiles" / path.name).exists(), path))
+        / "weights"
+        / f"{run_key}.pt"
+    )
 
 
 def card(folder: Path) -> str:

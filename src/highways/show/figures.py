@@ -107,8 +107,10 @@ class Line:
     look: Mapping[str, Any] = field(default_factory=dict)
 
 
-def line(label: str | None, points: Mapping[Any, float], **look: Any) -> Line:
-    """Return a line through points, the vertical coordinate by the horizontal one."""
+def line(label: str | None, points: Mapping[Any, float] | Sequence[float], **look: Any) -> Line:
+    """Return a line through points: the vertical coordinate by the horizontal one, or values at 1, 2, ..."""
+    if not isinstance(points, Mapping):
+        points = dict(enumerate(points, start=1))
     return Line(label, list(points), list(points.values()), look)
 
 
@@ -309,6 +311,11 @@ def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:
     axis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs))
     axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Label the horizontal axis with whole numbers."""
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
 
 
 def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:

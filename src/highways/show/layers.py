@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
 from highways.inside.layers import layers_of
-from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade
+from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
 
@@ -101,22 +100,14 @@ def _map(
 # Lines over layers
 
 
-def _over_layers(label: str | None, values: Sequence[float], **look: Any) -> Line:
-    return line(label, dict(enumerate(values, start=1)), **look)
-
-
 def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]) -> list[Line]:
     """Return lines over layers of networks after the best one, thin, and of networks before training, dotted."""
     looks = (("other networks", OTHER, others), ("before training", UNTRAINED, controls))
     return [
-        _over_layers(None if index else name, values, **look)
+        line(None if index else name, values, **look)
         for name, look, curves in looks
         for index, values in enumerate(curves)
     ]
-
-
-def _whole_layers(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
@@ -138,7 +129,7 @@ def _mean_panels(
     paper, rows = PAPER_DATA.get(analysis.data), reference_rows("highway2015_fig2_layer_means.csv")
     panels = []
     for name, means in _layer_means(analysis).items():
-        lines = [_over_layers(f"ours, {analysis.data}", means, lw=2, **OURS)]
+        lines = [line(f"ours, {analysis.data}", means, lw=2, **OURS)]
         lines += _next_to_ours(*([_layer_means(one)[name] for one in some] for some in (others, controls)))
         if paper and name in columns and len(rows) == len(means):
             theirs = {row["layer"]: row[f"{paper}_{columns[name]}"] for row in rows}
@@ -147,7 +138,7 @@ def _mean_panels(
         if name == "transform bias" and start is not None:
             lines.append(level("where it started", start, color="0.5", lw=1, ls=":"))
         title = f"{analysis.data}: {name}, mean of each layer"
-        panels.append(line_panel(title, lines, "layer", "mean over units", _whole_layers, log=False))
+        panels.append(line_panel(title, lines, "layer", "mean over units", whole_ticks, log=False))
     return panels
 
 
@@ -159,13 +150,13 @@ def lesion_panel(
     That of other networks is thin, of networks before training dotted.
     """
     whole, *losses = analysis.row("cross_entropy")
-    lines = [_over_layers(f"ours, {analysis.data}", losses, marker="o", ms=3, **OURS)]
+    lines = [line(f"ours, {analysis.data}", losses, marker="o", ms=3, **OURS)]
     lines.append(level("ours, without lesion", whole, lw=1, **OURS))
     lines += _next_to_ours(*([one.row("cross_entropy")[1:] for one in some] for some in (others, controls)))
     paper, rows = PAPER_DATA.get(analysis.data), reference_rows("verydeep2015_fig4_lesion.csv")
     if paper and len(rows) == 1 + len(losses):
         without, *theirs = (row[f"{paper}_train_cross_entropy"] for row in rows)
-        lines.append(_over_layers(f"P2, {paper}", theirs, **PAPERS, **SOURCE))
+        lines.append(line(f"P2, {paper}", theirs, **PAPERS, **SOURCE))
         lines.append(level("P2, without lesion", without, ls=":", lw=1, **PAPERS))
     title = f"{analysis.data}: one layer's gate closed"
     return line_panel(title, lines, "lesioned layer", "training cross-entropy, nats")

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,35 +70,30 @@ def table_files(name: str) -> tuple[str, str, str]:
 MACHINE = ["processor", "device", "threads", "workers"]
 
 
-def machine(environment: Mapping[str, Any], workers: object = 1) -> dict[str, object]:
-    """Return what a cost was measured on, `MACHINE`; of a run that was resumed elsewhere all that trained it."""
-    places = [*environment.get(EARLIER, ()), environment]
+def machine(record: RunRecord | AnalysisRecord) -> Row:
+    """Return what a record was made on, `MACHINE`; for a run resumed elsewhere, every machine that trained it."""
+    places = [*record.environment.get(EARLIER, ()), record.environment]
     values = {name: list(dict.fromkeys(place[name] for place in places if name in place)) for name in MACHINE[:3]}
-    found = {name: some[0] if len(some) == 1 else ", then ".join(map(str, some)) for name, some in values.items()}
-    return found | {"workers": workers}
-
-
-def by_machine(records: Iterable[Costed]) -> list[tuple[dict[str, object], list[Costed]]]:
-    """Return records by what they were made on, in order of first appearance; workers are the first one's."""
-    found: dict[tuple[object, ...], tuple[dict[str, object], list[Costed]]] = {}
-    for record in records:
-        on = machine(record.environment, record.engine["workers"] if isinstance(record, RunRecord) else 1)
-        found.setdefault(tuple(on[name] for name in MACHINE[:3]), (on, []))[1].append(record)
-    return list(found.values())
+    on = {name: some[0] if len(some) == 1 else ", then ".join(map(str, some)) for name, some in values.items()}
+    return on | {"workers": record.engine["workers"] if isinstance(record, RunRecord) else 1}
 
 
 def cost_rows(
     groups: Iterable[tuple[Row, Sequence[Costed]]],
     more: Callable[[list[Costed], float], Row] = lambda records, seconds: {},
 ) -> Iterator[Row]:
-    """Yield what groups of runs or analyses cost, a row per group and machine.
+    """Yield what groups of runs or analyses cost, a row per group and machine; workers are those of the first record.
 
     Args:
         groups: The columns that name a group, and its records.
         more: Returns further columns from the records made on one machine and their seconds.
     """
     for name, records in groups:
-        for on, members in by_machine(records):
+        by_machine: dict[tuple[object, ...], tuple[Row, list[Costed]]] = {}
+        for record in records:
+            on = machine(record)
+            by_machine.setdefault(tuple(on[column] for column in MACHINE[:3]), (on, []))[1].append(record)
+        for on, members in by_machine.values():
             seconds = sum(one.timing["seconds"] for one in members)
             yield {**name, "process_seconds": seconds, **more(members, seconds), **on}
 

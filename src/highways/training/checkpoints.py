@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import io
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,41 +41,27 @@ def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
     write_whole(weights_path(run_key), content.getvalue())
 
 
-def repository_weights(run_key: str) -> Path | None:
-    """Return the final weights of a run that are in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
-    return min((paths.root() / "results").glob(f"*/weights/{glob.escape(run_key)}.pt"), default=None)
-
-
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
-    """Return the final weights of a run, from `checkpoints/` or from the repository, `None` where neither has them.
-
-    Weights of the repository that are not the record's, which their card says, are loaded with a line that tells it.
+    """Return the final weights of a run, or `None` where they are not kept here.
 
     Args:
         run_key: The run.
-        expected_sha256: That of the record, or one that `accepted_sha256` returns; `None` accepts any.
+        expected_sha256: That of the record, or the one that `accept_weights` noted; `None` accepts any.
 
     Raises:
         HighwaysError: They are other weights, or damaged.
     """
     path = weights_path(run_key)
-    in_git = None if path.exists() else repository_weights(run_key)
-    if not path.exists() and in_git is None:
-        return None
-    path = in_git or path
-    remedy = "restore it from git" if in_git else "delete it"
+    if not path.exists():
+        return _load_from_git(run_key, expected_sha256)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         actual = weights_sha256(state)
     except Exception as error:  # torch.load raises many kinds for a damaged file
-        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); {remedy}") from None
-    if expected_sha256 in (None, actual):
-        return state
-    if actual not in accepted_sha256(run_key):
-        raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; {remedy}")
-    if in_git:
-        card = paths.shown(in_git.with_name("README.md"))
-        print(f"{run_key}: these weights are not the record's to the bit, the run was trained again; see {card}")
+        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); delete it") from None
+    known = {expected_sha256, accepted_sha256(run_key)}
+    if expected_sha256 is not None and actual not in known:
+        raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; delete it")
     return state
 
 
@@ -86,14 +70,41 @@ def accept_weights(run_key: str, sha256: str | None) -> None:
     write_atomically(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
 
 
-def accepted_sha256(run_key: str) -> set[str]:
-    """Return what may stand for the record's weights: what `accept_weights` noted, and what a card in git lists."""
-    note = weights_path(run_key).with_name("retrained.sha256")
-    accepted = {note.read_text().strip()} if note.exists() else set()
-    if (in_git := repository_weights(run_key)) and (card := in_git.with_name("README.md")).exists():
-        lines = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{run_key}]" in line]
-        accepted |= {sha256 for line in lines for sha256 in re.findall(r"\b[0-9a-f]{64}\b", line)}
-    return accepted
+def accepted_sha256(run_key: str) -> str | None:
+    """Return what may stand for the record's weights: what `accept_weights` noted, else what a card in git lists."""
+    path = weights_path(run_key).with_name("retrained.sha256")
+    return path.read_text().strip() if path.exists() else _listed_sha256(weights_in_git(run_key))
+
+
+def weights_in_git(run_key: str) -> Path | None:
+    """Return the final weights of a run that are in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
+    return min((paths.root() / "results").glob(f"*/weights/{run_key}.pt"), default=None)
+
+
+def _listed_sha256(path: Path | None) -> str | None:
+    """Return the sha256 of weights in git as their card has it: the first of their row."""
+    if path is None or not (card := path.with_name("README.md")).exists():
+        return None
+    rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{path.stem}]" in line]
+    return next((word for row in rows for word in row.split() if len(word) == 64 and word.isalnum()), None)
+
+
+def _load_from_git(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
+    """Return weights that are in git; of those that are not the record's, which their card lists, a line tells it."""
+    if (path := weights_in_git(run_key)) is None:
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        actual = weights_sha256(state)
+    except Exception as error:  # torch.load raises many kinds for a damaged file
+        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); restore it from git") from None
+    if expected_sha256 not in (None, actual):
+        if actual != _listed_sha256(path):
+            reason = f"expected weights of sha256 {expected_sha256}, found {actual}"
+            raise HighwaysError(f"{path}: {reason}; restore it from git")
+        card = paths.shown(path.with_name("README.md"))
+        print(f"{run_key}: these weights are not the record's to the bit, the run was trained again; see {card}")
+    return state
 
 
 # Locks

@@ -16,6 +16,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from highways.data import DataSet
@@ -99,8 +101,9 @@ def say_waiting(job: Job, said: set[str]) -> None:
     """Say, once each, for which groups this process waits."""
     if job.group not in said:
         said.add(job.group)
-        more = f" and {len(job.keys) - 1} more" if len(job.keys) > 1 else ""
-        print(f"waiting for {job.keys[0]}{more}, in training by another process", flush=True)
+        first, *others = job.keys
+        more = f" and {len(others)} more" if others else ""
+        print(f"waiting for {first}{more}, in training by another process", flush=True)
 
 
 # Where they are trained
@@ -255,8 +258,8 @@ class Processes(Engine):
 
     def __init__(self, workers: int):
         self.most = workers
-        self._started: list[_Worker] = []
-        self._idle: list[_Worker] = []
+        self._processes: list[BaseProcess] = []
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -265,45 +268,37 @@ class Processes(Engine):
         with self._lock:
             if self._stopped:
                 raise Lost("stopped")
-            if not self._idle:
-                self._idle.append(_Worker())
-                self._started.append(self._idle[-1])
-            worker = self._idle.pop()
+            connection = self._idle.pop() if self._idle else self._start()
         try:
-            trained = worker.train(job, point, save, listener)
+            connection.send_bytes(pickle.dumps((job, point)))
+            trained = follow(iter(lambda: pickle.loads(connection.recv_bytes()), None), save, listener)
         except Failed:
-            self._idle.append(worker)
+            self._idle.append(connection)
             raise
         except (EOFError, OSError) as error:
             raise Lost("the process that trained was killed, perhaps for want of memory") from error
-        self._idle.append(worker)
+        self._idle.append(connection)
         return trained
+
+    def _start(self) -> Connection:
+        """Start a process that trains one job after the other."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._processes.append(context.Process(target=_work, args=(theirs,), daemon=True))
+        self._processes[-1].start()
+        theirs.close()
+        return ours
 
     def stop(self) -> None:
         """See `Engine`."""
         with self._lock:
             self._stopped = True
-            for worker in self._started:
-                worker.process.kill()
-                worker.process.join()
+            for process in self._processes:
+                process.kill()
+                process.join()
 
 
-class _Worker:
-    """A process that trains one job after the other."""
-
-    def __init__(self):
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-        self.connection.send_bytes(pickle.dumps((job, point)))
-        return follow(iter(lambda: pickle.loads(self.connection.recv_bytes()), None), save, listener)
-
-
-def _work(connection: Any) -> None:
+def _work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     die_with_parent()
 

@@ -52,14 +52,12 @@ def trains_together(config: RunConfig) -> bool:
     return config.network.family == "dense"
 
 
-def signature(config: RunConfig) -> str:
-    """Return what runs must agree in to be trained together."""
-    return json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
-
-
 def group_name(config: RunConfig, key: str) -> str:
     """Return the name that all runs share that could be trained together with this one: of their lock, for example."""
-    return hashlib.sha256((signature(config) if trains_together(config) else key).encode()).hexdigest()[:16]
+    shared = key
+    if trains_together(config):
+        shared = json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
+    return hashlib.sha256(shared.encode()).hexdigest()[:16]
 
 
 def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
@@ -68,15 +66,11 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
     Computed from all runs of a sweep, finished or not, so that the grouping of what is left after an
     interruption is that of the uninterrupted sweep.
     """
-    members: dict[str, list[int]] = {}
-    seen = set()
+    members: dict[str, dict[str, int]] = {}
     for index, (config, key) in enumerate(zip(configs, keys, strict=True)):
-        if key not in seen:
-            seen.add(key)
-            members.setdefault(signature(config) if trains_together(config) else key, []).append(index)
-    return [
-        group[start : start + MAX_MEMBERS] for group in members.values() for start in range(0, len(group), MAX_MEMBERS)
-    ]
+        members.setdefault(group_name(config, key), {}).setdefault(key, index)
+    every = [list(group.values()) for group in members.values()]
+    return [group[start : start + MAX_MEMBERS] for group in every for start in range(0, len(group), MAX_MEMBERS)]
 
 
 def checkpoint_every_s() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -48,19 +49,11 @@ LINE_EVERY_S = 2.0
 """Shorter epochs share a line; the last epoch of a group always has one."""
 
 
-def _style() -> str:
-    """Return `lines`, `bar` or `none`: `HIGHWAYS_PROGRESS`, else a bar in JupyterLab and lines elsewhere."""
-    if (asked := os.environ.get("HIGHWAYS_PROGRESS")) in ("lines", "bar", "none"):
-        return asked
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return "lines"
-    return "bar" if "ZMQ" in type(get_ipython()).__name__ else "lines"
-
-
 class Progress:
-    """Shows how far a sweep is: a listener that knows all of its `runs`, and which of them were `done` before it."""
+    """Shows how far a sweep is: a listener that knows all of its `runs`, and which of them were `done` before it.
+
+    `HIGHWAYS_PROGRESS` is `lines`, `bar` or `none`; by default it is a bar in JupyterLab and lines elsewhere.
+    """
 
     def __init__(self, experiment: str, runs: Mapping[str, RunConfig], done: Collection[str], groups: int):
         self.experiment, self.total, self.done = experiment, len(runs), set(done)
@@ -71,7 +64,7 @@ class Progress:
         self._begun: set[tuple[str, ...]] = set()
         self._start: float | None = None
         self._last_line = 0.0
-        self._style = _style()
+        self._style = os.environ.get("HIGHWAYS_PROGRESS") or ("bar" if "ipykernel" in sys.modules else "lines")
         if self._style != "none":
             counts = f"runs: {self.total}, with records: {len(done)}, groups to train: {groups}"
             print(f"{experiment}: {counts}", flush=True)
@@ -95,7 +88,7 @@ class Progress:
         if self._style == "none" or (now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs):
             return
         self._last_line = now
-        share = min(1.0, self._worked / self._left)
+        share = self._worked / max(self._left, self._worked)
         left = duration((now - self._start) * (1 / share - 1))
         losses = [metrics["train_cross_entropy"] for metrics in event.metrics if metrics is not None]
         best = f"best training cross-entropy {min(losses):.3g}" if losses else "all diverged"

@@ -101,7 +101,7 @@ def connect(cpus: int) -> bool:
     except (OSError, OverflowError, RuntimeError, ValueError, RayError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         form = "it must be host:port of the cluster's head, or auto; start from a machine of the cluster"
-        raise HighwaysError(f"RAY_ADDRESS {address}: no Ray cluster answers there ({reason}); {form}") from error
+        raise HighwaysError(f"RAY_ADDRESS {address}: cannot be used ({reason}); {form}") from error
     return True
 
 
@@ -181,7 +181,7 @@ class RayEngine(Engine):
         there = nodes()
         has_gpu = any(node.has["GPU"] for node in there)
         if device == "cuda" and not has_gpu:
-            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU: there are {there_is(there)}")
+            raise HighwaysError(f"device 'cuda' was asked for, but no node has a GPU; nodes: {there_is(there)}")
         if device == "auto" and not has_gpu:
             print("no GPU in the Ray cluster: training runs on CPUs", flush=True)
         check_versions(there)
@@ -200,7 +200,7 @@ class RayEngine(Engine):
             self._slots, self._had_room_at = fit, now
         elif now - self._had_room_at > PATIENCE_S:
             asked = f"a group of runs needs {self._need['CPU']:g} CPU and {self._need['GPU']:.3g} GPU"
-            raise HighwaysError(f"{asked}, which no node of the Ray cluster has: there are {there_is(there)}")
+            raise HighwaysError(f"{asked}, which no node of the Ray cluster has; nodes: {there_is(there)}")
         return fit + max(1, fit // 4)
 
     def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
@@ -218,10 +218,10 @@ class RayEngine(Engine):
                 scheduling_strategy="SPREAD",
                 runtime_env=surroundings(job.device, job.threads),
             )
-            running = task.remote(replace(job, workers=self._slots), self._data[data], point)
+            running: Any = task.remote(replace(job, workers=self._slots), self._data[data], point)
             self._running.add(running)
         try:
-            return follow(map(ray.get, running), save, listener)
+            return follow((ray.get(message) for message in running), save, listener)
         except RayError as error:
             if not self._stopped:
                 print(f"{job.keys[0]} x{len(job.keys)}: lost with its process or node", flush=True)

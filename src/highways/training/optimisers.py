@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Adadelta, Adagrad, Adam, Optimizer
 
-from highways.config import CaffeConfig, SGDConfig
+from highways.config import CaffeConfig
 from highways.errors import HighwaysError
 
 
@@ -44,17 +44,16 @@ OPTIMISERS: dict[str, Callable[[Any, nn.Module], Optimizer]] = {
 """By the configuration's kind: builds the optimiser of a network's weights."""
 
 
-def _decaying(own: SGDConfig, epoch: int, done: float) -> Sequence[float]:
-    return [own.learning_rate * own.decay**epoch]
-
-
 def _stepwise(own: CaffeConfig, epoch: int, done: float) -> Sequence[float]:
     """Return the rates of the weights, the classifier's weights and the biases; they fall at the milestones."""
     rate = own.learning_rate * own.factor ** sum(done >= milestone for milestone in own.milestones)
     return [rate, rate, rate * own.bias_rate]
 
 
-RATES: dict[str, Callable[[Any, int, float], Sequence[float]]] = {"sgd": _decaying, "caffe": _stepwise}
+RATES: dict[str, Callable[[Any, int, float], Sequence[float]]] = {
+    "sgd": lambda own, epoch, done: [own.learning_rate * own.decay**epoch],
+    "caffe": _stepwise,
+}
 """By kind, where rates change: the learning rate of every parameter group; see `rates`."""
 
 

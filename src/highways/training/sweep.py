@@ -35,14 +35,13 @@ class Sweep(list[RunRecord]):
 
     def table(self) -> pd.DataFrame:
         """Return one row a run: key, status, every setting, best and last value of every curve."""
-        rows = []
-        for record in self:
-            row = {"run_key": record.run_key, "status": record.status, "parameters": record.parameters}
-            row |= record.config.flat()
-            row |= {f"last_{name}": record.last(name) for name in sorted(record.curves)}
-            row["best_train_cross_entropy"] = record.best()
-            rows.append(row)
-        return pd.DataFrame(rows)
+        return pd.DataFrame(
+            {"run_key": record.run_key, "status": record.status, "parameters": record.parameters}
+            | record.config.flat()
+            | {f"last_{name}": record.last(name) for name in sorted(record.curves)}
+            | {"best_train_cross_entropy": record.best()}
+            for record in self
+        )
 
 
 def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
