@@ -14,6 +14,7 @@ from highways import paths
 from highways.claims.history import summary
 from highways.claims.judge import Judgement
 from highways.claims.sources import DOCUMENTS, OWN, documents, spoken, unit_of
+from highways.claims.values import Unit
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
@@ -111,7 +112,7 @@ def _summary(committed: Sequence[Judged]) -> str:
     """Return `docs/summary.md`."""
     measures = {one.name: one.named_measures for one in EXPERIMENTS}
     claims = {name: claim for one in committed for name, claim in one.claims.items()}
-    units = {name: unit_of(claim, measures[claim.experiment]) for name, claim in claims.items()}
+    units: dict[str, Unit] = {name: unit_of(claim, measures[claim.experiment]) for name, claim in claims.items()}
     rows = [replace(row, measured=spoken(row.measured, units[row.claim_id])) for row in best_of(committed)]
     papers = [row for row in rows if documents(row.source)[0] in WHOSE["the two papers"]]
     own = [row for row in rows if row.own]
