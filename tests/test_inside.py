@@ -418,7 +418,7 @@ def paper_records(measure: GatesConfig | LesionsConfig, data: str) -> Listed:
     return Listed(records, analyses)
 
 
-NOT_IN_THE_FIGURES = ("-early", "-later", "-everywhere", "-sparse", "-sparser", "-decrease")
+NOT_IN_THE_FIGURES = ("-early", "-later", "-everywhere", "-sparse", "-sparser", "-decrease", "-first-10", "-first-40")
 """Ends of the names of claims for which the papers' figures give no layer means."""
 
 WITHOUT_CONTROL = {"gates-mnist-activity-falls-with-depth", "gates-cifar-activity-falls-with-depth"} | {
