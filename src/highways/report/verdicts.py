@@ -47,8 +47,7 @@ class Judged:
         for one in EXPERIMENTS:
             folder, records = paths.Results(self.profile).of(one.name).tables, self.listed[one.name]
             if folder.exists() and not records.empty:
-                settings = one.of(self.profile).settings
-                for files in (table.texts(records, settings) for table in one.tables):
+                for files in (table.texts(records) for table in one.tables):
                     texts |= {folder / name: text for name, text in files.items()}
         return {path: text for path, text in texts.items() if path.exists()}
 
