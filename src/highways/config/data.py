@@ -182,6 +182,6 @@ def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
     return WrapValidator(check)
 
 
-ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]
-TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]
+ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]  # type: ignore[operator]
+TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]  # type: ignore[operator]
 """Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""

@@ -13,12 +13,14 @@ from torch import Tensor
 from highways.config import DataConfig
 from highways.config.data import OwnFile
 from highways.config.run import DataName
-from highways.data import sources
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
 from highways.data.own import Part, own_files, pixels, read_own
 from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
+from highways.data.sources import classes as classes_of
+from highways.data.sources import examples as examples_of
 from highways.data.sources import fingerprint, locate
+from highways.data.sources import majority as majority_of
 from highways.errors import HighwaysError
 
 DataSet = Images | Pictures | Sentences
@@ -54,7 +56,7 @@ def _load(text: str, mark: str) -> DataSet:
     examples = _examples(config.name, flat) if config.own is None else _own_examples(config.own, flat)
     if fingerprint(config) != mark:
         raise HighwaysError(f"{config.name}: it was changed while it was read; start again")
-    count = int(examples[1].max()) + 1 if config.own else sources.classes(config.name)
+    count = int(examples[1].max()) + 1 if config.own else classes_of(config.name)
     if flat:
         return Images(config.name, *examples, count, mark).first(config.training_examples)
     return load_pictures(config, examples, count)
@@ -111,12 +113,12 @@ def examples(data: DataConfig | str, part: Part) -> int:
     Raises:
         HighwaysError: It has no such part.
     """
-    return sources.examples(name, part) if (name := _name(data)) else len(_labels(data, part))
+    return examples_of(name, part) if (name := _name(data)) else len(_labels(data, part))
 
 
 def classes(data: DataConfig | str) -> int:
     """Return the number of classes of a data set."""
-    return sources.classes(name) if (name := _name(data)) else load(data).classes
+    return classes_of(name) if (name := _name(data)) else load(data).classes
 
 
 def majority(data: DataConfig | str) -> float:
@@ -126,7 +128,7 @@ def majority(data: DataConfig | str) -> float:
         HighwaysError: `sources.yaml` does not say.
     """
     if name := _name(data):
-        return sources.majority(name)
+        return majority_of(name)
     labels = _labels(data, "test")
     return int(labels.bincount().max()) / len(labels)
 

@@ -227,7 +227,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         start = file.peek(4)[:4]
         if start[:2] == b"\x1f\x8b":
             with gzip.open(file) as unpacked:
-                yield unpacked
+                yield unpacked  # type: ignore[misc]
         elif start == b"PK\x03\x04":
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in archive.namelist() if name[:9] != "__MACOSX/" and name[-1:] != "/"]

@@ -199,7 +199,7 @@ def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
     curves = reference("highway2015_fig1_curves.csv")
     within = curves[(curves["network"] == kind) & (curves["epoch"] <= epochs)]
-    return within.groupby("depth")["train_cross_entropy"].min().to_dict()
+    return dict(within.groupby("depth")["train_cross_entropy"].min().items())  # type: ignore[arg-type]
 
 
 def depth_cost(records: Listed) -> Iterator[Row]:

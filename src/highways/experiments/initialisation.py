@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import matplotlib.ticker
 import pandas as pd
@@ -77,8 +77,8 @@ class InitialisationProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return both kinds, every depth, initialisation, rate and seed, in this order."""
-        seeds = range(self.seeds)
-        chosen = (("plain", "highway"), self.depths, self.initialisations, self.learning_rates, seeds)
+        seeds, kinds = range(self.seeds), get_args(Kind)
+        chosen = (kinds, self.depths, self.initialisations, self.learning_rates, seeds)
         return [self._run(*choice) for choice in itertools.product(*chosen)]
 
     def analyses(self) -> list[AnalysisConfig]:

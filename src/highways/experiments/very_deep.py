@@ -113,7 +113,7 @@ class VeryDeepProfile(Profile):
         measured: list[tuple[int, int | None]] = [(depth, None) for depth in self.cost_depths]
         if self.cost_depths:
             measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
-        trials = {kind: self._trial(kind, 1) for kind in self.networks if measured}
+        trials: dict[Kind, RunConfig] = {kind: self._trial(kind, 1) for kind in self.networks if measured}
         costs = [
             AnalysisConfig(run=self._run(self.data[0], kind, *depth, trial), measure=CostConfig(steps=self.cost_steps))
             for kind, trial in trials.items()
