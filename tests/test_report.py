@@ -22,6 +22,7 @@ import pytest
 from layout import lay_out
 from toolbox import written_table
 
+from highways.claims.history import summary
 from highways.claims.judge import Judgement
 from highways.claims.sources import documents, number, numbers_of, spoken
 from highways.cli import shown
@@ -508,3 +509,6 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
         ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
     ]
     assert f"on MNIST {counts[0]} claims replicate and {counts[1]} do not" in text
+    before, judged, _, after, _ = re.findall(r"\d+", summary(row["fixed"] for row in rows.values()))
+    said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs and {after} after"
+    assert said in text
