@@ -510,5 +510,6 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
     ]
     assert f"on MNIST {counts[0]} claims replicate and {counts[1]} do not" in text
     before, judged, _, after, _ = re.findall(r"\d+", summary(row["fixed"] for row in rows.values()))
-    said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs and {after} after"
+    said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs"
+    said += f" and {after} after"
     assert said in text
