@@ -144,7 +144,7 @@ def test_wide_weights_saturate_sigmoids(project: Path) -> None:
     found = Saturation(data="digits", seeds=3).measure()
     assert (found["normal_saturated"] > 0.1).all()
     assert (found["normal_fan_in_saturated"] < 0.01).all()
-    assert found["normal_first_gradient"].shape == (3,)
+    assert found["normal_relative_gradient"].shape == (3,)
     assert found["normal_loss"][-1] < found["normal_loss"][0]
     assert ((found["normal_accuracy"] > 0.2) & (found["normal_accuracy"] <= 1)).all()
 

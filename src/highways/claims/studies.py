@@ -40,7 +40,7 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
     return Interval(*student_interval(pairs), tuple(pairs))
 
 
-def study_ratio(records: Records, of: str, value: str, to: str, take: str | None = None) -> float | Interval | None:
+def study_ratio(records: Records, of: str, value: str, to: str) -> float | Interval | None:
     """Return the ratio of two values of a study; of several seeds, the 95 % interval of the seeds' ratios.
 
     It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
@@ -51,11 +51,7 @@ def study_ratio(records: Records, of: str, value: str, to: str, take: str | None
         of: Kind of the study.
         value: Name in its record.
         to: Name of what it is divided by; the two are paired by seed.
-        take: Divide one number of each, see `study_value`, in place of a ratio for each seed.
     """
-    if take is not None:
-        one, other = study_value(records, of, value, take), study_value(records, of, to, take)
-        return None if one is None or not other else one / other
     ratios = [one / other if one > 0 < other else math.nan for one, other in _pairs(records, of, value, to)]
     if len(ratios) < 2:
         return next(iter(ratios), None)

@@ -217,7 +217,7 @@ class Saturation(SmallStudy):
     """
 
     kind: str = "saturation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "one hidden layer of sigmoids"
     data: ImageDataName
     hidden: int = Field(default=30, ge=1)
@@ -228,7 +228,7 @@ class Saturation(SmallStudy):
     """At most one epoch's."""
     examples: int = Field(default=1_000, ge=1)
     """The first of the training set, on which activations, gradients and losses are measured."""
-    seeds: int = Field(default=5, ge=2)
+    seeds: int = Field(default=20, ge=2)
     """How many; each draws weights and the order of the examples."""
 
     def measure(self) -> dict[str, Tensor]:
@@ -236,10 +236,10 @@ class Saturation(SmallStudy):
 
         Returns:
             For each kind of weights, a value a seed: `saturated`, the share of hidden activations that are saturated at
-            the start, over units and examples; `first_gradient`, the norm of the first layer's gradient of the mean
-            loss there; both over the first training examples; `accuracy`, on the test set after training. And `loss`,
-            mean cross-entropy on the first training examples, nats, averaged over seeds, at `kept_steps` of the steps,
-            from before the first one to after the last one.
+            the start, over units and examples; `relative_gradient`, the norm of the first layer's gradient of the mean
+            loss there over that of its weights; both over the first training examples; `accuracy`, on the test set
+            after training. And `loss`, mean cross-entropy on the first training examples, nats, averaged over seeds, at
+            `kept_steps` of the steps, from before the first one to after the last one.
         """
         data, kinds = load(self.data), SATURATION_INITIALISATIONS
         assert isinstance(data, Images)
@@ -247,7 +247,10 @@ class Saturation(SmallStudy):
         few_x, few_y = train_x[: self.examples], train_y[: self.examples]
         weights = _initial((data.features, self.hidden, data.classes), kinds, self.seeds)
         hidden = torch.sigmoid(_outputs(few_x, weights[:2], torch.sigmoid)).detach()
-        first = torch.autograd.grad(_losses(few_x, few_y, weights).sum(), weights[:2])
+        gradients = torch.autograd.grad(_losses(few_x, few_y, weights).sum(), weights[:2])
+        slope, size = (
+            torch.cat([one.detach().flatten(1) for one in parts], 1).norm(dim=1) for parts in (gradients, weights[:2])
+        )
         orders = torch.stack([torch.randperm(len(train_y), generator=one) for one in streams(range(self.seeds))])
         order, steps = orders.repeat(len(kinds), 1), self._most_steps(len(train_y))
         kept, losses = set(kept_steps(steps + 1)), []
@@ -260,7 +263,7 @@ class Saturation(SmallStudy):
         right = _outputs(data.test_x.cpu(), weights, torch.sigmoid).argmax(dim=2) == data.test_y.cpu()
         values = {
             "saturated": (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2)),
-            "first_gradient": torch.cat([gradient.flatten(1) for gradient in first], dim=1).norm(dim=1),
+            "relative_gradient": slope / size,
             "accuracy": right.double().mean(dim=1),
         }
         curves = by_version(kinds, {"loss": torch.stack(losses, dim=1)})
@@ -275,10 +278,10 @@ class Saturation(SmallStudy):
             loss, seeds = found.row(f"{name}_loss"), f"mean of {self.seeds} seeds"
             saturated, gradient, accuracy = (
                 moments(found.row(stored(name, quantity)))[0]
-                for quantity in ("saturated", "first_gradient", "accuracy")
+                for quantity in ("saturated", "relative_gradient", "accuracy")
             )
             yield number(name, f"saturated hidden activations before, {seeds}", saturated)
-            yield number(name, f"gradient of the first layer before, {seeds}", gradient)
+            yield number(name, f"gradient of the first layer over its weights before, {seeds}", gradient)
             yield number(name, f"loss before, {seeds}", loss[0])
             yield number(name, f"loss after, {seeds}", loss[-1])
             yield number(name, f"test accuracy after, {seeds}", accuracy)
