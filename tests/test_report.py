@@ -509,6 +509,8 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
         ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
     ]
     assert f"on MNIST {counts[0]} claims replicate and {counts[1]} do not" in text
+    replicated, failed = re.search(r"the four web documents: \d+ \| (\d+) \| (\d+)", text).groups()  # type: ignore[union-attr]
+    assert f"**The web documents**: {replicated} claims replicate, {failed} do not" in text
     before, judged, _, after, _ = re.findall(r"\d+", summary(row["fixed"] for row in rows.values()))
     said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs"
     said += f" and {after} after"
