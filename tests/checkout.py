@@ -54,4 +54,4 @@ def surroundings(folder: Path) -> dict[str, str]:
 def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the checkout, as its user would with the environment active."""
     env = surroundings(folder) | more
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=1800)

@@ -65,7 +65,7 @@ def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     env = checkout.surroundings(project) | {"HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
 
     def call(*command: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=1800)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
