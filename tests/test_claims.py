@@ -471,8 +471,9 @@ def test_an_expression_that_does_not_fit_the_tables_names_the_claim(expression: 
 
 def test_headline_shows_the_scope() -> None:
     chosen = settings(data="digits")
-    text = headline(verdicts_of(chosen, records(chosen, PAPER_P1)))
-    assert text.startswith("12 claims of the sources: ")
+    judged = verdicts_of(chosen, records(chosen, PAPER_P1))
+    text = headline(judged)
+    assert text.startswith(f"{len(judged)} claims of the sources: ")
     assert "stand-in" in text
 
 
