@@ -20,7 +20,7 @@ from highways.data import load
 from highways.inside.lesions import lesioned, lesions
 from highways.nn import DenseNetwork
 from highways.report.touch import halves, packed, touch
-from highways.training import load_network, run
+from highways.training import load_network, run, sweep
 from highways.training.checkpoints import weights_path
 
 PLACE: dict[str, Any] = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
@@ -61,8 +61,8 @@ def part(page: str, name: str) -> str:
 
 @pytest.fixture
 def trained(project: Path, run_config: Callable) -> list[Path]:
-    """Records of a highway and a plain network of digits, trained for an epoch."""
-    runs = [run(run_config(kind, depth=6, epochs=1), **PLACE) for kind in ("highway", "plain")]
+    """Records of a highway and a plain network of digits, trained for an epoch as populations, as searches are."""
+    runs = sweep([run_config(kind, depth=6, epochs=1) for kind in ("highway", "plain")], **PLACE)
     return [project / "results" / "p" / "e" / "runs" / f"{record.run_key}.json" for record in runs]
 
 
@@ -176,7 +176,8 @@ def test_two_networks_of_the_papers_sizes_make_at_most_a_megabyte_and_a_half(run
     size = 0
     for kind, width in (("highway", 50), ("plain", 71)):
         config = run_config(kind, depth=50).network.model_copy(update={"width": width})
-        size += len(packed(halves(DenseNetwork(config, 784, 10).state_dict())))
+        state = DenseNetwork(config, 784, 10).state_dict()
+        size += len(packed(halves(state, state)))
     assert 1_200_000 < size < 1_420_000
 
 

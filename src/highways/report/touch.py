@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from highways.errors import HighwaysError
 from highways.report.render import render
 from highways.report.weights import scores
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
+from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_sha256
 
 PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}
@@ -75,12 +77,12 @@ def packed(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
-def halves(state: dict[str, torch.Tensor]) -> bytes:
-    """Return all weights, in the order of the state dict, as float16: first the low bytes, then the high ones.
+def halves(state: Mapping[str, torch.Tensor], names: Iterable[str]) -> bytes:
+    """Return the weights of some names, in this order, as float16: first the low bytes, then the high ones.
 
     Apart, the high bytes (sign, exponent) are deflated by a third; together hardly anything is.
     """
-    values = torch.cat([tensor.flatten() for tensor in state.values()]).half().numpy().astype("<f2")
+    values = torch.cat([tensor.flatten() for tensor in map(state.__getitem__, names)]).half().numpy().astype("<f2")
     return np.ascontiguousarray(values.view(np.uint8).reshape(-1, 2).T).tobytes()
 
 
@@ -97,6 +99,7 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
     if state is None:
         raise HighwaysError(f"{path.stem}: its weights are not kept here; {touchable_line()}")
     sha256 = weights_sha256(state)
+    names = build_network(record.config, load(record.config.data)).state_dict()  # a population's have another order
     again = None if sha256 == record.weights_sha256 else scores(record, state)
     return {
         "key": record.run_key,
@@ -106,7 +109,7 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
         "width": network.width,
         "first": network.first,
         "activation": network.activation,
-        "weights": packed(halves(state)),
+        "weights": packed(halves(state, names)),
         "record": os.path.relpath(path, home.resolve().parent),
         "loss": record.last("train_cross_entropy"),
         "accuracy": record.last("test_accuracy"),
