@@ -168,11 +168,14 @@ def tracked(repository: Path) -> list[str]:
     return done.stdout.split()
 
 
-def test_no_data_weights_or_databases_are_in_git(repository: Path) -> None:
+def test_no_data_or_databases_are_in_git_and_few_weights(repository: Path) -> None:
     for name in tracked(repository):
         assert not name.startswith(("data/raw", "data/prepared", "checkpoints/", "results/quick/")), name
-        assert not name.endswith((".pt", ".ckpt", ".gz", ".bin", ".db")), name
+        assert not name.endswith((".ckpt", ".gz", ".bin", ".db")), name
+        assert not name.endswith(".pt") or re.match(r"results/\w+/weights/", name), name
         assert name == "mlruns/.gitignore" or not name.startswith("mlruns/"), name
+    weights = sum(path.stat().st_size for path in (repository / "results").glob("*/weights/*.pt"))
+    assert weights <= 6_000_000, "in bytes; every clone carries them"
 
 
 def test_notebooks_have_no_outputs_in_git(repository: Path) -> None:
