@@ -172,6 +172,17 @@ def test_processes_at_once_on_a_fresh_checkout_all_log_and_double_nothing(projec
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
 
+def test_record_that_another_process_brought_first_is_not_begun_again(tracked_project: Path, trained) -> None:
+    record, *_ = trained()
+    for _process in range(2):
+        runs = MlflowRuns("p", "e")
+        runs.open({record.run_key: record.config})
+        list(runs.bring([record]))
+        runs.start([record.run_key])  # the event that begins a run may come after its record
+    (run,) = mlflow_runs(kind="run")
+    assert run.info.status == "FINISHED"
+
+
 # Rebuilt
 
 

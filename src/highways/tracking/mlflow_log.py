@@ -162,6 +162,8 @@ class MlflowRuns:
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
+        for record in records:
+            self._configs.pop(record.run_key, None)  # it may come before the event that it begins
         lacking = [one for one in records if [self._is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
         size = max(1, len(lacking)) if self.store.is_local else 1
         for first in range(0, len(lacking), size):
@@ -178,7 +180,6 @@ class MlflowRuns:
                 there = found[record.run_key]
                 live, logged = self._live.pop(record.run_key, ("", set()))
                 self._epochs.pop(record.run_key, None)
-                self._configs.pop(record.run_key, None)  # it may come before the event that it begins
                 kept = next((run for run in there if self._is_whole(run, record)), None)
                 if kept is None:
                     kept = next((run for run in there if run.info.run_id == live), None)
