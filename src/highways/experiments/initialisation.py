@@ -59,6 +59,8 @@ class InitialisationProfile(Profile):
     width: Width = 50
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float = -2.0
+    more_biases: dict[Depth, Distinct[float]] = Field(default_factory=dict)
+    """By depth: further transform biases of its highway networks; the best run counts, as of the rates (P2 2.2)."""
     learning_rates: Distinct[Annotated[float, Field(gt=0)]]
     """Each network is trained at each of these; the best run's training cross-entropy counts."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -77,9 +79,17 @@ class InitialisationProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return both kinds, every depth, initialisation, rate and seed, in this order."""
-        seeds, kinds = range(self.seeds), get_args(Kind)
-        chosen = (kinds, self.depths, self.initialisations, self.learning_rates, seeds)
-        return [self._run(*choice) for choice in itertools.product(*chosen)]
+        chosen = (self.initialisations, self.learning_rates, range(self.seeds))
+        return [
+            self._run(kind, depth, bias, *choice)
+            for kind, depth in itertools.product(get_args(Kind), self.depths)
+            for bias in self.biases(kind, depth)
+            for choice in itertools.product(*chosen)
+        ]
+
+    def biases(self, kind: Kind, depth: int) -> list[float | None]:
+        """Return the transform biases of the networks of a kind and depth, `None` of plain ones."""
+        return [self.transform_bias, *self.more_biases.get(depth, [])] if kind == "highway" else [None]
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before training of every network that has blocks, then the four studies."""
@@ -87,6 +97,7 @@ class InitialisationProfile(Profile):
             run
             for run in self.runs()
             if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0) and run.network.depth > 1
+            if run.network.transform_bias in (self.transform_bias, None)
         ]
         measure = SignalConfig(trained=False, examples=self.signal_examples)
         studies = (
@@ -98,7 +109,9 @@ class InitialisationProfile(Profile):
         signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
         return signals + [AnalysisConfig(measure=study) for study in studies]
 
-    def _run(self, kind: Kind, depth: int, initialisation: Initialisation, rate: float, seed: int) -> RunConfig:
+    def _run(
+        self, kind: Kind, depth: int, bias: float | None, initialisation: Initialisation, rate: float, seed: int
+    ) -> RunConfig:
         return RunConfig(
             data=DataConfig(name=self.data),
             network=DenseConfig(
@@ -106,7 +119,7 @@ class InitialisationProfile(Profile):
                 depth=depth,
                 width=self.width,
                 activation=self.activation,
-                transform_bias=self.transform_bias if kind == "highway" else None,
+                transform_bias=bias,
                 initialisation=initialisation,
             ),
             optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
@@ -121,7 +134,7 @@ def _named(run: RunConfig) -> Named:
 
 
 class Outcome(Cell):
-    """The runs from one initialisation, at every rate and of every seed; those that diverged do not count."""
+    """The runs from one initialisation, of every rate, bias and seed; those that diverged do not count."""
 
     @property
     def counted(self) -> list[RunRecord]:
@@ -166,6 +179,7 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "gradient_last_block": gradient[-1],
             "best_train_cross_entropy": cell.best_loss,
             "best_learning_rate": best.config.optimiser.learning_rate if best else None,
+            "best_transform_bias": best.config.network.transform_bias if best else None,
             "test_accuracy": best.last("test_accuracy") if best else None,
             "paper": None,
         }
@@ -307,14 +321,17 @@ def _by_block(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str,
 
 @in_units("share")
 def initialisation_share_of_guessing(
-    records: Records, network: str, depth: int, names: tuple[str, ...]
+    records: Records, network: str, depth: int, names: tuple[str, ...], biases: tuple[float, ...] = ()
 ) -> float | None:
     """Return the best training cross-entropy with the worst of some initialisations over that of guessing.
 
-    Where all runs diverged it is infinite.
+    Where all runs diverged it is infinite; where there are none with one of `biases`, there is no value.
     """
     found = by_initialisation(records)
     if any((network, depth, name) not in found for name in names):
+        return None
+    runs = [run for name in names for run in found[network, depth, name].runs]
+    if not {*biases} <= {run.config.network.transform_bias for run in runs}:
         return None
     return max(found[network, depth, name].best_loss for name in names) / guessing(records[0])
 
