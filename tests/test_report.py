@@ -215,10 +215,10 @@ def test_not_replicated_is_counted_of_the_sources_alone(small: Made) -> None:
     claim, own = judgements[0], next(row for row in judgements if row.own)
     failed = [Judgement(**(vars(row) | {"verdict": "not replicated", "scope": "full"})) for row in (claim, own)]
     text = html.page(replace(small.judged, judgements=failed))
-    assert "1 of the sources&#39; 1 claims, 1 of them the papers&#39;" in text
+    assert "1 of the sources' 1 claims, 1 of them the papers'" in text
     none = html.page(small.judged)
     theirs = len([row for row in judgements if not row.own])
-    assert f"None of the sources&#39; {theirs} claims" in none
+    assert f"None of the sources' {theirs} claims" in none
 
 
 def test_numbers_are_said_with_units_and_three_digits() -> None:
@@ -466,7 +466,7 @@ def test_each_claim_counts_where_its_scope_is_best() -> None:
             judged("paper", a="reduced", b="", c="", d="", e=""),
         ]
     )
-    assert {row.claim_id: (row.scope, row.profile) for row in found} == {
+    assert {row.claim_id: (row.scope, row.profile) for row, _ in found} == {
         "a": ("full", "laptop"),
         "b": ("pruned", "weekend"),
         "c": ("", "paper"),

@@ -108,10 +108,11 @@ def claims_command(
 @app.command("report")
 def report_command(profile: ProfileOption = None) -> None:
     """Write report.html from what a profile has so far."""
-    from highways.report.html import report_profile
+    from highways.report.html import write_report
+    from highways.report.verdicts import judge_all
 
     for name in profiles_given(profile):
-        print(paths.shown(report_profile(name)))
+        print(paths.shown(write_report(judge_all(name))))
 
 
 @app.command("verify")

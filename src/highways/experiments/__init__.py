@@ -37,6 +37,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     REPORT,
 )
 """In the order of the notebooks and of the report."""
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def settings_of(profile: str, name: str) -> Profile | None:
@@ -45,7 +46,7 @@ def settings_of(profile: str, name: str) -> Profile | None:
     Raises:
         HighwaysError: The file is at fault.
     """
-    experiment = next((one for one in EXPERIMENTS if one.name == name), None)
+    experiment = BY_NAME.get(name)
     if experiment is None or not profile_path(profile, name).exists():
         return None
     return experiment.of(profile).settings

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from highways import paths
 from highways.claims.history import summary
 from highways.claims.judge import Judgement
-from highways.claims.sources import DOCUMENTS, OWN, documents, spoken, unit_of
-from highways.claims.values import Unit
+from highways.claims.sources import DOCUMENTS, OWN, documents
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.report.html import answer
-from highways.report.pages import counts, pages
+from highways.report.html import answers, leader
+from highways.report.pages import counts, measured, pages
 from highways.report.render import cell, render
 from highways.report.verdicts import Judged, all_claims, read_listed
 from highways.tracking.records import write_atomically
@@ -53,40 +52,37 @@ def _judged(profile: str) -> Judged | None:
     return Judged(profile, known, read_listed(profile), rows)
 
 
-def _headlines(committed: Sequence[Judged]) -> str:
-    """Return the number of each verdict by whose the claims are, each claim where it was judged best, as a table."""
-    rows = best_of(committed)
-    table = []
-    for whose, wanted in WHOSE.items():
-        own = [row.verdict for row in rows if documents(row.source)[0] in wanted]
-        table.append([f"{whose}: {len(own)}", *(own.count(verdict) or "" for verdict in VERDICTS)])
-    return render("table.md.j2", heads=["claims of", *VERDICTS], rows=table)
-
-
-def best_of(committed: Sequence[Judged]) -> list[Judgement]:
+def best_of(committed: Sequence[Judged]) -> list[tuple[Judgement, Judged]]:
     """Return one judgement of each claim: of the profile with the best scope, of several the last.
 
     Args:
         committed: The verdicts of the profiles, in the order of their budgets.
     """
     order: Sequence[str] = [*SCOPES, ""]  # what was not run comes last
-    best: dict[str, Judgement] = {}
-    for row in (row for judged in committed for row in judged.judgements):
-        if order.index(row.scope) <= order.index(best.get(row.claim_id, row).scope):
-            best[row.claim_id] = row
+    best: dict[str, tuple[Judgement, Judged]] = {}
+    for judged in committed:
+        for row in judged.judgements:
+            if row.claim_id not in best or order.index(row.scope) <= order.index(best[row.claim_id][0].scope):
+                best[row.claim_id] = row, judged
     return list(best.values())
+
+
+def _headlines(committed: Sequence[Judged]) -> str:
+    """Return the number of each verdict by whose the claims are, each claim where it was judged best, as a table."""
+    table = []
+    for whose, wanted in WHOSE.items():
+        own = [row.verdict for row, _ in best_of(committed) if documents(row.source)[0] in wanted]
+        table.append([f"{whose}: {len(own)}", *(own.count(verdict) or "" for verdict in VERDICTS)])
+    return render("table.md.j2", heads=["claims of", *VERDICTS], rows=table)
 
 
 def _experiments(committed: Sequence[Judged]) -> str:
     rows = []
-    for experiment in EXPERIMENTS:
-        if not experiment.tables:
-            continue
-        row: list[object] = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
+    for experiment in (one for one in EXPERIMENTS if one.tables):
+        row = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
         for judged in committed:
-            page = paths.Results(judged.profile).of(experiment.name).page
-            own = judged.of(experiment.name)
-            run = own and page.exists() and any(one.verdict != "not run" for one in own)
+            page, own = paths.Results(judged.profile).of(experiment.name).page, judged.of(experiment.name)
+            run = page.exists() and any(one.verdict != "not run" for one in own)
             row.append(f"[{counts(own)}]({paths.shown(page)})" if run else "")
         rows.append(row)
     first, *others = [f"`{judged.profile}`" for judged in committed] or ["verdicts"]
@@ -95,60 +91,33 @@ def _experiments(committed: Sequence[Judged]) -> str:
 
 def _numbers(committed: Sequence[Judged]) -> str:
     """Return the few numbers that README begins with, of the last complete profile of the experiment that leads."""
-    experiment = next(one for one in EXPERIMENTS if one.lead is not None)
-    assert experiment.lead is not None
-    complete = [listed for judged in committed if (listed := judged.listed[experiment.name]).complete and len(listed)]
-    rows = list(experiment.lead.rows(complete[-1])) if complete else []
+    lead, leading = leader()
+    complete = [listed for judged in committed if (listed := judged.listed[leading.name]).complete and len(listed)]
+    rows = list(lead.rows(complete[-1])) if complete else []
     return render("table.md.j2", heads=list(rows[0]) if rows else [], rows=[list(row.values()) for row in rows])
-
-
-def _fixed(committed: Sequence[Judged]) -> str:
-    """Return when the criteria were fixed, compared with the runs, a line a profile."""
-    lines = [f"- `{judged.profile}`: {summary(row.fixed for row in judged.judgements)}.\n" for judged in committed]
-    return "".join(lines)
 
 
 def _summary(committed: Sequence[Judged]) -> str:
     """Return `docs/summary.md`."""
-    measures = {one.name: one.named_measures for one in EXPERIMENTS}
-    claims = {name: claim for one in committed for name, claim in one.claims.items()}
-    units: dict[str, Unit] = {name: unit_of(claim, measures[claim.experiment]) for name, claim in claims.items()}
-    rows = [replace(row, measured=spoken(row.measured, units[row.claim_id])) for row in best_of(committed)]
-    papers = [row for row in rows if documents(row.source)[0] in WHOSE["the two papers"]]
-    own = [row for row in rows if row.own]
-    lead = next(one.lead for one in EXPERIMENTS if one.lead is not None)
-    judged = {row.claim_id: row for row in rows}
+    best = best_of(committed)
+    rows = {row.claim_id: vars(row) | {"own": row.own, "measured": measured(row, judged)} for row, judged in best}
+    papers = [row for row in rows.values() if documents(row["source"])[0] in WHOSE["the two papers"]]
     folders = [paths.Results(one.profile).folder for one in committed]
     runs = {path.stem: path for folder in folders for path in sorted(folder.glob("*/runs/*.json"))}
-    seconds = [json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()]
     return render(
         "summary.md.j2",
         papers=papers,
-        others=len(rows) - len(papers) - len(own),
-        own=len(own),
+        rows=list(rows.values()),
         runs=len(runs),
-        hours=sum(seconds) / 3600,
-        fixed=_fixed(committed),
+        hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()) / 3600,
+        fixed={one.profile: summary(row.fixed for row in one.judgements) for one in committed},
         headlines=_headlines(committed),
-        answers=[
-            {"question": question, "text": answer(vars(judged[name]))}
-            for question, name in lead.questions
-            if name in judged
-        ],
-        failed=[row for row in papers if row.verdict == "not replicated"],
-        waiting=sum(row.verdict == "not run" for row in papers),
+        answers=answers(leader()[0], rows),
     )
 
 
-SECTIONS: dict[str, Callable[[Sequence[Judged]], str]] = {
-    "numbers": _numbers,
-    "headline": _headlines,
-    "experiments": _experiments,
-    "fixed": _fixed,
-}
+SECTIONS = {"numbers": _numbers, "headline": _headlines, "experiments": _experiments}
 """What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
-OPTIONAL = {"fixed"}
-"""Sections that README need not have."""
 
 
 def filled(committed: Sequence[Judged]) -> str:
@@ -163,50 +132,35 @@ def filled(committed: Sequence[Judged]) -> str:
     text = (paths.root() / "README.md").read_text(encoding="utf-8")
     for name, make in SECTIONS.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-        if name in OPTIONAL and begin not in text:
-            continue
         if text.count(begin) != 1 or text.count(end) != 1:
             raise HighwaysError(f"README.md: the markers of the section {name!r} are missing")
-        content = f"{begin}{make(committed)}{end}"
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, new=content: new, text, flags=re.DOTALL)
+        (before, _, rest), content = text.partition(begin), make(committed)
+        text = f"{before}{begin}{content}{end}{rest.partition(end)[2]}"
     return text
 
 
-BENCHMARKS = {
-    "populations": "A step of dense networks as one population, beside a PyTorch loop and Lightning with a DataLoader.",
-    "fused": "A step of a population on a GPU in a few kernels, beside operation by operation and a PyTorch loop.",
-    "sentences": "An epoch of BiLSTMs in batches of one length, beside the source's way and beside padded batches.",
-    "convolutions": "Training images a second, images on the device, beside the usual way.",
-    "bfloat16": "Training in bfloat16 on a CPU, beside float32: speed, and accuracy after as many steps.",
-    "lesions": "All lesions of a network together, beside one pass a lesion.",
-    "parity": "The gradient of the network from scratch as one product, beside the source's loop over examples.",
-    "engines": "Run epochs a second of the engine ray, beside local, two processes on one machine, their start apart.",
-    "overhead": "Seconds of what the pipeline does where there is nothing to train.",
-}
-"""What each file under `benchmarks/` measures; one that has not been measured has no file."""
 RATIO, LOW, HIGH = "times_", "_low", "_high"
 """How the column of a ratio begins, and how those of its quartiles end."""
 
 
 def _benchmarks() -> str:
-    folder = paths.root() / "benchmarks"
-    measured = {name: pd.read_csv(path) for name in BENCHMARKS if (path := folder / f"{name}.csv").exists()}
-    return render("benchmarks.md.j2", ratios=_ratios(measured), about=BENCHMARKS, measured=measured)
+    """Return `benchmarks/README.md`: its template says what each file measures, and names no other."""
+    tables = {path.stem: pd.read_csv(path) for path in sorted((paths.root() / "benchmarks").glob("*.csv"))}
+    return render("benchmarks.md.j2", tables=tables, ratios={name: _ratios(table) for name, table in tables.items()})
 
 
-def _ratios(measured: dict[str, pd.DataFrame]) -> list[list[object]]:
-    """Return one row for each ratio of each case: its case is what stands before what was measured."""
-    listed: list[list[object]] = []
-    for name, table in measured.items():
-        ratios = [c for c in table.columns if c.startswith(RATIO) and not c.endswith((LOW, HIGH))]
-        said = [c for c in table.columns[:4] if "second" not in c]
-        for row in table.to_dict("records"):
-            case = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in said)
-            for column in ratios:
-                spread = [cell(row.get(column + end)) for end in (LOW, HIGH)]
-                beside = column.removeprefix(RATIO).replace("_", " ")
-                listed.append([name, case, beside, row[column], " to ".join(spread) if all(spread) else ""])
-    return listed
+def _ratios(table: pd.DataFrame) -> list[list[Any]]:
+    """Return a row for each ratio of each case: its case is what stands before what was measured."""
+    ratios = [name for name in table if str(name).startswith(RATIO) and not str(name).endswith((LOW, HIGH))]
+    case = [name for name in table.columns[:4] if "second" not in name]
+    rows = []
+    for row in table.to_dict("records"):
+        said = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in case)
+        for column in map(str, ratios):
+            spread = [cell(row.get(column + end)) for end in (LOW, HIGH)]
+            beside = column.removeprefix(RATIO).replace("_", " ")
+            rows.append([said, beside, row[column], " to ".join(spread) if all(spread) else ""])
+    return rows
 
 
 def current() -> Iterator[tuple[Path, str]]:

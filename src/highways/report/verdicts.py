@@ -12,7 +12,8 @@ from highways import paths
 from highways.claims.history import fixed, read_history
 from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
 from highways.config.profiles import profile_path
-from highways.experiments import EXPERIMENTS
+from highways.experiments import BY_NAME, EXPERIMENTS
+from highways.experiments.base import Experiment, Table
 from highways.files import remove_strays
 from highways.report.export import export_text
 from highways.tracking import Listed
@@ -26,7 +27,7 @@ def all_claims() -> dict[str, Claim]:
     Raises:
         HighwaysError: An entry is at fault; one line that names it.
     """
-    return read_claims({experiment.name: experiment.named_measures for experiment in EXPERIMENTS}, every=True)
+    return read_claims({name: experiment.named_measures for name, experiment in BY_NAME.items()}, every=True)
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,13 @@ class Judged:
         for one in EXPERIMENTS:
             folder, records = paths.Results(self.profile).of(one.name).tables, self.listed[one.name]
             if folder.exists() and not records.empty:
-                for files in (table.texts(records) for table in one.tables):
-                    texts |= {folder / name: text for name, text in files.items()}
+                for table in one.tables:
+                    texts |= {folder / name: text for name, text in table.texts(records).items()}
         return {path: text for path, text in texts.items() if path.exists()}
+
+    def text(self, experiment: Experiment, table: Table) -> str:
+        """Return a table as CSV, empty where it has not been made."""
+        return self.tables.get(paths.Results(self.profile).of(experiment.name).tables / f"{table.name}.csv", "")
 
     def altered(self) -> list[Path]:
         """Return the tables' files that are not what the records give."""
@@ -70,13 +75,12 @@ def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
 
 def judge_all(profile: str, source: Source = "records") -> Judged:
     """Judge all claims on the runs that a profile lists."""
-    measures = {experiment.name: experiment.named_measures for experiment in EXPERIMENTS}
     claims, listed, since = all_claims(), read_listed(profile, source), read_history()
     judgements = []
     for name, claim in claims.items():
-        own, records = measures[claim.experiment], listed[claim.experiment]
-        judgement = judge(name, claim, own, records, profile)
-        judgements.append(replace(judgement, fixed=fixed(since.get(name), claim, own, records)))
+        measures, records = BY_NAME[claim.experiment].named_measures, listed[claim.experiment]
+        judgement = judge(name, claim, measures, records, profile)
+        judgements.append(replace(judgement, fixed=fixed(since.get(name), claim, measures, records)))
     return Judged(profile, claims, listed, judgements)
 
 
