@@ -66,6 +66,7 @@ def test_variance_of_z_is_that_of_the_calculation() -> None:
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[float]]:
     """The measurements of the network that learned nothing, and of the versions of it."""
+    torch.set_num_threads(1)  # a fixture of a module comes before `one_thread`
     study = Stuck(features=64, hidden=32, examples=400, steps=250, healthy_steps=1_000, healthy_rate=0.1)
     return {name: values.tolist() for name, values in study.measure().items()}
 

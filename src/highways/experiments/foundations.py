@@ -130,24 +130,27 @@ class Perceptron(SmallStudy):
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
         """See `SmallStudy`."""
-        sigmoid, right = "sigmoid, from the printed start", "points right, of all, after the last step"
+        sigmoid, linear = (f"{output}, from the printed start" for output in ("sigmoid", "linear output"))
         steps = found.row("printed_steps")
         for name in STATE:
-            ours, printed = found.row(f"sigmoid_{name}_rows"), found.row(f"printed_{name}")
-            for step, value, paper in zip(steps, ours, printed, strict=True):
-                yield number(sigmoid, f"{name} at step {step:.0f}", value, paper)
+            rows = zip(steps, found.row(f"sigmoid_{name}_rows"), found.row(f"printed_{name}"), strict=True)
+            for step, ours, printed in rows:
+                yield number(sigmoid, f"{name} at step {step:.0f}", ours, paper=printed)
         met = f"printed rows met, of {len(steps)}: loss, weight and bias each within 1e-6"
-        yield number(sigmoid, met, found.row("rows_within")[0], len(steps))
+        yield number(sigmoid, met, found.row("rows_within")[0], paper=len(steps))
         yield number(sigmoid, "largest difference from the printed rows", found.row("farthest")[0])
-        yield number(sigmoid, right, found.row("sigmoid_right_printed_start")[0] / len(POINTS), 0.8)
-        linear = found.row("linear_right_printed_start")[0] / len(POINTS)
-        yield number("linear output, from the printed start", right, linear, 0.6)
-        yield number("a threshold", "points right, of all", found.row("threshold_right")[0] / len(POINTS), 0.8)
+        right = {
+            (sigmoid, "points right, of all, after the last step"): ("sigmoid_right_printed_start", 0.8),
+            (linear, "points right, of all, after the last step"): ("linear_right_printed_start", 0.6),
+            ("a threshold", "points right, of all"): ("threshold_right", 0.8),
+        }
+        for (version, text), (name, printed) in right.items():
+            yield number(version, text, found.row(name)[0] / len(POINTS), paper=printed)
         for name, text in (("linear", "linear output"), ("sigmoid", "sigmoid")):
             counts, version = found.row(f"{name}_right"), f"{text}, {self.starts} starts"
-            four = sum(count >= 4 for count in counts) / len(counts)
             yield number(version, "points right, of all, from the best start", max(counts) / len(POINTS))
             yield number(version, "points right, of all, from the worst start", min(counts) / len(POINTS))
+            four = sum(count >= 4 for count in counts) / len(counts)
             yield number(version, "starts that end with four points right", four)
             yield number(version, "loss from the best start", min(found.row(f"{name}_loss")))
 
@@ -271,8 +274,8 @@ class Dropout(SmallStudy):
             of_each = zip(self.keep, *map(found.row, (name, "inverted_error", f"printed_{name}")), strict=True)
             for keep, value, error, paper in of_each:
                 half = 2 * error * (1 if name == "inverted" else keep)
-                ends = (value - half, value + half) if half else (None, None)
-                yield number(f"{name}, keep {keep:g}", "mean sum over that without dropout", value, paper, ends)
+                row = number(f"{name}, keep {keep:g}", "mean sum over that without dropout", value, paper=paper)
+                yield row | ({"interval_low": value - half, "interval_high": value + half} if half else {})
         yield number("keep 1", "sum without dropout, of other weights than the source's", found.row("sum")[0])
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -10,20 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.experiments.small import (
-    DARK,
-    LIGHT,
-    SmallStudy,
-    bar_panel,
-    by_version,
-    mean_number,
-    number,
-    stored,
-    streams,
-)
+from highways.experiments.small import DARK, EVERY, LAST, LIGHT, Quantity, SmallStudy, by_version, stored, streams
 from highways.inside.values import kept_steps
 from highways.show.figures import Line, Panel, line_panel
-from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
 RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
@@ -46,6 +35,15 @@ class Recurrence(SmallStudy):
     kind: str = "recurrence"
     version: ClassVar[int] = 2
     title: ClassVar[str] = "e: recurrence"
+    versions: ClassVar[tuple[str, ...]] = RECURRENCE_VERSIONS
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "error where x + 1 follows": ("steps_error", EVERY),
+        "error where sin(x) follows": ("sine_error", EVERY),
+        "gradient of the LSTM, first step": ("lstm_gradient_start", EVERY),
+        "gradient of the read-out, first step": ("readout_gradient_start", EVERY),
+        "gradient of the LSTM, last step, mean of seeds": ("lstm_gradient", LAST),
+        "gradient of the read-out, last step, mean of seeds": ("readout_gradient", LAST),
+    }
     examples: int = Field(default=1_000, ge=10)
     length: int = Field(default=5, ge=1)
     """Numbers that the network sees before it predicts the next one."""
@@ -111,21 +109,6 @@ class Recurrence(SmallStudy):
         means = by_version(RECURRENCE_VERSIONS, {f"{part}_gradient": norm for part, norm in curves.items()})
         return by_version(RECURRENCE_VERSIONS, values) | {name: norm.mean(dim=0) for name, norm in means.items()}
 
-    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """See `SmallStudy`."""
-        quantities = {
-            "steps_error": "error where x + 1 follows",
-            "sine_error": "error where sin(x) follows",
-            "lstm_gradient_start": "gradient of the LSTM, first step",
-            "readout_gradient_start": "gradient of the read-out, first step",
-        }
-        for version in RECURRENCE_VERSIONS:
-            for quantity, text in quantities.items():
-                yield mean_number(version, text, found.row(stored(version, quantity)))
-            for part, text in (("lstm", "LSTM"), ("readout", "read-out")):  # the record has the mean alone
-                last = found.row(stored(version, f"{part}_gradient"))[-1]
-                yield number(version, f"gradient of the {text}, last step, mean of seeds", last, seeds=self.seeds)
-
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """See `SmallStudy`."""
         steps, lines = [step + 1 for step in kept_steps(self.steps)], []
@@ -137,7 +120,7 @@ class Recurrence(SmallStudy):
         title = "(e) error after training, mean of seeds"
         return [
             line_panel("(e) gradient over the steps, mean of seeds", lines, "step", "norm"),
-            bar_panel(found, title, RECURRENCE_VERSIONS, errors, "root mean square"),
+            self.bars(found, title, errors, "root mean square"),
         ]
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import torch
-from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,9 +13,8 @@ from torch.nn import functional
 from highways.config.run import ImageDataName
 from highways.data import Images, load
 from highways.errors import HighwaysError
-from highways.experiments.small import DARK, LIGHT, SmallStudy, bar_panel, mean_number, stored
-from highways.inside.statistics import moments
-from highways.show.figures import Line, Panel, line_panel
+from highways.experiments.small import EVERY, Quantity, SmallStudy, stored
+from highways.show.figures import Panel
 from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
@@ -48,6 +44,13 @@ class TwoHeads(SmallStudy):
     kind: str = "two-heads"
     version: ClassVar[int] = 3
     title: ClassVar[str] = "f: two heads"
+    versions: ClassVar[tuple[str, ...]] = HEAD_VERSIONS
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "gradient that unlabelled rows send into the classifier": ("unlabelled_gradient", EVERY),
+        "gradient that labelled rows among them send into it": ("labelled_gradient", EVERY),
+        "test accuracy": ("accuracy", EVERY),
+        "mean highest probability": ("confidence", EVERY),
+    }
     data: ImageDataName
     labelled: int = Field(default=100, ge=10)
     """Training examples that have a label."""
@@ -141,15 +144,7 @@ class TwoHeads(SmallStudy):
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
         """See `SmallStudy`."""
-        quantities = {
-            "unlabelled_gradient": ("gradient that unlabelled rows send into the classifier", math.inf),
-            "labelled_gradient": ("gradient that labelled rows among them send into it", math.inf),
-            "accuracy": ("test accuracy", 1.0),
-            "confidence": ("mean highest probability", 1.0),
-        }
-        for version in HEAD_VERSIONS:
-            for quantity, (text, most) in quantities.items():
-                yield mean_number(version, text, found.row(stored(version, quantity)), most)
+        yield from super().rows(found)
         trained = {
             "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
             "metrics_labelled_rows": "training accuracy over rows that have a label",
@@ -160,36 +155,18 @@ class TwoHeads(SmallStudy):
             trained[f"batch_{size}_without_label"] = f"batches without a label, of all, {rows}"
             trained[f"batch_{size}_deviation"] = f"standard deviation of a batch's accuracy over labelled rows, {rows}"
         for quantity, text in trained.items():
-            yield mean_number("masked-categorical", text, found.row(quantity), 1.0)
+            yield self.mean("masked-categorical", text, quantity, found.row(quantity))
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """See `SmallStudy`."""
         heads = {"accuracy": "test accuracy", "confidence": "mean highest probability"}
-        bars = bar_panel(found, f"(f) {self.data}: two heads, few labels", HEAD_VERSIONS, heads, "share")
-        return [bars, self._batches(found)]
-
-    def _batches(self, found: AnalysisRecord) -> Panel:
-        looks = {
-            "accuracy": ("test accuracy", {"color": DARK, "marker": "o"}),
-            "deviation": ("deviation of a batch's accuracy", {"color": LIGHT, "marker": "s"}),
-            "without_label": ("batches without a label", {"color": "k", "marker": "x"}),
-        }
-        lines, words = [], []
-        for shift, (name, (label, look)) in zip((1, 0.94, 1.06), looks.items(), strict=True):
-            values = {size: found.row(f"batch_{size}_{name}") for size in BATCHES}
-            dots = [(size * shift, value) for size, row in values.items() for value in row]
-            x, y = zip(*dots, strict=True)
-            lines.append(Line(label, x, y, look | {"ms": 4, "ls": "none"}))
-            words.append(f"{label} {', '.join(f'{moments(row)[0]:.3g} of {size}' for size, row in values.items())}")
-
-        def sizes(axes: Axes) -> None:
-            axes.set_xscale("log")
-            axes.set_xticks(BATCHES, map(str, BATCHES))
-            axes.minorticks_off()
-
-        title = f"(f) {self.data}: batches with labels by chance, a dot a seed"
-        panel = line_panel(title, lines, "rows of a batch", "share", sizes, log=False)
-        return replace(panel, alt=f"Means by rows of a batch: {'; '.join(words)}.")
+        batches = {"accuracy": "test accuracy", "deviation": "deviation of a batch's accuracy"}
+        batches["without_label"] = "batches without a label"
+        title, sizes = f"(f) {self.data}: batches with labels by chance", [f"batch_{size}" for size in BATCHES]
+        return [
+            self.bars(found, f"(f) {self.data}: two heads, few labels", heads, "share"),
+            self.bars(found, title, batches, "share", sizes),
+        ]
 
 
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-import matplotlib.ticker
 import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field
@@ -31,11 +31,13 @@ from highways.show.figures import (
     OTHERS,
     POINTS,
     Drawing,
+    Line,
     Panel,
     depth_ticks,
-    line,
+    level,
     line_panel,
     positive,
+    whole_ticks,
 )
 from highways.show.tables import Row, cost_rows, studies_cost
 from highways.tracking import AnalysisRecord, Listed, RunRecord
@@ -78,18 +80,27 @@ class InitialisationProfile(Profile):
     """Of the network of one hidden layer of sigmoids; at most an epoch's."""
 
     def runs(self) -> list[RunConfig]:
-        """Return both kinds, every depth, initialisation, rate and seed, in this order."""
-        chosen = (self.initialisations, self.learning_rates, range(self.seeds))
+        """Return both kinds, every depth, bias, initialisation, rate and seed, in this order."""
         return [
-            self._run(kind, depth, bias, *choice)
+            RunConfig(
+                data=DataConfig(name=self.data),
+                network=DenseConfig(
+                    kind=kind,
+                    depth=depth,
+                    width=self.width,
+                    activation=self.activation,
+                    transform_bias=bias,
+                    initialisation=initialisation,
+                ),
+                optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
+                budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
+                seed=seed,  # one order for all, so that all train together
+            )
             for kind, depth in itertools.product(get_args(Kind), self.depths)
-            for bias in self.biases(kind, depth)
-            for choice in itertools.product(*chosen)
+            for bias in ([self.transform_bias, *self.more_biases.get(depth, [])] if kind == "highway" else [None])
+            for initialisation in self.initialisations
+            for rate, seed in itertools.product(self.learning_rates, range(self.seeds))
         ]
-
-    def biases(self, kind: Kind, depth: int) -> list[float | None]:
-        """Return the transform biases of the networks of a kind and depth, `None` of plain ones."""
-        return [self.transform_bias, *self.more_biases.get(depth, [])] if kind == "highway" else [None]
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before training of every network that has blocks, then the four studies."""
@@ -108,24 +119,6 @@ class InitialisationProfile(Profile):
         )
         signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
         return signals + [AnalysisConfig(measure=study) for study in studies]
-
-    def _run(
-        self, kind: Kind, depth: int, bias: float | None, initialisation: Initialisation, rate: float, seed: int
-    ) -> RunConfig:
-        return RunConfig(
-            data=DataConfig(name=self.data),
-            network=DenseConfig(
-                kind=kind,
-                depth=depth,
-                width=self.width,
-                activation=self.activation,
-                transform_bias=bias,
-                initialisation=initialisation,
-            ),
-            optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
-            budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-            seed=seed,  # one order for all, so that all train together
-        )
 
 
 def _named(run: RunConfig) -> Named:
@@ -236,31 +229,39 @@ def initialisation_figure(records: Listed) -> Drawing:
     deepest networks; then the studies: the network that learned nothing, the variance of z, the 7-4-2-1 network and a
     hidden layer of sigmoids. What has not been measured yet has no panel.
     """
-    found, signals = by_initialisation(records), _signals(records)
-    depths = sorted({depth for _, depth, _ in found})
-    panels = [_losses(found, kind, depths) for kind in NETWORK if found]
-    if found and signals:
+    found, signals, panels = by_initialisation(records), _signals(records), []
+    depths, names = sorted({depth for _, depth, _ in found}), dict.fromkeys(name for *_, name in found)
+
+    def over_depth(title: str, kind: str, values: Mapping[Named, float], y: str, **more: Any) -> None:
+        at = {name: [depth for depth in depths if (kind, depth, name) in values] for name in names}
+        points = {name: {depth: values[kind, depth, name] for depth in some} for name, some in at.items()}
+        ticks = partial(depth_ticks, depths=depths)
+        panels.append(_panel(f"{kind}, {title}", points, "layers", y, ticks, **more))
+
+    if found:
+        data, losses = records[0].config.data.name, {named: cell.best_loss for named, cell in found.items()}
+        guessing = level("guessing", math.log(classes(data)), color="0.4", lw=1, ls=":")
+        title, y = f"{data}: what training makes of it", "best training cross-entropy, nats"
         for kind in NETWORK:
-            panels.append(_over_depth(signals, kind, "output", -1, "output of the last block", depths))
-            panels.append(_over_depth(signals, kind, "weight_gradient", 0, "gradient at the first block", depths))
-        panels.append(_by_block(signals, "plain", "output", "output", depths[-1]))
-        panels += [_by_block(signals, kind, "weight_gradient", "gradient", depths[-1]) for kind in NETWORK]
+            over_depth(title, kind, losses, y, levels=[guessing], height=3.4)
+    if found and signals:
+        size, norm, deepest = "root mean square", "norm", depths[-1]
+        outputs = {named: signal.row("output") for named, signal in signals.items()}
+        gradients = {named: signal.row("weight_gradient") for named, signal in signals.items()}
+        first, last = ({named: row[at] for named, row in rows.items()} for rows, at in ((gradients, 0), (outputs, -1)))
+        for kind in NETWORK:
+            over_depth("untrained: output of the last block", kind, last, size)
+            over_depth("untrained: gradient at the first block", kind, first, norm)
+        by_block = [("plain", "output", outputs, size), *((kind, "gradient", gradients, norm) for kind in NETWORK)]
+        for kind, what, rows, y in by_block:
+            title = f"{kind}, {deepest} layers, untrained: {what} of each block"
+            blocks = {name: rows[kind, deepest, name] for name in names if (kind, deepest, name) in rows}
+            points = {name: dict(enumerate(row, start=1)) for name, row in blocks.items()}
+            panels.append(_panel(title, points, "block", y, whole_ticks, marker=None, lw=1.4))
     studies = dict(studies_of(records))
     for kind in (Stuck, Variance, SmallNet, Saturation):
         panels += [panel for study, one in studies.items() if isinstance(study, kind) for panel in study.panels(one)]
     return Drawing(panels, empty="no run has finished")
-
-
-MEASURED_IN = {"output": "root mean square", "weight_gradient": "norm"}
-
-
-def _by_name(found: Mapping[Named, Any], kind: str) -> dict[str, dict[int, Any]]:
-    """Return what there is of a kind of network, by initialisation and depth."""
-    names: dict[str, dict[int, Any]] = {name: {} for *_, name in found}
-    for (network, depth, name), value in sorted(found.items(), key=lambda item: item[0][1]):
-        if network == kind:
-            names[name][depth] = value
-    return names
 
 
 def _panel(
@@ -269,6 +270,7 @@ def _panel(
     x: str,
     y: str,
     after: Callable[[Axes], object],
+    levels: Sequence[Line] = (),
     height: float = 3.0,
     **look: Any,
 ) -> Panel:
@@ -277,43 +279,9 @@ def _panel(
     for place, (name, values) in enumerate(points.items()):
         style = {"color": OTHERS[place % 6], "marker": POINTS[place % 8], "ls": DASHES[place // 6 % 4]} | look
         if any(values.values()):
-            shown = dict(zip(values, positive(list(values.values())), strict=True))
-            lines.append(line(name.replace("_", " "), shown, **style))
-    panel = line_panel(title, lines, x, y, after)
+            lines.append(Line(name.replace("_", " "), list(values), positive(list(values.values())), style))
+    panel = line_panel(title, [*lines, *levels], x, y, after)
     return replace(panel, alt=panel.alt.replace("nan at", "not finite at"), height=height)
-
-
-def _losses(found: Mapping[Named, Outcome], kind: str, depths: list[int]) -> Panel:
-    data = next(iter(found.values())).runs[0].config.data.name
-
-    def guessing(axes: Axes) -> None:
-        axes.axhline(math.log(classes(data)), color="0.4", lw=1, ls=":", label="guessing")
-        axes.autoscale_view(scalex=False)  # with the line
-        depth_ticks(axes, depths)
-
-    losses = {name: {d: cell.best_loss for d, cell in row.items()} for name, row in _by_name(found, kind).items()}
-    title, y = f"{kind}, {data}: what training makes of it", "best training cross-entropy, nats"
-    return _panel(title, losses, "layers", y, guessing, height=3.4)
-
-
-def _over_depth(
-    signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, block: int, what: str, depths: list[int]
-) -> Panel:
-    rows = _by_name(signals, kind)
-    values = {name: {depth: one.row(quantity)[block] for depth, one in row.items()} for name, row in rows.items()}
-    title = f"{kind}, untrained: {what}"
-    return _panel(title, values, "layers", MEASURED_IN[quantity], lambda axes: depth_ticks(axes, depths))
-
-
-def _by_block(signals: Mapping[Named, AnalysisRecord], kind: str, quantity: str, what: str, depth: int) -> Panel:
-    rows = {name: row[depth].row(quantity) for name, row in _by_name(signals, kind).items() if depth in row}
-    points = {name: dict(enumerate(row, start=1)) for name, row in rows.items()}
-
-    def whole(axes: Axes) -> None:
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-
-    title = f"{kind}, {depth} layers, untrained: {what} of each block"
-    return _panel(title, points, "block", MEASURED_IN[quantity], whole, marker=None, lw=1.4)
 
 
 # A measure that no expression over the table says, and words

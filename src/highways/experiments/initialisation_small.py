@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -15,11 +16,11 @@ from torch.nn import functional
 
 from highways.config.run import ImageDataName, Initialisation
 from highways.data import Images, examples, load
-from highways.experiments.small import SmallStudy, bar_panel, by_version, descend, number, stored, streams
+from highways.experiments.small import EVERY, FIRST, LAST, Quantity, SmallStudy, by_version, descend, number, streams
 from highways.inside.statistics import moments
 from highways.inside.values import kept_steps
 from highways.nn.dense import drawn
-from highways.show.figures import DASHES, OTHERS, Panel, legend, line, line_panel, plain_ticks
+from highways.show.figures import DASHES, OTHERS, Line, Panel, level, line, line_panel, plain_ticks
 from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
@@ -44,9 +45,8 @@ class Variance(SmallStudy):
 
         By calculation it is the variance of a weight times the inputs that are on, and one for b.
         """
-        weight_variances = {"normal": 1.0, "normal_fan_in": 1 / self.inputs, "he_normal": 2 / self.inputs}
         found = {}
-        for name, variance in weight_variances.items():
+        for name, variance in {"normal": 1.0, "normal_fan_in": 1 / self.inputs, "he_normal": 2 / self.inputs}.items():
             random = torch.Generator().manual_seed(self.seed)
             weights = torch.randn(self.draws, self.active, generator=random) * math.sqrt(variance)
             z = weights.sum(dim=1) + torch.randn(self.draws, generator=random)
@@ -101,8 +101,7 @@ def _outputs(x: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Te
 SMALL_NET = (7, 4, 2, 1)
 """Units of its layers, inputs and output among them."""
 
-SMALL_NET_INITIALISATIONS: tuple[Initialisation, ...] = ("he_normal", "glorot_uniform", "normal_fan_in", "normal")
-"""The question's two, then two of ours."""
+ERROR = "mean absolute error on fresh examples"
 
 
 class SmallNet(SmallStudy):
@@ -116,6 +115,15 @@ class SmallNet(SmallStudy):
     kind: str = "small-net"
     version: ClassVar[int] = 2
     title: ClassVar[str] = "7-4-2-1 network"
+    versions: ClassVar[tuple[Initialisation, ...]] = ("he_normal", "glorot_uniform", "normal_fan_in", "normal")
+    """The question's two, then two of ours."""
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        f"{ERROR}, mean of {{seeds}} seeds": ("absolute_error", EVERY),
+        f"{ERROR}, lowest": ("absolute_error", lambda errors: [min(errors)]),
+        f"{ERROR}, highest": ("absolute_error", lambda errors: [max(errors)]),
+        "mean squared error on fresh examples": ("squared_error", EVERY),
+        "share of seeds with one output for all inputs": ("constant", EVERY),
+    }
     examples: int = Field(default=500, ge=32)
     """To train on."""
     test_examples: int = Field(default=2_000, ge=10)
@@ -147,7 +155,7 @@ class SmallNet(SmallStudy):
             value a seed, and `constant`, the share of seeds whose outputs are the same for all;
             `guessing_absolute_error`, that of the mean of the training targets.
         """
-        (x, y), kinds = self.task(), SMALL_NET_INITIALISATIONS
+        (x, y), kinds = self.task(), self.versions
         weights = _initial(SMALL_NET, kinds, self.seeds)
         adam = torch.optim.Adam(weights, lr=self.learning_rate, eps=1e-7)
         generators = streams(range(self.seeds, 2 * self.seeds))
@@ -171,39 +179,30 @@ class SmallNet(SmallStudy):
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
         """See `SmallStudy`."""
-        error = "mean absolute error on fresh examples"
-        for name in SMALL_NET_INITIALISATIONS:
-            values = found.row(f"{name}_absolute_error")
-            yield number(name, f"{error}, mean of {len(values)} seeds", moments(values)[0])
-            yield number(name, f"{error}, lowest", min(values))
-            yield number(name, f"{error}, highest", max(values))
-            squared, constant = found.row(f"{name}_squared_error"), found.row(f"{name}_constant")
-            yield number(name, "mean squared error on fresh examples", moments(squared)[0])
-            yield number(name, "share of seeds with one output for all inputs", constant[0])
-        yield number("guessing the mean", error, found.row("guessing_absolute_error")[0])
+        yield from super().rows(found)
+        yield number("guessing the mean", ERROR, found.row("guessing_absolute_error")[0])
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return the errors as dots."""
-        rows = {name.replace("_", " "): found.row(f"{name}_absolute_error") for name in SMALL_NET_INITIALISATIONS}
-        words = [f"{name} {min(row):.2f} to {max(row):.2f}, mean {moments(row)[0]:.3f}" for name, row in rows.items()]
+        rows = {name: sorted(found.row(f"{name}_absolute_error")) for name in self.versions}
+        dots = {"marker": "o", "ls": "none", "ms": 4, "color": OTHERS[4]}
+        lines = [
+            Line(None, [place + 0.5 * (index / max(len(row) - 1, 1) - 0.5) for index in range(len(row))], row, dots)
+            for place, row in enumerate(rows.values())
+        ]
         guessing = found.row("guessing_absolute_error")[0]
+        lines.append(level("guessing the mean", guessing, color="0.4", lw=1, ls=":"))
 
-        def draw(axes: Axes) -> None:
-            for place, row in enumerate(rows.values()):
-                across = [place + 0.5 * (index / max(len(row) - 1, 1) - 0.5) for index in range(len(row))]
-                axes.plot(across, sorted(row), "o", ms=4, color=OTHERS[4])
-            axes.axhline(guessing, color="0.4", lw=1, ls=":", label="guessing the mean")
-            axes.set_xticks(range(len(rows)), list(rows))
-            axes.set(xlabel="initial weights", ylabel="mean absolute error")
-            legend(axes)
+        def names(axes: Axes) -> None:
+            axes.set_xticks(range(len(rows)), [name.replace("_", " ") for name in rows])
 
-        alt = f"{'; '.join(words)}; guessing the mean {guessing:.3f}."
-        return [Panel("7-4-2-1 network: error on fresh examples, a dot a seed", alt, draw)]
+        title = "7-4-2-1 network: error on fresh examples, a dot a seed"
+        panel = line_panel(title, lines, "initial weights", "mean absolute error", names, log=False)
+        words = [f"{name} {row[0]:.2f} to {row[-1]:.2f}, mean {moments(row)[0]:.3f}" for name, row in rows.items()]
+        return [replace(panel, alt=f"{'; '.join(words)}; guessing the mean {guessing:.3f}.")]
 
 
 # A hidden layer of sigmoids
-
-SATURATION_INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "normal_fan_in")
 
 SATURATED = 0.01
 """A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
@@ -219,6 +218,14 @@ class Saturation(SmallStudy):
     kind: str = "saturation"
     version: ClassVar[int] = 2
     title: ClassVar[str] = "one hidden layer of sigmoids"
+    versions: ClassVar[tuple[Initialisation, ...]] = ("normal", "normal_fan_in")
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "saturated hidden activations before, mean of {seeds} seeds": ("saturated", EVERY),
+        "gradient of the first layer over its weights before, mean of {seeds} seeds": ("relative_gradient", EVERY),
+        "loss before, mean of {seeds} seeds": ("loss", FIRST),
+        "loss after, mean of {seeds} seeds": ("loss", LAST),
+        "test accuracy after, mean of {seeds} seeds": ("accuracy", EVERY),
+    }
     data: ImageDataName
     hidden: int = Field(default=30, ge=1)
     batch_size: int = Field(default=10, ge=1)
@@ -241,7 +248,7 @@ class Saturation(SmallStudy):
             after training. And `loss`, mean cross-entropy on the first training examples, nats, averaged over seeds, at
             `kept_steps` of the steps, from before the first one to after the last one.
         """
-        data, kinds = load(self.data), SATURATION_INITIALISATIONS
+        data, kinds = load(self.data), self.versions
         assert isinstance(data, Images)
         train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
         few_x, few_y = train_x[: self.examples], train_y[: self.examples]
@@ -272,30 +279,16 @@ class Saturation(SmallStudy):
     def _most_steps(self, training_examples: int) -> int:
         return min(self.steps, training_examples // self.batch_size)
 
-    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """See `SmallStudy`."""
-        for name in SATURATION_INITIALISATIONS:
-            loss, seeds = found.row(f"{name}_loss"), f"mean of {self.seeds} seeds"
-            saturated, gradient, accuracy = (
-                moments(found.row(stored(name, quantity)))[0]
-                for quantity in ("saturated", "relative_gradient", "accuracy")
-            )
-            yield number(name, f"saturated hidden activations before, {seeds}", saturated)
-            yield number(name, f"gradient of the first layer over its weights before, {seeds}", gradient)
-            yield number(name, f"loss before, {seeds}", loss[0])
-            yield number(name, f"loss after, {seeds}", loss[-1])
-            yield number(name, f"test accuracy after, {seeds}", accuracy)
-
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return the losses over steps, and what is saturated before and right after training."""
         steps, lines = kept_steps(self._most_steps(examples(self.data, "train")) + 1), []
-        for place, name in enumerate(SATURATION_INITIALISATIONS):
+        for place, name in enumerate(self.versions):
             points = dict(zip(steps, found.row(f"{name}_loss"), strict=True))
             lines.append(line(name.replace("_", " "), points, color=OTHERS[place], ls=DASHES[place]))
         title = f"{self.data}: a hidden layer of sigmoids"
         losses = line_panel(f"{title}, loss", lines, "step", "loss, nats", lambda axes: plain_ticks(axes.yaxis))
         shares = {"saturated": "saturated activations before", "accuracy": "test accuracy after"}
-        return [losses, bar_panel(found, f"{title}, before and after", SATURATION_INITIALISATIONS, shares, "share")]
+        return [losses, self.bars(found, f"{title}, before and after", shares, "share")]
 
 
 def _losses(x: Tensor, y: Tensor, weights: list[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Mapping, Set
 from typing import ClassVar
 
 import torch
@@ -11,10 +11,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from highways.experiments.small import SmallStudy, descend, number, stored
+from highways.experiments.small import EVERY, FIRST, LAST, Quantity, SmallStudy, descend, stored
 from highways.inside.values import kept_steps
-from highways.show.figures import DASHES, OTHERS, Panel, line, line_panel
-from highways.show.tables import Row
+from highways.show.figures import DASHES, OTHERS, Line, Panel, line_panel
 from highways.tracking import AnalysisRecord
 
 AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})
@@ -51,6 +50,17 @@ class Stuck(SmallStudy):
     kind: str = "stuck"
     version: ClassVar[int] = 3
     title: ClassVar[str] = "learned nothing"
+    versions: ClassVar[tuple[str, ...]] = tuple(VERSIONS)
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "loss before": ("loss", FIRST),
+        "loss after": ("loss", LAST),
+        "accuracy after": ("accuracy", LAST),
+        "gradient of the first layer before": ("first_gradient", EVERY),
+        "hidden units with a gradient of their own": ("distinct_units", EVERY),
+        "accuracy after, on the subset": ("subset_accuracy", EVERY),
+        "lowest output after (the question: always close to 0)": ("output_low", EVERY),
+        "highest output after (the question: always close to 0)": ("output_high", EVERY),
+    }
     features: int = Field(default=512, ge=1)
     hidden: int = Field(default=256, ge=1)
     examples: int = Field(default=2_000, ge=10)
@@ -89,11 +99,10 @@ class Stuck(SmallStudy):
         x, y = self.task()
         found: dict[str, Tensor] = {}
         for version, faults in VERSIONS.items():
-            values = self._train(faults, x, y)
-            subset = self._train(faults, x[: self.subset], y[: self.subset])
-            values["subset_accuracy"] = subset["accuracy"][-1:]
-            shown = [quantity for quantity in values if version == "as-written" or not quantity.startswith("output_")]
-            found |= {stored(version, quantity): values[quantity] for quantity in shown}
+            whole, subset = (self._train(faults, x[:size], y[:size]) for size in (self.examples, self.subset))
+            for quantity, values in (whole | {"subset_accuracy": subset["accuracy"][-1:]}).items():
+                if version == "as-written" or not quantity.startswith("output_"):
+                    found[stored(version, quantity)] = values
         return found
 
     def _weights(self, faults: Set[str]) -> list[Tensor]:
@@ -134,23 +143,6 @@ class Stuck(SmallStudy):
             "output_high": outputs.max().reshape(1),
         }
 
-    def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """See `SmallStudy`."""
-        quantities = {
-            "loss before": ("loss", 0),
-            "loss after": ("loss", -1),
-            "accuracy after": ("accuracy", -1),
-            "gradient of the first layer before": ("first_gradient", 0),
-            "hidden units with a gradient of their own": ("distinct_units", 0),
-            "accuracy after, on the subset": ("subset_accuracy", 0),
-            "lowest output after (the question: always close to 0)": ("output_low", 0),
-            "highest output after (the question: always close to 0)": ("output_high", 0),
-        }
-        for version in VERSIONS:
-            for text, (quantity, place) in quantities.items():
-                if (name := stored(version, quantity)) in found.values:
-                    yield number(version, text, found.row(name)[place])
-
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return losses and accuracies of all versions over steps."""
         panels = []
@@ -160,7 +152,7 @@ class Stuck(SmallStudy):
                 steps = kept_steps(self._speed(faults)[1] + 1, most=KEPT)
                 values = [value + 0 for value in found.row(stored(version, quantity))]  # no -0
                 look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2], "lw": 1.6}
-                lines.append(line(version, dict(zip(steps, values, strict=True)), **look))
+                lines.append(Line(version, steps, values, look))
             panels.append(line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False))
         return panels
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
+from highways.claims.studies import SHARES
 from highways.config import DataConfig, RunConfig
 from highways.config.analysis import Measure
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
@@ -21,6 +23,13 @@ from highways.tracking import AnalysisRecord, Listed
 
 DARK, LIGHT = OTHERS[4], OTHERS[1]
 
+Numbers = Sequence[float]
+Quantity = tuple[str, Callable[[Numbers], Numbers]]
+"""Name of a version's quantity, and which of its numbers a row is the mean of."""
+
+EVERY, FIRST, LAST = (itemgetter(part) for part in (slice(None), slice(1), slice(-1, None)))
+"""Which numbers: all seeds', or the one before training, or after it."""
+
 
 class SmallStudy(Measure):
     """A small program that answers a question of a source: its settings, what it measures, and how that is shown."""
@@ -28,6 +37,10 @@ class SmallStudy(Measure):
     kind: str = ""
     title: ClassVar[str] = ""
     """In the first column of its rows."""
+    versions: ClassVar[tuple[Any, ...]] = ()
+    """What is compared."""
+    quantities: ClassVar[Mapping[str, Quantity]] = {}
+    """Rows of every version, by what they say; `{seeds}` in it is that setting."""
 
     @property
     def data_set(self) -> DataConfig | None:
@@ -44,12 +57,52 @@ class SmallStudy(Measure):
         raise NotImplementedError
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """Yield a row for each number of its record, see `number`."""
-        yield from ()
+        """Yield the rows of its record: those of `quantities`, as far as a version has them."""
+        for version in self.versions:
+            for text, (quantity, chosen) in self.quantities.items():
+                if (name := stored(version, quantity)) in found.values:
+                    yield self.mean(version, text.format_map(vars(self)), name, chosen(found.row(name)))
+
+    def mean(self, version: str, text: str, name: str, values: Numbers) -> Row:
+        """Return the mean over seeds with its interval, within what it can be, or the values where they are few.
+
+        A number whose name in the record says so is a share, 1 at most.
+        """
+        row = number(version, text, moments(values)[0], seeds=getattr(self, "seeds", None))
+        if 1 < len(values) < FEWEST_FOR_INTERVAL:
+            row["values"] = " ".join(f"{value:.3g}" for value in values)
+        elif len(values) > 1:
+            low, high = student_interval(values)
+            most = 1.0 if any(word in name for word in SHARES) else math.inf
+            row |= {"interval_low": max(low, 0.0), "interval_high": min(high, most)}
+        return row
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return the panels that show its record."""
         return []
+
+    def bars(
+        self, found: AnalysisRecord, title: str, quantities: Mapping[str, str], label: str, versions: Sequence[str] = ()
+    ) -> Panel:
+        """Return a panel of up to three quantities, by name with a label each, of all versions: means over seeds."""
+        versions = versions or self.versions
+        means = {
+            text: [float(np.mean(found.row(stored(version, quantity)))) for version in versions]
+            for quantity, text in quantities.items()
+        }
+
+        def draw(axes: Axes) -> None:
+            places, width = np.arange(len(versions)), 0.8 / len(means)
+            for number, (text, heights) in enumerate(means.items()):
+                shift, colour = width * (number - (len(means) - 1) / 2), (DARK, LIGHT, "0.2")[number]
+                axes.bar(places + shift, heights, width=width, label=text, color=colour)
+            axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
+            axes.grid(visible=False, axis="x")
+            axes.set(ylabel=label)
+            legend(axes, gap=54)
+
+        words = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
+        return Panel(title, f"Means over seeds of {', '.join(versions)}. {'; '.join(words)}.", draw)
 
 
 def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
@@ -57,9 +110,6 @@ def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
     for found in records.analyses:
         if isinstance(study := found.config.measure, SmallStudy):
             yield study, found
-
-
-# Versions that are compared
 
 
 def stored(version: str, quantity: str) -> str:
@@ -91,49 +141,7 @@ def descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
             weight -= rate * slope
 
 
-# What is shown of them
-
-
-def number(
-    version: str,
-    quantity: str,
-    value: float,
-    paper: float | None = None,
-    ends: tuple[float | None, float | None] = (None, None),
-    seeds: int | None = None,
-    values: str | None = None,
-) -> Row:
-    """Return a row of a table of studies."""
-    row = {"version": version, "quantity": quantity, "value": value, "interval_low": ends[0], "interval_high": ends[1]}
-    return row | {"seeds": seeds, "paper": paper, "values": values}
-
-
-def mean_number(version: str, quantity: str, values: Sequence[float], most: float = math.inf) -> Row:
-    """Return the mean of the seeds with its interval, within 0 and `most`, or with the values where they are few."""
-    mean, seeds = moments(values)[0], len(values)
-    if seeds < FEWEST_FOR_INTERVAL:
-        return number(version, quantity, mean, seeds=seeds, values=" ".join(f"{value:.3g}" for value in values))
-    low, high = student_interval(values)
-    return number(version, quantity, mean, ends=(max(low, 0.0), min(high, most)), seeds=seeds)
-
-
-def bar_panel(
-    found: AnalysisRecord, title: str, versions: Sequence[str], quantities: Mapping[str, str], label: str
-) -> Panel:
-    """Return two quantities, by name in the record with a label each, of a study's versions: means over seeds."""
-    means = {
-        text: [float(np.mean(found.row(stored(version, quantity)))) for version in versions]
-        for quantity, text in quantities.items()
-    }
-
-    def draw(axes: Axes) -> None:
-        places = np.arange(len(versions))
-        for shift, colour, (text, heights) in zip((-0.2, 0.2), (DARK, LIGHT), means.items(), strict=True):
-            axes.bar(places + shift, heights, width=0.4, label=text, color=colour)
-        axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
-        axes.grid(visible=False, axis="x")
-        axes.set(ylabel=label)
-        legend(axes, gap=54)
-
-    words = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
-    return Panel(title, f"Means over seeds of {', '.join(versions)}. {'; '.join(words)}.", draw)
+def number(version: str, quantity: str, value: float, **more: float | str | None) -> Row:
+    """Return a row of a table of studies; what `more` does not give is empty."""
+    columns = ("interval_low", "interval_high", "seeds", "paper", "values")
+    return {"version": version, "quantity": quantity, "value": value} | dict.fromkeys(columns) | more
