@@ -14,6 +14,7 @@ from highways.data import Images, Pictures, load
 from highways.data.images import read_cifar
 from highways.data.pictures import cropped
 from highways.errors import HighwaysError
+from highways.experiments.conv import recipe
 
 
 def pictures(**changes: object) -> Pictures:
@@ -42,21 +43,16 @@ def test_cifar_file_is_read(tmp_path: Path, classes: int) -> None:
     assert images[2, 1, 4, 7] == table[2, head + 1024 + 4 * 32 + 7], "planes of red, green, blue, row by row"
 
 
-@pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("mnist", 10)])
-def test_flat_images_are_the_bytes_over_255(project: Path, name: str, classes: int) -> None:
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+def test_flat_images_are_the_bytes_over_255(project: Path, name: str) -> None:
     try:
         flat, shown = load(name), load(DataConfig(name=name, pictures=PicturesConfig()))  # type: ignore[arg-type]
     except HighwaysError as error:
         pytest.skip(f"{name} is not at hand: {error}")
     assert isinstance(flat, Images)
     assert isinstance(shown, Pictures)
-    assert flat.classes == classes
+    assert flat.classes == 10
     torch.testing.assert_close(flat.test_x[:50] * 255, shown.images["test"][:50].flatten(1).float())
-
-
-def test_pixels_are_scaled_by_1_over_256(project: Path) -> None:
-    data = pictures()
-    assert torch.equal(data.prepared(data.images["test"][:9]), data.images["test"][:9].float() / 256)
 
 
 def test_contrast_and_mean_image(project: Path) -> None:
@@ -115,7 +111,7 @@ def test_mirrors_are_half_of_the_images(project: Path) -> None:
 def test_evaluation_is_not_augmented_and_sees_a_part_of_the_training_images(project: Path) -> None:
     data = pictures(pad=2, mirror=True)
     x = torch.cat([x for x, _ in data.evaluation_batches(run(), "test")])
-    assert torch.equal(x, data.prepared(data.images["test"]))
+    assert torch.equal(x, data.images["test"].float() / 256)
     assert data.size("train") == 1438, "all, where there are fewer than 10,000"
 
 
@@ -127,8 +123,6 @@ def test_enlarged_pixels_are_squares(project: Path) -> None:
 
 
 def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
-    from highways.experiments.conv import recipe
-
     def shown(name: str) -> tuple[bool, int | None]:
         pictures = recipe(name, "cifar10")[1]
         return pictures.mirror, pictures.training_images
@@ -139,14 +133,9 @@ def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
 
 
 def test_training_part_is_cut_to_the_images_asked_for() -> None:
-    def digits(count: int | None) -> Pictures:
-        found = load(DataConfig(name="digits", pictures=PicturesConfig(training_images=count)))
-        assert isinstance(found, Pictures)
-        return found
-
-    whole, cut = digits(None), digits(50)
+    whole, cut = pictures(), pictures(training_images=50)
     assert cut.size("train") == 50
     assert torch.equal(cut.images["train"], whole.images["train"][:50])
     assert cut.size("test") == whole.size("test")
     with pytest.raises(HighwaysError, match="training_images is 9999, but digits has"):
-        digits(9999)
+        pictures(training_images=9999)

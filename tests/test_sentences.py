@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,11 @@ def run(padding: str = "none", kind: str = "highway-released") -> RunConfig:
     return config_of(network, "synthetic-tweets")
 
 
-def logits(data: Sentences, config: RunConfig) -> torch.Tensor:
+def logits(data: Sentences, config: RunConfig, tokens: torch.Tensor | None = None) -> torch.Tensor:
     """The test sentences' logits, in the order of the file."""
-    network = build_network(config, data).eval()
-    numbered = Sentences(data.name, {"test": _numbered(data)}, data.vocabulary, data.classes, "")
+    network, test = build_network(config, data).eval(), data.splits["test"]
+    split = Split(test.tokens if tokens is None else tokens, test.lengths, torch.arange(len(test.labels)))
+    numbered = replace(data, splits={"test": split})
     found = torch.empty(data.size("test"), 2)
     with torch.no_grad():
         for x, rows in numbered.evaluation_batches(config, "test"):
@@ -76,25 +78,19 @@ def logits(data: Sentences, config: RunConfig) -> torch.Tensor:
     return found
 
 
-def _numbered(data: Sentences) -> Split:
-    test = data.splits["test"]
-    return Split(test.tokens, test.lengths, torch.arange(len(test)))
+@pytest.fixture
+def tweets(project: Path) -> Sentences:
+    data = load("synthetic-tweets")
+    assert isinstance(data, Sentences)
+    return data
 
 
 @pytest.mark.parametrize("kind", ["plain", "highway", "highway-released"])
-def test_padding_never_reaches_a_result(project: Path, kind: str) -> None:
-    data = load("synthetic-tweets")
-    assert isinstance(data, Sentences)
-    config = run(kind=kind)
-    usual = logits(data, config)
-    test = data.splits["test"]
+def test_padding_never_reaches_a_result(tweets: Sentences, kind: str) -> None:
+    test, config = tweets.splits["test"], run(kind=kind)
     behind = torch.arange(test.tokens.shape[1])[None] >= test.lengths[:, None]
-    other = Split(torch.where(behind, 7, test.tokens), test.lengths, test.labels)
-    refilled = Sentences(data.name, data.splits | {"test": other}, data.vocabulary, data.classes, "")
-    assert torch.equal(logits(refilled, config), usual)
+    assert torch.equal(logits(tweets, config, torch.where(behind, 7, test.tokens)), logits(tweets, config))
 
 
-def test_padding_reaches_results_where_it_is_let_in(project: Path) -> None:
-    data = load("synthetic-tweets")
-    assert isinstance(data, Sentences)
-    assert not torch.allclose(logits(data, run("seen")), logits(data, run()), atol=1e-3)
+def test_padding_reaches_results_where_it_is_let_in(tweets: Sentences) -> None:
+    assert not torch.allclose(logits(tweets, run("seen")), logits(tweets, run()), atol=1e-3)

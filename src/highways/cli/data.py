@@ -21,7 +21,7 @@ def data_list() -> None:
     for name, source in sources().items():
         states = list(state(name).values())
         here = "complete" if set(states) <= {"ok"} else f"{states.count('ok')} of {len(states)} files"
-        here = "generated" if source.generated else here
+        here = here if states else "generated"
         rows.append((name, here, f"{source.title} ({source.publisher}; licence: {source.licence})"))
     shown.table(("data set", "files", "description"), rows)
 

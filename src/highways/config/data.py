@@ -33,6 +33,8 @@ TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
 """`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
 five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
 DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
+Part = Literal["train", "dev", "test"]
+"""Of a data set; only sentences have a `dev` part."""
 
 
 class PicturesConfig(Strict):
@@ -151,12 +153,7 @@ class DataConfig(Strict):
 
     @classmethod
     def of(cls, data: str | DataConfig, **more: Any) -> DataConfig:
-        """Return the configuration of a data set that a parameter names or, of own data, describes.
-
-        Args:
-            data: The parameter.
-            more: Further fields.
-        """
+        """Return the configuration of a data set that a parameter names or, of own data, describes."""
         return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
 
     @property

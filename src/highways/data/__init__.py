@@ -9,20 +9,3 @@ from highways.data.loading import DataSet, classes, examples, load, majority
 from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
 from highways.data.sources import Source, fetch, fingerprint, locate, sources
-
-__all__ = [
-    "Batches",
-    "DataSet",
-    "Images",
-    "Pictures",
-    "Sentences",
-    "Source",
-    "classes",
-    "examples",
-    "fetch",
-    "fingerprint",
-    "load",
-    "locate",
-    "majority",
-    "sources",
-]

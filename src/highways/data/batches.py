@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
+
+from highways.config.data import Part
 
 
 @dataclass(frozen=True)
 class Tensors:
     """Base of the data sets, whose fields are tensors, dictionaries of tensors and other values."""
+
+    parts: ClassVar[tuple[Part, ...]] = ("train", "test")
 
     def to(self, device: torch.device) -> Self:
         """Return the data set with its tensors on `device`."""
@@ -23,6 +27,19 @@ class Tensors:
             return value.to(device) if isinstance(value, Tensor | Tensors) else value
 
         return replace(self, **{field.name: moved(getattr(self, field.name)) for field in fields(self)})
+
+    def targets(self, part: Part) -> Tensor:
+        """Return the classes of the examples of a part, `(examples,)`, int64 from 0."""
+        raise NotImplementedError
+
+    def size(self, part: Part) -> int:
+        """Return the number of examples of a part that are evaluated."""
+        return len(self.targets(part))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.targets("train").device
 
 
 class Batches:
@@ -52,9 +69,12 @@ class Batches:
             return None
         return torch.Generator().manual_seed(self.order_seed * 1_000_003 + self.epoch())
 
+    def rows(self, random: torch.Generator | None) -> Sequence[Tensor | slice]:
+        """Return which examples are in each batch."""
+        if random is None:
+            return [slice(start, start + self.size) for start in range(0, len(self.x), self.size)]
+        return torch.randperm(len(self.x), generator=random).to(self.x.device).split(self.size)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if (random := self.random()) is None:
-            yield from zip(self.x.split(self.size), self.y.split(self.size), strict=True)
-            return
-        for part in torch.randperm(len(self.x), generator=random).to(self.x.device).split(self.size):
-            yield self.x[part], self.y[part]
+        for rows in self.rows(self.random()):
+            yield self.x[rows], self.y[rows]

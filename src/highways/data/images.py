@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from highways.config import RunConfig
+from highways.config.data import Part
 from highways.data import synthetic
 from highways.data.batches import Batches, Tensors
-from highways.data.sources import examples
+from highways.data.sources import source
 from highways.errors import HighwaysError
 
 EVALUATION_BATCH = 500
@@ -34,12 +34,8 @@ class Images(Tensors):
     """A data set of images, flattened, or of other examples with a fixed number of features.
 
     Attributes:
-        name: Such as `mnist`.
         train_x: `(examples, features)`, float32, of images in [0, 1].
         train_y: `(examples,)`, int64 in [0, classes).
-        test_x: As `train_x`.
-        test_y: As `train_y`.
-        classes: Number of classes.
         fingerprint: Of the source files and the preparation.
     """
 
@@ -51,38 +47,26 @@ class Images(Tensors):
     classes: int
     fingerprint: str
 
-    parts: ClassVar[tuple[Literal["train", "test"], ...]] = ("train", "test")
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors lie."""
-        return self.train_x.device
-
     @property
     def features(self) -> int:
         """Features of an example."""
         return self.train_x.shape[1]
 
-    def size(self, part: Literal["train", "test"]) -> int:
-        """Return the number of images of a part."""
-        return len(self.train_y if part == "train" else self.test_y)
+    def targets(self, part: Part) -> Tensor:
+        """See `Tensors`."""
+        return self.train_y if part == "train" else self.test_y
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, in a random order or in that of the data; see `Batches`."""
         order = config.order_seed if config.budget.shuffle else None
         return Batches(self.train_x, self.train_y, config.budget.batch_size, order, epoch)
 
-    def evaluation_batches(self, config: RunConfig, part: Literal["train", "test"]) -> Batches:
+    def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a whole part, in the order of the data."""
-        x, y = (self.train_x, self.train_y) if part == "train" else (self.test_x, self.test_y)
-        return Batches(x, y, EVALUATION_BATCH)
+        return Batches(self.train_x if part == "train" else self.test_x, self.targets(part), EVALUATION_BATCH)
 
     def first(self, count: int | None) -> Images:
-        """Return the data set with only the first `count` training examples, all of them with `None`.
-
-        Raises:
-            HighwaysError: There are fewer.
-        """
+        """Return the data set with only the first `count` training examples; an error if there are fewer."""
         if count is not None and count > len(self.train_y):
             raise HighwaysError(f"data.training_examples is {count}, but {self.name} has {len(self.train_y)}")
         return replace(self, train_x=self.train_x[:count], train_y=self.train_y[:count])
@@ -97,10 +81,7 @@ def flattened(pictures: Examples) -> Examples:
 def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray[np.bool_]) -> Examples:
     """Give features mean 0 and deviation 1 over the training part; one that is the same in all of it becomes 0.
 
-    Args:
-        x: `(examples, features)`.
-        y: Classes, `(examples,)`.
-        training: Which examples are trained on, `(examples,)`; the others are for testing.
+    Examples, `(examples, features)`, that are not for `training`, `(examples,)`, are for testing.
     """
     mean, deviation = x[training].mean(axis=0), x[training].std(axis=0)
     scaled = torch.from_numpy(((x - mean) / np.where(deviation > 0, deviation, np.inf)).astype(np.float32))
@@ -114,8 +95,7 @@ def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """Read a gzipped idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist/, the format's description).
 
-    Raises:
-        HighwaysError: It cannot be read or unpacked, or has another header or another number of bytes.
+    It may be the user's own: what cannot be read is one line.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -177,8 +157,9 @@ def _digits(files: dict[str, Path]) -> Examples:
 
 def _weak_signal(files: dict[str, Path]) -> Examples:
     """The task that `highways.data.synthetic` makes; there are no files."""
-    train, test = (examples("weak-signal", part) for part in ("train", "test"))
-    return standardised(*synthetic.weak_signal(train + test), np.arange(train + test) < train)
+    examples = source("weak-signal").examples
+    count = examples["train"] + examples["test"]
+    return standardised(*synthetic.weak_signal(count), np.arange(count) < examples["train"])
 
 
 def mnist_fours_and_nines(files: dict[str, Path]) -> Examples:

@@ -8,35 +8,23 @@ from typing import get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from highways.config import DataConfig
-from highways.config.data import OwnFile
-from highways.config.run import DataName
+from highways.config.data import DataName, OwnFile, Part
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
-from highways.data.own import Part, own_files, pixels, read_own
+from highways.data.own import own_files, pixels, read_own
 from highways.data.pictures import Pictures, load_pictures
 from highways.data.sentences import Sentences
-from highways.data.sources import classes as classes_of
-from highways.data.sources import examples as examples_of
-from highways.data.sources import fingerprint, locate
-from highways.data.sources import majority as majority_of
+from highways.data.sources import fingerprint, locate, source
 from highways.errors import HighwaysError
 
 DataSet = Images | Pictures | Sentences
-"""What all data sets have: `name`, `parts`, `classes`, `fingerprint`, `device`, `size`, `to`,
-`training_batches` and `evaluation_batches`."""
+"""What all data sets have: `name`, `classes`, `fingerprint`, what `Tensors` has, `training_batches` and
+`evaluation_batches`."""
 
 
 def load(data: DataConfig | str) -> DataSet:
-    """Load a data set, fetching and preparing it where that has not been done.
-
-    Args:
-        data: Its configuration, or just its name.
-
-    Raises:
-        HighwaysError: There is no such data set, or its files cannot be had; see `highways.data.sources`.
-    """
+    """Load a data set by its configuration, or just its name, fetching and preparing it where that is still to do."""
     if isinstance(data, DataConfig):
         return _load(data.model_dump_json(), fingerprint(data))
     if data not in get_args(DataName):
@@ -54,9 +42,7 @@ def _load(text: str, mark: str) -> DataSet:
         return load_sentences(config)
     flat = config.pictures is None
     examples = _examples(config.name, flat) if config.own is None else _own_examples(config.own, flat)
-    if fingerprint(config) != mark:
-        raise HighwaysError(f"{config.name}: it was changed while it was read; start again")
-    count = int(examples[1].max()) + 1 if config.own else classes_of(config.name)
+    count = int(examples[1].max()) + 1 if config.own else source(config.name).classes
     if flat:
         return Images(config.name, *examples, count, mark).first(config.training_examples)
     return load_pictures(config, examples, count)
@@ -65,16 +51,14 @@ def _load(text: str, mark: str) -> DataSet:
 def _examples(name: str, flat: bool) -> Examples:
     if flat and name in FLAT:
         return FLAT[name](locate(name))
-    if name not in PICTURES:
-        raise HighwaysError(f"nothing loads the data set {name!r}")
     pictures = PICTURES[name](locate(name))
     return flattened(pictures) if flat else pictures
 
 
 def _own_examples(own: OwnFile, flat: bool) -> Examples:
     if own.kind == "table":
-        held = read_own(own)
-        return standardised(np.array(held.x), held.y, held.part == "train")
+        table = read_own(own)
+        return standardised(np.array(table.x), table.y, table.part == "train")
     files = {path.name: path for path in own_files(own).values()}
     pictures = _own_idx(own, files) if any(name.endswith("-ubyte.gz") for name in files) else _own_pictures(own)
     return flattened(pictures) if flat else pictures
@@ -87,11 +71,7 @@ def _own_pictures(own: OwnFile) -> Examples:
 
 
 def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
-    """Read a user's files in MNIST's format, which no checksum vouches for.
-
-    Raises:
-        HighwaysError: One is missing or at fault, or they do not belong together.
-    """
+    """Read a user's files in MNIST's format, which no checksum vouches for."""
     try:
         train_x, train_y, test_x, test_y = mnist(files)
     except KeyError as error:
@@ -107,43 +87,27 @@ def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
 # What data say of themselves: named ones in sources.yaml, own ones once they are loaded
 
 
-def examples(data: DataConfig | str, part: Part) -> int:
-    """Return the number of examples of a part of a data set.
+def _is_own(data: DataConfig | str) -> bool:
+    return isinstance(data, DataConfig) and data.own is not None
 
-    Raises:
-        HighwaysError: It has no such part.
-    """
-    return examples_of(name, part) if (name := _name(data)) else len(_labels(data, part))
+
+def examples(data: DataConfig | str, part: Part) -> int:
+    """Return the number of examples of a part of a data set."""
+    if part not in (load(data).parts if _is_own(data) else source(data).examples):
+        raise HighwaysError(f"{data if isinstance(data, str) else data.name} has no {part} part")
+    return len(load(data).targets(part)) if _is_own(data) else source(data).examples[part]
 
 
 def classes(data: DataConfig | str) -> int:
     """Return the number of classes of a data set."""
-    return classes_of(name) if (name := _name(data)) else load(data).classes
+    return load(data).classes if _is_own(data) else source(data).classes
 
 
 def majority(data: DataConfig | str) -> float:
-    """Return the accuracy on the test part of always answering its most frequent class.
-
-    Raises:
-        HighwaysError: `sources.yaml` does not say.
-    """
-    if name := _name(data):
-        return majority_of(name)
-    labels = _labels(data, "test")
-    return int(labels.bincount().max()) / len(labels)
-
-
-def _name(data: DataConfig | str) -> str | None:
-    """Return the name of a named data set, `None` of own data."""
-    return data if isinstance(data, str) else data.name if data.own is None else None
-
-
-def _labels(own: DataConfig | str, part: Part) -> Tensor:
-    data = load(own)
-    if part not in data.parts:
-        raise HighwaysError(f"{data.name} has no {part} part")
-    if isinstance(data, Sentences):
-        return data.splits[part].labels
-    if isinstance(data, Pictures):
-        return data.labels["train" if part == "train" else "test"]
-    return data.train_y if part == "train" else data.test_y
+    """Return the accuracy on the test part of always answering its most frequent class."""
+    if _is_own(data):
+        labels = load(data).targets("test")
+        return int(labels.bincount().max()) / len(labels)
+    if (count := source(data).majority) is None:
+        raise HighwaysError(f"data/sources.yaml does not say how frequent the test part's classes are: {data}")
+    return count / examples(data, "test")

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.config.data import Part
 from highways.data.batches import Batches, Tensors
 from highways.data.images import EVALUATION_BATCH, Examples
 from highways.data.sources import fingerprint
 from highways.errors import HighwaysError
 
-Part = Literal["train", "test"]
 TRAINING_EXAMPLES_EVALUATED = 10_000
 """Of the training part that many, the first, are evaluated after an epoch: all would cost a third of the training."""
 
@@ -30,12 +29,9 @@ class Pictures(Tensors):
     """A data set of images, and how a network is shown them.
 
     Attributes:
-        name: Such as `mnist`.
         images: By part, `(examples, channels, height, width)`, uint8.
         labels: By part, `(examples,)`, int64 in [0, classes).
-        classes: Number of classes.
         fingerprint: Of the source files and the preparation.
-        config: How they are shown.
         mean: The mean image of the training part, where it is subtracted, `(channels, height, width)`.
     """
 
@@ -47,21 +43,18 @@ class Pictures(Tensors):
     config: PicturesConfig
     mean: Tensor | None = None
 
-    parts: ClassVar[tuple[Part, ...]] = ("train", "test")
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors lie."""
-        return self.images["train"].device
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
         channels, height, width = self.images["train"].shape[1:]
         return channels, height, width
 
+    def targets(self, part: Part) -> Tensor:
+        """See `Tensors`."""
+        return self.labels[part]
+
     def size(self, part: Part) -> int:
-        """Return the number of images of a part that are evaluated."""
+        """See `Tensors`."""
         count = len(self.labels[part])
         return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
 
@@ -70,21 +63,17 @@ class Pictures(Tensors):
         x = contrasted(images, self.config)
         return x if self.mean is None else x - self.mean
 
-    def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> PictureBatches:
+    def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, augmented, in a random order; see `Batches`."""
         return PictureBatches(self, "train", config.budget.batch_size, config.order_seed, epoch)
 
-    def evaluation_batches(self, config: RunConfig, part: Part) -> PictureBatches:
+    def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a part, not augmented, in the order of the data."""
         return PictureBatches(self, part, EVALUATION_BATCH)
 
 
 def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictures:
-    """Return pictures as a convolutional network is shown them.
-
-    Raises:
-        HighwaysError: There are fewer training images than asked for.
-    """
+    """Return pictures as a convolutional network is shown them; an error if there are fewer than asked for."""
     assert config.pictures is not None
     times, count = config.pictures.enlarge, config.pictures.training_images
     train_x, train_y, test_x, test_y = examples
@@ -94,7 +83,7 @@ def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictu
     def enlarged(images: Tensor) -> Tensor:
         return images.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
 
-    made = Pictures(
+    pictures = Pictures(
         name=config.name,
         images={"train": enlarged(train_x[:count]), "test": enlarged(test_x)},
         labels={"train": train_y[:count], "test": test_y},
@@ -102,7 +91,7 @@ def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictu
         fingerprint=fingerprint(config),
         config=config.pictures,
     )
-    return replace(made, mean=_mean(made)) if config.pictures.mean_image else made
+    return replace(pictures, mean=_mean(pictures)) if config.pictures.mean_image else pictures
 
 
 def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
@@ -120,15 +109,7 @@ def _mean(pictures: Pictures) -> Tensor:
 
 
 class PictureBatches(Batches):
-    """Batches of images: as they are evaluated, or with a seed shuffled, cropped and mirrored.
-
-    Args:
-        pictures: The data set.
-        part: Which part; without a seed, as much of it as is evaluated.
-        size: Images a batch; the last one has what is left.
-        order_seed: Seed of orders, crops and mirrors.
-        epoch: See `Batches`.
-    """
+    """Batches of images: without a seed as they are evaluated, as many as are; with one shuffled, cropped, mirrored."""
 
     def __init__(
         self,
@@ -143,28 +124,19 @@ class PictureBatches(Batches):
         self.pictures = pictures
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        made = self._augmented(random) if (random := self.random()) is not None else self._as_they_are()
-        for x, y in made:
-            yield x.contiguous(memory_format=torch.channels_last), y
-
-    def _as_they_are(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for x, y in zip(self.x.split(self.size), self.y.split(self.size), strict=True):
-            yield self.pictures.prepared(x), y
-
-    def _augmented(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        config, count = self.pictures.config, len(self.y)
-        order = torch.randperm(count, generator=random)
-        shifts = torch.randint(0, 2 * config.pad + 1, (count, 2), generator=random)
-        mirrors = torch.rand(count, generator=random) < 0.5
-        order, shifts, mirrors = (tensor.to(self.x.device) for tensor in (order, shifts, mirrors))
-        for start in range(0, count, self.size):
-            part = slice(start, start + self.size)
-            x = self.pictures.prepared(self.x[order[part]])
-            if config.pad:
-                x = cropped(x, config.pad, shifts[part])
-            if config.mirror:
-                x = torch.where(mirrors[part, None, None, None], x.flip(3), x)
-            yield x, self.y[order[part]]
+        random, config, count = self.random(), self.pictures.config, len(self.y)
+        batches = self.rows(random)
+        shifts = mirrors = torch.empty(0)
+        if random is not None:
+            shifts = torch.randint(0, 2 * config.pad + 1, (count, 2), generator=random).to(self.x.device)
+            mirrors = (torch.rand(count, generator=random) < 0.5).to(self.x.device)
+        for number, rows in enumerate(batches):
+            x = self.pictures.prepared(self.x[rows])
+            if random is not None:
+                places = slice(number * self.size, (number + 1) * self.size)
+                x = cropped(x, config.pad, shifts[places]) if config.pad else x
+                x = torch.where(mirrors[places, None, None, None], x.flip(3), x) if config.mirror else x
+            yield x.contiguous(memory_format=torch.channels_last), self.y[rows]
 
 
 def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:

@@ -21,16 +21,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urljoin
 
 import pooch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from highways import paths
 from highways.config import DataConfig, Strict, read_mapping, validate
+from highways.config.data import Part
 from highways.data.own import own_files
 from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
-from highways.files import check_is_file, file_sha256
-
-Part = Literal["train", "dev", "test"]
+from highways.files import file_sha256
 
 
 def _inside(path: str) -> str:
@@ -56,11 +55,6 @@ class Archive(Strict):
     md5: str = Field(pattern=r"^[0-9a-f]{32}$")
     """As its publisher states it; the members have sha256 sums of their own."""
 
-    @property
-    def name(self) -> str:
-        """The archive's file name in a mirror."""
-        return Path(self.url).name
-
 
 class Source(Strict):
     """One entry of `data/sources.yaml`."""
@@ -81,30 +75,23 @@ class Source(Strict):
     """Folder on the web; a file's name is appended."""
     archive: Archive | None = None
     """What is fetched, and unpacked, where the files are neither here nor in the mirror."""
-    generated: bool = False
-    """The project makes the data itself; there are no files."""
     files: list[SourceFile] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _from_somewhere(self) -> Source:
-        if self.generated == bool(self.files):
-            raise ValueError("either 'generated' or 'files' must be given")
-        if len({Path(file.path).name for file in self.files}) < len(self.files):
-            raise ValueError("two files have one name")
-        return self
-
-    def url(self, file: SourceFile) -> str:
-        """Return the address of one file."""
-        return file.url or urljoin(self.address or "", Path(file.path).name)
+    """None where the project makes the data itself."""
 
     def home(self, file: SourceFile) -> Path:
         """Return where a file lies, or will."""
         if self.package is None:
             return paths.root() / "data" / "raw" / file.path
-        package = importlib.util.find_spec(self.package)
-        if package is None or package.origin is None:
-            raise HighwaysError(f"the package {self.package!r}, which ships {file.path}, is not installed")
-        return Path(package.origin).parent / file.path
+        return Path(importlib.util.find_spec(self.package).origin).parent / file.path  # type: ignore[union-attr,arg-type]
+
+    def state(self, file: SourceFile) -> Literal["ok", "missing", "altered"]:
+        """Return the state of a file; what cannot be read is altered."""
+        try:
+            return "ok" if pooch.file_hash(str(self.home(file))) == file.sha256 else "altered"
+        except FileNotFoundError:
+            return "missing"
+        except OSError:
+            return "altered"
 
 
 @lru_cache(maxsize=4)
@@ -118,11 +105,12 @@ def sources() -> dict[str, Source]:
     return _read(paths.root() / "data" / "sources.yaml")
 
 
-def _source(name: str) -> Source:
-    try:
-        return sources()[name]
-    except KeyError:
-        raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}") from None
+def source(data: DataConfig | str) -> Source:
+    """Return the source of a data set that is named, or the one of a configuration."""
+    name = data if isinstance(data, str) else data.name
+    if name not in sources():
+        raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}")
+    return sources()[name]
 
 
 def fingerprint(data: DataConfig | str) -> str:
@@ -130,22 +118,19 @@ def fingerprint(data: DataConfig | str) -> str:
 
     That is its files' checksums (of generated data, the generator's name, parameters and version), its
     preparation's version and the word vectors' content.
-
-    Raises:
-        HighwaysError: There is no such data set, or no such file of one's own or of word vectors.
     """
-    config = data if isinstance(data, DataConfig) else None
+    config = data if isinstance(data, DataConfig) else DataConfig.model_construct(name=data)
     content: dict[str, Any] = {}
-    if config is not None and config.own is not None:
+    if config.own is not None:
         content["own"] = config.own.model_dump(mode="json", exclude={"file"})
         content["files"] = {path: file_sha256(place) for path, place in own_files(config.own).items()}
     else:
-        source = _source(config.name if config else str(data))
-        content["files"] = {file.path: file.sha256 for file in source.files}
-        content["preparation"] = source.preparation
-        if source.generated:
-            content["generator"] = GENERATORS[config.name if config else str(data)] | {"examples": source.examples}
-    if config is not None and (vectors := vectors_path(config)) is not None:
+        entry = source(config)
+        content["files"] = {file.path: file.sha256 for file in entry.files}
+        content["preparation"] = entry.preparation
+        if not entry.files:
+            content["generator"] = GENERATORS[config.name] | {"examples": entry.examples}
+    if (vectors := vectors_path(config)) is not None:
         content["vectors"] = file_sha256(vectors)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -155,67 +140,34 @@ def vectors_path(config: DataConfig) -> Path | None:
     return None if config.vectors is None else paths.root() / os.path.expanduser(config.vectors)
 
 
-def examples(name: str, part: Part) -> int:
-    """Return the number of examples of a part of a data set, without loading it."""
-    try:
-        return _source(name).examples[part]
-    except KeyError:
-        raise HighwaysError(f"{name} has no {part} part") from None
-
-
-def classes(name: str) -> int:
-    """Return the number of classes of a data set, without loading it."""
-    return _source(name).classes
-
-
-def majority(name: str) -> float:
-    """Return the accuracy on the test part of always answering its most frequent class.
-
-    Raises:
-        HighwaysError: `sources.yaml` does not say.
-    """
-    if (count := _source(name).majority) is None:
-        raise HighwaysError(f"data/sources.yaml does not say how frequent the test part's classes are: {name}")
-    return count / examples(name, "test")
-
-
 def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
-    """Return the state of every file of a data set, without fetching anything; what cannot be read is altered."""
-    source = _source(name)
-    return {file.path: _state(source.home(file), file) for file in source.files}
-
-
-def _state(home: Path, file: SourceFile) -> Literal["ok", "missing", "altered"]:
-    try:
-        if home.is_file():
-            return "ok" if pooch.file_hash(str(home)) == file.sha256 else "altered"
-        return "altered" if home.exists() else "missing"
-    except OSError:
-        return "altered"
+    """Return the state of every file of a data set, without fetching anything."""
+    return {file.path: source(name).state(file) for file in source(name).files}
 
 
 def locate(name: str, say: Callable[[str], object] = lambda line: None) -> dict[str, Path]:
     """Return the checked source files of a data set by file name, fetching what is missing or altered.
 
+    A file that is not available, or is not what it must be, is one line; what was there stays.
+
     Args:
         name: Of the data set.
         say: Is told where a file came from, in a line.
-
-    Raises:
-        HighwaysError: A file is not available, or is not what it must be; one line. What was there stays.
     """
-    source = _source(name)
-    for file in source.files:
-        if _state(source.home(file), file) == "ok":
+    entry = source(name)
+    for file in entry.files:
+        home = entry.home(file)
+        if entry.state(file) == "ok":
             continue
-        if source.package is not None:
-            raise HighwaysError(f"{source.home(file)} is missing or altered: reinstall the package {source.package!r}")
-        if source.archive is None or _mirrored(file.path).exists():
-            origin = _retrieve(source.url(file), file.path, f"sha256:{file.sha256}", source.home(file))
+        if entry.package is not None:
+            raise HighwaysError(f"{home} is missing or altered: reinstall the package {entry.package!r}")
+        if entry.archive is None or _mirrored(file.path).exists():
+            url = file.url or urljoin(entry.address or "", home.name)
+            origin = _retrieve(url, file.path, f"sha256:{file.sha256}", home)
         else:
-            origin = _unpack(source, source.archive)
+            origin = _unpack(entry, entry.archive)
         say(f"{name}: {file.path} from {origin}")
-    return {Path(file.path).name: source.home(file) for file in source.files}
+    return {Path(file.path).name: entry.home(file) for file in entry.files}
 
 
 def fetch(name: str) -> None:
@@ -224,24 +176,22 @@ def fetch(name: str) -> None:
     print(f"{name}: complete")
 
 
-def _unpack(source: Source, archive: Archive) -> str:
-    """Put an archive's members into their places and return where the archive came from."""
+def _unpack(entry: Source, archive: Archive) -> str:
+    """Put an archive's members, each checked, into their places, and return where the archive came from."""
     raw = paths.root() / "data" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=raw) as folder:
-        packed = Path(folder) / archive.name
-        origin = _retrieve(archive.url, archive.name, f"md5:{archive.md5}", packed)
+        packed, part = Path(folder) / Path(archive.url).name, Path(folder) / "member"
+        origin = _retrieve(archive.url, packed.name, f"md5:{archive.md5}", packed)
         try:
             with tarfile.open(packed) as content:
-                unpacked = {Path(folder) / str(number): file for number, file in enumerate(source.files)}
-                for part, file in unpacked.items():
+                for file in entry.files:
                     with content.extractfile(file.path) as member:  # type: ignore[union-attr]
                         part.write_bytes(member.read())
                     if (actual := pooch.file_hash(str(part))) != file.sha256:
                         raise ValueError(f"its member {file.path} has sha256 {actual}, expected {file.sha256}")
-            for part, file in unpacked.items():
-                source.home(file).parent.mkdir(parents=True, exist_ok=True)
-                part.replace(source.home(file))
+                    entry.home(file).parent.mkdir(parents=True, exist_ok=True)
+                    part.replace(entry.home(file))
         except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
             raise HighwaysError(f"{origin}: cannot be unpacked: {error}") from None
     return origin
@@ -263,8 +213,6 @@ def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:
         home: Its place; what is there stays until the new file has been checked.
     """
     mirrored = _mirrored(path)
-    check_is_file(mirrored)
-    check_is_file(home)
     origin = str(mirrored) if mirrored.exists() else url
 
     def download(url: str, target: str, _: Any) -> None:

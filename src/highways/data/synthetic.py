@@ -40,6 +40,8 @@ ADJECTIVES = (
 """Negative ones, positive ones."""
 SUBJECTS = ("film", "cast", "plot", "ending", "score", "script", "acting", "story", "sequel", "dialogue")
 STRONG, WEAK = ("really", "very", "so", "truly"), ("slightly", "somewhat", "a bit", "kind of")
+NEGATIONS = ("{} is not {}", "{} is not {} at all", "{} is never {}", "{} is hardly {}", "{} is far from {}")
+CONTRASTS = ("{1} but {0}", "although {1} , {0}", "{0} , although {1}", "{1} , and yet {0}", "{0} , even if {1}")
 OPENINGS = ("", "", "", "", "omg", "well", "ok so", "@user", "saw it :", "tbh")
 CLOSINGS = ("", "", "", "", "#movies", "lol", "!", "...", "#film !", "rt")
 
@@ -55,18 +57,12 @@ def _clause(draw: random.Random, says: int) -> str:
     if not negated:
         degree = draw.choice(("", "", *STRONG))
         return " ".join(f"{_subject(draw)} is {degree} {adjective}".split())
-    form = draw.choice(
-        ("{} is not {}", "{} is not {} at all", "{} is never {}", "{} is hardly {}", "{} is far from {}")
-    )
-    return form.format(_subject(draw), adjective)
+    return draw.choice(NEGATIONS).format(_subject(draw), adjective)
 
 
 def _contrast(draw: random.Random, says: int) -> str:
     counts, other = _clause(draw, says), _clause(draw, 1 - says)
-    form = draw.choice(
-        ("{1} but {0}", "although {1} , {0}", "{0} , although {1}", "{1} , and yet {0}", "{0} , even if {1}")
-    )
-    return form.format(counts, other)
+    return draw.choice(CONTRASTS).format(counts, other)
 
 
 def _degrees(draw: random.Random, says: int) -> str:
@@ -77,23 +73,13 @@ def _degrees(draw: random.Random, says: int) -> str:
 
 
 def tweet(draw: random.Random, says: int) -> str:
-    """Return one tweet.
-
-    Args:
-        draw: Source of chance.
-        says: 0 negative, 1 positive.
-    """
+    """Return one tweet that says 0, something negative, or 1."""
     kind = draw.choices((_clause, _contrast, _degrees), weights=(2, 2, 1))[0]
     return " ".join(f"{draw.choice(OPENINGS)} {kind(draw, says)} {draw.choice(CLOSINGS)}".split())
 
 
 def tweets(count: int, seed: int) -> list[tuple[str, int]]:
-    """Return `count` different labelled tweets, as many positive as negative.
-
-    Args:
-        count: How many.
-        seed: Equal seeds give equal tweets.
-    """
+    """Return `count` different labelled tweets, as many positive as negative; equal seeds give equal ones."""
     draw = random.Random(seed)
     made: dict[str, int] = {}
     while len(made) < count:
@@ -102,14 +88,10 @@ def tweets(count: int, seed: int) -> list[tuple[str, int]]:
 
 
 def weak_signal(examples: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return features, `(examples, 144)`, and classes 0 and 1, `(examples,)`.
+    """Return features, `(examples, 144)`, and classes 0 and 1, `(examples,)`; with another number all are others.
 
     Source: the Keras/Lasagne question has 144 features, two classes, and a logistic regression that its Keras
-    network hardly beats;
-    its data are not public.
-
-    Args:
-        examples: How many. With another number all of them are others.
+    network hardly beats; its data are not public.
     """
     from sklearn.datasets import make_classification  # takes a second to import
 

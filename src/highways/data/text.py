@@ -6,33 +6,29 @@ tensors, and nothing behind this module needs it.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import html
 import io
 import re
-import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from highways import paths
 from highways.config import DataConfig
-from highways.config.data import OwnFile
-from highways.config.reading import quoted
-from highways.data.own import read_own
-from highways.data.sentences import PADDING, PARTS, UNKNOWN, Part, Sentences, Split
-from highways.data.sources import classes, examples, fingerprint, locate, vectors_path
+from highways.config.data import OwnFile, Part
+from highways.data.own import is_number, read_own
+from highways.data.sentences import PADDING, PARTS, UNKNOWN, Sentences, Split
+from highways.data.sources import fingerprint, locate, source, vectors_path
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
 from highways.files import write_whole
 
-T = TypeVar("T")
 Labelled = tuple[str, int]
 """A sentence, its words separated by blanks, and its class."""
 
@@ -41,10 +37,6 @@ def load_sentences(config: DataConfig) -> Sentences:
     """Load a data set of sentences, preparing it where that has not been done.
 
     Prints how many of its words the user's word vectors have, if there are any.
-
-    Raises:
-        HighwaysError: A source or the file of word vectors is at fault, or what is prepared cannot be written;
-            one line.
     """
     mark = fingerprint(config)
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
@@ -54,15 +46,14 @@ def load_sentences(config: DataConfig) -> Sentences:
         vocabulary, vectors = content["vocabulary"], content["vectors"]
     except Exception:  # not there, or damaged: torch.load raises many kinds
         labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
-        vocabulary, splits, vectors = numericalise(labelled, vectors_path(config))
-        if fingerprint(config) != mark:
-            changed = config.vectors or config.name
-            raise HighwaysError(f"{changed}: it was changed while it was read; start again") from None
+        vocabulary, splits = numericalise(labelled)
+        file = vectors_path(config)
+        vectors = None if file is None else read_vectors(file, vocabulary)
         content = {"splits": {part: vars(split) for part, split in splits.items()}}
-        file = io.BytesIO()
-        torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, file)
-        write_whole(path, file.getvalue())
-    count = classes(config.name) if config.own is None else int(splits["train"].labels.max()) + 1
+        packed = io.BytesIO()
+        torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, packed)
+        write_whole(path, packed.getvalue())
+    count = source(config).classes if config.own is None else int(splits["train"].labels.max()) + 1
     data = Sentences(config.name, splits, vocabulary, count, mark, vectors)
     if vectors is not None:
         if not data.words_with_vectors:
@@ -75,122 +66,84 @@ def load_sentences(config: DataConfig) -> Sentences:
 # Words to numbers
 
 
-def numericalise(
-    labelled: Mapping[Part, Sequence[Labelled]], vectors: Path | None = None
-) -> tuple[list[str], dict[Part, Split], Tensor | None]:
+def numericalise(labelled: Mapping[Part, Sequence[Labelled]]) -> tuple[list[str], dict[Part, Split]]:
     """Number the words of the training part, most frequent first, and write all sentences in these numbers.
 
-    Args:
-        labelled: Sentences by part; words of other parts that the training part lacks become unknown.
-        vectors: File of word vectors.
-
-    Returns:
-        The vocabulary, the parts, and the vectors of the vocabulary's words, NaN for words that have none.
+    Words of other parts that the training part lacks become unknown. Returns the vocabulary and the parts.
     """
-    from torchtext.data import BucketIterator, Dataset, Example, Field
+    from torchtext.data import Field
 
-    text = Field(tokenize=str.split, include_lengths=True, batch_first=True)
-    label = Field(sequential=False, use_vocab=False)
-    fields = [("text", text), ("label", label)]
-    sets: dict[Part, Any] = {
-        part: Dataset([Example.fromlist(sentence, fields) for sentence in labelled[part]], fields) for part in PARTS
-    }
-    text.build_vocab(sets["train"], min_freq=1)
-    assert text.vocab.stoi[text.unk_token] == UNKNOWN
-    assert text.vocab.stoi[text.pad_token] == PADDING
+    text: Any = Field(include_lengths=True, batch_first=True)
+    words = {part: [sentence.split() for sentence, _ in labelled[part]] for part in PARTS}
+    text.build_vocab(words["train"])
+    assert text.vocab.itos[UNKNOWN] == text.unk_token
+    assert text.vocab.itos[PADDING] == text.pad_token
     splits: dict[Part, Split] = {}
-    for part, dataset in sets.items():
-        # One batch of everything, in the order of the file: a table padded to the longest sentence.
-        whole = BucketIterator(dataset, len(dataset), train=False, shuffle=False, sort=False, sort_within_batch=False)
-        batch: Any = next(iter(whole))
-        tokens, lengths = batch.text
-        splits[part] = Split(tokens, lengths, batch.label)
-    vocabulary = text.vocab.itos
-    return vocabulary, splits, None if vectors is None else read_vectors(vectors, vocabulary)
+    for part in PARTS:
+        tokens, lengths = text.process(words[part])
+        splits[part] = Split(tokens, lengths, torch.tensor([label for _, label in labelled[part]]))
+    return text.vocab.itos, splits
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
-    """Read a file of word vectors in GloVe's text format, plain, gzipped or zipped, and check all of it.
+    """Read a file of word vectors in GloVe's text format, plain or gzipped, and check all of it.
 
     A line has a word and its numbers, separated by blanks or tabs; the word may have blanks in it, but no numbers
     between them. A first line of two numbers (the head of word2vec and fastText) and empty lines are passed over. Of
-    two lines with one word the last counts.
-
-    Args:
-        path: The file.
-        vocabulary: The words whose vectors are wanted.
+    two lines with one word the last counts. Every line has the same number of numbers, two at least.
 
     Returns:
-        Their vectors, `(words, width)`, float32, NaN for words that have none.
-
-    Raises:
-        HighwaysError: A line has not as many numbers as the others, or fewer than two; with its number. Or there are
-            no vectors.
+        The vectors of the vocabulary, `(words, width)`, float32, NaN for words that have none.
     """
     wanted, known = set(vocabulary), {}
-    width: int | None = None
-
-    def parse(number: int, line: str) -> None:
-        nonlocal width
-        fields = re.split("[ \t]+", line.rstrip(" \t"))
-        if fields == [""] or (number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields)):
-            return
-        words = 1 if width is None else max(1, len(fields) - width)
-        if any(map(_is_number, fields[1:words])):
-            words = 1
-        if (count := len(fields) - words) != (width or count) or count < 2:
-            expected = f"{width} as in the lines before" if width else "at least 2"
-            raise ValueError(f"{count} numbers behind the word, expected {expected}")
-        width = count
-        vector = torch.tensor([float(field) for field in fields[words:]])
-        if not vector.isfinite().all():
-            raise ValueError("a number that is not finite")
-        if (word := " ".join(fields[:words])) in wanted:
-            known[word] = vector
-
-    read_lines(path, parse)
+    number, width = 0, None
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                fields = re.split("[ \t]+", line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip(" \t\r\n"))
+                if fields == [""] or (number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields)):
+                    continue
+                words = 1 if width is None else max(1, len(fields) - width)
+                if any(map(is_number, fields[1:words])):
+                    words = 1
+                if (count := len(fields) - words) != (width or count) or count < 2:
+                    expected = f"{width} as in the lines before" if width else "at least 2"
+                    raise ValueError(f"{count} numbers behind the word, expected {expected}")
+                width = count
+                vector = torch.tensor([float(field) for field in fields[words:]])
+                if not vector.isfinite().all():
+                    raise ValueError("a number that is not finite")
+                if (word := " ".join(fields[:words])) in wanted:
+                    known[word] = vector
+    except ValueError as error:
+        raise HighwaysError(f"{path}, line {number}: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise HighwaysError(f"{path}: {getattr(error, 'strerror', None) or error or 'cannot be read'}") from None
     if width is None:
         raise HighwaysError(f"{path}: no word vectors in it")
     none = torch.full((width,), torch.nan)
     return torch.stack([known.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) is not None
-    except ValueError:
-        return False
-
-
-# Files to sentences
+# Files to sentences, the sources' checked to the byte before
 
 
 def read_labelled(name: str) -> dict[Part, list[Labelled]]:
-    """Return the labelled sentences of a data set by part, cleaned, their words separated by blanks.
-
-    Raises:
-        HighwaysError: A file is missing, altered or has a line that is at fault.
-    """
+    """Return the labelled sentences of a data set by part, cleaned, their words separated by blanks."""
     files = locate(name)
-    announced = {part: examples(name, part) for part in PARTS}
     if name == "synthetic-tweets":
-        drawn = iter(synthetic_tweets(sum(announced.values()), seed=0))
-        labelled: dict[Part, list[Labelled]] = {part: list(islice(drawn, announced[part])) for part in PARTS}
-    elif name == "tweets":
-        labelled = read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
-    else:
-        labelled = {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
-    if (counts := {part: len(labelled[part]) for part in PARTS}) != announced:
-        raise HighwaysError(f"{name}: {counts} sentences where sources.yaml announces {announced}")
-    return labelled
+        counts = source(name).examples
+        tweets = iter(synthetic_tweets(sum(counts.values()), seed=0))
+        return {part: list(islice(tweets, counts[part])) for part in PARTS}
+    if name == "tweets":
+        return read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
+    return {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
 
 
 def own_labelled(own: OwnFile) -> dict[Part, list[Labelled]]:
-    """Return a user's sentences by part, normalised as tweets are.
-
-    Raises:
-        HighwaysError: See `read_own`.
-    """
+    """Return a user's sentences by part, normalised as tweets are."""
     held = read_own(own)
     labelled: dict[Part, list[Labelled]] = {part: [] for part in PARTS}
     for text, label, part in zip(held.x, held.y.tolist(), held.part.tolist(), strict=True):
@@ -198,68 +151,19 @@ def own_labelled(own: OwnFile) -> dict[Part, list[Labelled]]:
     return labelled
 
 
-def read_lines(path: Path, parse: Callable[[int, str], T]) -> list[T]:
-    """Return what `parse` makes of each line of a file: of its number, from 1, and its text without its end.
-
-    A byte-order mark is no part of the first line.
-
-    Raises:
-        HighwaysError: The file cannot be read or unpacked, a line is not UTF-8, or `parse` raised a `ValueError`; with
-            its number.
-    """
-    parsed = []
-    try:
-        with _opened(path) as file:
-            for number, line in enumerate(file, start=1):
-                text = line.decode("utf-8" if number > 1 else "utf-8-sig")
-                parsed.append(parse(number, text.rstrip("\r\n")))
-    except ValueError as error:
-        raise HighwaysError(f"{path}, line {len(parsed) + 1}: {error}") from None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:  # the last: it has a password
-        raise HighwaysError(f"{path}: {getattr(error, 'strerror', None) or error or 'cannot be read'}") from None
-    return parsed
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, or what is packed in it with gzip or as the only file of a zip archive, whatever its name."""
-    with path.open("rb") as file:
-        start = file.peek(4)[:4]
-        if start[:2] == b"\x1f\x8b":
-            with gzip.open(file) as unpacked:
-                yield unpacked  # type: ignore[misc]
-        elif start == b"PK\x03\x04":
-            with zipfile.ZipFile(file) as archive:
-                names = [name for name in archive.namelist() if name[:9] != "__MACOSX/" and name[-1:] != "/"]
-                if len(names) != 1:
-                    held = quoted(", ".join(names), 200)
-                    raise HighwaysError(f"{path}: an archive of {len(names)} files; unpack it and name one of {held}")
-                with archive.open(names[0]) as member:
-                    yield member
-        else:
-            yield file
+def _split_lines(path: Path, separator: str) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        return [line.rstrip("\r\n").split(separator) for line in file]
 
 
 def read_sst(path: Path, coarse: bool) -> list[Labelled]:
-    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it.
-
-    A line is `sentence ||| label`.
+    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it: `sentence ||| label`.
 
     Args:
         path: The file; labels are 0 (very negative) to 4 (very positive).
         coarse: Two classes: 0 and 1 are negative, 3 and 4 positive, 2 is left out.
-
-    Raises:
-        HighwaysError: See `read_lines`.
     """
-
-    def parse(number: int, line: str) -> Labelled:
-        sentence, separator, label = line.rpartition(" ||| ")
-        if not separator or label.strip() not in {"0", "1", "2", "3", "4"}:
-            raise ValueError(f"expected 'sentence ||| label', the label 0 to 4, found {quoted(line)}")
-        return clean(sentence), int(label)
-
-    labelled = read_lines(path, parse)
+    labelled = [(clean(sentence), int(label)) for sentence, label in _split_lines(path, " ||| ")]
     return [(text, int(label > 2)) for text, label in labelled if label != 2] if coarse else labelled
 
 
@@ -277,7 +181,7 @@ def clean(sentence: str) -> str:
 
 # Tweets
 
-TWEET_LABELS = {"negative": 0, "positive": 1, "neutral": None}
+TWEET_LABELS = {"negative": 0, "positive": 1}
 TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
 
 
@@ -302,33 +206,19 @@ def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part
         files: All of them.
         gold: In the name of the file of test tweets.
         development: In the name of the file of development tweets; all others are for training.
-
-    Raises:
-        HighwaysError: See `read_lines`.
     """
-
-    def parse(number: int, line: str) -> tuple[str, str, str]:
-        identity, label, tweet, *_ = line.split("\t") + [""] * 2
-        if label not in TWEET_LABELS:
-            expected = f"the label one of {', '.join(TWEET_LABELS)}"
-            raise ValueError(f"expected id, label and tweet, separated by tabs, {expected}, found {quoted(line)}")
-        return identity, label, normalise(tweet)
-
     tweets: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
     labels: dict[str, set[str]] = {}
     for path in sorted(files):
         part: Part = "test" if gold in path.name else "dev" if development in path.name else "train"
-        for identity, label, text in read_lines(path, parse):
+        for identity, label, tweet, *_ in _split_lines(path, "\t"):
             labels.setdefault(identity, set()).add(label)
-            tweets[part][identity] = (label, text)
-    seen: set[str] = set()
-    kept: dict[Part, list[Labelled]] = {}
+            tweets[part][identity] = (label, normalise(tweet))
+    seen = {"", "not available"}
+    kept: dict[Part, list[Labelled]] = {part: [] for part in PARTS}
     for part in reversed(PARTS):
-        kept[part] = []
         for identity, (label, text) in tweets[part].items():
-            value = TWEET_LABELS[label]
-            usable = len(labels[identity]) == 1 and text not in ("", "not available")
-            if usable and value is not None and text not in seen:
+            if len(labels[identity]) == 1 and label in TWEET_LABELS and text not in seen:
                 seen.add(text)
-                kept[part].append((text, value))
-    return {part: kept[part] for part in PARTS}
+                kept[part].append((text, TWEET_LABELS[label]))
+    return kept
