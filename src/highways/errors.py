@@ -1,4 +1,7 @@
-"""The one exception that users are meant to see, and its kinds."""
+"""The one exception that users are meant to see, and its kinds.
+
+Every function raises it for what the user can mend, such as a file at fault; docstrings do not repeat that.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+MOST = 4000
+"""Characters of a message."""
+
 
 def printable(text: str, most: int = 200) -> str:
     """Return a text that others wrote as one line for a message: without control characters, and not too long."""
     text = text if len(text) <= most else text[: most - 3] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-MOST = 4000
-"""Characters of a message."""
 
 
 class HighwaysError(Exception):
@@ -40,14 +42,7 @@ class CannotWrite(HighwaysError):
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make every error of the system in the block one line that names the file.
-
-    Args:
-        path: The file that the block writes.
-
-    Raises:
-        CannotWrite: The system refused.
-    """
+    """Make every error of the system in a block that writes `path` a `CannotWrite` that names it."""
     try:
         yield
     except OSError as error:

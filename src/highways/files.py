@@ -19,11 +19,7 @@ STRAY_S = 24 * 3600
 
 @contextlib.contextmanager
 def part_of(home: Path) -> Iterator[Path]:
-    """Yield a place to write a file to before it is put at `home`; nothing is left there.
-
-    Raises:
-        CannotWrite: There cannot be a file.
-    """
+    """Yield a place to write a file to before it is put at `home`; nothing is left there."""
     with writing(home):
         home.parent.mkdir(parents=True, exist_ok=True)
     part = home.with_name(f".{home.name}.{uuid.uuid4().hex[:12]}.part")
@@ -35,11 +31,7 @@ def part_of(home: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment it is the old one, the new one, or not there.
-
-    Raises:
-        CannotWrite: No space is left, or the place is read-only; what was there stays.
-    """
+    """Write a file so that at any moment it is the old one, the new one, or not there; else raise `CannotWrite`."""
     with part_of(path) as part, writing(path):
         with part.open("wb") as file:
             file.write(content)
@@ -49,11 +41,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Find out whether a file can be written before there is anything to write.
-
-    Raises:
-        CannotWrite: The place is read-only.
-    """
+    """Raise `CannotWrite` where a file cannot be written, before there is anything to write."""
     with part_of(path) as part, writing(path):
         part.touch()
 
@@ -68,22 +56,13 @@ def remove_strays(*folders: Path) -> None:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what may be there in place of a file and would be read for ever, or be waited for.
-
-    Raises:
-        HighwaysError: It is a folder, a pipe or a device.
-        OSError: It cannot be looked at.
-    """
+    """Refuse what may be there in place of a file and would be read for ever, or be waited for."""
     if path.exists() and not path.is_file():
         raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file that somebody named.
-
-    Raises:
-        HighwaysError: It cannot be read, or is no file.
-    """
+    """Return the sha256 of a file that somebody named."""
     try:
         check_is_file(path)
         status = path.stat()

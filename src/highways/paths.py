@@ -46,11 +46,7 @@ def shown(path: Path) -> str:
 
 
 class ExperimentResults:
-    """The results of one experiment in one profile.
-
-    Args:
-        folder: `results/<profile>/<experiment>`; the figures lie in it, records and tables in folders of their own.
-    """
+    """The results of one experiment in one profile: `folder` has the figures, and folders of records and tables."""
 
     def __init__(self, folder: Path):
         self.folder = self.figures = folder
@@ -61,11 +57,7 @@ class ExperimentResults:
 
 
 class Results:
-    """The results of one profile.
-
-    Args:
-        profile: Its name, such as `quick`.
-    """
+    """The results of one profile."""
 
     def __init__(self, profile: str):
         self.profile = profile

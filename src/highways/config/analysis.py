@@ -58,12 +58,9 @@ class Measure(Strict):
         return self.kind
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """Return what is found, by name, as nested lists of numbers.
+        """Return what is found, by name, as nested lists of numbers, with the run's trained network if `needs_weights`.
 
-        Args:
-            run: The analysed run; `None` for a study.
-            network: Its trained network where `needs_weights`, else `None`.
-            where: The device.
+        A study has no run.
         """
         raise NotImplementedError
 

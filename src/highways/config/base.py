@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, ValidationError, model_validator
 
-from highways.config.reading import kind_of, quoted
+from highways.config.reading import quoted
 from highways.errors import HighwaysError, printable
 
 # Limits far above what anybody trains, low enough that a slip of the keyboard is refused before it fills the memory.
@@ -27,11 +27,7 @@ Depth = Annotated[int, Field(ge=1, le=10_000)]
 
 
 def no_repetition(values: list[Any]) -> list[Any]:
-    """Return a list as it is.
-
-    Raises:
-        ValueError: Something is in it twice.
-    """
+    """Return a list in which nothing is given twice, as it is."""
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"{value} is given twice")
@@ -39,6 +35,7 @@ def no_repetition(values: list[Any]) -> list[Any]:
 
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 Distinct = Annotated[list[T], AfterValidator(no_repetition), Field(min_length=1)]
 """A list with something in it, and nothing twice."""
 
@@ -94,25 +91,14 @@ def tagged_union(tag: str, default: str) -> Discriminator:
     return Discriminator(value)
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
 def validate(model: type[M], values: Any, where: str) -> M:
     """Check values as JSON in pydantic's strict mode: "10" is no number, true is not 1, keys of mappings are text.
 
     Files, notebooks and what Papermill passes (mappings with text for keys) are all checked here, so that one of them
-    refuses what the others refuse.
-
-    Args:
-        model: The schema.
-        values: What was read, a mapping of plain values.
-        where: The file or the call that the values came from; it opens the message.
-
-    Raises:
-        HighwaysError: One line that names the place, every key at fault and what is allowed.
+    refuses what the others refuse: in one line that names `where`, every key at fault, and what is allowed.
     """
     if not isinstance(values, Mapping):
-        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {kind_of(values)}")
+        raise HighwaysError(f"{where}: expected a mapping of keys to values, found {quoted(values)}")
     try:
         text = json.dumps(values, default=lambda value: dict(value) if isinstance(value, BaseModel) else repr(value))
     except (TypeError, ValueError, RecursionError) as error:  # a key that is a tuple, a list that holds itself

@@ -51,26 +51,18 @@ class Profile(Strict):
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order.
 
-        Raises:
-            NotYet: They follow from results of an earlier stage, which has not been run.
+        Where they follow from results of an earlier stage that has not been run, this raises `NotYet`.
         """
         return []
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the analyses that this profile lists, in a fixed order.
-
-        Raises:
-            NotYet: See `runs`.
-        """
+        """Return the analyses that this profile lists, in a fixed order; see `runs`."""
         return []
 
     def portions(self) -> Iterator[list[RunConfig]]:
         """Yield the runs in portions, to be trained one after another; all at once by default.
 
         What a later portion holds may follow from the records of the earlier ones.
-
-        Raises:
-            NotYet: See `runs`.
         """
         yield self.runs()
 
@@ -93,36 +85,25 @@ class Profile(Strict):
 
         Where they are not those of the profile's file (somebody tries something out), the profile
         becomes `explore`: the profile's own results stay as they are, and finished runs are shared.
-
-        Raises:
-            HighwaysError: A parameter is missing or at fault.
         """
         values = {name: namespace[name] for name in cls.model_fields if name in namespace}
         settings = validate(cls, values, f"parameters of {cls.experiment}.ipynb")
         if stage := os.environ.get(STAGE):
             if (code := os.environ[STAGE_CODE]) != PACKAGE:
                 raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
-            return settings.checked_against(load_profile(stage, cls))
+            asked = load_profile(stage, cls)
+            if others := [name for name, value in settings if value != getattr(asked, name)]:
+                raise HighwaysError(
+                    f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of profiles/{stage}/"
+                    f"{cls.experiment}.yaml: only the cell tagged 'parameters' may set them"
+                )
+            return settings
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
             return settings
         where = f"results go to results/{EXPLORE}/{cls.experiment}, those of the profile stay as they are"
         print(f"not the parameters of profiles/{settings.profile}/{path.name}: {where}")
         return settings.model_copy(update={"profile": EXPLORE})
-
-    def checked_against(self, asked: Self) -> Self:
-        """Return these parameters where they are those that the stage was asked to run with.
-
-        Raises:
-            HighwaysError: A cell has set one to another value.
-        """
-        if others := [name for name, value in self if value != getattr(asked, name)]:
-            file = f"profiles/{asked.profile}/{self.experiment}.yaml"
-            raise HighwaysError(
-                f"{self.experiment}.ipynb does not run with the {', '.join(others)} of {file}: only the cell tagged "
-                "'parameters' may set them"
-            )
-        return self
 
 
 EXPLORE = "explore"
@@ -137,25 +118,15 @@ def profile_path(profile: str, notebook: str) -> Path:
 
 
 def profile_names() -> list[str]:
-    """Return the profiles that there are: folders below `profiles/` with a name that a profile may have.
-
-    Raises:
-        HighwaysError: There is no such folder.
-    """
+    """Return the profiles that there are: folders below `profiles/` with a name that a profile may have."""
     folder = paths.root() / "profiles"
-    try:
-        return sorted(path.name for path in folder.iterdir() if re.fullmatch(NAME, path.name) and path.is_dir())
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise HighwaysError(f"{folder}: {reason}; run from a clone, or set HIGHWAYS_ROOT to one") from None
+    if not folder.is_dir():
+        raise HighwaysError(f"{folder}: no such folder; run from a clone, or set HIGHWAYS_ROOT to one")
+    return sorted(path.name for path in folder.iterdir() if re.fullmatch(NAME, path.name) and path.is_dir())
 
 
 def load_profile(profile: str, schema: type[P]) -> P:
-    """Read and check the parameters of one notebook.
-
-    Raises:
-        HighwaysError: No such profile, or a key or value at fault; one line that names it.
-    """
+    """Read and check the parameters of one notebook."""
     check_profiles([profile])
     path = profile_path(profile, schema.experiment)
     where = str(path.relative_to(paths.root()))
@@ -166,11 +137,7 @@ def load_profile(profile: str, schema: type[P]) -> P:
 
 
 def active_profiles() -> list[str]:
-    """Return the profiles that `dvc repro` runs: `active` in `params.yaml`.
-
-    Raises:
-        HighwaysError: The file or a name in it is at fault.
-    """
+    """Return the profiles that `dvc repro` runs: `active` in `params.yaml`."""
     path = paths.root() / "params.yaml"
     if not path.exists():
         raise HighwaysError("params.yaml: there is none; `highways profile use quick` makes it")
@@ -180,33 +147,22 @@ def active_profiles() -> list[str]:
 
 
 def use_profiles(names: list[str]) -> None:
-    """Make `names` the active profiles; the comment at the head of the file stays.
-
-    Raises:
-        HighwaysError: There is no such profile, or the file cannot be written.
-    """
+    """Make `names` the active profiles; the comment at the head of the file stays."""
     check_profiles(names)
     path = paths.root() / "params.yaml"
-    text = read_text(path) if path.exists() else _PARAMETERS_HEAD
+    text = (
+        read_text(path) if path.exists() else "# The profiles that `dvc repro` runs; `highways profile use` sets it.\n"
+    )
     head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True))
-    new = "".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None)
-    if not path.exists() or new != text:
-        write_whole(path, new.encode())
+    write_whole(path, ("".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None)).encode())
 
 
 class _Parameters(Strict):
     active: list[str] = Field(min_length=1)
 
 
-_PARAMETERS_HEAD = "# The profiles that `dvc repro` runs; `highways profile use NAME` sets it.\n"
-
-
 def check_profiles(names: list[str]) -> None:
-    """Check that profiles exist.
-
-    Raises:
-        HighwaysError: One does not, or is given twice.
-    """
+    """Check that profiles exist and are given once."""
     there = profile_names()
     for name in names:
         if name not in there:

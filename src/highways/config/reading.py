@@ -10,6 +10,7 @@ import yaml
 
 from highways import paths
 from highways.errors import HighwaysError, printable
+from highways.files import check_is_file
 
 TAG = "tag:yaml.org,2002:"
 PLAIN = {
@@ -29,12 +30,6 @@ def quoted(value: Any, most: int = 80) -> str:
         return printable(repr(value), most)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list in a list in a list
         return f"a {type(value).__name__} too large to be shown"
-
-
-def kind_of(value: Any) -> str:
-    """Return what a value is, in words."""
-    words = {dict: "a mapping", list: "a list", str: "text", type(None): "nothing", bool: "true or false"}
-    return words.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
 class _Refused(yaml.MarkedYAMLError):
@@ -85,15 +80,7 @@ _SafeLoader.add_constructor(f"{TAG}float", lambda loader, node: float(node.value
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Return what a YAML text says, read strictly.
-
-    Args:
-        text: The text.
-        where: The file, or what else the text comes from; it opens the message.
-
-    Raises:
-        HighwaysError: Something in it is refused, with its line.
-    """
+    """Return what a YAML text says, read strictly; `where`, the file or what else it comes from, opens messages."""
     try:
         return yaml.load(text, _SafeLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
@@ -105,14 +92,9 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file.
-
-    Raises:
-        HighwaysError: It cannot be read, is no file (but a folder, a pipe or a device), or is not UTF-8.
-    """
+    """Read a text file that somebody named."""
     try:
-        if path.exists() and not path.is_file():
-            raise HighwaysError(f"{paths.shown(path)}: a folder, a pipe or a device where a file should be")
+        check_is_file(path)
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None
@@ -121,22 +103,13 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file strictly.
-
-    Raises:
-        HighwaysError: The file cannot be read or something in it is refused, with its line.
-    """
+    """Read a YAML file strictly."""
     return parse_yaml(read_text(path), paths.shown(path))
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds settings by name.
-
-    Raises:
-        HighwaysError: See `read_yaml`; or it holds something else.
-    """
+    """Read a YAML file that holds settings by name."""
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        given = "a key that is no text" if isinstance(content, dict) else kind_of(content)
-        raise HighwaysError(f"{paths.shown(path)}: expected a mapping of names to values, found {given}")
+        raise HighwaysError(f"{paths.shown(path)}: expected a mapping of names to values, found {quoted(content)}")
     return content

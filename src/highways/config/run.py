@@ -260,10 +260,6 @@ class BudgetConfig(Strict):
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
 
 
-_PLACES = {"data": {"vectors": True, "own": {"file": True}}}
-"""Where files lie: their content enters the fingerprint, and with it the key."""
-
-
 class RunConfig(Strict):
     """One training run, as a value: equal configurations give equal results."""
 
@@ -308,22 +304,14 @@ class RunConfig(Strict):
 
         A field that has its default value does not enter, so that a field added later, whose default is what was done
         before, leaves the keys of finished runs as they are. (The tag of a kind that joins a union later, such as
-        another optimiser's, has no default: else two kinds would have one key.)
-
-        Args:
-            fingerprint: That of the data (`highways.data.fingerprint`), of the word vectors' file, too.
+        another optimiser's, has no default: else two kinds would have one key.) `highways.data.fingerprint` is that of
+        the data.
         """
-        content = json.dumps(
-            {
-                "config": self.model_dump(mode="json", exclude_defaults=True, exclude=_PLACES),
-                "data": fingerprint,
-                "family": self.network.family,
-                "numerics": self.numerics,
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-        )
-        return f"{self.slug}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        places = {"vectors": True, "own": {"file": True}}  # their content enters the fingerprint
+        config = self.model_dump(mode="json", exclude_defaults=True, exclude={"data": places})
+        content = {"config": config, "data": fingerprint, "family": self.network.family, "numerics": self.numerics}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return f"{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
     def slug(self) -> str:
