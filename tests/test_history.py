@@ -144,9 +144,3 @@ def test_outside_a_full_clone_the_committed_history_is_shown_and_kept(project: P
     assert "no full clone" in out
     assert "depth-plain-degrades" in out
     assert (project / "references/history.csv").read_bytes() == before
-    assert call("claims", "--history", "--csv") == 0
-    assert capsys.readouterr().out.startswith(
-        "claim_id,fixed_at,commit,changed,earlier_forms\ndepth-plain-trains-at-10,"
-    )
-    assert call("claims", "--csv") == 1
-    assert capsys.readouterr().err == "error: --csv needs --history\n"

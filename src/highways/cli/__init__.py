@@ -66,12 +66,8 @@ def main() -> None:
     """Run the command line; an error that the user can mend is one line and exit status 1."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    status: Any = 0
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started the command
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
-        status = app(arguments, prog_name="highways", standalone_mode=False)
+        status: Any = app(arguments, prog_name="highways", standalone_mode=False)
         if status == 130:  # Typer's for KeyboardInterrupt
             print("interrupted; the same command resumes from here", file=sys.stderr)
         sys.stdout.flush()
@@ -80,11 +76,9 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         status = 1
-    except (BrokenPipeError, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, BrokenPipeError):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `head` has read enough: nothing fails at the exit either
-        sys.stdout = sys.__stdout__
+    except BrokenPipeError:  # `head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 0
     except Exception as error:
         if debug or not hasattr(error, "format_message"):
             raise
@@ -98,9 +92,6 @@ def _show_usage_error(error: Any) -> int:
         error.show()
         return error.exit_code
     context = getattr(error, "ctx", None)
-    if given := getattr(error, "option_name", None):
-        names = [name for parameter in context.command.params for name in parameter.opts] if context else []
-        error.possibilities = [name for name in names if name.startswith(given)] or error.possibilities
     command = context.command_path if context else "highways"
     reason = error.format_message().replace("Value error, ", "").rstrip(".")
     print(f"error: {reason}; see `{command} --help`", file=sys.stderr)

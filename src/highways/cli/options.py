@@ -12,6 +12,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from highways import paths
+from highways.config import active_profiles
+from highways.config.profiles import check_profiles
+from highways.config.reading import quoted
 from highways.errors import HighwaysError
 
 ProfileOption = Annotated[str | None, typer.Option(help="Profile; by default the active ones of params.yaml.")]
@@ -24,14 +28,7 @@ SourceOption = Annotated[Literal["records", "mlflow"], typer.Option("--from", he
 
 
 def profiles_given(given: str | None) -> list[str]:
-    """Return the requested profile, or the active ones of params.yaml.
-
-    Raises:
-        HighwaysError: There is no such profile.
-    """
-    from highways.config import active_profiles
-    from highways.config.profiles import check_profiles
-
+    """Return the requested profile, or the active ones of params.yaml."""
     if given is None:
         return active_profiles()
     check_profiles([given])
@@ -39,14 +36,7 @@ def profiles_given(given: str | None) -> list[str]:
 
 
 def recorded_profiles(given: str | None) -> list[str]:
-    """Return the requested profile, or all that have records, `explore` and `adhoc` included.
-
-    Raises:
-        HighwaysError: The requested one has no records.
-    """
-    from highways import paths
-    from highways.config.reading import quoted
-
+    """Return the requested profile, or all that have records, `explore` and `adhoc` included."""
     recorded = paths.profiles_with_results()
     if given is None:
         return recorded
@@ -56,18 +46,7 @@ def recorded_profiles(given: str | None) -> list[str]:
 
 
 def experiment_given(given: str | None, more: Iterable[str] = ()) -> str | None:
-    """Return the full name of the requested experiment, `None` where none is requested.
-
-    Args:
-        given: Its name, or the beginning of it.
-        more: Names to choose from in addition to those of the notebooks.
-
-    Raises:
-        HighwaysError: No name, or more than one, begins like this.
-    """
-    from highways import paths
-    from highways.config.reading import quoted
-
+    """Return the full name of the requested experiment, one of the notebooks' or of `more`; `None` of none."""
     if given is None:
         return None
     names = sorted({*(path.stem for path in (paths.root() / "notebooks").glob("*.ipynb")), *more})
@@ -79,21 +58,12 @@ def experiment_given(given: str | None, more: Iterable[str] = ()) -> str | None:
 
 
 def run_given(given: str) -> Path:
-    """Return the record of the requested run: by its key, the beginning of the key, or that of the hash at its end.
-
-    Raises:
-        HighwaysError: No run, or more than one, matches.
-    """
-    from highways import paths
-    from highways.config.reading import quoted
-
+    """Return the record of the requested run: by its key, the beginning of the key, or that of the hash at its end."""
     records = sorted((paths.root() / "results").glob("*/*/runs/*.json"), reverse=True)
     runs = {path.stem: path for path in records}  # of a run in several profiles the first
-    if given in runs:
-        return runs[given]
-    keys = sorted(key for key in runs if given and key.startswith(given))
-    if not keys and len(given) >= 4:
-        keys = sorted(key for key in runs if key.rpartition("-")[2].startswith(given))
+    begins = [key for key in runs if given and key.startswith(given)]
+    hashed = [key for key in runs if len(given) >= 4 and key.rpartition("-")[2].startswith(given)]
+    keys = [given] if given in runs else sorted(begins or hashed)
     if len(keys) == 1:
         return runs[keys[0]]
     if keys:

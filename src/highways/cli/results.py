@@ -36,15 +36,11 @@ def tables_command(
     from highways.report.tables import write_tables
 
     for name in profiles_given(profile):
-        written = write_tables(name, names or (), from_, output, tell=_remark)
+        written = write_tables(name, names or (), from_, output, tell=lambda line: print(line, file=sys.stderr))
         for path in written:
             print(paths.shown(path))
         if not written:
             print(f"{name}: no finished runs, no tables")
-
-
-def _remark(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 @app.command("figures")
@@ -56,12 +52,12 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
     for one in profiles_given(profile):
         requested = [(known, settings_of(one, known.name)) for known in EXPERIMENTS if name in (None, known.name)]
         studies = [Study(known, settings) for known, settings in requested if settings is not None]
-        studies = [study for study in studies if not study.records().empty]
-        for study in studies:
+        recorded = [study for study in studies if not study.records().empty]
+        for study in recorded:
             for figure in study.experiment.figures:
                 study.figure(figure)
                 print(paths.shown(study.results.figures / f"{figure}.png"), flush=True)
-        if not studies:
+        if not recorded:
             print(f"{one}: no finished runs, no figures")
 
 
@@ -73,20 +69,14 @@ def claims_command(
         list[str] | None,
         typer.Option(help=f"Show only this verdict ({', '.join(verdicts.VERDICTS)}); can be repeated."),
     ] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(help="Show only claims of this source, such as P1 or our; can be repeated.")
-    ] = None,
     experiment: ExperimentOption = None,
     history: Annotated[
         bool, typer.Option("--history", help="Show when each criterion was fixed; write references/history.csv.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="With --history: show it as CSV.")] = False,
 ) -> None:
     """Judge all claims on the recorded runs and write claims.csv and the pages of the results."""
-    if csv and not history:
-        raise HighwaysError("--csv needs --history")
     if history:
-        return verdicts.show_history(profile, csv)
+        return verdicts.show_history(profile)
     from highways.claims.judge import headline
     from highways.report.pages import write_pages
     from highways.report.verdicts import judge_all, write_claims
@@ -95,7 +85,7 @@ def claims_command(
         judged = judge_all(name, from_)
         path = write_claims(judged)
         write_pages(judged)
-        rows = verdicts.choose(judged, verdict or (), source or (), experiment)
+        rows = verdicts.choose(judged, verdict or (), experiment)
         shown.wrapped(f"{name}: {headline(rows)}. All claims are in {paths.shown(path)}")
         verdicts.show(rows, verdict or ())
         if altered := judged.altered():
@@ -139,11 +129,8 @@ def verify_command(
         return
     if seed or device != "auto":
         raise HighwaysError("--seed and --device need --rerun")
-    found, checked = [], 0
-    for name in chosen:
-        number, bad = faults(name)
-        checked += number
-        found += bad
+    results = [faults(name) for name in chosen]
+    checked, found = sum(number for number, _ in results), [fault for _, bad in results for fault in bad]
     for fault in found:
         print(fault)
     if found:

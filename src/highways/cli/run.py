@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from highways import paths
 from highways.cli.options import DeviceOption, run_given
+from highways.config import RunConfig, parse_yaml, read_yaml, validate
+from highways.config.reading import read_text
 from highways.errors import HighwaysError
-from highways.paths import shown
 
 app = typer.Typer()
 
@@ -44,10 +46,6 @@ def run_command(
     ] = "dense",
 ) -> None:
     """Train one run, or show its record if it has one; with --show, draw the inside of its network."""
-    from highways import paths
-    from highways.config import RunConfig, validate
-    from highways.config.reading import read_text
-
     if example:
         print(read_text(paths.root() / "examples" / f"{family}.yaml"), end="")
         return
@@ -62,7 +60,7 @@ def run_command(
         return
     from highways.report.inside import draw_inside
 
-    print(shown(draw_inside(settings, show, device, weights, training_example, classes or [], output)))
+    print(paths.shown(draw_inside(settings, show, device, weights, training_example, classes or [], output)))
 
 
 def _train(settings: Any, device: Any, weights: bool) -> None:
@@ -85,23 +83,19 @@ def _train(settings: Any, device: Any, weights: bool) -> None:
 
 def _run_content(given: str) -> tuple[Any, str]:
     """Return a run's settings, from a file or from the record of a key, and the file's name for messages."""
-    from highways.config import read_yaml
-    from highways.config.reading import read_text
-
     path = Path(given)
     if not (path.suffix in (".yaml", ".yml", ".json") or os.path.exists(given)):  # False of a name that is too long
         path = run_given(given)
     if path.suffix != ".json":
         return read_yaml(path), str(path)
     text = read_text(path)
-    from highways.tracking.records import RunRecord
+    from highways.tracking.records import RunRecord  # imports torch
 
-    return RunRecord.loads(text, shown(path)).config.model_dump(mode="json"), shown(path)
+    where = paths.shown(path)
+    return RunRecord.loads(text, where).config.model_dump(mode="json"), where
 
 
 def _with_settings(content: Any, settings: list[str]) -> Any:
-    from highways.config import parse_yaml
-
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:

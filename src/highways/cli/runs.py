@@ -1,11 +1,10 @@
-"""`highways runs` lists recorded runs, `highways best` the best run of every network and depth."""
+"""`highways runs`: count, list, filter and rank the recorded runs."""
 
 from __future__ import annotations
 
 import difflib
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,115 +12,84 @@ from highways.cli import shown
 from highways.cli.options import AnyProfileOption, ExperimentOption, experiment_given, recorded_profiles
 from highways.errors import HighwaysError
 
-if TYPE_CHECKING:
-    from highways.tracking import RunRecord
-
 app = typer.Typer()
 
-WhereOption = Annotated[
-    str | None,
-    typer.Option(help="Condition on columns, such as \"depth == 50 and network == 'highway' and momentum > 0.9\"."),
-]
-ByOption = Annotated[str, typer.Option(help="Curve to rank by: its highest value if an accuracy, else its lowest.")]
-LOSS = "train_cross_entropy"
 
-
-@dataclass(frozen=True)
-class Run:
-    """A record and its place."""
+class Run(NamedTuple):
+    """A record (`RunRecord`) and its place."""
 
     profile: str
     experiment: str
-    record: RunRecord
-
-    def columns(self) -> dict[str, Any]:
-        """Return what `--where` can refer to."""
-        from highways.tracking.outcomes import columns
-
-        return columns(self.record) | {"profile": self.profile, "experiment": self.experiment}
+    record: Any
 
 
 @app.command("runs")
 def runs_command(
     profile: AnyProfileOption = None,
     experiment: ExperimentOption = None,
-    where: WhereOption = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help="Condition on columns, such as \"depth == 50 and network == 'highway' and momentum > 0.9\"."),
+    ] = None,
     best: Annotated[int | None, typer.Option(min=1, help="List only this many, the best first.")] = None,
-    by: ByOption = LOSS,
+    by: Annotated[
+        str, typer.Option(help="Curve to rank by: its highest value if an accuracy, else its lowest.")
+    ] = "train_cross_entropy",
 ) -> None:
     """List the recorded runs; without a filter, count them by profile and experiment.
 
     --best leaves out auxiliary runs, which no outcome counts, and ranks diverged runs last.
     """
-    from highways.tracking.outcomes import rank
+    from highways.experiments import settings_of
+    from highways.tracking.outcomes import auxiliary_keys, rank
 
-    runs = _runs(profile, experiment, where, by)
+    runs = _recorded_runs(profile, experiment)
     if not (experiment or where or best):
         _show_counts(runs)
         return
+    curves = sorted({curve for run in runs for curve in run.record.curves})
+    if runs and by not in curves:
+        raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(curves) or 'none'}")
+    runs = _filter(runs, where) if where is not None else runs
     if best is not None:
-        ranked = sorted(_counted(runs, by), key=lambda run: rank(run.record, by))
-        once = {run.record.run_key: run for run in reversed(ranked)}  # several profiles may share a run
-        runs = list(once.values())[::-1][:best]
+        auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in {run[:2] for run in runs}}
+        counted = {
+            run.record.run_key: run  # several profiles may share a run
+            for run in runs
+            if run.record.run_key not in auxiliary[run[:2]] and run.record.curves.get(by)
+        }
+        runs = sorted(counted.values(), key=lambda run: rank(run.record, by))[:best]
     _show(runs, by)
 
 
-@app.command("best")
-def best_command(
-    profile: AnyProfileOption = None,
-    experiment: ExperimentOption = None,
-    where: WhereOption = None,
-    by: ByOption = LOSS,
-) -> None:
-    """List the best run of every network, depth and data set in each experiment.
-
-    Auxiliary runs do not count, a longer rung of a search goes before a shorter one, diverged runs come last.
-    """
-    from highways.tracking.outcomes import best_of
-
-    cells: dict[tuple[Any, ...], dict[str, Run]] = {}
-    for run in _counted(_runs(profile, experiment, where, by), by):
-        config = run.record.config
-        cell = (run.profile, run.experiment, config.data.name, config.network.shown_as, config.network.depth)
-        cells.setdefault(cell, {})[run.record.run_key] = run
-    best = [(runs, best_of((run.record for run in runs.values()), by)) for _, runs in sorted(cells.items())]
-    _show([runs[record.run_key] for runs, record in best if record is not None], by)
-
-
-def _runs(profile: str | None, experiment: str | None, where: str | None, by: str) -> list[Run]:
+def _recorded_runs(profile: str | None, experiment: str | None) -> list[Run]:
     """Return the requested runs; a damaged record is named on stderr and left out."""
     from highways import paths
     from highways.tracking.records import RecordStore
 
+    def warn(fault: str) -> None:
+        print(f"left out: {fault}", file=sys.stderr)
+
     places = [(one, name) for one in recorded_profiles(profile) for name in paths.Results(one).experiments()]
     chosen = experiment_given(experiment, (name for _, name in places))
-    runs = [
+    return [
         Run(one, name, record)
         for one, name in places
         if chosen in (None, name)
-        for record in RecordStore(paths.Results(one).of(name).runs).readable(_warn)
+        for record in RecordStore(paths.Results(one).of(name).runs).readable(warn)
     ]
-    curves = sorted({curve for run in runs for curve in run.record.curves})
-    if runs and by not in curves:
-        raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(curves) or 'none'}")
-    return runs if where is None else _filter(runs, where)
-
-
-def _warn(fault: str) -> None:
-    print(f"left out: {fault}", file=sys.stderr)
 
 
 def _filter(runs: list[Run], where: str) -> list[Run]:
-    """Return the runs that meet a condition, by pandas.
-
-    Raises:
-        HighwaysError: It is no condition, or names a column that is not there.
-    """
+    """Return the runs that meet a condition, by pandas."""
     import pandas as pd
+
+    from highways.tracking.outcomes import columns
 
     if not runs:
         return []
-    table = pd.DataFrame([run.columns() for run in runs])
+    places = [{"profile": run.profile, "experiment": run.experiment} for run in runs]
+    table = pd.DataFrame([columns(run.record) | place for run, place in zip(runs, places, strict=True)])
     try:
         meets = table.eval(where.strip(), engine="python", local_dict={}, global_dict={})
     except pd.errors.UndefinedVariableError as error:
@@ -137,22 +105,8 @@ def _filter(runs: list[Run], where: str) -> list[Run]:
     return [run for run, chosen in zip(runs, meets, strict=True) if chosen]
 
 
-def _counted(runs: list[Run], by: str) -> list[Run]:
-    """Return the runs whose outcomes count and that have a curve."""
-    from highways.experiments import settings_of
-    from highways.tracking.outcomes import auxiliary_keys
-
-    places = {(run.profile, run.experiment) for run in runs}
-    auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in places}
-    return [
-        run
-        for run in runs
-        if run.record.run_key not in auxiliary[run.profile, run.experiment] and run.record.curves.get(by)
-    ]
-
-
 def _show_counts(runs: list[Run]) -> None:
-    cells: dict[tuple[str, str], list[RunRecord]] = {}
+    cells: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
         cells.setdefault((run.profile, run.experiment), []).append(run.record)
     rows = []
@@ -170,18 +124,18 @@ def _show_counts(runs: list[Run]) -> None:
 
 
 def _show(runs: list[Run], by: str) -> None:
+    from highways.tracking.outcomes import best_value
+
     if not runs:
         shown.line("no such run; `highways runs` counts those that are recorded")
         return
-    from highways.tracking.outcomes import best_value
-
     heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
     heads += ("last test loss", "last test accuracy", "profile", "experiment")
     rows = []
-    for run in runs:
-        record, config = run.record, run.record.config
+    for profile, experiment, record in runs:
+        config = record.config
         row = [record.run_key, config.network.shown_as, str(config.network.depth), config.data.name, record.status]
         values = best_value(record, by), record.last("test_cross_entropy"), record.last("test_accuracy")
         row += [str(record.epochs), *("" if value is None else f"{value:.4g}" for value in values)]
-        rows.append([*row, run.profile, run.experiment])
+        rows.append([*row, profile, experiment])
     shown.table(heads, rows, right=(2, 5, 6, 7, 8))
