@@ -8,14 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 import yaml
 from toolbox import OF_MLFLOW, record_of
 
-from highways.cli import shown
+from highways.cli import app, shown
 from highways.config import BudgetConfig, DataConfig, RunConfig, parse_yaml, validate
 from highways.data import fingerprint
 from highways.errors import HighwaysError
@@ -24,13 +26,17 @@ from highways.tracking.records import RecordStore, run_keys
 
 pytestmark = OF_MLFLOW
 
-COMMANDS = "run|runs|doctor|tables|figures|claims|verify|readme|data|data list|data fetch|data verify|tracking|"
-COMMANDS += "tracking rebuild|profile|profile show|profile check|profile use|profile cost|"
+
+def commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command and group below a group, by its words."""
+    yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, *path, name)
 
 
-@pytest.mark.parametrize("command", COMMANDS.split("|"))
-def test_every_command_has_help(call, capsys, command: str) -> None:
-    assert call(*command.split(), "--help") == 0
+@pytest.mark.parametrize("command", commands(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_has_help(call, capsys, command: tuple[str, ...]) -> None:
+    assert call(*command, "--help") == 0
     assert "Usage: highways" in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def server(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(toy))
     handler.log_message = lambda *_: None  # type: ignore[attr-defined]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{running.server_port}/toy/"
         edit(project, "http://127.0.0.1:9/toy/", address)
         yield address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_settings_are_read(text: str, value: Any) -> None:
         ("a: .inf", "my.yaml line 1: '.inf' does not mean"),
         (f"a: {'9' * 5000}", "my.yaml line 1: '999"),
         ("a: !!python/object/apply:os.system [ls]", "my.yaml line 1: a tag (tag:yaml.org,2002:python/object/apply"),
-        ("a: " + "[" * 100_000, "my.yaml line 1: not valid YAML (maximum recursion depth"),
+        ("a: " + "[" * 3_000, "my.yaml line 1: not valid YAML (maximum recursion depth"),
         ("a: *x", "my.yaml line 1: not valid YAML (found undefined alias 'x')"),
         ("[a]: b", "my.yaml line 1: a key must be text or a number"),
         ("a: 1\n---\nb: 2", "my.yaml line 2: not valid YAML (but found another document)"),
@@ -150,7 +149,7 @@ FILES = [*sorted(REPOSITORY.glob("profiles/*/*.yaml")), *sorted(REPOSITORY.glob(
 
 
 @st.composite
-def mutated(draw: st.DrawFn, text: str) -> bytes:
+def mutated(draw: st.DrawFn, text: str) -> str:
     """A text with one to four places altered: the value of a line, or any."""
     for _ in range(draw(st.integers(1, 4))):
         new = draw(st.one_of(st.sampled_from(ODD), st.text(max_size=8), st.just("")))
@@ -162,7 +161,7 @@ def mutated(draw: st.DrawFn, text: str) -> bytes:
         else:
             start = draw(st.integers(0, len(text)))
             text = text[:start] + new + text[start + draw(st.integers(0, 12)) :]
-    return text.encode("utf-8", "surrogatepass") + draw(st.sampled_from([b"", b"", b"", b"\xff"]))
+    return text
 
 
 @FUZZED
@@ -170,18 +169,12 @@ def mutated(draw: st.DrawFn, text: str) -> bytes:
 def test_altered_settings_are_refused_in_one_line_or_are_read(data: st.DataObject) -> None:
     """A committed file of parameters, or an example of a run."""
     path = data.draw(st.sampled_from(FILES))
-    content = data.draw(mutated(path.read_text()))
-    schema = SCHEMAS.get(path.stem, RunConfig)
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
-        file.write(content)
-        file.flush()
-        read, message = None, ""
-        try:
-            read = validate(schema, read_yaml(Path(file.name)), "my.yaml")
-        except HighwaysError as error:
-            message = str(error)
-        if read is None:
-            assert message.isprintable()
-            assert len(message) < 5000
-            return
-    assert validate(schema, read.model_dump(), "dumped") == read
+    text, schema = data.draw(mutated(path.read_text())), SCHEMAS.get(path.stem, RunConfig)
+    read, message = None, ""
+    try:
+        read = validate(schema, parse_yaml(text, "my.yaml"), "my.yaml")
+    except HighwaysError as error:
+        message = str(error)
+    assert message.isprintable()
+    assert len(message) < 5000
+    assert read is None or validate(schema, read.model_dump(), "dumped") == read

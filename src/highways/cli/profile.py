@@ -24,8 +24,7 @@ def profile_show(
     for profile in profiles_given(name):
         print(f"{profile}{' (active)' if profile in active_profiles() else ''}")
         for experiment in EXPERIMENTS:
-            settings = settings_of(profile, experiment.name)
-            if settings is None:
+            if (settings := settings_of(profile, experiment.name)) is None:
                 continue
             try:
                 count = len(settings.runs())
@@ -57,9 +56,7 @@ def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -
 
 
 @app.command("cost")
-def profile_cost(
-    name: Annotated[str, typer.Argument(help="Profile.")],
-) -> None:
+def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
     """Show what every stage has left to run, and estimate its core hours.
 
     The time of recorded runs of the same network family is scaled by layers x units x examples x epochs.
@@ -69,7 +66,7 @@ def profile_cost(
 
     (profile,) = profiles_given(name)
     stages = forecast(profile)
-    runs, left, analyses_left, core_seconds = (sum(getattr(one, field) for one in stages) for field in NUMBERS)
+    runs, left, analyses_left, core_seconds = (sum(getattr(stage, field) for stage in stages) for field in NUMBERS)
     total = Forecast("all", runs, left, analyses_left, core_seconds)
     cells = [
         [one.name, f"{one.left} of {one.runs}", str(one.analyses_left), duration(one.core_seconds)]
