@@ -34,7 +34,7 @@ def commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
         yield from commands(command, *path, name)
 
 
-@pytest.mark.parametrize("command", commands(typer.main.get_command(app)), ids=" ".join)
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(app))), ids=" ".join)
 def test_every_command_has_help(call, capsys, command: tuple[str, ...]) -> None:
     assert call(*command, "--help") == 0
     assert "Usage: highways" in capsys.readouterr().out
