@@ -330,6 +330,8 @@ def test_pipe_that_closes_early_is_no_error(study: Path) -> None:
     command = f"{sys.executable} -m highways.cli runs --experiment 01 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout[:4], done.stdout.count("\n"), done.stderr) == ("run ", 1, "")
+    closed = f"{sys.executable} -m highways.cli runs >&- 2>&-"
+    assert subprocess.run(closed, shell=True, check=False).returncode == 0, "nor are outputs that are closed"
 
 
 def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp_path: Path) -> None:

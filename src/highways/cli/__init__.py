@@ -66,6 +66,9 @@ def main() -> None:
     """Run the command line; an error that the user can mend is one line and exit status 1."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started the command
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         status: Any = app(arguments, prog_name="highways", standalone_mode=False)
         if status == 130:  # Typer's for KeyboardInterrupt
