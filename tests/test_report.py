@@ -173,7 +173,7 @@ def test_what_stands_in_records_and_claims_is_escaped(small: Made, monkeypatch: 
     evil = '<script>alert(1)</script>"&'
     values: dict[str, Any] = {"statement": evil, "source": f"our {evil}", "criterion": evil}
     changed = [Judgement(**(vars(row) | values)) for row in judgements]
-    monkeypatch.setattr(html, "panels_of", lambda *_: [{"title": evil, "alt": evil, "image": "data:,"}])
+    monkeypatch.setattr(html, "panel_view", lambda *_: {"title": evil, "alt": evil, "image": "data:,"})
     text = html.page(replace(small.judged, judgements=changed))
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text

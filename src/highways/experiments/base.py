@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from highways import paths
 from highways.claims.judge import Judgement, frame, judge, read_claims
@@ -60,12 +59,11 @@ class Table:
     Attributes:
         name: Stem of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
         build: Makes its rows.
-        cost: Makes the rows with what was measured with a clock, so that all other tables repeat to the byte.
+        cost: Makes the rows of what a clock measured, apart, so that the table repeats to the byte.
         title: One line for the report.
         shown: The columns that a page shows, with their heads; all by default.
-        rows: Selects the rows that a page shows; all by default.
+        rows: Selects the rows that pages and the report show, a dozen or so.
         plot: The columns that `dvc plots` draws: the horizontal axis, the vertical one.
-        main: Selects the rows that the report shows first, a dozen at most; the first of `rows` by default.
     """
 
     name: str
@@ -75,7 +73,6 @@ class Table:
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     plot: tuple[str, str] | None = None
-    main: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def texts(self, records: Listed) -> dict[str, str]:
         """Return the content of the table's files, by file name; one without rows has the columns that a page shows."""
@@ -134,7 +131,6 @@ class Experiment:
         after: Experiments whose records or parameters it uses; it may import no other.
         references: Files of `references/` that its tables and figures read.
         answer: Says what came out, from the records, in a sentence or a few.
-        caption: Says what the figure shows next to our results.
         lead: What the report begins with, for the first experiment that has one.
     """
 
@@ -142,13 +138,12 @@ class Experiment:
     title: str
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
-    figures: Mapping[str, Callable[[Listed], Figure | Drawing]] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[Listed], Drawing]] = field(default_factory=dict)
     measures: tuple[Callable[..., Any], ...] = ()
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     answer: Callable[[Listed], str] = lambda records: ""
-    caption: Callable[[Listed], str] = lambda records: ""
     lead: Lead | None = None
 
     @property
@@ -281,10 +276,6 @@ class Study:
     def claims(self) -> pd.DataFrame:
         """Return the verdicts as a table; those of record are the report's."""
         return Scrolled(frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"]))
-
-    def caption(self) -> Markdown:
-        """Return what the figure shows next to our results."""
-        return _markdown(self.experiment.caption(self.records()))
 
     def conclusion(self) -> Markdown:
         """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""

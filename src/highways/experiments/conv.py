@@ -388,14 +388,6 @@ def answer(records: Listed) -> str:
     return f"Test accuracy after the last epoch: {'; '.join(parts)}." if parts else ""
 
 
-def caption(records: Listed) -> str:
-    """Return what the curves are, and whether the authors' logs are among them."""
-    logs = [f"`{network}`" for network, data in cells(records, named) if (network, data) in AUTHORS_LOGS]
-    if not logs:
-        return "Thick: ours. The authors' logs are of other networks or data than these."
-    return f"Thick: ours. Thin: the authors' own runs, at their full schedule, of {', '.join(logs)}."
-
-
 CONV = Experiment(
     name="03_conv",
     title="Convolutional highway networks on MNIST and CIFAR",
@@ -431,5 +423,4 @@ CONV = Experiment(
         "authors_log_mnist.csv",
     ),
     answer=answer,
-    caption=caption,
 )

@@ -21,7 +21,7 @@ from highways.inside.layers import gate_layers, gates_of_example, inside, layers
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
-from highways.show.tables import Row, cost_rows, few_layers, reference_rows, some_layers
+from highways.show.tables import Row, cost_rows, few_layers, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import rank, recorded
 
@@ -349,9 +349,8 @@ GATES = Experiment(
                 "routing": "difference by class",
                 "paper_data": "P1's data",
             },
-            rows=some_layers,
             plot=("layer", "mean_gate"),
-            main=few_layers,
+            rows=few_layers,
         ),
     ),
     figures={"gates": gates_figure},

@@ -165,15 +165,9 @@ def keras_lasagne_cost(records: Listed) -> Iterator[Row]:
     return cost_rows(groups, lambda runs, _: {"runs": len(runs)})
 
 
-def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the configurations, the effects after ten epochs and the shares, for a page."""
-    whole = ~frame["term"].str.contains(": ") | (frame["quantity"] != "test accuracy")
-    return frame.loc[frame["quantity"].str.match("test accuracy|effect after 10|share") & whole]
-
-
 def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks as written and logistic regression, for the report."""
-    return main_rows(frame).loc[lambda rows: rows["quantity"] == "test accuracy"]
+    """Return the networks as written and logistic regression."""
+    return frame.loc[(frame["quantity"] == "test accuracy") & ~frame["term"].str.contains(": ")]
 
 
 # Figure
@@ -376,9 +370,8 @@ KERAS_LASAGNE = Experiment(
             keras_lasagne_cost,
             "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
             shown={"data": "data", "quantity": "quantity", "term": "of", "value": "mean", "values": "each seed"},
-            rows=main_rows,
             plot=("term", "value"),
-            main=written_configurations,
+            rows=written_configurations,
         ),
     ),
     figures={"keras_lasagne": keras_lasagne_figure},

@@ -12,7 +12,7 @@ from highways.inside.layers import inside, numbered, of_each_data_set, of_kind
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel
-from highways.show.tables import Row, cost_rows, few_layers, reference_rows, some_layers
+from highways.show.tables import Row, cost_rows, few_layers, reference_rows
 from highways.tracking import Listed
 
 
@@ -111,9 +111,8 @@ LESION = Experiment(
                 "train_accuracy": "training accuracy",
                 "paper_data": "P2's data",
             },
-            rows=some_layers,
             plot=("layer", "train_cross_entropy"),
-            main=few_layers,
+            rows=few_layers,
         ),
     ),
     figures={"lesion": lesion_figure},

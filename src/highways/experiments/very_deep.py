@@ -178,7 +178,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
 
 
 def deepest_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks of 900 layers and more, then the others, for the report."""
+    """Return the networks of 900 layers and more, then the others."""
     return frame.sort_values("depth", ascending=False, kind="stable")
 
 
@@ -356,7 +356,7 @@ VERY_DEEP = Experiment(
                 "test_accuracy": "test accuracy",
             },
             plot=("depth", "best_train_cross_entropy"),
-            main=deepest_first,
+            rows=deepest_first,
         ),
     ),
     figures={"very_deep": very_deep_figure},

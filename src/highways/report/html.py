@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
 from highways import paths
 from highways.claims.sources import DOCUMENTS
@@ -25,7 +24,7 @@ from highways.experiments.base import Experiment, Lead
 from highways.report.pages import view
 from highways.report.render import render
 from highways.report.verdicts import Judged
-from highways.show.figures import Drawing, Panel, svg, svg_of
+from highways.show.figures import Panel, svg
 from highways.tracking.records import write_atomically
 
 WHY = {
@@ -107,7 +106,7 @@ def section(experiment: Experiment, judged: Judged) -> dict[str, Any]:
             "page": folder.page,
         },
         "figures": [
-            (panels_of(draw(listed), experiment.title), folder.figures / f"{figure}.png")
+            ([panel_view(panel) for panel in draw(listed).panels], folder.figures / f"{figure}.png")
             for figure, draw in experiment.figures.items()
             if shown["tables"]
         ],
@@ -122,21 +121,10 @@ def paragraphs(text: str) -> list[Markup]:
     return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
 
 
-def panels_of(figure: Figure | Drawing, title: str) -> list[dict[str, str]]:
-    """Return the panels of a figure as images; a figure that has none is one."""
-    if isinstance(figure, Drawing):
-        return [panel_view(panel) for panel in figure.panels]
-    return [{"title": title, "alt": f"Figure: {title}", "image": data_address(svg_of(figure))}]
-
-
 def panel_view(panel: Panel) -> dict[str, str]:
     """Return a panel with its title, its alternative text and its SVG."""
-    return {"title": panel.title, "alt": panel.alt, "image": data_address(svg(panel))}
-
-
-def data_address(image: str) -> str:
-    """Return an SVG as an address that contains it."""
-    return "data:image/svg+xml;base64," + base64.b64encode(image.encode()).decode()
+    image = base64.b64encode(svg(panel).encode()).decode()
+    return {"title": panel.title, "alt": panel.alt, "image": f"data:image/svg+xml;base64,{image}"}
 
 
 def write_report(judged: Judged) -> Path:

@@ -34,7 +34,7 @@ COUNTED = {"training_examples": "training examples"} | {
 
 def table_view(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
     """Return a table as a page shows it: the rows and columns that the experiment chooses, and all rows."""
-    chosen = (table.main or table.rows)(whole).head(MOST)
+    chosen = table.rows(whole).head(MOST)
     some = [name for name in (table.shown or chosen) if name in chosen and chosen[name].notna().to_numpy().any()]
     every = [name for name in (table.shown or whole) if name in whole]
     return {
@@ -123,7 +123,6 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
         root=os.path.relpath(paths.root(), results.folder),
         outcome="\n\n".join(paragraphs),
         figures=[name for name in experiment.figures if (results.figures / f"{name}.png").exists()],
-        caption=experiment.caption(records) if not records.empty else "",
         less=list(dict.fromkeys(part for row in shown["run"] for part in row["lacking"])),
         module=f"src/{experiment.schema.__module__.replace('.', '/')}.py",
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import matplotlib.colors
 import matplotlib.ticker
 import numpy as np
@@ -57,27 +58,8 @@ EDGE = 0.03
 TITLE = 58
 """Letters of a title on one line."""
 
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#d9d9d9",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 4.5,
-    "svg.hashsalt": "highways",
-    "svg.fonttype": "none",
-}
-"""Settings of matplotlib. Text stays text in SVG, and what is named there is so from run to run."""
+STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
+"""Settings of matplotlib."""
 
 
 @dataclass(frozen=True)
@@ -248,30 +230,24 @@ def _keep_legends_inside(figure: Figure) -> None:
                 legend.set_bbox_to_anchor((0, 0), moved)
 
 
-def save(figure: Figure | Drawing, path: Path) -> Path:
+def save(drawing: Drawing, path: Path) -> Path:
     """Save a figure as PNG, without a date in it, and return its path.
 
     Raises:
         CannotWrite: No space is left, or the place is read-only; what was there stays.
     """
     content = io.BytesIO()
-    whole = figure.whole() if isinstance(figure, Drawing) else figure
     with matplotlib.rc_context(STYLE):
-        whole.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+        drawing.whole().savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     write_whole(path, content.getvalue())
     return path
 
 
 def svg(panel: Panel) -> str:
     """Return a panel by itself as SVG, without its title; the same text from run to run."""
-    return svg_of(alone(panel))
-
-
-def svg_of(figure: Figure) -> str:
-    """Return a whole figure as SVG, without a date in it."""
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        alone(panel).savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
 

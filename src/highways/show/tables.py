@@ -113,16 +113,8 @@ def reference_rows(file: str) -> list[Row]:
     return reference(file).to_dict("records")  # type: ignore[return-value]
 
 
-SHOWN_LAYERS = (0, 1, 5, 10, 15, 20, 30, 40, 49)
-
-
-def some_layers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a few layers of trained networks, for a page."""
-    return frame.loc[frame["layer"].isin(SHOWN_LAYERS) & ~frame["network"].astype(str).str.startswith("untrained")]
-
-
 def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of six layers at most of the best network of each data set, for the report."""
+    """Return the rows of six layers at most of the best network of each data set."""
     with_none = 0 in set(frame["layer"])
     layers = (0, 1, 5, 15, 30, 49) if with_none else (1, 5, 10, 20, 40, 49)
     return frame.loc[frame["layer"].isin(layers) & (frame["network"].astype(str) == "1")]
