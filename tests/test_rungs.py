@@ -16,7 +16,7 @@ from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.show.cells import Cell
 from highways.tracking import RecordStore, RunRecord, listed_records
-from highways.tracking.outcomes import best_of, rank, recorded
+from highways.tracking.outcomes import best_of, rank
 from highways.tracking.records import run_keys
 from highways.training import sweep, train
 
@@ -213,21 +213,6 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     assert sorted((by_config[run] for run in shown), key=rank)[0].config == shown[0]
     assert len(listed.auxiliary) == 4, "the short trials count for nothing"
     assert {run.budget.epochs for run in by_config} == {3}
-
-
-def test_best_setting_of_an_own_search_is_repeated_with_other_seeds(project: Path) -> None:
-    content = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "transform_bias": {"digits": -2.0}}
-    search = {"trials": 4, "epochs": 1, "keep": 2}
-    content |= {"epochs": 3, "batch_size": 200, "own_search": search}
-    train(GatesProfile.model_validate(content), mlflow=False)
-    best = GatesProfile.model_validate(content).shown()[0]
-    settings = GatesProfile.model_validate(content | {"own_search": search | {"repeats": {"digits": 2}}})
-    assert recorded("x", "04_gates", settings.runs()).count(None) == 2
-    train(settings, mlflow=False)
-    assert None not in recorded("x", "04_gates", settings.runs())
-    shown = settings.shown()
-    assert len(shown) == 4
-    assert sorted(run.seed for run in shown if run.model_copy(update={"seed": best.seed}) == best) == [best.seed, 4, 5]
 
 
 @pytest.mark.parametrize(

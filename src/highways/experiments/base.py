@@ -63,7 +63,7 @@ class Table:
         title: One line for the report.
         shown: The columns that a page shows, with their heads; all by default.
         rows: Selects the rows that pages and the report show, a dozen or so.
-        plot: The columns that `dvc plots` draws: the horizontal axis, the vertical one.
+        plot: The columns that `dvc plots` draws over each other, of the experiment that the report begins with.
     """
 
     name: str

@@ -422,7 +422,6 @@ BILSTM_DEPTH = Experiment(
                 "accuracy_test_best_snapshot": "test accuracy, best on the test set (as the source chose)",
                 "paper": "source",
             },
-            plot=("depth", "accuracy_test_best_dev"),
             rows=some_variants,
         ),
     ),

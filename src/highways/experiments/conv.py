@@ -409,7 +409,6 @@ CONV = Experiment(
                 "paper_mean": "paper, mean",
                 "paper": "paper, best",
             },
-            plot=("parameters", "accuracy_last_mean"),
             rows=run_first,
         ),
     ),

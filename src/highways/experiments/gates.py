@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from highways.claims.values import Records, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, RunConfig, Strict
@@ -23,20 +23,15 @@ from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
 from highways.show.tables import Row, cost_rows, few_layers, reference_rows
 from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import rank, recorded
 
 
 class OwnSearch(Strict):
     """A search with the paper's transform bias: the settings of `01_depth`'s trials, the best ones at full length."""
 
-    model_config = ConfigDict(strict=True)
-
     trials: Trials
     epochs: Epochs
     """Of every trial; those kept are trained for the notebook's `epochs`."""
     keep: Trials
-    repeats: dict[ImageDataName, Count] = Field(default_factory=dict)
-    """How often the best setting is trained again, with the seeds that follow those of the trials; by data set."""
 
 
 class GatesProfile(Search):
@@ -76,10 +71,10 @@ class GatesProfile(Search):
             raise ValueError(f"transform_bias has none for {', '.join(missing)}")
         if (self.search is None) == (self.own_search is None):
             raise ValueError("one of search and own_search is needed, and not both")
-        if self.own_search is not None:
-            if self.ranks:
-                raise ValueError("ranks belongs to search, not to own_search")
-            check_rungs(self.later_rungs, self.own_search.trials, self.own_search.epochs)
+        if (own := self.own_search) is not None and self.ranks:
+            raise ValueError("ranks belongs to search, not to own_search")
+        if own is not None:
+            check_rungs(self.later_rungs, own.trials, own.epochs)
         return self
 
     @property
@@ -100,10 +95,8 @@ class GatesProfile(Search):
         """Yield the trials of a search of its own, then those kept; else a run for every data set and rank."""
         if self.own_search is None:
             yield [self._run(name, number) for name in self.data for number in self.ranks.get(name) or [1]]
-            return
-        for level in self.levels():
+        for level in self.levels() if self.own_search else ():
             yield [run for runs in level for run in runs]
-        yield [run for _, *kept in self.ladders().values() for run in self._repeated(kept)]
 
     def runs(self) -> list[RunConfig]:
         """Return the runs of all portions, as far as records tell."""
@@ -118,31 +111,15 @@ class GatesProfile(Search):
         if self.own_search is None:
             return self.runs()
         runs = []
-        for _, *kept in self.ladders().values():
-            networks = [run for rung in kept for run in rung] + self._repeated(kept)
-            best_first = [record.config for record in self._recorded(networks)]
-            runs += best_first + [run for run in networks if run not in best_first]
+        for _, *rungs in self.ladders().values():
+            kept = [run for rung in rungs for run in rung]
+            runs += dict.fromkeys([record.config for record in self.ranking(kept)] + kept)
         return runs
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the gates of every network shown, then those of the same networks before training."""
         measure = GatesConfig(examples=self.examples, example=self.example)
         return with_controls(self.shown(), measure, self.controls)
-
-    def _recorded(self, runs: Sequence[RunConfig]) -> list[RunRecord]:
-        """Return the records there are, the best one first."""
-        return sorted((one for one in recorded(self.profile, self.experiment, runs) if one is not None), key=rank)
-
-    def _repeated(self, kept: Sequence[Sequence[RunConfig]]) -> list[RunConfig]:
-        """Return the best of the runs that were kept with other seeds, none before all of them have records."""
-        runs = [run for rung in kept for run in rung]
-        found = self._recorded(runs)
-        if not self.own_search or not runs or len(found) < len(runs):
-            return []
-        best = found[0].config
-        again = next((count for name, count in self.own_search.repeats.items() if name == best.data.name), 0)
-        seeds = range(self.own_search.trials, self.own_search.trials + again)
-        return [best.model_copy(update={"seed": seed}) for seed in seeds]
 
     def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:
         depth = DepthProfile(
@@ -214,22 +191,21 @@ def gates_cost(records: Listed) -> Iterator[Row]:
     """Yield what training each network cost, and measuring its gates."""
     seconds = {analysis.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
 
-    def more(runs: list[RunRecord], _: float) -> Row:
-        return {"analysis_seconds": seconds.get(runs[0].config)}
-
     def named(run: RunRecord) -> Row:
         network = run.config.network
         return {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
 
-    return cost_rows(((named(run), [run]) for run in [*records, *records.auxiliary]), more)
+    return cost_rows(
+        ((named(run), [run]) for run in [*records, *records.auxiliary]),
+        lambda runs, _: {"analysis_seconds": seconds.get(runs[0].config)},
+    )
 
 
 def gates_figure(records: Listed) -> Drawing:
     """Draw the gates of the best network of each data set, nine panels each; see `gate_panels`."""
     panels = []
     for found in inside(records, "gates").values():
-        best, *others = found.networks
-        panels += gate_panels(best, others=others, controls=found.controls)
+        panels += gate_panels(found.networks[0], others=found.networks[1:], controls=found.controls)
     return Drawing(panels)
 
 
@@ -349,7 +325,6 @@ GATES = Experiment(
                 "routing": "difference by class",
                 "paper_data": "P1's data",
             },
-            plot=("layer", "mean_gate"),
             rows=few_layers,
         ),
     ),

@@ -111,7 +111,6 @@ LESION = Experiment(
                 "train_accuracy": "training accuracy",
                 "paper_data": "P2's data",
             },
-            plot=("layer", "train_cross_entropy"),
             rows=few_layers,
         ),
     ),

@@ -10,12 +10,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import PrivateAttr
 
 from highways import paths
 from highways.config import Profile, RunConfig, Strict
 from highways.config.base import Epochs, Trials
 from highways.errors import NotYet
+from highways.tracking import RunRecord
 from highways.tracking.outcomes import rank, recorded
 
 Ladder = list[list[RunConfig]]
@@ -24,8 +25,6 @@ Ladder = list[list[RunConfig]]
 
 class Rung(Strict):
     """A later rung of a search: how many trials of each network reach it, and how long they are trained there."""
-
-    model_config = ConfigDict(strict=True)
 
     epochs: Epochs
     keep: Trials
@@ -75,11 +74,14 @@ class Search(Profile):
     def _climb(self, trials: Sequence[RunConfig]) -> Ladder:
         ladder = [list(trials)]
         for rung in self.later_rungs:
-            records = [one for one in recorded(self.profile, self.experiment, ladder[-1]) if one is not None]
-            if len(records) < len(ladder[-1]):
+            if len(records := self.ranking(ladder[-1])) < len(ladder[-1]):
                 break
-            ladder.append([longer(one.config, rung.epochs) for one in sorted(records, key=rank)[: rung.keep]])
+            ladder.append([longer(record.config, rung.epochs) for record in records[: rung.keep]])
         return ladder
+
+    def ranking(self, runs: Sequence[RunConfig]) -> list[RunRecord]:
+        """Return the records that runs have, the best first."""
+        return sorted((one for one in recorded(self.profile, self.experiment, runs) if one is not None), key=rank)
 
     def levels(self) -> Iterator[Ladder]:
         """Yield rung by rung the runs of every network."""
@@ -91,10 +93,7 @@ class Search(Profile):
         return [run for level in self.levels() for runs in level for run in runs] + self.auxiliary()
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield rung by rung; of the last one each network's best first, then the others and the auxiliary ones.
-
-        A stop in the middle of the last rung so leaves the best of each network.
-        """
+        """Yield rung by rung; of the last one each network's best first, which a stop in the middle of it so leaves."""
         for level, rung in enumerate(self.levels()):
             if level and level == len(self.later_rungs):
                 yield [run for runs in rung for run in runs[:1]]
@@ -107,22 +106,17 @@ class Search(Profile):
         return [ladder[0][0] for ladder in self.ladders().values() if len(ladder) <= len(self.later_rungs)]
 
     def ranked(self, network: Any, number: int, described: str) -> RunConfig:
-        """Return a trial of a network by its rank in the first rung, 1 for the best; diverged trials rank last.
-
-        Args:
-            network: Its key in `first_rung`.
-            number: The rank.
-            described: The network in words, for the message.
+        """Return a trial of a network by its rank in the first rung, 1 for the best; the message has it `described`.
 
         Raises:
             NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
             HighwaysError: A record is damaged.
         """
         trials = self.first_rung().get(network, [])
-        records = [record for record in recorded(self.profile, self.experiment, trials) if record is not None]
-        learned = sorted((record for record in records if record.best() is not None), key=rank)
+        records = self.ranking(trials)
+        learned = [record.config for record in records if record.best() is not None]
         if len(records) == len(trials) and len(learned) >= number:
-            return learned[number - 1].config
+            return learned[number - 1]
         raise NotYet(
             f"{paths.shown(paths.Results(self.profile).of(self.experiment).runs)} has {len(records)} of the "
             f"{len(trials)} trials of {described}, {len(learned)} of which learned, number {number} is needed; "

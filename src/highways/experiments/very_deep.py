@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, Records, guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig
-from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Seed, Width, no_repetition
+from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Width, no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import SEARCHED, Kind, trial_of_search
@@ -63,8 +63,6 @@ class VeryDeepProfile(Profile):
     batch_size: BatchSize
     plain_width: Width = 71
     highway_width: Width = 50
-    checkpoint_every: int | None = Field(default=None, ge=1)
-    seed: Seed = 0
     signal_examples: Count = 1_000
     """Training examples on which gradients are measured."""
     cost_depths: Annotated[list[Blocks], AfterValidator(no_repetition)]
@@ -89,7 +87,7 @@ class VeryDeepProfile(Profile):
         """Return for every data set both kinds, every depth and rank, in this order."""
         trial = lru_cache(self._trial)
         return [
-            self._run(name, kind, depth, self.checkpoint_every, trial(kind, rank))
+            self._run(name, kind, depth, trial(kind, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
@@ -110,18 +108,17 @@ class VeryDeepProfile(Profile):
             for run in self.runs()
             for trained in (False, True)
         ]
-        measured: list[tuple[int, int | None]] = [(depth, None) for depth in self.cost_depths]
-        if self.cost_depths:
-            measured.append((max(self.cost_depths), round(max(self.cost_depths) ** 0.5)))
-        trials: dict[Kind, RunConfig] = {kind: self._trial(kind, 1) for kind in self.networks if measured}
-        costs = [
-            AnalysisConfig(run=self._run(self.data[0], kind, *depth, trial), measure=CostConfig(steps=self.cost_steps))
-            for kind, trial in trials.items()
-            for depth in measured
-        ]
+        costs = []
+        for kind in self.networks if self.cost_depths else ():
+            trial, deepest = self._trial(kind, 1), max(self.cost_depths)
+            runs = [self._run(self.data[0], kind, depth, trial) for depth in self.cost_depths]
+            runs.append(self._run(self.data[0], kind, deepest, trial, checkpoint_every=round(deepest**0.5)))
+            costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
         return signals + costs
 
-    def _run(self, data: ImageDataName, kind: Kind, depth: int, every: int | None, trial: RunConfig) -> RunConfig:
+    def _run(
+        self, data: ImageDataName, kind: Kind, depth: int, trial: RunConfig, checkpoint_every: int | None = None
+    ) -> RunConfig:
         epochs = self.epochs if isinstance(self.epochs, int) else self.epochs[data]
         assert isinstance(trial.network, DenseConfig)
         return RunConfig(
@@ -132,12 +129,10 @@ class VeryDeepProfile(Profile):
                 width=self.highway_width if kind == "highway" else self.plain_width,
                 activation=trial.network.activation,
                 transform_bias=trial.network.transform_bias,
-                checkpoint_every=every,
+                checkpoint_every=checkpoint_every,
             ),
             optimiser=trial.optimiser,
             budget=BudgetConfig(epochs=epochs, batch_size=self.batch_size),
-            seed=self.seed,
-            order_seed=self.seed,
         )
 
 
@@ -198,12 +193,11 @@ def very_deep_cost(records: Listed) -> Iterator[Row]:
         mebibytes = cost.row("bytes")[0] / 2**20
         return dict(zip(STEP, (_every(cost), cost.row("seconds_per_step")[0], mebibytes, *powers), strict=True))
 
-    yield from cost_rows(((_named(run.config), [run]) for run in records), lambda runs, _: dict.fromkeys(STEP))
-    yield from cost_rows(((_named(cost.run), [cost]) for cost in of_kind(records, "cost")), step)
+    def named(run: RunConfig) -> Row:
+        return {"data": run.data.name, "network": run.network.kind, "depth": run.network.depth}
 
-
-def _named(run: RunConfig) -> Row:
-    return {"data": run.data.name, "network": run.network.kind, "depth": run.network.depth}
+    yield from cost_rows(((named(run.config), [run]) for run in records), lambda runs, _: dict.fromkeys(STEP))
+    yield from cost_rows(((named(cost.run), [cost]) for cost in of_kind(records, "cost")), step)
 
 
 def _every(cost: AnalysisRecord) -> int | None:
@@ -325,10 +319,9 @@ def answer(records: Listed) -> str:
     """Return how far below guessing each network came."""
     parts = []
     for run in records:
-        network, best = run.config.network, run.best()
-        name = f"{network.kind}, {network.depth:,} layers on {run.config.data.name}"
-        lost = run.status == "diverged" or best is None
-        parts.append(f"{name}: {'diverged' if lost else f'{best:.3g} (guessing {guessing(run):.3g})'}")
+        lost, (kind, depth) = run.status == "diverged" or run.best() is None, kind_and_depth(run)
+        outcome = "diverged" if lost else f"{run.best():.3g} (guessing {guessing(run):.3g})"
+        parts.append(f"{kind}, {depth:,} layers on {run.config.data.name}: {outcome}")
     return f"Best training cross-entropy: {'; '.join(parts)}." if parts else ""
 
 
@@ -355,7 +348,6 @@ VERY_DEEP = Experiment(
                 "guessing_cross_entropy": "guessing, nats",
                 "test_accuracy": "test accuracy",
             },
-            plot=("depth", "best_train_cross_entropy"),
             rows=deepest_first,
         ),
     ),
