@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from statistics import median
+from statistics import mean, median
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
@@ -212,7 +212,7 @@ def by_depth(records: Iterable[RunRecord], of: str) -> dict[int, float]:
     for record in records:
         if variant(record) == of:
             values.setdefault(record.config.network.depth, []).append(accuracies(record).best_dev)
-    return {depth: sum(seeds) / len(seeds) for depth, seeds in sorted(values.items())}
+    return {depth: mean(seeds) for depth, seeds in sorted(values.items())}
 
 
 # Tables
@@ -288,23 +288,34 @@ def bilstm_figure(records: Listed) -> Drawing:
     return Drawing(panels)
 
 
-def _accuracy_panel(records: Listed, data: str) -> Panel:
-    seeds = max(len({record.config.seed for record in records}), 1)
-    tested, lines = records[0].config.data, []
+def _variants(
+    records: Listed, value: Callable[[RunRecord], float | None], middle: Callable[[Sequence[float]], float]
+) -> list[Line]:
+    """Return a line per variant through the middle of its seeds by depth; where there are several, a mark for each."""
+    lines = []
     for name, (colour, marker, dashes) in STYLES.items():
-        means = by_depth(records, name)
-        lines.append(line(label(name), means, ls=dashes, color=colour, marker=marker))
-        if seeds > 1:
-            each = [(run.config.network.depth, accuracies(run).best_dev) for run in records if variant(run) == name]
-            lines.append(_every_seed(each, colour, marker))
-    lines = [one for one in lines if len(one.x)]
+        seeds: dict[int, list[float]] = {}
+        for record in sorted(records, key=lambda record: record.config.network.depth):
+            if variant(record) == name and (number := value(record)) is not None:
+                seeds.setdefault(record.config.network.depth, []).append(number)
+        if seeds:
+            middles = {depth: middle(values) for depth, values in seeds.items()}
+            lines.append(line(label(name), middles, ls=dashes, color=colour, marker=marker))
+        if any(len(values) > 1 for values in seeds.values()):
+            x, y = zip(*((depth, number) for depth, values in seeds.items() for number in values), strict=True)
+            lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
+    return lines
+
+
+def _accuracy_panel(records: Listed, data: str) -> Panel:
+    seeds, tested = max(len({record.config.seed for record in records}), 1), records[0].config.data
+    lines = _variants(records, lambda record: accuracies(record).best_dev, mean)
 
     def levels(axes: Axes) -> None:
         for one in lines if seeds == 1 else ():
-            if one.label:
-                ends = [wilson_interval(value, examples(tested, "test")) for value in one.y]
-                low, high = zip(*ends, strict=True)
-                axes.fill_between(one.x, low, high, color=one.look["color"], alpha=0.1, lw=0)
+            ends = [wilson_interval(value, examples(tested, "test")) for value in one.y]
+            low, high = zip(*ends, strict=True)
+            axes.fill_between(one.x, low, high, color=one.look["color"], alpha=0.1, lw=0)
         for level in by_depth(records, "bag-of-words").values():
             axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
         axes.axhline(majority(tested), color="0.4", lw=1, ls=":", label=f"the majority, {majority(tested):.3f}")
@@ -317,28 +328,15 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
     return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
 
 
-def _every_seed(points: Sequence[tuple[int, float]], colour: str, marker: str) -> Line:
-    x, y = zip(*points, strict=True) if points else ((), ())
-    return Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0})
-
-
 def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
     """Return the norm of the gradient at the first block, before (0) or after training (1)."""
-    lines = []
-    for name, (colour, marker, dashes) in STYLES.items():
-        norms: dict[int, list[float]] = {}
-        for record in records:
-            measured = record.measurements.get("gradient_norm_first_block", []) if variant(record) == name else []
-            if len(measured) > when and measured[when] > 0:  # what float32 cannot hold is left out
-                norms.setdefault(record.config.network.depth, []).append(measured[when])
-        middle = {depth: median(values) for depth, values in sorted(norms.items())}
-        lines.append(line(label(name), middle, ls=dashes, color=colour, marker=marker))
-        if any(len(values) > 1 for values in norms.values()):
-            each = [(depth, norm) for depth, values in sorted(norms.items()) for norm in values]
-            lines.append(_every_seed(each, colour, marker))
+
+    def norm(record: RunRecord) -> float | None:
+        measured = record.measurements.get("gradient_norm_first_block", [])
+        return measured[when] if len(measured) > when and measured[when] > 0 else None  # some are 0 in float32
 
     title = f"{data}: gradient at the first block, {('before training', 'after training')[when]}"
-    return line_panel(title, [one for one in lines if len(one.x)], "layers", "norm of the gradient", whole_ticks)
+    return line_panel(title, _variants(records, norm, median), "layers", "norm of the gradient", whole_ticks)
 
 
 # Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count

@@ -275,26 +275,23 @@ def conv_figure(records: Listed) -> Drawing:
     return Drawing(errors + [_losses_panel(name, ours[name, data]) for name, data in ours if name in POST], columns=2)
 
 
-def _finished(cell: Cell) -> list[RunRecord]:
-    return [run for run in cell.runs if run.status == "finished"]
-
-
-def _label(name: str, cell: Cell) -> str:
-    runs = len(_finished(cell))
-    return LABELS.get(name, name) + (f", {runs} runs" if runs > 1 else "")
+def _finished(name: str, cell: Cell) -> tuple[str, list[RunRecord]]:
+    """Return what a network is called in a figure, and its runs that are drawn."""
+    runs = [run for run in cell.runs if run.status == "finished"]
+    return LABELS.get(name, name) + (f", {len(runs)} runs" if len(runs) > 1 else ""), runs
 
 
 def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
     chosen = {name: cell for (name, on), cell in ours.items() if on == data}
     colours, lines = _colours(list(chosen)), []
     for place, (name, cell) in enumerate(chosen.items()):
-        if runs := _finished(cell):
+        label, runs = _finished(name, cell)
+        if runs:
             errors = 100 * (1 - np.mean([run.curves["test_accuracy"] for run in runs], axis=0))
-            look = {"color": colours[name], "lw": 2.2, "marker": POINTS[place % 8] if len(errors) < 50 else None}
-            lines.append(line(_label(name, cell), errors.tolist(), **look))
+            marker = POINTS[place % 8] if len(errors) < 50 else None
+            lines.append(line(label, errors.tolist(), color=colours[name], lw=2.2, marker=marker))
     for place, name in enumerate(name for name, on in AUTHORS_LOGS if on == data):
-        log = authors_log(name, data)
-        theirs = {epoch: 100 * (1 - accuracy) for epoch, accuracy in log.items() if epoch >= 1}
+        theirs = {epoch: 100 * (1 - accuracy) for epoch, accuracy in authors_log(name, data).items() if epoch >= 1}
         look = SOURCE | {"ls": DASHES[place], "color": "0.35", "zorder": 1}
         lines.append(line(f"{name}, authors' log", theirs, **look))
 
@@ -317,14 +314,13 @@ def _colours(names: list[str]) -> dict[str, str]:
 
 
 def _losses_panel(name: str, cell: Cell) -> Panel:
-    runs, lines = _finished(cell), []
+    (title, runs), lines = _finished(name, cell), []
     for place, run in enumerate(runs):
         for part, label, dashes in (("train", "training", "-"), ("test", "test", "--")):
             label += ", each run" if len(runs) > 1 else ""
             losses = run.curves[f"{part}_cross_entropy"]
             lines.append(line(None if place else label, losses, color=OTHERS[3], lw=1.3, ls=dashes))
-    title = f"{_label(name, cell)}: cross-entropy over epochs"
-    return line_panel(title, lines, "epoch", "cross-entropy, nats", log=False)
+    return line_panel(f"{title}: cross-entropy over epochs", lines, "epoch", "cross-entropy, nats", log=False)
 
 
 # Measures that no expression over the table says
@@ -335,15 +331,9 @@ SINGLE_RUN_SD = 0.0016
 
 @in_units("points")
 def difference_from_paper(records: Records, network: str, data: str, other: str | None = None) -> Interval | None:
-    """Return the interval of our mean accuracy less the paper's, or less its one number where it states no mean.
+    """Return the interval of our mean accuracy on one data set less the paper's on `data`, of `other` if given.
 
-    Such a number is taken for one run, with the deviation that P2 states for Highway B, 0.0016.
-
-    Args:
-        records: Of one data set, of `data` or of what stands in for it.
-        network: Name of the network.
-        data: The paper's data set.
-        other: The network in `references/conv_papers.csv` that it is compared with, if not itself.
+    Where the paper states no mean, its number is taken for one run with the deviation of Highway B (P2), 0.0016.
     """
     cell = next((cell for (name, _), cell in cells(records, named).items() if name == network), None)
     row = published()[other or network, data]
@@ -380,11 +370,11 @@ def built_parameters(records: Records, network: str, data: str) -> float:
 
 def answer(records: Listed) -> str:
     """Return every network's test accuracy, with the papers' where they have one on these data."""
-    papers, parts = published(), []
-    for (name, data), cell in cells(records, named).items():
-        theirs = papers.get((name, data), {}).get("paper", math.nan)
-        text = f"`{LABELS.get(name, name)}` on {data} {moments(last_accuracies(cell))[0]:.4f}"
-        parts.append(text + ("" if math.isnan(theirs) else f" (paper {theirs:.4f})"))
+    parts = []
+    for row in conv_rows(records):
+        if row["runs"]:
+            paper = "" if row["paper"] is None or math.isnan(row["paper"]) else f" (paper {row['paper']:.4f})"
+            parts.append(f"`{row['network']}` on {row['data']} {row['accuracy_last_mean']:.4f}{paper}")
     return f"Test accuracy after the last epoch: {'; '.join(parts)}." if parts else ""
 
 

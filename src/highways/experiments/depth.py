@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from highways.claims.values import Records, calculation, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
-from highways.config.run import ImageData
+from highways.config.run import ImageData, ImageDataName
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Lead, Table
 from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws
@@ -25,7 +25,6 @@ from highways.show.cells import Cell, cells, diverged, kind_and_depth
 from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, cost_rows, reference, reference_rows
 from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import recorded
 
 Kind = Literal["plain", "highway"]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")
@@ -98,11 +97,16 @@ class DepthProfile(Search):
             for depth in self.depths
         }
 
-    def trial(self, kind: Kind, depth: int, number: int) -> RunConfig:
-        """Return the run of one trial of a network."""
+    def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
+        """Return the run of one trial of a network, with a transform bias of one's own in place of that drawn."""
         drawn, highway = self.draw(number), kind == "highway"
-        bias, width = (drawn["transform_bias"], self.highway_width) if highway else (None, self.plain_width)
-        network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
+        network = DenseConfig(
+            kind=kind,
+            depth=depth,
+            width=self.highway_width if highway else self.plain_width,
+            activation=drawn["activation"],
+            transform_bias=(transform_bias or drawn["transform_bias"]) if highway else None,
+        )
         return RunConfig(
             data=DataConfig.of(self.data),
             network=network,
@@ -117,9 +121,8 @@ class DepthProfile(Search):
         for (kind, depth), ladder in self.ladders().items() if self.drawn else ():
             if depth not in self.drawn or len(ladder) <= len(self.rungs):
                 continue
-            kept = {run.seed for run in ladder[-1]}
-            records = recorded(self.profile, self.experiment, ladder[0])
-            out = sorted(r.config.seed for r in records if r and r.status == "finished" and r.config.seed not in kept)
+            kept, ended = {run.seed for run in ladder[-1]}, self.ranking(ladder[0])
+            out = sorted({run.config.seed for run in ended if run.status == "finished"} - kept)
             random = np.random.default_rng([self.search_seed, depth, KINDS.index(kind)])
             chosen = random.choice(len(out), size=min(self.drawn[depth], len(out)), replace=False)
             runs += [longer(self.trial(kind, depth, out[i]), self.rungs[-1].epochs) for i in sorted(chosen)]
@@ -129,6 +132,12 @@ class DepthProfile(Search):
 def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunConfig:
     """Return a trial of a profile's `01_depth` by its rank in the first rung; see `Search.ranked`."""
     return load_profile(profile, DepthProfile).ranked((kind, depth), rank, f"{kind} networks of {depth} layers")
+
+
+def like(trial: RunConfig, data: ImageDataName, budget: BudgetConfig, seed: int = 0, **network: Any) -> RunConfig:
+    """Return a run with a trial's settings on other data, of another budget and shape."""
+    own = {"data": DataConfig(name=data), "budget": budget, "seed": seed, "order_seed": seed}
+    return trial.model_copy(update={"network": trial.network.model_copy(update=network), **own})
 
 
 # Numbers

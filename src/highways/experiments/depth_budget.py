@@ -88,13 +88,11 @@ def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
 
 def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
     """Return the epochs that so many trials take in all: of every rung those that it keeps, up to a length."""
-    rungs = next(iter(networks.values())).rungs
-    total = 0
-    for rung in rungs:
-        length = rung[0].config.budget.epochs
-        total += min(trials, len(rung)) * min(length, epochs)
-        if length >= epochs:
-            break
+    total = before = 0
+    for rung in next(iter(networks.values())).rungs:
+        if before < epochs:
+            before = rung[0].config.budget.epochs
+            total += min(trials, len(rung)) * min(before, epochs)
     return total
 
 

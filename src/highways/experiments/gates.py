@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from highways.claims.values import Records, in_units
-from highways.config import AnalysisConfig, BudgetConfig, DataConfig, RunConfig, Strict
+from highways.config import AnalysisConfig, BudgetConfig, RunConfig, Strict
 from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import STAND_INS, ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import DepthProfile, trial_of_search
+from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
 from highways.inside.layers import gate_layers, gates_of_example, inside, layers_of, numbered, of_each_data_set, of_kind
@@ -131,22 +131,14 @@ class GatesProfile(Search):
             batch_size=self.batch_size,
             highway_width=self.width,
         )
-        trials = [depth.trial("highway", self.depth, number) for number in range(search.trials)]
-        bias = {"transform_bias": self.transform_bias[name]}
-        return [one.model_copy(update={"network": one.network.model_copy(update=bias)}) for one in trials]
+        bias = self.transform_bias[name]
+        return [depth.trial("highway", self.depth, number, bias) for number in range(search.trials)]
 
     def _run(self, name: ImageDataName, number: int) -> RunConfig:
         """Return the run with the settings of another search's trial."""
         trial = trial_of_search(self.search or "", "highway", self.depth, number)
-        network = {"width": self.width, "transform_bias": self.transform_bias[name]}
-        settings = {
-            "data": DataConfig(name=name),
-            "network": trial.network.model_copy(update=network),
-            "budget": BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-            "seed": self.seed,
-            "order_seed": self.seed,
-        }
-        return trial.model_copy(update=settings)
+        budget = BudgetConfig(epochs=self.epochs, batch_size=self.batch_size)
+        return like(trial, name, budget, self.seed, width=self.width, transform_bias=self.transform_bias[name])
 
 
 def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool) -> list[AnalysisConfig]:

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, Records, guessing, in_units
-from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig
+from highways.config import AnalysisConfig, BudgetConfig, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Width, no_repetition
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import SEARCHED, Kind, trial_of_search
+from highways.experiments.depth import SEARCHED, Kind, like, trial_of_search
 from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
@@ -116,24 +116,11 @@ class VeryDeepProfile(Profile):
             costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
         return signals + costs
 
-    def _run(
-        self, data: ImageDataName, kind: Kind, depth: int, trial: RunConfig, checkpoint_every: int | None = None
-    ) -> RunConfig:
+    def _run(self, data: ImageDataName, kind: Kind, depth: int, trial: RunConfig, **more: int) -> RunConfig:
         epochs = self.epochs if isinstance(self.epochs, int) else self.epochs[data]
-        assert isinstance(trial.network, DenseConfig)
-        return RunConfig(
-            data=DataConfig(name=data),
-            network=DenseConfig(
-                kind=kind,
-                depth=depth,
-                width=self.highway_width if kind == "highway" else self.plain_width,
-                activation=trial.network.activation,
-                transform_bias=trial.network.transform_bias,
-                checkpoint_every=checkpoint_every,
-            ),
-            optimiser=trial.optimiser,
-            budget=BudgetConfig(epochs=epochs, batch_size=self.batch_size),
-        )
+        width = self.highway_width if kind == "highway" else self.plain_width
+        budget = BudgetConfig(epochs=epochs, batch_size=self.batch_size)
+        return like(trial, data, budget, depth=depth, width=width, **more)
 
 
 # Numbers
