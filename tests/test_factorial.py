@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from toolbox import verdicts_of
-from torch.nn import functional
 
 from highways.config import DataConfig
 from highways.data import Images, load
@@ -66,35 +65,30 @@ def made(chosen: list[Cell], seeds: int = 3, **effects: float) -> Factorial:
     return Factorial("made", 10, {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
 
 
-def test_fraction_mixes_what_it_says_and_nothing_else() -> None:
-    chosen = np.array([cell for cell in with_epochs(cells(True)) if max(cell) <= 1])
-    assert len(chosen) == 32
-    signs = {name: 2 * chosen[:, place] - 1 for place, name in enumerate(NAMES)}
-    effects = [frozenset(names) for count in (1, 2) for names in itertools.combinations(NAMES, count)]
-    columns = {effect: np.prod([signs[name] for name in effect], axis=0) for effect in effects}
-    for one, other in itertools.combinations(effects, 2):
-        overlap = abs(int(columns[one] @ columns[other]))
-        assert overlap == (32 if other in aliases(one) else 0), (one, other)
-    assert all(not aliases(frozenset({name})) for name in NAMES), "resolution IV"
+def test_fraction_is_of_resolution_four_and_mixes_pairs_three_by_three() -> None:
+    assert all(not aliases(name) for name in NAMES), "no main effect with another or with a pair"
+    assert all(len(aliases(name, largest=3)) == (0 if name == "epochs" else 4) for name in NAMES)
+    pairs = list(itertools.combinations(NAMES, 2))
+    assert {pair: len(aliases(*pair)) for pair in pairs} == {pair: 0 if "epochs" in pair else 2 for pair in pairs}
+    assert ("batch_size", "shuffle") in aliases("initialisation", "optimiser")
 
 
 @pytest.mark.parametrize("fraction", [True, False])
 def test_effects_come_out_as_they_were_put_in(fraction: bool) -> None:
-    found = made(with_epochs(cells(fraction)), optimiser=0.1, transform_bias=-0.04, optimiser_x_epochs=0.06)
+    chosen = with_epochs(cells(fraction))
+    found = made(chosen, optimiser=0.1, transform_bias=-0.04, optimiser_x_epochs=0.06)
     assert found.full is not fraction
     assert found.effect("optimiser") == pytest.approx([0.1] * 3)
     assert found.effect("transform_bias") == pytest.approx([-0.04] * 3)
     assert found.effect("shuffle") == pytest.approx([0.0] * 3)
     assert found.effect("optimiser", "epochs") == pytest.approx([0.06] * 3)
-    assert found.effect("epochs", "optimiser") == pytest.approx([0.06] * 3)
     assert found.difference(LASAGNE, KERAS) == pytest.approx([0.06] * 3)
     assert found.difference(KERAS, None) == pytest.approx([0.1 - 0.03 + 0.03 + seed / 100 for seed in range(3)])
-
-
-def test_fraction_gives_the_sum_of_what_it_cannot_tell_apart() -> None:
-    effects = {"initialisation_x_optimiser": 0.02, "transform_bias_x_highway_layers": 0.05}
-    assert made(with_epochs(cells(True)), **effects).effect("batch_size", "shuffle") == pytest.approx([0.07] * 3)
-    assert made(with_epochs(cells(False)), **effects).effect("batch_size", "shuffle") == pytest.approx([0.0] * 3)
+    for level, when, effect in ((0, "after 10 epochs", [0.04] * 3), (1, "after 1 epoch", [0.16] * 3)):
+        assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
+        assert found.effects()[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
+    mixed = made(chosen, initialisation_x_optimiser=0.02, transform_bias_x_highway_layers=0.05)
+    assert mixed.effect("batch_size", "shuffle") == pytest.approx([0.07 if fraction else 0.0] * 3)
 
 
 def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
@@ -106,15 +100,6 @@ def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
     assert shares["epochs"] == pytest.approx(0.0)
     assert shares["shuffle"] == pytest.approx(-0.02)
     assert made(with_epochs(cells(True)), optimiser=0.1).shares() == {}
-
-
-def test_effects_after_each_number_of_epochs_stand_apart() -> None:
-    for fraction in (True, False):
-        found = made(with_epochs(cells(fraction)), optimiser=-0.01, optimiser_x_epochs=-0.02)
-        for level, when, effect in ((0, "after 10 epochs", [0.01] * 3), (1, "after 1 epoch", [-0.03] * 3)):
-            assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
-            assert found.effects()[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
-    assert found.third_level(epochs=1) == pytest.approx([0.0] * 3)
 
 
 def test_third_level_is_compared_with_the_first() -> None:
@@ -135,18 +120,6 @@ def test_cells_hold_both_networks_and_are_told_from_their_runs() -> None:
     configs = [run_of(cell, "weak-signal", None, 10, 32, 0.04, 0) for cell in cells(False)]
     assert [cell_of(config) for config in configs] == cells(False)
     assert len({config.key("") for config in configs}) == 193
-    keras = run_of(KERAS, "weak-signal", None, 10, 32, 0.04, 0)
-    assert (keras.network.depth, keras.network.transform_bias) == (33, -2.0)
-    assert (keras.optimiser.kind, keras.optimiser.learning_rate) == ("adagrad", 0.01)
-
-
-def test_binary_cross_entropy_over_a_softmax_of_two_is_categorical() -> None:
-    logits, target = torch.randn(20, 2, dtype=torch.float64, requires_grad=True), torch.randint(0, 2, (20,))
-    categorical, one_hot = functional.cross_entropy(logits, target), functional.one_hot(target, 2).double()
-    binary = functional.binary_cross_entropy(torch.softmax(logits, dim=1), one_hot)
-    torch.testing.assert_close(categorical, binary)
-    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (categorical, binary)]
-    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("cell", [KERAS, LASAGNE])

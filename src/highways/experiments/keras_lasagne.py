@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -134,20 +133,19 @@ def _rows(found: Factorial) -> Iterator[Row]:
     for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
         yield _row("test accuracy", f"{name}: {found.described(cell)}", found.accuracies[cell], 1)
     for name in FACTORS:
-        yield _row("gain", f"Keras, {found.switch(name)}", found.one_step_from_keras(name), 2)
+        one_step = tuple(int(factor == name) for factor in FACTORS)
+        yield _row("gain", f"Keras, {found.switch(name)}", found.difference(one_step, KERAS), 2)
     count, mixed = len(found.written), {}
     if not found.full:
-        mixed = {found.switch(name): _named(aliases(frozenset({name}), 3)) for name in FACTORS}
+        mixed = {found.switch(name): _named(aliases(name, largest=3)) for name in FACTORS}
     for when, measured in found.effects().items():
         for term, values in measured.items():
             yield _row(f"effect {when}", term, values, count if when == OVER_ALL else count // 2, mixed.get(term))
-    told: set[frozenset[str]] = set()
-    for one, other in itertools.combinations(FACTORS, 2):
-        mixed_pairs = [] if found.full else aliases(frozenset({one, other}))
-        if frozenset({one, other}) not in told:
-            told |= set(mixed_pairs)
-            term = f"{FACTORS[one].text} x {FACTORS[other].text}"
-            yield _row("interaction", term, found.effect(one, other), count, _named(mixed_pairs) or None)
+    told: list[tuple[str, ...]] = []
+    for pair in itertools.combinations(FACTORS, 2):
+        if pair not in told:
+            told += (others := [] if found.full else aliases(*pair))
+            yield _row("interaction", _named([pair]), found.effect(*pair), count, _named(others) or None)
     for name, factor in FACTORS.items():
         if name != "transform_bias":
             yield _row("interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), count)
@@ -155,8 +153,8 @@ def _rows(found: Factorial) -> Iterator[Row]:
         yield _row("share", FACTORS[name].text, values, count)
 
 
-def _named(effects: Iterable[frozenset[str]]) -> str:
-    return "; ".join(" x ".join(FACTORS[name].text for name in FACTORS if name in effect) for effect in effects)
+def _named(effects: Iterable[Sequence[str]]) -> str:
+    return "; ".join(" x ".join(FACTORS[name].text for name in effect) for effect in effects)
 
 
 def keras_lasagne_cost(records: Listed) -> Iterator[Row]:
@@ -247,15 +245,15 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
 
 
 def _interactions_panel(found: Factorial) -> Panel:
-    names, texts = list(FACTORS), [factor.text for factor in FACTORS.values()]
-    table = np.full((len(names), len(names)), np.nan)
-    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
+    texts = [factor.text for factor in FACTORS.values()]
+    pairs = [(i, j) for i in range(len(texts)) for j in range(i)]
+    names, table = list(FACTORS), np.full((len(texts), len(texts)), np.nan)
     for i, j in pairs:
         table[i, j] = 100 * summary(found.effect(names[i], names[j]))[0]
     limit = float(np.nanmax(np.abs(table))) or 1.0
 
     def draw(axes: Axes) -> None:
-        axes.imshow(table[1:, :-1], cmap=matplotlib.colormaps["PuOr"], vmin=-limit, vmax=limit, aspect="auto")
+        axes.imshow(table[1:, :-1], cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
         for i, j in pairs:
             colour = "white" if abs(table[i, j]) > 0.6 * limit else "black"
             axes.text(j, i - 1, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8.5, color=colour)

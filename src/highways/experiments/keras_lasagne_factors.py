@@ -13,8 +13,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import xor
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -76,12 +74,16 @@ LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
 KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
 KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
 
-GENERATORS = {
-    "highway_layers": ("initialisation", "optimiser", "transform_bias"),
-    "batch_size": ("optimiser", "transform_bias", "first_layer"),
-    "shuffle": ("initialisation", "transform_bias", "first_layer"),
-}
-"""Of the fraction: in its cells the level of each of these three is the others' sum, modulo two."""
+WORDS = (
+    ("initialisation", "optimiser", "transform_bias", "highway_layers"),
+    ("optimiser", "transform_bias", "first_layer", "batch_size"),
+    ("initialisation", "transform_bias", "first_layer", "shuffle"),
+)
+"""Of the fraction: in its cells the levels of each of these fours have an even sum."""
+
+
+def _sign(cell: Cell, names: Sequence[str]) -> int:
+    return math.prod(1 if level else -1 for name, level in zip(FACTORS, cell, strict=True) if name in names)
 
 
 def cells(fraction: bool) -> list[Cell]:
@@ -92,32 +94,23 @@ def cells(fraction: bool) -> list[Cell]:
             is mixed with another or with a pair. Otherwise all of them, and with the transform bias of Keras 1.2.2 as
             a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
     """
-    trained = [name for name in FACTORS if name != "epochs"]
+    levels = [(0, 1, 2) if name == "transform_bias" and not fraction else (0, 1) for name in list(FACTORS)[:-1]]
+    whole = [(*chosen, 0) for chosen in itertools.product(*levels)]
     if not fraction:
-        levels = [range(3 if name == "transform_bias" else 2) for name in trained]
-        return [*((*chosen, 0) for chosen in itertools.product(*levels)), KERAS_1_0_0]
-    free = [name for name in trained if name not in GENERATORS]
-    found = []
-    for chosen in itertools.product((0, 1), repeat=len(free)):
-        cell = dict(zip(free, chosen, strict=True))
-        cell |= {name: reduce(xor, (cell[of] for of in generator)) for name, generator in GENERATORS.items()}
-        found.append(tuple(cell.get(name, 0) for name in FACTORS))
-    return [*found, KERAS_1_2_2, KERAS_1_0_0]
+        return [*whole, KERAS_1_0_0]
+    part = [cell for cell in whole if all(_sign(cell, word) == 1 for word in WORDS)]
+    return [*part, KERAS_1_2_2, KERAS_1_0_0]
 
 
-def aliases(effect: frozenset[str], largest: int = 2) -> list[frozenset[str]]:
-    """Return the effects of up to `largest` factors that the fraction cannot tell from a main effect or interaction."""
-    words = [frozenset({name, *generator}) for name, generator in GENERATORS.items()]
-    found = {
-        reduce(xor, chosen, effect)
-        for count in range(1, len(words) + 1)
-        for chosen in itertools.combinations(words, count)
-    }
-    order = list(FACTORS)
-    return sorted(
-        (alias for alias in found if 0 < len(alias) <= largest),
-        key=lambda alias: sorted(order.index(name) for name in alias),
-    )
+def aliases(*names: str, largest: int = 2) -> list[tuple[str, ...]]:
+    """Return the effects of up to `largest` factors that the fraction cannot tell from that of some factors.
+
+    Their signs are the same in every cell.
+    """
+    chosen = [(*cell[:-1], epochs) for cell in cells(True) if max(cell) <= 1 for epochs in (0, 1)]
+    effects = itertools.chain(*(itertools.combinations(FACTORS, count) for count in range(1, largest + 1)))
+    signs = [_sign(cell, names) for cell in chosen]
+    return [effect for effect in effects if effect != names and [_sign(cell, effect) for cell in chosen] == signs]
 
 
 def cell_of(config: RunConfig) -> Cell:
@@ -230,22 +223,15 @@ class Factorial:
         A factor's share is what switching it to Lasagne's level adds, averaged over all orders in which the factors
         can be switched, one after the other (Shapley 1953). The shares add up to the difference. Empty of a fraction.
         """
-        if not self.full:
-            return {}
-        count, found = len(FACTORS), {}
-        for place, name in enumerate(FACTORS):
-            weights: dict[Cell, float] = {}
-            for others in itertools.product((0, 1), repeat=count - 1):
-                before = sum(others)
-                share = math.factorial(before) * math.factorial(count - before - 1) / math.factorial(count)
-                cells = [(*others[:place], level, *others[place:]) for level in (0, 1)]
-                weights |= {cells[1]: share, cells[0]: -share}
-            found[name] = self._contrast(weights)
-        return found
 
-    def one_step_from_keras(self, name: str) -> list[float]:
-        """Return what Keras's network gains by one of Lasagne's levels; empty where that cell was not trained."""
-        return self.difference(tuple(int(factor == name) for factor in FACTORS), KERAS)
+        def weight(cell: Cell, place: int) -> float:
+            before = sum(cell) - cell[place]  # factors that have been switched
+            return (2 * cell[place] - 1) / (len(cell) * math.comb(len(cell) - 1, before))
+
+        return {
+            name: self._contrast({cell: weight(cell, place) for cell in self.written})
+            for place, name in enumerate(FACTORS if self.full else ())
+        }
 
     def difference(self, of: Cell, less: Cell | None) -> list[float]:
         """Return the difference of two cells, or of a cell and logistic regression; empty where one is missing."""
@@ -301,10 +287,6 @@ class Factorial:
         return [
             math.fsum(weight * self.accuracies[cell][seed] for cell, weight in weights.items()) for seed in range(seeds)
         ]
-
-
-def _sign(cell: Cell, names: Sequence[str]) -> int:
-    return math.prod(1 if cell[list(FACTORS).index(name)] else -1 for name in names)
 
 
 class Logistic(SmallStudy):
