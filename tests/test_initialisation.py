@@ -181,7 +181,7 @@ def test_two_implementations_differ_by_the_factor_two_alone(project: Path) -> No
             assert found[f"{variant}_{quantity}"].max() < 1e-10, (variant, quantity)
     assert found["penalty_loss_gap"][-1] > 1e-3, "lambda / 2 and lambda times the sum of squares"
     assert float(found["hidden_units"]) == 1, "zero weights stay equal"
-    with pytest.raises(HighwaysError, match="99999 examples were asked for, digits has"):
+    with pytest.raises(HighwaysError, match="training_examples is 99999, but digits has"):
         Parity(data="digits", examples=99_999).measure()
 
 

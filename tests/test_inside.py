@@ -43,7 +43,7 @@ from highways.training import run, sweep
 from highways.training.building import build_network
 from highways.training.checkpoints import weights_path
 
-pytestmark = OF_MLFLOW
+pytestmark = [OF_MLFLOW, pytest.mark.usefixtures("one_thread")]
 
 
 def dense(depth: int = 5, kind: str = "highway", activation: str = "relu", seed: int = 0) -> DenseNetwork:
@@ -232,10 +232,10 @@ def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None
         config = config_of(network, optimiser=SGDConfig(learning_rate=0.01))
         return step_cost(config, torch.device("cpu"), 1)[1]
 
-    depths = [100, 200, 400]
+    depths = [50, 100, 200]
     assert exponent(depths, [cost(depth) for depth in depths]) == pytest.approx(1.0, abs=0.02)
-    weights = 2 * 2 * 399 * 110 * 4  # and velocities
-    assert cost(400, every=20) - weights < 0.2 * (cost(400) - weights)
+    weights = 2 * 2 * 199 * 110 * 4  # and velocities
+    assert cost(200, every=15) - weights < 0.2 * (cost(200) - weights)
 
 
 # Records

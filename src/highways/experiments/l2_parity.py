@@ -23,11 +23,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from highways.claims.studies import study
-from highways.config import AnalysisConfig, Profile
+from highways.config import AnalysisConfig, DataConfig, Profile
 from highways.config.base import Count, Strict, Width
 from highways.config.run import ImageDataName
 from highways.data import Images, load
-from highways.errors import HighwaysError
 from highways.experiments.base import Experiment, Table
 from highways.experiments.small import SmallStudy
 from highways.inside.layers import of_kind
@@ -54,8 +53,7 @@ class State(NamedTuple):
 
 def zeros(x: Array | Tensor, y: Array | Tensor, hidden: int) -> Weights:
     """Return the weights that both networks start with."""
-    shapes: list[tuple[int, ...]] = [(x.shape[1], hidden), (hidden,), (hidden, y.shape[1]), (y.shape[1],)]
-    return [np.zeros(shape) for shape in shapes]
+    return [np.zeros(shape) for shape in ((x.shape[1], hidden), hidden, (hidden, y.shape[1]), y.shape[1])]
 
 
 def _sigmoid(z: Array) -> Array:
@@ -203,26 +201,19 @@ class Parity(SmallStudy, ParitySettings):
             the network from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of
             different hidden units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over
             `loop_examples` examples, medians of five.
-
-        Raises:
-            HighwaysError: There are fewer examples than asked for.
         """
-        data = load(self.data)
+        data = load(DataConfig(name=self.data, training_examples=self.examples))
         assert isinstance(data, Images)
-        if self.examples is not None and self.examples > len(data.train_y):
-            raise HighwaysError(f"{self.examples} examples were asked for, {self.data} has {len(data.train_y)}")
-        x = data.train_x[: self.examples].double().cpu()
-        y = functional.one_hot(data.train_y[: self.examples].cpu(), data.classes).double()
+        x, y = data.train_x.double().cpu(), functional.one_hot(data.train_y.cpu(), data.classes).double()
         xs, ys, size, decay = x.numpy(), y.numpy(), (self.hidden, self.steps), self.decay
         without, scratch = (train_in_numpy(xs, ys, *size, self.learning_rate, lambda_) for lambda_ in (0.0, decay))
-        found: dict[str, Tensor] = {}
+        adam = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, penalty=decay / 2)
+        adam_w = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, weight_decay=decay)
+        found = _gaps("adam", adam, adam_w)
         for variant, lambdas in LIBRARY.items():
             options = {name: times * decay for name, times in lambdas.items()}
             other = train_in_torch(x, y, *size, self.learning_rate, **options)
             found |= _gaps(variant, scratch if options else without, other)
-        adam = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, penalty=decay / 2)
-        adam_w = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, weight_decay=decay)
-        found |= _gaps("adam", adam, adam_w)
         end = scratch[-1].weights
         few = (xs[: self.loop_examples], ys[: self.loop_examples], end)
         numbers = {
@@ -241,15 +232,14 @@ def _gaps(variant: str, one: list[State], other: list[State]) -> dict[str, Tenso
     pairs = list(zip(one, other, strict=True))
     gaps = {
         "": [_gap(a.weights, b.weights) for a, b in pairs],
-        "cost": [abs(a.cost - b.cost) / a.cost for a, b in pairs],
-        "accuracy": [abs(a.accuracy - b.accuracy) for a, b in pairs],
-        "gradient": [_gap(a.gradient, b.gradient) for a, b in pairs],
+        ": cost": [abs(a.cost - b.cost) / a.cost for a, b in pairs],
+        ": accuracy": [abs(a.accuracy - b.accuracy) for a, b in pairs],
+        ": gradient": [_gap(a.gradient, b.gradient) for a, b in pairs],
     }
-    asked = {name: text.partition(": ") for text, name in COMPARED.items()}
     return {
-        name: torch.tensor(gaps[quantity], dtype=torch.float64)
-        for name, (version, _, quantity) in asked.items()
-        if version == variant
+        COMPARED[text]: torch.tensor(values, dtype=torch.float64)
+        for quantity, values in gaps.items()
+        if (text := f"{variant}{quantity}") in COMPARED
     }
 
 
