@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -200,7 +200,7 @@ def _cells_panel(found: Factorial) -> Panel:
 
 
 def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]) -> Panel:
-    """Return means with 95 % intervals, or with every seed where they are few, in points of accuracy.
+    """Return means and every seed, in points of accuracy.
 
     `series` has by label estimates by name; those of one name stand next to each other.
     """
@@ -210,7 +210,6 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
         for label, estimates in series.items()
         for name, values in estimates.items()
     }
-    few = any(len(values) < FEWEST_FOR_INTERVAL for values in points.values())
     colours = dict(zip(series, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=False))
 
     def draw(axes: Axes) -> None:
@@ -218,17 +217,12 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
         for (label, name), values in points.items():
             sharing = [one for one in series if name in series[one]]
             place = names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2)
-            mean, low, high = summary(values)
-            clear = min(values) > 0 or max(values) < 0 if few else low > 0 or high < 0
-            look: dict[str, Any] = {"color": colours[label], "mfc": colours[label] if clear else "white"}
-            if few:
-                axes.plot(values, [place] * len(values), "|", ms=7, color=colours[label])
-                axes.plot(mean, place, "o", **look)
-            else:
-                axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, **look)
+            fill = colours[label] if min(values) > 0 or max(values) < 0 else "white"
+            axes.plot(values, [place] * len(values), "|", ms=7, color=colours[label])
+            axes.plot(summary(values)[0], place, "o", color=colours[label], mfc=fill)
         axes.set_yticks(range(len(names)), [name.replace(": ", ":\n") for name in names])
         axes.invert_yaxis()
-        axes.set(xlabel=f"points (filled: {'seeds of one sign' if few else 'clearly not 0'})")
+        axes.set(xlabel="points (filled: seeds of one sign)")
         if len(series) > 1:
             for label, colour in colours.items():
                 axes.plot([], [], "o", color=colour, label=label)
