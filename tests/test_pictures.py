@@ -10,7 +10,7 @@ import torch
 from toolbox import config_of
 
 from highways.config import DataConfig, PicturesConfig, RunConfig
-from highways.data import Images, Pictures, load
+from highways.data import Pictures, load
 from highways.data.images import read_cifar
 from highways.data.pictures import cropped
 from highways.errors import HighwaysError
@@ -41,18 +41,6 @@ def test_cifar_file_is_read(tmp_path: Path, classes: int) -> None:
     assert labels.tolist() == table[:, head - 1].tolist()
     assert images.shape == (5, 3, 32, 32)
     assert images[2, 1, 4, 7] == table[2, head + 1024 + 4 * 32 + 7], "planes of red, green, blue, row by row"
-
-
-@pytest.mark.parametrize("name", ["cifar10", "mnist"])
-def test_flat_images_are_the_bytes_over_255(project: Path, name: str) -> None:
-    try:
-        flat, shown = load(name), load(DataConfig(name=name, pictures=PicturesConfig()))  # type: ignore[arg-type]
-    except HighwaysError as error:
-        pytest.skip(f"{name} is not at hand: {error}")
-    assert isinstance(flat, Images)
-    assert isinstance(shown, Pictures)
-    assert flat.classes == 10
-    torch.testing.assert_close(flat.test_x[:50] * 255, shown.images["test"][:50].flatten(1).float())
 
 
 def test_contrast_and_mean_image(project: Path) -> None:

@@ -11,7 +11,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from toolbox import SCHEMAS
 
-from highways.config import load_profile, use_profiles
+from highways.config import load_profile
 from highways.config.profiles import profile_names, profile_path
 from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
@@ -136,9 +136,3 @@ def test_other_parameters_than_the_profiles_go_to_explore(capsys) -> None:
     assert DepthProfile.from_namespace(values | {"other": 1}).profile == "quick"
     assert DepthProfile.from_namespace(values | {"depths": [10, 30]}).profile == "explore"
     assert "results go to results/explore" in capsys.readouterr().out
-
-
-def test_active_profiles_written_as_a_block_are_replaced(project: Path) -> None:
-    (project / "params.yaml").write_text("# head\nactive:\n  - quick\n  - laptop\n")
-    use_profiles(["paper"])
-    assert (project / "params.yaml").read_text() == "# head\nactive: [paper]\n"

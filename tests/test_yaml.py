@@ -112,7 +112,8 @@ def test_missing_params_are_named_and_made(project: Path) -> None:
 
 
 def test_only_names_of_profiles_are_used_and_words_of_yaml_stand_in_quotes(project: Path) -> None:
-    before = (project / "params.yaml").read_text()
+    before = "# head\nactive:\n  - quick\n  - laptop\n"
+    (project / "params.yaml").write_text(before)
     for name in ("we ird", "no"):
         (project / "profiles" / name).mkdir()
     for names, message in [
@@ -124,18 +125,8 @@ def test_only_names_of_profiles_are_used_and_words_of_yaml_stand_in_quotes(proje
             use_profiles(names)
     assert (project / "params.yaml").read_text() == before
     use_profiles(["no", "quick"])
-    assert (project / "params.yaml").read_text().endswith("active: ['no', quick]\n")
+    assert (project / "params.yaml").read_text() == "# head\nactive: ['no', quick]\n"
     assert active_profiles() == ["no", "quick"]
-
-
-def test_message_stays_short_whatever_is_given() -> None:
-    run = yaml.safe_load((REPOSITORY / "examples" / "dense.yaml").read_text())
-    run["network"] |= {f"x{n}" * 1000: n for n in range(1000)}
-    run["budget"]["epochs"] = 10**500
-    with pytest.raises(HighwaysError) as caught:
-        validate(RunConfig, run, "my.yaml")
-    assert len(str(caught.value)) < 4000
-    assert str(caught.value).endswith("and 996 more")
 
 
 # Anything at all

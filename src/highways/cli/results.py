@@ -171,11 +171,6 @@ new = typer.Typer(help="Write something new, to be changed into one's own.", no_
 app.add_typer(new, name="new")
 
 
-@new.callback()
-def _new() -> None:
-    """Keep `experiment` a command of its own while it is the only one."""
-
-
 @new.command("experiment")
 def new_experiment_command(
     name: Annotated[str, typer.Argument(help="Two digits and a word, such as 11_width.")],
