@@ -295,7 +295,8 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     tracked_project: Path, empty_mlflow: Path, run_config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from highways.report.rebuild import rebuild
-    from highways.tracking.mlflow_log import MlflowLog, connect, read_analyses
+    from highways.tracking.mlflow_log import MlflowLog
+    from highways.tracking.mlflow_store import connect, read_analyses
 
     config = run_config(depth=4, epochs=1)
     record = sweep([config], profile="p", experiment="e")[0]

@@ -24,8 +24,8 @@ from highways.data import load
 from highways.report.models import models
 from highways.report.rebuild import rebuild
 from highways.tracking.mlflow_address import tracking_uri
-from highways.tracking.mlflow_log import connect
 from highways.tracking.mlflow_models import VOCABULARY
+from highways.tracking.mlflow_store import connect
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
 

@@ -21,7 +21,8 @@ from highways import paths
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_log
 from highways.tracking.events import EpochEnded, Finished, Started
-from highways.tracking.mlflow_log import MlflowLog, connect, read_records
+from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.mlflow_store import connect, read_records
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import sweep
 

@@ -22,8 +22,8 @@ from highways import paths
 from highways.colours import NETWORK
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_ui
-from highways.tracking.mlflow_log import connect
 from highways.tracking.mlflow_runs import NOTE, interval, run_name
+from highways.tracking.mlflow_store import connect
 from highways.tracking.mlflow_views import PREFIX, experiment_tags, first_links, links, views
 from highways.tracking.outcomes import rank
 from highways.tracking.records import RecordStore

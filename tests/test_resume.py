@@ -294,7 +294,7 @@ def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> N
 
 @OF_MLFLOW
 def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run_config) -> None:
-    from highways.tracking.mlflow_log import connect
+    from highways.tracking.mlflow_store import connect
 
     configs = [run_config(epochs=3, seed=seed) for seed in (0, 1)]
     killed(configs, "between records", mlflow=True)

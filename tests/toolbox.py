@@ -67,7 +67,7 @@ def written_table(name: str, settings: Profile) -> Path:
 
 def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> list[Any]:
     """The runs that MLflow has of an experiment, parents too, as far as they meet a condition and bear tags."""
-    from highways.tracking.mlflow_log import connect
+    from highways.tracking.mlflow_store import connect
 
     client = connect()
     found = client.get_experiment_by_name(experiment)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from highways import paths
-from highways.config import RunConfig
-from highways.data import DataSet, Sentences, load
-from highways.errors import HighwaysError
+from highways.data import Sentences, load
 from highways.experiments import settings_of
 from highways.tracking import RecordStore
 from highways.tracking.mlflow_models import NotExported, log_model
@@ -33,38 +29,26 @@ def models(profile: str) -> Iterator[str]:
         records = RecordStore(paths.Results(profile).of(name).runs)
         with reading():
             store = Store(name, create=False)
-            found = store.search(profile=profile, kind="run")
-            runs = {run.data.tags["run_key"]: run.info.run_id for run in found}
-            best = best_of_cells(found, auxiliary_keys(settings_of(profile, name)))
-        kept = [record for one in best if (record := records.read(one.data.tags["run_key"])) and _has_weights(record)]
+            runs = store.search(profile=profile, kind="run")
+            best = best_of_cells(runs, auxiliary_keys(settings_of(profile, name)))
+        pairs = [(run.info.run_id, record) for run in best if (record := records.read(run.data.tags["run_key"]))]
+        kept = [(run_id, record) for run_id, record in pairs if weights_path(record.run_key).exists()]
         if best:
             yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
-        for record in kept:
+        for run_id, record in kept:
             with reading():
-                yield f"  {record.run_key}: {_bring(store, runs[record.run_key], record)}"
-
-
-def _has_weights(record: RunRecord) -> bool:
-    return record.weights_sha256 is not None and weights_path(record.run_key).exists()
+                yield f"  {record.run_key}: {_bring(store, run_id, record)}"
 
 
 def _bring(store: Store, run_id: str, record: RunRecord) -> str:
     """Make a network a model, and return what was done."""
-    data, weights = load(record.config.data), weights_path(record.run_key)
+    data = load(record.config.data)
     vocabulary = data.vocabulary if isinstance(data, Sentences) else ()
+    example = next(x[:4] for x, _ in data.evaluation_batches(record.config, "test") if len(x) > 1)
     try:
-        uri = log_model(store, run_id, record, load_network(record), _example(record.config, data), vocabulary)
-        done = uri or "there already"
+        done = log_model(store, run_id, record, load_network(record), example, vocabulary) or "there already"
     except NotExported as error:
         done = f"cannot be exported ({error}); its weights are the artifact weights/"
     if vocabulary or done.startswith("cannot"):  # a graph takes sentences of one length only; the weights take all
-        store.client.log_artifact(run_id, str(weights), "weights")
+        store.client.log_artifact(run_id, str(weights_path(record.run_key)), "weights")
     return done
-
-
-def _example(config: RunConfig, data: DataSet) -> Tensor:
-    """Return up to four test examples as the network takes them, more than one."""
-    for x, _ in data.evaluation_batches(config, "test"):
-        if len(x) > 1:
-            return x[:4]
-    raise HighwaysError(f"{config.data.name}: no two test examples make a batch")

@@ -14,7 +14,7 @@ from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, REPORT, settings_of
 from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_address import shown_uri
-from highways.tracking.mlflow_log import LAYOUT, MlflowRuns
+from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_runs import interval
 from highways.tracking.mlflow_store import Store, reading, refused
 from highways.tracking.outcomes import auxiliary_keys
@@ -37,17 +37,16 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
         HighwaysError: Records are damaged, or MLflow does not take them.
     """
     faults: list[str] = []
-    results = paths.Results(profile)
-    names = [*results.experiments(), *(one.name for one in EXPERIMENTS if _outputs(profile, one.name))]
-    for name in dict.fromkeys(names):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # MLflow's own
+    names = [*paths.Results(profile).experiments(), *(one.name for one in EXPERIMENTS if _outputs(profile, one.name))]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's own
+            for name in dict.fromkeys(names):
                 yield from _bring(profile, name, only_missing, faults)
-        except HighwaysError:
-            raise
-        except Exception as error:
-            raise HighwaysError(f"{refused(error)}; all records are whole, rebuild again once it does") from None
+    except HighwaysError:
+        raise
+    except Exception as error:
+        raise HighwaysError(f"{refused(error)}; all records are whole, rebuild again once it does") from None
     if faults:
         others = f" (and {len(faults) - 1} more damaged records: `highways verify` names them)" if faults[1:] else ""
         raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")
@@ -56,7 +55,7 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
 def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> Iterator[str]:
     """Bring an experiment to MLflow; see `rebuild`. What is wrong with records is added to `faults`."""
     folder, known, said = paths.Results(profile).of(name), len(faults), time.monotonic()
-    digest = hashlib.sha256(LAYOUT.encode())
+    digest = hashlib.sha256()
     for file in [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *_outputs(profile, name)]:
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     with reading():
@@ -69,7 +68,7 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     title, auxiliary = next((one.title for one in EXPERIMENTS if one.name == name), ""), set()
     with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
         auxiliary = auxiliary_keys(settings_of(profile, name))
-    runs = MlflowRuns(profile, name, auxiliary, thorough=True)
+    runs = MlflowRuns(profile, name, auxiliary)
     runs.open({}, min((interval(record)[0] for record in records), default=None))
     for number in runs.bring(records):
         if time.monotonic() - said > SAY_S:

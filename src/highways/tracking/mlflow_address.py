@@ -1,4 +1,4 @@
-"""Where MLflow is: its address, and what of it may be shown."""
+"""Where MLflow is: its address, and its address as it may be shown."""
 
 from __future__ import annotations
 

@@ -25,28 +25,13 @@ from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
-from highways.tracking.mlflow_bulk import RECORD, Entry
-from highways.tracking.mlflow_store import (
-    ANALYSIS,
-    SHA256,
-    Store,
-    connect,
-    import_mlflow,
-    is_finished,
-    locked,
-    read_analyses,
-    read_records,
-    refused,
-)
+from highways.tracking.mlflow_bulk import Entry
+from highways.tracking.mlflow_store import ANALYSIS, SHA256, Store, import_mlflow, is_finished, locked, refused
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-__all__ = ["MlflowLog", "MlflowRuns", "connect", "read_analyses", "read_records"]
-
-LAYOUT = "3"
-"""Version of how runs are written, a tag of each; those of an earlier one are written again."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
 PATIENCE_S, EACH_S = 10.0, 0.1
@@ -56,7 +41,7 @@ LOCAL_S = 300.0
 SAY_S = 3.0
 """Seconds after which it says so."""
 WARNED: set[str] = set()
-"""Values of MLFLOW_TRACKING_URI about which this process has warned; it waits a fifth as long for them."""
+"""Values of MLFLOW_TRACKING_URI about which this process has warned."""
 
 
 class MlflowRuns:
@@ -66,11 +51,10 @@ class MlflowRuns:
         profile: Name of the profile.
         experiment: Name of the notebook, and of the MLflow experiment.
         auxiliary: Keys of runs that no outcome counts.
-        thorough: Compare artifacts with the records, not only checksums in tags.
     """
 
-    def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = (), thorough: bool = False):
-        self.profile, self.experiment, self.auxiliary, self.thorough = profile, experiment, set(auxiliary), thorough
+    def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = ()):
+        self.profile, self.experiment, self.auxiliary = profile, experiment, set(auxiliary)
         self._live: dict[str, tuple[str, set[int]]] = {}
         """MLflow's id of each run that trains here, and its epochs that MLflow has."""
         self._epochs: dict[str, dict[int, dict[str, float]]] = {}
@@ -85,7 +69,6 @@ class MlflowRuns:
             start_ms: When a new parent began.
         """
         self.store, self._configs = Store(self.experiment), dict(configs or {})
-        self._runs: dict[str, list[Run]] = defaultdict(list)  # by key
         with locked():
             runs = self.store.search(profile=self.profile, **({"kind": "sweep"} if configs is None else {}))
             parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
@@ -96,9 +79,7 @@ class MlflowRuns:
         self._open = parents[0].info.status != "FINISHED" or bool(configs)
         if self._open:
             self.store.client.update_run(self._parent, status="RUNNING")
-        for run in runs:
-            if (key := run.data.tags.get("run_key")) is not None:
-                self._runs[key].append(run)
+        self._runs = _by_key(runs)
 
     def start(self, keys: Iterable[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
@@ -121,25 +102,16 @@ class MlflowRuns:
         name, data_input = shown.run_name(config, key), shown.data_input(config, data)
         return Entry(name, tags, shown.settings(config), data_input, start_ms)
 
-    def _finished(self, record: RunRecord, live: Run | None, logged: Collection[int]) -> Entry:
-        """Return a run as its record says; `live` is the one that was begun for it, and has some epochs already."""
-        start, end = shown.interval(record)
-        run = self._begun(record.config, record.run_key, record.data_fingerprint, start)
+    def _finished(self, record: RunRecord, live: str, logged: Collection[int]) -> Entry:
+        """Return a run as its record says; `live` is MLflow's id of the begun run, which has some epochs already."""
+        (start, end), config = shown.interval(record), record.config
+        run = self._begun(config, record.run_key, record.data_fingerprint, start)
         commit = str(record.environment.get("git_commit", "unknown"))
-        tags = {
-            **run.tags,
-            **self._marks(record),
-            "status": record.status,
-            "git_commit": commit,
-            "mlflow.source.git.commit": commit.removesuffix("-dirty"),
-            shown.NOTE: shown.run_note(record.config, self.experiment, self.profile, record),
-        }
-        metrics = shown.curves(record, () if self.store.is_local else logged) + shown.outcome(record)
-        run = replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps())
-        if live is None:
-            return run
-        began = live.info.start_time  # its duration is its own, not its group's
-        return replace(run, run_id=live.info.run_id, start=began, end=began + end - start)
+        tags = run.tags | shown.provenance(self.experiment, self.profile, commit)
+        tags |= {SHA256: record.sha256, "status": record.status}
+        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
+        metrics = shown.metrics_of(record, () if self.store.is_local else logged)  # a local database replaces them
+        return replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps(), run_id=live)
 
     def epoch(self, event: EpochEnded) -> None:
         """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
@@ -155,16 +127,19 @@ class MlflowRuns:
         for key, epochs in pending.items():
             run_id, logged = self._live[key]
             values = [(shown.metric_name(n), v, now, epoch) for epoch, one in epochs.items() for n, v in one.items()]
-            if self.store.log(run_id, values):
+            try:
+                self.store.log(run_id, values)
                 logged.update(epochs)
-            else:
+            except Exception:
+                if not self.store.is_deleted(run_id):
+                    raise
                 del self._live[key]  # another process has brought the run's record
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
         for record in records:
             self._configs.pop(record.run_key, None)  # it may come before the event that it begins
-        lacking = [one for one in records if [self._is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
+        lacking = [one for one in records if [_is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
         size = max(1, len(lacking)) if self.store.is_local else 1
         for first in range(0, len(lacking), size):
             self._bring(lacking[first : first + size])
@@ -172,47 +147,29 @@ class MlflowRuns:
 
     def _bring(self, records: Sequence[RunRecord]) -> None:
         only = {"run_key": records[0].run_key} if len(records) == 1 else {}
-        lacking, found = [], defaultdict(list)
+        entries = []
         with locked():
-            for run in self.store.search(profile=self.profile, kind="run", **only):
-                found[run.data.tags["run_key"]].append(run)
+            found = _by_key(self.store.search(profile=self.profile, kind="run", **only))
             for record in records:
-                there = found[record.run_key]
+                runs = found[record.run_key]
                 live, logged = self._live.pop(record.run_key, ("", set()))
                 self._epochs.pop(record.run_key, None)
-                kept = next((run for run in there if self._is_whole(run, record)), None)
-                if kept is None:
-                    kept = next((run for run in there if run.info.run_id == live), None)
-                    lacking.append(self._finished(record, kept, logged))
-                for run in there:
-                    if run is not kept:
+                kept = next((run.info.run_id for run in runs if _is_whole(run, record)), "")
+                if not kept:
+                    kept = next((run.info.run_id for run in runs if run.info.run_id == live), "")
+                    entries.append(self._finished(record, kept, logged))
+                for run in runs:
+                    if run.info.run_id != kept:
                         self.store.client.delete_run(run.info.run_id)
-            self.store.write(lacking)
-
-    def _marks(self, record: RunRecord) -> dict[str, str]:
-        """Return the tags of a run that is whole."""
-        return {SHA256: _sha256(record), "mlflow.parentRunId": self._parent, "highways.layout": LAYOUT}
-
-    def _is_whole(self, run: Run, record: RunRecord) -> bool:
-        if not is_finished(run) or not self._marks(record).items() <= run.data.tags.items():
-            return False
-        return not self.thorough or self._has(run, RECORD, record.dumps())
-
-    def _has(self, run: Run, path: str, text: str) -> bool:
-        try:
-            return self.store.read(run, path) == text
-        except Exception:  # it is missing or no text; whether MLflow answers is seen when it is written
-            return False
+            self.store.write(entries)
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
         parent = self.store.client.get_run(self._parent)
         for record in records:
-            tag, path = {ANALYSIS + record.key: _sha256(record)}, f"analyses/{record.key}.json"
-            if not tag.items() <= parent.data.tags.items() or (
-                self.thorough and not self._has(parent, path, record.dumps())
-            ):
-                self.store.client.log_text(self._parent, record.dumps(), path)
+            tag = {ANALYSIS + record.key: record.sha256}
+            if not tag.items() <= parent.data.tags.items():
+                self.store.client.log_text(self._parent, record.dumps(), f"analyses/{record.key}.json")
                 self.store.log(self._parent, tags=tag)
             if record.config.run is not None:
                 run_key = record.run.key(record.data_fingerprint)
@@ -247,8 +204,16 @@ class MlflowRuns:
             self.store.client.set_terminated(self._parent, status, end_time=end)
 
 
-def _sha256(record: RunRecord | AnalysisRecord) -> str:
-    return record.content()["sha256"]
+def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        if (key := run.data.tags.get("run_key")) is not None:
+            found[key].append(run)
+    return found
+
+
+def _is_whole(run: Run, record: RunRecord) -> bool:
+    return is_finished(run) and run.data.tags[SHA256] == record.sha256
 
 
 class MlflowLog:
@@ -259,49 +224,56 @@ class MlflowLog:
         """Why it does nothing more."""
         self._runs = MlflowRuns(profile, experiment, auxiliary)
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._count = 0
         self._finished: deque[RunRecord] = deque()
         """Records that MLflow does not have yet: those that come together are written together."""
+        try:
+            import_mlflow()  # here: two threads that import at once may meet half a module
+            os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # the database may be made again
+            self._thread.start()
+        except ImportError as error:
+            self.fault = f"MLflow cannot be imported ({error})"
 
     def begin(self, finished: Iterable[RunRecord] = (), configs: Mapping[str, RunConfig] | None = None) -> None:
         """Open the parent run and bring the finished runs; `configs` are those that will be trained, by key."""
         records = list(finished)
         self._count = len(records) + len(configs or {})
         start = min((shown.interval(one)[0] for one in records), default=None)
-        self._later(lambda: self._runs.open(configs or {}, start))
+        self._work.put(lambda: self._runs.open(configs or {}, start))
         self._finished.extend(records)
-        self._later(self._bring)
+        self._work.put(self._bring)
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
-        if isinstance(event, Started):
-            self._later(lambda: self._runs.start(event.keys))
+        if self.fault:  # nobody takes it
+            self._warn()
+        elif isinstance(event, Started):
+            self._work.put(lambda: self._runs.start(event.keys))
         elif isinstance(event, EpochEnded):
-            self._later(lambda: self._runs.epoch(event))
+            self._work.put(lambda: self._runs.epoch(event))
         else:
             self._finished.append(event.record)
-            self._later(self._bring)
-        self._warn()
+            self._work.put(self._bring)
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
         analyses = list(records)
-        self._later(self._runs.open)
-        self._later(lambda: self._runs.bring_analyses(analyses))
+        self._work.put(self._runs.open)
+        self._work.put(lambda: self._runs.bring_analyses(analyses))
         self._finish()
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
         """Bring tables and figures to MLflow, and sum up; `title` is one line about the experiment."""
         given = list(files)
-        self._later(self._runs.open)
-        self._later(lambda: self._runs.attach(given))
-        self._later(lambda: self._runs.close(title=title))
+        self._work.put(self._runs.open)
+        self._work.put(lambda: self._runs.attach(given))
+        self._work.put(lambda: self._runs.close(title=title))
         self._finish()
 
     def end(self, complete: bool = True) -> None:
         """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
-        self._later(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
+        self._work.put(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
         self._finish()
 
     def _bring(self) -> None:
@@ -312,18 +284,6 @@ class MlflowLog:
         for _ in self._runs.bring([*records.values()]):
             pass
 
-    def _later(self, call: Callable[[], object]) -> None:
-        if self._thread is None and not self.fault:
-            try:
-                import_mlflow()  # here: two threads that import at once may meet half a module
-                os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # the database may be made again
-            except ImportError as error:
-                self.fault = f"MLflow cannot be imported ({error})"
-            self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
-            self._thread.start()
-        if not self.fault:
-            self._work.put(call)
-
     def _run(self) -> None:
         while (call := self._work.get()) is not None and not self.fault:
             try:
@@ -332,26 +292,22 @@ class MlflowLog:
                 self.fault = refused(error)
 
     def _finish(self) -> None:
+        """Wait for the thread, and say so where that takes long."""
         self._work.put(None)
-        is_local = not _given() or _given().startswith("sqlite")
-        patience = LOCAL_S if is_local else PATIENCE_S + EACH_S * self._count
-        if _given() in WARNED:
-            patience /= 5
-        if self._thread is not None and not self.fault:
+        given = os.environ.get("MLFLOW_TRACKING_URI", "")
+        patience = LOCAL_S if not given or given.startswith("sqlite") else PATIENCE_S + EACH_S * self._count
+        if self._thread.is_alive():
             self._thread.join(SAY_S)
-            if self._thread.is_alive():
-                print(f"{self._runs.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
-                self._thread.join(patience)
-            if self._thread.is_alive():
-                self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
+        if self._thread.is_alive():
+            print(f"{self._runs.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
+            self._thread.join(patience)
+        if self._thread.is_alive():
+            self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
         self._warn()
 
     def _warn(self) -> None:
-        if self.fault and _given() not in WARNED:
-            WARNED.add(_given())
+        given = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if self.fault and given not in WARNED:
+            WARNED.add(given)
             text = "all records are whole, and training goes on: `highways tracking rebuild` brings them later"
             warnings.warn(f"{self.fault}; {text}", stacklevel=3)
-
-
-def _given() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +21,6 @@ VOCABULARY = "vocabulary.json"
 
 class NotExported(Exception):
     """`torch.export` cannot make a graph of a network."""
-
-
-@contextlib.contextmanager
-def _tracking() -> Iterator[None]:
-    """Let MLflow's own functions, which take no client, write to the project's store, and print nothing."""
-    import mlflow
-
-    before, given = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(address.tracking_uri())  # it writes the environment, too
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        mlflow.set_tracking_uri(before)
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-        if given is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = given
 
 
 def log_model(
@@ -62,7 +42,7 @@ def log_model(
     Raises:
         NotExported: `torch.export` cannot make a graph of it.
     """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.entities import LoggedModelOutput
 
     if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in network.modules()):
         raise NotExported("it keeps a state that no graph holds: it draws weights at every call")
@@ -76,9 +56,10 @@ def log_model(
     model = client.create_logged_model(store.experiment_id, name, run_id, tags, model_type="classifier")
     try:
         _save(name, model.model_id, record, network.eval(), example, vocabulary)
-    except Exception:
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    except Exception as error:
         client.delete_logged_model(model.model_id)
+        if type(error).__module__.startswith("torch"):
+            raise NotExported(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
         raise
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=record.epochs)])
     for old in there:
@@ -93,6 +74,7 @@ def _save(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
+    mlflow.set_tracking_uri(address.tracking_uri())  # the next function takes no client
     inputs = example.contiguous().numpy()
     with torch.no_grad():
         classes = network(example).shape[1]
@@ -100,27 +82,23 @@ def _save(
         inputs=Schema([TensorSpec(inputs.dtype, (-1, *inputs.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
     )
-    with tempfile.TemporaryDirectory() as folder, _tracking():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         words = Path(folder) / VOCABULARY
         words.write_text(json.dumps(list(vocabulary)), encoding="utf-8")
-        try:
-            mlflow.pytorch.log_model(  # type: ignore[attr-defined]
-                network,
-                name=name,
-                model_id=model_id,
-                signature=signature,
-                input_example=inputs,
-                serialization_format="pt2",
-                pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
-                extra_files=[str(words)] if vocabulary else None,
-                metadata={
-                    "run_key": record.run_key,
-                    "weights_sha256": record.weights_sha256,
-                    "config": record.config.model_dump(mode="json"),
-                    "output": "logits, a value a class; their softmax are probabilities",
-                },
-            )
-        except Exception as error:
-            if type(error).__module__.startswith("torch"):
-                raise NotExported(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
-            raise
+        mlflow.pytorch.log_model(  # type: ignore[attr-defined]
+            network,
+            name=name,
+            model_id=model_id,
+            signature=signature,
+            input_example=inputs,
+            serialization_format="pt2",
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
+            extra_files=[str(words)] if vocabulary else None,
+            metadata={
+                "run_key": record.run_key,
+                "weights_sha256": record.weights_sha256,
+                "config": record.config.model_dump(mode="json"),
+                "output": "logits, a value a class; their softmax are probabilities",
+            },
+        )

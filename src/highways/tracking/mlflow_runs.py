@@ -51,28 +51,26 @@ def interval(record: RunRecord) -> tuple[int, int]:
     return end - max(1, round(1000 * record.timing["seconds"])), end
 
 
-def curves(record: RunRecord, logged: Collection[int] = ()) -> list[Metric]:
-    """Return a run's curves without the epochs that are logged already, spread evenly over the time that it took."""
+def metrics_of(record: RunRecord, logged: Collection[int] = ()) -> list[Metric]:
+    """Return a run's curves, its summary and its measurements.
+
+    Curves are spread evenly over the time that the run took, without the epochs that are `logged` already. The summary
+    is at step 0.
+    """
     start, end = interval(record)
-    return [
+    metrics = [
         (metric_name(name), value, start + (end - start) * epoch // len(curve), epoch)
         for name, curve in record.curves.items()
         for epoch, value in enumerate(curve, start=1)
         if epoch not in logged
     ]
-
-
-def outcome(record: RunRecord) -> list[Metric]:
-    """Return a run's summary, at step 0, and its measurements."""
-    _, end = interval(record)
-    values = {
+    summary = {
         DIVERGED: float(record.status == "diverged"),
         BEST_LOSS: record.best(),
         "summary/parameters": float(record.parameters),
         SECONDS: record.timing["seconds"],
-    }
-    values |= {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
-    metrics = [(name, value, end, 0) for name, value in values.items() if value is not None]
+    } | {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
+    metrics += [(name, value, end, 0) for name, value in summary.items() if value is not None]
     for name, measured in record.measurements.items():
         snapshot = name.startswith("snapshot_")
         steps = record.measurements["snapshot_step"] if snapshot else range(len(measured))
@@ -102,12 +100,13 @@ def run_name(config: RunConfig, key: str) -> str:
     return " ".join([*parts, *network.slug_parts(optimiser.kind), config.data.name, f"#{key[-12:][:4]}"])
 
 
-def provenance(experiment: str, profile: str) -> dict[str, str]:
+def provenance(experiment: str, profile: str, commit: str = "") -> dict[str, str]:
     """Return the tags that say where a run comes from: commit, notebook, stage."""
+    commit = commit or git_commit()
     return {
         "profile": profile,
-        "git_commit": git_commit(),
-        "mlflow.source.git.commit": git_commit().removesuffix("-dirty"),
+        "git_commit": commit,
+        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
         "mlflow.source.name": f"notebooks/{experiment}.ipynb",
         "dvc_stage": os.environ.get("DVC_STAGE", f"{experiment}@{profile}"),
     }
@@ -145,26 +144,19 @@ def data_input(config: RunConfig, fingerprint: str) -> DatasetInput:
 def run_note(config: RunConfig, experiment: str, profile: str, record: RunRecord | None = None) -> str:
     """Return the note of a run; `record` is missing while it trains."""
     network, budget = config.network, config.budget
-    layers = "layer" if network.depth == 1 else "layers"
     lines = [
-        f"A run of `{experiment}` ({profile}): **{network.shown_as} network of {network.depth} {layers} on "
+        f"A run of `{experiment}` ({profile}): **{network.shown_as} network, depth {network.depth}, on "
         f"{config.data.name}**, {budget.epochs} epochs of batches of {budget.batch_size}, seed {config.seed}."
     ]
-    if record is None:
-        return lines[0]
-    if record.status == "diverged":
-        lines.append(f"**It diverged** in epoch {record.diverged_epoch}: its loss stopped being finite.")
-    elif (best := record.best()) is not None:
-        accuracy = record.last("test_accuracy")
-        tested = "" if accuracy is None else f", test accuracy at the end {accuracy:.4f}"
-        lines.append(f"Best training cross-entropy {best:.4g}{tested}.")
-    together = int(record.engine.get("group", 1))
-    shared = f", its share of the {record.timing['group_seconds']:.0f} s of {together} runs trained together"
-    lines.append(
-        f"It took {record.timing['seconds']:.4g} s{shared if together > 1 else ''}; that is the duration shown. "
-        f"{record.parameters:,} weights and biases."
-    )
-    lines.append(f"Record: `results/{profile}/{experiment}/runs/{record.run_key}.json`, the artifact `record.json`.")
+    if record is not None:
+        if record.status == "diverged":
+            lines.append(f"**It diverged** in epoch {record.diverged_epoch}: its loss stopped being finite.")
+        together = int(record.engine.get("group", 1))
+        shared = f", its share of the {record.timing['group_seconds']:.0f} s of {together} runs trained together"
+        lines += [
+            f"It took {record.timing['seconds']:.4g} s{shared if together > 1 else ''}; that is the duration shown.",
+            f"Record: `results/{profile}/{experiment}/runs/{record.run_key}.json`, the artifact `record.json`.",
+        ]
     return "\n\n".join(lines)
 
 
@@ -211,15 +203,13 @@ def sweep_summary(runs: Sequence[Run], best: Sequence[Run], end: int) -> list[Me
 
 def sweep_note(runs: Sequence[Run], best: Sequence[Run], experiment: str, profile: str) -> str:
     """Return the note of a sweep, the parent of its runs."""
-    lines = [
-        f"The sweep `{experiment}@{profile}`: **parent of {len(runs)} runs**; it trained nothing itself. "
-        "Its children are the runs; its artifacts are the tables, figures and analyses; its metrics sum up the "
-        "children: `summary/...` over all, `by depth/...` the best of each network, the depth in place of the epoch.",
-        "Best run of each network (lowest training cross-entropy):",
-    ]
     rows = ["| data | network | depth | training cross-entropy | test accuracy |", "|---|---|---|---|---|"]
     for run in best[:ROWS]:
         loss, accuracy = (run.data.metrics.get(name) for name in (BEST_LOSS, TEST_ACCURACY))
         values = ["none" if loss is None else f"{loss:.4g}", "" if accuracy is None else f"{accuracy:.4f}"]
         rows.append(f"| {' | '.join([*map(str, cell(run)), *values])} |")
-    return "\n\n".join([*lines, "\n".join(rows)])
+    return (
+        f"The sweep `{experiment}@{profile}`: **parent of {len(runs)} runs**. Its artifacts are tables, figures and "
+        "analyses; its metrics sum up the runs: `summary/...` over all, `by depth/...` the best of each network.\n\n"
+        "Best run of each network (lowest training cross-entropy):\n\n" + "\n".join(rows)
+    )

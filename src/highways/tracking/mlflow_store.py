@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 BATCH = 1000
-"""Metrics, parameters and tags that MLflow takes in one call."""
+"""Metrics, parameters and tags that MLflow takes in one call, and runs that it returns."""
 LOCK_S = 60.0
 """Seconds to wait for another process of this checkout; making the database takes some."""
 CHECKOUT = "highways.checkout"
@@ -41,7 +41,6 @@ ANALYSIS = "analysis."
 LOOPBACK = "127.0.0.1,localhost,::1"
 """Nothing on this machine is asked through a proxy."""
 FRESH = "`highways tracking rebuild --fresh` makes it again from the records"
-_PAGE = re.compile(r"failed with error code 404 .*<", re.DOTALL)
 _BROKEN = re.compile("malformed|not a database|no such table|out-of-date database schema")
 
 
@@ -62,23 +61,24 @@ def import_mlflow() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def reason(error: Exception) -> str:
-    """Return what went wrong with MLflow, in one line without secrets."""
-    text = (address.redacted(str(error)).strip().splitlines() or [""])[0]
-    if _PAGE.search(str(error)):
-        text = f"{text.partition(' failed with')[0]} is not known there: an MLflow older than 3?"
-    text = printable(text)
+def refused(error: Exception, what: str = "does not take the runs") -> str:
+    """Return one line without secrets for an MLflow that refuses."""
+    reason = printable((address.redacted(str(error)).strip().splitlines() or [""])[0])
     if isinstance(error, HighwaysError):
-        return text
+        return f"MLflow: {reason}"
     broken = f"; the database is broken: {FRESH}" if address.is_own() and _BROKEN.search(str(error)) else ""
-    return f"{type(error).__name__}: {text}{broken}"
+    return f"MLflow at {address.shown_uri()} {what} ({type(error).__name__}: {reason}{broken})"
 
 
-def refused(error: Exception) -> str:
-    """Return the line for an MLflow that does not take runs."""
-    if isinstance(error, HighwaysError):
-        return f"MLflow: {reason(error)}"
-    return f"MLflow at {address.shown_uri()} does not take the runs ({reason(error)})"
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Turn whatever goes wrong with MLflow in the block into a `HighwaysError`."""
+    try:
+        yield
+    except HighwaysError:
+        raise
+    except Exception as error:
+        raise HighwaysError(refused(error, "cannot be read")) from None
 
 
 def locked() -> FileLock:
@@ -90,10 +90,9 @@ def locked() -> FileLock:
 def checkout_id() -> str:
     """Return the identifier by which this checkout knows its runs where others write, too."""
     path = address.folder() / "checkout"
-    if not path.exists():
-        with locked():
-            if not path.exists():
-                write_whole(path, uuid.uuid4().hex.encode())
+    with locked():
+        if not path.exists():
+            write_whole(path, uuid.uuid4().hex.encode())
     return path.read_text(encoding="utf-8").strip()
 
 
@@ -112,14 +111,9 @@ def connect() -> MlflowClient:
                 MlflowClient(address.sqlite_uri(part)).search_experiments(max_results=1)
                 part.replace(path)
     if path is not None:
-        check(path)
+        with contextlib.closing(sqlite3.connect(path)) as connection:  # of a broken one MLflow asks for minutes
+            connection.execute("SELECT version_num FROM alembic_version").fetchall()
     return MlflowClient(address.tracking_uri())
-
-
-def check(path: Path) -> None:
-    """Read a little of a database, or raise `sqlite3.Error`: MLflow would try again and again, for minutes."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("SELECT version_num FROM alembic_version").fetchall()
 
 
 def remove() -> None:
@@ -192,15 +186,18 @@ class Store:
         return [self._write(entry) for entry in entries]
 
     def _write(self, entry: Entry) -> str:
-        run_id = entry.run_id
-        if not run_id:
+        run_id, began = entry.run_id, entry.start
+        if run_id:
+            began = self.client.get_run(run_id).info.start_time
+        else:
             run_id = self.create(entry.name, entry.tags, entry.start).info.run_id
             self.client.log_inputs(run_id, [entry.data])
             self.log(run_id, params=entry.params)
         if entry.end is not None:
             self.client.log_text(run_id, entry.record, RECORD)
             self.log(run_id, entry.metrics, tags=entry.tags)
-            self.client.set_terminated(run_id, "FINISHED", end_time=entry.end)  # last: what is FINISHED is whole
+            end = began + entry.end - entry.start  # its duration is its own, not its group's
+            self.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
         return run_id
 
     def log(
@@ -209,46 +206,48 @@ class Store:
         metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Log metrics, parameters and tags to a run; return False where it has been deleted meanwhile."""
+    ) -> None:
+        """Log metrics, parameters and tags to a run, at most `BATCH` of each."""
         from mlflow import entities
 
         values = [entities.Metric(*metric) for metric in metrics]
-        named = [entities.Param(*pair) for pair in (params or {}).items()]
-        tagged = [entities.RunTag(*pair) for pair in (tags or {}).items()]
-        try:
-            while len(values) + len(named) + len(tagged) > BATCH:
-                self.client.log_batch(run_id, metrics=values[:BATCH])
-                values = values[BATCH:]
-            if values or named or tagged:
-                self.client.log_batch(run_id, metrics=values, params=named, tags=tagged)
-        except Exception:
-            if self.client.get_run(run_id).info.lifecycle_stage != "deleted":
-                raise
-            return False
-        return True
+        for first in range(0, len(values), BATCH):
+            self.client.log_batch(run_id, values[first : first + BATCH])
+        if params or tags:
+            named = [entities.Param(*pair) for pair in (params or {}).items()]
+            self.client.log_batch(run_id, (), named, [entities.RunTag(*pair) for pair in (tags or {}).items()])
+
+    def is_deleted(self, run_id: str) -> bool:
+        """Return whether a run has been deleted, as by another process that brought the record of the same run."""
+        return self.client.get_run(run_id).info.lifecycle_stage == "deleted"
 
     def tag_experiment(self, tags: Mapping[str, str]) -> None:
         """Set tags of the experiment."""
         for name, value in tags.items():
             self.client.set_experiment_tag(self.experiment_id, name, value)
 
-    def read(self, run: Run, path: str) -> str:
-        """Return the text of an artifact."""
+    def read(self, kind: type[R], run: Run, path: str, key: str, tag: str) -> R:
+        """Read a record from an artifact; its key and its checksum are those that the run's tags name.
+
+        Raises:
+            HighwaysError: The artifact is missing, damaged or another record.
+        """
         place = urlsplit(run.info.artifact_uri)
-        local = Path(unquote(place.path)) / path if place.scheme == "file" else None  # MLflow is slow to find it
-        return (local or Path(self.client.download_artifacts(run.info.run_id, path))).read_text(encoding="utf-8")
+        try:  # MLflow is slow to find a local one
+            local = Path(unquote(place.path)) / path if place.scheme == "file" else None
+            file = local or Path(self.client.download_artifacts(run.info.run_id, path))
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise HighwaysError(f"MLflow: {key}: its artifact is missing; {FRESH}") from None
+        record = kind.loads(text, f"MLflow: {key}")
+        if record.own_key != key or record.sha256 != run.data.tags[tag]:
+            raise HighwaysError(f"MLflow: {key}: the artifact is another record; {FRESH}")
+        return record
 
 
-@contextlib.contextmanager
-def reading() -> Iterator[None]:
-    """Turn whatever goes wrong with MLflow in the block into a `HighwaysError`."""
-    try:
-        yield
-    except HighwaysError:
-        raise
-    except Exception as error:
-        raise HighwaysError(f"MLflow at {address.shown_uri()} cannot be read: {reason(error)}") from None
+def is_finished(run: Run) -> bool:
+    """Return whether a run has ended well; this is written last."""
+    return run.info.status == "FINISHED" and SHA256 in run.data.tags
 
 
 def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list[RunRecord]:
@@ -260,7 +259,7 @@ def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list
     with reading():
         store = Store(experiment, create=False)
         runs = {run.data.tags["run_key"]: run for run in store.search(profile=profile, kind="run") if is_finished(run)}
-        return [_read(store, RunRecord, runs[key], RECORD, key, SHA256) for key in run_keys if key in runs]
+        return [store.read(RunRecord, runs[key], RECORD, key, SHA256) for key in run_keys if key in runs]
 
 
 def read_analyses(profile: str, experiment: str, keys: Iterable[str]) -> list[AnalysisRecord]:
@@ -268,25 +267,5 @@ def read_analyses(profile: str, experiment: str, keys: Iterable[str]) -> list[An
     with reading():
         store = Store(experiment, create=False)
         parents = {tag: run for run in store.search(profile=profile, kind="sweep") for tag in run.data.tags}
-        there = [key for key in keys if ANALYSIS + key in parents]
-        return [
-            _read(store, AnalysisRecord, parents[ANALYSIS + key], f"analyses/{key}.json", key, ANALYSIS + key)
-            for key in there
-        ]
-
-
-def is_finished(run: Run) -> bool:
-    """Return whether a run has ended well; this is written last."""
-    return run.info.status == "FINISHED" and SHA256 in run.data.tags
-
-
-def _read(store: Store, kind: type[R], run: Run, path: str, key: str, tag: str) -> R:
-    """Read a record from an artifact; its key and its checksum are those that the run's tags name."""
-    try:
-        text = store.read(run, path)
-    except FileNotFoundError:
-        raise HighwaysError(f"MLflow: {key}: its artifact is missing; `highways tracking rebuild` mends it") from None
-    record = kind.loads(text, f"MLflow: {key}")
-    if record.own_key != key or record.content()["sha256"] != run.data.tags[tag]:
-        raise HighwaysError(f"MLflow: {key}: the artifact is another record; `highways tracking rebuild` mends it")
-    return record
+        tags = {key: ANALYSIS + key for key in keys if ANALYSIS + key in parents}
+        return [store.read(AnalysisRecord, parents[tag], f"analyses/{key}.json", key, tag) for key, tag in tags.items()]

@@ -74,16 +74,12 @@ def views(profile: str, runs: Iterable[Mapping[str, str]]) -> list[View]:
     ]
     for depth in sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)[:COMPARED_DEPTHS]:
         names = sorted(networks[depth])
-        first = list(dict.fromkeys([*_first(names, "plain"), *_first(names, "highway"), *names]))[:2]
-        against = " against ".join(first)
+        first = [one for kind in ("plain", "highway") for one in [one for one in names if one.startswith(kind)][:1]]
+        against = " against ".join(list(dict.fromkeys([*first, *names]))[:2])
         others = f" and {len(names) - 2} more" if len(names) > 2 else ""
         name = f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
         found.append(View(f"{profile}-d{int(depth)}", name, f"{best} and tags.depth = '{depth}'"))
     return found
-
-
-def _first(names: Iterable[str], kind: str) -> list[str]:
-    return [name for name in names if name.startswith(kind)][:1]
 
 
 @dataclass(frozen=True)

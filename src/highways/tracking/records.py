@@ -52,6 +52,11 @@ class Record(Strict, ABC):
         values = self.model_dump(mode="json")
         return values | {"sha256": checksum(values)}
 
+    @property
+    def sha256(self) -> str:
+        """Its checksum."""
+        return self.content()["sha256"]
+
     def dumps(self) -> str:
         """Return the record as text: JSON with its checksum, one line a top-level key."""
         lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(self.content().items()))
