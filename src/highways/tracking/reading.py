@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal, get_args
 
 from highways import paths
@@ -17,43 +18,31 @@ SHOWN = 3
 """Keys of unrecorded runs that a line names."""
 
 
+@dataclass(eq=False)
 class Listed(list[RunRecord]):
-    """Records of the runs that a profile lists, as far as they are finished.
+    """Records of the runs that a profile lists, as far as they are finished, except auxiliary ones."""
 
-    Args:
-        runs: The records, but for auxiliary ones.
-        analyses: Those of the profile's analyses, as far as they have been made, but for controls.
-        missing: Runs that are listed and not finished, or whose analysis has not been made, but for auxiliary ones; and
-            a run of every network more of whose runs follow once records stand.
-        auxiliary: Records of runs that no outcome counts; see `Profile.auxiliary`.
-        studies_missing: Kinds of the listed studies that have not been made.
-        known: What is listed is known; it may follow from an earlier stage that has not been run.
-        unrecorded: The listed runs that have no record, by key.
-        pruned: The runs are the best of a search that trained them alone to the end.
-        controls: Analyses of networks before training; see `Measure.control`.
-    """
+    runs: InitVar[Iterable[RunRecord]] = ()
+    analyses: Sequence[AnalysisRecord] = ()
+    """Records of the profile's analyses that exist so far, except controls."""
+    missing: Sequence[RunConfig] = ()
+    """Runs that are listed and not finished, or whose analysis has not been made, except auxiliary ones; and one run of
+    every network more of whose runs follow once records stand."""
+    auxiliary: Sequence[RunRecord] = ()
+    """Records of runs that no outcome counts; see `Profile.auxiliary`."""
+    studies_missing: Sequence[str] = ()
+    """Kinds of the listed studies that have not been made."""
+    known: bool = True
+    """What is listed is known; it may follow from an earlier stage that has not been run."""
+    unrecorded: Mapping[str, RunConfig] = field(default_factory=dict)
+    """The listed runs that have no record, by key."""
+    pruned: bool = False
+    """The runs are the best of a search that trained them alone to the end."""
+    controls: Sequence[AnalysisRecord] = ()
+    """Analyses of networks before training; see `Measure.control`."""
 
-    def __init__(
-        self,
-        runs: Iterable[RunRecord] = (),
-        analyses: Iterable[AnalysisRecord] = (),
-        missing: Iterable[RunConfig] = (),
-        auxiliary: Iterable[RunRecord] = (),
-        studies_missing: Iterable[str] = (),
-        known: bool = True,
-        unrecorded: Mapping[str, RunConfig] | None = None,
-        pruned: bool = False,
-        controls: Iterable[AnalysisRecord] = (),
-    ):
-        super().__init__(runs)
-        self.analyses = list(analyses)
-        self.missing = list(missing)
-        self.auxiliary = list(auxiliary)
-        self.studies_missing = list(studies_missing)
-        self.known = known
-        self.unrecorded = dict(unrecorded or {})
-        self.pruned = pruned
-        self.controls = list(controls)
+    def __post_init__(self, runs: Iterable[RunRecord]) -> None:
+        self.extend(runs)
 
     @property
     def empty(self) -> bool:
@@ -86,16 +75,14 @@ class Listed(list[RunRecord]):
 
     def on(self, *data: str | None) -> Listed:
         """Return those on some data sets, and the studies that make their own examples."""
-        return Listed(
-            (run for run in self if run.config.data.name in data),
-            (analysis for analysis in self.analyses if analysis.data in ("", *data)),
-            (run for run in self.missing if run.data.name in data),
-            (run for run in self.auxiliary if run.config.data.name in data),
-            self.studies_missing,
-            self.known,
-            {key: run for key, run in self.unrecorded.items() if run.data.name in data},
-            self.pruned,
-            (control for control in self.controls if control.data in data),
+        return replace(
+            self,
+            runs=[run for run in self if run.config.data.name in data],
+            analyses=[analysis for analysis in self.analyses if analysis.data in ("", *data)],
+            missing=[run for run in self.missing if run.data.name in data],
+            auxiliary=[run for run in self.auxiliary if run.config.data.name in data],
+            unrecorded={key: run for key, run in self.unrecorded.items() if run.data.name in data},
+            controls=[control for control in self.controls if control.data in data],
         )
 
     def networks(self) -> list[tuple[Listed, Listed]]:
@@ -151,16 +138,16 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     unrecorded = {key: config for key, config in wanted.items() if key not in there}
     to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]
     return Listed(
-        (run for run in runs if run.run_key not in auxiliary),
-        (analysis for analysis in found if not analysis.config.measure.control),
-        [
+        runs=[run for run in runs if run.run_key not in auxiliary],
+        analyses=[analysis for analysis in found if not analysis.config.measure.control],
+        missing=[
             *(config for key, config in unrecorded.items() if key not in auxiliary),
             *(analysis.run for analysis in to_make if analysis.run is not None),
             *waiting,
         ],
-        (run for run in runs if run.run_key in auxiliary),
-        (analysis.measure.kind for analysis in to_make if analysis.run is None),
+        auxiliary=[run for run in runs if run.run_key in auxiliary],
+        studies_missing=[analysis.measure.kind for analysis in to_make if analysis.run is None],
         unrecorded=unrecorded,
         pruned=settings.pruned,
-        controls=(analysis for analysis in found if analysis.config.measure.control),
+        controls=[analysis for analysis in found if analysis.config.measure.control],
     )

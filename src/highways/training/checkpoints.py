@@ -42,7 +42,9 @@ def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
-    """Return the final weights of a run, or `None` where they are not kept here.
+    """Return the final weights of a run, or `None` where they are neither kept here nor in git.
+
+    Where those in git are not the record's, as their card lists, a line tells it.
 
     Args:
         run_key: The run.
@@ -51,17 +53,21 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
     Raises:
         HighwaysError: They are other weights, or damaged.
     """
-    path = weights_path(run_key)
+    path, accepted, remedy = weights_path(run_key), accepted_sha256(run_key), "delete it"
     if not path.exists():
-        return _load_from_git(run_key, expected_sha256)
+        if (path := weights_in_git(run_key)) is None:
+            return None
+        accepted, remedy = _listed_sha256(path), "restore it from git"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         actual = weights_sha256(state)
     except Exception as error:  # torch.load raises many kinds for a damaged file
-        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); delete it") from None
-    known = {expected_sha256, accepted_sha256(run_key)}
-    if expected_sha256 is not None and actual not in known:
-        raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; delete it")
+        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); {remedy}") from None
+    if expected_sha256 is not None and actual not in (expected_sha256, accepted):
+        raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; {remedy}")
+    if path == weights_in_git(run_key) and expected_sha256 not in (None, actual):
+        card = paths.shown(path.with_name("README.md"))
+        print(f"{run_key}: these weights are not the record's to the bit, the run was trained again; see {card}")
     return state
 
 
@@ -87,24 +93,6 @@ def _listed_sha256(path: Path | None) -> str | None:
         return None
     rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{path.stem}]" in line]
     return next((word for row in rows for word in row.split() if len(word) == 64 and word.isalnum()), None)
-
-
-def _load_from_git(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
-    """Return weights that are in git; of those that are not the record's, which their card lists, a line tells it."""
-    if (path := weights_in_git(run_key)) is None:
-        return None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        actual = weights_sha256(state)
-    except Exception as error:  # torch.load raises many kinds for a damaged file
-        raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); restore it from git") from None
-    if expected_sha256 not in (None, actual):
-        if actual != _listed_sha256(path):
-            reason = f"expected weights of sha256 {expected_sha256}, found {actual}"
-            raise HighwaysError(f"{path}: {reason}; restore it from git")
-        card = paths.shown(path.with_name("README.md"))
-        print(f"{run_key}: these weights are not the record's to the bit, the run was trained again; see {card}")
-    return state
 
 
 # Locks
@@ -144,17 +132,10 @@ def locked(group: str) -> Iterator[bool]:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """The state of runs that are trained as one, after an epoch: their keys, in its order, its bytes and its file."""
+    """The state of runs that are trained as one, after an epoch: their keys, in its order, and its bytes."""
 
     keys: tuple[str, ...]
     state: bytes
-    path: Path
-
-
-def unusable(path: Path, error: Exception) -> HighwaysError:
-    """Return the error of a resume point that is whole and cannot be resumed from."""
-    first_line = next(iter(str(error).strip().splitlines()), "")[:120]
-    return HighwaysError(f"{path}: cannot be resumed from ({type(error).__name__}: {first_line}); delete it")
 
 
 class ResumePoints:
@@ -173,11 +154,7 @@ class ResumePoints:
         return hashlib.sha256("\n".join([*keys, str(self.population)]).encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[ResumePoint]:
-        """Read all resume points, the newest first; a damaged one is renamed, which is said, and left out.
-
-        Raises:
-            HighwaysError: One is whole, but cannot be resumed from.
-        """
+        """Read all resume points, the newest first; a damaged one is renamed, which is said, and left out."""
         for path in sorted(self.folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
             point = self._read(path)
             if point is not None and path.stem.startswith(self._runs(point.keys)):
@@ -189,12 +166,8 @@ class ResumePoints:
             aside = path.replace(path.with_suffix(".damaged"))
             print(f"{path}: damaged, renamed to {aside.name}; its runs are trained from the start", flush=True)
             return None
-        try:
-            content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-            keys = tuple(content["trials"]["keys"])
-        except Exception as error:  # torch.load raises many kinds
-            raise unusable(path, error) from error
-        return ResumePoint(keys, state, path)
+        content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        return ResumePoint(tuple(content["trials"]["keys"]), state)
 
     def save(self, keys: Sequence[str], state: bytes) -> None:
         """Save the state of runs, atomically.
@@ -212,9 +185,8 @@ class ResumePoints:
     def remove(self, finished: Collection[str]) -> None:
         """Remove the states of runs that all have records, and the folder if it is empty then."""
         for path in list(self.folder.glob("*.ckpt")):
-            with contextlib.suppress(HighwaysError):
-                if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
-                    path.unlink()
+            if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
+                path.unlink()
         for part in self.folder.glob(".*.part"):  # of a process that was killed as it wrote
             part.unlink()
         with contextlib.suppress(OSError):

@@ -28,7 +28,7 @@ from highways.tracking.environment import EARLIER, describe, git_commit
 from highways.tracking.events import Listener, Started
 from highways.tracking.records import RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoint, unusable, weights_sha256
+from highways.training.checkpoints import ResumePoint, weights_sha256
 
 if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
     import pytorch_lightning as pl
@@ -211,12 +211,6 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, 
             trainer.fit(module, ckpt_path=None if point is None else "state", weights_only=True)
         except SystemExit:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from None
-        except HighwaysError:
-            raise
-        except Exception as error:
-            if point is not None and not module.started:
-                raise unusable(point.path, error) from error
-            raise
 
 
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:

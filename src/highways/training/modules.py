@@ -57,8 +57,6 @@ class TrialsModule(pl.LightningModule):
         """Where it is trained; see `highways.tracking.environment.describe`."""
         self.earlier: list[dict[str, Any]] = []
         """Other environments, from which it was resumed, oldest first, each with the `epochs` reached there."""
-        self.started = False
-        """Training has begun: whatever was to be resumed from has been loaded."""
         self.seconds = 0.0
         """Training and evaluation, over all sessions."""
         self._sums: dict[str, dict[str, Tensor]] = {}
@@ -102,7 +100,6 @@ class TrialsModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock."""
-        self.started = True
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
