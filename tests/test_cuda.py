@@ -12,7 +12,7 @@ from highways.config import RunConfig
 from highways.data import load
 from highways.experiments.conv import recipe
 from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
-from highways.training import run
+from highways.training import run, sweep
 
 pytestmark = [
     pytest.mark.cuda,
@@ -71,6 +71,17 @@ def test_float32_repeats_on_cuda(project, name: str) -> None:
         outcomes.append((record.curves, record.measurements, record.weights_sha256))
         forget(project)
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway"])
+def test_population_on_cuda_equals_that_on_the_cpu(project: Path, run_config, kind: str) -> None:
+    configs = [run_config(kind=kind, learning_rate=rate, epochs=1) for rate in (0.003, 0.01)]
+    on_gpu = sweep(configs, profile="gpu", experiment="e", mlflow=False, device="cuda")
+    forget(project)
+    on_cpu = sweep(configs, profile="cpu", experiment="e", mlflow=False, device="cpu")
+    for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+        assert ours.last("train_cross_entropy") == pytest.approx(theirs.last("train_cross_entropy"), rel=1e-3)
+        assert ours.environment["device"] != "cpu"
 
 
 def test_inside_of_a_network_is_the_same_on_both_devices(project: Path, run_config) -> None:

@@ -19,15 +19,9 @@ from highways.training.rules import RULES
 def test_every_kind_that_a_configuration_can_name_has_one() -> None:
     kinds = {get_args(member)[1].tag for member in get_args(get_args(OptimiserConfig)[0])}
     assert kinds == set(OPTIMISERS)
-
-
-@pytest.mark.parametrize("family", [DenseConfig, ConvConfig, BiLSTMConfig, BagOfWordsConfig])
-def test_every_family_names_kinds_that_there_are(family) -> None:
-    assert set(family.optimisers) <= set(OPTIMISERS)
-
-
-def test_dense_networks_train_as_populations_by_a_rule_of_every_kind_of_theirs() -> None:
-    assert set(DenseConfig.optimisers) == set(RULES)
+    for family in (DenseConfig, ConvConfig, BiLSTMConfig, BagOfWordsConfig):
+        assert set(family.optimisers) <= set(OPTIMISERS)
+    assert set(DenseConfig.optimisers) == set(RULES), "dense networks train as populations, by a rule"
 
 
 def test_unknown_kind_is_an_error_and_not_another_optimiser() -> None:

@@ -12,9 +12,10 @@ import queue
 import threading
 import time
 import warnings
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,8 +227,6 @@ class MlflowLog:
         self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._count = 0
-        self._finished: deque[RunRecord] = deque()
-        """Records that MLflow does not have yet: those that come together are written together."""
         try:
             import_mlflow()  # here: two threads that import at once may meet half a module
             os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # the database may be made again
@@ -240,49 +239,46 @@ class MlflowLog:
         records = list(finished)
         self._count = len(records) + len(configs or {})
         start = min((shown.interval(one)[0] for one in records), default=None)
-        self._work.put(lambda: self._runs.open(configs or {}, start))
-        self._finished.extend(records)
-        self._work.put(self._bring)
+        self._later(self._runs.open, configs or {}, start)
+        self._later(self._bring, records)
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
-        if self.fault:  # nobody takes it
-            self._warn()
-        elif isinstance(event, Started):
-            self._work.put(lambda: self._runs.start(event.keys))
+        if isinstance(event, Started):
+            self._later(self._runs.start, event.keys)
         elif isinstance(event, EpochEnded):
-            self._work.put(lambda: self._runs.epoch(event))
+            self._later(self._runs.epoch, event)
         else:
-            self._finished.append(event.record)
-            self._work.put(self._bring)
+            self._later(self._bring, [event.record])
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
-        analyses = list(records)
-        self._work.put(self._runs.open)
-        self._work.put(lambda: self._runs.bring_analyses(analyses))
+        self._later(self._runs.open)
+        self._later(self._runs.bring_analyses, list(records))
         self._finish()
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
         """Bring tables and figures to MLflow, and sum up; `title` is one line about the experiment."""
-        given = list(files)
-        self._work.put(self._runs.open)
-        self._work.put(lambda: self._runs.attach(given))
-        self._work.put(lambda: self._runs.close(title=title))
+        self._later(self._runs.open)
+        self._later(self._runs.attach, list(files))
+        self._later(self._runs.close, "FINISHED", title)
         self._finish()
 
     def end(self, complete: bool = True) -> None:
         """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
-        self._work.put(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
+        self._later(self._runs.close, "FINISHED" if complete else "FAILED")
         self._finish()
 
-    def _bring(self) -> None:
-        records = {}
-        while self._finished:
-            record = self._finished.popleft()
-            records[record.run_key] = record
-        for _ in self._runs.bring([*records.values()]):
+    def _bring(self, records: Sequence[RunRecord]) -> None:
+        for _ in self._runs.bring(records):
             pass
+
+    def _later(self, call: Callable[..., object], *arguments: object) -> None:
+        """Let the thread make a call; after a fault, of which the user is warned once, nobody takes it."""
+        if self.fault:
+            self._warn()
+        else:
+            self._work.put(partial(call, *arguments))
 
     def _run(self) -> None:
         while (call := self._work.get()) is not None and not self.fault:
@@ -303,11 +299,12 @@ class MlflowLog:
             self._thread.join(patience)
         if self._thread.is_alive():
             self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
-        self._warn()
+        if self.fault:
+            self._warn()
 
     def _warn(self) -> None:
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if self.fault and given not in WARNED:
+        if given not in WARNED:
             WARNED.add(given)
             text = "all records are whole, and training goes on: `highways tracking rebuild` brings them later"
             warnings.warn(f"{self.fault}; {text}", stacklevel=3)
