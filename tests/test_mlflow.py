@@ -181,12 +181,10 @@ def test_record_that_another_process_brought_first_is_not_begun_again(tracked_pr
 
 
 def test_rebuild_restores_all_of_it_also_of_a_broken_or_moved_database(
-    tracked_project: Path, trained, call, capfd, monkeypatch, tmp_path_factory
+    tracked_project: Path, run_config, call, capfd, monkeypatch, tmp_path_factory
 ) -> None:
-    records = trained()
-    keys = [record.run_key for record in records]
-    list(rebuild("p"))
-    before = state()
+    records = sweep(configs(run_config), **PLACE)
+    before, keys = state(), [record.run_key for record in records]
     path = tracked_project / "mlruns" / "mlflow.db"
     path.write_text("no database " * 1000)
     assert call("tracking", "rebuild") == 1
@@ -202,13 +200,17 @@ def test_rebuild_restores_all_of_it_also_of_a_broken_or_moved_database(
     assert call("tracking", "rebuild", "--fresh") == 0
     assert capfd.readouterr().out.splitlines()[-1] == f"e (p): 3 runs in {mlflow_address.tracking_uri()}"
     assert state() == before
-    assert read_records("p", "e", keys) == records
+    assert read_records("p", "e", keys) == list(records)
     assert not tracked_project.exists(), "nothing is written to the old place"
 
 
-def test_second_rebuild_has_nothing_to_do_but_remove_what_is_there_twice(tracked_project: Path, trained) -> None:
+def test_second_rebuild_brings_what_changed_and_removes_what_is_there_twice(tracked_project: Path, trained) -> None:
     records = trained()
+    keys = [record.run_key for record in records]
     assert len(list(rebuild("p"))) == 1
+    assert list(rebuild("p", only_missing=True)) == []
+    assert read_records("p", "e", keys[::-1]) == records[::-1]
+    assert read_records("q", "e", keys) == read_records("p", "none", keys) == []
     before, client = state(), connect()
     ids = {run.info.run_id for run in mlflow_runs()}
     first, second = mlflow_runs(kind="run")[:2]
@@ -220,12 +222,6 @@ def test_second_rebuild_has_nothing_to_do_but_remove_what_is_there_twice(tracked
     client.log_text(first.info.run_id, other.dumps(), "record.json")
     with pytest.raises(HighwaysError, match=f"{re.escape(first.data.tags['run_key'])}: .*another record"):
         read_records("p", "e", [first.data.tags["run_key"]])
-
-
-def test_only_what_changed_is_brought_again(tracked_project: Path, trained) -> None:
-    trained()
-    assert len(list(rebuild("p", only_missing=True))) == 1
-    assert list(rebuild("p", only_missing=True)) == []
     trained(timing={"seconds": 7.0, "group_seconds": 7.0})
     assert len(list(rebuild("p", only_missing=True))) == 1
     assert {run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")} == {7.0}
@@ -238,14 +234,6 @@ def test_damaged_record_is_named_and_the_others_are_brought(tracked_project: Pat
     with pytest.raises(HighwaysError, match=f"{damaged.name}: .*; all other records are in MLflow"):
         list(rebuild("p"))
     assert [run.info.status for run in mlflow_runs(kind="run")] == ["FINISHED"] * 2
-
-
-def test_reading_gives_the_listed_records(tracked_project: Path, trained) -> None:
-    records = trained()
-    list(rebuild("p"))
-    keys = [record.run_key for record in records]
-    assert read_records("p", "e", keys[::-1]) == records[::-1]
-    assert read_records("q", "e", keys) == read_records("p", "none", keys) == []
 
 
 # In nobody's way
@@ -301,10 +289,6 @@ def test_training_does_without_mlflow(tracked_project: Path, run_config, monkeyp
     assert record.status == "finished"
 
 
-def test_error_of_a_server_is_one_plain_line() -> None:
-    assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")
-
-
 # Where it is
 
 
@@ -330,16 +314,19 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
         return records
 
     checkout("one")
-    before = {run.info.run_id: (run.info.status, run.info.end_time, run.data.tags, run.data.metrics)
-              for run in mlflow_runs()}  # fmt: skip
+
+    def there() -> dict[str, Any]:
+        return {
+            run.info.run_id: (run.info.status, run.info.end_time, run.data.to_dictionary()) for run in mlflow_runs()
+        }
+
+    before = there()
     name = checkout_id()
     checkout("two", timing={"seconds": 7.0, "group_seconds": 7.0})
     assert checkout_id() != name
-    after = {run.info.run_id: (run.info.status, run.info.end_time, run.data.tags, run.data.metrics)
-             for run in mlflow_runs()}  # fmt: skip
+    after = there()
     assert {key: after[key] for key in before} == before
-    assert len(before) == 4
-    assert len(after) == 8
+    assert (len(before), len(after)) == (4, 8)
     with pytest.raises(HighwaysError, match="is not this checkout's own database"):
         remove()
 
@@ -379,3 +366,4 @@ def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyP
     assert not [secret for secret in ("p%40ss", "p@ss", "abc.def", "other") if secret in hidden]
     assert "host:5000/x/api" in hidden
     assert mlflow_address.shown_uri() == "http://***@host:5000/x"
+    assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")

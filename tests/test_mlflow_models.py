@@ -58,6 +58,7 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())  # what MLflow writes there ends with the test
     config = networks(run_config)[name]
     record = run(config, profile="quick", experiment="e")
     first, second = models("quick")
@@ -66,50 +67,41 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
     assert list(models("quick"))[1] == f"  {record.run_key}: there already"
 
     uri = second.split()[-1]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())  # what the next call writes there ends with the test
-    mlflow.set_tracking_uri(tracking_uri())
     loaded, network = mlflow.pytorch.load_model(uri), load_network(record).eval()
-    answering = mlflow.pyfunc.load_model(uri)
     x = next(x for x, _ in load(config.data).evaluation_batches(config, "test") if len(x) > 5)[:6].contiguous()
     with torch.no_grad():
         expected = network(x)
         assert torch.allclose(loaded(x), expected, atol=1e-5), "a batch of another size than the example's"
         assert torch.allclose(loaded(x[:1]), expected[:1], atol=1e-5), "one alone"
-    assert np.allclose(answering.predict(x.numpy()), expected.numpy(), atol=1e-5)
+    (child,) = mlflow_runs(run_key=record.run_key)
+    assert [output.model_id for output in child.outputs.model_outputs] == [uri.removeprefix("models:/")]
+    assert child.info.status == "FINISHED"
+    kept = [file.path for file in connect().list_artifacts(child.info.run_id, "weights")]
+    assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
     if config.network.reads == "text":
         with pytest.raises(AssertionError, match="Guard failed"):
             loaded(torch.cat([x, x], dim=1))  # a limit of torch.export, which docs/mlflow.md names
         folder = Path(mlflow.artifacts.download_artifacts(uri))
         (vocabulary,) = folder.rglob(VOCABULARY)
         assert json.loads(vocabulary.read_text()) == load(config.data).vocabulary  # type: ignore[union-attr]
-    (child,) = mlflow_runs(run_key=record.run_key)
-    assert [output.model_id for output in child.outputs.model_outputs] == [uri.removeprefix("models:/")]
-    assert child.info.status == "FINISHED"
-    kept = [file.path for file in connect().list_artifacts(child.info.run_id, "weights")]
-    assert kept == (["weights/final.pt"] if config.network.reads == "text" else [])
+        assert np.allclose(served(uri, x.numpy(), tracked_project), expected.numpy(), atol=1e-5)
+    else:
+        assert np.allclose(mlflow.pyfunc.load_model(uri).predict(x.numpy()), expected.numpy(), atol=1e-5)
 
 
-def test_a_server_answers(tracked_project: Path, run_config) -> None:
-    config = networks(run_config)["bilstm"]
-    record = run(config, profile="quick", experiment="e")
-    uri = list(models("quick"))[1].split()[-1]
-    x = next(x for x, _ in load(config.data).evaluation_batches(config, "test") if len(x) > 1)[:2].contiguous()
-    with torch.no_grad():
-        expected = load_network(record).eval()(x)
+def served(uri: str, inputs: np.ndarray, folder: Path) -> Any:
+    """What `mlflow models serve` answers."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
-    with (tracked_project / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--port", str(port)], env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, start_new_session=True)
     try:
-        answer = answer_of(f"http://127.0.0.1:{port}/invocations", {"inputs": x.tolist()}, server)
+        question = {"inputs": inputs.tolist()}
+        return answer_of(f"http://127.0.0.1:{port}/invocations", question, server)["predictions"]
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-    assert np.allclose(answer["predictions"], expected.numpy(), atol=1e-5)
 
 
 def answer_of(url: str, question: object, server: subprocess.Popen, patience_s: float = 300) -> Any:

@@ -27,7 +27,7 @@ from highways.tracking.records import RecordStore, RunRecord
 from highways.training import sweep
 
 pytestmark = [pytest.mark.pipeline, OF_MLFLOW]
-WRITERS = 4
+WRITERS = 3
 
 
 class Server:

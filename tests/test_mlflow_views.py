@@ -86,18 +86,6 @@ def test_weekend_comes_first_and_trials_last_and_others_views_stay() -> None:
     assert [link.name for link in first_links(shown)] == [shown[2].name]
 
 
-def test_sweep_leaves_views_a_note_and_a_primary_metric(tracked_project: Path, run_config) -> None:
-    sweep(depths(run_config), profile="p", experiment="e")
-    tags = experiment().tags
-    assert {PREFIX + "p", PREFIX + "p-all", PREFIX + "p-d5", PREFIX + "p-d3"} <= tags.keys()
-    assert tags["mlflow.experiment.primaryMetric.name"] == "summary/best_train_cross_entropy"
-    state = unpacked(tags[PREFIX + "p-d5"])
-    found = mlflow_runs(state["searchFilter"])
-    assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
-    assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
-    assert "train/cross_entropy" in found[0].data.metrics
-
-
 def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> None:
     runs = [run_config(seed=seed, epochs=1) for seed in (0, 1)]
     ranked = sorted(sweep(runs, profile="p", experiment="e", mlflow=False), key=rank)
@@ -114,8 +102,17 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
 # Runs
 
 
-def test_run_tells_what_it_is(tracked_project: Path, run_config) -> None:
+def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, run_config) -> None:
     records = sweep(depths(run_config), profile="p", experiment="e")
+    tags = experiment().tags
+    assert {PREFIX + "p", PREFIX + "p-all", PREFIX + "p-d5", PREFIX + "p-d3"} <= tags.keys()
+    assert tags["mlflow.experiment.primaryMetric.name"] == "summary/best_train_cross_entropy"
+    state = unpacked(tags[PREFIX + "p-d5"])
+    found = mlflow_runs(state["searchFilter"])
+    assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
+    assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
+    assert "train/cross_entropy" in found[0].data.metrics
+
     by_key = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
     assert len(mlflow_runs(best="true")) == 4
     for record in records:
@@ -131,16 +128,6 @@ def test_run_tells_what_it_is(tracked_project: Path, run_config) -> None:
         (loss,) = connect().get_metric_history(run.info.run_id, "summary/best_train_cross_entropy")
         assert loss.step == 0, "one bar, not a line"
 
-
-def test_names_differ_before_they_are_cut(run_config) -> None:
-    names = [run_name(config, f"slug-{number:012x}") for number, config in enumerate(depths(run_config))]
-    assert len({name[:16] for name in names}) == len(names)
-    same = [run_name(run_config(), f"slug-{key}") for key in ("aaaabbbbcccc", "ddddbbbbcccc")]
-    assert same[0] != same[1]
-
-
-def test_parent_sums_up_its_children_whoever_trained_them(tracked_project: Path, run_config) -> None:
-    records = list(sweep(depths(run_config), profile="p", experiment="e"))
     records += sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
     (parent,) = mlflow_runs(kind="sweep")
     values = parent.data.metrics
@@ -148,14 +135,17 @@ def test_parent_sums_up_its_children_whoever_trained_them(tracked_project: Path,
     assert values["summary/best_train_cross_entropy"] == min(record.best() for record in records)
     assert values["summary/seconds"] == pytest.approx(sum(record.timing["seconds"] for record in records), abs=1e-2)
     history = connect().get_metric_history(parent.info.run_id, "by depth/train_cross_entropy highway digits")
-    expected = {
-        depth: min(
-            one.best() for one in records if (one.config.network.kind, one.config.network.depth) == ("highway", depth)
-        )
-        for depth in (3, 5, 9)
-    }
-    assert {one.step: one.value for one in history} == expected
+    highways = [record for record in records if record.config.network.kind == "highway"]
+    best = {depth: min(one.best() for one in highways if one.config.network.depth == depth) for depth in (3, 5, 9)}
+    assert {one.step: one.value for one in history} == best
     assert "**parent of 9 runs**" in parent.data.tags["mlflow.note.content"]
+
+
+def test_names_differ_before_they_are_cut(run_config) -> None:
+    names = [run_name(config, f"slug-{number:012x}") for number, config in enumerate(depths(run_config))]
+    assert len({name[:16] for name in names}) == len(names)
+    same = [run_name(run_config(), f"slug-{key}") for key in ("aaaabbbbcccc", "ddddbbbbcccc")]
+    assert same[0] != same[1]
 
 
 def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path, run_config) -> None:

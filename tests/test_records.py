@@ -109,9 +109,7 @@ def test_record_under_another_name_is_noticed(project: Path, record: RunRecord) 
         RecordStore(path.parent).read("other-key")
 
 
-def test_record_of_another_profile_is_adopted_whatever_copies_are_damaged(
-    project: Path, record: RunRecord
-) -> None:
+def test_record_of_another_profile_is_adopted_whatever_copies_are_damaged(project: Path, record: RunRecord) -> None:
     whole = place(project, record)
     damaged = project / "results" / "a" / "e" / "runs" / whole.name
     damaged.parent.mkdir(parents=True)
