@@ -190,7 +190,7 @@ class MlflowRuns:
         finished, best = [run for run in runs if is_finished(run)], shown.best_of_cells(runs, self.auxiliary)
         end = max((run.info.end_time or 0 for run in finished), default=None)
         if end is not None:
-            note = {shown.NOTE: shown.sweep_note(finished, best, self.experiment, self.profile)}
+            note = {shown.NOTE: shown.sweep_note(len(finished), self.experiment, self.profile)}
             self.store.log(self._parent, shown.sweep_summary(finished, best, end), tags=note)
         for run in runs:
             is_best = "true" if run in best else "false"

@@ -29,8 +29,6 @@ AUXILIARY = "auxiliary"
 """Tag of a run that no outcome counts."""
 BEST_LOSS, TEST_ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
 DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
-ROWS = 60
-"""Most rows of the table in a sweep's note: MLflow takes 8,000 characters."""
 _PARTS = ("train", "dev", "test")
 
 
@@ -201,15 +199,9 @@ def sweep_summary(runs: Sequence[Run], best: Sequence[Run], end: int) -> list[Me
     return metrics
 
 
-def sweep_note(runs: Sequence[Run], best: Sequence[Run], experiment: str, profile: str) -> str:
+def sweep_note(runs: int, experiment: str, profile: str) -> str:
     """Return the note of a sweep, the parent of its runs."""
-    rows = ["| data | network | depth | training cross-entropy | test accuracy |", "|---|---|---|---|---|"]
-    for run in best[:ROWS]:
-        loss, accuracy = (run.data.metrics.get(name) for name in (BEST_LOSS, TEST_ACCURACY))
-        values = ["none" if loss is None else f"{loss:.4g}", "" if accuracy is None else f"{accuracy:.4f}"]
-        rows.append(f"| {' | '.join([*map(str, cell(run)), *values])} |")
     return (
-        f"The sweep `{experiment}@{profile}`: **parent of {len(runs)} runs**. Its artifacts are tables, figures and "
-        "analyses; its metrics sum up the runs: `summary/...` over all, `by depth/...` the best of each network.\n\n"
-        "Best run of each network (lowest training cross-entropy):\n\n" + "\n".join(rows)
+        f"The sweep `{experiment}@{profile}`: **parent of {runs} runs**. Its artifacts are tables, figures and "
+        "analyses; its metrics sum up the runs: `summary/...` over all, `by depth/...` the best of each network."
     )
