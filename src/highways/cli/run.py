@@ -33,13 +33,6 @@ def run_command(
     show: Annotated[
         Literal["gates", "lesions", "signal"] | None, typer.Option(help="Draw the inside of a trained network.")
     ] = None,
-    training_example: Annotated[
-        int, typer.Option(min=0, help="With --show gates: number of the training example.")
-    ] = 0,
-    classes: Annotated[
-        list[int] | None,
-        typer.Option("--class", help="With --show gates: class whose routing is drawn; give two."),
-    ] = None,
     output: Annotated[Path | None, typer.Option(help="With --show: file of the figure (PNG).")] = None,
     example: Annotated[bool, typer.Option("--example", help="Print the YAML file of an example, and stop.")] = False,
     family: Annotated[
@@ -52,8 +45,6 @@ def run_command(
         return
     if config is None:
         raise HighwaysError("no run given; give a YAML file (`highways run --example` prints one) or a run's key")
-    if show is None and (training_example or classes or output):
-        raise HighwaysError("--training-example, --class and --output need --show")
     content, where = _run_content(config)
     settings = validate(RunConfig, _with_settings(content, set_ or []), where)
     if show is None:
@@ -61,7 +52,7 @@ def run_command(
         return
     from highways.report.inside import draw_inside
 
-    print(paths.shown(draw_inside(settings, show, device, weights, training_example, classes or [], output)))
+    print(paths.shown(draw_inside(settings, show, device, weights, output)))
 
 
 def _train(settings: Any, device: Any, weights: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,8 +25,6 @@ def draw_inside(
     show: Literal["gates", "lesions", "signal"],
     device: Literal["auto", "cpu", "cuda"] = "auto",
     weights: bool = False,
-    example: int = 0,
-    classes: Sequence[int] = (),
     output: Path | None = None,
 ) -> Path:
     """Draw the gates, lesions or signal of a trained run, and return the figure's path.
@@ -39,22 +36,14 @@ def draw_inside(
         show: `gates`, `lesions` or `signal`.
         device: Where the network is computed.
         weights: Retrain the run if its weights are missing here, which is an error otherwise.
-        example: Number of the training example whose gates are drawn.
-        classes: The two classes whose routing is drawn.
         output: The figure's file; by default in `results/adhoc/adhoc`.
 
     Raises:
-        HighwaysError: There is no trained run, or there are no weights, class or example.
+        HighwaysError: There is no trained run, or there are no weights.
     """
-    number = classes_of(run.data)
-    if wrong := [label for label in classes if not 0 <= label < number]:
-        raise HighwaysError(f"there is no class {wrong[0]} in {run.data.name}: they are 0 to {number - 1}")
-    routed = [
-        *classes,
-        *(label for label in (*ROUTED.get(run.data.name, (0, 7)), 1) if label not in classes and label < number),
-    ][:2]
+    routed = [label for label in (*ROUTED.get(run.data.name, (0, 7)), 1) if label < classes_of(run.data)][:2]
     measures = {
-        "gates": [GatesConfig(example=example)],
+        "gates": [GatesConfig()],
         "lesions": [LesionsConfig()],
         "signal": [SignalConfig(trained=False), SignalConfig(trained=True)],
     }[show]
