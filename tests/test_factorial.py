@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ from highways.tracking import listed_records
 from highways.training import run, sweep
 
 NAMES = list(FACTORS)
+THERE: dict[str, Any] = HERE | {"experiment": KerasLasagneProfile.experiment}
 
 
 def with_epochs(chosen: list[Cell]) -> list[Cell]:
@@ -169,10 +171,9 @@ def settings() -> KerasLasagneProfile:
 
 
 def test_fraction_is_trained_tabulated_drawn_and_judged(project: Path, settings: KerasLasagneProfile) -> None:
-    place = HERE | {"experiment": settings.experiment}
-    sweep(settings.runs(), **place)
+    sweep(settings.runs(), **THERE)
     assert "logistic" not in answer(listed_records(settings))
-    analyse(settings.analyses(), **place)
+    analyse(settings.analyses(), **THERE)
     listed = listed_records(settings)
     (found,) = factorials(listed).values()
     assert set(found.accuracies) == set(with_epochs(cells(True)))
@@ -209,7 +210,7 @@ def test_answer_names_no_effect_that_may_be_none() -> None:
 
 
 def test_incomplete_factorial_has_no_effects(project: Path, settings: KerasLasagneProfile) -> None:
-    sweep(settings.runs()[:5], **HERE | {"experiment": settings.experiment})
+    sweep(settings.runs()[:5], **THERE)
     assert factorials(listed_records(settings)) == {}
     assert not list(keras_lasagne_rows(listed_records(settings)))
     assert {judgement.verdict for judgement in verdicts_of(settings)} == {"not run"}

@@ -64,27 +64,6 @@ def batches(sizes: tuple[int, ...] = (7, 7, 3), classes: int = 3) -> list[tuple[
 # Gates
 
 
-def test_gates_are_those_of_the_equation() -> None:
-    network, data = dense(), batches()
-    found = gates(network, data, classes=3, examples=10, example=8)
-    x, y = (torch.cat(parts)[:10] for parts in zip(*data, strict=True))
-    state = network.first(x)
-    for layer, block in enumerate(network.blocks):
-        t = torch.sigmoid(state @ block.gate.weight.T + block.gate.bias)
-        after = t * torch.relu(state @ block.transform.linear.weight.T + block.transform.linear.bias) + (1 - t) * state
-        torch.testing.assert_close(found["mean"][layer], t.mean(dim=0), rtol=1e-6, atol=0)
-        torch.testing.assert_close(found["example_gates"][layer].double(), t[8], rtol=1e-6, atol=0)
-        torch.testing.assert_close(found["example_outputs"][layer].double(), state[8], rtol=1e-6, atol=1e-7)
-        torch.testing.assert_close(found["change"][layer], (after - state).norm(dim=1).mean(), rtol=1e-6, atol=0)
-        for label in range(3):
-            difference = t[y == label].mean(dim=0) - t.mean(dim=0)
-            routing = found["class_means"][layer][label] - found["mean"][layer]
-            torch.testing.assert_close(routing, difference, rtol=1e-5, atol=1e-7)
-        assert torch.equal(found["biases"][layer], torch.full((6,), -0.5, dtype=torch.float64))
-        state = after
-    torch.testing.assert_close(found["example_outputs"][-1].double(), state[8], rtol=1e-6, atol=1e-7)
-
-
 def bilstm(kind: str = "highway") -> BiLSTMNetwork:
     sizes = {"kind": kind, "depth": 3, "hidden": 4, "embedding": 5}
     bias = {"transform_bias": -1.0} if kind == "highway" else {}
@@ -96,6 +75,30 @@ def sentences(count: int = 6, time: int = 7) -> tuple[torch.Tensor, torch.Tensor
     return torch.randint(0, 9, (count, time), generator=random), torch.randint(0, 2, (count,), generator=random)
 
 
+def test_gates_are_those_of_the_equation() -> None:
+    network, data = dense(), batches()
+    found = gates(network, data, classes=3, examples=10, example=8)
+    x, y = (torch.cat(parts)[:10] for parts in zip(*data, strict=True))
+    state = network.first(x)
+    for layer, block in enumerate(network.blocks):
+        t = torch.sigmoid(state @ block.gate.weight.T + block.gate.bias)
+        after = t * torch.relu(state @ block.transform.linear.weight.T + block.transform.linear.bias) + (1 - t) * state
+        class_means = torch.stack([t[y == label].mean(dim=0) for label in range(3)])
+        assert_layer(found, layer, t, state, (after - state).norm(dim=1), example=8)
+        torch.testing.assert_close(found["class_means"][layer], class_means, rtol=1e-5, atol=1e-7)
+        assert torch.equal(found["biases"][layer], torch.full((6,), -0.5, dtype=torch.float64))
+        state = after
+    torch.testing.assert_close(found["example_outputs"][-1].double(), state[8], rtol=1e-6, atol=1e-7)
+
+
+def assert_layer(found, layer: int, t: torch.Tensor, x: torch.Tensor, added: torch.Tensor, example: int) -> None:
+    """The gates of a layer are `t`, its inputs `x`, `(examples, units)`, and what it adds has these norms."""
+    torch.testing.assert_close(found["mean"][layer], t.mean(dim=0), rtol=1e-6, atol=0)
+    torch.testing.assert_close(found["example_gates"][layer].double(), t[example], rtol=1e-6, atol=0)
+    torch.testing.assert_close(found["example_outputs"][layer].double(), x[example], rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(found["change"][layer], added.mean(), rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("shapes", [[(6, 7)], [(7, 2)], [(3, 5), (8, 4)]])
 def test_gates_of_bilstms_are_means_over_time(shapes: list[tuple[int, int]]) -> None:
     """More sentences than words, fewer, and batches of several lengths."""
@@ -105,13 +108,9 @@ def test_gates_of_bilstms_are_means_over_time(shapes: list[tuple[int, int]]) -> 
     for layer, block in enumerate(network.blocks):
         ts = [torch.sigmoid(x @ block.gate.weight.T + block.gate.bias) for x in states]
         after = [block.transform.lstm(x)[0] * t + x * (1 - t) for x, t in zip(states, ts, strict=True)]
-        by_sentence = torch.cat([t.mean(dim=0) for t in ts])
+        t, x = (torch.cat([part.mean(dim=0) for part in parts]) for parts in (ts, states))
         added = torch.cat([(y - x).square().sum(dim=(0, 2)).sqrt() for x, y in zip(states, after, strict=True)])
-        torch.testing.assert_close(found["mean"][layer], by_sentence.mean(dim=0), rtol=1e-6, atol=0)
-        torch.testing.assert_close(found["example_gates"][layer].double(), by_sentence[1], rtol=1e-6, atol=0)
-        example = states[0][:, 1].mean(dim=0)
-        torch.testing.assert_close(found["example_outputs"][layer].double(), example, rtol=1e-5, atol=1e-7)
-        torch.testing.assert_close(found["change"][layer], added.mean(), rtol=1e-6, atol=0)
+        assert_layer(found, layer, t, x, added, example=1)
         states = after
 
 
@@ -247,13 +246,8 @@ def trained(project: Path, run_config) -> RunRecord:
 
 
 def settings_of(record: RunRecord) -> list[AnalysisConfig]:
-    measures = (
-        GatesConfig(examples=100),
-        LesionsConfig(),
-        SignalConfig(trained=True, examples=50),
-        CostConfig(steps=1),
-    )
-    return [AnalysisConfig(run=record.config, measure=measure) for measure in measures]
+    of_weights = (GatesConfig(examples=100), LesionsConfig(), SignalConfig(trained=True, examples=50))
+    return [AnalysisConfig(run=record.config, measure=measure) for measure in (*of_weights, CostConfig(steps=1))]
 
 
 def test_analyses_are_made_once_and_need_no_weights_afterwards(project: Path, trained: RunRecord, capsys) -> None:
@@ -353,12 +347,10 @@ def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Pat
     assert [run.optimiser for run in ranked] == [second.optimiser, worst.optimiser]
     assert len(VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()) == 2 + 4
     deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
-    bias = best.network.transform_bias
     assert [(run.network.kind, run.network.depth, run.network.transform_bias) for run in deep] == [
-        ("plain", 5, None),
-        ("plain", 9, None),
-        ("highway", 5, bias),
-        ("highway", 9, bias),
+        (kind, depth, None if kind == "plain" else best.network.transform_bias)
+        for kind in ("plain", "highway")
+        for depth in (5, 9)
     ]
 
 
@@ -458,9 +450,6 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert share_of_guessing(listed, "highway", 6) == 1
     assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
     assert depth_ratio(listed, ("highway", 4), ("highway", 6))[:2] == (0.0, float("inf")), "other settings tell nothing"
-    other = fine.config.model_copy(update={"network": fine.config.network.model_copy(update={"depth": 5})})
-    twin = fine.model_copy(update={"config": other})
-    assert depth_ratio(Listed([fine, twin]), ("highway", 4), ("highway", 5)) == 1
     wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
     analyses = analyse(wanted, experiment="e", profile="p", mlflow=False)
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -235,11 +236,10 @@ class Factorial:
 
     def difference(self, of: Cell, less: Cell | None) -> list[float]:
         """Return the difference of two cells, or of a cell and logistic regression; empty where one is missing."""
-        if of not in self.accuracies or (less not in self.accuracies if less else self.logistic is None):
-            return []
-        if less:
-            return self._contrast({of: 1.0, less: -1.0})
-        return [accuracy - (self.logistic or 0.0) for accuracy in self.accuracies[of]]
+        ones = self.accuracies.get(of, [])
+        level = [] if self.logistic is None else [self.logistic] * len(ones)
+        others = self.accuracies.get(less, []) if less else level
+        return [one - other for one, other in zip(ones, others, strict=False)]
 
     def effects(self) -> dict[str, dict[str, list[float]]]:
         """Return main effects by the number of epochs after which they are measured, then by factor and levels.
@@ -276,17 +276,12 @@ class Factorial:
 
     def _levels(self, name: str) -> list[str]:
         levels = (self.epochs, 1) if name == "epochs" else FACTORS[name].levels
-        words = {True: "yes", False: "no"}
-        return [
-            words[level] if isinstance(level, bool) else f"{level:g}" if isinstance(level, float) else str(level)
-            for level in levels
-        ]
+        texts = [str(level).removesuffix(".0") for level in levels]
+        return [{"True": "yes", "False": "no"}.get(text, text) for text in texts]
 
     def _contrast(self, weights: Mapping[Cell, float]) -> list[float]:
-        seeds = min(len(values) for values in self.accuracies.values())
-        return [
-            math.fsum(weight * self.accuracies[cell][seed] for cell, weight in weights.items()) for seed in range(seeds)
-        ]
+        of_seeds = zip(*(self.accuracies[cell] for cell in weights), strict=True)
+        return [math.fsum(map(mul, weights.values(), accuracies)) for accuracies in of_seeds]
 
 
 class Logistic(SmallStudy):
@@ -299,14 +294,7 @@ class Logistic(SmallStudy):
     """The first so many; all by default."""
 
     def measure(self) -> dict[str, Tensor]:
-        """Fit scikit-learn's logistic regression, with its default penalty, to standardised features.
-
-        Returns:
-            `test_accuracy` and `train_accuracy`.
-
-        Raises:
-            HighwaysError: The training examples asked for are more than there are, or have one class only.
-        """
+        """Return `test_accuracy` and `train_accuracy` of scikit-learn's with its defaults, on standardised features."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -326,21 +314,18 @@ def factorials(records: Listed) -> dict[str, Factorial]:
     """Return the factorial of each data set that is finished: the whole or the fraction, with every seed."""
     made = {}
     for data in records.data:
-        runs: dict[Cell, dict[int, RunRecord]] = {}
-        for run in records.on(data):
-            runs.setdefault(cell_of(run.config), {})[run.config.seed] = run
-        seeds = sorted({seed for by_seed in runs.values() for seed in by_seed})
-        unfinished = any(sorted(by_seed) != seeds for by_seed in runs.values())
-        if unfinished or set(runs) not in (set(cells(True)), set(cells(False))):
+        runs = {(cell_of(run.config), run.config.seed): run for run in records.on(data)}
+        trained, seeds = dict.fromkeys(cell for cell, _ in runs), sorted({seed for _, seed in runs})
+        if len(runs) < len(trained) * len(seeds) or trained.keys() not in (set(cells(True)), set(cells(False))):
             continue
         accuracies = {
-            (*cell[:-1], level): [_accuracy(by_seed[seed], level) for seed in seeds]
-            for cell, by_seed in runs.items()
+            (*cell[:-1], level): [_accuracy(runs[cell, seed], level) for seed in seeds]
+            for cell in trained
             for level in (0, 1)
         }
         fitted = study(records.on(data), "logistic")
         logistic = None if fitted is None else fitted.row("test_accuracy")[0]
-        made[data] = Factorial(data, runs[KERAS][seeds[0]].config.budget.epochs, accuracies, logistic)
+        made[data] = Factorial(data, runs[KERAS, seeds[0]].config.budget.epochs, accuracies, logistic)
     return made
 
 
