@@ -34,8 +34,7 @@ def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
     found = Perceptron(starts=2).measure()
     assert found["rows_within"].tolist() == [16]
     assert found["printed_steps"].tolist() == printed["step"].tolist()
-    losses = torch.tensor(printed["loss"].tolist(), dtype=torch.float64)
-    torch.testing.assert_close(found["sigmoid_loss_rows"], losses, rtol=0, atol=2.4e-7)
+    assert found["sigmoid_loss_rows"].tolist() == pytest.approx(printed["loss"].tolist(), rel=0, abs=2.4e-7)
     assert found["sigmoid_right_printed_start"].tolist() == [4]
     assert found["linear_right_printed_start"].tolist() == [3]
     inputs, targets = np.array(POINTS).T
@@ -51,7 +50,6 @@ def test_perceptron_on_five_points() -> None:
     assert set(found["sigmoid_right"].tolist()) == {3, 4}, "the repair depends on where it starts"
     slow = Perceptron(starts=50, steps=1).measure()
     assert slow["rows_within"].tolist() == [2]
-    assert len(slow["printed_loss"]) == len(slow["sigmoid_loss_rows"]) == 2
     w, b = found["start_w"][0].item(), found["start_b"][0].item()
     x, y = (np.array(values, float) for values in zip(*POINTS, strict=True))
     out = w * x + b
@@ -83,19 +81,15 @@ def test_recurrence_trains_what_it_says() -> None:
     found = Recurrence(examples=100, steps=250, hidden=8, learning_rate=0.01, seeds=3).measure()
     for name in ("as_asked", "scaled", "frozen"):
         assert len(found[f"{name}_lstm_gradient"]) == 200
-        assert found[f"{name}_steps_error"].shape == found[f"{name}_readout_gradient_start"].shape == (3,)
-        mean = found[f"{name}_lstm_gradient_start"].mean()
-        torch.testing.assert_close(found[f"{name}_lstm_gradient"][0], mean)
+        torch.testing.assert_close(found[f"{name}_lstm_gradient"][0], found[f"{name}_lstm_gradient_start"].mean())
     assert torch.equal(found["as_asked_lstm_gradient_start"], found["frozen_lstm_gradient_start"])
     assert float(found["as_asked_steps_error"].mean()) < float(found["frozen_steps_error"].mean())
 
 
 def test_networks_of_the_recurrence_are_lstms() -> None:
     networks = Recurrents(hidden=6, seeds=2)
-    assert len(networks.scale) == 2 * len(RECURRENCE_VERSIONS)
     readout, bias = networks.weights[4:]
     assert readout.abs().max() <= 2
-    assert set(bias.tolist()) == {float(torch.tensor(0.1))}
     place = 2 * RECURRENCE_VERSIONS.index("linear") + 1
     torch.manual_seed(1)
     lstm = torch.nn.LSTM(1, 6)
@@ -122,13 +116,11 @@ def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
 
 def test_two_heads_learn_and_small_batches_vary(project: Path) -> None:
     found = TwoHeads(data="digits", steps=80, seeds=2).measure()
-    assert len(found["alone_accuracy"]) == 2
     assert float(found["alone_accuracy"].min()) > 0.5
     assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
     assert (found["metrics_labelled_rows"] > 0.8).all()
     assert (found["metrics_all_rows"] < 0.4).all(), "zero rows count as class 0"
     for size in (8, 32, 100):
-        assert found[f"batch_{size}_accuracy"].shape == (2,)
         assert (found[f"batch_{size}_accuracy"] > 0.3).all()
         without = found[f"batch_{size}_without_label"]
         torch.testing.assert_close(without, torch.full_like(without, 0.9**size), rtol=0, atol=0.06)
