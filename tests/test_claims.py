@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from toolbox import verdicts_of
+from toolbox import record_of, verdicts_of
 
-from highways.claims.judge import Bounds, Claim, headline, judge, read_claims, shortfalls
-from highways.claims.judge import _text as measured_text
+from highways.claims.judge import Bounds, Claim, Judgement, headline, judge, measured_text, read_claims, shortfalls
 from highways.claims.required import Required
 from highways.claims.sources import numbers_of, spoken
 from highways.claims.studies import study_ratio
@@ -28,9 +27,8 @@ from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile
 from highways.inside.gates import GatesConfig
-from highways.report.verdicts import all_claims, judge_all
+from highways.report.verdicts import Judged, all_claims, judge_all
 from highways.tracking import Listed, RunRecord
-from highways.tracking.records import run_keys
 
 SOURCES = (
     "P1",
@@ -59,25 +57,9 @@ def records(
 ) -> Listed:
     """Records whose best outcomes are `loss`, reached after `epochs_to_loss` epochs of 2.3; each trial is worse."""
     found = []
-    for config, key in zip(chosen.runs(), run_keys(chosen.runs()), strict=True):
-        kind, depth = config.network.kind, config.network.depth
-        outcome = loss[kind, depth] * (1 + spread * config.seed)
-        found.append(
-            RunRecord(
-                run_key=key,
-                config=config,
-                data_fingerprint="f",
-                numerics=1,
-                status="finished",
-                parameters=1000 + depth * (5112 if kind == "plain" else 5100),
-                curves={"train_cross_entropy": [2.3] * (epochs_to_loss - 1) + [outcome]},
-                weights_sha256=None,
-                environment={},
-                engine={},
-                finished_at="2026-01-01T00:00:00+00:00",
-                timing={"seconds": 1.0, "group_seconds": 1.0},
-            )
-        )
+    for config in chosen.runs():
+        outcome = loss[config.network.kind, config.network.depth] * (1 + spread * config.seed)
+        found.append(record_of(config, {"train_cross_entropy": [2.3] * (epochs_to_loss - 1) + [outcome]}))
     return Listed(found)
 
 
@@ -92,6 +74,12 @@ PAPER_P1 = {
     ("highway", 100): 1.20e-5,
 }
 NO_DIFFERENCE = dict.fromkeys(PAPER_P1, 1e-5)
+
+
+def judged(claim: str | Claim, listed: Listed) -> Judgement:
+    """The verdict on a claim of the depth study, or on a changed one."""
+    claim = all_claims()[claim] if isinstance(claim, str) else claim
+    return judge("x", claim, DEPTH.named_measures, listed, "p")
 
 
 def verdicts(chosen: DepthProfile, loss: dict) -> dict[str, tuple[str, str]]:
@@ -151,13 +139,10 @@ def with_rungs(*rungs: tuple[int, int], **changes: object) -> Listed:
     ],
 )
 def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rungs, trials: int, scope: str) -> None:
-    claim = all_claims()["depth-plain-degrades"]
-    row = judge("x", claim, DEPTH.named_measures, with_rungs(*rungs, trials=trials), "p")
+    listed = with_rungs(*rungs, trials=trials)
+    row = judged("depth-plain-degrades", listed)
     assert (row.verdict, row.scope) == ("replicated" if scope == "pruned" else "inconclusive", scope)
-    top = all_claims()["depth-highway-two-orders-better-top10"]
-    assert judge("x", top, DEPTH.named_measures, with_rungs(*rungs, trials=trials), "p").verdict == "not run", (
-        "three have no top ten"
-    )
+    assert judged("depth-highway-two-orders-better-top10", listed).verdict == "not run", "three have no top ten"
 
 
 @pytest.mark.parametrize(
@@ -165,8 +150,7 @@ def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rung
 )
 def test_networks_that_a_search_trained_alone_to_the_end_are_pruned(pruned: bool, epochs: int, scope: str) -> None:
     whole = Listed(records(settings(epochs=epochs), PAPER_P1), pruned=pruned)
-    claim = all_claims()["depth-plain-degrades"]
-    assert judge("x", claim, DEPTH.named_measures, whole, "p").scope == scope
+    assert judged("depth-plain-degrades", whole).scope == scope
 
 
 def test_the_networks_of_a_search_of_their_own_are_pruned() -> None:
@@ -205,7 +189,7 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
     del content["survivors"]
     claim = claim.model_copy(update={"required": Required.model_validate(content)})
     whole = with_rungs((10, 40), (3, 400), trials=40)
-    assert judge("x", claim, DEPTH.named_measures, whole, "p").scope == scope
+    assert judged(claim, whole).scope == scope
     assert list(shortfalls(claim, whole)) == ([] if scope == "full" else ["epochs"])
 
 
@@ -221,7 +205,6 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
 def test_the_best_of_a_search_that_reached_the_end_is_enough_where_one_survivor_is_required(
     ended: list[str], verdict: str
 ) -> None:
-    claim = all_claims()["depth-plain-degrades"]
     whole = with_rungs((10, 40), (3, 400), trials=40)
     cell = [run for run in whole if run.config.budget.epochs == 400 and run.config.network.depth == 100]
     cell = [run for run in cell if run.config.network.kind == "plain"]
@@ -232,10 +215,10 @@ def test_the_best_of_a_search_that_reached_the_end_is_enough_where_one_survivor_
         if run not in cell or run.run_key in status
     ]
     missing = [run.config for run in cell if run.run_key not in status]
-    row = judge("x", claim, DEPTH.named_measures, Listed(there, missing=missing), "p")
+    row = judged("depth-plain-degrades", Listed(there, missing=missing))
     assert (row.verdict, row.scope) == (verdict, "pruned" if verdict == "replicated" else "")
     first = [run.config for run in whole if run.config.budget.epochs == 10 and run.config.network.kind == "plain"][:1]
-    row = judge("x", claim, DEPTH.named_measures, Listed(there, missing=[*missing, *first]), "p")
+    row = judged("depth-plain-degrades", Listed(there, missing=[*missing, *first]))
     assert row.verdict == "not run", "a run of an earlier rung is missing"
 
 
@@ -260,11 +243,6 @@ def test_own_questions_are_counted_apart() -> None:
     assert headline(rows) == "6 claims of the sources: 6 not run. 4 questions and calculations of our own: 4 not run"
 
 
-def test_claim_without_requirements_is_judged_in_full_on_any_run() -> None:
-    chosen = settings(data="digits", trials=1, epochs=1)
-    assert verdicts(chosen, PAPER_P1)["depth-plain-parameters-per-layer"] == ("replicated", "full")
-
-
 def test_fewer_depths_or_other_widths_are_a_reduced_judgement() -> None:
     at_10 = settings(depths=[10])
     found = verdicts(at_10, PAPER_P1)
@@ -287,15 +265,11 @@ def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
 
 
 def test_incomplete_runs_are_not_judged() -> None:
-    chosen = settings()
-    whole = records(chosen, PAPER_P1)
+    whole = records(settings(), PAPER_P1)
     some = Listed(whole[:-1], missing=[whole[-1].config])
-    assert (
-        judge("x", all_claims()["depth-highway-does-not-degrade"], DEPTH.named_measures, some, "p").verdict == "not run"
-    )
-    claim = all_claims()["depth-plain-degrades"]
-    assert judge("x", claim, DEPTH.named_measures, Listed(known=False), "p").verdict == "not run"
-    assert judge("x", claim, DEPTH.named_measures, Listed(), "p").verdict == "not run"
+    assert judged("depth-highway-does-not-degrade", some).verdict == "not run"
+    for nothing in (Listed(known=False), Listed()):
+        assert judged("depth-plain-degrades", nothing).verdict == "not run"
 
 
 def test_faster_means_fewer_epochs_at_every_depth_by_a_factor() -> None:
@@ -313,38 +287,31 @@ def test_faster_means_fewer_epochs_at_every_depth_by_a_factor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "kept", "broken"),
+    ("bounds", "value", "kept"),
     [
-        ({"above": 1}, 1.1, 1.0),
-        ({"below": 1}, 0.9, 1.0),
-        ({"at_least": 1, "at_most": 2}, 1.0, 2.1),
-        ({"equals": 3}, 3.0, 3.1),
+        ({"above": 1}, 1.1, True),
+        ({"above": 1}, 1.0, False),
+        ({"below": 1}, 0.9, True),
+        ({"below": 1}, 1.0, False),
+        ({"at_least": 1, "at_most": 2}, 1.0, True),
+        ({"at_least": 1, "at_most": 2}, 2.1, False),
+        ({"equals": 3}, 3.0, True),
+        ({"equals": 3}, 3.1, False),
+        ({"at_least": -0.001, "at_most": 0.001}, (-0.0009, 0.0002), True),
+        ({"at_least": -0.001, "at_most": 0.001}, (0.0011, 0.0013), False),
+        ({"at_least": -0.001, "at_most": 0.001}, (-0.0052, -0.004), False),
+        ({"at_least": -0.001, "at_most": 0.001}, (0.0005, 0.0015), None),
+        ({"at_least": -0.001, "at_most": 0.001}, (-0.002, 0.0051), None),
+        ({"above": 0}, (0.01, 0.02), True),
+        ({"above": 0}, (-0.02, 0.01), None),
+        ({"above": 0}, (-0.02, 0.0), False),  # an interval that touches a strict bound is outside
+        ({"above": 0}, (0.0, 0.0), False),
+        ({"below": 0.02}, (0.02, 0.03), False),
+        ({"at_least": 0}, (-0.02, 0.0), None),
     ],
 )
-def test_bounds(bounds: dict, kept: float, broken: float) -> None:
-    assert Bounds(**bounds).keep(kept)
-    assert not Bounds(**bounds).keep(broken)
-
-
-@pytest.mark.parametrize(
-    ("interval", "kept"),
-    [
-        ((-0.0009, 0.0002), True),
-        ((0.0011, 0.0013), False),
-        ((-0.0052, -0.004), False),
-        ((0.0005, 0.0015), None),
-        ((-0.002, 0.0051), None),
-    ],
-)
-def test_interval_is_within_outside_or_across(interval: tuple[float, float], kept: bool | None) -> None:
-    assert Bounds(at_least=-0.001, at_most=0.001).keep(Interval(*interval)) is kept
-
-
-def test_an_interval_that_touches_a_strict_bound_is_outside() -> None:
-    assert Bounds(above=0).keep(Interval(-0.02, 0.0)) is False
-    assert Bounds(above=0).keep(Interval(0.0, 0.0)) is False
-    assert Bounds(below=0.02).keep(Interval(0.02, 0.03)) is False
-    assert Bounds(at_least=0).keep(Interval(-0.02, 0.0)) is None, "its end is within"
+def test_number_is_within_bounds_or_not_and_an_interval_may_lie_across(bounds: dict, value: Any, kept) -> None:
+    assert Bounds(**bounds).keep(Interval(*value) if isinstance(value, tuple) else value) is kept
 
 
 @pytest.mark.parametrize(("runs", "text"), [(1, ""), (3, " (0.001, 0.002, 0.003)"), (5, "")])
@@ -355,34 +322,13 @@ def test_few_values_stand_behind_their_interval(runs: int, text: str) -> None:
     assert numbers_of(found) == ([-0.01, 0.02], list(values) if text else [])
 
 
-def test_interval_above_zero() -> None:
-    assert Bounds(above=0).keep(Interval(0.01, 0.02)) is True
-    assert Bounds(above=0).keep(Interval(-0.02, -0.01)) is False
-    assert Bounds(above=0).keep(Interval(-0.02, 0.01)) is None
-
-
 def conv_verdict(accuracies: list[float], epochs: int = 300, data: str = "mnist") -> tuple[str, str]:
     """Verdict and scope for runs of the MNIST network of width 32 with these test accuracies."""
     training = {"network": "highway-mnist-32", "data": data, "epochs": epochs, "runs": len(accuracies)}
     chosen = ConvProfile.model_validate({"profile": "x", "trainings": [training]})
-    found = [
-        RunRecord(
-            run_key=key,
-            config=config,
-            data_fingerprint="f",
-            numerics=1,
-            status="finished",
-            parameters=151_690,
-            curves={"test_accuracy": [accuracy]},
-            weights_sha256=None,
-            environment={},
-            engine={},
-            finished_at="2026-01-01T00:00:00+00:00",
-            timing={"seconds": 1.0, "group_seconds": 1.0},
-        )
-        for config, key, accuracy in zip(chosen.runs(), run_keys(chosen.runs()), accuracies, strict=True)
-    ]
-    return next((j.verdict, j.scope) for j in verdicts_of(chosen, Listed(found)) if j.claim_id == "conv-mnist-32")
+    runs = zip(chosen.runs(), accuracies, strict=True)
+    listed = Listed(record_of(config, {"test_accuracy": [accuracy]}) for config, accuracy in runs)
+    return next((j.verdict, j.scope) for j in verdicts_of(chosen, listed) if j.claim_id == "conv-mnist-32")
 
 
 def test_convolutional_claims_are_judged_by_an_interval_and_a_margin() -> None:
@@ -403,18 +349,10 @@ def test_every_claim_is_well_formed_and_has_a_bound() -> None:
         assert claim.source.startswith((*SOURCES, "our question", "our calculation"))
 
 
-def test_faulty_claim_is_named(project: Path) -> None:
-    path = project / "references" / "claims.yaml"
-    path.write_text(path.read_text().replace("name: share_faster", "name: share_slower"))
-    with pytest.raises(
-        HighwaysError, match=r"references/claims.yaml: depth-highway-converges-faster: key 'measure': no such"
-    ):
-        all_claims()
-
-
 @pytest.mark.parametrize(
     ("given", "instead", "fault"),
     [
+        ("name: share_faster", "name: share_slower", "no such measure; there are: .*"),
         ("factor: 1.25", "factor: few", "factor: .*found 'few'"),
         (", factor: 1.25", "", "missing a required .*'factor'"),
         ("take: [max, min]", "take: [most, min]", "take.*: Input should be 'max', 'min', .*"),
@@ -469,22 +407,19 @@ def test_an_expression_that_does_not_fit_the_tables_names_the_claim(expression: 
         judge("x", claim, Measures({}, lambda records: ROWS), Listed([run_of()]), "p")
 
 
-def test_headline_shows_the_scope() -> None:
-    chosen = settings(data="digits")
-    judged = verdicts_of(chosen, records(chosen, PAPER_P1))
-    text = headline(judged)
-    assert text.startswith(f"{len(judged)} claims of the sources: ")
-    assert "stand-in" in text
+@pytest.fixture(scope="module")
+def laptop() -> Judged:
+    """The committed profile, judged once."""
+    return judge_all("laptop")
 
 
-@pytest.mark.parametrize("profile", ["laptop", "weekend"])
-def test_what_is_below_full_scope_says_what_it_falls_short_of(profile: str) -> None:
-    judged = judge_all(profile)
-    below = [row for row in judged.judgements if row.scope in ("reduced", "stand-in")]
+def test_what_is_below_full_scope_says_what_it_falls_short_of(laptop: Judged) -> None:
+    below = [row for row in laptop.judgements if row.scope in ("reduced", "stand-in")]
     for row in below:
-        claim = judged.claims[row.claim_id]
-        assert shortfalls(claim, judged.listed[claim.experiment]), row.claim_id
+        claim = laptop.claims[row.claim_id]
+        assert shortfalls(claim, laptop.listed[claim.experiment]), row.claim_id
     assert below
+    assert "stand-in" in headline(laptop.judgements)
 
 
 def run_of(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0) -> RunRecord:
@@ -546,12 +481,9 @@ def test_a_ratio_over_seeds_has_the_interval_of_its_logarithms() -> None:
     assert Bounds(above=0.5).keep(found) is True
     assert Bounds(above=2).keep(found) is None
     assert Bounds(above=1).keep(study_ratio(records, "it", "one", "none")) is None, "no ratio to zero"  # type: ignore[arg-type]
-
-
-def test_a_ratio_of_one_seed_has_no_interval() -> None:
-    records = listed_study(one=[3.0], other=[2.0])
-    assert study_ratio(records, "it", "one", "other") == 1.5
-    assert study_ratio(records, "it", "one", "missing") is None
+    one_seed = listed_study(one=[3.0], other=[2.0])
+    assert study_ratio(one_seed, "it", "one", "other") == 1.5, "no interval"
+    assert study_ratio(one_seed, "it", "one", "missing") is None
     assert study_ratio(Listed(), "it", "one", "other") is None
 
 
@@ -588,14 +520,12 @@ def test_a_requirement_of_another_kind_is_refused(bad: dict[str, object]) -> Non
 def test_networks_that_were_not_trained_as_far_as_required_decide_nothing() -> None:
     claim = all_claims()["depth-plain-trains-at-10"]
     required = claim.required.model_copy(update={"trained_to": 1e-9})
-    verdict = judge(
-        "it", claim.model_copy(update={"required": required}), DEPTH.named_measures, records(settings(), PAPER_P1), "x"
-    )
+    verdict = judged(claim.model_copy(update={"required": required}), records(settings(), PAPER_P1))
     assert (verdict.verdict, verdict.scope) == ("inconclusive", "reduced")
 
 
-def test_what_we_chose_to_hold_is_by_construction_and_unpublished_data_decide_nothing() -> None:
-    rows = {row.claim_id: row for row in judge_all("laptop").judgements}
+def test_what_we_chose_to_hold_is_by_construction_and_unpublished_data_decide_nothing(laptop: Judged) -> None:
+    rows = {row.claim_id: row for row in laptop.judgements}
     assert rows["conv-parameters-a"].verdict == "by construction"
     assert rows["conv-parameters-b"].verdict == "replicated"
     unpublished = [row for row in rows.values() if "unpublished" in row.required]
@@ -606,21 +536,19 @@ def test_what_we_chose_to_hold_is_by_construction_and_unpublished_data_decide_no
 
 
 def test_a_bound_within_the_interval_of_a_search_leaves_the_claim_open() -> None:
-    claim = all_claims()["depth-plain-trains-at-10"]
     chosen = settings(depths=[10])
     close = Listed(records(chosen, {("plain", 10): 9e-5, ("highway", 10): 9e-5}, spread=1.0))
-    row = judge("x", claim, DEPTH.named_measures, close, "p")
+    row = judged("depth-plain-trains-at-10", close)
     assert (row.verdict, row.measured.partition(" to ")[0]) == ("inconclusive", "9e-05")
     low, high = numbers_of(row.measured)[0]
     assert low < 1e-4 < high
     assert numbers_of(row.measured)[1] == [9e-5]
     far = Listed(records(chosen, {("plain", 10): 9e-6, ("highway", 10): 9e-6}, spread=1.0))
-    assert judge("x", claim, DEPTH.named_measures, far, "p").verdict == "replicated"
+    assert judged("depth-plain-trains-at-10", far).verdict == "replicated"
 
 
 def test_trials_are_drawn_alike_for_all_networks() -> None:
-    claim = all_claims()["depth-plain-degrades"]
-    row = judge("x", claim, DEPTH.named_measures, records(settings(), PAPER_P1), "p")
+    row = judged("depth-plain-degrades", records(settings(), PAPER_P1))
     (low, high), (point,) = numbers_of(row.measured)
     assert low == high == pytest.approx(point), "every trial is as much worse at 100 layers as the best one"
 

@@ -78,13 +78,8 @@ def test_under_other_conditions_the_first_epoch_counts_within_a_tolerance(traine
     }
     assert compared(changed(plain, threads=7), plain.model_copy(update={"curves": rough}), whole=True).passed
     assert "another grouping" in compared(record, record, whole=False).expected
-
-
-def test_run_that_diverged_here_only_is_out_of_tolerance(trained) -> None:
-    record = trained[0]
     diverged = record.model_copy(update={"status": "diverged", "diverged_epoch": 1, "curves": {}})
-    for one in (record, changed(record, processor="another")):
-        assert not compared(one, diverged, whole=True).passed
+    assert not any(compared(one, diverged, whole=True).passed for one in (record, there))
 
 
 def test_same_seed_draws_the_same_records_with_their_groups(trained) -> None:

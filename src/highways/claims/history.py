@@ -5,6 +5,7 @@ The file is committed, so that an archive or a shallow clone judges to the same 
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,7 @@ import pandas as pd
 import yaml
 
 from highways import paths
-from highways.claims.judge import Claim
-from highways.claims.studies import study
+from highways.claims.judge import Claim, evidence_of
 from highways.claims.values import Measures
 from highways.errors import HighwaysError
 from highways.tracking import Listed
@@ -104,10 +104,9 @@ def fixed_by_git(forms: Forms) -> list[Fixed]:
     """Return since when each claim is what it is."""
     rows = []
     for name, (now, *before) in forms.items():
-        others = (index for index, one in enumerate(before) if set(now.changed(one)) - {"measure"})
-        rest = [now, *before][next(others, len(before))]
+        same = list(itertools.takewhile(lambda form, now=now: set(now.changed(form)) <= {"measure"}, before))
         changed = ", ".join(now.changed(before[0])) if before else "new"
-        rows.append(Fixed(name, now.at, now.commit, changed, rest.at, len(before)))
+        rows.append(Fixed(name, now.at, now.commit, changed, [now, *same][-1].at, len(before)))
     return rows
 
 
@@ -160,14 +159,14 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"
     records = claim.required.of_data_sets(records)
-    own = study(records, claim.of_study) if claim.of_study else None
-    made = [own] if own is not None else claim.required.evidence(records).runs or records.analyses
+    evidence = evidence_of(claim, records)
+    made = [evidence.study] if evidence.study is not None else evidence.runs or records.analyses
     if not made or since is None:
         return "" if made else "no runs yet"
-    what = "runs" if own is None else "studies"
+    what = "runs" if evidence.study is None else "studies"
+    ends = [datetime.fromisoformat(one.finished_at) for one in made]
     number, rest = (
-        sum(datetime.fromisoformat(one.finished_at) < datetime.fromisoformat(at) for one in made)
-        for at in (since.fixed_at, since.rest_fixed_at)
+        sum(end < datetime.fromisoformat(at) for end in ends) for at in (since.fixed_at, since.rest_fixed_at)
     )
     if not number:
         return f"before its {what}"

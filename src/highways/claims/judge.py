@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from operator import eq, ge, gt, le, lt
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from highways import paths
-from highways.claims.required import Gap, Required
+from highways.claims.required import Evidence, Gap, Required
 from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, Networks, measured, measured_of_networks
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
@@ -20,7 +20,7 @@ from highways.config import Strict, read_mapping, validate
 from highways.config.run import UNPUBLISHED
 from highways.errors import HighwaysError
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
-from highways.tracking import AnalysisRecord, Listed
+from highways.tracking import Listed
 
 KEEPS = {"above": gt, "below": lt, "at_least": ge, "at_most": le, "equals": eq}
 """When a value keeps a bound, by the bound's name."""
@@ -93,13 +93,10 @@ class Claim(Strict):
             return self.holds.keep(value)
         kept = [self.holds.keep(one) for one in value.values]
         if self.beyond_untrained:
-            pairs = zip(kept, value.values, value.untrained, strict=True)
-            kept = [
-                one if not one or self.holds.beyond(measured_value, start) else None
-                for one, measured_value, start in pairs
-            ]
-        agreeing = {answer: 3 * kept.count(answer) >= 2 * len(kept) for answer in (True, False)}
-        return next((answer for answer, enough in agreeing.items() if enough), None)
+            for place, (trained, control) in enumerate(zip(value.values, value.untrained, strict=True)):
+                if kept[place] and not self.holds.beyond(trained, control):
+                    kept[place] = None
+        return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
 
     @property
     def of_study(self) -> str | None:
@@ -108,17 +105,17 @@ class Claim(Strict):
 
 
 def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
-    """Return claims by id, in the order of `references/claims.yaml`.
+    """Return the claims of the experiments `known`, by id, in the order of `references/claims.yaml`.
 
     Args:
-        known: Experiments by name, with their measures: those whose claims are asked for.
+        known: Their measures, by name.
         every: These are all the experiments there are; a claim of another one is at fault.
 
     Raises:
         HighwaysError: An entry is at fault; one line that names it.
     """
     where = "references/claims.yaml"
-    found = {}
+    claims = {}
     for name, entry in read_mapping(paths.references() / "claims.yaml").items():
         claim = validate(Claim, entry, f"{where}: {name}")
         if claim.experiment not in known:
@@ -128,8 +125,8 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
             continue
         if (fault := known[claim.experiment].fault(claim.measure)) is not None:
             raise HighwaysError(f"{where}: {name}: key 'measure': {fault}")
-        found[name] = claim
-    return found
+        claims[name] = claim
+    return claims
 
 
 @dataclass(frozen=True)
@@ -160,7 +157,7 @@ class Judgement:
 
 
 def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile: str) -> Judgement:
-    """Judge one claim.
+    """Judge one claim on what the notebook's parameters list, as far as it is there.
 
     The scope is *stand-in* where the data are not the required ones; *full* where nothing is less than required;
     *pruned* where a search with rungs began with all trials and trained the survivors to the end, also where they alone
@@ -171,19 +168,11 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     measured, all of it must keep the bounds, or all of it break them; one that lies across a bound is
     *inconclusive*. Networks that were not trained as far as required (`trained_to`) decide nothing. A claim whose data
     were never published *cannot be judged*. It is *not run* as long as a run that it concerns is missing.
-
-    Args:
-        name: The claim's id.
-        claim: The claim.
-        measures: Its experiment's.
-        records: What the notebook's parameters list, as far as it is there.
-        profile: Name of the profile.
     """
     required, calculated = claim.required, measures.needs_no_runs(claim.measure)
     records = required.of_data_sets(records)
-    own = _study_of(claim, records)
-    evidence = required.evidence(records, own)
-    complete = calculated or own is not None or (records.known and not required.awaits(records))
+    evidence = evidence_of(claim, records)
+    complete = calculated or evidence.study is not None or (records.known and not required.awaits(records))
     try:
         measuring = measured_of_networks if claim.each_network else measured
         value = measuring(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
@@ -196,19 +185,23 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in required.gaps(evidence))
     elif complete and evidence.lost:
         verdict, scope = "inconclusive", required.scope(evidence)  # there is nothing to measure
-    data = ", ".join(records.data) if own is None else own.data
     return Judgement(
         claim_id=name,
         source=claim.source,
         statement=claim.statement,
         criterion=claim.criterion,
         required=required.text(),
-        measured="" if value is None else _text(value),
+        measured="" if value is None else measured_text(value),
         verdict=verdict,
         scope=scope,
-        data="" if verdict == "not run" or calculated else data,
+        data="" if verdict == "not run" or calculated else ", ".join(evidence.data),
         profile=profile,
     )
+
+
+def evidence_of(claim: Claim, records: Listed) -> Evidence:
+    """Return what a verdict rests on: a study in place of runs, where the claim is about one and it has been made."""
+    return claim.required.evidence(records, study(records, claim.of_study) if claim.of_study else None)
 
 
 def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> Verdict:
@@ -224,7 +217,8 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
     return "by construction" if claim.by_construction else "replicated"
 
 
-def _text(value: float | Interval | Networks) -> str:
+def measured_text(value: float | Interval | Networks) -> str:
+    """Return what was measured, as it stands in `claims.csv`."""
     if isinstance(value, Networks):
         text = ", ".join(f"{one:.4g}" for one in value.values)
         controls = [one for one in value.untrained if one is not None]
@@ -238,38 +232,28 @@ def _text(value: float | Interval | Networks) -> str:
 
 
 def shortfalls(claim: Claim, records: Listed) -> dict[str, Gap]:
-    """Return in what the runs that a verdict rests on fall short of what the claim requires.
-
-    Args:
-        claim: The claim.
-        records: What the notebook's parameters list, as far as it is there.
+    """Return in what the listed runs that a verdict rests on fall short of what the claim requires.
 
     Returns:
         By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
     """
-    records = claim.required.of_data_sets(records)
-    return claim.required.gaps(claim.required.evidence(records, _study_of(claim, records)))
+    return claim.required.gaps(evidence_of(claim, claim.required.of_data_sets(records)))
 
 
-def _study_of(claim: Claim, records: Listed) -> AnalysisRecord | None:
-    """Return the study that a claim is about, `None` where it is about runs or the study has not been made."""
-    return study(records, claim.of_study) if claim.of_study else None
+WHOSE = {"sources": False, "our_own": True}
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
     """Return the counts on one line, with their scope: the sources' claims, then our own questions."""
-    theirs = [judgement for judgement in judgements if not judgement.own]
-    ours = [judgement for judgement in judgements if judgement.own]
+    theirs, ours = ([row for row in judgements if row.own == own] for own in (False, True))
     text = f"{len(theirs)} claims of the sources: {_counts(theirs)}"
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
 
 
-def by_whose(judgements: Iterable[Judgement]) -> dict[str, dict[str, int]]:
+def by_whose(judgements: Sequence[Judgement]) -> dict[str, dict[str, int]]:
     """Return the number of each verdict, sorted: on the `sources`' claims and on `our_own`."""
-    found = {"sources": Counter[str](), "our_own": Counter[str]()}
-    for judgement in judgements:
-        found["our_own" if judgement.own else "sources"][judgement.verdict] += 1
-    return {whose: dict(sorted(counts.items())) for whose, counts in found.items()}
+    verdicts = {name: sorted(row.verdict for row in judgements if row.own == own) for name, own in WHOSE.items()}
+    return {name: dict(Counter(of)) for name, of in verdicts.items()}
 
 
 def _counts(judgements: Sequence[Judgement]) -> str:
@@ -284,8 +268,7 @@ def _counts(judgements: Sequence[Judgement]) -> str:
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
     """Return judgements as a table."""
-    columns = [field.name for field in fields(Judgement)]
-    return pd.DataFrame([astuple(judgement) for judgement in judgements], columns=columns)
+    return pd.DataFrame(map(vars, judgements), columns=[field.name for field in fields(Judgement)])
 
 
 def claims_text(judgements: Sequence[Judgement]) -> str:

@@ -64,7 +64,6 @@ class Evidence:
     """What a verdict rests on."""
 
     data: Sequence[str]
-    """Names of data sets."""
     runs: Sequence[RunRecord]
     """Those that the claim concerns."""
     study: AnalysisRecord | None = None
@@ -123,17 +122,15 @@ class Required(Strict):
     @property
     def data_sets(self) -> list[str]:
         """The data sets, in a list."""
-        return [self.data] if isinstance(self.data, str) else list(self.data or [])
+        return [self.data] if isinstance(self.data, str) else self.data or []
 
     def text(self) -> str:
         """Return it on one line."""
         parts = []
         for name, value in self:
-            if isinstance(value, dict):
-                value = " ".join(f"{kind} {width}" for kind, width in value.items())
-            elif isinstance(value, list):
-                value = " ".join(map(str, value))
-            parts += [] if value is None else [f"{name}: {value}"]
+            words = [f"{key} {value[key]}" for key in value] if isinstance(value, dict) else value
+            words = " ".join(map(str, words)) if isinstance(words, list) else words
+            parts += [] if value is None else [f"{name}: {words}"]
         return ", ".join(parts) or "any run"
 
     def concerns(self, run: RunConfig) -> bool:
@@ -157,21 +154,16 @@ class Required(Strict):
         Of a search with rungs those of the last one do not matter once as many as must survive have been trained to
         its end: the search takes the best of the rung before first.
         """
-        return any(not self._decided_without(run, records) for run in filter(self.concerns, records.missing))
-
-    def _decided_without(self, missing: RunConfig, records: Listed) -> bool:
-        cell = [one for one in records if cell_of(one.config) == cell_of(missing) and self.concerns(one.config)]
-        lengths = set(_lengths(cell))
-        in_last_rung = len(lengths) > 1 and max(lengths) == missing.budget.epochs >= (self.epochs or 0)
-        return in_last_rung and self.survivors is not None and (_survivors(cell) or 0) >= self.survivors
+        for missing in filter(self.concerns, records.missing):
+            cell = [one for one in records if cell_of(one.config) == cell_of(missing) and self.concerns(one.config)]
+            lengths = set(_lengths(cell))
+            in_last_rung = len(lengths) > 1 and max(lengths) == missing.budget.epochs >= (self.epochs or 0)
+            if not in_last_rung or self.survivors is None or (_survivors(cell) or 0) < self.survivors:
+                return True
+        return False
 
     def evidence(self, records: Listed, study: AnalysisRecord | None = None) -> Evidence:
-        """Return what a verdict rests on.
-
-        Args:
-            records: On the data sets that were asked for, or their stand-ins.
-            study: A study in the place of runs.
-        """
+        """Return what a verdict rests on: records on the required data sets or their stand-ins, or a study instead."""
         runs = [record for record in records if self.concerns(record.config)]
         return Evidence(records.data if study is None else [study.data], runs, study, records.pruned)
 
@@ -185,13 +177,9 @@ class Required(Strict):
         if evidence.pruned and of_runs:
             return "pruned"
         one_length = all(len(set(_lengths(cell))) == 1 for cell in evidence.cells.values())
-        if not of_runs or one_length or self._had_by_all(evidence):
-            return "full"
+        if not of_runs or one_length or (self.epochs is not None and min(_lengths(evidence.runs)) >= self.epochs):
+            return "full"  # every trial of a search with rungs had the epochs, not only those that went on
         return "pruned" if self.survivors is not None else "reduced"
-
-    def _had_by_all(self, evidence: Evidence) -> bool:
-        """Tell whether every trial of a search with rungs had the epochs, not only those that went on."""
-        return self.epochs is not None and min(_lengths(evidence.runs)) >= self.epochs
 
     def gaps(self, evidence: Evidence) -> dict[str, Gap]:
         """Return in what it is not met: by name what is required and what there is."""

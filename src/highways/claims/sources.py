@@ -58,11 +58,7 @@ def number(value: float) -> str:
 
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
-    """Return what a judgement measured: one number or two ends, and the few values or networks behind them.
-
-    Args:
-        measured: As it stands in `claims.csv`.
-    """
+    """Return one number or two ends, and the few values or networks behind them, of `measured` in `claims.csv`."""
     measured, _, _ = measured.partition("; untrained ")
     ends, _, each = measured.removesuffix(")").partition(" (")
     if ", " in ends:
@@ -72,12 +68,7 @@ def numbers_of(measured: str) -> tuple[list[float], list[float]]:
 
 
 def spoken(measured: str, unit: Unit) -> str:
-    """Return what a judgement measured with sensible digits and its unit.
-
-    Args:
-        measured: As it stands in `claims.csv`. Where it has the few values behind an interval they come first.
-        unit: What it is in.
-    """
+    """Return `measured` in `claims.csv` with sensible digits and its unit; few values come before their interval."""
     if not measured:
         return ""
     trained, _, untrained = measured.partition("; untrained ")
@@ -90,22 +81,19 @@ def spoken(measured: str, unit: Unit) -> str:
     return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
 
 
-WORDS = {"nats": "nats", "ratio": "times", "parameters": "parameters"}
+WORDS = {"nats": " nats", "ratio": " times", "parameters": " parameters", "share": " %", "points": " points"}
 """Of a unit that stands behind its number."""
 
 
 def _spoken(values: list[float], between: str, unit: Unit) -> str:
     if any(map(math.isinf, values)):
         return between.join(map(number, values))
-    if unit in ("share", "points"):
-        sign = "+" if unit == "points" else ""
-        ends = [f"{100 * value + 0:{sign}.{_digits(100 * value)}f}" for value in values]
-        text = between.join(end.replace("-", "\u2212") for end in ends)
-        return f"{text} %" if unit == "share" else f"{text} points"
-    text = between.join(map(number, values))
-    return f"{text} {WORDS[unit]}" if unit in WORDS else text
+    texts = [_percent(100 * value, unit) if unit in ("share", "points") else number(value) for value in values]
+    return between.join(texts) + WORDS.get(unit, "")
 
 
-def _digits(percent: float) -> int:
-    """Return the decimals of a percentage: one, or as many as its first digit that is not zero needs."""
-    return 1 if abs(percent) >= 0.1 or percent == 0 else math.ceil(-math.log10(abs(percent)))
+def _percent(percent: float, unit: Unit) -> str:
+    """Return a percentage with one decimal, or as many as its first digit that is not zero needs."""
+    decimals = 1 if abs(percent) >= 0.1 or percent == 0 else math.ceil(-math.log10(abs(percent)))
+    sign = "+" if unit == "points" else ""
+    return f"{percent + 0:{sign}.{decimals}f}".replace("-", "\u2212")

@@ -15,14 +15,7 @@ def study(records: Listed, kind: str) -> AnalysisRecord | None:
 
 
 def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
-    """Return a number of a study.
-
-    Args:
-        records: With the study.
-        of: Kind of the study.
-        value: Name in its record.
-        take: Of several numbers the `first`, the `last`, the `largest` in size, or their `mean`.
-    """
+    """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
     found = study(records, of)
     if found is None or value not in found.values:
         return None
@@ -41,16 +34,10 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
 
 
 def study_ratio(records: Records, of: str, value: str, to: str) -> float | Interval | None:
-    """Return the ratio of two values of a study; of several seeds, the 95 % interval of the seeds' ratios.
+    """Return the ratio of two values of a study, paired by seed; of several seeds, the 95 % interval of their ratios.
 
     It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
     above zero makes it NaN.
-
-    Args:
-        records: With the study.
-        of: Kind of the study.
-        value: Name in its record.
-        to: Name of what it is divided by; the two are paired by seed.
     """
     ratios = [one / other if one > 0 < other else math.nan for one, other in _pairs(records, of, value, to)]
     if len(ratios) < 2:
@@ -74,12 +61,11 @@ SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "with
 
 def study_unit(measure: str, value: str) -> Unit:
     """Return what a study's number is in, by the name that it has in the record."""
-    is_share = any(word in value for word in SHARES)
     if measure == "study_ratio":
         return "ratio"
-    if measure == "study_difference":
-        return "points" if is_share else ""
-    return "share" if is_share and "gap" not in value else ""
+    if not any(word in value for word in SHARES):
+        return ""
+    return "points" if measure == "study_difference" else "" if "gap" in value else "share"
 
 
 STUDY_MEASURES = (study_value, study_difference, study_ratio)

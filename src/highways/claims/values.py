@@ -17,7 +17,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_type_hints
 
 import numpy as np
@@ -34,34 +33,26 @@ Records = Listed
 
 
 class Interval(NamedTuple):
-    """A 95 % interval.
-
-    Attributes:
-        low: Its lower end.
-        high: Its upper end.
-        values: What it was made of, a value a run or seed.
-        point: The outcome of a search, which the interval is of.
-    """
+    """A 95 % interval, with the values that it was made of, one a run or seed."""
 
     low: float
     high: float
     values: tuple[float, ...] = ()
     point: float | None = None
+    """The outcome of a search, which the interval is of."""
 
 
 class Networks(NamedTuple):
-    """What is measured of each of several networks.
-
-    Attributes:
-        values: Of the trained networks, the best one first.
-        untrained: Of the same networks before training, `None` where that was not measured.
-    """
+    """What is measured of each of several trained networks, the best one first."""
 
     values: tuple[float, ...]
     untrained: tuple[float | None, ...]
+    """Of the same networks before training, `None` where that was not measured."""
 
 
 Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
+"""Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
+`parameters`, counted."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,11 +64,7 @@ def calculation(function: F) -> F:
 
 
 def in_units(unit: Unit) -> Callable[[F], F]:
-    """Say what a measure gives.
-
-    Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
-    a number of `parameters`.
-    """
+    """Say what a measure gives."""
 
     def mark(function: F) -> F:
         function.unit = unit  # type: ignore[attr-defined]
@@ -93,15 +80,13 @@ def guessing(run: RunRecord) -> float:
 
 # Expressions
 
-REDUCERS: dict[str, Callable[[Any], Any]] = {
-    "max": partial(np.max, axis=0),
-    "min": partial(np.min, axis=0),
-    "first": lambda values: values[0],
-    "last": lambda values: values[-1],
-    "sum": partial(np.sum, axis=0),
-    "mean": partial(np.mean, axis=0),
-}
 Take = Literal["max", "min", "first", "last", "sum", "mean"]
+
+
+def _reduced(column: NDArray[np.float64], take: str) -> Any:
+    """Return the numbers of a column, `(rows,)` or `(rows, draws)`, as one, or one a draw."""
+    places = {"first": 0, "last": -1}
+    return column[places[take]] if take in places else getattr(np, take)(column, axis=0)
 
 
 class Range(Strict):
@@ -167,7 +152,7 @@ class Expression(Strict):
                 return float(np.mean(column < self.below))
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
-            numbers.append(REDUCERS[take or "first"](column))
+            numbers.append(_reduced(column, take or "first"))
         if self.value is not None:
             return _plain(numbers[0])
         one, other = numbers
@@ -222,19 +207,18 @@ class Measures:
                 place = ".".join(map(str, first["loc"]))
                 return f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
             return None
-        called, arguments = str(measure["name"]), arguments_of(measure)
-        if called not in self.functions:
+        called, arguments, name = str(measure["name"]), arguments_of(measure), ""
+        if (function := self.functions.get(called)) is None:
             return f"no such measure; there are: {', '.join(self.functions)}"
         try:
-            inspect.signature(self.functions[called]).bind((), **arguments)
+            inspect.signature(function).bind((), **arguments)
+            hints = get_type_hints(function)
+            for name in arguments:
+                TypeAdapter(hints[name], config=ConfigDict(strict=True)).validate_python(arguments[name])
         except TypeError as error:
             return f"{called}: {error}"
-        hints = get_type_hints(self.functions[called])
-        for name, value in arguments.items():
-            try:
-                _checker(hints[name]).validate_python(value)
-            except ValidationError as error:
-                return f"{called}: {name}: {error.errors()[0]['msg']}, found {value!r}"
+        except ValidationError as error:
+            return f"{called}: {name}: {error.errors()[0]['msg']}, found {arguments[name]!r}"
         return None
 
     def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
@@ -246,11 +230,6 @@ class Measures:
         if "name" not in measure:
             return Expression.model_validate(measure).in_unit
         return getattr(self.functions[measure["name"]], "unit", "")
-
-
-@lru_cache
-def _checker(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint, config=ConfigDict(strict=True))
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:
@@ -266,8 +245,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
     draws = measures.draws(records)
     if value is None or math.isinf(value) or not draws or any(expression.of not in row for row in draws):
         return value
-    drawn = expression.on(draws)
-    low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
+    low, high = np.nanquantile(expression.on(draws), (0.025, 0.975), method="nearest")
     return Interval(float(low), float(high), point=value)
 
 

@@ -62,17 +62,16 @@ def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
     The time of recorded runs of the same network family is scaled by layers x units x examples x epochs.
     """
     from highways.quantities import duration
-    from highways.report.forecast import NUMBERS, Forecast, forecast
+    from highways.report.forecast import Forecast, forecast
 
     (profile,) = profiles_given(name)
     stages = forecast(profile)
-    runs, left, analyses_left, core_seconds = (sum(getattr(stage, field) for stage in stages) for field in NUMBERS)
-    total = Forecast("all", runs, left, analyses_left, core_seconds)
+    runs, left, core_seconds = (sum(getattr(one, of) for one in stages) for of in ("runs", "left", "core_seconds"))
     cells = [
-        [one.name, f"{one.left} of {one.runs}", str(one.analyses_left), duration(one.core_seconds)]
-        for one in (*stages, total)
+        [one.name, f"{one.left} of {one.runs}", duration(one.core_seconds)]
+        for one in (*stages, Forecast("all", runs, left, core_seconds))
     ]
-    shown.table(["stage", "runs left", "analyses left", "core time"], cells, right=range(1, 4))
+    shown.table(["stage", "runs left", "core time"], cells, right=range(1, 3))
     for stage in stages:
         for remark in stage.remarks:
             shown.wrapped(f"{stage.name}: {remark}")

@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 
 import nbformat
-from jinja2 import Environment, PackageLoader
 
 from highways import paths
 from highways.errors import HighwaysError
+from highways.report.render import render
 from highways.tracking.records import write_atomically
 
 REGISTER = "src/highways/experiments/__init__.py"
-TEMPLATES = Environment(loader=PackageLoader("highways.pipeline", "new"), keep_trailing_newline=True)
 
 
 def new_experiment(name: str) -> list[Path]:
@@ -36,9 +35,9 @@ def new_experiment(name: str) -> list[Path]:
     taken = [path for path in made if path.exists()] + sorted((root / "notebooks").glob(f"{number}_*.ipynb"))
     if taken:
         raise HighwaysError(f"{paths.shown(taken[0])}: there is one already")
-    texts = {path: TEMPLATES.get_template(template).render(words) for path, template in made.items()}
+    texts = {path: render(f"new/{template}", **words) for path, template in made.items()}
     claims, register = paths.references() / "claims.yaml", root / REGISTER
-    texts[claims] = claims.read_text(encoding="utf-8") + TEMPLATES.get_template("claim.yaml.j2").render(words)
+    texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
     for path, text in texts.items():
         write_atomically(path, nbformat.writes(_notebook(text)) + "\n" if path.suffix == ".ipynb" else text)

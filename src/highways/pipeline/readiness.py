@@ -5,7 +5,7 @@ from __future__ import annotations
 from highways.config.reading import quoted
 from highways.data import load, locate
 from highways.errors import HighwaysError
-from highways.experiments import EXPERIMENTS
+from highways.experiments import BY_NAME
 from highways.experiments.base import Experiment
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training import device
@@ -19,26 +19,27 @@ def check(profile: str, notebook: str, train: bool = True) -> Experiment:
     Raises:
         HighwaysError: Something is wrong or missing; one line that names it.
     """
-    experiments = {experiment.name: experiment for experiment in EXPERIMENTS}
-    if notebook not in experiments:
-        raise HighwaysError(f"no notebook {quoted(notebook)}; there are: {', '.join(experiments)}")
-    study = experiments[notebook].of(profile)
-    if train:
-        settings, runs = study.settings, study.settings.runs()
-        missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
-        analyses, store = settings.analyses(), AnalysisStore(study.results.analyses)
-        for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
-            if analysis.run is None and analysis.data is not None and store.read(key) is None:
-                load(analysis.data)
-        if missing:
-            engine_named(settings.engine, settings.workers)
-            if settings.engine == "local":  # a cluster may have what this machine lacks
-                device.resolve(settings.device)
-        for data in dict.fromkeys(run.data for run in missing):
-            locate(data.name)
-            if data.vectors or data.pictures:  # each network must fit them
-                for network in dict.fromkeys(run.network for run in missing if run.data == data):
-                    build_network(next(run for run in missing if run.network == network), load(data))
-        for data in dict.fromkeys(run.data for run in missing if run.network.reads == "text"):
+    if notebook not in BY_NAME:
+        raise HighwaysError(f"no notebook {quoted(notebook)}; there are: {', '.join(BY_NAME)}")
+    study = BY_NAME[notebook].of(profile)
+    if not train:
+        return study.experiment
+    settings, runs, analyses = study.settings, study.settings.runs(), study.settings.analyses()
+    store = AnalysisStore(study.results.analyses)
+    for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
+        if analysis.run is None and analysis.data is not None and store.read(key) is None:
+            load(analysis.data)
+    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
+    if missing:
+        engine_named(settings.engine, settings.workers)
+        if settings.engine == "local":  # a cluster may have what this machine lacks
+            device.resolve(settings.device)
+    for data in dict.fromkeys(run.data for run in missing):
+        locate(data.name)
+        of_data = [run for run in missing if run.data == data]
+        if any(run.network.reads == "text" for run in of_data):
             load(data)  # a file that is no text is named here, not in the notebook
-    return experiments[notebook]
+        if data.vectors or data.pictures:  # each network must fit them
+            for run in {run.network: run for run in of_data}.values():
+                build_network(run, load(data))
+    return study.experiment

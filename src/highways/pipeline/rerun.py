@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import math
 import multiprocessing
 import os
 import random
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,20 +39,23 @@ for BiLSTMs of 2 layers, 0.03 for a convolutional network with Adam; bfloat16 ha
 are not compared then."""
 HIDDEN = ("results", "checkpoints", "mlruns")
 """What a temporary project does not share with this one."""
+CONDITIONS = {
+    "processor": "another processor",
+    "threads": "other threads",
+    "torch": "another torch",
+    "device": "another device",
+    "platform": "another platform",
+}
+"""What in a record's environment decides the last bits, and in words that it differs."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A recorded run, and the runs that are trained together with it.
-
-    Attributes:
-        record: The run.
-        group: The configurations of its group, in the order in which its profile lists them: the order decides where
-            in memory a network lies, and so the last bits.
-    """
+    """A recorded run, and the runs that are trained together with it."""
 
     record: RunRecord
     group: tuple[RunConfig, ...]
+    """In the order in which the profile lists them: it decides where in memory a network lies, and so the last bits."""
 
     @property
     def whole(self) -> bool:
@@ -91,7 +95,7 @@ def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
     """Return the group that every listed run is trained in, by the run's key."""
     found: dict[str, tuple[RunConfig, ...]] = {}
     for profile, experiment in itertools.product(profiles, EXPERIMENTS):
-        with contextlib.suppress(HighwaysError):  # it cannot be listed here, or not yet
+        with suppress(HighwaysError):  # it cannot be listed here, or not yet
             configs = experiment.of(profile).settings.runs()
             keys = run_keys(configs)
             for group in groups(configs, keys):
@@ -130,60 +134,48 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
 
 
 def again(sample: Sample, device: str) -> Outcome:
-    """Train a sample's group again, in a process and a project of its own, and compare the run with its record."""
+    """Train a sample's group again, in a process and a project of its own, and compare the run with its record.
+
+    The project is temporary: everything of this one but results, weights and MLflow.
+    """
     record = sample.record
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
     spawn = multiprocessing.get_context("spawn")
-    with _project() as root, ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
-        records = pool.submit(_train, str(root), list(sample.group), device, threads).result()
-    return compared(record, next(one for one in records if one.run_key == record.run_key), sample.whole)
-
-
-@contextlib.contextmanager
-def _project() -> Iterator[Path]:
-    """Yield the root of a temporary project: everything of this one but results, weights and MLflow."""
-    with tempfile.TemporaryDirectory(prefix="highways-rerun-") as name:
+    with tempfile.TemporaryDirectory(prefix="highways-rerun-") as root:
         for path in paths.root().iterdir():
             if path.name not in HIDDEN and not path.name.startswith("."):
-                (Path(name) / path.name).symlink_to(path)
-        yield Path(name)
+                (Path(root) / path.name).symlink_to(path)
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
+            records = pool.submit(_train, root, list(sample.group), device, threads).result()
+    return compared(record, next(one for one in records if one.run_key == record.run_key), sample.whole)
 
 
 def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> list[RunRecord]:
     """Train runs in this process as one sweep below `root`, and return their records."""
     os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "lines"
-    place: dict[str, Any] = {"experiment": "rerun", "profile": "rerun", "mlflow": False}
-    return list(sweep(configs, device=device, threads=threads, **place))
+    return list(sweep(configs, experiment="rerun", profile="rerun", device=device, threads=threads, mlflow=False))
 
 
 def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
     """Compare a record with that of the same run, trained again; `whole`: together with all runs of its group."""
-    other = _other_conditions(record, made, whole)
-    exact = not other and record.config.precision == "float32"
-    epochs = None if exact else 1
-    difference, where = _difference(record, made, epochs)
-    if exact:
-        passed = difference == 0 and record.weights_sha256 == made.weights_sha256 and record.status == made.status
-        if difference == 0 and not passed:
-            where = "the weights"
-        return Outcome(record.run_key, difference, where, "equal to the bit", passed)
-    most = _tolerance(record.config)
-    why = ", ".join(other) or "bfloat16"
-    return Outcome(record.run_key, difference, where, f"{most:g} after one epoch ({why})", difference <= most)
-
-
-def _tolerance(config: RunConfig) -> float:
-    """Return how far the first epoch's cross-entropies may be off where conditions differ."""
-    plain = config.network.family == "dense" and config.network.shown_as == "plain"
-    return TOLERANCE["bfloat16" if config.precision == "bfloat16" else "plain" if plain else config.network.family]
+    conditions = _other_conditions(record, made, whole)
+    if conditions or record.config.precision != "float32":
+        difference, where = _difference(record, made, 1)
+        family = record.config.network.family
+        kind = "plain" if family == "dense" and record.config.network.shown_as == "plain" else family
+        most = TOLERANCE["bfloat16" if record.config.precision == "bfloat16" else kind]
+        expected = f"{most:g} after one epoch ({', '.join(conditions) or 'bfloat16'})"
+        return Outcome(record.run_key, difference, where, expected, difference <= most)
+    difference, where = _difference(record, made, None)
+    same = record.weights_sha256 == made.weights_sha256 and record.status == made.status
+    where = where if same or difference else "the weights"
+    return Outcome(record.run_key, difference, where, "equal to the bit", same and difference == 0)
 
 
 def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
     """Return the conditions that decide the last bits and differ from those of the record."""
-    names = {"processor": "another processor", "threads": "other threads", "torch": "another torch"}
-    names |= {"device": "another device", "platform": "another platform"}
-    found = [name for key, name in names.items() if record.environment.get(key) != made.environment.get(key)]
-    if moved(record.environment, list(names)):
+    found = [said for key, said in CONDITIONS.items() if record.environment.get(key) != made.environment.get(key)]
+    if moved(record.environment, list(CONDITIONS)):
         found.append("it was resumed elsewhere")
     if any(record.engine.get(way) != made.engine.get(way) for way in ("fused", "recorded")):
         found.append("other kernels")
@@ -193,23 +185,22 @@ def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[s
 
 
 def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple[float, str]:
-    """Return the largest relative difference of a curve's values, and where it is.
+    """Return the largest relative difference of a curve's values within some epochs, or all, and where it is.
 
     Accuracies are compared where everything is: a single example may move them by more than any tolerance.
     """
+    if bool(record.curves) != bool(made.curves):
+        return math.inf, "one of the two diverged in the first epoch"
     largest, where = 0.0, ""
     for name, curve in record.curves.items():
-        if epochs is not None and not name.endswith("_cross_entropy"):
-            continue
         other = made.curves.get(name, [])
         if epochs is None and len(other) != len(curve):
-            return float("inf"), f"{name} has {len(other)} epochs, in the record {len(curve)}"
-        for epoch, (then, now) in enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1):
-            difference = abs(now - then) / max(abs(then), 1e-12)
-            if difference > largest:
-                largest, where = difference, f"{name}, epoch {epoch}"
-    if bool(record.curves) != bool(made.curves):
-        return float("inf"), "one of the two diverged in the first epoch"
+            return math.inf, f"{name} has {len(other)} epochs, in the record {len(curve)}"
+        if epochs is None or name.endswith("_cross_entropy"):
+            for epoch, (then, now) in enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1):
+                difference = abs(now - then) / max(abs(then), 1e-12)
+                if difference > largest:
+                    largest, where = difference, f"{name}, epoch {epoch}"
     return largest, where
 
 

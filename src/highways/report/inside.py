@@ -48,10 +48,15 @@ def draw_inside(
         "signal": [SignalConfig(trained=False), SignalConfig(trained=True)],
     }[show]
     configs = [AnalysisConfig(run=run, measure=measure) for measure in measures]
-    key = run_keys([run])[0]
-    store = AnalysisStore(paths.Results(ADHOC).of(ADHOC).analyses)
+    key, results = run_keys([run])[0], paths.Results(ADHOC).of(ADHOC)
+    store = AnalysisStore(results.analyses)
     if any(store.adopt(wanted) is None for wanted in analysis_keys(configs)) and not weights:
-        _check_weights(key)
+        record = RecordStore(results.runs).adopt(key)
+        if record is None:
+            raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
+        if record.status == "finished" and load_weights(key, record.weights_sha256) is None:
+            missing = f"{key}: no weights at {weights_path(key)}"
+            raise HighwaysError(f"{missing}; with --weights the run is trained again for them")
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
@@ -59,14 +64,4 @@ def draw_inside(
         panels = gate_panels(analyses[0], routed)
     else:
         panels = [lesion_panel(analyses[0]) if show == "lesions" else signal_panel(analyses)]
-    return save(Drawing(panels), output or paths.Results(ADHOC).of(ADHOC).figures / f"{show}-{key}.png")
-
-
-def _check_weights(key: str) -> None:
-    record = RecordStore(paths.Results(ADHOC).of(ADHOC).runs).adopt(key)
-    if record is None:
-        raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
-    if record.status == "finished" and load_weights(key, record.weights_sha256) is None:
-        raise HighwaysError(
-            f"{key}: no weights at {weights_path(key)}; with --weights the run is trained again for them"
-        )
+    return save(Drawing(panels), output or results.figures / f"{show}-{key}.png")

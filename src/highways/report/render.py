@@ -24,13 +24,16 @@ def cell(value: object) -> str:
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page; what stands in an HTML template is escaped."""
+    """Return a page or file; what stands in an HTML template is escaped."""
     return ENVIRONMENT.get_template(template).render(values)
 
 
 ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("highways.report"),
+    loader=jinja2.ChoiceLoader(
+        [jinja2.PackageLoader("highways.report"), jinja2.PackageLoader("highways.pipeline", "")]
+    ),
     autoescape=jinja2.select_autoescape(("html.j2",)),
+    keep_trailing_newline=True,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,

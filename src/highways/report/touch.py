@@ -31,12 +31,7 @@ NAMED = 6
 
 
 def touch(highway: Path, plain: Path | None = None, output: Path | None = None) -> Path:
-    """Write the page of a highway network, and of a plain one to compare it with, and return its path.
-
-    Args:
-        highway: Record of the highway network.
-        plain: Record of the plain one, trained on the same data.
-        output: The page; by default `docs/touch.html`.
+    """Write the page of a highway network, and of a plain one to compare it with, from records; return its path.
 
     Raises:
         HighwaysError: A network is of another kind or other data, or its weights are not kept here.
@@ -59,16 +54,8 @@ def touch(highway: Path, plain: Path | None = None, output: Path | None = None) 
         "pixels": packed(pixels.tobytes()),
         "networks": networks,
     }
-    write_atomically(
-        home,
-        render(
-            "touch.html.j2",
-            page=page,
-            networks=networks,
-            data=name.upper() if name == "mnist" else name,
-            examples=len(chosen),
-        ),
-    )
+    shown = name.upper() if name == "mnist" else name
+    write_atomically(home, render("touch.html.j2", page=page, networks=networks, data=shown, examples=len(chosen)))
     return home
 
 
