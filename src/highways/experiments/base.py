@@ -167,32 +167,16 @@ class Experiment:
         return f"highways profile use {profile} && dvc repro {self.name}@{profile}"
 
     def open(self, namespace: Mapping[str, Any]) -> Study:
-        """Return the study of the parameters that a notebook has set as variables.
-
-        Args:
-            namespace: The notebook's `globals()`.
-
-        Raises:
-            HighwaysError: A parameter is missing or at fault.
-        """
+        """Return the study of the parameters that a notebook has set as variables: its `globals()`."""
         return Study(self, self.schema.from_namespace(namespace))
 
     def of(self, profile: str) -> Study:
-        """Return the study of a profile's parameters.
-
-        Raises:
-            HighwaysError: The profile or its file is at fault.
-        """
+        """Return the study of a profile's parameters."""
         return Study(self, load_profile(profile, self.schema))
 
 
 class Study:
-    """An experiment with its parameters: trains, analyses, draws, tabulates, judges.
-
-    Args:
-        experiment: The experiment.
-        settings: Its parameters.
-    """
+    """An experiment with its parameters: trains, analyses, draws, tabulates, judges."""
 
     def __init__(self, experiment: Experiment, settings: Any):
         self.experiment, self.settings = experiment, settings
@@ -207,11 +191,7 @@ class Study:
         return self._records[source]
 
     def train(self, threads: int | None = None) -> Sweep:
-        """Train every listed run that has no record yet, and return all; see `highways.training.train`.
-
-        Raises:
-            Interrupted: By the user.
-        """
+        """Train every listed run that has no record yet, and return all; see `highways.training.train`."""
         self._records.clear()
         if NO_TRAINING in os.environ:
             return Sweep([*self.records(), *self.records().auxiliary])
@@ -219,11 +199,7 @@ class Study:
             return train(self.settings, threads=threads)
 
     def analyse(self) -> None:
-        """Make every listed analysis that has no record yet; see `highways.inside.analyse`.
-
-        Raises:
-            Interrupted: By the user.
-        """
+        """Make every listed analysis that has no record yet; see `highways.inside.analyse`."""
         self._records.clear()
         if NO_TRAINING not in os.environ:
             place = {"experiment": self.experiment.name, "profile": self.settings.profile}

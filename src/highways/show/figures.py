@@ -52,12 +52,6 @@ DPI = 110
 GAP = 34
 """From axes to the legend below, points: tick labels and the axis's label are between."""
 
-EDGE = 0.03
-"""From the canvas to a legend at least, inches."""
-
-TITLE = 58
-"""Letters of a title on one line."""
-
 STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
 """Settings of matplotlib."""
 
@@ -121,11 +115,12 @@ def line_panel(
         log: Scale the vertical axis in logarithms.
         columns: Of the legend, at most.
     """
-    words = "; ".join(
-        f"{one.label}: {_at(one, 0)}, {_at(one, -1)}" if len(one.x) else f"{one.label}: {one.y[0]:.3g}"
+    ends = {
+        one.label: [f"{one.y[end]:.3g}" + (f" at {one.x[end]:g}" if len(one.x) else "") for end in (0, -1)]
         for one in lines
         if one.label and len(one.y)
-    )
+    }
+    words = "; ".join(f"{label}: {', '.join(dict.fromkeys(texts))}" for label, texts in ends.items())
 
     def draw(axes: Axes) -> None:
         for one in lines:
@@ -134,16 +129,12 @@ def line_panel(
             else:
                 axes.plot(one.x, one.y, label=one.label, **one.look)
         axes.set(xlabel=x, ylabel=y)
-        if log:
-            logarithmic(axes)
+        if log and any(math.isfinite(value) and value > 0 for one in lines for value in one.y):
+            axes.set_yscale("log")
         after(axes)
         legend(axes, columns=columns)
 
-    return Panel(title, f"{sentence(y)} {words or 'Nothing to show'}.", draw)
-
-
-def _at(one: Line, place: int) -> str:
-    return f"{one.y[place]:.3g} at {one.x[place]:g}"
+    return Panel(title, f"{y[:1].upper()}{y[1:]}. {words or 'Nothing to show'}.", draw)
 
 
 class Drawing:
@@ -192,7 +183,7 @@ def _grid(rows: Sequence[Sequence[Panel]], dpi: int, titles: bool) -> Figure:
                 axes = figure.add_subplot(grid[2 * row, column])
                 panel.draw(axes)
                 if titles:
-                    axes.set_title(textwrap.fill(panel.title, TITLE), loc="left")
+                    axes.set_title(textwrap.fill(panel.title, 58), loc="left")
                 below = max(below, _legend_height(axes))
             heights += [max(panel.height for panel in panels) - AROUND, below + 0.01]
         grid.set_height_ratios(heights)
@@ -212,7 +203,7 @@ def _words(text: str) -> Panel:
 def _legend_height(axes: Axes) -> float:
     """Return what a legend below the axes takes, inches."""
     legend = axes.get_legend()
-    if legend is None or not getattr(legend, "is_below", False):
+    if legend is None:
         return 0.0
     rows = math.ceil(len(legend.get_texts()) / legend._ncols)  # type: ignore[attr-defined]
     return 0.08 + 0.175 * rows + (legend.gap - GAP) / 72  # type: ignore[attr-defined]
@@ -222,9 +213,8 @@ def _keep_legends_inside(figure: Figure) -> None:
     """Move legends below axes with narrow tick labels to the right, so that the canvas does not cut their handles."""
     figure.draw_without_rendering()
     for axes in figure.axes:
-        legend = axes.get_legend()
-        if legend is not None and getattr(legend, "is_below", False):
-            missing = EDGE - legend.get_window_extent().x0 / figure.dpi
+        if (legend := axes.get_legend()) is not None:
+            missing = 0.03 - legend.get_window_extent().x0 / figure.dpi  # inches from the canvas, at least
             if missing > 0:
                 moved = legend.below + ScaledTranslation(missing, 0, figure.dpi_scale_trans)  # type: ignore[attr-defined]
                 legend.set_bbox_to_anchor((0, 0), moved)
@@ -253,10 +243,10 @@ def svg(panel: Panel) -> str:
 
 
 def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
-    """Put the legend below the axes, where it hides nothing.
+    """Put the legend, if there are labels, below the axes, where it hides nothing.
 
     Args:
-        axes: Its artists have labels; without labels there is no legend.
+        axes: Its artists have labels.
         columns: Most entries side by side; fewer where the labels are long.
         gap: From the axes, points; more than `GAP` where tick labels are high.
         more: Further arguments of the legend.
@@ -270,7 +260,7 @@ def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
     place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
     entries = {"ncols": max(1, min(columns, fitting)), "handlelength": 2.2, "columnspacing": 1, "labelspacing": 0.3}
     made = axes.legend(**(place | entries | more))  # type: ignore[arg-type]
-    made.is_below, made.below, made.gap = True, below, gap  # type: ignore[attr-defined]
+    made.below, made.gap = below, gap  # type: ignore[attr-defined]
     made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
 
 
@@ -278,8 +268,7 @@ def shade(network: str, depth: int, depths: Sequence[int]) -> str:
     """Return the colour of a kind of network at one of several depths: the deeper, the darker."""
     low, high = (np.array(matplotlib.colors.to_rgb(end)) for end in SHADES[network])
     place = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 0.5
-    red, green, blue = (float(part) for part in low + place * (high - low))
-    return matplotlib.colors.to_hex((red, green, blue))
+    return matplotlib.colors.to_hex(low + place * (high - low))  # type: ignore[arg-type]
 
 
 def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:
@@ -304,16 +293,3 @@ def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
 def positive(values: Sequence[float]) -> list[float]:
     """Return values as an axis in logarithms takes them: NaN in place of what is not above zero."""
     return [value if value > 0 and math.isfinite(value) else math.nan for value in values]
-
-
-def logarithmic(axes: Axes, axis: str = "y") -> None:
-    """Scale an axis in logarithms, if anything drawn is above zero; an axis of nothing stays as it is."""
-    column = 1 if axis == "y" else 0
-    values = [value for line in axes.get_lines() for value in np.ravel(line.get_data()[column])]
-    if any(np.isfinite(value) and value > 0 for value in values):
-        (axes.set_yscale if axis == "y" else axes.set_xscale)("log")
-
-
-def sentence(text: str) -> str:
-    """Return a text with a capital letter before and a full stop behind."""
-    return f"{text[:1].upper()}{text[1:]}."
