@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from layout import lay_out
 from toolbox import record_of
 
 from highways import paths
-from highways.config import load_profile
+from highways.config import RunConfig, load_profile
 from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
@@ -116,70 +118,64 @@ def test_bad_rungs_are_refused_in_one_line(changes: dict, message: str) -> None:
         depth_profile(**changes)
 
 
-def test_search_trains_rung_by_rung_and_never_twice(project: Path) -> None:
-    settings = depth_profile()
-    assert len(settings.runs()) == 4 * 5
-    assert len(settings.waiting()) == 4
-    trained = train(settings, mlflow=False)
-    assert len(trained) == len(settings.runs()) == 4 * (5 + 3 + 2) + 2
-    assert settings.waiting() == []
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[RunConfig]]]:
+    """A project with a whole search, which is copied and never changed, and the portions that it was trained in."""
+    folder = lay_out(tmp_path_factory.mktemp("searched"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIGHWAYS_ROOT", str(folder))
+        settings, portions = depth_profile(), []
+        assert (len(settings.runs()), len(settings.waiting())) == (4 * 5, 4)
+        for portion in settings.portions():
+            portions.append(portion)
+            sweep(portion, experiment="01_depth", profile="x", mlflow=False)
+    return folder, portions
+
+
+@pytest.fixture
+def search(project: Path, searched: tuple[Path, list[list[RunConfig]]]) -> DepthProfile:
+    """The parameters of a search that is trained."""
+    shutil.copytree(searched[0], project, dirs_exist_ok=True)
+    return depth_profile()
+
+
+def network_of(run: RunConfig) -> tuple[str, int]:
+    return run.network.kind, run.network.depth
+
+
+def test_search_is_trained_rung_by_rung_the_best_of_every_network_of_the_last_one_first(searched) -> None:
+    portions = searched[1]
+    assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2]
+    assert {network_of(run) for run in portions[2]} == {(k, d) for k in ("plain", "highway") for d in (2, 3)}
+
+
+def test_whole_search_is_not_trained_again_and_its_drawn_trials_count_for_no_outcome(search: DepthProfile) -> None:
+    assert search.waiting() == []
     before = {path: path.stat().st_mtime_ns for path in store_of()}
-    assert [one.run_key for one in train(settings, mlflow=False)] == [one.run_key for one in trained]
+    assert len(train(search, mlflow=False)) == len(search.runs()) == 4 * (5 + 3 + 2) + 2
     assert {path: path.stat().st_mtime_ns for path in store_of()} == before
-    listed = listed_records(settings)
+    listed = listed_records(search)
     assert listed.complete
     assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
+    last = [run.config for run in listed if run.config.budget.epochs == 4]
+    for one in listed.auxiliary:
+        assert (one.config.network.depth, one.config.budget.epochs) == (2, 4)
+        assert one.config not in last, "no last rung kept it"
     store_of().path(listed.auxiliary[0].run_key).unlink()
-    without = listed_records(settings)
+    without = listed_records(search)
     assert not without.complete
     assert without.missing == [], "no claim waits for what no outcome counts"
 
 
-def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(project: Path) -> None:
-    settings = depth_profile()
-    train(settings, mlflow=False)
-    assert listed_records(settings).shortfall == ""
-    lost = next(one for one in listed_records(settings) if one.config.budget.epochs == 2)
-    (store_of().folder / f"{lost.run_key}.json").unlink()
-    listed = listed_records(settings)
+def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(search: DepthProfile) -> None:
+    assert listed_records(search).shortfall == ""
+    lost = next(one for one in listed_records(search) if one.config.budget.epochs == 2)
+    store_of().path(lost.run_key).unlink()
+    listed = listed_records(search)
     assert listed.shortfall == f"1 of the listed runs has no record: {lost.run_key}."
     assert listed.on("digits").shortfall == listed.shortfall
     assert listed.on("mnist").shortfall == "", "it is on other data"
-    network = lost.config.network
-    assert not any(
-        run.config.budget.epochs == 4
-        and (run.config.network.kind, run.config.network.depth) == (network.kind, network.depth)
-        for run in listed
-    )
-
-
-def test_last_rung_trains_the_best_of_every_network_first(project: Path) -> None:
-    settings = depth_profile()
-    portions = []
-    for portion in settings.portions():
-        portions.append(portion)
-        sweep(portion, experiment="01_depth", profile="x", mlflow=False)
-    assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2]
-    assert {(run.network.kind, run.network.depth) for run in portions[2]} == {
-        (kind, depth) for kind in ("plain", "highway") for depth in (2, 3)
-    }
-
-
-def test_drawn_trials_are_such_as_no_last_rung_kept_and_count_for_no_outcome(project: Path) -> None:
-    settings = depth_profile()
-    train(settings, mlflow=False)
-    listed = listed_records(settings)
-    for one in listed.auxiliary:
-        network = one.config.network
-        assert (network.depth, one.config.budget.epochs) == (2, 4)
-        kept = {
-            run.config.seed
-            for run in listed
-            if run.config.budget.epochs == 4
-            and (run.config.network.kind, run.config.network.depth) == (network.kind, 2)
-        }
-        assert one.config.seed not in kept
-    assert settings.auxiliary() == depth_profile().auxiliary(), "the draw does not change"
+    assert network_of(lost.config) not in {network_of(run.config) for run in listed if run.config.budget.epochs == 4}
 
 
 def test_best_is_the_longest_then_the_lowest_and_a_diverged_run_only_where_all_diverged(record: Callable) -> None:

@@ -7,41 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH, base
 from highways.experiments.base import Interrupted, Study
-from highways.experiments.depth import DepthProfile
 from highways.nn import Highway
 from highways.show.tables import Scrolled
 from highways.show.teaching import code
-from highways.training import sweep
 
 SLOW = ("pytorch_lightning", "lightning_fabric", "sklearn", "mlflow", "torch._dynamo")
 
 
-def settings(**changes: object) -> DepthProfile:
-    values = {"profile": "mine", "data": "digits", "depths": [5], "trials": 2, "epochs": 1, "batch_size": 200}
-    return DepthProfile(**(values | {"plain_width": 4, "highway_width": 4} | changes))  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def study(project: Path) -> Study:
-    """A small depth study, trained."""
-    mine = settings()
-    sweep(mine.runs(), experiment="01_depth", profile="mine", mlflow=False)
-    return Study(DEPTH, mine)
-
-
-def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study: Study) -> None:
+def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study: Path) -> None:
     script = (
         "import sys\nfrom highways.experiments import DEPTH\nfrom highways.training import sweep\n"
-        "from highways.experiments.depth import DepthProfile\n"
-        f"mine = DepthProfile.model_validate({study.settings.model_dump()!r})\n"
-        "sweep(mine.runs(), experiment='01_depth', profile='mine', mlflow=False)\n"
-        "from highways.experiments.base import Study\nstudy = Study(DEPTH, mine)\n"
+        "study = DEPTH.of('quick')\n"
+        "sweep(study.settings.runs(), experiment='01_depth', profile='quick', mlflow=False)\n"
         "study.figure(); study.table(); study.conclusion()\n"
         f"print([name for name in {SLOW!r} if name in sys.modules])\n"
     )
@@ -50,28 +32,30 @@ def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_conclusion_is_computed(study: Study) -> None:
-    table = pd.read_csv(study.results.tables / "depth.csv") if study.table() is not None else pd.DataFrame()
-    said = study.conclusion().data
-    for loss in table["best_train_cross_entropy"]:
-        assert f"{loss:.3g}" in said
-    assert "At **5 layers**" in said
+def one_trial_more() -> Study:
+    return Study(DEPTH, DEPTH.of("quick").settings.model_copy(update={"trials": 3}))
+
+
+def test_the_conclusion_is_computed(study: Path) -> None:
+    quick = DEPTH.of("quick")
+    said = quick.conclusion().data
+    for loss in quick.table()["best_train_cross_entropy"]:
+        assert f"{float(loss):.3g}" in said
+    assert "At **2 layers**" in said
     assert "claims and questions: " in said
     assert "no record" not in said
-    more = Study(DEPTH, settings(trials=3))
-    assert re.search(r"2 of the listed runs have no record: plain-d005-\S+, highway-d005-\S+\.", more.conclusion().data)
+    assert re.search(r"4 of the listed runs have no record: plain-d002-\S+, ", one_trial_more().conclusion().data)
 
 
-def test_an_interrupted_cell_says_what_is_kept(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_cell_says_what_is_kept(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(base, "train", interrupt)
-    more = Study(DEPTH, settings(trials=3))
     with pytest.raises(Interrupted) as raised:
-        more.train()
+        one_trial_more().train()
     (text,) = raised.value._render_traceback_()
-    assert "4 of 6 runs have their records in results/mine/01_depth/runs" in text
+    assert "8 of 12 runs have their records in results/quick/01_depth/runs" in text
     assert "Run this cell again" in text
 
 

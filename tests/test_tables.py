@@ -9,6 +9,7 @@ import pytest
 from toolbox import OF_MLFLOW, texts_of
 
 from highways.errors import HighwaysError
+from highways.experiments import DEPTH
 from highways.experiments.conv import AUTHORS_LOGS, authors_log
 from highways.experiments.depth import DepthProfile, depth_rows
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
@@ -20,33 +21,20 @@ from highways.training import sweep
 pytestmark = OF_MLFLOW
 
 
-def settings(**changes: object) -> DepthProfile:
-    content = {"profile": "quick", "data": "digits", "depths": [2, 10], "trials": 3, "epochs": 2, "batch_size": 100}
-    return DepthProfile.model_validate(content | {"plain_width": 6, "highway_width": 5} | changes)
-
-
-@pytest.fixture
-def small(project: Path) -> DepthProfile:
-    """A small depth study, trained."""
-    chosen = settings()
-    sweep(chosen.runs(), experiment="01_depth", profile="quick", mlflow=False)
-    return chosen
-
-
 def test_records_and_mlflow_give_the_same_bytes(tracked_project: Path) -> None:
-    small = settings()
+    content = {"profile": "quick", "data": "digits", "depths": [2, 10], "trials": 2, "epochs": 2, "batch_size": 200}
+    small = DepthProfile.model_validate(content | {"plain_width": 6, "highway_width": 5})
     sweep(small.runs(), experiment="01_depth", profile="quick")
-    from_records = texts_of("depth", small, "records")
-    assert texts_of("depth", small, "mlflow") == from_records
-    assert texts_of("depth", small, "records") == from_records
+    assert texts_of("depth", small, "records") == texts_of("depth", small, "mlflow")
 
 
-def test_table_holds_the_listed_runs_only(small: DepthProfile) -> None:
+def test_table_holds_the_listed_runs_only(study: Path) -> None:
+    small = DEPTH.of("quick").settings
     before = texts_of("depth", small)
-    sweep(settings(trials=5).runs(), experiment="01_depth", profile="quick", mlflow=False)
-    assert texts_of("depth", small) == before
-    fewer = texts_of("depth", settings(depths=[2]))
-    assert fewer["depth.csv"].count("\n") == 3
+    more = small.model_copy(update={"trials": 3})
+    sweep(more.runs(), experiment="01_depth", profile="quick", mlflow=False)
+    assert texts_of("depth", small) == before != texts_of("depth", more)
+    assert texts_of("depth", small.model_copy(update={"depths": [2]}))["depth.csv"].count("\n") == 3
 
 
 def test_unknown_table_and_source_are_one_line(project: Path) -> None:
@@ -56,15 +44,14 @@ def test_unknown_table_and_source_are_one_line(project: Path) -> None:
         write_tables("quick", ["depth"], source="csv")  # type: ignore[arg-type]
 
 
-def test_outcome_of_a_trial_is_its_lowest_loss_and_diverged_trials_count(small: DepthProfile, project: Path) -> None:
-    from highways.tracking import listed_records
-
-    for cell in cells(listed_records(small), kind_and_depth).values():
+def test_outcome_of_a_trial_is_its_lowest_loss(study: Path) -> None:
+    records = DEPTH.of("quick").records()
+    for cell in cells(records, kind_and_depth).values():
         losses = [min(run.curves["train_cross_entropy"]) for run in cell.runs if run.curves]
         assert cell.best_loss == min(losses)
         assert cell.epochs_to(math.inf) == 1
         assert cell.epochs_to(0) is None
-    assert all(math.isnan(row["top10_mean_train_cross_entropy"]) for row in depth_rows(listed_records(small)))
+    assert all(math.isnan(row["top10_mean_train_cross_entropy"]) for row in depth_rows(records))
 
 
 def test_intervals_of_means_and_differences() -> None:

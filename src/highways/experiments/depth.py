@@ -91,11 +91,8 @@ class DepthProfile(Search):
 
     def first_rung(self) -> dict[tuple[Kind, int], list[RunConfig]]:
         """Return all trials of each network."""
-        return {
-            (kind, depth): [self.trial(kind, depth, number) for number in range(self.trials)]
-            for kind in KINDS
-            for depth in self.depths
-        }
+        networks: list[tuple[Kind, int]] = [(kind, depth) for kind in KINDS for depth in self.depths]
+        return {network: [self.trial(*network, number) for number in range(self.trials)] for network in networks}
 
     def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
         """Return the run of one trial of a network, with a transform bias of one's own in place of that drawn."""
@@ -206,9 +203,8 @@ def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
 
 def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
-    curves = reference("highway2015_fig1_curves.csv")
-    within = curves[(curves["network"] == kind) & (curves["epoch"] <= epochs)]
-    return dict(within.groupby("depth")["train_cross_entropy"].min().items())  # type: ignore[arg-type]
+    curves = reference("highway2015_fig1_curves.csv").query("network == @kind and epoch <= @epochs")
+    return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
 
 
 def depth_cost(records: Listed) -> Iterator[Row]:
@@ -284,10 +280,10 @@ def _top_panel(networks: Networks) -> Panel:
 
 def _curves_panel(networks: Networks, kind: str) -> Panel:
     data, depths, epochs, budget = _setting(networks)
-    curves, lines = reference_rows("highway2015_fig1_curves.csv"), []
+    curves, lines = reference("highway2015_fig1_curves.csv").query("network == @kind"), []
     for place, depth in enumerate(depths):
         colour, cell = shade(kind, depth, depths), networks.get((kind, depth))
-        paper = {r["epoch"]: r["train_cross_entropy"] for r in curves if (r["network"], r["depth"]) == (kind, depth)}
+        paper = curves[curves["depth"] == depth].set_index("epoch")["train_cross_entropy"].to_dict()
         lines.append(line(None, paper, color=colour, zorder=1, **SOURCE))
         if cell and cell.best:
             ours = cell.best.curves["train_cross_entropy"]

@@ -42,14 +42,9 @@ def gate_panels(
 ) -> list[Panel]:
     """Return the panels of one network's gates.
 
-    First the layers' means, the paper's dashed, other networks' thin and untrained ones' dotted; then P1 Fig. 2:
-    biases, mean gates, gates and outputs for one example; then the routing of two classes (P2 Fig. 3).
-
-    Args:
-        analysis: Of the kind `gates`.
-        classes: Two classes, by default those of `ROUTED`.
-        others: Of further networks.
-        controls: Of networks before training.
+    First the layers' means, the paper's dashed, other networks' thin and those of networks before training (`controls`)
+    dotted; then P1 Fig. 2: biases, mean gates, gates and outputs for one example; then the routing of two classes
+    (P2 Fig. 3), by default those of `ROUTED`.
     """
     values: Any = analysis.values
     measure, data = analysis.config.measure, analysis.data
@@ -158,17 +153,13 @@ def lesion_panel(
         without, *theirs = (row[f"{paper}_train_cross_entropy"] for row in rows)
         lines.append(line(f"P2, {paper}", theirs, **PAPERS, **SOURCE))
         lines.append(level("P2, without lesion", without, ls=":", lw=1, **PAPERS))
-    title = f"{analysis.data}: one layer's gate closed"
-    return line_panel(title, lines, "lesioned layer", "training cross-entropy, nats")
+    return line_panel(
+        f"{analysis.data}: one layer's gate closed", lines, "lesioned layer", "training cross-entropy, nats"
+    )
 
 
 def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
-    """Return the gradient's norm over layers, solid with initial weights, dotted with trained ones.
-
-    Args:
-        analyses: Of the kind `signal`.
-        name: Of the data, before the title.
-    """
+    """Return the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
     depths, lines = sorted({analysis.run.network.depth for analysis in analyses}), []
     for analysis in analyses:
         network, norms = analysis.run.network, positive(analysis.row("weight_gradient"))
@@ -177,6 +168,5 @@ def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
         colour = shade("plain" if network.kind.startswith("plain") else "highway", network.depth, depths)
         look = {"ls": ":" if trained else "-", "color": colour, "lw": 1.2}
         lines.append(Line(label if first else None, list(np.linspace(0, 1, len(norms))), norms, look))
-    title = f"{name}: " if name else ""
-    place = "place in the network (first layer 0, last layer 1)"
-    return line_panel(f"{title}gradient by layer (dotted: after training)", lines, place, "norm of the gradient")
+    title = (f"{name}: " if name else "") + "gradient by layer (dotted: after training)"
+    return line_panel(title, lines, "place in the network (first layer 0, last layer 1)", "norm of the gradient")
