@@ -94,34 +94,31 @@ class TwoHeads(SmallStudy):
         return {name: torch.stack([values[name] for values in of_seeds]) for name in of_seeds[0]}
 
     def _train_version(self, data: Images, version: str, seed: int) -> dict[str, Tensor]:
-        rows, network = _Rows(self, data, seed), _Heads(data, self.hidden, seed)
-        found: dict[str, Tensor] = {}
-        x, target, labelled = rows.batch()
+        trial, found = _Trial(self, data, seed), {}
+        x, target, labelled = trial.batch()
         for name, part in (("unlabelled", ~labelled), ("labelled", slice(None))):
-            network.zero_grad()
-            class_loss(version, network(x[part])[0], target[part], labelled[part]).backward()
-            gradients = [p.grad for p in network.classifier.parameters() if p.grad is not None]
-            found[f"{name}_gradient"] = nn.utils.get_total_norm(gradients)
-        self._train(network, version, rows)
+            trial.zero_grad()
+            class_loss(version, trial(x[part])[0], target[part], labelled[part]).backward()
+            gradients = [p.grad for p in trial.classifier.parameters() if p.grad is not None]
+            found[stored(version, f"{name}_gradient")] = nn.utils.get_total_norm(gradients)
+        trial.fit(version)
         with torch.no_grad():
-            logits = network(data.test_x.cpu())[0]
+            logits = trial(data.test_x.cpu())[0]
         odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
-        found["accuracy"] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
-        found["confidence"] = odds.max(dim=1).values.mean().double()
-        found = {stored(version, name): value for name, value in found.items()}
-        return found | (rows.metrics(network) if version == "masked-categorical" else {})
+        found[stored(version, "accuracy")] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+        found[stored(version, "confidence")] = odds.max(dim=1).values.mean().double()
+        return found | (trial.metrics() if version == "masked-categorical" else {})
 
     def _train_by_chance(self, data: Images, size: int, seed: int) -> dict[str, Tensor]:
         """Train `masked-categorical` on batches of one size, in which rows have a label by chance."""
         chance = self.labelled_of_batch / self.batch_size
         steps = max(1, round(self.steps * self.batch_size / size))
-        study = self.model_copy(update={"batch_size": size, "steps": steps})
-        rows, network = _Rows(study, data, seed, chance), _Heads(data, self.hidden, seed)
-        study._train(network, "masked-categorical", rows)
+        trial = _Trial(self.model_copy(update={"batch_size": size, "steps": steps}), data, seed, chance)
+        trial.fit("masked-categorical")
         with torch.no_grad():
-            right = network(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
-        batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=rows.random)
-        labelled = torch.rand(METRIC_BATCHES, size, generator=rows.random) < chance
+            right = trial(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
+        batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=trial.random)
+        labelled = torch.rand(METRIC_BATCHES, size, generator=trial.random) < chance
         accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
         without = accuracies.isnan()
         return {
@@ -129,18 +126,6 @@ class TwoHeads(SmallStudy):
             f"batch_{size}_without_label": without.double().mean(),
             f"batch_{size}_deviation": accuracies[~without].std(),
         }
-
-    def _train(self, network: _Heads, version: str, rows: _Rows) -> None:
-        optimiser = torch.optim.RMSprop(network.parameters(), lr=self.learning_rate)
-        for _ in range(self.steps):
-            x, target, labelled = rows.batch()
-            logits, decoded = network(x)
-            loss = class_loss(version, logits, target, labelled)
-            if version != "alone":
-                loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
         """See `SmallStudy`."""
@@ -183,49 +168,55 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
     return (rows * labelled).sum() / labelled.sum().clamp_min(1)
 
 
-class _Heads(nn.Module):
-    """An encoder with a classifier and a decoder, as a seed draws them."""
+class _Trial(nn.Module):
+    """What a seed draws: an encoder with a classifier and a decoder, the training rows that have a label, batches.
 
-    def __init__(self, data: Images, hidden: int, seed: int):
+    In a batch as many rows have a label as the study says, or each has one with the probability `chance`.
+    """
+
+    def __init__(self, study: TwoHeads, data: Images, seed: int, chance: float | None = None):
         super().__init__()
         torch.manual_seed(seed)
-        self.encoder = nn.Linear(data.features, hidden)
-        self.classifier = nn.Linear(hidden, data.classes)
-        self.decoder = nn.Linear(hidden, data.features)
+        self.encoder = nn.Linear(data.features, study.hidden)
+        self.classifier = nn.Linear(study.hidden, data.classes)
+        self.decoder = nn.Linear(study.hidden, data.features)
+        self.study, self.chance, self.random = study, chance, torch.Generator().manual_seed(seed)
+        self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
+        order = torch.randperm(len(self.x), generator=self.random)
+        self.known, self.unknown = order[: study.labelled], order[study.labelled :]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map `(batch, features)` to logits of the classes and of the features."""
         code = torch.relu(self.encoder(x))
         return self.classifier(code), self.decoder(code)
 
-
-class _Rows:
-    """What a seed draws: the training rows that have a label, and batches.
-
-    In a batch `few` rows have a label, or each has one with the probability `chance`.
-    """
-
-    def __init__(self, study: TwoHeads, data: Images, seed: int, chance: float | None = None):
-        self.size, self.few, self.chance = study.batch_size, study.labelled_of_batch, chance
-        self.random = torch.Generator().manual_seed(seed)
-        self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
-        order = torch.randperm(len(self.x), generator=self.random)
-        self.known, self.unknown = order[: study.labelled], order[study.labelled :]
-
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero where there is none, and who has one."""
-        few = self.few
+        size, few = self.study.batch_size, self.study.labelled_of_batch
         if self.chance is not None:
-            few = int((torch.rand(self.size, generator=self.random) < self.chance).sum())
-        parts = ((self.known, few), (self.unknown, self.size - few))
+            few = int((torch.rand(size, generator=self.random) < self.chance).sum())
+        parts = ((self.known, few), (self.unknown, size - few))
         rows = torch.cat([part[torch.randint(len(part), (count,), generator=self.random)] for part, count in parts])
-        labelled = torch.arange(self.size) < few
+        labelled = torch.arange(size) < few
         return self.x[rows], self.one_hot[rows] * labelled[:, None], labelled
 
-    def metrics(self, network: _Heads) -> dict[str, Tensor]:
-        """Return a network's accuracies on further batches, `METRIC_ROWS` rows or more; see `TwoHeads.measure`."""
-        batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.size))]
+    def fit(self, version: str) -> None:
+        """Train a version of `HEAD_VERSIONS`."""
+        optimiser = torch.optim.RMSprop(self.parameters(), lr=self.study.learning_rate)
+        for _ in range(self.study.steps):
+            x, target, labelled = self.batch()
+            logits, decoded = self(x)
+            loss = class_loss(version, logits, target, labelled)
+            if version != "alone":
+                loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Return accuracies on further batches, `METRIC_ROWS` rows or more; see `TwoHeads.measure`."""
+        batches = [self.batch() for _ in range(-(-METRIC_ROWS // self.study.batch_size))]
         x, target, labelled = (torch.cat(parts) for parts in zip(*batches, strict=True))
         with torch.no_grad():
-            right = (network(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
+            right = (self(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
         return {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[labelled].mean()}
