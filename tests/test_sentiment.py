@@ -9,6 +9,7 @@ import pytest
 from toolbox import OF_MLFLOW, Stopped, record_of, stop_at, texts_of, verdicts_of
 
 from highways.config import RunConfig, load_profile
+from highways.data import load
 from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import RecordStore
@@ -67,7 +68,7 @@ def test_sweep_takes_up_the_resume_point_of_a_text_run(project: Path, monkeypatc
 def test_record_has_snapshots_and_gradients(project: Path) -> None:
     record = run(one(epochs=2), profile="p", experiment="e", mlflow=False)
     measured = record.measurements
-    steps = len(list(_training_batches(record)))
+    steps = len(list(load(record.config.data).training_batches(record.config, epoch=lambda: 0)))
     assert steps > 20
     assert measured["snapshot_step"] == sorted({20, *range(20, 2 * steps, 20), steps, 2 * steps})
     assert {len(values) for name, values in measured.items() if name.startswith("snapshot")} == {
@@ -82,22 +83,12 @@ def test_record_has_snapshots_and_gradients(project: Path) -> None:
     assert RunRecord.loads(record.dumps(), "x") == record
 
 
-def _training_batches(record: RunRecord):
-    from highways.data import load
-
-    return load(record.config.data).training_batches(record.config, epoch=lambda: 0)
-
-
-def test_rules_choose_their_snapshot(project: Path) -> None:
-    record = run(one(), profile="p", experiment="e", mlflow=False)
-    curves = record.curves | {"test_accuracy": [0.6]}
+def test_rules_choose_their_snapshot() -> None:
     measured = {"snapshot_dev_accuracy": [0.5, 0.8, 0.8, 0.7], "snapshot_test_accuracy": [0.9, 0.7, 0.75, 0.6]}
-    changed = record.model_copy(update={"curves": curves, "measurements": measured})
-    found = accuracies(changed)
-    assert (found.last, found.best_dev, found.best_snapshot) == (0.6, 0.7, 0.9)
-    assert by_depth([changed], "highway-released") == {2: 0.7}
-    lost = accuracies(record.model_copy(update={"curves": {}, "measurements": {}, "status": "diverged"}))
-    assert (lost.last, lost.best_dev, lost.best_snapshot) == (0.5, 0.5, 0.5), "a run that diverged is guessing"
+    record = record_of(one(), {"test_accuracy": [0.6]}, measurements=measured)
+    assert accuracies(record) == (0.6, 0.7, 0.9)
+    assert by_depth([record], "highway-released") == {2: 0.7}
+    assert accuracies(record_of(one(), {}, diverged_epoch=1)) == (0.5, 0.5, 0.5), "a run that diverged is guessing"
     padded = one("highway-released-padded")
     assert padded.network == one().network.model_copy(update={"padding": "seen"})
     assert variant(record.model_copy(update={"config": padded})) == "highway-released-padded"
@@ -177,15 +168,8 @@ def test_scope_follows_seeds_epochs_widths_and_data(changes: dict, scope: str) -
     assert found["plain-no-gain"] == (easier_with_less, scope)
 
 
-def test_profiles_list_what_they_must() -> None:
-    quick, laptop, paper = (load_profile(name, BiLSTMProfile) for name in ("quick", "laptop", "paper"))
-    assert {"plain", "highway"} <= set(quick.variants)
-    assert {1, 2, 5, 10, 20} <= set(quick.depths)
-    assert laptop.depths == list(range(1, 21))
-    assert paper.depths == [1, 2, 3, 5, 10, 12, 15, 20], "what the claims of the article ask for"
-    assert (laptop.data, set(laptop.variants)) == (["sst2"], set(VARIANTS) - {"highway-article"})
-    assert (laptop.hidden, laptop.batch_size, laptop.epochs) == (50, 32, 3)
-    assert (paper.hidden, paper.embedding, paper.batch_size, paper.seeds, paper.epochs) == (300, 300, 16, 3, 10)
+def test_papers_profile_has_the_depths_and_widths_that_the_claims_ask_for() -> None:
+    paper = load_profile("paper", BiLSTMProfile)
+    assert {1, 12, 15, 20} <= set(paper.depths)
+    assert (paper.hidden, paper.embedding, paper.seeds, paper.epochs) == (300, 300, 3, 10)
     assert (paper.dropout, paper.learning_rate, paper.weight_decay, paper.clip_norm) == (0.6, 1e-3, 1e-8, 3.0)
-    assert paper.data[0] == "sst2"
-    assert set(paper.variants) == {"plain", "highway-article", "highway-released"}
