@@ -15,14 +15,14 @@ from matplotlib.text import Text
 
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
-from highways.show.figures import STYLE, Drawing, alone
+from highways.show.figures import STYLE, alone
 
 
 def cut(figure: Figure) -> Iterator[str]:
     """Name what reaches over a figure's canvas, or touches its edge."""
     with matplotlib.rc_context(STYLE):
         canvas = FigureCanvasAgg(figure)
-        canvas.draw()
+        figure.draw_without_rendering()
     inside = figure.bbox.padded(-figure.dpi / 220)  # half a pixel of a PNG
     axes = figure.findobj(Axis)
     ticks = {text for axis in axes for text in axis.findobj(Text)}  # most of which are not drawn: the axis knows
@@ -41,7 +41,7 @@ def test_no_text_reaches_over_the_canvas(repository: Path, experiment, profile: 
         pytest.skip("no records")
     for name, draw in experiment.figures.items():
         drawing = draw(records)
-        panels = drawing.panels if isinstance(drawing, Drawing) else ()
-        figures = {name: drawing.whole() if isinstance(drawing, Drawing) else drawing}
-        figures |= {f"{name}, {panel.title}": alone(panel) for panel in panels}
+        figures = {name: drawing.whole()}
+        if profile == "weekend":  # the report's panels; those of the other profiles differ in numbers
+            figures |= {f"{name}, {panel.title}": alone(panel) for panel in drawing.panels}
         assert not [f"{where}: {what}" for where, figure in figures.items() for what in cut(figure)]

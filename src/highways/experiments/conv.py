@@ -168,13 +168,10 @@ def published() -> dict[Named, Row]:
 AUTHORS_LOGS = {
     ("highway-mnist-32", "mnist"): ("mnist", 600),
     ("highway-b", "cifar10"): ("cifar10", 500),
-    ("highway-b, first release", "cifar10"): ("cifar10_v1", 500),
+    ("highway-b, first release", "cifar10"): ("cifar10_v1", 500),  # with 100 outputs, by mistake
     ("highway-b", "cifar100"): ("cifar100", 500),
 }
-"""The authors' own test curves, by network and data set: where they lie, and their iterations an epoch.
-
-The first release for CIFAR-10 has 100 outputs by mistake.
-"""
+"""The authors' own test curves, by network and data set: where they lie, and their iterations an epoch."""
 
 
 def authors_log(network: str, data: str) -> dict[float, float]:
@@ -229,12 +226,11 @@ def conv_rows(records: Listed) -> Iterator[Row]:
 
 def _order(run: list[Named], others: list[Named]) -> list[Named]:
     """Return what has a row: everything run or published, and every other network on its own data set."""
-    known = [*run, *(pair for pair in others if pair not in run)]
+    known = list(dict.fromkeys([*run, *others]))
     for network in NETWORKS:
         if network not in {name for name, _ in known}:
             known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
-    data_sets = [*SHAPES, *(data for _, data in known if data not in SHAPES)]
-    order = [*NETWORKS, *(network for network, _ in known if network not in NETWORKS)]
+    order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
     return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), data_sets.index(pair[1])))
 
 
