@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -10,12 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
 import yaml
+from papermill.exceptions import PapermillExecutionError
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -68,26 +71,55 @@ def report(project: Path, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def test_a_stage_says_when_it_begins_and_ends_and_logs_what_it_prints(report, project: Path, capfd) -> None:
-    report(PARAMETERS, OPEN, "import os\nprint('seen')\nos.system('echo past Jupyter')")
-    begin, end = capfd.readouterr().out.splitlines()
-    assert begin == "99_report@quick: Every claim judged, and the report"
-    assert re.fullmatch(r"99_report@quick: done in \d+ s", end)
-    log = (project / "results/quick/99_report/notebook.log").read_text()
-    assert "seen\n" in log
-    assert "past Jupyter\n" in log
+@pytest.fixture
+def here(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the report's stage with a notebook of some cells, which run in this process: a kernel takes seconds."""
+
+    def execute(source: str, target: str, parameters: dict, *, kernel_manager_class, stdout_file, **_: object) -> None:
+        namespace: dict[str, object] = {}
+        with monkeypatch.context() as patch, contextlib.redirect_stdout(stdout_file):
+            for name, value in kernel_manager_class.items():
+                patch.setenv(name, value)
+            for number, cell in enumerate(nbformat.read(source, as_version=4).cells):
+                try:
+                    exec(cell.source, namespace)
+                except Exception as error:
+                    raise PapermillExecutionError(
+                        number, number, cell.source, type(error).__name__, str(error), traceback.format_exception(error)
+                    ) from error
+                if "parameters" in cell.metadata.get("tags", []):
+                    namespace |= parameters
+
+    def run(*cells: str, tag: str = "parameters") -> None:
+        write_report(project, *cells, tag=tag)
+        run_stage("quick", "99_report")
+
+    monkeypatch.setattr(stage, "execute_notebook", execute)
+    monkeypatch.setattr(stage, "kernel_of_this_interpreter", lambda log, environment: environment)
+    monkeypatch.chdir(project)
+    return run
 
 
-def test_the_kernel_is_this_interpreter_whatever_jupyter_finds(report, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.pipeline
+def test_a_stage_says_when_it_begins_and_ends_logs_what_it_prints_and_runs_in_this_interpreter(
+    report, project: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"argv": ["/no/such/python"], "display_name": "another's", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    assert report(PARAMETERS, OPEN, "import sys\nprint(sys.executable)").strip() == sys.executable
+    cell = "import os, sys\nprint(sys.executable)\nos.system('echo past Jupyter')"
+    assert report(PARAMETERS, OPEN, cell).strip() == sys.executable
+    begin, end = capfd.readouterr().out.splitlines()
+    assert begin == "99_report@quick: Every claim judged, and the report"
+    assert re.fullmatch(r"99_report@quick: done in \d+ s", end)
+    log = (project / "results/quick/99_report/notebook.log").read_text()
+    assert f"{sys.executable}\n" in log
+    assert "past Jupyter\n" in log
 
 
 @pytest.mark.parametrize("way", ["tag", "later cell", "other profile"])
-def test_a_stage_that_would_run_with_other_parameters_fails(report, way: str) -> None:
+def test_a_stage_that_would_run_with_other_parameters_fails(here, way: str) -> None:
     cells = {
         "tag": (PARAMETERS.replace("workers = 1", "workers = 3"), OPEN),
         "later cell": (PARAMETERS, "workers = 3", OPEN),
@@ -96,27 +128,28 @@ def test_a_stage_that_would_run_with_other_parameters_fails(report, way: str) ->
     with pytest.raises(
         HighwaysError, match=r"^99_report@quick: 99_report.ipynb does not run with the (workers|profile)"
     ):
-        report(*cells[way], tag="Parameters" if way == "tag" else "parameters")
+        here(*cells[way], tag="Parameters" if way == "tag" else "parameters")
 
 
-def test_an_unknown_parameter_fails_before_anything_runs(report, project: Path) -> None:
+def test_an_unknown_parameter_fails_before_anything_runs(here, project: Path) -> None:
     path = project / "profiles" / "quick" / "99_report.yaml"
     path.write_text(path.read_text() + "colour: red\n")
     with pytest.raises(HighwaysError, match="unknown key 'colour'"):
-        report(PARAMETERS, OPEN)
+        here(PARAMETERS, OPEN)
     assert not (project / "results").exists()
 
 
-def test_a_kernel_with_another_package_fails(report, monkeypatch) -> None:
+def test_a_kernel_with_another_package_fails(here, monkeypatch) -> None:
     monkeypatch.setattr(stage, "PACKAGE", "/another/highways")
     with pytest.raises(HighwaysError, match=r"the kernel imports highways from .*, its stage from /another/highways"):
-        report(PARAMETERS, OPEN)
+        here(PARAMETERS, OPEN)
 
 
+@pytest.mark.pipeline
 def test_a_failed_cell_is_one_line_and_the_log_has_the_rest(report, project: Path) -> None:
     log = "results/quick/99_report/notebook.log"
     with pytest.raises(HighwaysError, match=rf"^99_report@quick: ValueError: no \(the log is {log}\)$"):
-        report(PARAMETERS, OPEN, "raise ValueError('no')")
+        report(PARAMETERS, "raise ValueError('no')")
     assert "Traceback" in (project / log).read_text()
 
 
@@ -168,49 +201,49 @@ def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest
         run_stage("quick", "99_report")
 
 
-def test_results_that_cannot_be_written_are_one_line(report, project: Path) -> None:
+def test_results_that_cannot_be_written_are_one_line(here, project: Path) -> None:
     (project / "results").mkdir()
     (project / "results/quick").write_text("no folder")
     with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: "):
-        report(PARAMETERS, OPEN)
+        here(PARAMETERS, OPEN)
     (project / "results/quick").unlink()
     folder = project / "results/quick/99_report"
     folder.mkdir(parents=True)
     (folder / "notebook.log").symlink_to("/dev/full")
     with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: No space"):
-        report(PARAMETERS, OPEN, "print('x' * 100)")
+        here(PARAMETERS, OPEN, "print('x' * 100)")
 
 
 def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a command whose stage runs a notebook that sleeps; return it and the kernel."""
-    write_report(
-        project, PARAMETERS, OPEN, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(120)"
-    )
+    write_report(project, PARAMETERS, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(600)")
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.Popen(
         command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 90
+    log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 300
     while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
         time.sleep(0.2)
     return process, psutil.Process(int(log.read_text().split("asleep ")[1]))
 
 
 def ends(*processes: psutil.Process) -> bool:
-    """Wait until processes have ended, 30 s at most."""
-    return not psutil.wait_procs(processes, timeout=30)[1]
+    """Wait until processes have ended, two minutes at most."""
+    return not psutil.wait_procs(processes, timeout=120)[1]
 
 
+@pytest.mark.pipeline
 def test_an_interrupt_ends_stage_and_kernel_with_one_sentence(project: Path) -> None:
     process, kernel = start(project, sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report")
     os.killpg(process.pid, signal.SIGINT)  # as from a terminal
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert out.splitlines() == ["99_report@quick: Every claim judged, and the report"]
     assert err == "interrupted; the same command resumes from here\n"
     assert ends(kernel)
 
 
+@pytest.mark.pipeline
 def test_a_stage_ends_with_what_runs_the_pipeline(project: Path, monkeypatch) -> None:
     """The shell between them stays behind, as it may under DVC, and so would the kernel."""
     monkeypatch.setenv("DVC_STAGE", "99_report@quick")
@@ -246,7 +279,7 @@ def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path) -> None
         env=os.environ | {"DVC_STAGE": "99_report@quick"},
         start_new_session=True,  # as of a process whose parents are gone: the next one up is of another session
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (process.returncode, process.stdout) == (128 + signal.SIGTERM, b"")
