@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -57,10 +56,7 @@ def notebook(text: str) -> nbformat.NotebookNode:
 
 @pytest.mark.pipeline
 def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
-    project = tmp_path / "highways"
-    left_out = shutil.ignore_patterns(".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__")
-    shutil.copytree(repository, project, ignore=left_out)
-    (project / "mlruns").mkdir()
+    project = checkout.make(tmp_path / "highways")
     sums = squares(tmp_path / "mirror")
     env = checkout.surroundings(project) | {"HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
 
@@ -69,7 +65,6 @@ def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 
-    call("git", "init", "-q")
     page = (repository / "docs" / "extend.md").read_text()
     blocks = BLOCK.findall(page)
     assert len(blocks) >= 12
