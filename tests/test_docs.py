@@ -16,6 +16,8 @@ import yaml
 from typer.main import get_command
 
 from highways import cli
+from highways.config.profiles import profile_path
+from highways.pipeline.rerun import TOLERANCE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,6 +51,23 @@ def test_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE))
     assert named <= targets
+
+
+@pages
+def test_stages_and_data_sets_exist(page: Path) -> None:
+    text, sources = page.read_text(), yaml.safe_load((ROOT / "data" / "sources.yaml").read_text())
+    stages = re.findall(r"(?:`|^)dvc repro (\w+)@(\w+)", text, re.MULTILINE)
+    made_on_the_page = re.findall(r"profiles/(\w+)/(\w+)\.yaml$", text, re.MULTILINE)
+    missing = {(profile, stage) for stage, profile in stages if not profile_path(profile, stage).exists()}
+    assert missing <= set(made_on_the_page)
+    for names in re.findall(r"highways data fetch ([a-z0-9 ]+)", text):
+        assert set(names.split()) <= set(sources)
+
+
+def test_tolerances_of_the_gpu_page_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "gpu.md").read_text()
+    shown = {float(number) for number in re.findall(r"([\d.]+(?:e-\d+)?) \((?:dense|BiLSTMs|convolutions)", text)}
+    assert shown == {TOLERANCE["dense"], TOLERANCE["bilstm"], TOLERANCE["conv"], TOLERANCE["plain"]}
 
 
 def test_walk_through_a_run_names_functions_that_exist_and_is_short() -> None:
