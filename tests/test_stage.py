@@ -219,7 +219,14 @@ def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.P
     write_report(project, PARAMETERS, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(600)")
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.Popen(
-        command, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=project,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 300
     while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
