@@ -109,9 +109,7 @@ def test_runs_are_counted_by_their_own_times(since: tuple[str, str, str] | None,
     content = ENTRY | {"experiment": "01_depth", "source": "our question", "required": {"depths": [10]}}
     claim = Claim.model_validate(content)
     measures = Measures({"m": lambda records: 1.0})
-    row = since and Fixed(
-        "a", f"2026-01-{since[0]}T00:00:00+00:00", "f", since[2], f"2026-01-{since[1]}T00:00:00+00:00", 1
-    )
+    row = since and Fixed("a", f"2026-01-{since[0]}T00:00Z", "f", since[2], f"2026-01-{since[1]}T00:00Z", 1)
     assert fixed(row or None, claim, measures, Listed(runs)) == text
     assert fixed(row or None, claim, measures, Listed(runs[3:])) == "no runs yet"
 

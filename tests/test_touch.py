@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from browser import in_browser, probed
 
 from highways.config import RunConfig
 from highways.data import load
@@ -181,44 +181,21 @@ def test_two_networks_of_the_papers_sizes_make_at_most_a_megabyte_and_a_half(run
     assert 1_200_000 < size < 1_420_000
 
 
-@pytest.mark.pipeline
+CLOSE_A_GATE = """
+const key = name => page.getElementById("grid").dispatchEvent(new frame.KeyboardEvent("keydown", { key: name }));
+key("ArrowDown"); key(" ");
+return [page.documentElement.scrollWidth, page.getElementById("here").textContent, ...await axe()];
+"""
+
+
+@in_browser
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_axe_finds_nothing_and_the_page_does_not_scroll_sideways(trained: list[Path], tmp_path, width, scheme) -> None:
-    browser = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip("no Chromium")
     page = touch(trained[0], trained[1], tmp_path / "touch.html")
     if scheme == "dark":
         page.write_text(page.read_text().replace("(prefers-color-scheme: dark)", "all"))
-    rules = importlib.resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    (tmp_path / "axe.min.js").write_text(rules)
-    (tmp_path / "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-    command += [f"--user-data-dir={tmp_path}/chromium", "--virtual-time-budget=60000", "--dump-dom"]
-    done = subprocess.run([*command, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=240)
-    (found,) = re.findall(r'<pre id="found">([^<]+)</pre>', done.stdout)
-    wide, closed, faults, passed = json.loads(unescape(found))
+    wide, closed, passed, faults = probed(page, CLOSE_A_GATE, width, 900)
     assert wide <= width
     assert "closed" in closed
     assert faults == []
     assert passed > 15
-
-
-PROBE = """<!doctype html><title>probe</title>
-<iframe id="page" src="touch.html" style="border:0;width:WIDTHpx;height:900px"></iframe><pre id="found"></pre>
-<script>
-document.getElementById("page").onload = event => {
-  const frame = event.target.contentWindow, page = frame.document, script = page.createElement("script");
-  const say = found => document.getElementById("found").textContent = JSON.stringify(found);
-  script.src = "axe.min.js";
-  script.onload = () => setTimeout(() => {
-    const key = name => page.getElementById("grid").dispatchEvent(new frame.KeyboardEvent("keydown", { key: name }));
-    key("ArrowDown"); key(" ");
-    const wide = page.documentElement.scrollWidth, here = page.getElementById("here").textContent;
-    page.querySelectorAll("details").forEach(part => part.open = true);
-    frame.axe.run().then(done => say([wide, here,
-      done.violations.map(rule => [rule.id, ...rule.nodes.map(node => node.target.join(" "))]), done.passes.length]));
-  }, 3000);
-  page.head.append(script);
-};
-</script>"""

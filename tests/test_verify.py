@@ -20,12 +20,6 @@ def published(study: Path) -> Path:
     return study / "results" / "quick"
 
 
-def publish() -> None:
-    judged = judge_all("quick")
-    write_claims(judged)
-    write_pages(judged)
-
-
 def named(text: str) -> str:
     """The line about a file."""
     (line,) = [line for line in faults("quick")[1] if line.startswith(f"results/quick/{text}")]
@@ -65,17 +59,23 @@ def test_nothing_is_not_intact(project: Path, call, capsys) -> None:
     assert capsys.readouterr().err == "error: there are no results to verify of quick\n"
 
 
-def test_deleted_claims_and_pages_are_named(published: Path) -> None:
+def test_deleted_and_altered_claims_and_pages_are_named(published: Path) -> None:
     (published / "claims.csv").unlink()
     (published / "01_depth" / "README.md").unlink()
+    file = published / "claims.json"
+    file.write_text(file.read_text().replace('"inconclusive"', '"replicated"'))
     assert "missing; " in named("claims.csv")
-    publish()
+    assert "not what the records give" in named("claims.json")
+    judged = judge_all("quick")
+    write_claims(judged)
+    write_pages(judged)
     (published / "README.md").unlink()
     assert "missing; " in named("README.md")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe", None])
-@pytest.mark.parametrize("name", ["depth.csv", "depth_cost.csv"])
+@pytest.mark.parametrize(
+    ("name", "content"), [("depth.csv", b""), ("depth_cost.csv", b"\xff\xfe"), ("depth.csv", None)]
+)
 def test_damaged_table_is_named_and_no_page_shows_it(
     published: Path, call, capsys, name: str, content: bytes | None
 ) -> None:

@@ -38,6 +38,8 @@ def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, 
     assert weights_sha256(load_network(record).state_dict()) == weights_sha256(trained)
     assert call("run", record.run_key, "--show", "gates") == 0
     assert "not the record's" not in capsys.readouterr().out
+    assert call("weights", "keep", record.run_key) == 1, "they are not under checkpoints/"
+    assert f"`highways run {record.run_key} --weights` trains" in capsys.readouterr().err
 
 
 def test_weights_trained_again_are_told_and_others_are_refused(record, call, capsys) -> None:
@@ -59,12 +61,6 @@ def test_weights_trained_again_are_told_and_others_are_refused(record, call, cap
     torch.save({name: tensor + 1 for name, tensor in state.items()}, kept)
     assert call("run", record.run_key, "--show", "signal") == 1
     assert "restore it from git" in capsys.readouterr().err
-
-
-def test_weights_that_are_not_under_checkpoints_cannot_be_kept(record, call, capsys) -> None:
-    weights_path(record.run_key).unlink()
-    assert call("weights", "keep", record.run_key) == 1
-    assert f"`highways run {record.run_key} --weights` trains" in capsys.readouterr().err
 
 
 def test_committed_weights_are_those_of_their_cards(repository: Path) -> None:

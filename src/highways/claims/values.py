@@ -165,9 +165,8 @@ class Expression(Strict):
 
     def _column(self, rows: Sequence[Row], where: Where) -> NDArray[np.float64] | None:
         columns = {name for row in rows for name in row}
-        for name in [*where, self.of] if rows else ():
-            if name not in columns:
-                raise HighwaysError(f"no column {name!r} in the tables; there are: {', '.join(sorted(columns))}")
+        if rows and (unknown := [name for name in [*where, self.of] if name not in columns]):
+            raise HighwaysError(f"no column {unknown[0]!r} in the tables; there are: {', '.join(sorted(columns))}")
         for name, wanted in where.items():
             if isinstance(wanted, Range):
                 wanted = list(range(wanted.first, wanted.last + 1))

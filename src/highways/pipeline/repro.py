@@ -16,7 +16,7 @@ from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import active_profiles
 from highways.errors import HighwaysError
-from highways.experiments import EXPERIMENTS
+from highways.experiments import BY_NAME
 from highways.quantities import duration
 
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
@@ -85,15 +85,14 @@ def _draw(stages: Sequence[str], profiles: Sequence[str]) -> tuple[list[str], in
     """Execute the notebooks without training; return the stages that failed, and 0."""
     from highways.pipeline.stage import run_stage
 
-    names = {
-        f"{experiment.name}@{profile}": (profile, experiment.name) for profile in profiles for experiment in EXPERIMENTS
-    }
+    names = [f"{name}@{profile}" for profile in profiles for name in BY_NAME]
     if unknown := [stage for stage in stages if stage not in names]:
         raise HighwaysError(f"no stage {unknown[0]!r}; there are: {', '.join(names)}")
     failed = []
     for stage in stages or names:
+        notebook, _, profile = stage.partition("@")
         try:
-            run_stage(*names[stage], train=False)
+            run_stage(profile, notebook, train=False)
         except HighwaysError as error:
             print(f"error: {error}", flush=True)
             failed.append(stage)

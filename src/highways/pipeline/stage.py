@@ -74,10 +74,9 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     results, stage = paths.Results(profile).of(experiment.name), f"{experiment.name}@{profile}"
     results.folder.mkdir(parents=True, exist_ok=True)
-    log = paths.shown(results.log)
-    environment = {STAGE: profile, STAGE_CODE: PACKAGE, "HIGHWAYS_PROGRESS": "lines"} | (
-        {} if train else {NO_TRAINING: "1"}
-    )
+    log = f"(the log is {paths.shown(results.log)})"
+    environment = {STAGE: profile, STAGE_CODE: PACKAGE, "HIGHWAYS_PROGRESS": "lines"}
+    environment |= {} if train else {NO_TRAINING: "1"}
     with results.log.open("w", encoding="utf-8", buffering=1) as file:
         output = Output(file, experiment.name)
         try:
@@ -96,13 +95,10 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
             file.write(ESCAPES.sub("", "\n".join(error.traceback)) + "\n")
             message = (ESCAPES.sub("", error.evalue).strip().splitlines() or [""])[0]
             ours = error.ename in {HighwaysError.__name__, *(kind.__name__ for kind in HighwaysError.__subclasses__())}
-            message = message if ours else f"{error.ename}: {message}"
-            raise HighwaysError(f"{stage}: {message} (the log is {log})") from None
+            raise HighwaysError(f"{stage}: {message if ours else f'{error.ename}: {message}'} {log}") from None
         except DeadKernelError:
-            raise HighwaysError(
-                f"{stage}: its kernel was killed, perhaps because memory ran out; the same command resumes from the "
-                f"last checkpoint (the log is {log})"
-            ) from None
+            killed = "its kernel was killed, perhaps because memory ran out"
+            raise HighwaysError(f"{stage}: {killed}; the same command resumes from the last checkpoint {log}") from None
         finally:
             output.clear()
 
