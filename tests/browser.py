@@ -43,7 +43,7 @@ def run_browser(folder: Path, *arguments: str) -> str:
     """What a headless browser prints, whose profile is kept in a folder."""
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
     command += [f"--user-data-dir={folder / 'chromium'}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def probed(path: Path, script: str, width: int = 1280, height: int = 800) -> Any:
