@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import re
 import struct
-import subprocess
 from pathlib import Path
 
 import checkout
@@ -58,12 +57,10 @@ def notebook(text: str) -> nbformat.NotebookNode:
 def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     project = checkout.make(tmp_path / "highways")
     sums = squares(tmp_path / "mirror")
-    env = checkout.surroundings(project) | {"HIGHWAYS_DATA_MIRROR": str(tmp_path / "mirror")}
 
-    def call(*command: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=1800)
+    def call(*command: str) -> None:
+        done = checkout.execute(project, *command, HIGHWAYS_DATA_MIRROR=str(tmp_path / "mirror"))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done
 
     page = (repository / "docs" / "extend.md").read_text()
     blocks = BLOCK.findall(page)

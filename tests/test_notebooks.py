@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ import nbformat
 import pytest
 import yaml
 from checkout import execute, shrink
-from toolbox import SCHEMAS
+from toolbox import OF_MLFLOW, SCHEMAS, run_cells
 
 from highways.config import load_profile
 from highways.experiments import EXPERIMENTS, REPORT
@@ -308,70 +307,32 @@ def test_unknown_key_stops_the_pipeline_before_anything_runs(clone: Path) -> Non
     assert "01_depth@quick:" not in done.stdout + done.stderr
 
 
+SEARCHED = {"data": ["digits"], "epochs": 1, "search": "quick"}
+DEEP = {"depths": {"digits": [900]}, "cost_depths": [5], "cost_steps": 2, "signal_examples": 20, "search_depth": 10}
+SMALL = {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None}
+
+
 @pytest.mark.pipeline
 @pytest.mark.parametrize(
-    ("notebook", "changes", "stand_in", "runs"),
+    ("notebook", "changes", "runs"),
     [
-        ("01_depth", {"trials": 2, "epochs": 1}, "digits", 16),
-        (
-            "02_bilstm_depth",
-            {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None},
-            ["synthetic-tweets"],
-            7,
-        ),
-        (
-            "03_conv",
-            {"trainings": [{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}]},
-            None,
-            1,
-        ),
-        (
-            "04_gates",
-            {
-                "data": ["digits"],
-                "transform_bias": {"digits": -2.0},
-                "depth": 10,
-                "epochs": 1,
-                "search": "quick",
-                "ranks": {},
-            },
-            None,
-            1,
-        ),
-        (
-            "06_very_deep",
-            {
-                "data": ["digits"],
-                "depths": {"digits": [900]},
-                "epochs": 1,
-                "cost_depths": [5],
-                "search": "quick",
-                "search_depth": 10,
-            },
-            None,
-            2,
-        ),
+        ("01_depth", {"data": "digits", "trials": 1, "epochs": 1}, 8),
+        ("02_bilstm_depth", SMALL | {"data": ["synthetic-tweets"]}, 7),
+        ("03_conv", {"trainings": [{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}]}, 1),
+        ("04_gates", SEARCHED | {"transform_bias": {"digits": -2.0}, "depth": 10, "ranks": {}}, 1),
+        ("06_very_deep", SEARCHED | DEEP, 2),
     ],
 )
-def test_paper_profile_runs_for_one_epoch(
-    clone: Path, notebook: str, changes: dict, stand_in: object, runs: int
-) -> None:
-    if "search" in changes:  # it builds on the search
-        assert execute(clone, "dvc", "repro", "01_depth@quick").returncode == 0
-    parameters = yaml.safe_load((clone / "profiles" / "paper" / f"{notebook}.yaml").read_text())
-    changes = changes | {"profile": "paper-test"}
-    if not os.environ.get("HIGHWAYS_DATA_MIRROR") or notebook != "01_depth":
-        changes |= {"data": stand_in} if stand_in else {}  # the same networks on what is at hand
-    (clone / "profiles" / "paper-test").mkdir(exist_ok=True)
-    (clone / "profiles" / "paper-test" / f"{notebook}.yaml").write_text(yaml.safe_dump(parameters | changes))
-    output = f"results/paper-test/{notebook}/notebook.ipynb"
-    assert execute(clone, "highways", "profile", "check", "paper-test", notebook).returncode == 0
-    (clone / output).parent.mkdir(parents=True)
-    arguments = ["-f", f"profiles/paper-test/{notebook}.yaml", "-k", "python3", "--no-progress-bar"]
-    done = execute(clone, "papermill", f"notebooks/{notebook}.ipynb", output, *arguments)
-    shutil.rmtree(clone / "profiles" / "paper-test")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((clone / f"results/paper-test/{notebook}/runs").glob("*.json"))) == runs
+@OF_MLFLOW
+def test_paper_profile_runs_for_one_epoch(study: Path, tracked_project: Path, notebook, changes, runs) -> None:
+    """The same networks, on data that are at hand."""
+    path = study / "profiles" / "paper-test" / f"{notebook}.yaml"
+    parameters = yaml.safe_load((study / "profiles" / "paper" / path.name).read_text())
+    parameters |= changes | {"profile": "paper-test"}
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(parameters))
+    run_cells(notebook, parameters)
+    assert len(list((study / f"results/paper-test/{notebook}/runs").glob("*.json"))) == runs
 
 
 @pytest.mark.pipeline

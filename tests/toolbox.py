@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
+from highways import paths
 from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
 from highways.experiments import EXPERIMENTS, Experiment, Study
@@ -105,6 +107,16 @@ def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) ->
         "timing": {"seconds": 1.0, "group_seconds": 1.0},
     }
     return RunRecord.model_validate(content | more)
+
+
+def run_cells(notebook: str, parameters: dict[str, Any]) -> None:
+    """Run a notebook's cells in this process, with parameters after the cell for them, as Papermill does."""
+    namespace: dict[str, Any] = {}
+    for cell in nbformat.read(paths.root() / "notebooks" / f"{notebook}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{notebook}.ipynb", "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= parameters
 
 
 class Stopped(Exception):
