@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import io
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -189,12 +191,23 @@ def test_last_of_two_vectors_of_a_word_counts_and_the_head_of_word2vec_is_passed
     assert found[0].isnan().all()
 
 
+def zipped(content: bytes, names: Sequence[str] = ("glove.txt",)) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
 @pytest.mark.parametrize("text", ["2 3\nfilm 1 2 3\n. . . 4 5 6\n", "\ufefffilm\t1 2 3 \r\n. . .  4\t5 6\r\n\r\n"])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zipped])
 def test_vectors_are_read_as_people_have_them(tmp_path: Path, text: str, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "vectors.txt"
     path.write_bytes(pack(text.encode()))
     assert read_vectors(path, ["film", ". . ."]).tolist() == [[1, 2, 3], [4, 5, 6]]
+    path.write_bytes(zipped(b"a 1 2", ["glove.50d.txt", "glove.100d.txt"]))
+    with pytest.raises(HighwaysError, match="an archive of 2 files; unpack it"):
+        read_vectors(path)
 
 
 def test_number_of_words_with_vectors_is_printed_and_recorded_and_none_is_an_error(

@@ -10,11 +10,12 @@ import gzip
 import html
 import io
 import re
+import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def numericalise(labelled: Mapping[Part, Sequence[Labelled]]) -> tuple[list[str]
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
-    """Read a file of word vectors in GloVe's text format, plain or gzipped, and check all of it.
+    """Read a file of word vectors in GloVe's text format, plain, gzipped or zipped, and check all of it.
 
     A line has a word and its numbers, separated by blanks or tabs; the word may have blanks in it, but no numbers
     between them. A first line of two numbers (the head of word2vec and fastText) and empty lines are passed over. Of
@@ -98,9 +99,7 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
     wanted, known = set(vocabulary), {}
     number, width = 0, None
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as lines:
+        with _unpacked(path) as lines:
             for number, line in enumerate(lines, start=1):
                 fields = re.split("[ \t]+", line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip(" \t\r\n"))
                 if fields == [""] or (number == 1 and len(fields) == 2 and all(field.isdecimal() for field in fields)):
@@ -119,12 +118,26 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
                     known[word] = vector
     except ValueError as error:
         raise HighwaysError(f"{path}, line {number}: {error}") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise HighwaysError(f"{path}: {getattr(error, 'strerror', None) or error or 'cannot be read'}") from None
     if width is None:
         raise HighwaysError(f"{path}: no word vectors in it")
     none = torch.full((width,), torch.nan)
     return torch.stack([known.get(word, none) for word in vocabulary]) if vocabulary else none[None, :][:0]
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """Open a file, or what is packed in it: by gzip, or as the only file of a zip archive."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        return gzip.open(path)  # type: ignore[return-value]
+    if start != b"PK\x03\x04":
+        return path.open("rb")
+    archive = zipfile.ZipFile(path)
+    if len(names := archive.namelist()) != 1:
+        raise HighwaysError(f"{path}: an archive of {len(names)} files; unpack it and name one of them")
+    return archive.open(names[0])
 
 
 # Files to sentences, the sources' checked to the byte before
