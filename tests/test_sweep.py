@@ -160,7 +160,7 @@ ONLY_TRAINS = """
     from highways.training.sweep import train
 
     settings = DEPTH.of("quick").settings.model_copy(update={"depths": [2], "trials": 2, "epochs": 1, "workers": 1})
-    print(len(load("synthetic-tweets").splits["train"]), len(train(settings, mlflow=False, threads=1)))
+    print(load("synthetic-tweets").size("train"), len(train(settings, mlflow=False, threads=1)))
 """
 
 
