@@ -187,6 +187,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
             "test_accuracy_low": low,
             "test_accuracy_high": high,
             **{f"best_{name}": settings.get(name) for name in SEARCHED},
+            "best_run_key": best.run_key if best else None,
         }
 
 

@@ -175,6 +175,7 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "best_transform_bias": best.config.network.transform_bias if best else None,
             "test_accuracy": best.last("test_accuracy") if best else None,
             "paper": None,
+            "best_run_key": best.run_key if best else None,
         }
 
 

@@ -156,6 +156,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
             "trained_gradient_last_layer": trained[-1] if trained else None,
             **{name: settings.get(name) for name in SEARCHED},
             "paper": None,
+            "run_key": run.run_key,
         }
 
 
