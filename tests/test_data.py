@@ -126,12 +126,20 @@ def test_altered_file_is_replaced_and_stays_until_its_replacement_is_there(toy: 
     assert capsys.readouterr().out == f"toy: toy/file.bin from {mirrored}\ntoy: complete\n"
 
 
-def test_folder_where_a_file_should_be_is_one_line(toy: Path, project: Path) -> None:
-    home = project / "data" / "raw" / "toy" / "file.bin"
-    home.mkdir(parents=True)
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_folder_pipe_or_device_where_a_file_should_be_is_one_line(toy: Path, project: Path, make) -> None:
+    home, mirrored = project / "data" / "raw" / "toy" / "file.bin", toy / "toy" / "file.bin"
+    home.parent.mkdir(parents=True)
+    make(home)
     assert state("toy") == {"toy/file.bin": "altered"}
-    with pytest.raises(HighwaysError, match=r"file\.bin: .*Is a directory"):
+    with pytest.raises(HighwaysError, match=f"^{home}: a folder, a pipe or a device where a file should be$"):
         fetch("toy")
+    home.rmdir() if home.is_dir() else home.unlink()
+    mirrored.unlink()
+    make(mirrored)
+    with pytest.raises(HighwaysError, match=f"^{mirrored}: a folder, a pipe or a device where a file should be$"):
+        locate("toy")
+    assert nothing_half_written(project)
 
 
 def test_path_that_leaves_its_folder_is_refused(toy: Path, project: Path) -> None:

@@ -29,7 +29,7 @@ from highways.config.data import Part
 from highways.data.own import own_files
 from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
-from highways.files import file_sha256
+from highways.files import check_is_file, file_sha256
 
 
 def _inside(path: str) -> str:
@@ -87,10 +87,11 @@ class Source(Strict):
     def state(self, file: SourceFile) -> Literal["ok", "missing", "altered"]:
         """Return the state of a file; what cannot be read is altered."""
         try:
+            check_is_file(self.home(file))
             return "ok" if pooch.file_hash(str(self.home(file))) == file.sha256 else "altered"
         except FileNotFoundError:
             return "missing"
-        except OSError:
+        except (HighwaysError, OSError):
             return "altered"
 
 
@@ -212,7 +213,8 @@ def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:
         checksum: As pooch writes it, `sha256:...`.
         home: Its place; what is there stays until the new file has been checked.
     """
-    mirrored = _mirrored(path)
+    check_is_file(mirrored := _mirrored(path))
+    check_is_file(home)
     origin = str(mirrored) if mirrored.exists() else url
 
     def download(url: str, target: str, _: Any) -> None:
