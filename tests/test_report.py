@@ -387,6 +387,39 @@ def test_first_screen_answers_and_the_page_does_not_scroll_sideways(laptop: Path
     assert order == "ascending"
 
 
+POINTED = """
+const plot = page.querySelector(".plot"), said = plot.nextElementSibling, svg = plot.querySelector("svg");
+const [first, second] = JSON.parse(plot.dataset.curves)[0].points;
+const at = svg.createSVGPoint(); [at.x, at.y] = second;
+const { x, y } = at.matrixTransform(svg.getScreenCTM());
+svg.dispatchEvent(new frame.PointerEvent("pointermove", { clientX: x, clientY: y }));
+const pointed = said.textContent;
+const press = key => plot.dispatchEvent(new frame.KeyboardEvent("keydown", { key }));
+press("ArrowLeft"); press("Enter");
+const marked = () => page.querySelectorAll(".plot [stroke='#ffd84d']").length;
+const button = page.querySelector("tr[data-claim='depth-plain-degrades'] button");
+button.click();
+const on = marked();
+button.click();
+return [pointed, said.textContent, said.querySelector("a").getAttribute("href"), on, marked()];
+"""
+
+
+@in_browser
+def test_curves_answer_to_a_pointer_and_claims_show_what_they_rest_on(laptop: Path, repository: Path) -> None:
+    pointed, read, record, on, off = probed(laptop, POINTED)
+    rows = csv.DictReader((repository / "results/laptop/01_depth/tables/depth.csv").read_text().splitlines())
+    ten, twenty = [row for row in rows if row["network"] == "plain"][:2]
+    assert (
+        pointed == f"plain, ours, epoch 10; layers 20: {float(twenty['best_train_cross_entropy']):.3g} (record: click)"
+    )
+    assert read.startswith(f"plain, ours, epoch 10; layers 10: {float(ten['best_train_cross_entropy']):.3g}, ")
+    assert record == f"01_depth/runs/{ten['best_run_key']}.json"
+    assert (repository / "results/laptop" / record).exists()
+    assert on == 6, "two points of two panels of outcomes, two training curves"
+    assert off == 0
+
+
 @in_browser
 def test_axe_finds_nothing_that_shuts_a_reader_out(laptop: Path) -> None:
     passed, faults = probed(laptop, "return axe();")

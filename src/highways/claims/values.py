@@ -163,7 +163,18 @@ class Expression(Strict):
         with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
             return _plain(np.divide(one, other))
 
+    def selected(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that the number is made of, as far as they are there."""
+        parts = self.ratio or self.difference or [self.value or self.share or {}]
+        return [row for where in parts for row in self._rows(rows, where) or ()]
+
     def _column(self, rows: Sequence[Row], where: Where) -> NDArray[np.float64] | None:
+        if (chosen := self._rows(rows, where)) is None:
+            return None
+        numbers = np.array([row.get(self.of) for row in chosen], dtype=float)
+        return None if not len(numbers) or (numbers.ndim == 1 and np.isnan(numbers).any()) else numbers
+
+    def _rows(self, rows: Sequence[Row], where: Where) -> Sequence[Row] | None:
         columns = {name for row in rows for name in row}
         if rows and (unknown := [name for name in [*where, self.of] if name not in columns]):
             raise HighwaysError(f"no column {unknown[0]!r} in the tables; there are: {', '.join(sorted(columns))}")
@@ -174,8 +185,7 @@ class Expression(Strict):
             if not set(values) <= {row.get(name) for row in rows}:
                 return None
             rows = [row for row in rows if row.get(name) in values]
-        numbers = np.array([row.get(self.of) for row in rows], dtype=float)
-        return None if not len(numbers) or (numbers.ndim == 1 and np.isnan(numbers).any()) else numbers
+        return rows
 
 
 def _plain(number: Any) -> Any:
@@ -261,6 +271,20 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
     if not values or None in values:
         return None
     return Networks(tuple(values), tuple(untrained))  # type: ignore[arg-type]
+
+
+def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Records) -> list[str]:
+    """Return the keys of the runs that a claim's measure reads.
+
+    Of an expression those of the rows that it selects; of a function all, or those of the kinds of networks that its
+    arguments name.
+    """
+    if "name" not in measure:
+        rows = Expression.model_validate(measure).selected(list(measures.rows(records)))
+        keys = [row.get("best_run_key") or row.get("run_key") for row in rows]
+        return [key for key in keys if key]
+    named = set(map(str, arguments_of(measure).values())) & {run.config.network.kind for run in records}
+    return [run.run_key for run in records if not named or run.config.network.kind in named]
 
 
 def arguments_of(measure: Mapping[str, Any]) -> dict[str, Any]:

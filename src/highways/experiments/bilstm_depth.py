@@ -297,15 +297,16 @@ def _variants(
     """Return a line per variant through the middle of its seeds by depth; where there are several, a mark for each."""
     lines = []
     for name, (colour, marker, dashes) in STYLES.items():
-        seeds: dict[int, list[float]] = {}
+        seeds: dict[int, dict[str, float]] = {}
         for record in sorted(records, key=lambda record: record.config.network.depth):
             if variant(record) == name and (number := value(record)) is not None:
-                seeds.setdefault(record.config.network.depth, []).append(number)
+                seeds.setdefault(record.config.network.depth, {})[record.run_key] = number
         if seeds:
-            middles = {depth: middle(values) for depth, values in seeds.items()}
-            lines.append(line(label(name), middles, ls=dashes, color=colour, marker=marker))
+            middles = {depth: middle(list(values.values())) for depth, values in seeds.items()}
+            runs = [list(values) for values in seeds.values()]
+            lines.append(line(label(name), middles, runs, ls=dashes, color=colour, marker=marker))
         if any(len(values) > 1 for values in seeds.values()):
-            x, y = zip(*((depth, number) for depth, values in seeds.items() for number in values), strict=True)
+            x, y = zip(*((depth, number) for depth, values in seeds.items() for number in values.values()), strict=True)
             lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
     return lines
 

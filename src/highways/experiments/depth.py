@@ -251,7 +251,8 @@ def outcome_panel(records: Listed) -> Panel:
     for kind, colour in NETWORK.items():
         look = {"color": colour, "marker": MARKERS[kind]}
         best, second = _over_depth(networks, kind, lambda cell: cell.best_loss), _papers_column(kind, "paper_p2")
-        lines.append(line(f"{kind}, ours, epoch {budget}", best, ms=6, lw=2.4, **look))
+        runs = [[run.run_key] for depth in best if (run := networks[kind, depth].best)]
+        lines.append(line(f"{kind}, ours, epoch {budget}", best, runs, ms=6, lw=2.4, **look))
         if data == "mnist" and epochs < 400:
             same = _papers_lowest(kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
@@ -289,7 +290,9 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
         if cell and cell.best:
             ours = cell.best.curves["train_cross_entropy"]
             marker = POINTS[place] if len(ours) < 50 else None
-            lines.append(line(f"{depth} layers", ours, color=colour, lw=2.4, marker=marker, ms=4))
+            lines.append(
+                line(f"{depth} layers", ours, [[cell.best.run_key]], color=colour, lw=2.4, marker=marker, ms=4)
+            )
     lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))
 
     def our_budget(axes: Axes) -> None:

@@ -21,6 +21,7 @@ from highways.claims.sources import DOCUMENTS
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment, Lead
+from highways.report.live import Records, curves
 from highways.report.pages import view
 from highways.report.render import render
 from highways.report.verdicts import Judged
@@ -38,8 +39,8 @@ WHY = {
 
 def page(judged: Judged) -> str:
     """Return the report's content; the same from run to run."""
-    results = paths.Results(judged.profile)
-    sections = [section(experiment, judged) for experiment in EXPERIMENTS]
+    results, behind = paths.Results(judged.profile), Records(judged.profile)
+    sections = [section(experiment, judged, behind) for experiment in EXPERIMENTS]
     by_id = {row["claim_id"]: row for one in sections for row in (*one["run"], *one["waiting"])}
     rows = [by_id[row.claim_id] for row in judged.judgements]
     named = {name for row in rows for name in row["documents"]}
@@ -56,13 +57,14 @@ def page(judged: Judged) -> str:
         results=results,
         answers=answers(lead, by_id),
         numbers=results.of(leading.name).tables / f"{leading.tables[0].name}.csv",
-        panel=panel_view(lead.panel(records)) | {"section": leading.name} if records else None,
+        panel=panel_view(lead.panel(records), leading.name, behind) | {"section": leading.name} if records else None,
         rows=rows,
         verdicts=VERDICTS,
         scopes=SCOPES,
         documents={name: DOCUMENTS.get(name, name) for name in [*DOCUMENTS, *sorted(named - DOCUMENTS.keys())]},
         named=named,
         sections=[one for one in sections if one["tables"]],
+        live={"records": list(behind.places), "claims": behind.claims(judged)},
         link=link,
         root=os.path.relpath(paths.root(), results.folder),
     )
@@ -87,7 +89,7 @@ def answer(row: Mapping[str, Any]) -> str:
     return f"{criterion}: {row['measured'] or 'nothing'} on {row['data']}. {row['verdict'].capitalize()}{why}."
 
 
-def section(experiment: Experiment, judged: Judged) -> dict[str, Any]:
+def section(experiment: Experiment, judged: Judged, behind: Records) -> dict[str, Any]:
     """Return an experiment's part of the report: its view, and where everything in it comes from."""
     name, listed = experiment.name, judged.listed[experiment.name]
     folder, shown = paths.Results(judged.profile).of(name), view(experiment, judged)
@@ -106,7 +108,7 @@ def section(experiment: Experiment, judged: Judged) -> dict[str, Any]:
             "page": folder.page,
         },
         "figures": [
-            ([panel_view(panel) for panel in draw(listed).panels], folder.figures / f"{figure}.png")
+            ([panel_view(panel, name, behind) for panel in draw(listed).panels], folder.figures / f"{figure}.png")
             for figure, draw in experiment.figures.items()
             if shown["tables"]
         ],
@@ -121,10 +123,13 @@ def paragraphs(text: str) -> list[Markup]:
     return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
 
 
-def panel_view(panel: Panel) -> dict[str, str]:
-    """Return a panel with its title, its alternative text and its SVG."""
+def panel_view(panel: Panel, experiment: str, behind: Records) -> dict[str, Any]:
+    """Return a panel with its title, its alternative text and its SVG: as an image, or with its curves to be read."""
+    view: dict[str, Any] = {"title": panel.title, "alt": panel.alt}
+    if (live := curves(panel, experiment, behind)) is not None:
+        return view | live
     image = base64.b64encode(svg(panel).encode()).decode()
-    return {"title": panel.title, "alt": panel.alt, "image": f"data:image/svg+xml;base64,{image}"}
+    return view | {"image": f"data:image/svg+xml;base64,{image}"}
 
 
 def write_report(judged: Judged) -> Path:

@@ -65,12 +65,16 @@ class Panel:
         alt: What is to be seen in it, with its numbers, for who does not see it.
         draw: Draws it.
         height: Of its axes, inches.
+        lines: What `line_panel` draws, which the report lets a pointer read.
+        across: Label of the horizontal axis of those.
     """
 
     title: str
     alt: str
     draw: Callable[[Axes], object]
     height: float = HEIGHT
+    lines: Sequence[Line] = ()
+    across: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,20 @@ class Line:
     x: Sequence[float] | NDArray[Any]
     y: Sequence[float] | NDArray[Any]
     look: Mapping[str, Any] = field(default_factory=dict)
+    runs: Sequence[Sequence[str]] = ()
+    """Keys of the runs behind each point, or once of those behind them all; none of what a source printed."""
 
 
-def line(label: str | None, points: Mapping[Any, float] | Sequence[float], **look: Any) -> Line:
+def line(
+    label: str | None,
+    points: Mapping[Any, float] | Sequence[float],
+    runs: Sequence[Sequence[str]] = (),
+    **look: Any,
+) -> Line:
     """Return a line through points: the vertical coordinate by the horizontal one, or values at 1, 2, ..."""
     if not isinstance(points, Mapping):
         points = dict(enumerate(points, start=1))
-    return Line(label, list(points), list(points.values()), look)
+    return Line(label, list(points), list(points.values()), look, runs)
 
 
 def level(label: str | None, y: float, **look: Any) -> Line:
@@ -134,7 +145,7 @@ def line_panel(
         after(axes)
         legend(axes, columns=columns)
 
-    return Panel(title, f"{y[:1].upper()}{y[1:]}. {words or 'Nothing to show'}.", draw)
+    return Panel(title, f"{y[:1].upper()}{y[1:]}. {words or 'Nothing to show'}.", draw, lines=lines, across=x)
 
 
 class Drawing:
@@ -235,9 +246,25 @@ def save(drawing: Drawing, path: Path) -> Path:
 
 def svg(panel: Panel) -> str:
     """Return a panel by itself as SVG, without its title; the same text from run to run."""
+    return _svg(alone(panel))
+
+
+def svg_with_places(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
+    """Return a panel by itself as SVG, and where the points of its lines are: `(points, 2)` each, NaN for none."""
+    figure = alone(panel)
+    text, places = _svg(figure), []
+    for one in panel.lines:
+        points = np.column_stack((one.x, one.y)) if len(one.x) else np.empty((0, 2))
+        with np.errstate(all="ignore"):  # no logarithm of what is not above zero
+            across, up = figure.axes[0].transData.transform(points).T
+        places.append(np.column_stack((across, figure.bbox.height - up)))
+    return text, places
+
+
+def _svg(figure: Figure) -> str:
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
-        alone(panel).savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
 
