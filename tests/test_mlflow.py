@@ -222,6 +222,8 @@ def test_second_rebuild_brings_what_changed_and_removes_what_is_there_twice(trac
     client.log_text(first.info.run_id, other.dumps(), "record.json")
     with pytest.raises(HighwaysError, match=f"{re.escape(first.data.tags['run_key'])}: .*another record"):
         read_records("p", "e", [first.data.tags["run_key"]])
+    list(rebuild("p"))
+    assert read_records("p", "e", keys) == records, "a rebuild compares the artifacts, too"
     trained(timing={"seconds": 7.0, "group_seconds": 7.0})
     assert len(list(rebuild("p", only_missing=True))) == 1
     assert {run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")} == {7.0}

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from highways.claims.verdicts import Scope
 from highways.config import RunConfig, Strict
-from highways.config.run import STAND_INS
+from highways.config.run import STAND_INS, NetworkConfig
 from highways.data import examples
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 Cell = Sequence[RunRecord]
-"""The runs of one kind of network at one depth."""
+"""The runs of one kind of network at one depth, and of one value of each setting in `Required.cells`."""
 Gap = tuple[str, str]
 """What is required, and what there is."""
 Name = Annotated[str, Field(min_length=1)]
 AtLeast = Annotated[int, Field(ge=1)]
+NETWORK_SETTINGS = {
+    name for tagged in get_args(get_args(NetworkConfig)[0]) for name in get_args(tagged)[0].model_fields
+}
+"""Of any network, `Required.cells` can name them."""
 
 
-def cell_of(run: RunConfig) -> tuple[str, int]:
-    """Return a run's kind of network and its depth."""
-    return run.network.kind, run.network.depth
+def cell_of(run: RunConfig, settings: Iterable[str] = ()) -> tuple[Any, ...]:
+    """Return a run's kind of network, its depth, and further settings of the network, `None` where it has not."""
+    return run.network.kind, run.network.depth, *(getattr(run.network, name, None) for name in settings)
 
 
 def _lengths(cell: Cell) -> list[int]:
@@ -70,6 +74,8 @@ class Evidence:
     """The study that the claim is about; then runs do not count."""
     pruned: bool = False
     """The runs are the best of a search in which only these were trained to the end."""
+    settings: Sequence[str] = ()
+    """What tells cells apart beside kind of network and depth."""
 
     @property
     def lost(self) -> bool:
@@ -77,11 +83,11 @@ class Evidence:
         return self.study is None and {run.status for run in self.runs} == {"diverged"}
 
     @cached_property
-    def cells(self) -> dict[tuple[str, int], list[RunRecord]]:
-        """The runs by kind of network and depth."""
-        cells: dict[tuple[str, int], list[RunRecord]] = {}
+    def cells(self) -> dict[tuple[Any, ...], list[RunRecord]]:
+        """The runs by kind of network, depth and the further settings."""
+        cells: dict[tuple[Any, ...], list[RunRecord]] = {}
         for run in self.runs:
-            cells.setdefault(cell_of(run.config), []).append(run)
+            cells.setdefault(cell_of(run.config, self.settings), []).append(run)
         return cells
 
 
@@ -110,6 +116,9 @@ class Required(Strict):
     """Runs of every kind of network at these; what is missing at others does not matter."""
     widths: Annotated[dict[str, AtLeast], Field(min_length=1)] | None = None
     """By kind of network; the other kinds do not matter."""
+    cells: dict[Name, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    """Values of other settings of the network, `{width: [16, 64]}`: runs of every kind of network at each; other values
+    do not matter. What is counted above is then counted at each of them, too."""
     networks: Annotated[list[Name], Field(min_length=1)] | None = None
     """Convolutional networks by name; the others do not matter."""
 
@@ -119,6 +128,13 @@ class Required(Strict):
             raise ValueError("trained_to needs depths, widths or networks: it says which must have been trained so far")
         return self
 
+    @field_validator("cells")
+    @classmethod
+    def _of_a_network(cls, cells: dict[str, Any]) -> dict[str, Any]:
+        if unknown := cells.keys() - NETWORK_SETTINGS:
+            raise ValueError(f"no network has {', '.join(unknown)}; there are: {', '.join(sorted(NETWORK_SETTINGS))}")
+        return cells
+
     @property
     def data_sets(self) -> list[str]:
         """The data sets, in a list."""
@@ -127,7 +143,7 @@ class Required(Strict):
     def text(self) -> str:
         """Return it on one line."""
         parts = []
-        for name, value in self:
+        for name, value in [(name, value) for name, value in self if name != "cells"] + [*self.cells.items()]:
             words = [f"{key} {value[key]}" for key in value] if isinstance(value, dict) else value
             words = " ".join(map(str, words)) if isinstance(words, list) else words
             parts += [] if value is None else [f"{name}: {words}"]
@@ -139,6 +155,7 @@ class Required(Strict):
             (self.depths is None or run.network.depth in self.depths)
             and (self.widths is None or run.network.kind in self.widths)
             and (self.networks is None or getattr(run.network, "name", None) in self.networks)
+            and all(getattr(run.network, name, None) in values for name, values in self.cells.items())
         )
 
     def of_data_sets(self, records: Listed) -> Listed:
@@ -155,7 +172,8 @@ class Required(Strict):
         its end: the search takes the best of the rung before first.
         """
         for missing in filter(self.concerns, records.missing):
-            cell = [one for one in records if cell_of(one.config) == cell_of(missing) and self.concerns(one.config)]
+            key, concerned = cell_of(missing, self.cells), [one for one in records if self.concerns(one.config)]
+            cell = [one for one in concerned if cell_of(one.config, self.cells) == key]
             lengths = set(_lengths(cell))
             in_last_rung = len(lengths) > 1 and max(lengths) == missing.budget.epochs >= (self.epochs or 0)
             if not in_last_rung or self.survivors is None or (_survivors(cell) or 0) < self.survivors:
@@ -165,7 +183,7 @@ class Required(Strict):
     def evidence(self, records: Listed, study: AnalysisRecord | None = None) -> Evidence:
         """Return what a verdict rests on: records on the required data sets or their stand-ins, or a study instead."""
         runs = [record for record in records if self.concerns(record.config)]
-        return Evidence(records.data if study is None else [study.data], runs, study, records.pruned)
+        return Evidence(records.data if study is None else [study.data], runs, study, records.pruned, [*self.cells])
 
     def scope(self, evidence: Evidence) -> Scope:
         """Return how much of it is met."""
@@ -209,13 +227,17 @@ class Required(Strict):
         losses = [run.best() or math.inf for run in evidence.runs if run.status == "finished"]
         if self.trained_to is not None and (worst := max(losses, default=math.inf)) >= self.trained_to:
             gaps["trained_to"] = (f"below {self.trained_to:g} nats", f"{worst:.3g}")
-        kinds = sorted({kind for kind, _ in evidence.cells} | set(self.widths or ())) or [""]
-        missing = []
-        for depth in self.depths or []:
-            without = [kind for kind in kinds if (kind, depth) not in evidence.cells]
-            missing += [str(depth)] if without == kinds else [f"{kind} {depth}" for kind in without]
-        if missing:
-            gaps["depths"] = (" ".join(map(str, self.depths or [])), f"not {', '.join(missing)}")
+        kinds = sorted({run.config.network.kind for run in evidence.runs} | set(self.widths or ())) or [""]
+        for name, values in {"depths": self.depths or [], **self.cells}.items():
+            setting = "depth" if name == "depths" else name
+            networks = [run.config.network for run in evidence.runs]
+            there = {(network.kind, getattr(network, setting, None)) for network in networks}
+            missing = []
+            for value in values:
+                without = [kind for kind in kinds if (kind, value) not in there]
+                missing += [str(value)] if without == kinds else [f"{kind} {value}" for kind in without]
+            if missing:
+                gaps[name] = (" ".join(map(str, values)), f"not {', '.join(missing)}")
         widths = {(run.config.network.kind, run.config.network.width) for run in evidence.runs}
         if self.widths is not None and not widths <= set(self.widths.items()):
             gaps["widths"] = (_widths(set(self.widths.items())), _widths(widths))

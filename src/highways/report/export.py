@@ -78,11 +78,12 @@ def _evidence(row: Judgement, judged: Judged, sums: Mapping[str, str]) -> dict[s
         results.analyses: [sums[analysis.key] for analysis in listed.analyses],
     }
     of_trials = [] if claim.of_study or not there else claim.required.of_data_sets(listed)
-    trials = Counter(cell_of(run.config) for run in of_trials if claim.required.concerns(run.config))
+    concerned = [run.config for run in of_trials if claim.required.concerns(run.config)]
+    trials = Counter(" ".join(map(str, cell_of(config, claim.required.cells))) for config in concerned)
     return {
         "experiment": experiment.name,
         "data": row.data,
-        "trials": {f"{kind} {depth}": number for (kind, depth), number in trials.items()},
+        "trials": dict(trials),
         "networks": len(listed.networks()) if there and claim.each_network else None,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(own)}

@@ -27,7 +27,16 @@ from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.mlflow_bulk import Entry
-from highways.tracking.mlflow_store import ANALYSIS, SHA256, Store, import_mlflow, is_finished, locked, refused
+from highways.tracking.mlflow_store import (
+    ANALYSIS,
+    SHA256,
+    Store,
+    has_record,
+    import_mlflow,
+    is_finished,
+    locked,
+    refused,
+)
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
@@ -140,7 +149,7 @@ class MlflowRuns:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
         for record in records:
             self._configs.pop(record.run_key, None)  # it may come before the event that it begins
-        lacking = [one for one in records if [_is_whole(run, one) for run in self._runs[one.run_key]] != [True]]
+        lacking = [one for one in records if [has_record(run, one) for run in self._runs[one.run_key]] != [True]]
         size = max(1, len(lacking)) if self.store.is_local else 1
         for first in range(0, len(lacking), size):
             self._bring(lacking[first : first + size])
@@ -155,7 +164,7 @@ class MlflowRuns:
                 runs = found[record.run_key]
                 live, logged = self._live.pop(record.run_key, ("", set()))
                 self._epochs.pop(record.run_key, None)
-                kept = next((run.info.run_id for run in runs if _is_whole(run, record)), "")
+                kept = next((run.info.run_id for run in runs if has_record(run, record)), "")
                 if not kept:
                     kept = next((run.info.run_id for run in runs if run.info.run_id == live), "")
                     entries.append(self._finished(record, kept, logged))
@@ -211,10 +220,6 @@ def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
         if (key := run.data.tags.get("run_key")) is not None:
             found[key].append(run)
     return found
-
-
-def _is_whole(run: Run, record: RunRecord) -> bool:
-    return is_finished(run) and run.data.tags[SHA256] == record.sha256
 
 
 class MlflowLog:

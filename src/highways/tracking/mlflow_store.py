@@ -232,10 +232,8 @@ class Store:
         Raises:
             HighwaysError: The artifact is missing, damaged or another record.
         """
-        place = urlsplit(run.info.artifact_uri)
         try:  # MLflow is slow to find a local one
-            local = Path(unquote(place.path)) / path if place.scheme == "file" else None
-            file = local or Path(self.client.download_artifacts(run.info.run_id, path))
+            file = _local(run, path) or Path(self.client.download_artifacts(run.info.run_id, path))
             text = file.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise HighwaysError(f"MLflow: {key}: its artifact is missing; {FRESH}") from None
@@ -245,9 +243,23 @@ class Store:
         return record
 
 
+def _local(run: Run, path: str) -> Path | None:
+    """Return where an artifact is on this machine, `None` where it is a server's."""
+    place = urlsplit(run.info.artifact_uri)
+    return Path(unquote(place.path)) / path if place.scheme == "file" else None
+
+
 def is_finished(run: Run) -> bool:
     """Return whether a run has ended well; this is written last."""
     return run.info.status == "FINISHED" and SHA256 in run.data.tags
+
+
+def has_record(run: Run, record: RunRecord) -> bool:
+    """Return whether a run has ended well with a record, by its tag and, on this machine, by its artifact."""
+    if not is_finished(run) or run.data.tags[SHA256] != record.sha256:
+        return False
+    file = _local(run, RECORD)
+    return file is None or (file.is_file() and file.read_text(encoding="utf-8", errors="replace") == record.dumps())
 
 
 def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list[RunRecord]:
