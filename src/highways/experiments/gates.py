@@ -279,6 +279,35 @@ def difference_of_an_examples_gates(records: Records, above: float, data: str, l
     return None if one is None or other is None else one - other
 
 
+@in_units("share")
+def share_of_outputs_that_stay(records: Records, within: float) -> float | None:
+    """Return the fraction of one example's outputs that change by less than a bound from a layer to the next."""
+    found = of_kind(records, "gates")
+    if not found:
+        return None
+    outputs = np.array(found[0].values["example_outputs"])
+    return float((np.abs(np.diff(outputs, axis=0)) < within).mean())
+
+
+@in_units("ratio")
+def deviation_of_an_examples_gates(records: Records) -> float | None:
+    """Return by how much one example's gates differ from the means over all examples, in parts of these."""
+    gates, layers = gates_of_example(records), gate_layers(records)
+    return None if gates is None or layers is None else float(np.abs(gates - layers.gates).mean() / layers.gates.mean())
+
+
+@in_units("points")
+def difference_of_class_differences(records: Records, above: float, data: str, less: str) -> float | None:
+    """Return the difference of two data sets in the fraction of a class's mean gates that are off those of all."""
+    shares = []
+    for name in (data, less):
+        if not (found := of_kind(_on(records, name), "gates")):
+            return None
+        mean, classes = np.array(found[0].values["mean"]), np.array(found[0].values["class_means"])
+        shares.append(float((np.abs(classes - mean[:, None]) > above).mean()))
+    return shares[0] - shares[1]
+
+
 def answer(records: Listed) -> str:
     """Return how well each network is trained, what that made of its biases, and how far its gates are open."""
     ends = {run.config: run.last("train_cross_entropy") for run in records}
@@ -331,6 +360,9 @@ GATES = Experiment(
         share_of_open_gates,
         share_of_an_examples_gates,
         difference_of_an_examples_gates,
+        share_of_outputs_that_stay,
+        deviation_of_an_examples_gates,
+        difference_of_class_differences,
     ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
