@@ -1,4 +1,4 @@
-"""A checkout of the working tree whose quick profile is tiny, for tests of the whole pipeline."""
+"""Projects for tests: what a checkout has before anything has been run, and whole checkouts whose profile is tiny."""
 
 from __future__ import annotations
 
@@ -10,20 +10,47 @@ from pathlib import Path
 
 import yaml
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
 
+def lay_out(folder: Path) -> Path:
+    """Copy the checkout's settings and references into a folder, and return it."""
+    for name in ("examples", "profiles", "references", "notebooks"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    (folder / "data").mkdir(exist_ok=True)
+    for name in ("dvc.yaml", "data/sources.yaml"):
+        shutil.copyfile(REPOSITORY / name, folder / name)
+    (folder / "params.yaml").write_text("active: [quick]\n")  # whatever is active in the checkout
+    return folder
+
+
 def shrink(folder: Path, notebook: str, **changes: object) -> None:
+    """Change parameters of an experiment in the quick profile."""
     path = folder / "profiles" / "quick" / f"{notebook}.yaml"
-    content = yaml.safe_load(path.read_text()) | changes
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+
+def in_git(folder: Path) -> Path:
+    """Begin a history with all that is in a folder, and return it."""
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    return folder
+
+
+def stand_in(path: Path, script: str) -> Path:
+    """Write a script of the shell that stands in for a command."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 def make(folder: Path) -> Path:
-    """Make the checkout, with a history of its own, at a place that is not there yet."""
-    repository = Path(__file__).resolve().parents[1]
+    """Make a checkout of the working tree, with a history of its own, at a place that is not there yet."""
     left_out = (".git", ".venv", "results", "checkpoints", "mlruns", "raw", "__pycache__", "tmp", "cache")
-    shutil.copytree(repository, folder, ignore=shutil.ignore_patterns(*left_out))
+    shutil.copytree(REPOSITORY, folder, ignore=shutil.ignore_patterns(*left_out))
     (folder / "mlruns").mkdir()
     (folder / "params.yaml").write_text("active: [quick]\n")
     shrink(folder, "01_depth", depths=[2, 10], trials=2, epochs=2, workers=1)
@@ -39,10 +66,7 @@ def make(folder: Path) -> Path:
     shrink(folder, "08_initialisation", **searched, **studies)
     shrink(folder, "09_l2_parity", steps=3, loop_examples=10)
     shrink(folder, "10_foundations", steps=2, recurrence_steps=3, dropout_draws=20)
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
-    return folder
+    return in_git(folder)
 
 
 def surroundings(folder: Path) -> dict[str, str]:

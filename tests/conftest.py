@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from layout import REPOSITORY, lay_out
+from checkout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
 gc.set_threshold(50_000)  # as the command line: a tenth of the time went into looking for garbage among what stays
@@ -149,25 +149,18 @@ def run_config() -> Callable[..., Any]:
         activation: str = "relu",
         learning_rate: float = 0.05,
         epochs: int = 2,
-        seed: int = 0,
         momentum: float = 0.9,
         decay: float = 0.95,
         transform_bias: float = -2.0,
         **more: Any,
     ) -> RunConfig:
-        network = DenseConfig(
-            kind=kind,  # type: ignore[arg-type]
-            depth=depth,
-            width=8,
-            activation=activation,  # type: ignore[arg-type]
-            transform_bias=transform_bias if kind == "highway" else None,
-        )
+        bias = {"transform_bias": transform_bias} if kind == "highway" else {}
+        network: dict[str, Any] = {"kind": kind, "depth": depth, "width": 8, "activation": activation} | bias
         return RunConfig(
             data=DataConfig(name="digits"),
-            network=network,
+            network=DenseConfig(**network),
             optimiser=SGDConfig(learning_rate=learning_rate, momentum=momentum, decay=decay),
             budget=BudgetConfig(epochs=epochs, batch_size=50),
-            seed=seed,
             **more,
         )
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from layout import REPOSITORY
+from checkout import REPOSITORY, shrink
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from toolbox import SCHEMAS
+from toolbox import SCHEMAS, refused
 
 from highways.config import load_profile
 from highways.config.profiles import profile_names, profile_path
-from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all
@@ -21,23 +20,21 @@ from highways.report.verdicts import judge_all
 PROFILES = ["laptop", "paper", "quick", "weekend"]
 
 
-def test_every_profile_file_is_valid() -> None:
+FILES = [(profile, name) for profile in PROFILES for name in SCHEMAS if profile_path(profile, name).exists()]
+
+
+def test_experiments_with_committed_results_are_in_every_profile() -> None:
     assert profile_names() == PROFILES
     committed = {path.name for path in REPOSITORY.glob("results/laptop/[0-9]*")}
     assert len(committed) >= 10
     for profile in profile_names():
         files = {path.stem for path in profile_path(profile, "x").parent.glob("*.yaml")}
-        assert committed <= files <= set(SCHEMAS), "those with committed results are in every profile"
-        for name in files:
-            load_profile(profile, SCHEMAS[name])
+        assert committed <= files <= set(SCHEMAS)
 
 
-@pytest.mark.parametrize(
-    ("profile", "name"),
-    [(profile, name) for profile in PROFILES for name in SCHEMAS if profile_path(profile, name).exists()],
-)
-def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str, profile: str, repository) -> None:
-    notebook = load_notebook_node(str(repository / "notebooks" / f"{name}.ipynb"))
+@pytest.mark.parametrize(("profile", "name"), FILES)
+def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str, profile: str) -> None:
+    notebook = load_notebook_node(str(REPOSITORY / "notebooks" / f"{name}.ipynb"))
     filled = parameterize_notebook(notebook, yaml.safe_load(profile_path(profile, name).read_text()))
     namespace: dict = {}
     for cell in filled.cells:
@@ -56,17 +53,14 @@ def test_notebook_has_the_parameters_of_the_file_that_papermill_passes(name: str
 )
 def test_wrong_parameter_of_a_notebook_is_one_line(name: str, value: object, message: str) -> None:
     values = load_profile("weekend", DepthProfile).model_dump() | {name: value}
-    with pytest.raises(HighwaysError) as caught:
+    with refused(f"parameters of 01_depth.ipynb: {message}"):
         DepthProfile.from_namespace(values)
-    assert str(caught.value).startswith(f"parameters of 01_depth.ipynb: {message}")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> None:
-    folder = project / "profiles" / "mine"
-    folder.mkdir()
-    text = (project / "profiles" / "quick" / "01_depth.yaml").read_text().replace("profile: quick", "profile: mine")
-    (folder / "01_depth.yaml").write_text(text)
+    shrink(project, "01_depth", profile="mine")
+    (project / "profiles/mine").mkdir()
+    (project / "profiles/quick/01_depth.yaml").rename(project / "profiles/mine/01_depth.yaml")
     assert write_tables("mine") == []
     verdicts = {row.verdict for row in judge_all("mine").judgements}
     assert verdicts <= {"not run", "replicated", "by construction"}, "but for what is counted"
@@ -81,32 +75,18 @@ def test_depth_profiles_have_the_papers_networks() -> None:
     assert (paper.data, paper.trials, paper.epochs) == ("mnist", 40, 400)
 
 
-def depth_profile(**changes: object) -> DepthProfile:
-    content = {"profile": "x", "data": "digits", "depths": [10, 100], "trials": 40, "epochs": 1, "batch_size": 10}
-    return DepthProfile.model_validate(content | changes)
-
-
-def test_trial_has_the_same_settings_for_both_kinds_and_all_depths() -> None:
+def test_trial_has_the_same_settings_for_both_kinds_and_all_depths_in_the_ranges_of_the_card() -> None:
+    settings = load_profile("paper", DepthProfile)
     drawn: dict[int, set] = {}
-    for run in depth_profile().runs():
+    for run in settings.runs():
         drawn.setdefault(run.seed, set()).add((run.optimiser, run.network.activation))
     assert len(drawn) == 40
     assert all(len(settings) == 1 for settings in drawn.values())
-    assert set(depth_profile(trials=3).runs()) <= set(depth_profile(trials=5).runs()), "more leave the earlier ones"
-
-
-def test_ranges_are_those_of_the_card(repository: Path) -> None:
-    settings = depth_profile()
-    draws = [settings.draw(trial) for trial in range(2000)]
-    rates = [draw["learning_rate"] for draw in draws]
-    assert 1e-5 <= min(rates) < 2e-5
-    assert 0.5 < max(rates) <= 1
-    assert sorted(rates)[1000] == pytest.approx(10**-2.5, rel=0.3), "log-uniform"
-    assert all(0.5 <= draw["momentum"] <= 0.99 for draw in draws)
-    assert all(0.9 <= draw["decay"] <= 0.999 for draw in draws)
-    assert all(-10 <= draw["transform_bias"] <= -1 for draw in draws)
-    assert 0.45 < sum(draw["activation"] == "relu" for draw in draws) / 2000 < 0.55
-    card = (repository / "notebooks" / "01_depth.ipynb").read_text()
+    rates = sorted(settings.draw(trial)["learning_rate"] for trial in range(2000))
+    assert 1e-5 <= rates[0] < 2e-5
+    assert rates[1000] == pytest.approx(10**-2.5, rel=0.3), "log-uniform"
+    assert 0.5 < rates[-1] <= 1
+    card = (REPOSITORY / "notebooks" / "01_depth.ipynb").read_text()
     for text in ("log-uniform in [1e-5, 1]", "in [0.01, 0.5]", "in [0.001, 0.1]", "uniform in [-10, -1]"):
         assert text in card
 
@@ -123,12 +103,9 @@ def test_ranges_are_those_of_the_card(repository: Path) -> None:
     ],
 )
 def test_fault_is_one_line_that_names_file_and_key(project: Path, changes: dict, message: str) -> None:
-    path = project / "profiles" / "quick" / "01_depth.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
-    with pytest.raises(HighwaysError) as caught:
+    shrink(project, "01_depth", **changes)
+    with refused(f"profiles/quick/01_depth.yaml: {message}"):
         load_profile("quick", DepthProfile)
-    assert str(caught.value).startswith(f"profiles/quick/01_depth.yaml: {message}")
-    assert "\n" not in str(caught.value)
 
 
 def test_other_parameters_than_the_profiles_go_to_explore(capsys) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from browser import in_browser, probed, run_browser
-from layout import lay_out
+from checkout import lay_out
 from toolbox import written_table
 
 from highways.claims.history import summary

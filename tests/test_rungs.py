@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from layout import lay_out
-from toolbox import record_of
+from checkout import lay_out
+from toolbox import record_of, refused
 
 from highways import paths
 from highways.config import RunConfig, load_profile
 from highways.data import fingerprint
-from highways.errors import HighwaysError
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.show.cells import Cell
@@ -51,14 +50,10 @@ def store_of(experiment: str = "01_depth") -> RecordStore:
     return RecordStore(paths.Results("x").of(experiment).runs)
 
 
-def test_the_lowest_loss_so_far_is_best_and_diverged_trials_are_last(record: Callable) -> None:
+def test_the_lowest_loss_so_far_is_best_then_the_key_decides_and_diverged_trials_are_last(record: Callable) -> None:
     late, early = record(0, [1.0, 0.3]), record(1, [0.2, 0.9])
     diverged, at_once = record(2, [0.1], "diverged"), record(3, [], "diverged")
-    ranked = sorted([at_once, diverged, late, early], key=rank)
-    assert [one.config.seed for one in ranked] == [1, 0, 2, 3]
-
-
-def test_equal_losses_are_ranked_by_key(record: Callable) -> None:
+    assert sorted([at_once, diverged, late, early], key=rank) == [early, late, diverged, at_once]
     same = [record(seed, [0.5]) for seed in range(4)]
     assert [one.run_key for one in sorted(same, key=rank)] == sorted(one.run_key for one in same)
 
@@ -86,20 +81,15 @@ def test_next_rung_waits_for_every_record_of_the_one_before(project: Path, recor
 def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, record: Callable, monkeypatch) -> None:
     settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
     read: list[str] = []
-    written(settings, [0.1, 0.2], record)
+    path = written(settings, [0.1, 0.2], record)[-1]
     original = RecordStore.read
     monkeypatch.setattr(RecordStore, "read", lambda self, key: read.append(key) or original(self, key))
     settings.ladders()
     once = len(read)
     settings.runs(), settings.waiting()
     assert len(read) == once > 0
-
-
-def test_damaged_record_is_named_and_nothing_is_guessed(project: Path, record: Callable) -> None:
-    settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
-    path = written(settings, [0.1, 0.2], record)[-1]
     path.write_text(path.read_text().replace("0.2", "0.01"))
-    with pytest.raises(HighwaysError, match=rf"results/x/01_depth/runs/{path.stem}.json: altered"):
+    with refused(f"results/x/01_depth/runs/{path.name}: altered"):
         settings.runs()
 
 
@@ -143,17 +133,14 @@ def network_of(run: RunConfig) -> tuple[str, int]:
     return run.network.kind, run.network.depth
 
 
-def test_search_is_trained_rung_by_rung_the_best_of_every_network_of_the_last_one_first(searched) -> None:
+def test_search_is_trained_in_rungs_and_its_drawn_trials_count_for_no_outcome(search: DepthProfile, searched) -> None:
     portions = searched[1]
-    assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2]
+    assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2], "of the last rung every network's best first"
     assert {network_of(run) for run in portions[2]} == {(k, d) for k in ("plain", "highway") for d in (2, 3)}
-
-
-def test_whole_search_is_not_trained_again_and_its_drawn_trials_count_for_no_outcome(search: DepthProfile) -> None:
     assert search.waiting() == []
     before = {path: path.stat().st_mtime_ns for path in store_of()}
     assert len(train(search, mlflow=False)) == len(search.runs()) == 4 * (5 + 3 + 2) + 2
-    assert {path: path.stat().st_mtime_ns for path in store_of()} == before
+    assert {path: path.stat().st_mtime_ns for path in store_of()} == before, "it is not trained again"
     listed = listed_records(search)
     assert listed.complete
     assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
@@ -178,27 +165,26 @@ def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(search: 
     assert network_of(lost.config) not in {network_of(run.config) for run in listed if run.config.budget.epochs == 4}
 
 
-def test_best_is_the_longest_then_the_lowest_and_a_diverged_run_only_where_all_diverged(record: Callable) -> None:
-    short, long = record(0, [1e-3]), record(1, [1.0, 0.2])
-    diverged = record(2, [1e-6], "diverged", epochs=3)
-    assert best_of([short, long, diverged]) == long
-    assert best_of([diverged, record(3, [], "diverged", epochs=3)]) == diverged
-    assert best_of([record(3, [], "diverged")]) is None
-
-
-def test_outcomes_are_those_of_the_last_rung_that_a_trial_has_ended(record: Callable) -> None:
-    short, long = record(0, [1.0, 0.2]), record(0, [1.0, 0.2, 0.1, 0.05])
+def test_outcomes_are_of_the_longest_and_a_diverged_run_counts_by_what_it_reached(record: Callable) -> None:
+    short, long = record(0, [1.0, 0.3]), record(0, [1.0, 0.2, 0.1, 0.05])
     diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
     assert Cell((short, diverged)).counted == [short], "a rung of which nothing is left"
     both = Cell((short, long, diverged))
     assert (both.counted, both.epochs) == ([long, diverged], 4)
-    assert both.best_loss == 0.01, "what a trial reached before it diverged counts, as in the papers"
+    assert both.best_loss == 0.01, "as in the papers"
+    assert best_of([short, long, diverged]) == long, "and the best is a diverged one only where all are"
+    assert best_of([diverged, record(3, [], "diverged", epochs=4)]) == diverged
+    assert best_of([record(3, [], "diverged")]) is None
+
+
+OWN = {"trials": 4, "epochs": 1, "keep": 2}
+GATES = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "epochs": 3, "batch_size": 200} | {
+    "transform_bias": {"digits": -2.0}
+}
 
 
 def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None:
-    content = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "transform_bias": {"digits": -2.0}}
-    content |= {"epochs": 3, "batch_size": 200, "own_search": {"trials": 4, "epochs": 1, "keep": 2}}
-    settings = GatesProfile.model_validate(content)
+    settings = GatesProfile.model_validate(GATES | {"own_search": OWN})
     assert (len(settings.runs()), settings.analyses(), len(settings.waiting())) == (4, [], 1)
     train(settings, mlflow=False)
     shown = settings.shown()
@@ -215,15 +201,14 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     ("changes", "message"),
     [
         ({}, "one of search and own_search is needed"),
-        ({"search": "quick", "own_search": {"trials": 4, "epochs": 1, "keep": 2}}, "one of search and own_search"),
-        ({"own_search": {"trials": 4, "epochs": 3, "keep": 2}}, "a rung of 3 epochs follows one of 3"),
-        ({"own_search": {"trials": 4, "epochs": 1, "keep": 5}}, "keeps 5 trials, there are 4"),
+        ({"search": "quick", "own_search": OWN}, "one of search and own_search"),
+        ({"own_search": OWN | {"epochs": 3}}, "a rung of 3 epochs follows one of 3"),
+        ({"own_search": OWN | {"keep": 5}}, "keeps 5 trials, there are 4"),
     ],
 )
 def test_faults_of_an_own_search_are_one_line(changes: dict, message: str) -> None:
-    content = {"profile": "x", "data": ["digits"], "transform_bias": {"digits": -2.0}, "epochs": 3, "batch_size": 1}
     with pytest.raises(ValueError, match=message):
-        GatesProfile.model_validate(content | changes)
+        GatesProfile.model_validate(GATES | changes)
 
 
 def test_weekend_has_the_papers_search_in_rungs() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import multiprocessing
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 
 from highways import paths
 from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
+from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, Experiment, Study
 from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
@@ -36,6 +40,19 @@ FORKED.set_forkserver_preload(
 )
 
 SCHEMAS: dict[str, type[Profile]] = {experiment.name: experiment.schema for experiment in EXPERIMENTS}
+
+
+def refused(message: str) -> Any:
+    """Expects an error that begins with a message and is one line."""
+    one_line = {"match": f"^{re.escape(message)}", "check": lambda error: str(error).isprintable()}
+    return pytest.raises(HighwaysError, **one_line)
+
+
+def write_idx(path: Path, values: np.ndarray) -> bytes:
+    """Write an array as a compressed file in MNIST's format, and return its bytes."""
+    head = bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    path.write_bytes(content := gzip.compress(head + values.astype(np.uint8).tobytes(), mtime=0))
+    return content
 
 
 def experiment_of(settings: Profile) -> Experiment:
