@@ -9,18 +9,18 @@ import os
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from layout import REPOSITORY, lay_out
+from checkout import REPOSITORY
 
 COUNTS = REPOSITORY / "docs" / "reliability.md"
 SEED = int(os.environ.get("HIGHWAYS_FAULTS_SEED", time.time_ns() % 1_000_000))
 """Of all random choices; HIGHWAYS_FAULTS_SEED gives the same ones again."""
 ROW = re.compile(r"\| (?P<kind>[^|]+) \| (?P<what>[^|]+) \| (?P<tries>[\d,]+) \| (?P<seed>\d+) \|")
 BEGIN, END = "<!-- begin counts -->\n", "<!-- end counts -->"
-_counted: dict[tuple[str, str], int] = {}
+_counted: Counter[tuple[str, str]] = Counter()
 
 
 def pytest_report_header() -> str:
@@ -41,53 +41,23 @@ def seeded(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[[str, str, int], None]:
-    """Notes tries, by kind and in words; those of a test that failed are forgotten."""
-    kept: dict[tuple[str, str], int] = {}
+def count() -> Callable[[str, str, int], None]:
+    """Notes tries, by kind and in words; the last thing that a test does, so that one that fails counts for nothing."""
 
-    def note(kind: str, what: str, tries: int = 1) -> None:
-        kept[kind, what] = kept.get((kind, what), 0) + tries
+    def note(kind: str, what: str, tries: int) -> None:
+        _counted[kind, what] += tries
 
-    yield note  # type: ignore[misc]
-    failed = request.node.stash.get(_FAILED, False)
-    for key, tries in kept.items():
-        if not failed:
-            _counted[key] = _counted.get(key, 0) + tries
-
-
-_FAILED: pytest.StashKey[bool] = pytest.StashKey()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    report = yield
-    if report.failed:
-        item.stash[_FAILED] = True
-    return report
+    return note
 
 
 def pytest_sessionfinish() -> None:
-    """Write the counts of this session over those of the same tries; all others stay.
-
-    HIGHWAYS_FAULTS_COUNTS is `1` for that, and `add` where a kind is tried in pieces, one session each.
-    """
-    how = os.environ.get("HIGHWAYS_FAULTS_COUNTS")
-    if not _counted or how not in ("1", "add"):
+    """Write the counts of this session over those of the same tries where HIGHWAYS_FAULTS_COUNTS is set."""
+    if not _counted or "HIGHWAYS_FAULTS_COUNTS" not in os.environ:
         return
-    text = COUNTS.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
+    head, rest = COUNTS.read_text(encoding="utf-8").split(BEGIN)
     table, tail = rest.split(END)
     rows = {(row["kind"], row["what"]): (row["tries"], row["seed"]) for row in ROW.finditer(table)}
-    for key, tries in _counted.items():
-        before = int(rows[key][0].replace(",", "")) if how == "add" and key in rows else 0
-        rows[key] = (f"{before + tries:,}", str(SEED))
+    rows |= {key: (f"{tries:,}", str(SEED)) for key, tries in _counted.items()}
     lines = ["| kind | what was done | tries | seed |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {kind} | {what} | {tries} | {seed} |" for (kind, what), (tries, seed) in sorted(rows.items())]
     COUNTS.write_text(head + BEGIN + "\n".join(lines) + "\n" + END + tail, encoding="utf-8")
-
-
-def new_project(folder: Path) -> Path:
-    """An empty project: the checkout's settings and references, no results."""
-    lay_out(folder)
-    (folder / "mlruns").mkdir(exist_ok=True)
-    return folder

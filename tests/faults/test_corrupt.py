@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toolbox import Stopped, stop_at
+from toolbox import HERE, Stopped, stop_at
 
 from highways.errors import HighwaysError
 from highways.pipeline.verify import faults
@@ -17,9 +17,7 @@ from highways.tracking.records import RunRecord
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
 
-from . import tiny
-
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 
 def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
@@ -27,146 +25,89 @@ def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("flips", [few, pytest.param(many, marks=pytest.mark.faults)])
 
 
-def flipped(random_: random.Random) -> Damage:
-    def damage(path: Path) -> None:
-        content = bytearray(path.read_bytes())
-        content[random_.randrange(len(content))] ^= 1 << random_.randrange(8)
-        path.write_bytes(content)
-
-    return damage
-
-
-def cut(random_: random.Random) -> Damage:
-    return lambda path: path.write_bytes(path.read_bytes()[: random_.randrange(1, path.stat().st_size)])
-
-
-def damages(random_: random.Random, other: bytes | None, flips: int) -> Iterator[tuple[str, Damage]]:
-    """All ways of damage to a file.
+def damaged(path: Path, chance: random.Random, other: bytes | None, flips: int) -> Iterator[str]:
+    """Damage a file in every way, one after the other: it is whole again behind each.
 
     Args:
-        random_: Where a byte is flipped, and what is cut off.
+        path: The file.
+        chance: Where a bit is flipped, and what is cut off.
         other: The content of another file of its kind.
-        flips: How many bytes are flipped, one at a time.
+        flips: How many bits are flipped, one at a time.
     """
-    yield "emptied", lambda path: path.write_bytes(b"")
-    yield "missing", lambda path: path.unlink()
-    yield "other JSON", lambda path: path.write_text('{"a": [1, 2], "b": null}\n')
-    yield "foreign", lambda path: path.write_bytes(bytes(range(256)) * 8)
-    if other is not None:
-        yield "swapped", lambda path: path.write_bytes(other)
+    whole = path.read_bytes()
+
+    def flipped() -> bytes:
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        return bytes(content)
+
+    contents = [("emptied", b""), ("other JSON", b'{"a": [1, 2], "b": null}\n'), ("foreign", bytes(range(256)) * 8)]
+    contents += [("swapped", other)] if other not in (None, whole) else []
     for _ in range(flips):
-        yield "flipped", flipped(random_)
-        yield "truncated", cut(random_)
+        contents += [("flipped", flipped()), ("truncated", whole[: chance.randrange(1, len(whole))])]
+    for how, content in [*contents, ("missing", None)]:
+        path.unlink() if content is None else path.write_bytes(content)
+        yield how
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(whole)
 
 
-def of_results(study: Path) -> dict[str, list[Path]]:
-    folder = study / "results" / "quick"
-    kinds = {
-        "record": "*/runs/*.json",
-        "table": "*/tables/*.csv",
-        "table as Markdown": "*/tables/*.md",
-        "claims": "claims.csv",
-        "page": "*/README.md",
-        "page of the profile": "README.md",
-    }
-    return {kind: sorted(folder.glob(pattern)) for kind, pattern in kinds.items()}
-
-
-def named(study: Path, path: Path) -> list[str]:
-    """What `highways verify` says of a file, each fault one line."""
-    found = faults("quick")[1]
-    assert all(line and "\n" not in line for line in found)
-    return [line for line in found if path.name in line]
-
-
-def try_results(study: Path, random_: random.Random, flips: int, kinds: list[str] | None = None) -> int:
+@pytest.mark.faults
+def test_damage_to_results_is_named(study: Path, seeded: random.Random, count) -> None:
     tries = 0
-    for kind, paths in of_results(study).items():
-        if kinds is not None and kind not in kinds:
-            continue
-        path = random_.choice(paths)
-        before = path.read_bytes()
-        others = [one.read_bytes() for one in paths if one != path and one.read_bytes() != before]
-        for how, damage in damages(random_, others[0] if others else None, flips):
-            damage(path)
-            if path.exists() and path.read_bytes() == before:
-                continue
-            if kind == "record" and how == "missing":  # its table is named
-                assert faults("quick")[1]
-            else:
-                assert named(study, path), f"{how} {kind}"
-            path.write_bytes(before)
+    for kind in ("*/runs/*.json", "*/tables/*.csv", "*/tables/*.md", "*/README.md", "claims.csv", "README.md"):
+        paths = sorted((study / "results" / "quick").glob(kind))
+        path = seeded.choice(paths)
+        other = next((one.read_bytes() for one in paths if one != path), None)
+        for how in damaged(path, seeded, other, flips=4):
+            said = faults("quick")[1]
+            assert all(line and "\n" not in line for line in said)
+            named = [line for line in said if path.name in line or (path.suffix == ".json" and how == "missing")]
+            assert named, f"{how} {kind}; of a missing record its table is named"
             tries += 1
     assert not faults("quick")[1]
-    return tries
-
-
-@few_or_many(1, 4)
-def test_damage_to_results_is_named(study: Path, seeded: random.Random, count, flips: int) -> None:
-    kinds = ["record", "claims"] if flips == 1 else None
-    count("corrupt", "records, tables, claims, pages", try_results(study, seeded, flips, kinds))
+    count("corrupt", "records, tables, claims, pages", tries)
 
 
 @few_or_many(1, 15)
 def test_damaged_resume_point_is_renamed_and_not_resumed_from(
-    study: Path, seeded: random.Random, run_config, monkeypatch, capsys, count, flips: int
+    project: Path, seeded: random.Random, run_config, monkeypatch, capsys, count, flips: int
 ) -> None:
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-    more = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
     with pytest.raises(Stopped):
-        run(run_config(epochs=4), on_event=stop_at(3), **more)
-    folder = study / "checkpoints" / "resume"
-    kept = tiny.copy_of(folder, study / "kept")
-    (state,) = folder.glob("*/*.ckpt")
-    weights = None
-    tries = 0
-    for how, damage in damages(seeded, None, flips):
-        damage(state)
+        run(run_config(epochs=4), on_event=stop_at(3), **HERE)
+    (state,) = (project / "checkpoints" / "resume").glob("*/*.ckpt")
+    weights: list[str | None] = []
+    for how in damaged(state, seeded, None, flips):
         capsys.readouterr()
-        epochs: list[int] = []
-
-        def watch(event: object, epochs: list[int] = epochs) -> None:
-            if isinstance(event, EpochEnded):
-                epochs.append(event.epoch)
-
-        record = run(run_config(epochs=4), on_event=watch, **more)
-        said = [line for line in capsys.readouterr().out.splitlines() if "damaged, renamed" in line]
-        assert epochs == [1, 2, 3, 4], how
-        assert len(said) == (how != "missing"), how
+        events: list = []
+        record = run(run_config(epochs=4), on_event=events.append, **HERE)
+        assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2, 3, 4], how
+        assert capsys.readouterr().out.count("damaged, renamed") == (how != "missing"), how
         assert state.with_suffix(".damaged").exists() == (how != "missing"), how
-        assert record.weights_sha256 == (weights := weights or record.weights_sha256)
-        shutil.rmtree(study / "results" / "p")
-        shutil.rmtree(folder)
-        tiny.copy_of(kept, folder)
-        tries += 1
-    count("corrupt", "resume points", tries)
-
-
-def try_weights(study: Path, random_: random.Random, flips: int) -> int:
-    first, second = (
-        RunRecord.read(path) for path in sorted((study / "results/quick/01_depth/runs").glob("*.json"))[:2]
-    )
-    path, other = weights_path(first.run_key), weights_path(second.run_key).read_bytes()
-    before, tries = path.read_bytes(), 0
-    network = load_network(first)
-    expected = [tensor.clone() for tensor in network.state_dict().values()]
-    for how, damage in damages(random_, other, flips):
-        damage(path)
-        try:
-            state = load_network(first).state_dict().values()
-        except HighwaysError as error:
-            said = str(error)
-        else:  # a byte that is not read
-            said = str(path)
-            assert how == "flipped"
-            assert all(one.equal(two) for one, two in zip(expected, state, strict=True))
-        assert str(path) in said
-        assert "\n" not in said
-        path.write_bytes(before)
-        tries += 1
-    return tries
+        weights.append(record.weights_sha256)
+        shutil.rmtree(project / "results" / "p")
+        shutil.rmtree(state.parent, ignore_errors=True)
+    assert len(set(weights)) == 1
+    count("corrupt", "resume points", len(weights))
 
 
 @few_or_many(3, 60)
 def test_damage_to_weights_is_named(study: Path, seeded: random.Random, count, flips: int) -> None:
-    count("corrupt", "weights", try_weights(study, seeded, flips))
+    records = sorted((study / "results/quick/01_depth/runs").glob("*.json"))
+    first, second = (RunRecord.read(path) for path in records[:2])
+    path, tries = weights_path(first.run_key), 0
+    expected = load_network(first).state_dict()
+    for how in damaged(path, seeded, weights_path(second.run_key).read_bytes(), flips):
+        try:
+            state = load_network(first).state_dict()
+        except HighwaysError as error:
+            said = str(error)
+        else:
+            said = str(path)
+            assert how == "flipped", "a byte that is not read"
+            assert all(tensor.equal(state[name]) for name, tensor in expected.items())
+        assert str(path) in said
+        assert "\n" not in said
+        tries += 1
+    count("corrupt", "weights", tries)

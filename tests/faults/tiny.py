@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from checkout import lay_out, shrink
 
 DEPTH = {"depths": [2, 3], "trials": 2, "epochs": 3, "plain_width": 6, "highway_width": 5, "batch_size": 200}
 TEXT = {"variants": ["highway"], "depths": [1], "hidden": 2, "embedding": 2, "epochs": 1, "batch_size": 500}
 
 
-def shrink(root: Path) -> None:
-    """Make the quick profile's first two experiments tiny."""
-    for name, changes in (("01_depth", DEPTH), ("02_bilstm_depth", TEXT)):
-        path = root / "profiles" / "quick" / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"workers": 1} | changes))
+def project(root: Path) -> Path:
+    """An empty project, the first two experiments of whose quick profile are tiny."""
+    lay_out(root)
+    shrink(root, "01_depth", workers=1, **DEPTH)
+    shrink(root, "02_bilstm_depth", workers=1, **TEXT)
+    return root
 
 
 def settle(root: Path) -> None:
@@ -82,27 +82,20 @@ def pipeline(root: Path, workers: int = 1, text: bool = True) -> None:
     write_pages(judged)
 
 
-def records(root: Path) -> dict[str, bytes]:
-    """The records that stand, by path."""
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in sorted((root / "results").glob("*/*/runs/*.json"))
-    }
+def records(root: Path, kinds: tuple[str, ...] = ("*/runs/*.json",)) -> dict[str, bytes]:
+    """The records that stand, or other kinds of results, by path."""
+    paths = [path for kind in kinds for path in sorted((root / "results").glob(f"*/{kind}"))]
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
 def outcomes(root: Path) -> dict[str, Any]:
-    """The records but for clocks and the checkout's commit."""
-    found = {}
+    """Records, tables, figures and claims, but for clocks and the checkout's commit."""
+    found: dict[str, Any] = {}
     for name, text in records(root).items():
         content = json.loads(text)
         found[name] = {key: content[key] for key in ("run_key", "config", "status", "curves", "weights_sha256")}
-    return found
-
-
-def derived(root: Path) -> dict[str, bytes]:
-    """Tables without clocks, figures, claims and pages, by path."""
-    kinds = ("*/tables/*.csv", "*/tables/*.md", "*/*.png", "claims.csv")
-    paths = [path for kind in kinds for path in (root / "results" / "quick").glob(kind)]
-    return {str(path.relative_to(root)): path.read_bytes() for path in paths if not path.stem.endswith("_cost")}
+    made = records(root, ("*/tables/*.*", "*/*.png", "claims.csv"))
+    return found | {name: content for name, content in made.items() if "_cost." not in name}
 
 
 def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -110,40 +103,6 @@ def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
     return [name for name in expected if name not in found or found[name] != expected[name]]
 
 
-def left_over(root: Path) -> list[str]:
+def left_over(root: Path) -> list[Path]:
     """Unfinished files, locks, and resume points."""
-    found = [path for path in root.rglob("*") if path.suffix == ".part"]
-    found += [*(root / "checkpoints" / "locks").glob("*"), *(root / "checkpoints" / "resume").glob("*")]
-    return [str(path.relative_to(root)) for path in found]
-
-
-def descendants(pid: int) -> set[int]:
-    """Processes below one, as far as they live."""
-    children: dict[int, list[int]] = {}
-    for number in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-        try:
-            fields = Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            children.setdefault(int(fields[1]), []).append(number)
-    found, left = set(), [pid]
-    while left:
-        new = set(children.get(left.pop(), [])) - found  # numbers may be given anew while we look
-        found |= new
-        left.extend(new)
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process is there, and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def copy_of(root: Path, folder: Path) -> Path:
-    """A copy of a project."""
-    shutil.copytree(root, folder, symlinks=True)
-    return folder
+    return [path for kind in ("**/*.part", "checkpoints/locks/*", "checkpoints/resume/*") for path in root.glob(kind)]
