@@ -10,9 +10,7 @@ from highways.report.forecast import forecast, seconds_per_unit, units
 from highways.training import sweep
 
 
-def test_finished_runs_are_not_left_and_count_in_the_first_stage_that_lists_them(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_runs_are_not_left_and_count_in_the_first_stage_that_lists_them(repository, monkeypatch) -> None:
     monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
     stages = {stage.name: stage for stage in forecast("laptop")}
     assert sum(stage.runs for stage in stages.values()) > 1000

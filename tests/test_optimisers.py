@@ -29,14 +29,11 @@ def test_unknown_kind_is_an_error_and_not_another_optimiser() -> None:
         build(SimpleNamespace(kind="lion"), nn.Linear(1, 1))
 
 
-def test_rate_of_gradient_descent_decays_from_epoch_to_epoch() -> None:
-    settings = SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1)
-    assert [rates(settings, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
-
-
-def test_rates_of_the_solver_step_at_its_milestones_and_biases_have_twice_as_much() -> None:
-    settings = CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75))
-    found = [rates(settings, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
+def test_rates_decay_from_epoch_to_epoch_or_step_at_milestones_and_biases_have_twice_as_much() -> None:
+    sgd = SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1)
+    assert [rates(sgd, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
+    caffe = CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75))
+    found = [rates(caffe, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
     assert found == [pytest.approx([r, r, 2 * r]) for r in (0.02, 0.02, 0.002, 0.0002, 0.0002)]
 
 

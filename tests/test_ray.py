@@ -7,20 +7,19 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
-from toolbox import written_table
+from toolbox import HERE, texts_of
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.experiments import BILSTM_DEPTH, CONV, DEPTH
-from highways.tracking.events import EpochEnded, Event, Finished, Started
+from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import load_network, sweep, train
 from highways.training.engines import Failed
@@ -70,17 +69,14 @@ def connected(machines: Cluster, project: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def by_ray(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
-    return sweep(
-        configs, **{"profile": "ray", "experiment": "e", "engine": "ray", "mlflow": False, "threads": 1} | more
-    )
+    return sweep(configs, **HERE | {"profile": "ray", "engine": "ray"} | more)
 
 
-def content(record: RunRecord) -> dict[str, Any]:
+def content(record: RunRecord) -> str:
     """All of a record but clocks and the name of the engine."""
     values = record.content()
-    left = {"timing", "finished_at", "sha256", "engine"}
     how = {name: values["engine"][name] for name in ("group", "population")}
-    return {name: value for name, value in values.items() if name not in left} | {"engine": how}
+    return json.dumps(values | {"engine": how, "timing": 0, "finished_at": 0, "sha256": 0})
 
 
 BY_LOCAL: dict[tuple[str, ...], list[str]] = {}
@@ -102,9 +98,8 @@ def check_equal_to_local(project: Path, configs: list[RunConfig]) -> None:
     assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
     if tuple(keys) not in BY_LOCAL:
         (project / "results").rename(project / "aside")
-        local = sweep(configs, profile="local", experiment="e", threads=1, mlflow=False)
-        BY_LOCAL[tuple(keys)] = [json.dumps(content(record)) for record in local]
-    assert [json.dumps(content(record)) for record in before] == BY_LOCAL[tuple(keys)]
+        BY_LOCAL[tuple(keys)] = [content(record) for record in sweep(configs, **HERE | {"profile": "local"})]
+    assert [content(record) for record in before] == BY_LOCAL[tuple(keys)]
 
 
 def check_lost(events: list[Event]) -> int:
@@ -134,31 +129,19 @@ def warm(node: Any) -> None:
     ray.get(ray.remote(**options)(imports).remote())
 
 
-def workers() -> list[int]:
+def workers() -> list[psutil.Process]:
     """The processes that train."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"ray::train_there"):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return sorted(found)
+    running = psutil.process_iter(["cmdline"])
+    return [process for process in running if "".join(process.info["cmdline"] or ()).startswith("ray::train_there")]
 
 
 class Once:
-    """Notes all events, and does something, once, when so many groups are so far at the same time.
-
-    Args:
-        act: What is done.
-        groups: How many.
-    """
+    """Notes all events, and does something, once, when so many groups are so far at the same time."""
 
     def __init__(self, act: Callable[[], object], groups: int):
-        self.act, self.groups = act, groups
+        self.act, self.groups, self.done = act, groups, False
         self.events: list[Event] = []
         self.under_way: dict[tuple[str, ...], bool] = {}
-        self.done = False
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -188,22 +171,16 @@ def longer(long: list[RunConfig]) -> list[RunConfig]:
 
 
 def test_tables_are_those_of_the_local_engine_to_the_byte(connected: Cluster, project: Path) -> None:
-    small = {"depths": [2, 10], "trials": 2, "epochs": 2, "plain_width": 6, "highway_width": 5}
-    settings = DEPTH.of("quick").settings
+    small = {"depths": [2, 10], "trials": 2, "epochs": 2, "plain_width": 6, "highway_width": 5, "workers": 1}
     texts = []
     for engine in ("ray", "local"):
-        of_engine = settings.model_copy(update=small | {"engine": engine, "workers": 1})
-        records = train(of_engine, threads=1, mlflow=False)
+        settings = DEPTH.of("quick").settings.model_copy(update=small | {"engine": engine})
+        records = train(settings, threads=1, mlflow=False)
         assert {record.engine["name"] for record in records} == {engine}
-        texts.append({file.name: text for file, text in tables(of_engine).items()})
+        texts.append({file: text for file, text in texts_of("depth", settings).items() if "cost" not in file})
         (project / "results").rename(project / engine)
     assert texts[0] == texts[1]
     assert len(texts[0]) > 0
-
-
-def tables(settings: Any) -> dict[Path, str]:
-    folder = written_table("depth", settings)
-    return {path: path.read_text() for path in folder.iterdir() if "cost" not in path.name}
 
 
 def test_every_family_gives_what_it_gives_here(connected: Cluster, project: Path) -> None:
@@ -242,39 +219,28 @@ def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster,
 # What is lost
 
 
-def loses(what: str, act: Callable[[], object], groups: int, long: list[RunConfig], project: Path, capsys) -> None:
-    """Train, lose what one group is trained on, and see that this costs no more than an interval.
-
-    Args:
-        what: Is lost, in words.
-        act: Loses it.
-        groups: That are under way then.
-        long: The runs.
-        project: Folder of the project.
-        capsys: Pytest's.
-    """
-    watch = Once(act, groups)
-    by_ray(long, on_event=watch)
-    assert watch.done, "so many were never under way together"
-    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
-    with capsys.disabled():
-        print(f"[{what}: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
-
-
-def test_lost_node_costs_an_interval(connected: Cluster, longer, project: Path, capsys) -> None:
-    lost = connected.add_node(num_cpus=1)
-    connected.wait_for_nodes()
-    warm(lost)
+@pytest.mark.parametrize(("what", "groups"), [("node", 4), ("worker", 3)])
+def test_lost_node_or_worker_costs_an_interval(
+    connected: Cluster, longer, project: Path, capsys, what: str, groups: int
+) -> None:
+    """Lose what one of so many groups that are under way is trained on: this costs no more than an interval."""
+    lost = None
+    if what == "node":
+        lost = connected.add_node(num_cpus=1)
+        connected.wait_for_nodes()
+        warm(lost)
+    lose = (lambda: workers()[0].kill()) if lost is None else lambda: connected.remove_node(lost, allow_graceful=False)
+    watch = Once(lose, groups)
     try:
-        loses("lost node", lambda: connected.remove_node(lost, allow_graceful=False), 4, longer, project, capsys)
+        by_ray(longer, on_event=watch)
     finally:
         if lost in connected.worker_nodes:  # it was not lost
             connected.remove_node(lost)
-
-
-def test_killed_worker_costs_an_interval(connected: Cluster, longer, project: Path, capsys) -> None:
-    loses("killed worker", lambda: os.kill(workers()[0], signal.SIGKILL), 3, longer, project, capsys)
+    assert watch.done, "so many were never under way together"
+    assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
+    with capsys.disabled():
+        print(f"[lost {what}: {check_lost(watch.events)} epochs done again]", end=" ")
+    check_equal_to_local(project, longer)
 
 
 @pytest.fixture
@@ -286,16 +252,13 @@ def start(machines: Cluster, process, monkeypatch) -> Callable[..., subprocess.P
 
 
 def noted(log: Path) -> list[Event]:
-    """The events that a driver has noted."""
-    events: list[Event] = []
-    for line in log.read_text().splitlines() if log.exists() else []:
-        kind, keys, epoch, seconds = json.loads(line)
-        if kind == "EpochEnded":
-            events.append(EpochEnded(tuple(keys), epoch, EPOCHS, (), seconds))
-        else:
-            record: Any = SimpleNamespace(run_key=keys[0])
-            events.append(Started(tuple(keys)) if kind == "Started" else Finished(record))
-    return events
+    """The beginnings and epochs that a driver has noted."""
+    entries = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [
+        Started(tuple(keys)) if kind == "Started" else EpochEnded(tuple(keys), epoch, EPOCHS, (), seconds)
+        for kind, keys, epoch, seconds in entries
+        if kind != "Finished"
+    ]
 
 
 def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
@@ -310,15 +273,12 @@ def test_killed_driver_goes_on(start, long, project: Path, tmp_path: Path, capsy
     log, store = tmp_path / "events", RecordStore(project / "results/ray/e/runs")
 
     def halfway() -> bool:
-        events = noted(log)
-        begun = {event.keys for event in events if isinstance(event, Started)}
-        ended = {event.keys for event in events if isinstance(event, EpochEnded) and event.epoch == EPOCHS}
-        last = [event for event in events if isinstance(event, EpochEnded) and event.keys in begun - ended]
-        return len(list(store)) >= 2 and max((event.epoch for event in last), default=0) >= 15
+        epochs = {event.keys: event.epoch for event in noted(log) if isinstance(event, EpochEnded)}
+        return len(list(store)) >= 2 and any(15 <= epoch < EPOCHS for epoch in epochs.values())
 
     first = start(long, log)
     wait_until(halfway, first)
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     first.wait()
     stood = {path.stem for path in store}
     number = len(noted(log))
@@ -415,10 +375,3 @@ def test_node_with_another_version_is_refused_by_name(connected: Cluster, projec
             by_ray([run_config()])
     finally:
         connected.remove_node(wrong)
-
-
-def test_without_ray_the_line_says_how_to_install_it(project: Path, run_config, monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "highways.training.on_ray")
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(HighwaysError, match=r"Ray is not installed; `pip install -e '\.\[ray\]'`"):
-        by_ray([run_config()])

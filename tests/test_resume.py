@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import signal
 from collections.abc import Callable
@@ -11,29 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from toolbox import FORKED, HERE, OF_MLFLOW, Stopped, forget, mlflow_runs, stop_at
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.tracking.environment import describe, processor
 from highways.tracking.events import EpochEnded, Finished, Started
-from highways.tracking.records import RecordStore, RunRecord, run_keys
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run, sweep
-from highways.training.checkpoints import ResumePoints, weights_path
-from highways.training.execute import group_name
+from highways.training.checkpoints import weights_path
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, str], mlflow: bool) -> None:
     """Run what is given, until the process kills itself at a place."""
     os.environ |= environment
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(event: object) -> None:
         if where == "between records" and isinstance(event, Finished):
@@ -49,14 +45,15 @@ def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, st
 
     for module in (PopulationModule, ClassifierModule):
         module.on_train_batch_start = counting(module.on_train_batch_start)
-    configs = [RunConfig.model_validate(content) for content in contents]
-    if len(configs) == 1:
-        run(configs[0], **HERE, on_event=watch)
-    else:
-        sweep(configs, profile="p", experiment="e", threads=1, mlflow=mlflow, on_event=watch)
+    train([RunConfig.model_validate(content) for content in contents], mlflow=mlflow, on_event=watch)
 
 
-def killed(configs: list, where: str, mlflow: bool = False) -> None:
+def train(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
+    """Train one run the textbook way, and several in a sweep."""
+    return sweep(configs, **HERE | more) if len(configs) > 1 else [run(configs[0], **HERE | more)]
+
+
+def killed(configs: list[RunConfig], where: str, mlflow: bool = False) -> None:
     """Run `configs` in a process that kills itself at `where`."""
     contents = [config.model_dump(mode="json") for config in configs]
     names = ("HIGHWAYS_ROOT", "HIGHWAYS_OFFLINE", "HIGHWAYS_PROGRESS")
@@ -72,59 +69,59 @@ def kept(project: Path) -> list[Path]:
     return sorted(project.glob("checkpoints/resume/*/*.ckpt"))
 
 
-def outcome(records: list) -> list:
+def outcome(records: list[RunRecord]) -> list:
     """What must be equal to the bit."""
     return [(record.run_key, record.status, record.curves, record.weights_sha256) for record in records]
 
 
-@pytest.mark.parametrize("where", ["mid-epoch", "between records"])
-def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: str) -> None:
+def resumed(configs: list[RunConfig]) -> tuple[list[RunRecord], list[int]]:
+    """The records, and the epochs that were trained for them."""
+    events: list = []
+    records = train(configs, on_event=events.append)
+    return records, [event.epoch for event in events if isinstance(event, EpochEnded)]
+
+
+@pytest.mark.parametrize(("where", "written", "left"), [("mid-epoch", 0, [3, 4]), ("between records", 1, [])])
+def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: str, written: int, left: list) -> None:
     configs = [run_config(epochs=4, learning_rate=rate, seed=seed) for seed, rate in enumerate((0.01, 0.05, 1e9))]
     killed(configs, where)
-    written = len(list(RecordStore(project / "results/p/e/runs")))
-    assert written == (1 if where == "between records" else 0)
+    assert len(list(RecordStore(project / "results/p/e/runs"))) == written
     assert len(kept(project)) == 1
-
-    epochs = []
-    resumed = sweep(configs, **HERE, on_event=epochs.append)
+    records, epochs = resumed(configs)
+    assert epochs == left, "finished epochs are not trained again"
     assert not kept(project), "a resume point is removed once all records stand"
-    ended = [event.epoch for event in epochs if hasattr(event, "epochs")]
-    assert ended == ([3, 4] if where == "mid-epoch" else []), "finished epochs are not trained again"
-
+    assert [record.status for record in records] == ["finished", "finished", "diverged"]
     forget(project)
-    uninterrupted = sweep(configs, **HERE)
-    assert outcome(resumed) == outcome(uninterrupted)
-    assert [record.status for record in resumed] == ["finished", "finished", "diverged"]
+    assert outcome(records) == outcome(train(configs)), "as without an interruption"
 
 
-@pytest.mark.parametrize(("optimiser", "together"), [("adadelta", True), ("adagrad", False)])
-def test_killed_run_with_dropout_resumes_to_the_bit(project: Path, run_config, optimiser: str, together: bool) -> None:
+@pytest.mark.parametrize(("optimiser", "trials"), [("adadelta", 2), ("adagrad", 1)])
+def test_killed_run_with_dropout_resumes_to_the_bit(project: Path, run_config, optimiser: str, trials: int) -> None:
     values = run_config(epochs=4).model_dump() | {"optimiser": {"kind": optimiser}}
     values["network"] |= {"dropout": 0.1}
-    configs = [RunConfig.model_validate(values | {"seed": seed}) for seed in range(2 if together else 1)]
-
-    def train(**more) -> list:
-        more |= {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
-        return sweep(configs, **more) if together else [run(configs[0], **more)]
-
+    configs = [RunConfig.model_validate(values | {"seed": seed}) for seed in range(trials)]
     killed(configs, "mid-epoch")
-    epochs = []
-    resumed = train(on_event=epochs.append)
-    assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3, 4]
-    assert "earlier" not in resumed[0].environment, "it is where it was"
-    for _ in range(2):  # and without an interruption it repeats
-        forget(project)
-        assert outcome(resumed) == outcome(train())
-    assert all(record.engine["population"] is together for record in resumed)
+    records, epochs = resumed(configs)
+    assert epochs == [3, 4]
+    assert "earlier" not in records[0].environment, "it is where it was"
+    assert all(record.engine["population"] is (trials > 1) for record in records)
+    forget(project)
+    assert outcome(records) == outcome(train(configs))
 
 
-def cut_off(configs: list[RunConfig]) -> None:
-    """Train runs, one the textbook way and several in a sweep, up to the third epoch; the state after two is kept."""
-    train: Any = sweep if len(configs) > 1 else lambda configs, **more: run(*configs, **more)
+def cut_off(configs: list[RunConfig], epoch: int = 3, **more: Any) -> None:
+    """Train runs up to an epoch that ends no more; the state after the one before is kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
         with pytest.raises((Stopped, HighwaysError)):
-            train(configs, **HERE, on_event=stop_at(3))
+            train(configs, on_event=stop_at(epoch), **more)
+
+
+@pytest.fixture
+def stopped(project: Path, run_config) -> RunConfig:
+    """A run that was stopped in its third epoch of four; it has a resume point."""
+    cut_off([config := run_config(epochs=4)])
+    return config
 
 
 def test_a_run_that_is_resumed_elsewhere_says_where_it_was(stopped: RunConfig, monkeypatch) -> None:
@@ -139,51 +136,19 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(stopped: RunConfig, m
     assert earlier == record.environment, "what ended it has all else in common"
 
 
-def test_environments_are_kept_in_order_with_the_epochs_reached_there(run_config) -> None:
-    state: dict[str, Any] | None = None
-    for device, epochs in [("cpu", 2), ("gpu", 4), ("gpu", 5), ("cpu", 6)]:
-        module = TrialsModule([run_config()], ["a"], None, lambda event: None)  # type: ignore[arg-type]
-        module.environment = {"device": device}
-        if state is not None:
-            module.on_load_checkpoint(state)
-        module.curves = [{"loss": [0.0] * epochs}]
-        module.on_save_checkpoint(state := {})
-    assert module.earlier == [{"device": "cpu", "epochs": 2}, {"device": "gpu", "epochs": 5}]
-    assert module.environment == {"device": "cpu"}
-
-
 def test_resume_point_of_a_run_is_not_taken_for_a_populations(stopped: RunConfig) -> None:
     (record,) = sweep([stopped], **HERE)
     assert record.epochs == 4
 
 
-@pytest.fixture
-def stopped(project: Path, run_config) -> RunConfig:
-    """A run that was stopped in its third epoch of four; it has a resume point."""
-    cut_off([config := run_config(epochs=4)])
-    return config
-
-
-def again(config: RunConfig) -> tuple[RunRecord, list[int]]:
-    """The record, and the epochs that were trained for it."""
-    events: list = []
-    record = run(config, **HERE, on_event=events.append)
-    return record, [event.epoch for event in events if isinstance(event, EpochEnded)]
-
-
-def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(
-    stopped: RunConfig, project: Path, monkeypatch
-) -> None:
+def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(stopped: RunConfig, project: Path) -> None:
     """A record stands, its weights are gone, and their training was stopped; then a sweep lists the run."""
     (point,) = kept(project)
     content = point.read_bytes()
-    again(stopped)
+    [record] = train([stopped])
     assert not kept(project)
-    (key,) = run_keys([stopped])
-    weights_path(key).unlink()
-    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-    with pytest.raises(Stopped):
-        run(stopped, **HERE, weights=True, on_event=stop_at(3))
+    weights_path(record.run_key).unlink()
+    cut_off([stopped], weights=True)
     (of_weights,) = kept(project)
     point.parent.mkdir()
     point.write_bytes(content)  # as of a stop after the last record
@@ -191,82 +156,60 @@ def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(
     assert kept(project) == [of_weights]
 
 
-def test_a_stop_after_the_last_record_leaves_no_resume_point(project: Path, run_config) -> None:
-    configs = [run_config(epochs=2, seed=seed) for seed in range(2)]
-    sweep(configs, **HERE)
-    keys = run_keys(configs)
-    points, state = ResumePoints(group_name(configs[0], keys[0]), population=True), io.BytesIO()
-    torch.save({"trials": {"keys": keys}}, state)
-    points.save(keys, state.getvalue())
-    assert kept(project)
-    sweep(configs, **HERE)
-    assert not points.folder.exists()
-
-
 def test_what_was_trained_is_used_whatever_is_listed_since_and_by_nobody_else(project: Path, run_config) -> None:
     configs = [run_config(epochs=4, seed=seed) for seed in range(5)]
     cut_off(configs[:2])
     sweep(configs[2:4], **HERE)  # of the same shape
-    epochs: list = []
-    sweep([*configs[:2], configs[4]], **HERE, on_event=epochs.append)
-    ended = [(len(event.keys), event.epoch) for event in epochs if isinstance(event, EpochEnded)]
+    events: list = []
+    sweep([*configs[:2], configs[4]], **HERE, on_event=events.append)
+    ended = [(len(event.keys), event.epoch) for event in events if isinstance(event, EpochEnded)]
     assert ended == [(2, 3), (2, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
     assert not kept(project)
 
 
-def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(
-    stopped: RunConfig, project: Path, monkeypatch
-) -> None:
+def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(stopped, project: Path) -> None:
     (old,) = kept(project)
     content, changed = old.read_bytes(), old.stat().st_mtime_ns
-    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-    with pytest.raises(Stopped):
-        run(stopped, **HERE, on_event=stop_at(4))
+    cut_off([stopped], epoch=4)
     assert old not in kept(project)
     old.write_bytes(content)
     os.utime(old, ns=(changed, changed))
-    assert again(stopped)[1] == [4]
+    assert resumed([stopped])[1] == [4]
     assert not kept(project)
 
 
-def full(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 def test_full_disk_stops_at_once_and_is_one_line(project: Path, run_config, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr("highways.files.os.fsync", full)
     events: list = []
     configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
-    with pytest.raises(HighwaysError, match=r"cannot be written: No space left on device") as caught:
+    with pytest.raises(HighwaysError, match=r"checkpoints/resume/.* cannot be written: No space left.*") as caught:
         sweep(configs, **HERE, on_event=events.append)
-    assert str(project / "checkpoints" / "resume") in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len([event for event in events if isinstance(event, Started)]) == 1
     assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
 
 
-def test_read_only_places_are_one_line(project: Path, run_config) -> None:
-    for place in ("checkpoints", "results"):
-        (project / place).write_text("a file where a folder should be")
-        events: list = []
-        with pytest.raises(HighwaysError, match=rf"/{place}/.*: cannot be written: Not a directory") as caught:
-            sweep([run_config(epochs=1)], **HERE, on_event=events.append)
-        assert "\n" not in str(caught.value)
-        assert not events, "nothing is trained first"
-        (project / place).unlink()
+@pytest.mark.parametrize("place", ["checkpoints", "results"])
+def test_read_only_place_is_one_line_before_anything_is_trained(project: Path, run_config, place: str) -> None:
+    (project / place).write_text("a file where a folder should be")
+    events: list = []
+    with pytest.raises(HighwaysError, match=rf"^[^\n]*/{place}/.*: cannot be written: Not a directory$"):
+        sweep([run_config(epochs=1)], **HERE, on_event=events.append)
+    assert not events
 
 
 def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> None:
-    old, new, other = (
-        project / "results/p/e/runs" / name for name in (".x.json.a.part", ".x.json.b.part", "mine.part")
-    )
-    old.parent.mkdir(parents=True)
-    for stray in (old, new, other):
-        stray.write_text("half")
-    for stray in (old, other):
-        os.utime(stray, (0, 0))
+    folder, names = project / "results/p/e/runs", (".x.json.a.part", ".x.json.b.part", "mine.part")
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text("half")
+    os.utime(folder / names[0], (0, 0))
+    os.utime(folder / names[2], (0, 0))
     sweep([run_config(epochs=1)], **HERE)
-    assert [stray.exists() for stray in (old, new, other)] == [False, True, True]
+    assert [(folder / name).exists() for name in names] == [False, True, True]
 
 
 @OF_MLFLOW

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolbox import OF_MLFLOW, Stopped, record_of, stop_at, texts_of, verdicts_of
+from toolbox import HERE, OF_MLFLOW, Stopped, forget, record_of, stop_at, texts_of, verdicts_of
 
 from highways.config import RunConfig, load_profile
 from highways.data import load
 from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
 from highways.tracking import Listed, RunRecord
-from highways.tracking.records import RecordStore
+from highways.tracking.events import EpochEnded
 from highways.training import run, sweep
 
 pytestmark = OF_MLFLOW
@@ -28,45 +28,24 @@ def one(kind: str = "highway-released", **changes: object) -> RunConfig:
     return settings(variants=[kind], depths=[2], **changes).runs()[1]
 
 
-def outcome(record: RunRecord) -> tuple:
-    return record.curves, record.measurements, record.weights_sha256
-
-
-@pytest.mark.parametrize("kind", ["highway", "highway-released"])
-def test_run_resumed_after_an_epoch_equals_an_uninterrupted_one(project: Path, monkeypatch, kind: str) -> None:
-    config = one(kind, epochs=3)
+def test_run_that_a_sweep_resumes_after_an_epoch_equals_an_uninterrupted_one(project: Path, monkeypatch) -> None:
+    config = one(epochs=3)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
     with pytest.raises(Stopped):
-        run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=stop_at(3))
+        run(config, **HERE, on_event=stop_at(3))
     assert len(list(project.glob("checkpoints/resume/*/*.ckpt"))) == 1
-    epochs: list = []
-    resumed = run(config, profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
-    assert [event.epoch for event in epochs if hasattr(event, "epochs")] == [3]
-    RecordStore(project / "results/p/e/runs").path(resumed.run_key).unlink()
-    again = run(config, profile="p", experiment="e", threads=1, mlflow=False)
-    assert outcome(resumed) == outcome(again)
-
-
-def test_sweep_takes_up_the_resume_point_of_a_text_run(project: Path, monkeypatch) -> None:
-    config = one(epochs=2)
-    monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
-    original = RecordStore.write
-
-    def refuse(self, record):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(RecordStore, "write", refuse)
-    with pytest.raises(KeyboardInterrupt):
-        run(config, profile="p", experiment="e", threads=1, mlflow=False)
-    monkeypatch.setattr(RecordStore, "write", original)
-    epochs: list = []
-    sweep([config], profile="p", experiment="e", threads=1, mlflow=False, on_event=epochs.append)
-    assert not [event for event in epochs if hasattr(event, "epochs")], "nothing was left to train"
+    events: list = []
+    [resumed] = sweep([config], **HERE, on_event=events.append)
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [3]
     assert not list(project.glob("checkpoints/resume/*/*.ckpt"))
+    forget(project)
+    again = run(config, **HERE)
+    for value in ("curves", "measurements", "weights_sha256"):
+        assert getattr(resumed, value) == getattr(again, value)
 
 
 def test_record_has_snapshots_and_gradients(project: Path) -> None:
-    record = run(one(epochs=2), profile="p", experiment="e", mlflow=False)
+    record = run(one(epochs=2), **HERE)
     measured = record.measurements
     steps = len(list(load(record.config.data).training_batches(record.config, epoch=lambda: 0)))
     assert steps > 20
@@ -96,7 +75,7 @@ def test_rules_choose_their_snapshot() -> None:
 
 def test_gradient_is_cut_to_the_norm(project: Path) -> None:
     loose, tight = one("plain", epochs=1, clip_norm=1e9), one("plain", epochs=1, clip_norm=1e-12)
-    records = sweep([loose, tight], profile="p", experiment="e", mlflow=False)
+    records = sweep([loose, tight], **HERE)
     assert records[0].last("train_cross_entropy") < 0.99 * records[1].last("train_cross_entropy")
 
 
@@ -132,29 +111,22 @@ def as_the_article_says(kind: str, depth: int) -> float:
     return 0.8 if depth == 1 else 0.75
 
 
-def test_the_articles_outcome_replicates_its_claims() -> None:
+def test_claims_are_judged_by_what_the_variants_reach() -> None:
     found = judged(as_the_article_says)
     assert found.pop("highway-keeps-its-accuracy") == ("not replicated", "full")
     assert set(found.values()) == {("replicated", "full")}
-
-
-def test_chance_is_not_below_chance() -> None:
     found = judged(lambda kind, depth: 909 / 1821 if kind == "plain" and depth > 10 else 0.8)
-    assert found["plain-at-chance-after-10"] == ("replicated", "full")
+    assert found["plain-at-chance-after-10"] == ("replicated", "full"), "chance is not below chance"
     assert found["plain-below-chance-after-10"] == ("not replicated", "full")
     assert found["highway-keeps-its-accuracy"] == ("replicated", "full")
-
-
-def test_equal_variants_replicate_no_difference() -> None:
     found = judged(lambda kind, depth: 0.8)
     for claim in ("highway-released-declines-less", "highway-declines-less", "released-gate-contributes"):
-        assert found[claim] == ("not replicated", "full")
+        assert found[claim] == ("not replicated", "full"), "equal variants show no difference"
 
 
 @pytest.mark.parametrize(
     ("changes", "scope"),
     [
-        ({}, "full"),
         ({"epochs": 9}, "reduced"),
         ({"hidden": 150}, "reduced"),
         ({"data": ["sst5", "sst2"]}, "full"),

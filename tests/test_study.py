@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,21 +13,6 @@ from highways.experiments.base import Interrupted, Study
 from highways.nn import Highway
 from highways.show.tables import Scrolled
 from highways.show.teaching import code
-
-SLOW = ("pytorch_lightning", "lightning_fabric", "sklearn", "mlflow", "torch._dynamo")
-
-
-def test_what_takes_seconds_to_import_is_not_imported_where_nothing_trains(study: Path) -> None:
-    script = (
-        "import sys\nfrom highways.experiments import DEPTH\nfrom highways.training import sweep\n"
-        "study = DEPTH.of('quick')\n"
-        "sweep(study.settings.runs(), experiment='01_depth', profile='quick', mlflow=False)\n"
-        "study.figure(); study.table(); study.conclusion()\n"
-        f"print([name for name in {SLOW!r} if name in sys.modules])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def one_trial_more() -> Study:
@@ -64,12 +47,9 @@ def test_an_error_of_the_users_making_is_one_line_in_a_notebook_too() -> None:
 
 
 def test_tables_are_shown_whole() -> None:
-    frame = Scrolled({f"column {number}": ["x" * 100] * 200 for number in range(30)})
-    html = frame._repr_html_()
+    html = Scrolled({f"column {number}": ["x" * 100] * 200 for number in range(30)})._repr_html_()
     assert html.count("<tr") == 201
-    assert "x" * 100 in html
-    assert "column 29" in html
-    assert "overflow: auto" in html
+    assert all(part in html for part in ("x" * 100, "column 29", "overflow: auto"))
 
 
 def test_code_is_shown_as_it_is_run_without_its_docstring() -> None:

@@ -6,15 +6,14 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
-import time
 from pathlib import Path
 
+import psutil
 import pytest
-from faults.tiny import descendants, is_alive
-from toolbox import HERE, forget, wait_until
+import torch
+from toolbox import HERE, forget, refused, wait_until
 
-from highways.data import Sentences, load
+from highways.data import load
 from highways.data.loading import _load
 from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Started
@@ -56,12 +55,11 @@ def test_a_run_is_trained_once_and_an_added_one_is_trained_too(project: Path, ru
 def test_workers_give_what_one_process_gives(project: Path, run_config) -> None:
     configs = [run_config(kind=kind, seed=seed) for kind in ("plain", "highway") for seed in (0, 1)]
     events: list = []
-    parallel = sweep(configs, profile="p", experiment="e", workers=2, threads=1, mlflow=False, on_event=events.append)
+    parallel = sweep(configs, workers=2, **HERE, on_event=events.append)
     assert len([event for event in events if isinstance(event, EpochEnded)]) == 2 * 2
     forget(project)
-    serial = sweep(configs, profile="p", experiment="e", workers=1, threads=1, mlflow=False)
-    assert [r.curves for r in parallel] == [r.curves for r in serial]
-    assert [r.weights_sha256 for r in parallel] == [r.weights_sha256 for r in serial]
+    serial = sweep(configs, workers=1, **HERE)
+    assert [(r.curves, r.weights_sha256) for r in parallel] == [(r.curves, r.weights_sha256) for r in serial]
 
 
 @pytest.mark.pipeline
@@ -75,17 +73,13 @@ def test_killed_worker_costs_a_retry(project: Path, process, run_config) -> None
 
 
 @pytest.mark.pipeline
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_workers_end_with_the_process_that_started_them(process, run_config) -> None:
     owner = process([run_config(kind=kind, epochs=100_000) for kind in ("plain", "highway")], workers=2)
     wait_until(owner, "started")
-    children = descendants(owner.pid)
-    owner.send_signal(signal.SIGKILL)
+    children = psutil.Process(owner.pid).children(recursive=True)
+    owner.kill()
     assert len(children) >= 2
-    deadline = time.monotonic() + 20
-    while (left := [pid for pid in children if is_alive(pid)]) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not left
+    assert not psutil.wait_procs(children, timeout=20)[1]
 
 
 @pytest.mark.pipeline
@@ -125,42 +119,41 @@ def test_weights_are_made_again_where_they_are_missing(project: Path, run_config
 @pytest.mark.parametrize(("style", "lines"), [("lines", 3), ("bar", 1), ("none", 0)])
 def test_progress_goes_on_where_some_of_a_group_were_finished(monkeypatch, run_config, capsys, style, lines) -> None:
     monkeypatch.setenv("HIGHWAYS_PROGRESS", style)
-    progress = Progress("01_depth", {"a": run_config(epochs=3), "b": run_config(epochs=3)}, {"b"}, groups=1)
     monkeypatch.setattr("highways.training.listeners.LINE_EVERY_S", 0.0)
+    progress = Progress("01_depth", {"a": run_config(epochs=3), "b": run_config(epochs=3)}, {"b"}, groups=1)
     for epoch in (2, 3):
         progress(EpochEnded(("a", "b"), epoch, 3, ({"train_cross_entropy": 0.25}, None), 1.5))
-    said = capsys.readouterr().out
-    assert said.count("\n") == lines
-    assert said.count("a x2: epoch 3/3, best training cross-entropy 0.25, 1.5 s an epoch; 1/2 runs") == (
-        style != "none"
-    )
+    said, last = capsys.readouterr().out, "a x2: epoch 3/3, best training cross-entropy 0.25, 1.5 s an epoch; 1/2 runs"
+    assert (said.count("\n"), last in said) == (lines, style != "none")
 
 
-def test_bad_engine_and_device_are_one_line(project: Path, run_config) -> None:
-    import torch
-
-    with pytest.raises(HighwaysError, match="no engine 'slurm'; there are: local, ray"):
-        sweep([run_config()], profile="p", experiment="e", engine="slurm", mlflow=False)
+def test_engine_or_device_that_is_not_there_is_one_line(project: Path, run_config, monkeypatch) -> None:
+    with refused("no engine 'slurm'; there are: local, ray"):
+        sweep([run_config()], engine="slurm", **HERE)
+    monkeypatch.delitem(sys.modules, "highways.training.on_ray", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with refused("engine 'ray': Ray is not installed; `pip install -e '.[ray]'`"):
+        sweep([run_config()], engine="ray", **HERE)
     if not torch.cuda.is_available():
-        with pytest.raises(HighwaysError, match="'cuda' was asked for, but no CUDA device is available"):
-            sweep([run_config()], profile="p", experiment="e", device="cuda", mlflow=False)
+        with refused("device 'cuda' was asked for, but no CUDA device is available"):
+            sweep([run_config()], device="cuda", **HERE)
 
 
 ONLY_TRAINS = """
-    import sys
+import sys
 
-    class Lacking:
-        def find_spec(self, name, path=None, target=None):
-            if name.partition(".")[0] in ("mlflow", "dvc", "papermill", "torchtext", "IPython", "jupyterlab"):
-                raise ModuleNotFoundError(name, name=name)
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("mlflow", "dvc", "papermill", "torchtext", "IPython", "jupyterlab"):
+            raise ModuleNotFoundError(name, name=name)
 
-    sys.meta_path.insert(0, Lacking())
-    from highways.data import load
-    from highways.experiments import DEPTH
-    from highways.training.sweep import train
+sys.meta_path.insert(0, Lacking())
+from highways.data import load
+from highways.experiments import DEPTH
+from highways.training.sweep import train
 
-    settings = DEPTH.of("quick").settings.model_copy(update={"depths": [2], "trials": 2, "epochs": 1, "workers": 1})
-    print(load("synthetic-tweets").size("train"), len(train(settings, mlflow=False, threads=1)))
+settings = DEPTH.of("quick").settings.model_copy(update={"depths": [2], "trials": 2, "epochs": 1, "workers": 1})
+print(load("synthetic-tweets").size("train"), len(train(settings, mlflow=False, threads=1)))
 """
 
 
@@ -168,9 +161,7 @@ ONLY_TRAINS = """
 def test_a_machine_that_only_trains_needs_no_mlflow_dvc_papermill_torchtext_or_jupyter(project: Path) -> None:
     _load.cache_clear()
     prepared = load("synthetic-tweets")  # by torchtext
-    assert isinstance(prepared, Sentences)
-    command = [sys.executable, "-c", textwrap.dedent(ONLY_TRAINS)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = subprocess.run([sys.executable, "-c", ONLY_TRAINS], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == f"{prepared.size('train')} 4"
 
