@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from toolbox import refused
 
 from highways.config import DenseConfig, RunConfig, validate
-from highways.errors import HighwaysError
 
 
 def test_key_is_stable_across_releases_and_has_no_defaults(run_config) -> None:
@@ -30,26 +30,6 @@ def test_configurations_are_values(run_config) -> None:
         run_config().seed = 3
 
 
-@pytest.mark.parametrize(
-    ("section", "key", "value"),
-    [
-        ("optimiser", "learning_rate", float("nan")),
-        ("optimiser", "momentum", 1.0),
-        ("budget", "epochs", 0),
-        ("network", "activation", "sigmoid"),
-        ("data", "name", "imagenet"),
-    ],
-)
-def test_value_out_of_range_is_one_line_that_names_it(run_config, section: str, key: str, value: object) -> None:
-    content = run_config().model_dump()
-    content[section][key] = value
-    with pytest.raises(HighwaysError) as caught:
-        validate(RunConfig, content, "my.yaml")
-    message = str(caught.value)
-    assert message.startswith(f"my.yaml: key '{section}.{key}'")
-    assert "\n" not in message
-
-
 TEXT_RUN = {
     "data": {"name": "sst2"},
     "network": {"family": "bilstm", "kind": "highway", "depth": 2, "hidden": 5, "embedding": 5, "transform_bias": -1},
@@ -70,6 +50,10 @@ def test_members_of_unions_are_told_apart_by_their_tags() -> None:
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
+        ("optimiser", {"learning_rate": float("nan")}, "key 'optimiser.learning_rate'"),
+        ("optimiser", {"weight_decay": -1.0}, "key 'optimiser.weight_decay'"),
+        ("budget", {"epochs": 0}, "key 'budget.epochs'"),
+        ("data", {"name": "imagenet"}, "key 'data.name'"),
         ("network", {"depht": 3}, "unknown key 'network.depht', did you mean 'depth'? (allowed: depth, dropout"),
         ("network", {"family": "cnn"}, "key 'network': Input tag 'cnn'"),
         ("network", {"transform_bias": None}, "key 'network': transform_bias belongs to the kind 'highway'"),
@@ -77,15 +61,12 @@ def test_members_of_unions_are_told_apart_by_their_tags() -> None:
         (
             "optimiser",
             {"kind": "caffe"},
-            "key 'the whole': networks of family 'bilstm' are trained with 'sgd', 'adam', ",
+            "key 'the whole': networks of family 'bilstm' are trained with 'sgd', ",
         ),
         ("data", {"name": "mnist"}, "key 'the whole': a network of family 'bilstm' cannot be trained on 'mnist'"),
         ("data", {"pictures": {}}, "key 'the whole': data.pictures belongs to convolutional networks"),
     ],
 )
-def test_parts_that_do_not_fit_are_one_line(section: str, change: dict, message: str) -> None:
-    content = TEXT_RUN | {section: TEXT_RUN[section] | change}
-    with pytest.raises(HighwaysError) as caught:
-        validate(RunConfig, content, "my.yaml")
-    assert str(caught.value).startswith(f"my.yaml: {message}")
-    assert "\n" not in str(caught.value)
+def test_values_and_parts_that_do_not_fit_are_one_line(section: str, change: dict, message: str) -> None:
+    with refused(f"my.yaml: {message}"):
+        validate(RunConfig, TEXT_RUN | {section: TEXT_RUN[section] | change}, "my.yaml")

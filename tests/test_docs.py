@@ -1,11 +1,13 @@
-"""What README and docs say exists: links, commands, targets; the files for clusters are what their tools ask for."""
+"""What README and docs say exists: links, commands, targets; files for clusters, workflows and the site work."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from operator import attrgetter
@@ -13,16 +15,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import REPOSITORY, stand_in
 from typer.main import get_command
 
 from highways import cli
 from highways.config.profiles import profile_path
 from highways.pipeline.rerun import TOLERANCE
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-CLUSTER = ROOT / "docs" / "cluster"
-pages = pytest.mark.parametrize("page", sorted(set(PAGES)), ids=lambda page: page.name)
+PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")})
+CLUSTER = REPOSITORY / "docs" / "cluster"
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 @pages
@@ -47,15 +49,10 @@ def test_commands_exist_with_their_options(page: Path) -> None:
 
 
 @pages
-def test_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE))
-    assert named <= targets
-
-
-@pages
-def test_stages_and_data_sets_exist(page: Path) -> None:
-    text, sources = page.read_text(), yaml.safe_load((ROOT / "data" / "sources.yaml").read_text())
+def test_targets_stages_and_data_sets_exist(page: Path) -> None:
+    text, sources = page.read_text(), yaml.safe_load((REPOSITORY / "data" / "sources.yaml").read_text())
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^\s*|&& )make ([a-z][a-z-]+)", text, re.MULTILINE)) <= targets
     stages = re.findall(r"(?:`|^)dvc repro (\w+)@(\w+)", text, re.MULTILINE)
     made_on_the_page = re.findall(r"profiles/(\w+)/(\w+)\.yaml$", text, re.MULTILINE)
     missing = {(profile, stage) for stage, profile in stages if not profile_path(profile, stage).exists()}
@@ -65,13 +62,13 @@ def test_stages_and_data_sets_exist(page: Path) -> None:
 
 
 def test_tolerances_of_the_gpu_page_are_those_of_the_code() -> None:
-    text = (ROOT / "docs" / "gpu.md").read_text()
+    text = (REPOSITORY / "docs" / "gpu.md").read_text()
     shown = {float(number) for number in re.findall(r"([\d.]+(?:e-\d+)?) \((?:dense|BiLSTMs|convolutions)", text)}
     assert shown == {TOLERANCE["dense"], TOLERANCE["bilstm"], TOLERANCE["conv"], TOLERANCE["plain"]}
 
 
 def test_walk_through_a_run_names_functions_that_exist_and_is_short() -> None:
-    text = (ROOT / "docs" / "walk.md").read_text()
+    text = (REPOSITORY / "docs" / "walk.md").read_text()
     steps = re.findall(r"\[`([\w.]+)`\]\(\.\./src/(\S+)\.py\)", text)
     for name, path in steps:
         function = attrgetter(name)(importlib.import_module(path.replace("/", ".")))
@@ -81,33 +78,29 @@ def test_walk_through_a_run_names_functions_that_exist_and_is_short() -> None:
     assert len({path for _, path in steps}) <= 12
 
 
-def slurm(tmp_path: Path, addresses: str) -> subprocess.CompletedProcess[str]:
-    """Run the Slurm script with Slurm's and the resolver's commands replaced; `srun` prints what it is given."""
+@pytest.mark.parametrize("head", ["10.1.2.3 STREAM\\n10.9.9.9 STREAM\\n", ""])
+def test_slurm_script_gives_ray_the_heads_real_address_and_no_loopback(tmp_path: Path, head: str) -> None:
+    """With Slurm's and the resolver's commands replaced; `srun` prints what it is given."""
     commands = {
         "scontrol": "printf 'node-a\\nnode-b\\n'",
-        "getent": f"printf '{addresses}'",
+        "getent": f"printf '127.0.1.1 STREAM node-a\\n{head}'",
         "srun": 'echo "$@"',
         "ray": "exit 0",
     }
     for name, body in commands.items():
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{body}\n")
-        path.chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+        stand_in(tmp_path / "bin" / name, body)
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)} | {
         "SLURM_SUBMIT_DIR": str(tmp_path),
         "SLURM_JOB_NODELIST": "node-[a-b]",
         "SLURM_JOB_NUM_NODES": "2",
         "SLURM_CPUS_PER_TASK": "8",
     }
     script = ["bash", str(CLUSTER / "slurm.sh"), "laptop"]
-    return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=60)
-
-
-def test_slurm_script_gives_ray_the_heads_real_address(tmp_path: Path) -> None:
-    done = slurm(tmp_path, "127.0.1.1 STREAM node-a\\n10.1.2.3 STREAM\\n10.9.9.9 STREAM\\n")
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=60)
+    if not head:
+        assert done.returncode == 1
+        assert done.stderr.strip() == "error: node-a resolves to no address that the other nodes can reach"
+        return
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
     assert words[words.index("--address") + 1] == "10.1.2.3:6379"
@@ -115,14 +108,8 @@ def test_slurm_script_gives_ray_the_heads_real_address(tmp_path: Path) -> None:
     assert words[words.index("--") + 1 :] == ["env", "RAY_ADDRESS=10.1.2.3:6379", "make", "repro", "PROFILE=laptop"]
 
 
-def test_slurm_script_takes_no_loopback_address(tmp_path: Path) -> None:
-    done = slurm(tmp_path, "127.0.1.1 STREAM node-a\\n")
-    assert done.returncode == 1
-    assert done.stderr.strip() == "error: node-a resolves to no address that the other nodes can reach"
-
-
 def ray_version() -> str:
-    return re.findall(r"^ARG RAY=ray==(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
+    return re.findall(r"^ARG RAY=ray==(\S+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)[0]
 
 
 def test_kubernetes_job_has_one_image_and_the_images_ray() -> None:
@@ -144,7 +131,41 @@ def test_cloud_file_is_what_ray_up_takes() -> None:
 
 
 def test_version_is_the_same_everywhere() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]
-    newest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"]
+    newest = re.findall(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
     assert (cited, newest) == (project, project)
+
+
+def test_workflows_and_container_run_what_the_checkout_has() -> None:
+    folder = REPOSITORY / ".github/workflows"
+    ci, site = (yaml.safe_load((folder / name).read_text()) for name in ("ci.yml", "site.yml"))
+    steps = ci["jobs"]["test"]["steps"]
+    assert steps[0]["with"] == {"fetch-depth": 0}, "a shallow clone does not know when criteria were fixed"
+    commands = [step["run"] for step in steps + site["jobs"]["publish"]["steps"] if "run" in step]
+    assert [command.split()[0] for command in commands] == [".ci/run", "make", ".ci/site"]
+    assert all(os.access(REPOSITORY / name, os.X_OK) for name in (".ci/run", ".ci/site"))
+    versions = {step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")}
+    assert versions == {"3.11"}
+    container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
+    assert (container["postCreateCommand"], ":3.11" in container["image"]) == ("make setup", True)
+
+
+def test_site_is_the_report_with_links_to_the_code_host(tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / ".ci", tmp_path / ".ci")
+    (tmp_path / "results/weekend").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/touch.html").write_text("touch")
+    stand_in(tmp_path / "bin/highways", 'echo "$@" > results/weekend/called')
+    links = ["../../notebooks/01_depth.ipynb", "01_depth/tables/depth.csv", "claims.csv", "#claims", "https://x.org/a"]
+    page = "<header>" + "".join(f'<a href="{link}">' for link in links)
+    (tmp_path / "results/weekend/report.html").write_text(page)
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run([tmp_path / ".ci/site", "_site", "https://host/tree/c"], cwd="/", env=environment, check=True)
+    assert (tmp_path / "results/weekend/called").read_text() == "report --profile weekend\n"
+    assert (tmp_path / "_site/touch.html").read_text() == "touch"
+    weekend, page = "https://host/tree/c/results/weekend", (tmp_path / "_site/index.html").read_text()
+    assert [part.split('"')[0] for part in page.split('href="')[1:]] == [
+        *("touch.html", "https://host/tree/c/notebooks/01_depth.ipynb", f"{weekend}/01_depth/tables/depth.csv"),
+        *(f"{weekend}/claims.csv", "#claims", "https://x.org/a"),
+    ]
