@@ -7,7 +7,6 @@ has, and compares. What is not committed of the sources takes part; results coun
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
+from checkout import REPOSITORY, surroundings
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 TRAINED, DRAWN = ("laptop", "weekend"), ("paper",)
 """Profiles whose notebooks run as README says, and those with runs still to come, whose notebooks only draw."""
 COMPARED = ("results", "README.md", "benchmarks/README.md", "docs/summary.md", "dvc.yaml", "references")
@@ -51,29 +51,21 @@ def clone(folder: Path) -> Path:
 
 def highways(folder: Path, *arguments: str) -> None:
     """Run the command line, or Python code after `-c`, in the clone."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder / "src"), "HIGHWAYS_OFFLINE": "1"}
-    for name in ("HIGHWAYS_ROOT", "HIGHWAYS_DATA_MIRROR", "MLFLOW_TRACKING_URI", "HIGHWAYS_PROGRESS"):
-        environment.pop(name, None)
+    environment = surroundings(folder)
+    environment.pop("HIGHWAYS_DATA_MIRROR", None)
     command = [sys.executable, *(arguments if arguments[0] == "-c" else ("-m", "highways.cli", *arguments))]
     subprocess.run(command, cwd=folder, env=environment, check=True)
 
 
 def differing(folder: Path) -> list[str]:
     """Return the compared files that are not as committed; a PNG is another where a pixel is."""
+
+    def same_pixels(name: str) -> bool:
+        committed = matplotlib.image.imread(io.BytesIO(git(folder, "show", f"HEAD:{name}")))
+        return np.array_equal(committed, matplotlib.image.imread(folder / name))
+
     lines = git(folder, "status", "--porcelain", "-z", "--no-renames", "--", *COMPARED).decode().split("\0")[:-1]
-    return [line[3:] for line in lines if not (line[:2] == " M" and same_picture(folder, line[3:]))]
-
-
-def same_picture(folder: Path, name: str) -> bool:
-    """Tell whether a PNG shows what the committed one shows."""
-    if not name.endswith(".png"):
-        return False
-    before, after = (
-        matplotlib.image.imread(io.BytesIO(git(folder, "show", f"HEAD:{name}"))),
-        matplotlib.image.imread(folder / name),
-    )
-    return before.shape == after.shape and bool((before == after).all())
+    return [line[3:] for line in lines if not (line[:2] == " M" and line.endswith(".png") and same_pixels(line[3:]))]
 
 
 def make(folder: Path, profiles: list[str]) -> list[str]:

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import struct
 from pathlib import Path
 
 import checkout
 import nbformat
 import numpy as np
 import pytest
+from toolbox import write_idx
 
 BLOCK = re.compile(r"^```(\w+) (\w+)(?:=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def idx(values: np.ndarray) -> bytes:
-    """An array as a compressed idx file."""
-    head = struct.pack(">HBB", 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape)
-    return gzip.compress(head + values.astype(np.uint8).tobytes(), mtime=0)
-
-
 def squares(folder: Path) -> dict[str, str]:
     """Write a tiny data set; return the sha256 of its files by what the page calls them."""
-    random = np.random.default_rng(0)
-    found = {}
+    folder.mkdir(parents=True)
+    sums = {}
     for part, name, count in (("train", "TRAIN", 40), ("t10k", "TEST", 10)):
-        labels = np.arange(count) % 10
-        images = random.integers(0, 255, (count, 28, 28))
-        files = {"images-idx3": ("IMAGES", images), "labels-idx1": ("LABELS", labels)}
-        for kind, (what, values) in files.items():
-            path = folder / "squares" / f"{part}-{kind}-ubyte.gz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(idx(values))
-            found[f"{name}_{what}"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+        images = np.random.default_rng(0).integers(0, 255, (count, 28, 28))
+        for kind, values in (("IMAGES", images), ("LABELS", np.arange(count) % 10)):
+            path = folder / f"{part}-{kind.lower()}-idx{values.ndim}-ubyte.gz"
+            sums[f"{name}_{kind}"] = hashlib.sha256(write_idx(path, values)).hexdigest()
+    return sums
 
 
 def notebook(text: str) -> nbformat.NotebookNode:
@@ -56,7 +45,7 @@ def notebook(text: str) -> nbformat.NotebookNode:
 @pytest.mark.pipeline
 def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     project = checkout.make(tmp_path / "highways")
-    sums = squares(tmp_path / "mirror")
+    sums = squares(tmp_path / "mirror" / "squares")
 
     def call(*command: str) -> None:
         done = checkout.execute(project, *command, HIGHWAYS_DATA_MIRROR=str(tmp_path / "mirror"))

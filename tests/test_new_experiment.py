@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
 import pytest
@@ -29,16 +28,6 @@ def source(project: Path, repository: Path) -> Path:
     return project
 
 
-def module_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("highways.experiments.width", path)
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, made)
-    spec.loader.exec_module(made)
-    return made
-
-
 def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, call, capsys) -> None:
     assert call("new", "experiment", "11_width") == 0
     assert capsys.readouterr().out.splitlines()[:2] == list(MADE[:2])
@@ -48,7 +37,10 @@ def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, cal
     register = (source / "src/highways/experiments/__init__.py").read_text()
     assert "    WIDTH,\n    REPORT,\n)" in register
 
-    experiment = module_of(source / MADE[0], monkeypatch).WIDTH
+    spec = importlib.util.spec_from_file_location("highways.experiments.width", source / MADE[0])
+    monkeypatch.setitem(sys.modules, spec.name, made := importlib.util.module_from_spec(spec))
+    spec.loader.exec_module(made)
+    experiment = made.WIDTH
     settings = load_profile("quick", experiment.schema)
     records = Listed(
         record_of(run, {"train_cross_entropy": [2.0, loss]})

@@ -18,9 +18,10 @@ import nbformat
 import psutil
 import pytest
 import yaml
+from checkout import REPOSITORY, in_git, stand_in
 from papermill.exceptions import PapermillExecutionError
+from toolbox import refused
 
-from highways import paths
 from highways.errors import HighwaysError
 from highways.experiments import GATES
 from highways.pipeline import stage
@@ -30,17 +31,10 @@ from highways.tracking.environment import git_commit
 from highways.tracking.records import RunRecord
 
 OPEN = "from highways.experiments import REPORT\nstudy = REPORT.open(globals())"
+LOG = "results/quick/99_report/notebook.log"
 PARAMETERS = 'profile = "quick"\ndevice = "auto"\nengine = "local"\nworkers = 1'
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-
-
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
 
 
 def write_report(project: Path, *cells: str, tag: str = "parameters") -> None:
@@ -50,25 +44,6 @@ def write_report(project: Path, *cells: str, tag: str = "parameters") -> None:
     book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     book.cells[0].metadata.tags = [tag]
     nbformat.write(book, path)
-
-
-@pytest.fixture
-def report(project: Path, monkeypatch: pytest.MonkeyPatch):
-    """Runs the report's stage with a notebook of some cells; returns what it printed."""
-
-    def run(*cells: str, tag: str = "parameters") -> str:
-        write_report(project, *cells, tag=tag)
-        run_stage("quick", "99_report")
-        executed = nbformat.read(paths.Results("quick").of("99_report").notebook, as_version=4)
-        return "".join(
-            output.text
-            for cell in executed.cells
-            for output in cell.get("outputs", [])
-            if output.output_type == "stream"
-        )
-
-    monkeypatch.chdir(project)
-    return run
 
 
 @pytest.fixture
@@ -102,33 +77,34 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.pipeline
 def test_a_stage_says_when_it_begins_and_ends_logs_what_it_prints_and_runs_in_this_interpreter(
-    report, project: Path, tmp_path: Path, monkeypatch, capfd
+    project: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"argv": ["/no/such/python"], "display_name": "another's", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    cell = "import os, sys\nprint(sys.executable)\nos.system('echo past Jupyter')"
-    assert report(PARAMETERS, OPEN, cell).strip() == sys.executable
+    monkeypatch.chdir(project)
+    write_report(project, PARAMETERS, OPEN, "import os, sys\nprint(sys.executable)\nos.system('echo past Jupyter')")
+    run_stage("quick", "99_report")
     begin, end = capfd.readouterr().out.splitlines()
     assert begin == "99_report@quick: Every claim judged, and the report"
     assert re.fullmatch(r"99_report@quick: done in \d+ s", end)
-    log = (project / "results/quick/99_report/notebook.log").read_text()
-    assert f"{sys.executable}\n" in log
-    assert "past Jupyter\n" in log
+    assert {sys.executable, "past Jupyter"} <= set((project / LOG).read_text().splitlines())
 
 
-@pytest.mark.parametrize("way", ["tag", "later cell", "other profile"])
-def test_a_stage_that_would_run_with_other_parameters_fails(here, way: str) -> None:
-    cells = {
-        "tag": (PARAMETERS.replace("workers = 1", "workers = 3"), OPEN),
-        "later cell": (PARAMETERS, "workers = 3", OPEN),
-        "other profile": (PARAMETERS, "profile = 'laptop'\nworkers = 2", OPEN),
-    }
-    with pytest.raises(
-        HighwaysError, match=r"^99_report@quick: 99_report.ipynb does not run with the (workers|profile)"
-    ):
-        here(*cells[way], tag="Parameters" if way == "tag" else "parameters")
+@pytest.mark.parametrize(
+    ("cells", "tag"),
+    [
+        ((PARAMETERS.replace("workers = 1", "workers = 3"), OPEN), "Parameters"),
+        ((PARAMETERS, "workers = 3", OPEN), "parameters"),
+        ((PARAMETERS, "profile = 'laptop'\nworkers = 2", OPEN), "parameters"),
+    ],
+    ids=["tag", "later cell", "other profile"],
+)
+def test_a_stage_that_would_run_with_other_parameters_fails(here, cells: tuple[str, ...], tag: str) -> None:
+    message = r"^99_report@quick: 99_report.ipynb does not run with the (workers|profile)"
+    with pytest.raises(HighwaysError, match=message):
+        here(*cells, tag=tag)
 
 
 def test_an_unknown_parameter_fails_before_anything_runs(here, project: Path) -> None:
@@ -145,20 +121,8 @@ def test_a_kernel_with_another_package_fails(here, monkeypatch) -> None:
         here(PARAMETERS, OPEN)
 
 
-@pytest.mark.pipeline
-def test_a_failed_cell_is_one_line_and_the_log_has_the_rest(report, project: Path) -> None:
-    log = "results/quick/99_report/notebook.log"
-    with pytest.raises(HighwaysError, match=rf"^99_report@quick: ValueError: no \(the log is {log}\)$"):
-        report(PARAMETERS, "raise ValueError('no')")
-    assert "Traceback" in (project / log).read_text()
-
-
 def test_the_commit_is_that_of_the_code_not_of_the_project(project: Path, repository: Path, monkeypatch) -> None:
-    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "another"]):
-        subprocess.run(
-            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], cwd=project, check=True
-        )
-    monkeypatch.chdir(project)
+    monkeypatch.chdir(in_git(project))
     git_commit.cache_clear()
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
     assert git_commit().removesuffix("-dirty") == (head.stdout.strip() or "unknown")
@@ -173,7 +137,8 @@ def test_gates_of_a_run_that_diverged_in_its_first_epoch_are_passed_over(reposit
 
 def test_progress_lines_replace_each_other_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
     output = stage.Output(log := io.StringIO(), "01")
     output.write("01: epoch 1/2\nnothing else\n01: epoch 2/2, and much more than fits\n")
     output.clear()
@@ -202,15 +167,13 @@ def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest
 
 
 def test_results_that_cannot_be_written_are_one_line(here, project: Path) -> None:
-    (project / "results").mkdir()
-    (project / "results/quick").write_text("no folder")
-    with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: "):
+    (project / "results").write_text("no folder")
+    with refused("99_report@quick: results/quick/99_report cannot be written: "):
         here(PARAMETERS, OPEN)
-    (project / "results/quick").unlink()
-    folder = project / "results/quick/99_report"
-    folder.mkdir(parents=True)
-    (folder / "notebook.log").symlink_to("/dev/full")
-    with pytest.raises(HighwaysError, match=r"^99_report@quick: results/quick/99_report cannot be written: No space"):
+    (project / "results").unlink()
+    (project / LOG).parent.mkdir(parents=True)
+    (project / LOG).symlink_to("/dev/full")
+    with refused("99_report@quick: results/quick/99_report cannot be written: No space"):
         here(PARAMETERS, OPEN, "print('x' * 100)")
 
 
@@ -228,7 +191,7 @@ def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.P
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
-    log, deadline = project / "results/quick/99_report/notebook.log", time.monotonic() + 300
+    log, deadline = project / LOG, time.monotonic() + 300
     while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
         time.sleep(0.2)
     return process, psutil.Process(int(log.read_text().split("asleep ")[1]))
@@ -266,8 +229,7 @@ def test_a_stage_ends_with_what_runs_the_pipeline(project: Path, monkeypatch) ->
 
 def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys) -> None:
     command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["01_depth"]["do"]["cmd"]
-    (project / "highways").write_text("#!/bin/sh\nprintf '%s|' \"$@\" > arguments\n")
-    (project / "highways").chmod(0o755)
+    stand_in(project / "highways", "printf '%s|' \"$@\" > arguments")
     stage_name = "01_depth@quick';touch PWNED;$(touch PWNED)#"
     env = os.environ | {"DVC_STAGE": stage_name, "PATH": f"{project}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run(command, shell=True, cwd=project, env=env, check=True)
@@ -279,33 +241,24 @@ def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys
     assert "error: no notebook 'quick'; there are: 01_depth, " in capsys.readouterr().err
 
 
-def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report"],
-        cwd=project,
-        env=os.environ | {"DVC_STAGE": "99_report@quick"},
-        start_new_session=True,  # as of a process whose parents are gone: the next one up is of another session
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert (process.returncode, process.stdout) == (128 + signal.SIGTERM, b"")
+def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "99_report@quick")
+    monkeypatch.setattr(stage.os, "getsid", lambda pid: pid)  # the next process up is of another session
+    with pytest.raises(SystemExit) as stop:
+        run_stage("quick", "99_report")
+    assert stop.value.code == 128 + signal.SIGTERM
     assert not (project / "results").exists()
 
 
-IN_GIT = pytest.mark.skipif(not (Path(__file__).parents[1] / ".git").exists(), reason="no checkout of git")
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="no checkout of git")
+def test_what_desktops_and_editors_leave_is_no_change_of_the_code_and_line_ends_stay(repository: Path) -> None:
+    def git(*arguments: str) -> list[str]:
+        return subprocess.run(
+            ["git", *arguments], cwd=repository, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
 
-
-@IN_GIT
-def test_what_desktops_and_editors_leave_is_no_change_of_the_code(repository: Path) -> None:
     left = ["src/highways/nn/.DS_Store", "src/highways/nn/.dense.py.swp", "src/highways/nn/dense.py~", ".mypy_cache/x"]
-    ignored = subprocess.run(["git", "check-ignore", *left], cwd=repository, capture_output=True, text=True, check=True)
-    assert ignored.stdout.splitlines() == left
+    assert git("check-ignore", *left) == left
     assert {".DS_Store", ".*.sw[a-p]", "*~", ".mypy_cache"} <= set((repository / ".dvcignore").read_text().splitlines())
-
-
-@IN_GIT
-def test_git_converts_no_line_ends(repository: Path) -> None:
-    asked = ["git", "check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py"]
-    found = subprocess.run(asked, cwd=repository, capture_output=True, text=True, check=True).stdout
-    assert [line.rsplit(": ", 1)[1] for line in found.splitlines()] == ["unset", "unset"]
+    ends = git("check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py")
+    assert [line.rsplit(": ", 1)[1] for line in ends] == ["unset", "unset"]
