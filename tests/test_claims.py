@@ -421,12 +421,14 @@ def test_what_is_below_full_scope_says_what_it_falls_short_of(laptop: Judged) ->
     assert "stand-in" in headline(laptop.judgements)
 
 
-def run_of(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0) -> RunRecord:
+def run_of(
+    kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 400, seed: int = 0, **budget: int
+) -> RunRecord:
     """A finished run on MNIST."""
     first = records(settings(depths=[10], trials=1), {("plain", 10): 1e-5, ("highway", 10): 1e-5})[0]
     network = first.config.network.model_copy(update={"kind": kind, "depth": depth, "width": width})
-    budget = first.config.budget.model_copy(update={"epochs": epochs})
-    config = first.config.model_copy(update={"network": network, "budget": budget, "seed": seed})
+    update = {"network": network, "budget": first.config.budget.model_copy(update={"epochs": epochs, **budget})}
+    config = first.config.model_copy(update={**update, "seed": seed})
     return first.model_copy(update={"config": config})
 
 
@@ -452,6 +454,8 @@ def run_of(kind: str = "plain", depth: int = 10, width: int = 71, epochs: int = 
         ({"widths": {"plain": 71}}, [run_of(), run_of("highway", width=5)], {}),
         ({"cells": {"width": [71, 5]}}, [run_of(), run_of(width=9)], {"width": ("71 5", "not 5")}),
         ({"seeds": 2, "cells": {"width": [71, 5]}}, [run_of(), run_of(seed=1), run_of(width=5)], {"seeds": ("2", "1")}),
+        ({"schedule_epochs": 500, "epochs": 400}, [run_of(), run_of(schedule_epochs=500)], {}),
+        ({"seeds": 2}, [run_of(), run_of(seed=1, schedule_epochs=500)], {"seeds": ("2", "1")}),
         ({"steps": 10}, [run_of()], {}),
         ({"trained_to": 1e-3, "depths": [10]}, [run_of()], {}),
         ({"trained_to": 1e-9, "depths": [10]}, [run_of()], {"trained_to": ("below 1e-09 nats", "1e-05")}),

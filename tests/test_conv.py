@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +17,17 @@ from highways.config import CaffeConfig, ConvConfig, PicturesConfig, RunConfig, 
 from highways.config.conv import NETWORKS
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.experiments.conv import SHAPES, ConvProfile, parameters, recipe
+from highways.experiments.conv import (
+    SHAPES,
+    ConvProfile,
+    authors_log,
+    conv_rows,
+    difference_from_log,
+    parameters,
+    recipe,
+)
 from highways.nn import ConvNetwork, Highway
+from highways.tracking import Listed
 from highways.tracking.records import run_keys
 from highways.training import run, sweep
 from highways.training.checkpoints import load_weights
@@ -220,6 +232,44 @@ def test_a_training_may_have_a_precision_of_its_own() -> None:
     assert [run.precision for run in profile.runs()] == ["bfloat16", "bfloat16", "float32"]
 
 
+def test_the_beginning_of_a_schedule_is_trained_at_its_rates_and_has_a_row_of_its_own(project) -> None:
+    fields = {"network": "highway-mnist-16", "data": "digits", "runs": 1}
+    trainings = [{**fields, "epochs": 3}, {**fields, "epochs": 1, "schedule_epochs": 3}, {**fields, "epochs": 1}]
+    profiles = [validate(ConvProfile, {"profile": "p", "trainings": [one]}, "test") for one in trainings]
+    runs = [run for profile in profiles for run in profile.runs()]
+    three, one_of_three, one = sweep(runs, profile="p", experiment="e", mlflow=False)
+    assert one_of_three.curves["train_cross_entropy"] == three.curves["train_cross_entropy"][:1]
+    assert one.curves["train_cross_entropy"] != three.curves["train_cross_entropy"][:1], (
+        "its rate falls within the epoch"
+    )
+    names = [row["network"] for row in conv_rows(Listed([three, one_of_three])) if row["runs"]]
+    assert names == ["highway-mnist-16", "highway-mnist-16, schedule of 3"]
+    with pytest.raises(HighwaysError, match=r"^test: .*schedule_epochs is 2, below the 3 epochs of the training"):
+        validate(
+            RunConfig,
+            {**three.config.model_dump(), "budget": {"epochs": 3, "batch_size": 10, "schedule_epochs": 2}},
+            "test",
+        )
+
+
+def test_learning_curves_are_held_against_the_authors_log() -> None:
+    log = authors_log("highway-b", "cifar10")
+
+    def begun(more: float, schedule: int | None = 400) -> Any:
+        curve = [log[epoch] + (more if epoch > 10 else 1) for epoch in range(1, 21)]
+        budget = SimpleNamespace(epochs=20, scheduled=schedule or 20)
+        network = NETWORKS["highway-b"]
+        config = SimpleNamespace(network=network, data=SimpleNamespace(name="cifar10"), budget=budget)
+        return SimpleNamespace(config=config, curves={"test_accuracy": curve}, epochs=20)
+
+    runs: Any = [begun(0.01), begun(-0.02), begun(0.3, schedule=None)]
+    found = difference_from_log(runs, "highway-b", "cifar10", (11, 20))
+    assert found is not None
+    assert found.values == pytest.approx((0.01, -0.02))
+    assert (found.low, found.high) == pytest.approx((-0.02, 0.01))
+    assert difference_from_log(runs[2:], "highway-b", "cifar10", (11, 20)) is None, "its rate was lowered"
+
+
 def test_bfloat16_learns_the_same_within_noise(project) -> None:
     adam = {"kind": "adam", "learning_rate": 0.01}
     ways = [(precision, seed) for precision in ("float32", "bfloat16") for seed in (0, 1, 2)]
@@ -284,7 +334,9 @@ def test_recipes_are_the_released_solvers() -> None:
 def test_papers_profile_has_the_full_schedules_and_an_unknown_network_is_refused() -> None:
     full = {"mnist": 300, "cifar10": 400, "cifar100": 400}
     trainings = load_profile("paper", ConvProfile).trainings
-    assert all(t.runs == 5 and t.epochs == full[t.data] for t in trainings if t.network != "keras-post")
+    released = [t for t in trainings if t.network != "keras-post"]
+    assert all((t.schedule_epochs or t.epochs) == full[t.data] for t in released)
+    assert all(t.runs == 5 for t in released if not t.schedule_epochs)
     unknown = {"network": "b", "data": "mnist", "epochs": 1, "runs": 1}
     with pytest.raises(ValidationError, match="no such network; there are: highway-mnist-16"):
         ConvProfile.model_validate({"profile": "x", "trainings": [unknown]})

@@ -100,6 +100,8 @@ class Required(Strict):
     """A data set, or several, on all of which is measured."""
     epochs: AtLeast | None = None
     """Of the longest training of each kind of network at each depth."""
+    schedule_epochs: AtLeast | None = None
+    """Runs that are the beginning of a schedule of this length; of no other claim they matter."""
     trials: AtLeast | None = None
     """Runs of each kind of network at each depth; of a search with rungs those that it began with."""
     survivors: AtLeast | None = None
@@ -152,7 +154,8 @@ class Required(Strict):
     def concerns(self, run: RunConfig) -> bool:
         """Tell whether a run's outcome can matter."""
         return (
-            (self.depths is None or run.network.depth in self.depths)
+            run.budget.schedule_epochs == self.schedule_epochs
+            and (self.depths is None or run.network.depth in self.depths)
             and (self.widths is None or run.network.kind in self.widths)
             and (self.networks is None or getattr(run.network, "name", None) in self.networks)
             and all(getattr(run.network, name, None) in values for name, values in self.cells.items())

@@ -258,6 +258,19 @@ class BudgetConfig(Strict):
     """A new random order every epoch; otherwise the data's own. Texts and pictures are always shuffled."""
     snapshot_steps: Count | None = None
     """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
+    schedule_epochs: Epochs | None = None
+    """Length of the schedule of the learning rate, of which `epochs` are the beginning; by default as long as they."""
+
+    @model_validator(mode="after")
+    def _schedule_is_long_enough(self) -> BudgetConfig:
+        if self.scheduled < self.epochs:
+            raise ValueError(f"schedule_epochs is {self.scheduled}, below the {self.epochs} epochs of the training")
+        return self
+
+    @property
+    def scheduled(self) -> int:
+        """Epochs of the whole schedule of the learning rate."""
+        return self.schedule_epochs or self.epochs
 
 
 class RunConfig(Strict):

@@ -44,6 +44,8 @@ class ConvTraining(Strict):
     """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
     precision: Precision | None = None
     """By default the profile's."""
+    schedule_epochs: Epochs | None = None
+    """Of the schedule of the rate, of which `epochs` are the beginning: to compare curves with the authors' logs."""
 
     @field_validator("network")
     @classmethod
@@ -68,7 +70,7 @@ class ConvProfile(Profile):
     @field_validator("trainings")
     @classmethod
     def _trainings(cls, trainings: list[ConvTraining]) -> list[ConvTraining]:
-        no_repetition([f"{training.network} on {training.data}" for training in trainings])
+        no_repetition([(t.network, t.data, t.schedule_epochs) for t in trainings])
         return trainings
 
     def runs(self) -> list[RunConfig]:
@@ -81,7 +83,9 @@ class ConvProfile(Profile):
             data=DataConfig(name=training.data, pictures=pictures),
             network=network,
             optimiser=optimiser,
-            budget=BudgetConfig(epochs=training.epochs, batch_size=batch_size),
+            budget=BudgetConfig(
+                epochs=training.epochs, batch_size=batch_size, schedule_epochs=training.schedule_epochs
+            ),
             seed=seed,
             order_seed=seed,
             precision=training.precision or self.precision,
@@ -148,10 +152,16 @@ def parameters(network: str, data: str) -> int:
 # Outcomes, ours and published
 
 
+BEGUN = ", schedule of "
+"""In the name of a network that was trained for the beginning of its schedule alone."""
+
+
 def named(run: RunRecord) -> Named:
-    """Return the names of a run's network and data set."""
-    assert isinstance(run.config.network, ConvConfig)
-    return run.config.network.name, run.config.data.name
+    """Return the names of a run's network and data set; a schedule that was not run to its end is in the first."""
+    network, budget = run.config.network, run.config.budget
+    assert isinstance(network, ConvConfig)
+    begun = f"{BEGUN}{budget.scheduled}" if budget.scheduled > budget.epochs else ""
+    return network.name + begun, run.config.data.name
 
 
 def last_accuracies(cell: Cell) -> list[float]:
@@ -176,6 +186,7 @@ AUTHORS_LOGS = {
 
 def authors_log(network: str, data: str) -> dict[float, float]:
     """Return test accuracies in the authors' own log by epoch; empty where they published none."""
+    network = network.partition(BEGUN)[0]
     if (network, data) not in AUTHORS_LOGS:
         return {}
     name, iterations = AUTHORS_LOGS[network, data]
@@ -192,7 +203,8 @@ def conv_rows(records: Listed) -> Iterator[Row]:
     Accuracies are those after the last epoch, as in the papers; a run that diverged is guessing. The interval is
     the mean's: Student's of five runs or more, Wilson's for one; a few runs stand there each by itself.
     `authors_log_same_epoch` is the accuracy in the authors' own log after as many epochs as ours had; their rate had
-    not been lowered yet there, ours had, unless ours had all its epochs. What others published stands below.
+    not been lowered yet there, ours had, unless ours had all its epochs or was at the beginning of its schedule, too.
+    What others published stands below.
     """
     ours, papers = cells(records, named), published()
     for network, data in _order(list(ours), list(papers)):
@@ -200,11 +212,12 @@ def conv_rows(records: Listed) -> Iterator[Row]:
         last = last_accuracies(cell) if cell else []
         mean, deviation = moments(last) if last else (None, None)
         low, high = mean_interval(last, examples(data, "test")) if last else (None, None)
-        described = network in NETWORKS and data in SHAPES
+        base = network.partition(BEGUN)[0]
+        described = base in NETWORKS and data in SHAPES
         yield {
             "network": LABELS.get(network, network),
             "data": data,
-            "layers": NETWORKS[network].depth if network in NETWORKS else None,
+            "layers": NETWORKS[base].depth if base in NETWORKS else None,
             "parameters": cell.runs[0].parameters if cell else parameters(network, data) if described else None,
             "paper_parameters": paper.get("paper_parameters"),
             "epochs": cell.epochs if cell else None,
@@ -231,7 +244,8 @@ def _order(run: list[Named], others: list[Named]) -> list[Named]:
         if network not in {name for name, _ in known}:
             known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
     order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
-    return sorted(known, key=lambda pair: (pair not in run, order.index(pair[0]), data_sets.index(pair[1])))
+    base = {name: name.partition(BEGUN)[0] for name, _ in known}
+    return sorted(known, key=lambda pair: (pair not in run, order.index(base[pair[0]]), data_sets.index(pair[1]), pair))
 
 
 def conv_cost(records: Listed) -> Iterator[Row]:
@@ -339,6 +353,19 @@ def difference_from_paper(records: Records, network: str, data: str, other: str 
 
 
 @in_units("points")
+def difference_from_log(records: Records, network: str, data: str, epochs: tuple[int, int]) -> Interval | None:
+    """Return our test accuracy less that in the authors' log, means over epochs at the beginning of the same schedule.
+
+    The interval goes from the lowest to the highest run, both ends of the epochs count.
+    """
+    begun = [cell for (name, _), cell in cells(records, named).items() if name.startswith(f"{network}{BEGUN}")]
+    wanted, theirs = range(epochs[0], epochs[1] + 1), authors_log(network, data)
+    runs = [run.curves["test_accuracy"] for cell in begun for run in cell.runs if run.epochs >= epochs[1]]
+    differences = [float(np.mean([curve[epoch - 1] - theirs[epoch] for epoch in wanted])) for curve in runs]
+    return Interval(min(differences), max(differences), tuple(differences)) if differences else None
+
+
+@in_units("points")
 def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy of two networks."""
     by_name = {name: cell for (name, _), cell in cells(records, named).items()}
@@ -399,7 +426,7 @@ CONV = Experiment(
         ),
     ),
     figures={"conv": conv_figure},
-    measures=(difference_from_paper, difference_of_networks, built_parameters),
+    measures=(difference_from_paper, difference_from_log, difference_of_networks, built_parameters),
     references=(
         "conv_papers.csv",
         "authors_log_cifar10.csv",

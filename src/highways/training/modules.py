@@ -177,7 +177,7 @@ class ClassifierModule(TrialsModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of the step."""
         batches = cast(int, self.trainer.num_training_batches)
-        done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.epochs * batches)
+        done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.scheduled * batches)
         if (rates := optimisers.rates(self.configs[0].optimiser, self.current_epoch, done)) is not None:
             for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
                 group["lr"] = rate

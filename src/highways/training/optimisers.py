@@ -74,7 +74,7 @@ def rates(settings: Any, epoch: int, done: float) -> Sequence[float] | None:
     Args:
         settings: Of the optimiser.
         epoch: From 0.
-        done: The fraction of all steps that has been taken.
+        done: The fraction of the schedule's steps that has been taken.
     """
     changing = RATES.get(settings.kind)
     return None if changing is None else changing(settings, epoch, done)

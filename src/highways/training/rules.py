@@ -18,7 +18,7 @@ Settings = TypeVar("Settings")
 
 
 class Moment(NamedTuple):
-    """A point of a training: the epoch and the step that follow, both from 0, and the number of all steps."""
+    """A point of a training: the epoch and the step that follow, both from 0, and the steps of the schedule."""
 
     epoch: int
     step: int

@@ -86,7 +86,7 @@ class PopulationModule(TrialsModule):
         """Return the rule from a step of this epoch on."""
         batches = -(-self.data.size("train") // self.configs[0].budget.batch_size)
         epoch = self.current_epoch
-        moment = Moment(epoch, epoch * batches + batch_idx, self.configs[0].budget.epochs * batches)
+        moment = Moment(epoch, epoch * batches + batch_idx, self.configs[0].budget.scheduled * batches)
         return self._rule([self.configs[trial].optimiser for trial in self.alive], moment, self.population.first_weight)
 
     def _kept(self, name: str) -> list[Tensor]:
