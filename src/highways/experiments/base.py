@@ -27,7 +27,7 @@ from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
-from highways.show.tables import MACHINE, Row, Scrolled, csv_text, markdown_text, shown, table_files
+from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text, markdown_text, shown, table_files
 from highways.tracking import Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
@@ -59,20 +59,20 @@ class Table:
     Attributes:
         name: Stem of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
         build: Makes its rows.
-        cost: Makes the rows of what a clock measured, apart, so that the table repeats to the byte.
         title: One line for the report.
         shown: The columns that a page shows, with their heads; all by default.
         rows: Selects the rows that pages and the report show, a dozen or so.
         plot: The columns that `dvc plots` draws over each other, of the experiment that the report begins with.
+        cost: Makes the rows of what a clock measured, apart, so that the table repeats to the byte.
     """
 
     name: str
     build: Builder
-    cost: Builder
     title: str
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     plot: tuple[str, str] | None = None
+    cost: Builder = costs
 
     def texts(self, records: Listed) -> dict[str, str]:
         """Return the content of the table's files, by file name; one without rows has the columns that a page shows."""

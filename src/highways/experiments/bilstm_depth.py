@@ -19,7 +19,7 @@ from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
 from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel, whole_ticks
-from highways.show.tables import Row, cost_rows, reference_rows
+from highways.show.tables import Row, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import recorded
 
@@ -234,7 +234,10 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
             for place, when in enumerate(("start", "end"))
         }
         yield {
-            **_named(record),
+            "variant": label(name),
+            "depth": depth,
+            "seed": record.config.seed,
+            "data": data,
             "status": record.status,
             "epochs": record.config.budget.epochs,
             "parameters": record.parameters,
@@ -248,19 +251,6 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
             **gradients,
             "run_key": record.run_key,
         }
-
-
-def _named(record: RunRecord) -> Row:
-    network, data = record.config.network, record.config.data.name
-    return {"variant": label(variant(record)), "depth": network.depth, "seed": record.config.seed, "data": data}
-
-
-def bilstm_cost(records: Listed) -> Iterator[Row]:
-    """Yield what each run cost: training, evaluation and snapshots."""
-    return cost_rows(
-        ((_named(run), [run]) for run in records),
-        lambda members, seconds: {"process_seconds_per_epoch": seconds / max(members[0].epochs, 1)},
-    )
 
 
 def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
@@ -412,7 +402,6 @@ BILSTM_DEPTH = Experiment(
         Table(
             "bilstm_depth",
             bilstm_rows,
-            bilstm_cost,
             "Accuracy of BiLSTMs and Highway BiLSTMs on sentiment, by depth (the Highway BiLSTM article)",
             shown={
                 "variant": "network",

@@ -22,7 +22,7 @@ from highways.inside.statistics import difference_interval, each, mean_interval,
 from highways.nn import ConvNetwork
 from highways.show.cells import Cell, cells, diverged
 from highways.show.figures import DASHES, OTHERS, POINTS, SOURCE, Drawing, Panel, line, line_panel, plain_ticks, shade
-from highways.show.tables import Row, cost_rows, reference_rows
+from highways.show.tables import Row, reference_rows
 from highways.tracking import Listed, RunRecord
 
 Precision = Literal["float32", "bfloat16"]
@@ -248,22 +248,6 @@ def _order(run: list[Named], others: list[Named]) -> list[Named]:
     return sorted(known, key=lambda pair: (pair not in run, order.index(base[pair[0]]), data_sets.index(pair[1]), pair))
 
 
-def conv_cost(records: Listed) -> Iterator[Row]:
-    """Yield what each network cost, by machine: training and evaluation."""
-
-    def more(runs: list[RunRecord], seconds: float) -> Row:
-        epochs, data = sum(max(run.epochs, 1) for run in runs), runs[0].config.data
-        images = (data.pictures and data.pictures.training_images) or examples(data.name, "train")
-        return {
-            "process_seconds_per_epoch": seconds / epochs,
-            "training_images_per_process_second": epochs * images / seconds,
-        }
-
-    ours = cells(records, named).items()
-    groups = (({"network": LABELS.get(name, name), "data": data}, cell.runs) for (name, data), cell in ours)
-    return cost_rows(groups, more)
-
-
 def run_first(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the networks that were run, then those with a number in the papers, for the report."""
     was_run = frame["runs"].notna()
@@ -409,7 +393,6 @@ CONV = Experiment(
         Table(
             "conv",
             conv_rows,
-            conv_cost,
             "Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, the Keras convolution post)",
             shown={
                 "network": "network",

@@ -23,7 +23,7 @@ from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
 from highways.show.cells import Cell, cells, diverged, kind_and_depth
 from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
-from highways.show.tables import Row, cost_rows, reference, reference_rows
+from highways.show.tables import Row, reference, reference_rows
 from highways.tracking import Listed, RunRecord
 
 Kind = Literal["plain", "highway"]
@@ -206,20 +206,6 @@ def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
     curves = reference("highway2015_fig1_curves.csv").query("network == @kind and epoch <= @epochs")
     return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
-
-
-def depth_cost(records: Listed) -> Iterator[Row]:
-    """Yield what each row of the depth table cost: all rungs and drawn trials, training and evaluation."""
-
-    def more(runs: list[RunRecord], seconds: float) -> Row:
-        seen = sum(max(run.epochs, 1) * examples(run.config.data, "train") for run in runs)
-        return {
-            "process_seconds_per_trial": seconds / len({run.config.seed for run in runs}),
-            "examples_per_process_second": seen / seconds if seconds else None,
-        }
-
-    networks = cells([*records, *records.auxiliary], kind_and_depth)
-    return cost_rows((({"network": kind, "depth": depth}, cell.runs) for (kind, depth), cell in networks.items()), more)
 
 
 # Figure
@@ -405,7 +391,6 @@ DEPTH = Experiment(
         Table(
             "depth",
             depth_rows,
-            depth_cost,
             "Best training cross-entropy of a random search, by depth (P1 Fig. 1, P2 Fig. 1)",
             shown={
                 "network": "network",

@@ -24,7 +24,7 @@ from highways.experiments.foundations_two_heads import TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of
 from highways.inside.values import lists
 from highways.show.figures import Drawing, Line, Panel, level, line, line_panel
-from highways.show.tables import Row, reference, studies_cost
+from highways.show.tables import Row, reference
 from highways.tracking import AnalysisRecord, Listed
 
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
@@ -363,7 +363,6 @@ FOUNDATIONS = Experiment(
         Table(
             "foundations",
             foundations_rows,
-            studies_cost,
             "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
             shown={
                 "question": "question",
@@ -375,7 +374,6 @@ FOUNDATIONS = Experiment(
                 "interval_high": "to",
                 "paper": "printed in the source",
             },
-            plot=("version", "value"),
             rows=answers_in_short,
         ),
     ),

@@ -17,12 +17,12 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
-from highways.inside.layers import gate_layers, gates_of_example, inside, layers_of, numbered, of_each_data_set, of_kind
+from highways.inside.layers import gate_layers, gates_of_example, inside, layers_of, numbered, of_each_data_set
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
-from highways.show.tables import Row, cost_rows, few_layers, reference_rows
-from highways.tracking import Listed, RunRecord
+from highways.show.tables import Row, few_layers, reference_rows
+from highways.tracking import Listed
 
 
 class OwnSearch(Strict):
@@ -179,20 +179,6 @@ def gates_rows(records: Listed) -> Iterator[Row]:
             }
 
 
-def gates_cost(records: Listed) -> Iterator[Row]:
-    """Yield what training each network cost, and measuring its gates."""
-    seconds = {analysis.run: analysis.timing["seconds"] for analysis in of_kind(records, "gates")}
-
-    def named(run: RunRecord) -> Row:
-        network = run.config.network
-        return {"data": run.config.data.name, "network": network.kind, "depth": network.depth}
-
-    return cost_rows(
-        ((named(run), [run]) for run in [*records, *records.auxiliary]),
-        lambda runs, _: {"analysis_seconds": seconds.get(runs[0].config)},
-    )
-
-
 def gates_figure(records: Listed) -> Drawing:
     """Draw the gates of the best network of each data set, nine panels each; see `gate_panels`."""
     panels = []
@@ -332,7 +318,6 @@ GATES = Experiment(
         Table(
             "gates",
             gates_rows,
-            gates_cost,
             "Transform gates layer by layer (P1 Fig. 2, P2 Figs. 2 and 3)",
             shown={
                 "data": "data",

@@ -24,7 +24,7 @@ from highways.experiments.initialisation_stuck import Stuck
 from highways.experiments.small import studies_of
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
-from highways.show.cells import Cell, cells, diverged, kind_and_depth
+from highways.show.cells import Cell, cells, diverged
 from highways.show.figures import (
     DASHES,
     NETWORK,
@@ -39,7 +39,7 @@ from highways.show.figures import (
     positive,
     whole_ticks,
 )
-from highways.show.tables import Row, cost_rows, studies_cost
+from highways.show.tables import Row, cost_rows
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 Kind = Literal["plain", "highway"]
@@ -177,12 +177,6 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "paper": None,
             "best_run_key": best.run_key if best else None,
         }
-
-
-def initialisation_cost(records: Listed) -> Iterator[Row]:
-    """Yield what each kind of network cost at each depth: training, by machine, all initialisations together."""
-    networks = cells(records, kind_and_depth)
-    return cost_rows(({"network": kind, "depth": depth}, cell.runs) for (kind, depth), cell in networks.items())
 
 
 def studies_rows(records: Listed) -> Iterator[Row]:
@@ -332,7 +326,6 @@ INITIALISATION = Experiment(
         Table(
             "initialisation",
             initialisation_rows,
-            initialisation_cost,
             "Best training cross-entropy, nats, by depth and initial weights (the initialisation questions, a)",
             shown={
                 "network": "network",
@@ -344,16 +337,16 @@ INITIALISATION = Experiment(
                 "test_accuracy": "test accuracy",
             }
             | WEIGHTS,
-            plot=("depth", "best_train_cross_entropy"),
             rows=side_by_side,
+            cost=lambda records: cost_rows([*records, *of_kind(records, "signal")]),
         ),
         Table(
             "initialisation_studies",
             studies_rows,
-            studies_cost,
             "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
             shown={name: name for name in ("study", "version", "quantity", "value", "paper")},
             rows=studies_in_short,
+            cost=lambda records: cost_rows(found for _, found in studies_of(records)),
         ),
     ),
     figures={"initialisation": initialisation_figure},

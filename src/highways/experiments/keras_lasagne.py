@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from statistics import fmean
 from typing import ClassVar
 
 import numpy as np
@@ -22,16 +22,13 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.keras_lasagne_factors import (
     FACTORS,
     KERAS,
-    KERAS_1_0_0,
-    KERAS_1_2_2,
     LASAGNE,
     LASAGNE_LONG,
+    NETWORKS,
     OVER_ALL,
-    THIRD_LEVEL,
     Cell,
     Factorial,
     Logistic,
-    aliases,
     cells,
     factorials,
     run_of,
@@ -39,15 +36,8 @@ from highways.experiments.keras_lasagne_factors import (
 )
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
 from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, level, line_panel
-from highways.show.tables import Row, cost_rows
+from highways.show.tables import Row
 from highways.tracking import Listed
-
-SOURCE_SAYS = {
-    KERAS_1_0_0: "hardly better than logistic regression",
-    LASAGNE: "by far the best",
-    LASAGNE_LONG: "by far the best",
-}
-"""The Keras/Lasagne question gives no numbers."""
 
 COLOURS = [OTHERS[place] for place in (3, 1, 0, 4, 2)]
 
@@ -96,76 +86,46 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
     `effect after ...` (a main effect, after each number of epochs), `interaction` (see `Factorial`), or `share` of the
-    difference of the two networks (Shapley's; of a whole factorial only). Values are fractions of the test set, means
-    over seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more. `aliases` are what a
-    fraction cannot tell from the effect: of one factor the threes, of a pair the pairs. `cells` are those that a value
-    was computed from, each epoch that is looked at counted as one.
+    difference of the two networks (Shapley's); the last two of a whole factorial only. Values are fractions of the test
+    set, means over seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more.
     """
     for found in factorials(records).values():
         trained_on = records.on(found.data)[0].config.data.training_examples or examples(found.data, "train")
-        base = {"data": found.data, "training_examples": trained_on}
-        yield from (base | row for row in _rows(found) if row["value"] is not None)
+        for quantity, term, values in _estimates(found):
+            if values:  # of a fraction not all cells were trained
+                low, high = student_interval(values) if len(values) >= FEWEST_FOR_INTERVAL else (None, None)
+                yield {
+                    "data": found.data,
+                    "training_examples": trained_on,
+                    "quantity": quantity,
+                    "term": term,
+                    "value": fmean(values),
+                    "interval_low": low,
+                    "interval_high": high,
+                    "values": each(values),
+                    "seeds": len(values),
+                }
 
 
-def _row(quantity: str, term: str, values: Sequence[float], cells: int | None, aliases: str | None = None) -> Row:
-    """Return a row; its value is `None` where there are no values, one per seed, for not all cells were trained."""
-    low, high = student_interval(values) if len(values) >= FEWEST_FOR_INTERVAL else (None, None)
-    return {
-        "quantity": quantity,
-        "term": term,
-        "aliases": aliases,
-        "value": summary(values)[0] if values else None,
-        "interval_low": low,
-        "interval_high": high,
-        "values": each(values),
-        "seeds": len(values) or None,
-        "cells": cells,
-        "source_says": None,
-    }
-
-
-def _rows(found: Factorial) -> Iterator[Row]:
-    """Yield a data set's estimates."""
-    yield _row("test accuracy", "logistic regression", [], None) | {"value": found.logistic}
+def _estimates(found: Factorial) -> Iterator[tuple[str, str, list[float]]]:
+    """Yield a data set's estimates: quantity, term, and a value per seed."""
+    yield "test accuracy", "logistic regression", [] if found.logistic is None else [found.logistic]
     for name, cell in found.configurations().items():
-        yield _row("test accuracy", name, found.accuracies.get(cell, []), 1) | {"source_says": SOURCE_SAYS.get(cell)}
-    ranked = sorted(found.accuracies, key=lambda cell: (-math.fsum(found.accuracies[cell]), cell))
-    for name, cell in (("best cell, by test accuracy", ranked[0]), ("worst cell", ranked[-1])):
-        yield _row("test accuracy", f"{name}: {found.described(cell)}", found.accuracies[cell], 1)
+        yield "test accuracy", name, found.accuracies.get(cell, [])
     for name in FACTORS:
         one_step = tuple(int(factor == name) for factor in FACTORS)
-        yield _row("gain", f"Keras, {found.switch(name)}", found.difference(one_step, KERAS), 2)
-    count, mixed = len(found.written), {}
-    if not found.full:
-        mixed = {found.switch(name): _named(aliases(name, largest=3)) for name in FACTORS}
+        yield "gain", f"Keras, {found.switch(name)}", found.difference(one_step, KERAS)
     for when, measured in found.effects().items():
-        for term, values in measured.items():
-            yield _row(f"effect {when}", term, values, count if when == OVER_ALL else count // 2, mixed.get(term))
-    told: list[tuple[str, ...]] = []
-    for pair in itertools.combinations(FACTORS, 2):
-        if pair not in told:
-            told += (others := [] if found.full else aliases(*pair))
-            yield _row("interaction", _named([pair]), found.effect(*pair), count, _named(others) or None)
-    for name, factor in FACTORS.items():
-        if name != "transform_bias":
-            yield _row("interaction", f"{THIRD_LEVEL} x {factor.text}", found.third_level(name), count)
+        yield from ((f"effect {when}", term, values) for term, values in measured.items())
+    for (one, other), values in found.interactions().items():
+        yield "interaction", f"{FACTORS[one].text} x {FACTORS[other].text}", values
     for name, values in found.shares().items():
-        yield _row("share", FACTORS[name].text, values, count)
-
-
-def _named(effects: Iterable[Sequence[str]]) -> str:
-    return "; ".join(" x ".join(FACTORS[name].text for name in effect) for effect in effects)
-
-
-def keras_lasagne_cost(records: Listed) -> Iterator[Row]:
-    """Yield what training cost, by data set and machine."""
-    groups = (({"data": data, "runs": None}, records.on(data)) for data in records.data)
-    return cost_rows(groups, lambda runs, _: {"runs": len(runs)})
+        yield "share", FACTORS[name].text, values
 
 
 def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the networks as written and logistic regression."""
-    return frame.loc[(frame["quantity"] == "test accuracy") & ~frame["term"].str.contains(": ")]
+    return frame.loc[frame["quantity"] == "test accuracy"]
 
 
 # Figure
@@ -174,26 +134,27 @@ def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
 def keras_lasagne_figure(records: Listed) -> Drawing:
     """Draw, for each data set: all cells in order, the effects, the interactions, the shares of the difference.
 
-    A fraction has no shares.
+    A fraction has no interactions and no shares.
     """
     panels = []
     for found in factorials(records).values():
         panels += [_cells_panel(found), _intervals_panel(f"{found.data}: effects on test accuracy", found.effects())]
-        panels.append(_interactions_panel(found))
-        if shares := {FACTORS[name].text: values for name, values in found.shares().items()}:
+        if found.full:
+            shares = {FACTORS[name].text: values for name, values in found.shares().items()}
+            panels.append(_interactions_panel(found))
             panels.append(_intervals_panel(f"{found.data}: shares of Lasagne minus Keras", {"": shares}))
     return Drawing(panels, columns=2, empty="no factorial is complete")
 
 
 def _cells_panel(found: Factorial) -> Panel:
     ranked = sorted(found.accuracies, key=lambda cell: math.fsum(found.accuracies[cell]))
-    ranks, means = range(1, len(ranked) + 1), [summary(found.accuracies[cell])[0] for cell in ranked]
+    ranks, means = range(1, len(ranked) + 1), [fmean(found.accuracies[cell]) for cell in ranked]
     grey = {"marker": ".", "ls": "none", "color": "0.6", "ms": 3.5}
     lines = [Line(f"{len(ranked) // 2} cells at two epochs, by rank", ranks, means, grey)]
     for (name, cell), marker, colour in zip(found.configurations().items(), POINTS, COLOURS, strict=False):
         values, rank = found.accuracies[cell], ranked.index(cell) + 1
         look = {"marker": marker, "color": colour, "ms": 6, "lw": 0}
-        lines.append(Line(f"{name}: {summary(values)[0]:.3f}, each seed", [rank] * len(values), values, look))
+        lines.append(Line(f"{name}: {fmean(values):.3f}, each seed", [rank] * len(values), values, look))
     if (height := found.logistic) is not None:
         lines.append(level(f"logistic regression: {height:.3f}", height, color="0.2", lw=1, ls="--"))
     return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", log=False, columns=1)
@@ -219,7 +180,7 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
             place = names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2)
             fill = colours[label] if min(values) > 0 or max(values) < 0 else "white"
             axes.plot(values, [place] * len(values), "|", ms=7, color=colours[label])
-            axes.plot(summary(values)[0], place, "o", color=colours[label], mfc=fill)
+            axes.plot(fmean(values), place, "o", color=colours[label], mfc=fill)
         axes.set_yticks(range(len(names)), [name.replace(": ", ":\n") for name in names])
         axes.invert_yaxis()
         axes.set(xlabel="points (filled: seeds of one sign)")
@@ -231,7 +192,7 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
             legend(axes)
 
     words = [
-        f"{name}{label and f', {label},'} {summary(values)[0]:+.1f} ({min(values):+.1f} to {max(values):+.1f})"
+        f"{name}{label and f', {label},'} {fmean(values):+.1f} ({min(values):+.1f} to {max(values):+.1f})"
         for (label, name), values in points.items()
     ]
     alt = f"Points of accuracy, means over seeds (the lowest to the highest): {'; '.join(words)}."
@@ -240,10 +201,10 @@ def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]
 
 def _interactions_panel(found: Factorial) -> Panel:
     texts = [factor.text for factor in FACTORS.values()]
-    pairs = [(i, j) for i in range(len(texts)) for j in range(i)]
     names, table = list(FACTORS), np.full((len(texts), len(texts)), np.nan)
-    for i, j in pairs:
-        table[i, j] = 100 * summary(found.effect(names[i], names[j]))[0]
+    for (one, other), values in found.interactions().items():
+        table[names.index(other), names.index(one)] = 100 * fmean(values)
+    pairs = [(i, j) for i in range(len(texts)) for j in range(i)]
     limit = float(np.nanmax(np.abs(table))) or 1.0
 
     def draw(axes: Axes) -> None:
@@ -258,32 +219,21 @@ def _interactions_panel(found: Factorial) -> Panel:
 
     largest = sorted(pairs, key=lambda pair: -abs(table[pair]))[:3]
     words = [f"{texts[i]} with {texts[j]} {table[i, j]:+.1f}" for i, j in largest]
-    title = f"{found.data}: interactions, points of accuracy" + ("" if found.full else " (aliased)")
     alt = f"A triangle of {len(pairs)} pairs of factors; the largest: {', '.join(words)}."
-    return Panel(title, alt, draw, height=3.3)
+    return Panel(f"{found.data}: interactions, points of accuracy", alt, draw, height=3.3)
 
 
 # Measures: 95 % intervals over seeds
 
-CELLS = {
-    "keras": KERAS,
-    "keras-1.0.0": KERAS_1_0_0,
-    "keras-1.2.2": KERAS_1_2_2,
-    "lasagne": LASAGNE,
-    "lasagne-long": LASAGNE_LONG,
-    "logistic": None,
-}
-"""The networks by the names that claims use; `lasagne-long` is Lasagne's with as many epochs as Keras's."""
-
 
 @in_units("points")
 def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
-    """Return the interval of the difference in test accuracy of two configurations of `CELLS`.
+    """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`.
 
-    The first is not `logistic`; `data` is a data set that no other may stand in for.
+    `data` is a data set that no other may stand in for.
     """
-    found, cell = _factorial(records, data), CELLS[of]
-    return _over_seeds(found.difference(cell, CELLS[less]) if found and cell else [])
+    found, other = _factorial(records, data), NETWORKS.get(less)
+    return _over_seeds(found.difference(NETWORKS[of].cell, other and other.cell) if found else [])
 
 
 @in_units("points")
@@ -316,7 +266,7 @@ def answer(records: Listed) -> str:
 
 def in_words(found: Factorial) -> str:
     """Return what one data set's factorial says."""
-    means = [f"{name} {summary(found.accuracies[cell])[0]:.3f}" for name, cell in found.configurations().items()]
+    means = [f"{name} {fmean(found.accuracies[cell]):.3f}" for name, cell in found.configurations().items()]
     level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
     text = f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
     text += f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})"
@@ -324,7 +274,7 @@ def in_words(found: Factorial) -> str:
         first = ", ".join(f"{name} {mean:+.3f}" for name, (mean, _, _) in shares[:3])
         rest = math.fsum(mean for _, (mean, _, _) in shares[3:])
         text += f". With one epoch, the difference is made of {first}, and all others together {rest:+.3f}"
-    over = "all settings of the others" if found.full else "a fraction of the settings (see its aliases)"
+    over = "all settings of the others" if found.full else "a fraction of the settings"
     text += f". Over {over}, means of the seeds"
     told = {
         when: {name: mean for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0}
@@ -359,10 +309,8 @@ KERAS_LASAGNE = Experiment(
         Table(
             "keras_lasagne",
             keras_lasagne_rows,
-            keras_lasagne_cost,
             "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
             shown={"data": "data", "quantity": "quantity", "term": "of", "value": "mean", "values": "each seed"},
-            plot=("term", "value"),
             rows=written_configurations,
         ),
     ),

@@ -75,6 +75,24 @@ LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
 KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
 KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
 
+
+class Network(NamedTuple):
+    """What one of the two networks may have been."""
+
+    cell: Cell
+    text: str
+    """What it is called; `{epochs}` in it is the larger level."""
+
+
+NETWORKS = {
+    "keras-1.0.0": Network(KERAS_1_0_0, "Keras up to 1.0.2 (the likeliest)"),
+    "keras": Network(KERAS, "Keras from 1.0.3"),
+    "keras-1.2.2": Network(KERAS_1_2_2, "Keras 1.2.2, gates start at +1"),
+    "lasagne": Network(LASAGNE, "Lasagne"),
+    "lasagne-long": Network(LASAGNE_LONG, "Lasagne, {epochs} epochs"),
+}
+"""By the names that claims use; first the Keras that `show_accuracy=True` points to."""
+
 WORDS = (
     ("initialisation", "optimiser", "transform_bias", "highway_layers"),
     ("optimiser", "transform_bias", "first_layer", "batch_size"),
@@ -101,17 +119,6 @@ def cells(fraction: bool) -> list[Cell]:
         return [*whole, KERAS_1_0_0]
     part = [cell for cell in whole if all(_sign(cell, word) == 1 for word in WORDS)]
     return [*part, KERAS_1_2_2, KERAS_1_0_0]
-
-
-def aliases(*names: str, largest: int = 2) -> list[tuple[str, ...]]:
-    """Return the effects of up to `largest` factors that the fraction cannot tell from that of some factors.
-
-    Their signs are the same in every cell.
-    """
-    chosen = [(*cell[:-1], epochs) for cell in cells(True) if max(cell) <= 1 for epochs in (0, 1)]
-    effects = itertools.chain(*(itertools.combinations(FACTORS, count) for count in range(1, largest + 1)))
-    signs = [_sign(cell, names) for cell in chosen]
-    return [effect for effect in effects if effect != names and [_sign(cell, effect) for cell in chosen] == signs]
 
 
 def cell_of(config: RunConfig) -> Cell:
@@ -197,26 +204,25 @@ class Factorial:
         """Return the effect of a factor, or the interaction of several, over the levels as written.
 
         A main effect is the mean accuracy at Lasagne's level less that at Keras's, over all cells; an interaction of
-        two is half of what the one's effect differs by between the other's levels. In a fraction they are mixed with
-        their aliases (`aliases`). `epochs` is a level: its cells alone count.
+        two is half of what the one's effect differs by between the other's levels; in a fraction it is mixed with
+        those of other pairs. `epochs` is a level: its cells alone count.
         """
         chosen = [cell for cell in self.written if epochs in (None, cell[-1])]
         return self._contrast({cell: _sign(cell, names) * 2 / len(chosen) for cell in chosen})
 
-    def third_level(self, *names: str, epochs: int | None = None) -> list[float]:
-        """Return the effect of Keras 1.2.2's transform bias against Keras's as written.
+    def interactions(self) -> dict[tuple[str, str], list[float]]:
+        """Return the interaction of every pair of factors. Empty of a fraction, in which pairs are mixed."""
+        return {pair: self.effect(*pair) for pair in itertools.combinations(FACTORS, 2) if self.full}
 
-        With a name, half of what it differs by between that factor's levels. Empty where its cells were not all
-        trained. `epochs` is a level: its cells alone count.
+    def third_level(self, epochs: int) -> list[float]:
+        """Return the effect of Keras 1.2.2's transform bias against Keras's as written; empty of a fraction.
+
+        `epochs` is a level: its cells alone count.
         """
-        bias, weights = list(FACTORS).index("transform_bias"), {}
-        low = [cell for cell in self.written if cell[bias] == 0 and epochs in (None, cell[-1])]
-        for below in low:
-            above = (*below[:bias], 2, *below[bias + 1 :])
-            if not self.full or above not in self.accuracies:
-                return []
-            weights |= {above: _sign(below, names) / len(low), below: -_sign(below, names) / len(low)}
-        return self._contrast(weights)
+        bias = list(FACTORS).index("transform_bias")
+        low = [cell for cell in self.written if cell[bias] == 0 and cell[-1] == epochs and self.full]
+        raised = {(*cell[:bias], 2, *cell[bias + 1 :]): 1 / len(low) for cell in low}
+        return self._contrast(raised | dict.fromkeys(low, -1 / len(low))) if low else []
 
     def shares(self) -> dict[str, list[float]]:
         """Divide the difference of Lasagne's accuracy and Keras's among the factors: Shapley values.
@@ -255,24 +261,13 @@ class Factorial:
         return measured | {OVER_ALL: {self.switch("epochs"): self.effect("epochs")}}
 
     def configurations(self) -> dict[str, Cell]:
-        """Return what the two networks may have been; first the Keras that `show_accuracy=True` points to."""
-        return {
-            "Keras up to 1.0.2 (the likeliest)": KERAS_1_0_0,
-            "Keras from 1.0.3": KERAS,
-            "Keras 1.2.2, gates start at +1": KERAS_1_2_2,
-            "Lasagne": LASAGNE,
-            f"Lasagne, {self.epochs} epochs": LASAGNE_LONG,
-        }
+        """Return the cells of `NETWORKS` by what they are called."""
+        return {network.text.format_map(vars(self)): network.cell for network in NETWORKS.values()}
 
     def switch(self, name: str) -> str:
         """Return a factor and its two levels, such as `batch size: 100 to 128`."""
         one, other = self._levels(name)[:2]
         return f"{FACTORS[name].text}: {one} to {other}".replace("_", " ")
-
-    def described(self, cell: Cell) -> str:
-        """Return a cell's levels in words."""
-        words = [f"{FACTORS[name].text} {self._levels(name)[at]}" for name, at in zip(FACTORS, cell, strict=True)]
-        return ", ".join(words).replace("_", " ")
 
     def _levels(self, name: str) -> list[str]:
         levels = (self.epochs, 1) if name == "epochs" else FACTORS[name].levels

@@ -31,7 +31,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.small import SmallStudy
 from highways.inside.layers import of_kind
 from highways.show.figures import DASHES, OTHERS, Drawing, line, line_panel
-from highways.show.tables import Row, cost_rows
+from highways.show.tables import Row, costs
 from highways.tracking import AnalysisRecord, Listed
 
 # The two networks: inputs, a hidden layer, some outputs, sigmoids throughout, mean squared error, weights zero at
@@ -286,19 +286,9 @@ def parity_rows(records: Listed) -> Iterator[Row]:
                 }
 
 
-def parity_cost(records: Listed) -> Iterator[Row]:
-    """Yield what a step costs vectorised and in the source's loop over examples, and what the study cost."""
-
-    def more(found: list[AnalysisRecord], _: float) -> Row:
-        loop, vectorised = (found[0].row(f"{name}_seconds")[0] for name in ("loop", "vectorised"))
-        return {
-            "examples_of_step": int(found[0].row("loop_examples")[0]),
-            "loop_seconds": loop,
-            "vectorised_seconds": vectorised,
-            "times_loop": loop / vectorised,
-        }
-
-    return cost_rows((({}, [found]) for found in of_kind(records, "parity")), more)
+def loop(found: AnalysisRecord) -> Row:
+    """Return what a step costs vectorised and in the source's loop over examples."""
+    return {name: found.row(name)[0] for name in ("loop_examples", "loop_seconds", "vectorised_seconds")}
 
 
 def first_and_last(frame: pd.DataFrame) -> pd.DataFrame:
@@ -344,11 +334,10 @@ L2_PARITY = Experiment(
         Table(
             "l2_parity",
             parity_rows,
-            parity_cost,
             "NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)",
             shown={name: name.replace("_", " ") for name in ("variant", "data", "step", "difference", "source_says")},
             rows=first_and_last,
-            plot=("step", "difference"),
+            cost=lambda records: costs(records, loop),
         ),
     ),
     figures={"l2_parity": parity_figure},

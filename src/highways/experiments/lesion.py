@@ -8,7 +8,7 @@ from typing import ClassVar
 from highways.config import AnalysisConfig, Profile, RunConfig, load_profile
 from highways.experiments.base import Experiment, Table
 from highways.experiments.gates import GatesProfile, with_controls
-from highways.inside.layers import inside, numbered, of_each_data_set, of_kind
+from highways.inside.layers import inside, numbered, of_each_data_set
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel
@@ -66,12 +66,6 @@ def lesion_rows(records: Listed) -> Iterator[Row]:
             }
 
 
-def lesion_cost(records: Listed) -> Iterator[Row]:
-    """Yield what all lesions of a network cost; its training is among the costs of `04_gates`."""
-    analyses = of_kind(records, "lesions")
-    return cost_rows(({"data": one.data, "depth": one.run.network.depth}, [one]) for one in analyses)
-
-
 def lesion_figure(records: Listed) -> Drawing:
     """Draw the training cross-entropy over the lesioned layer, a panel for each data set."""
     found = inside(records, "lesions").values()
@@ -100,7 +94,6 @@ LESION = Experiment(
         Table(
             "lesion",
             lesion_rows,
-            lesion_cost,
             "Lesions: training loss with one layer's gate closed (P2 Fig. 4)",
             shown={
                 "data": "data",
@@ -112,6 +105,7 @@ LESION = Experiment(
                 "paper_data": "P2's data",
             },
             rows=few_layers,
+            cost=lambda records: cost_rows([*records.analyses, *records.controls]),  # 04_gates has that of training
         ),
     ),
     figures={"lesion": lesion_figure},

@@ -34,7 +34,7 @@ from highways.show.figures import (
     whole_ticks,
 )
 from highways.show.layers import signal_panel
-from highways.show.tables import Row, cost_rows, machine
+from highways.show.tables import Row, costs, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
@@ -165,27 +165,12 @@ def deepest_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("depth", ascending=False, kind="stable")
 
 
-STEP = ("checkpoint_every", "seconds_per_step", "mebibytes_per_step", "time_exponent", "memory_exponent")
-
-
-def very_deep_cost(records: Listed) -> Iterator[Row]:
-    """Yield a row per trained network, then one per measured step.
-
-    `checkpoint_every` is empty without activation checkpointing. The exponents are those of the power laws that fit
-    seconds and memory of a step over depth best.
-    """
-
-    def step(costs: list[AnalysisRecord], _: float) -> Row:
-        (cost,) = costs
-        powers = step_exponents(records, cost.run.network.kind) if _every(cost) is None else (None, None)
-        mebibytes = cost.row("bytes")[0] / 2**20
-        return dict(zip(STEP, (_every(cost), cost.row("seconds_per_step")[0], mebibytes, *powers), strict=True))
-
-    def named(run: RunConfig) -> Row:
-        return {"data": run.data.name, "network": run.network.kind, "depth": run.network.depth}
-
-    yield from cost_rows(((named(run.config), [run]) for run in records), lambda runs, _: dict.fromkeys(STEP))
-    yield from cost_rows(((named(cost.run), [cost]) for cost in of_kind(records, "cost")), step)
+def step(cost: AnalysisRecord) -> Row:
+    """Return what a training step takes and holds; `checkpoint_every` is empty without activation checkpointing."""
+    if cost.kind != "cost":
+        return {}
+    seconds, mebibytes = cost.row("seconds_per_step")[0], cost.row("bytes")[0] / 2**20
+    return {"checkpoint_every": _every(cost), "seconds_per_step": seconds, "mebibytes_per_step": mebibytes}
 
 
 def _every(cost: AnalysisRecord) -> int | None:
@@ -321,7 +306,6 @@ VERY_DEEP = Experiment(
         Table(
             "very_deep",
             very_deep_rows,
-            very_deep_cost,
             "Networks of hundreds of layers and a thousand (P1 sec. 1 and 3.1, P2 sec. 2.2)",
             shown={
                 "network": "network",
@@ -337,6 +321,7 @@ VERY_DEEP = Experiment(
                 "test_accuracy": "test accuracy",
             },
             rows=deepest_first,
+            cost=lambda records: costs(records, step),
         ),
     ),
     figures={"very_deep": very_deep_figure},

@@ -6,9 +6,9 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -20,8 +20,6 @@ from highways.tracking.environment import EARLIER
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
 Row = dict[str, Any]
 """A row of a table: a value for each column, in the table's order; `None` where there is nothing."""
-
-Costed = TypeVar("Costed", RunRecord, AnalysisRecord)
 
 
 class Scrolled(pd.DataFrame):
@@ -79,28 +77,39 @@ def machine(record: RunRecord | AnalysisRecord) -> Row:
 
 
 def cost_rows(
-    groups: Iterable[tuple[Row, Sequence[Costed]]],
-    more: Callable[[list[Costed], float], Row] = lambda records, seconds: {},
+    records: Iterable[RunRecord | AnalysisRecord], more: Callable[[AnalysisRecord], Row] = lambda analysis: {}
 ) -> Iterator[Row]:
-    """Yield what groups of runs or analyses cost, a row per group and machine; workers are those of the first record.
+    """Yield what runs and analyses cost, a row for each kind of work, data set, network, depth and machine.
+
+    `work` is `training` or what was analysed; a study has no network. Workers are those of the first record.
 
     Args:
-        groups: The columns that name a group, and its records.
-        more: Returns further columns from the records made on one machine and their seconds.
+        records: What the time went into.
+        more: Returns what an analysis has measured with a clock, as further columns.
     """
-    for name, records in groups:
-        by_machine: dict[tuple[object, ...], tuple[Row, list[Costed]]] = {}
-        for record in records:
-            on = machine(record)
-            by_machine.setdefault(tuple(on[column] for column in MACHINE[:3]), (on, []))[1].append(record)
-        for on, members in by_machine.values():
-            seconds = sum(one.timing["seconds"] for one in members)
-            yield {**name, "process_seconds": seconds, **more(members, seconds), **on}
+    rows: dict[tuple[object, ...], Row] = {}
+    for record in records:
+        if isinstance(record, RunRecord):
+            work, run, measured = "training", record.config, {}
+        else:
+            work, run, measured = record.config.measure.label, record.config.run, more(record)
+        row = {
+            "work": work,
+            "data": record.config.data.name if record.config.data else None,
+            "network": run.network.shown_as if run else None,
+            "depth": run.network.depth if run else None,
+            "process_seconds": 0.0,
+            **measured,
+            **machine(record),
+        }
+        same = tuple(value for column, value in row.items() if column != "workers")
+        rows.setdefault(same, row)["process_seconds"] += record.timing["seconds"]
+    yield from rows.values()
 
 
-def studies_cost(records: Listed) -> Iterator[Row]:
-    """Yield what each study cost."""
-    return cost_rows(({"study": one.kind}, [one]) for one in records.analyses if one.config.run is None)
+def costs(records: Listed, more: Callable[[AnalysisRecord], Row] = lambda analysis: {}) -> Iterator[Row]:
+    """Yield what all of an experiment cost; see `cost_rows`."""
+    return cost_rows([*records, *records.auxiliary, *records.analyses, *records.controls], more)
 
 
 def reference(file: str) -> pd.DataFrame:
