@@ -399,7 +399,8 @@ def paper_records(measure: GatesConfig | LesionsConfig, data: str) -> Listed:
         table = reference("highway2015_fig2_layer_means.csv")
         biases, mean = table[f"{data}_gate_bias"], table[f"{data}_mean_transform_gate"]
         values: dict = {"biases": [[b] for b in biases], "mean": [[m] for m in mean], "change": [1.0] * 49}
-        values["class_means"] = [[[1.1 * m]] for m in mean]
+        values |= {"class_means": [[[1.1 * m]] for m in mean], "example_gates": values["mean"]}
+        values["example_outputs"] = [[0.0]] * 50
     else:
         losses = list(reference("verydeep2015_fig4_lesion.csv")[f"{data}_train_cross_entropy"])
         values = {"cross_entropy": losses, "accuracy": [1.0] * len(losses)}
@@ -412,7 +413,10 @@ def paper_records(measure: GatesConfig | LesionsConfig, data: str) -> Listed:
     return Listed(records, analyses)
 
 
-NOT_IN_THE_FIGURES = ("-early", "-later", "-everywhere", "-sparse", "-sparser", "-decrease", "-first-10", "-first-40")
+NOT_IN_THE_FIGURES = (
+    *("-early", "-later", "-everywhere", "-sparse", "-sparser", "-decrease", "-first-10", "-first-40"),
+    *("-in-stripes", "-to-the-input"),
+)
 """Ends of the names of claims for which the papers' figures give no layer means."""
 
 WITHOUT_CONTROL = {"gates-mnist-activity-falls-with-depth", "gates-cifar-activity-falls-with-depth"} | {

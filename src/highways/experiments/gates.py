@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
-from highways.inside.layers import gate_layers, gates_of_example, inside, layers_of, numbered, of_each_data_set
+from highways.inside.layers import GateLayers, inside, layers_of, numbered, of_each_data_set, of_kind
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
@@ -190,108 +190,99 @@ def gates_figure(records: Listed) -> Drawing:
 # Measures that no expression over the table says
 
 
+def _measured(records: Records, value: Callable[[GateLayers], float | None], data: str | None = None) -> float | None:
+    """Return a number of the first network's gates, of those on a data set or, where there is none, on its stand-in."""
+    chosen = records if data is None else records.on(data if data in records.data else STAND_INS.get(data))
+    found = of_kind(chosen, "gates")
+    number = value(layers_of(found[0])) if found else None
+    return None if number is None else float(number)
+
+
+def _difference(records: Records, value: Callable[[GateLayers], float | None], data: str, less: str) -> float | None:
+    """Return the difference of such a number between two data sets."""
+    one, other = (_measured(records, value, name) for name in (data, less))
+    return None if one is None or other is None else one - other
+
+
 def mean_bias_change(records: Records) -> float | None:
     """Return how far the transform biases have moved from their initial value, the mean over all units."""
-    layers = gate_layers(records)
-    return None if layers is None else float((layers.bias - layers.initial_bias).mean())
+    return _measured(records, lambda gates: (gates.bias - gates.initial_bias).mean())
 
 
 @in_units("share")
 def share_of_biases_below_start(records: Records) -> float | None:
     """Return the fraction of all transform biases that are below their initial value."""
-    layers = gate_layers(records)
-    return None if layers is None else layers.share_below_start
+    return _measured(records, lambda gates: gates.share_below_start)
 
 
 @in_units("correlation")
 def trend_over_layers(records: Records, of: str) -> float | None:
     """Return Spearman's correlation of layers' means (`bias`, `gate`, `change`, `routing`) with the layer's number."""
-    layers = gate_layers(records)
-    return None if layers is None else rank_correlation(range(len(layers.bias)), getattr(layers, of))
+    return _measured(records, lambda gates: rank_correlation(range(len(gates.bias)), getattr(gates, of)))
 
 
 @in_units("correlation")
 def bias_gate_correlation(records: Records) -> float | None:
     """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
-    layers = gate_layers(records)
-    return None if layers is None else rank_correlation(layers.bias, layers.gate)
-
-
-def _on(records: Records, data: str | None) -> Records:
-    """Return those on a data set or, where there are none, on its stand-in; all where no data set is given."""
-    return records if data is None else records.on(data if data in records.data else STAND_INS.get(data))
+    return _measured(records, lambda gates: rank_correlation(gates.bias, gates.gate))
 
 
 @in_units("points")
 def difference_in_first_layers(records: Records, of: str, layers: int, data: str, less: str) -> float | None:
     """Return by how much more of a sum over all layers the first ones have on one data set than on another."""
-    shares = []
-    for name in (data, less):
-        found = gate_layers(_on(records, name))
-        if found is None or layers >= len(found.bias):
-            return None
-        values = getattr(found, of)
-        shares.append(float(values[:layers].sum() / values.sum()))
-    return shares[0] - shares[1]
+
+    def share(gates: GateLayers) -> float | None:
+        values = getattr(gates, of)
+        return values[:layers].sum() / values.sum() if layers < len(values) else None
+
+    return _difference(records, share, data, less)
 
 
 @in_units("ratio")
 def gate_over_bias(records: Records, layers: int) -> float | None:
     """Return the mean transform gate of the first layers over the gate that their mean biases alone would give."""
-    found = gate_layers(records)
-    if found is None or layers > len(found.bias):
-        return None
-    return float(found.gate[:layers].mean() / (1 / (1 + np.exp(-found.bias[:layers]))).mean())
+
+    def ratio(gates: GateLayers) -> float | None:
+        alone = 1 / (1 + np.exp(-gates.bias[:layers]))
+        return gates.gate[:layers].mean() / alone.mean() if layers <= len(gates.bias) else None
+
+    return _measured(records, ratio)
 
 
 @in_units("share")
 def share_of_open_gates(records: Records, above: float) -> float | None:
     """Return the fraction of the gates, means over the examples, that are above a value."""
-    layers = gate_layers(records)
-    return None if layers is None else float((layers.gates > above).mean())
+    return _measured(records, lambda gates: (gates.gates > above).mean())
 
 
 @in_units("share")
-def share_of_an_examples_gates(records: Records, above: float, data: str | None = None) -> float | None:
+def share_of_an_examples_gates(records: Records, above: float) -> float | None:
     """Return the fraction of one example's gates that are above a value."""
-    gates = gates_of_example(_on(records, data))
-    return None if gates is None else float((gates > above).mean())
+    return _measured(records, lambda gates: (gates.of_example > above).mean())
 
 
 @in_units("points")
 def difference_of_an_examples_gates(records: Records, above: float, data: str, less: str) -> float | None:
     """Return the difference between two data sets in the fraction of one example's gates that are above a value."""
-    one, other = (share_of_an_examples_gates(records, above, name) for name in (data, less))
-    return None if one is None or other is None else one - other
+    return _difference(records, lambda gates: (gates.of_example > above).mean(), data, less)
 
 
 @in_units("share")
 def share_of_outputs_that_stay(records: Records, within: float) -> float | None:
     """Return the fraction of one example's outputs that change by less than a bound from a layer to the next."""
-    found = of_kind(records, "gates")
-    if not found:
-        return None
-    outputs = np.array(found[0].values["example_outputs"])
-    return float((np.abs(np.diff(outputs, axis=0)) < within).mean())
+    return _measured(records, lambda gates: (np.abs(np.diff(gates.outputs, axis=0)) < within).mean())
 
 
 @in_units("ratio")
 def deviation_of_an_examples_gates(records: Records) -> float | None:
     """Return by how much one example's gates differ from the means over all examples, in parts of these."""
-    gates, layers = gates_of_example(records), gate_layers(records)
-    return None if gates is None or layers is None else float(np.abs(gates - layers.gates).mean() / layers.gates.mean())
+    return _measured(records, lambda gates: np.abs(gates.of_example - gates.gates).mean() / gates.gates.mean())
 
 
 @in_units("points")
 def difference_of_class_differences(records: Records, above: float, data: str, less: str) -> float | None:
     """Return the difference of two data sets in the fraction of a class's mean gates that are off those of all."""
-    shares = []
-    for name in (data, less):
-        if not (found := of_kind(_on(records, name), "gates")):
-            return None
-        mean, classes = np.array(found[0].values["mean"]), np.array(found[0].values["class_means"])
-        shares.append(float((np.abs(classes - mean[:, None]) > above).mean()))
-    return shares[0] - shares[1]
+    return _difference(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
 
 
 def answer(records: Listed) -> str:

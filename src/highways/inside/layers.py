@@ -29,8 +29,14 @@ class GateLayers(NamedTuple):
     """The same unit by unit, `(layers, units)`."""
     change: Row
     """Mean length over the examples of what the layer adds to its input."""
+    by_class: Row
+    """The mean gates of each class less those of all examples, `(layers, classes, units)`."""
     routing: Row
     """Mean absolute difference of a class's mean gate and that of all examples."""
+    of_example: Row
+    """One example's gates, `(layers, units)`."""
+    outputs: Row
+    """For it, the input of the first layer and the output of each, `(layers + 1, units)`."""
 
 
 def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
@@ -71,7 +77,7 @@ def layers_of(analysis: AnalysisRecord) -> GateLayers:
     assert isinstance(network, DenseConfig)
     start = float(network.transform_bias or 0.0)
     biases, mean = np.array(analysis.values["biases"]), np.array(analysis.values["mean"])
-    classes = np.array(analysis.values["class_means"])
+    by_class = np.array(analysis.values["class_means"]) - mean[:, None]
     return GateLayers(
         initial_bias=start,
         bias=biases.mean(axis=1),
@@ -79,17 +85,8 @@ def layers_of(analysis: AnalysisRecord) -> GateLayers:
         gate=mean.mean(axis=1),
         gates=mean,
         change=np.array(analysis.row("change")),
-        routing=np.abs(classes - mean[:, None]).mean(axis=(1, 2)),
+        by_class=by_class,
+        routing=np.abs(by_class).mean(axis=(1, 2)),
+        of_example=np.array(analysis.values["example_gates"]),
+        outputs=np.array(analysis.values["example_outputs"]),
     )
-
-
-def gate_layers(records: Listed) -> GateLayers | None:
-    """Return the layers' means of the first analysis of gates, `None` where there is none."""
-    found = of_kind(records, "gates")
-    return layers_of(found[0]) if found else None
-
-
-def gates_of_example(records: Listed) -> Row | None:
-    """Return one example's gates, `(layers, units)`, of the first analysis of gates; `None` where there is none."""
-    found = of_kind(records, "gates")
-    return np.array(found[0].values["example_gates"]) if found and "example_gates" in found[0].values else None
