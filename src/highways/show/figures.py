@@ -229,6 +229,7 @@ def _keep_legends_inside(figure: Figure) -> None:
             if missing > 0:
                 moved = legend.below + ScaledTranslation(missing, 0, figure.dpi_scale_trans)  # type: ignore[attr-defined]
                 legend.set_bbox_to_anchor((0, 0), moved)
+    figure.set_layout_engine(None)  # it is laid out: to save it takes no second time
 
 
 def save(drawing: Drawing, path: Path) -> Path:
