@@ -17,6 +17,7 @@ import yaml
 from checkout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of processes that share the cores wait for each other, spinning
 gc.set_threshold(50_000)  # as the command line: a tenth of the time went into looking for garbage among what stays
 
 
