@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from toolbox import refused
 
 import highways
@@ -31,6 +34,17 @@ def test_what_takes_seconds_to_import_is_imported_when_it_is_needed(study: Path)
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match=r"^module 'highways' has no attribute 'runs'$"):
         _ = highways.runs
+
+
+def test_readmes_code_runs(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), flags=re.DOTALL))
+    *before, last = code.splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join([*before, f"drawn = {last}"]), names)
+    assert names["layer"](torch.randn(3, 50)).shape == (3, 50)
+    assert [one.get_label() for one in names["drawn"].lines] == ["highway", "plain"]
 
 
 def test_records_are_a_table_to_draw_from(study: Path) -> None:
