@@ -158,7 +158,7 @@ def test_site_is_the_report_with_links_to_the_code_host(tmp_path: Path) -> None:
     (tmp_path / "docs/touch.html").write_text("touch")
     stand_in(tmp_path / "bin/highways", 'echo "$@" > results/weekend/called')
     links = ["../../notebooks/01_depth.ipynb", "01_depth/tables/depth.csv", "claims.csv", "#claims", "https://x.org/a"]
-    page = "<header>" + "".join(f'<a href="{link}">' for link in links)
+    page = "<header>" + "".join(f'<a href="{link}">' for link in links) + '<script id="live">'
     (tmp_path / "results/weekend/report.html").write_text(page)
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     subprocess.run([tmp_path / ".ci/site", "_site", "https://host/tree/c"], cwd="/", env=environment, check=True)
@@ -169,3 +169,4 @@ def test_site_is_the_report_with_links_to_the_code_host(tmp_path: Path) -> None:
         *("touch.html", "https://host/tree/c/notebooks/01_depth.ipynb", f"{weekend}/01_depth/tables/depth.csv"),
         *(f"{weekend}/claims.csv", "#claims", "https://x.org/a"),
     ]
+    assert page.endswith(f'<script id="live" data-folder="{weekend}/">'), "where the records of curves are"
