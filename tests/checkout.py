@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+CLONED = pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="not a git checkout")
 
 
 def lay_out(folder: Path) -> Path:
@@ -31,11 +33,15 @@ def shrink(folder: Path, notebook: str, **changes: object) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
 
 
+def git(folder: Path, *arguments: str) -> bytes:
+    """Run git and return its output."""
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True).stdout
+
+
 def in_git(folder: Path) -> Path:
     """Begin a history with all that is in a folder, and return it."""
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+        git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", *command)
     return folder
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
-from checkout import REPOSITORY, surroundings
+from checkout import REPOSITORY, git, surroundings
 
 TRAINED, DRAWN = ("laptop", "weekend"), ("paper",)
 """Profiles whose notebooks run as README says, and those with runs still to come, whose notebooks only draw."""
@@ -30,11 +30,6 @@ for kind, record, keys in ("runs", RunRecord, lambda one: run_keys([one.config])
     for path in sorted(Path("results").glob(f"*/*/{kind}/*.json")):
         assert keys(record.read(path)) == [path.stem], f"{path}: its key is another"
 """
-
-
-def git(folder: Path, *arguments: str) -> bytes:
-    """Run git and return its output."""
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True).stdout
 
 
 def clone(folder: Path) -> Path:

@@ -10,7 +10,7 @@ import io
 import os
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ def edit(project: Path, old: str, new: str) -> None:
     _read.cache_clear()
 
 
-def half_written(project: Path) -> list[Path]:
+def fetched(project: Path) -> list[Path]:
     return [path for path in (project / "data" / "raw").rglob("*") if path.is_file()]
 
 
@@ -66,7 +66,7 @@ def test_file_comes_from_the_mirror_and_a_damaged_one_is_refused(toy: Path, proj
     with refused(f"{file}") as caught:
         locate("toy")
     assert f"expected sha256:{SHA256} but got {hashlib.sha256(damage).hexdigest()}" in str(caught.value)
-    assert not half_written(project)
+    assert not fetched(project)
     file.write_bytes(CONTENT)
     assert locate("toy")["file.bin"] == project / "data" / "raw" / "toy" / "file.bin"
     assert locate("toy")["file.bin"].read_bytes() == CONTENT
@@ -81,31 +81,26 @@ def test_no_network_is_one_line_that_names_address_and_mirror(toy: Path, project
         locate("toy")
     assert all(part in str(caught.value) for part in (SHA256, "HIGHWAYS_DATA_MIRROR"))
     assert ("HIGHWAYS_OFFLINE=1" in str(caught.value)) is offline
-    assert not half_written(project)
+    assert not fetched(project)
 
 
-@pytest.fixture
-def server(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The mirror folder behind the address, over HTTP, and no mirror."""
+def test_file_comes_from_its_address_and_a_damaged_one_leaves_nothing(toy: Path, project: Path, monkeypatch) -> None:
+    """The mirror folder is behind the address, over HTTP, and there is no mirror."""
     monkeypatch.delenv("HIGHWAYS_OFFLINE")
     monkeypatch.delenv("HIGHWAYS_DATA_MIRROR")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(toy))
-    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        address = f"http://127.0.0.1:{running.server_port}/toy/"
-        edit(project, "http://127.0.0.1:9/toy/", address)
-        yield address
-        running.shutdown()
-
-
-def test_file_comes_from_its_address_and_a_damaged_one_leaves_nothing(toy: Path, project: Path, server: str) -> None:
-    (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
-    with pytest.raises(HighwaysError, match=rf"{server}file.bin: .* expected sha256:{SHA256} but got"):
-        locate("toy")
-    assert not half_written(project)
-    (toy / "toy" / "file.bin").write_bytes(CONTENT)
-    assert locate("toy")["file.bin"].read_bytes() == CONTENT
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        edit(project, "127.0.0.1:9", f"127.0.0.1:{server.server_port}")
+        (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
+        with refused(f"http://127.0.0.1:{server.server_port}/toy/file.bin: ") as caught:
+            locate("toy")
+        assert f"expected sha256:{SHA256} but got" in str(caught.value)
+        assert not fetched(project)
+        (toy / "toy" / "file.bin").write_bytes(CONTENT)
+        assert locate("toy")["file.bin"].read_bytes() == CONTENT
+        server.shutdown()
 
 
 def test_altered_file_is_replaced_and_stays_until_its_replacement_is_there(toy: Path, capsys) -> None:
@@ -135,19 +130,16 @@ def test_folder_pipe_or_device_where_a_file_should_be_is_one_line(toy: Path, pro
     make(mirrored)
     with refused(f"{mirrored}: a folder, a pipe or a device where a file should be"):
         locate("toy")
-    assert not half_written(project)
+    assert not fetched(project)
 
 
-def test_path_that_leaves_its_folder_is_refused(toy: Path, project: Path) -> None:
+def test_path_that_leaves_its_folder_is_refused_and_the_fingerprint_covers_the_preparation(toy, project: Path) -> None:
+    before = fingerprint("toy")
+    edit(project, "preparation: 1", "preparation: 2")
+    assert fingerprint("toy") != before, "and needs no files"
     edit(project, "toy/file.bin", "toy/../../x")
     with refused("data/sources.yaml: toy: key 'files.0.path': the path must stay inside"):
         locate("toy")
-
-
-def test_fingerprint_needs_no_files_and_covers_the_preparation(toy: Path, project: Path) -> None:
-    before = fingerprint("toy")
-    edit(project, "preparation: 1", "preparation: 2")
-    assert fingerprint("toy") != before
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "synthetic-tweets", "sst2", "sst5", "tweets"])
@@ -215,12 +207,6 @@ def pack(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     return make
 
 
-@pytest.fixture
-def packed(pack: Callable[..., Path]) -> Path:
-    """The mirror folder."""
-    return pack()
-
-
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.SYMTYPE])
 def test_no_archive_member_leaves_its_folder(pack: Callable[..., Path], tmp_path: Path, kind: bytes) -> None:
     """The archive has what was asked for under a harmless name, and what would escape next to it."""
@@ -234,24 +220,21 @@ def test_no_archive_member_leaves_its_folder(pack: Callable[..., Path], tmp_path
     assert not Path("/tmp/escaped-from-highways").exists()
 
 
-def test_archive_is_unpacked_and_not_kept_and_an_altered_member_is_unpacked_again(packed, project, capsys) -> None:
+def test_archive_is_unpacked_and_not_kept_and_an_altered_member_is_unpacked_again(pack, project, capsys) -> None:
+    mirror = pack()
     (one, two) = locate("toy").values()
     assert (one.read_bytes(), two.read_bytes()) == (CONTENT, CONTENT * 2)
-    assert {path.name for path in (project / "data" / "raw").rglob("*.*")} == {"one.bin", "two.bin"}
+    assert {path.name for path in fetched(project)} == {"one.bin", "two.bin"}
     one.write_bytes(b"other")
     fetch("toy")
     assert one.read_bytes() == CONTENT
-    assert capsys.readouterr().out == f"toy: toy/one.bin from {packed / 'toy.tar.gz'}\ntoy: complete\n"
-
-
-def test_members_in_the_mirror_need_no_archive(packed: Path, capsys) -> None:
-    (packed / "toy.tar.gz").unlink()
-    (packed / "toy").mkdir()
-    files = {packed / "toy" / "one.bin": CONTENT, packed / "toy" / "two.bin": CONTENT * 2}
-    for path, content in files.items():
-        path.write_bytes(content)
+    assert capsys.readouterr().out == f"toy: toy/one.bin from {mirror / 'toy.tar.gz'}\ntoy: complete\n"
+    for path in (one, two):  # members in the mirror need no archive
+        (mirror / "toy").mkdir(exist_ok=True)
+        path.rename(mirror / "toy" / path.name)
+    (mirror / "toy.tar.gz").unlink()
     fetch("toy")
-    said = [f"toy: toy/{path.name} from {path}" for path in files]
+    said = [f"toy: toy/{name} from {mirror / 'toy' / name}" for name in ("one.bin", "two.bin")]
     assert capsys.readouterr().out.splitlines() == [*said, "toy: complete"]
 
 
@@ -263,9 +246,10 @@ def test_members_in_the_mirror_need_no_archive(packed: Path, capsys) -> None:
         ("toy/one.bin", "toy/three.bin", "toy.tar.gz: cannot be unpacked: .*toy/three.bin"),
     ],
 )
-def test_archive_at_fault_is_one_line_and_leaves_nothing(packed, project: Path, old, new: str, message: str) -> None:
-    edit(project, old, new) if old else (packed / "toy.tar.gz").write_bytes(b"other")
+def test_archive_at_fault_is_one_line_and_leaves_nothing(pack, project: Path, old, new: str, message: str) -> None:
+    mirror = pack()
+    edit(project, old, new) if old else (mirror / "toy.tar.gz").write_bytes(b"other")
     with pytest.raises(HighwaysError, match=message) as caught:
         locate("toy")
     assert "\n" not in str(caught.value)
-    assert not half_written(project)
+    assert not fetched(project)

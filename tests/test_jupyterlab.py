@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from checkout import in_git
+from checkout import git, in_git
 from traitlets.config import Config
 
 pytestmark = pytest.mark.filterwarnings(  # Jupyter's own
@@ -49,14 +49,11 @@ def test_a_notebook_is_saved_as_it_is_in_git_and_one_elsewhere_whole(project: Pa
                 cell["outputs"] = [nbformat.v4.new_output("stream", text="trained\n")]
         await manager.save({"type": "notebook", "format": "json", "content": content}, f"{folder}/{name}.ipynb")
 
-    def changed() -> str:
-        return subprocess.run(["git", "diff", "--stat"], cwd=project, capture_output=True, text=True, check=True).stdout
-
     for path in sorted((project / "notebooks").glob("*.ipynb")):
         asyncio.run(save(path.stem))
-    assert changed() == ""
+    assert git(project, "diff", "--stat") == b""
     asyncio.run(save("01_depth", "depths = [10, 20, 50, 100]", "depths = [5]"))
-    assert "1 insertion(+), 1 deletion(-)" in changed()
+    assert b"1 insertion(+), 1 deletion(-)" in git(project, "diff", "--stat")
     asyncio.run(save("01_depth", folder="examples"))
     assert "trained" in (project / "examples/01_depth.ipynb").read_text()
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
+from checkout import CLONED, git
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -91,9 +90,6 @@ def test_torchtext_is_imported_in_one_module_and_mlflow_in_those_that_bear_its_n
     assert all(path.parent.name == "tracking" and path.name.startswith("mlflow_") for path in users("mlflow"))
 
 
-LOCKS = ("requirements.lock", "requirements-torch.lock", "requirements-cuda.lock")
-
-
 def locked(repository: Path, name: str = "requirements.lock") -> dict[str, str]:
     lines = (repository / name).read_text().splitlines()
     return {m[1].lower(): m[2] for line in lines if (m := re.match(r"([A-Za-z0-9_.-]+)==([^ ;\\]+)", line))}
@@ -109,28 +105,23 @@ def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
     assert pinned == {one.name: lock[one.name] for one in direct}
     assert [one.name for one in direct if not one.specifier.contains(lock[one.name])] == []
     assert "torch" not in locked(repository), "torch comes in a step of its own: its build differs between CPU and CUDA"
+    cuda = locked(repository, "requirements-cuda.lock").keys()
+    assert {"triton", "cuda-toolkit"} < cuda
+    assert not cuda & locked(repository).keys()
     assert Version(lock["pytorch-lightning"]) >= Version("2.6.4"), "2.6.2 and 2.6.3 were malicious"
 
 
-def test_what_a_cuda_build_asks_for_is_locked_and_nothing_else_is(repository: Path) -> None:
-    parts = locked(repository, "requirements-cuda.lock")
-    assert {"triton", "cuda-toolkit"} < parts.keys()
-    assert not parts.keys() & locked(repository).keys()
+def test_locks_have_hashes_and_no_addresses(repository: Path) -> None:
+    for name in ("requirements.lock", "requirements-torch.lock", "requirements-cuda.lock"):
+        text = (repository / name).read_text()
+        assert "://" not in text
+        entries = re.split(r"\n(?=[a-z0-9])", text)
+        assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[a-z0-9][^\n]*==", entry)), name
 
 
-@pytest.mark.parametrize("name", LOCKS)
-def test_lock_has_hashes_and_no_addresses(repository: Path, name: str) -> None:
-    text = (repository / name).read_text()
-    assert "://" not in text
-    entries = re.split(r"\n(?=[a-z0-9])", text)
-    assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[a-z0-9][^\n]*==", entry))
-
-
+@CLONED
 def test_no_data_or_databases_are_in_git_and_few_weights(repository: Path) -> None:
-    done = subprocess.run(["git", "ls-files"], cwd=repository, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("not a git checkout")
-    for name in done.stdout.split():
+    for name in git(repository, "ls-files").decode().split():
         assert not name.startswith(("data/raw", "data/prepared", "checkpoints/", "results/quick/")), name
         assert not name.endswith((".ckpt", ".gz", ".bin", ".db")), name
         assert not name.endswith(".pt") or re.match(r"results/\w+/weights/", name), name

@@ -14,7 +14,7 @@ import checkout
 import nbformat
 import pytest
 import yaml
-from checkout import REPOSITORY, execute, shrink
+from checkout import REPOSITORY, execute, git, shrink
 from dvc.cli import main as dvc_main
 from toolbox import OF_MLFLOW, SCHEMAS, run_cells
 
@@ -151,8 +151,7 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path, call) -> None
     assert again.returncode == 0
     assert "up to date" in again.stdout
     assert sum(os.times()[2:4]) - began < 20, "seconds of the processor; 10 s on an idle machine"
-    changed = execute(clone, "git", "status", "--porcelain", "--untracked-files=no").stdout
-    assert changed.splitlines() in ([], [" M dvc.lock"])
+    assert git(clone, "status", "--porcelain", "--untracked-files=no") in (b"", b" M dvc.lock\n")
 
     # tables come out of both stores, to the byte
     files = ("01_depth/tables/depth.csv", "02_bilstm_depth/tables/bilstm_depth.csv", "04_gates/tables/gates.csv")
@@ -269,9 +268,8 @@ def test_dvc_keeps_what_is_tried_as_an_experiment(clone: Path) -> None:
     assert row["profiles/quick/01_depth.yaml:epochs"] == str(epochs)
 
 
-SEARCHED = {"data": ["digits"], "epochs": 1, "search": "quick"}
-DEEP = {"depths": {"digits": [900]}, "cost_depths": [5], "cost_steps": 2, "signal_examples": 20, "search_depth": 10}
 SMALL = {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None}
+GATES = {"search": "quick", "transform_bias": {"digits": -2.0}, "depth": 10, "ranks": {}}
 
 
 @pytest.mark.pipeline
@@ -281,8 +279,7 @@ SMALL = {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8,
         ("01_depth", {"data": "digits", "trials": 1, "epochs": 1}, 8),
         ("02_bilstm_depth", SMALL | {"data": ["synthetic-tweets"]}, 7),
         ("03_conv", {"trainings": [{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}]}, 1),
-        ("04_gates", SEARCHED | {"transform_bias": {"digits": -2.0}, "depth": 10, "ranks": {}}, 1),
-        ("06_very_deep", SEARCHED | DEEP, 2),
+        ("04_gates", GATES | {"data": ["digits"], "epochs": 1}, 1),
     ],
 )
 @OF_MLFLOW

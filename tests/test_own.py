@@ -51,8 +51,7 @@ def test_table_is_standardised_and_counted(project: Path, tmp_path: Path) -> Non
 
 
 def test_parts_follow_from_the_seed_or_from_a_column(project: Path, tmp_path: Path) -> None:
-    first, again, other = (flat(table(tmp_path / "x.csv", split_seed=seed)) for seed in (0, 0, 1))
-    assert torch.equal(first.train_x, again.train_x)
+    first, other = (flat(table(tmp_path / "x.csv", split_seed=seed)) for seed in (0, 1))
     assert not torch.equal(first.train_y, other.train_y)
     rows = "".join(f"{n},{'ab'[n % 2]},{'test' if n > 6 else 'train'}\n" for n in range(10))
     divided = flat(table(tmp_path / "y.csv", f"n,kind,part\n{rows}", split="part", without=[]))
@@ -167,7 +166,6 @@ def test_path_is_relative_to_the_projects_root(project: Path, monkeypatch: pytes
     monkeypatch.chdir("/")
     record = run(dense(validate(DataConfig, {"file": "x.csv", "label": "kind"}, "test")), **HERE)
     assert record.run_key.startswith("plain-d002-x.csv-relu-lr0.1-s0-")
-    assert record.config.data.name == "x.csv"
 
 
 def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: Path) -> None:
@@ -178,10 +176,12 @@ def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: P
     assert {one.data for one in settings.runs()} == {tabular}
     assert validate(DEPTH.schema, settings.model_dump(), "dumped").data == tabular
     assert validate(DEPTH.schema, small | {"data": tabular}, "of a notebook").data == tabular
-    with refused("test: key 'data': 'x.tsv' holds sentences"):
-        validate(DEPTH.schema, small | {"data": spoken.own.model_dump()}, "test")  # type: ignore[union-attr]
-    with refused("test: key 'data': Input should be 'digits', 'mnist', 'cifar10' or 'cifar100'"):
-        validate(DEPTH.schema, small | {"data": "mnsit"}, "test")
+    for wrong, message in (
+        (spoken.own.model_dump(), "'x.tsv' holds sentences"),  # type: ignore[union-attr]
+        ("mnsit", "Input should be 'digits', 'mnist', 'cifar10' or 'cifar100'"),
+    ):
+        with refused(f"test: key 'data': {message}"):
+            validate(DEPTH.schema, small | {"data": wrong}, "test")
     texts = {"data": [{"file": str(tmp_path / "x.tsv"), "label": "feels", "text": "says"}], "vectors": "v.txt"}
     listed = load_profile("quick", BILSTM_DEPTH.schema).model_copy(update={"depths": [1]}).model_dump() | texts
     runs = validate(BILSTM_DEPTH.schema, listed, "test").runs()

@@ -13,6 +13,7 @@ from toolbox import SCHEMAS, refused
 
 from highways.config import load_profile
 from highways.config.profiles import profile_names, profile_path
+from highways.experiments import BILSTM_DEPTH
 from highways.experiments.depth import DepthProfile
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all
@@ -66,13 +67,17 @@ def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> 
     assert verdicts <= {"not run", "replicated", "by construction"}, "but for what is counted"
 
 
-def test_depth_profiles_have_the_papers_networks() -> None:
+def test_profiles_have_the_sources_networks() -> None:
     for profile in profile_names():
         settings = load_profile(profile, DepthProfile)
         assert settings.depths == [10, 20, 50, 100]
         assert (settings.plain_width, settings.highway_width) == (71, 50)
     paper = load_profile("paper", DepthProfile)
     assert (paper.data, paper.trials, paper.epochs) == ("mnist", 40, 400)
+    texts = load_profile("paper", BILSTM_DEPTH.schema).model_dump()
+    assert {1, 12, 15, 20} <= set(texts["depths"])
+    source = {"hidden": 300, "embedding": 300, "epochs": 10, "dropout": 0.6, "learning_rate": 1e-3, "clip_norm": 3.0}
+    assert {name: texts[name] for name in source} == source
 
 
 def test_trial_has_the_same_settings_for_both_kinds_and_all_depths_in_the_ranges_of_the_card() -> None:

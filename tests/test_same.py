@@ -8,12 +8,13 @@ import matplotlib.image
 import numpy as np
 import pytest
 import same
+from checkout import CLONED
+
+pytestmark = CLONED
 
 
 @pytest.fixture
-def clone(tmp_path: Path, repository: Path) -> Path:
-    if not (repository / ".git").exists():
-        pytest.skip("not a git checkout")
+def clone(tmp_path: Path) -> Path:
     return same.clone(tmp_path / "highways")
 
 

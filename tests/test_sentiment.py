@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toolbox import HERE, OF_MLFLOW, Stopped, forget, record_of, stop_at, texts_of, verdicts_of
 
-from highways.config import RunConfig, load_profile
+from highways.config import RunConfig
 from highways.data import load
 from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
 from highways.tracking import Listed, RunRecord
@@ -29,14 +29,14 @@ def one(kind: str = "highway-released", **changes: object) -> RunConfig:
 
 
 def test_run_that_a_sweep_resumes_after_an_epoch_equals_an_uninterrupted_one(project: Path, monkeypatch) -> None:
-    config = one(epochs=3)
+    config = one(epochs=2)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
     with pytest.raises(Stopped):
-        run(config, **HERE, on_event=stop_at(3))
+        run(config, **HERE, on_event=stop_at(2))
     assert len(list(project.glob("checkpoints/resume/*/*.ckpt"))) == 1
     events: list = []
     [resumed] = sweep([config], **HERE, on_event=events.append)
-    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [3]
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [2]
     assert not list(project.glob("checkpoints/resume/*/*.ckpt"))
     forget(project)
     again = run(config, **HERE)
@@ -87,14 +87,14 @@ def test_measurements_come_out_of_mlflow_as_they_went_in(tracked_project: Path) 
 
 # Claims
 
-CHOSEN = {"profile": "x", "data": ["sst2"], "seeds": 3, "epochs": 10, "hidden": 300, "embedding": 300}
 VARIANTS = ["plain", "plain-matched", "highway", "highway-article", "highway-described", "highway-released"]
+CHOSEN = {"profile": "x", "data": ["sst2"], "seeds": 3, "epochs": 10, "hidden": 300, "embedding": 300, "dropout": 0.6}
+CHOSEN |= {"variants": VARIANTS, "depths": list(range(1, 21)), "batch_size": 16}
 
 
 def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str, tuple[str, str]]:
     """Verdicts and scopes for runs with these test accuracies."""
-    content = CHOSEN | {"variants": VARIANTS, "depths": list(range(1, 21)), "batch_size": 16, "dropout": 0.6} | changes
-    chosen = BiLSTMProfile.model_validate(content)
+    chosen = BiLSTMProfile.model_validate(CHOSEN | changes)
     records = []
     for config in chosen.runs():
         value = accuracy(config.network.kind, config.network.depth)
@@ -138,10 +138,3 @@ def test_scope_follows_seeds_epochs_widths_and_data(changes: dict, scope: str) -
     assert found["highway-released-declines-less"] == ("replicated" if scope == "full" else "consistent", scope)
     easier_with_less = "replicated" if scope == "full" else "inconclusive"
     assert found["plain-no-gain"] == (easier_with_less, scope)
-
-
-def test_papers_profile_has_the_depths_and_widths_that_the_claims_ask_for() -> None:
-    paper = load_profile("paper", BiLSTMProfile)
-    assert {1, 12, 15, 20} <= set(paper.depths)
-    assert (paper.hidden, paper.embedding, paper.seeds, paper.epochs) == (300, 300, 3, 10)
-    assert (paper.dropout, paper.learning_rate, paper.weight_decay, paper.clip_norm) == (0.6, 1e-3, 1e-8, 3.0)

@@ -18,7 +18,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from checkout import REPOSITORY, in_git, stand_in
+from checkout import BIN, CLONED, REPOSITORY, git, in_git, shrink, stand_in
 from papermill.exceptions import PapermillExecutionError
 from toolbox import refused
 
@@ -108,8 +108,7 @@ def test_a_stage_that_would_run_with_other_parameters_fails(here, cells: tuple[s
 
 
 def test_an_unknown_parameter_fails_before_anything_runs(here, project: Path) -> None:
-    path = project / "profiles" / "quick" / "99_report.yaml"
-    path.write_text(path.read_text() + "colour: red\n")
+    shrink(project, "99_report", colour="red")
     with pytest.raises(HighwaysError, match="unknown key 'colour'"):
         here(PARAMETERS, OPEN)
     assert not (project / "results").exists()
@@ -121,11 +120,11 @@ def test_a_kernel_with_another_package_fails(here, monkeypatch) -> None:
         here(PARAMETERS, OPEN)
 
 
-def test_the_commit_is_that_of_the_code_not_of_the_project(project: Path, repository: Path, monkeypatch) -> None:
+@CLONED
+def test_the_commit_is_that_of_the_code_not_of_the_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(in_git(project))
     git_commit.cache_clear()
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
-    assert git_commit().removesuffix("-dirty") == (head.stdout.strip() or "unknown")
+    assert git_commit().removesuffix("-dirty") == git(REPOSITORY, "rev-parse", "HEAD").decode().strip()
 
 
 def test_gates_of_a_run_that_diverged_in_its_first_epoch_are_passed_over(repository: Path) -> None:
@@ -162,7 +161,7 @@ def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest
         raise BrokenPipeError
 
     monkeypatch.setattr(stage, "execute_notebook", broken)
-    with pytest.raises(HighwaysError, match=r"^99_report@quick: stopped, its output is no longer read"):
+    with refused("99_report@quick: stopped, its output is no longer read"):
         run_stage("quick", "99_report")
 
 
@@ -180,17 +179,10 @@ def test_results_that_cannot_be_written_are_one_line(here, project: Path) -> Non
 def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a command whose stage runs a notebook that sleeps; return it and the kernel."""
     write_report(project, PARAMETERS, "import os, time\nprint('asleep', os.getpid(), flush=True)\ntime.sleep(600)")
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    process = subprocess.Popen(
-        command,
-        cwd=project,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    heard = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    heard |= {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a shell's background jobs ignore it
+    process = subprocess.Popen(command, cwd=project, env=env, **heard)
     log, deadline = project / LOG, time.monotonic() + 300
     while time.monotonic() < deadline and not (log.exists() and "asleep" in log.read_text()):
         time.sleep(0.2)
@@ -250,15 +242,10 @@ def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path, monkeyp
     assert not (project / "results").exists()
 
 
-@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="no checkout of git")
-def test_what_desktops_and_editors_leave_is_no_change_of_the_code_and_line_ends_stay(repository: Path) -> None:
-    def git(*arguments: str) -> list[str]:
-        return subprocess.run(
-            ["git", *arguments], cwd=repository, capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-
+@CLONED
+def test_what_desktops_and_editors_leave_is_no_change_of_the_code_and_line_ends_stay() -> None:
     left = ["src/highways/nn/.DS_Store", "src/highways/nn/.dense.py.swp", "src/highways/nn/dense.py~", ".mypy_cache/x"]
-    assert git("check-ignore", *left) == left
-    assert {".DS_Store", ".*.sw[a-p]", "*~", ".mypy_cache"} <= set((repository / ".dvcignore").read_text().splitlines())
-    ends = git("check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py")
-    assert [line.rsplit(": ", 1)[1] for line in ends] == ["unset", "unset"]
+    assert git(REPOSITORY, "check-ignore", *left).decode().splitlines() == left
+    assert {".DS_Store", ".*.sw[a-p]", "*~", ".mypy_cache"} <= set((REPOSITORY / ".dvcignore").read_text().splitlines())
+    ends = git(REPOSITORY, "check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py").decode()
+    assert [line.rsplit(": ", 1)[1] for line in ends.splitlines()] == ["unset", "unset"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,15 +24,12 @@ from highways.training.building import build_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-LINES = "A good one . ||| 4\nNot so good ||| 1\nIt is a film ||| 2\n"
-
-
 # The Stanford Sentiment Treebank
 
 
 def test_treebank_is_read_in_five_classes_and_in_two(tmp_path: Path) -> None:
     path = tmp_path / "raw.clean.train"
-    path.write_text(LINES)
+    path.write_text("A good one . ||| 4\nNot so good ||| 1\nIt is a film ||| 2\n")
     assert read_sst(path, coarse=False) == [("a good one", 4), ("not so good", 1), ("it is a film", 2)]
     assert read_sst(path, coarse=True) == [("a good one", 1), ("not so good", 0)]
 
@@ -115,89 +112,76 @@ def vectors_run(path: Path, embedding: int) -> RunConfig:
     return config_of(network, {"name": "synthetic-tweets", "vectors": str(path)})
 
 
-def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(project: Path, tmp_path: Path) -> None:
-    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
-    for path in (first, second):
-        path.write_text("film 1 2 3\nqwerty 4 5 6\n")
-    config = vectors_run(first, 3)
-    data = load(config.data)
+@pytest.fixture
+def path(project: Path, tmp_path: Path) -> Path:
+    """A file of vectors, of one word of the synthetic tweets and of another."""
+    (tmp_path / "vectors.txt").write_text("film 1 2 3\nqwerty 4 5 6\n")
+    return tmp_path / "vectors.txt"
+
+
+def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(path: Path) -> None:
+    config, data = vectors_run(path, 3), load(vectors_run(path, 3).data)
     assert isinstance(data, Sentences)
     network, plain = build_network(config, data), build_network(config, load("synthetic-tweets"))
     film, other = data.vocabulary.index("film"), data.vocabulary.index("cast")
     assert network.embedding.weight[film].tolist() == [1, 2, 3]
     assert torch.equal(network.embedding.weight[other], plain.embedding.weight[other]), "other words are drawn"
+    with refused(f"{path}: its vectors are 3 wide, and network.embedding is 4"):
+        build_network(vectors_run(path, 4), data)
 
     def key(path: Path) -> str:
         config = vectors_run(path, 3)
         return config.key(fingerprint(config.data))
 
-    before = key(first)
-    assert key(second) == before, "the place of the file does not matter"
-    second.write_text("film 1 2 4\n")
-    assert key(second) != before
-    with refused(f"{first}: its vectors are 3 wide, and network.embedding is 4"):
-        build_network(vectors_run(first, 4), data)
-    with refused(f"{tmp_path / 'nowhere.txt'}: No such file"):
-        key(tmp_path / "nowhere.txt")
+    before, moved = key(path), path.with_name("moved.txt")
+    path.rename(moved)
+    with refused(f"{path}: No such file"):
+        key(path)
+    assert key(moved) == before, "the place of the file does not matter"
+    moved.write_text("film 1 2 4\n")
+    assert key(moved) != before
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a 1 2\nb 1 2 3\n", "line 2: 3 numbers behind the word, expected 2 as in the lines before"),
-        ("a 1 2\nb 1 x\n", "line 2: could not convert string to float: 'x'"),
-        ("1 2\n3 4\n", "line 2: 1 numbers behind the word, expected at least 2"),
-        ("a 1 2\nb 1 nan\n", "line 2: a number that is not finite"),
-        ("2 3\n", "no word vectors in it"),
-    ],
-)
-def test_faulty_vectors_are_named(project: Path, tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "vectors.txt"
-    path.write_text(text)
-    with refused(f"{path}{', ' if message.startswith('line') else ': '}{message}"):
-        read_vectors(path)
-
-
-def test_packed_vectors_that_end_too_soon_are_named(project: Path, tmp_path: Path) -> None:
-    path = tmp_path / "vectors.txt"
-    path.write_bytes(gzip.compress(b"a 1 2\n")[:-9])
-    with refused(f"{path}: Compressed file ended"):
-        load(vectors_run(path, 2).data)
-    assert not list((project / "data").rglob("*.pt"))
-
-
-def test_last_of_two_vectors_of_a_word_counts_and_the_head_of_word2vec_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "vectors.txt"
-    path.write_text("4 2\na 1 2\nb 3 4\na 5 0.1\n")
-    found = read_vectors(path, ["<unk>", "a", "b"])
-    assert found[1:].tolist() == [[5, pytest.approx(0.1)], [3, 4]]
-    assert found[0].isnan().all()
-
-
-def zipped(content: bytes, names: Sequence[str] = ("glove.txt",)) -> bytes:
+def zipped(content: bytes, *names: str) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for name in names:
+        for name in names or ("glove.txt",):
             archive.writestr(name, content)
     return packed.getvalue()
 
 
-@pytest.mark.parametrize("text", ["2 3\nfilm 1 2 3\n. . . 4 5 6\n", "\ufefffilm\t1 2 3 \r\n. . .  4\t5 6\r\n\r\n"])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zipped])
-def test_vectors_are_read_as_people_have_them(tmp_path: Path, text: str, pack: Callable[[bytes], bytes]) -> None:
-    path = tmp_path / "vectors.txt"
-    path.write_bytes(pack(text.encode()))
-    assert read_vectors(path, ["film", ". . ."]).tolist() == [[1, 2, 3], [4, 5, 6]]
-    path.write_bytes(zipped(b"a 1 2", ["glove.50d.txt", "glove.100d.txt"]))
-    with refused(f"{path}: an archive of 2 files; unpack it"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a 1 2\nb 1 2 3\n", ", line 2: 3 numbers behind the word, expected 2 as in the lines before"),
+        (b"a 1 2\nb 1 x\n", ", line 2: could not convert string to float: 'x'"),
+        (b"1 2\n3 4\n", ", line 2: 1 numbers behind the word, expected at least 2"),
+        (b"a 1 2\nb 1 nan\n", ", line 2: a number that is not finite"),
+        (b"2 3\n", ": no word vectors in it"),
+        (gzip.compress(b"a 1 2\n")[:-9], ": Compressed file ended"),
+        (zipped(b"a 1 2", "glove.50d.txt", "glove.100d.txt"), ": an archive of 2 files; unpack it"),
+    ],
+)
+def test_faulty_vectors_are_named(path: Path, content: bytes, message: str) -> None:
+    path.write_bytes(content)
+    with refused(f"{path}{message}"):
         read_vectors(path)
 
 
-def test_number_of_words_with_vectors_is_printed_and_recorded_and_none_is_an_error(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "vectors.txt"
-    path.write_text("film 1 2 3\nqwerty 4 5 6\n")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zipped])
+@pytest.mark.parametrize(
+    "text",
+    ["3 3\nfilm 0 0 0\n. . . 4 5 6\nfilm 1 2 3\n", "\ufefffilm\t1 2 3 \r\n. . .  4\t5 6\r\n\r\n"],
+    ids=["word2vec, the last of a word counts", "marks and blanks"],
+)
+def test_vectors_are_read_as_people_have_them(path: Path, text: str, pack: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(pack(text.encode()))
+    found = read_vectors(path, ["film", ". . .", "<unk>"])
+    assert found[:2].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert found[2].isnan().all()
+
+
+def test_number_of_words_with_vectors_is_printed_and_recorded_and_none_is_an_error(path: Path, capsys) -> None:
     record = run(vectors_run(path, 3), mlflow=False)
     words = len(load("synthetic-tweets").vocabulary) - 2  # type: ignore[union-attr]
     assert f"{path}: vectors of 1 of the {words} words of synthetic-tweets" in capsys.readouterr().out
