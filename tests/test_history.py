@@ -71,10 +71,11 @@ def test_fixing_commit_is_the_last_that_changed_what_decides(commit: Commit) -> 
 
 
 def test_what_was_fixed_on_a_branch_was_fixed_before_its_merge(commit: Commit) -> None:
+    changed_a, changed_b = ENTRY | {"criterion": "d"}, ENTRY | {"criterion": "e"}
     commit(1, {"a": ENTRY, "b": ENTRY})
-    on_branch = commit(2, {"a": ENTRY | {"criterion": "d"}, "b": ENTRY}, branch="other")
-    on_main = commit(3, {"a": ENTRY, "b": ENTRY | {"criterion": "e"}}, branch="main")
-    commit(4, {"a": ENTRY | {"criterion": "d"}, "b": ENTRY | {"criterion": "e"}}, merge="other")
+    on_branch = commit(2, {"a": changed_a, "b": ENTRY}, branch="other")
+    on_main = commit(3, {"a": ENTRY, "b": changed_b}, branch="main")
+    commit(4, {"a": changed_a, "b": changed_b}, merge="other")
     forms = forms_of_claims()
     assert forms is not None
     assert {row.claim_id: row.commit for row in fixed_by_git(forms)} == {"a": on_branch, "b": on_main}
@@ -89,17 +90,7 @@ def test_changed_bound_needs_a_new_line(commit: Commit) -> None:
     assert unsaid(forms_of_claims() or {}) == ["again", "silent"]
 
 
-@pytest.mark.parametrize(
-    ("since", "text"),
-    [
-        (("05", "05", "new"), "before its runs"),
-        (("25", "05", "measure"), "after 2 of 3 runs (measure; the rest before its runs)"),
-        (("25", "15", "measure"), "after 2 of 3 runs (measure; the rest after 1)"),
-        (("31", "31", "bounds, criterion"), "after 3 of 3 runs (bounds, criterion)"),
-        (None, ""),
-    ],
-)
-def test_runs_are_counted_by_their_own_times(since: tuple[str, str, str] | None, text: str) -> None:
+def test_runs_are_counted_by_their_own_times() -> None:
     network = {"kind": "highway", "depth": 10, "width": 8, "transform_bias": -1.0}
     sgd = {"kind": "sgd", "learning_rate": 0.1}
     runs = [
@@ -109,9 +100,16 @@ def test_runs_are_counted_by_their_own_times(since: tuple[str, str, str] | None,
     content = ENTRY | {"experiment": "01_depth", "source": "our question", "required": {"depths": [10]}}
     claim = Claim.model_validate(content)
     measures = Measures({"m": lambda records: 1.0})
-    row = since and Fixed("a", f"2026-01-{since[0]}T00:00Z", "f", since[2], f"2026-01-{since[1]}T00:00Z", 1)
-    assert fixed(row or None, claim, measures, Listed(runs)) == text
-    assert fixed(row or None, claim, measures, Listed(runs[3:])) == "no runs yet"
+    for day, before, what, text in (
+        ("05", "05", "new", "before its runs"),
+        ("25", "05", "measure", "after 2 of 3 runs (measure; the rest before its runs)"),
+        ("25", "15", "measure", "after 2 of 3 runs (measure; the rest after 1)"),
+        ("31", "31", "bounds, criterion", "after 3 of 3 runs (bounds, criterion)"),
+    ):
+        row = Fixed("a", f"2026-01-{day}T00:00Z", "f", what, f"2026-01-{before}T00:00Z", 1)
+        assert fixed(row, claim, measures, Listed(runs)) == text
+        assert fixed(row, claim, measures, Listed(runs[3:])) == "no runs yet"
+    assert fixed(None, claim, measures, Listed(runs)) == ""
 
 
 def test_summary_counts_before_between_and_after() -> None:
