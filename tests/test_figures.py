@@ -34,6 +34,7 @@ def cut(figure: Figure) -> Iterator[str]:
             yield f"{artist}: {[round(float(side)) for side in over]}"
 
 
+@pytest.mark.pipeline
 @pytest.mark.parametrize("profile", ["laptop", "weekend", "paper"])
 @pytest.mark.parametrize("experiment", [one for one in EXPERIMENTS if one.figures], ids=lambda one: one.name)
 def test_no_text_reaches_over_the_canvas(repository: Path, experiment, profile: str) -> None:

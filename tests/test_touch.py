@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 import torch
 from browser import in_browser, probed
+from toolbox import HERE
 
 from highways.config import RunConfig
 from highways.data import load
 from highways.inside.lesions import lesioned, lesions
 from highways.nn import DenseNetwork
 from highways.report.touch import halves, packed, touch
+from highways.tracking import RunRecord
 from highways.training import load_network, run, sweep
 from highways.training.checkpoints import weights_path
 
-PLACE: dict[str, Any] = {"profile": "p", "experiment": "e", "threads": 1, "mlflow": False}
 COMPUTED = """
 const page = JSON.parse(require("fs").readFileSync(0));
 (async () => {
@@ -62,7 +63,7 @@ def part(page: str, name: str) -> str:
 @pytest.fixture
 def trained(project: Path, run_config: Callable) -> list[Path]:
     """Records of a highway and a plain network of digits, trained for an epoch as populations, as searches are."""
-    runs = sweep([run_config(kind, depth=6, epochs=1) for kind in ("highway", "plain")], **PLACE)
+    runs = sweep([run_config(kind, depth=6, epochs=1) for kind in ("highway", "plain")], **HERE)
     return [project / "results" / "p" / "e" / "runs" / f"{record.run_key}.json" for record in runs]
 
 
@@ -78,27 +79,20 @@ def test_the_page_computes_what_torch_computes(trained: list[Path], tmp_path: Pa
     assert len(labels) == 40
     chosen = torch.cat([(data.test_y == digit).nonzero()[:4, 0] for digit in range(10)])
     x, y = data.test_x[chosen], data.test_y[chosen]
-    for path, found in zip(trained, (highway, plain), strict=True):
-        network = load_network_of(path)
+    networks: list[Any] = [load_network(RunRecord.read(path)) for path in trained]
+    for network in networks:
         network.load_state_dict({name: weight.half().float() for name, weight in network.state_dict().items()})
-        with torch.no_grad():
-            logits = network(x)
-        near(found, "logits", logits)
-        if path is trained[1]:
-            continue
-        with torch.no_grad():
-            first = network.first(x)
-            gates, copied = network.blocks[0].transform_gate(first), network.readout(first)
-            with lesioned(network, 2):
-                near(found, "closed", network(x))
-        near([{"gates": one["gates"][:8]} for one in found], "gates", gates)
-        near(found, "none", copied)
-        torch.testing.assert_close(
-            torch.tensor([one["lesions"] for one in found]).mean(dim=0).double(),
-            lesions(network, [(x, y)])["cross_entropy"],
-            atol=1e-3,
-            rtol=0,
-        )
+    with torch.no_grad():
+        near(plain, "logits", networks[1](x))
+        network = networks[0]
+        near(highway, "logits", network(x))
+        first = network.first(x)
+        near([{"gates": one["gates"][:8]} for one in highway], "gates", network.blocks[0].transform_gate(first))
+        near(highway, "none", network.readout(first))
+        with lesioned(network, 2):
+            near(highway, "closed", network(x))
+    found = torch.tensor([one["lesions"] for one in highway]).mean(dim=0).double()
+    torch.testing.assert_close(found, lesions(network, [(x, y)])["cross_entropy"], atol=1e-3, rtol=0)
 
 
 def near(found: list[dict[str, list[float]]], name: str, expected: torch.Tensor) -> None:
@@ -106,22 +100,13 @@ def near(found: list[dict[str, list[float]]], name: str, expected: torch.Tensor)
     torch.testing.assert_close(torch.tensor([one[name] for one in found]), expected, atol=1e-3, rtol=0)
 
 
-def load_network_of(path: Path) -> DenseNetwork:
-    """The trained network of a record."""
-    from highways.tracking import RunRecord
-
-    network = load_network(RunRecord.read(path))
-    assert isinstance(network, DenseNetwork)
-    return network
-
-
 def test_the_page_says_whether_the_weights_are_the_records(trained: list[Path], tmp_path: Path, call, capsys) -> None:
     home, key = tmp_path / "touch.html", trained[0].stem
     sha256 = json.loads(trained[0].read_text())["weights_sha256"]
     touch(trained[0], output=home)
     assert re.search(rf"These weights are the record.s; their sha256\s+is <code>{sha256}", unescape(home.read_text()))
-    state = {name: tensor + 1e-3 for name, tensor in load_network_of(trained[0]).state_dict().items()}
-    torch.save(state, weights_path(key))
+    state = torch.load(weights_path(key))
+    torch.save({name: tensor + 1e-3 for name, tensor in state.items()}, weights_path(key))
     assert call("weights", "keep", key) == 0
     weights_path(key).unlink()
     touch(trained[0], output=home)
@@ -130,29 +115,26 @@ def test_the_page_says_whether_the_weights_are_the_records(trained: list[Path], 
     assert sha256 not in said
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing-like-it"], "no file and no record of a run"),
-        (["{plain}"], "a plain network where a highway one is wanted"),
-        (["{highway}", "{highway}"], "a highway network where a plain one is wanted"),
-        (["{lost}"], "its weights are not kept here"),
-        (["{other}"], "no dense network of mnist or digits"),
-    ],
-)
 def test_what_cannot_be_touched_is_one_line_that_says_what_can(
-    trained: list[Path], run_config: Callable, call, capsys, arguments: list[str], message: str
+    trained: list[Path], run_config: Callable, call, capsys
 ) -> None:
-    lost = run(run_config(depth=3, epochs=1), **PLACE).run_key
+    highway, plain = (path.stem for path in trained)
+    lost = run(run_config(depth=3, epochs=1), **HERE).run_key
     weights_path(lost).unlink()
-    config = RunConfig.model_validate(run_config(epochs=1).model_dump() | {"data": {"name": "weak-signal"}})
-    other = "" if "{other}" not in arguments else run(config, **PLACE).run_key
-    names = {"highway": trained[0].stem, "plain": trained[1].stem, "lost": lost, "other": other}
-    capsys.readouterr()
-    assert call("touch", *(argument.format(**names) for argument in arguments)) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
-    assert f"these can be touched: {names['highway']}, {names['plain']}" in line
+    few = {"name": "weak-signal", "training_examples": 100}
+    other = run(RunConfig.model_validate(run_config(epochs=1).model_dump() | {"data": few}), **HERE).run_key
+    for keys, message in (
+        (["nothing-like-it"], "no file and no record of a run"),
+        ([plain], "a plain network where a highway one is wanted"),
+        ([highway, highway], "a highway network where a plain one is wanted"),
+        ([lost], "its weights are not kept here"),
+        ([other], "no dense network of mnist or digits"),
+    ):
+        capsys.readouterr()
+        assert call("touch", *keys) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert f"these can be touched: {highway}, {plain}" in line
 
 
 def test_drawn_digits_are_scaled_and_centred_as_mnist(trained: list[Path], tmp_path: Path) -> None:
