@@ -24,7 +24,7 @@ from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, Rec
 from highways.experiments.foundations_two_heads import TwoHeads, class_loss
 from highways.inside.analyse import analyse
 from highways.show.tables import reference
-from highways.tracking import listed_records
+from highways.tracking import AnalysisRecord, listed_records
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,18 +43,12 @@ def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
         assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7), "that of the printed state"
 
 
-def test_perceptron_on_five_points() -> None:
-    found = Perceptron(starts=50).measure()
+def test_perceptron_comes_out_as_its_committed_record(repository: Path) -> None:
+    (path,) = repository.glob("results/laptop/10_foundations/analyses/perceptron-*.json")
+    values, found = AnalysisRecord.read(path).values, Perceptron().measure()
     assert found["threshold_right"].tolist() == [4]
-    assert set(found["linear_right"].tolist()) == {3}
-    assert set(found["sigmoid_right"].tolist()) == {3, 4}, "the repair depends on where it starts"
-    slow = Perceptron(starts=50, steps=1).measure()
-    assert slow["rows_within"].tolist() == [2]
-    w, b = found["start_w"][0].item(), found["start_b"][0].item()
-    x, y = (np.array(values, float) for values in zip(*POINTS, strict=True))
-    out = w * x + b
-    w, b = w - 0.01 * np.mean(2 * (out - y) * x), b - 0.01 * np.mean(2 * (out - y))
-    assert slow["linear_loss"][0].item() == pytest.approx(np.mean((w * x + b - y) ** 2))
+    for name in ("linear_right", "sigmoid_right", "linear_loss"):
+        assert found[name].tolist() == pytest.approx(values[name], rel=1e-4), name
 
 
 def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:
@@ -108,8 +102,7 @@ def test_zero_rows_are_silent_under_categorical_cross_entropy_only() -> None:
         return torch.autograd.grad(class_loss(version, logits, target, labelled), logits)[0].abs().sum(dim=1)
 
     for silent in ("zeros-categorical", "masked-categorical", "masked-binary", "alone"):
-        assert (rows(silent)[2:] == 0).all(), silent
-        assert (rows(silent)[:2] > 0).all()
+        assert (rows(silent) > 0).tolist() == labelled.tolist(), silent
     assert (rows("zeros-binary") > 0).all()
     torch.testing.assert_close(rows("zeros-categorical")[:2], rows("masked-categorical")[:2] / 3)
 
@@ -118,14 +111,11 @@ def test_two_heads_learn_and_small_batches_vary(project: Path) -> None:
     found = TwoHeads(data="digits", steps=80, seeds=2).measure()
     assert float(found["alone_accuracy"].min()) > 0.5
     assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
-    assert (found["metrics_labelled_rows"] > 0.8).all()
-    assert (found["metrics_all_rows"] < 0.4).all(), "zero rows count as class 0"
+    assert (found["metrics_labelled_rows"] > 2 * found["metrics_all_rows"]).all(), "zero rows count as class 0"
     for size in (8, 32, 100):
-        assert (found[f"batch_{size}_accuracy"] > 0.3).all()
         without = found[f"batch_{size}_without_label"]
         torch.testing.assert_close(without, torch.full_like(without, 0.9**size), rtol=0, atol=0.06)
-    assert (found["batch_8_deviation"] > found["batch_32_deviation"]).all()
-    assert (found["batch_32_deviation"] > found["batch_100_deviation"]).all()
+    assert (found["batch_8_deviation"] > found["batch_100_deviation"]).all()
     with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
         TwoHeads(data="digits", labelled=9_999).measure()
 
