@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from toolbox import config_of, forget
+from toolbox import HERE, config_of, forget
 
 from highways.config import RunConfig
 from highways.data import load
 from highways.experiments.conv import recipe
 from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
+from highways.inside.cost import step_cost
+from highways.inside.gates import gates
+from highways.inside.lesions import lesions
+from highways.inside.signal import signal
 from highways.training import run, sweep
+from highways.training.building import build_network
 
 pytestmark = [
     pytest.mark.cuda,
@@ -51,59 +57,45 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_run_on_cuda_agrees_with_the_cpu(project, name: str) -> None:
-    config = RUNS[name]
-    cpu = run(config, profile="cpu", experiment="cpu", device="cpu", mlflow=False)
-    forget(project)
-    cuda = run(config, profile="cuda", experiment="cuda", device="cuda", mlflow=False)
+def test_run_on_cuda_agrees_with_the_cpu_and_repeats(project, name: str) -> None:
+    cpu, cuda, again = (run(RUNS[name], **HERE | {"profile": device}, device=device) for device in once(project))
     assert cuda.environment["device"] != "cpu"
     assert cuda.status == cpu.status == "finished"
     # Dropout and bfloat16 make a difference; the bag of words has neither.
     noise = 1e-4 if name == "bag-of-words" else 0.3
     assert cuda.curves["train_cross_entropy"] == pytest.approx(cpu.curves["train_cross_entropy"], rel=noise)
+    if "bfloat16" not in name:
+        assert (cuda.curves, cuda.weights_sha256) == (again.curves, again.weights_sha256)
+        assert cuda.measurements == again.measurements
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if "bfloat16" not in name])
-def test_float32_repeats_on_cuda(project, name: str) -> None:
-    outcomes = []
-    for _ in range(2):
-        record = run(RUNS[name], profile="cuda", experiment="cuda", device="cuda", mlflow=False)
-        outcomes.append((record.curves, record.measurements, record.weights_sha256))
+def once(project: Path) -> Iterator[str]:
+    """The devices to train on, one after the other, each as if nothing had been trained."""
+    for device in ("cpu", "cuda", "cuda"):
         forget(project)
-    assert outcomes[0] == outcomes[1]
+        yield device
 
 
 @pytest.mark.parametrize("kind", ["plain", "highway"])
 def test_population_on_cuda_equals_that_on_the_cpu(project: Path, run_config, kind: str) -> None:
     configs = [run_config(kind=kind, learning_rate=rate, epochs=1) for rate in (0.003, 0.01)]
-    on_gpu = sweep(configs, profile="gpu", experiment="e", mlflow=False, device="cuda")
+    on_gpu = sweep(configs, **HERE, device="cuda")
     forget(project)
-    on_cpu = sweep(configs, profile="cpu", experiment="e", mlflow=False, device="cpu")
+    on_cpu = sweep(configs, **HERE, device="cpu")
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
         assert ours.last("train_cross_entropy") == pytest.approx(theirs.last("train_cross_entropy"), rel=1e-3)
         assert ours.environment["device"] != "cpu"
 
 
 def test_inside_of_a_network_is_the_same_on_both_devices(project: Path, run_config) -> None:
-    from highways.inside.cost import step_cost
-    from highways.inside.gates import gates
-    from highways.inside.lesions import lesions
-    from highways.inside.signal import signal
-    from highways.training.building import build_network
-
     config = run_config(depth=6)
     found = []
     for device in ("cpu", "cuda"):
         data = load(config.data).to(torch.device(device))
         network, batches = build_network(config, data).to(device), data.evaluation_batches(config, "train")
         by_layer = signal(network, batches, examples=100)
-        found.append(
-            [
-                *gates(network, batches, data.classes, examples=100)["mean"],
-                lesions(network, batches)["cross_entropy"],
-                by_layer["weight_gradient"],
-            ]
-        )
+        means = gates(network, batches, data.classes, examples=100)["mean"]
+        found.append([*means, lesions(network, batches)["cross_entropy"], by_layer["weight_gradient"]])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
     assert step_cost(config, torch.device("cuda"), 2)[1] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from highways.nn import DenseNetwork
 from highways.nn.dense import drawn
 
 
-def network(kind: str, depth: int, width: int, seed: int = 0) -> DenseNetwork:
+def network(kind: Any, depth: int, width: int, seed: int = 0) -> DenseNetwork:
     bias = -3.0 if kind == "highway" else None
     return DenseNetwork(DenseConfig(kind=kind, depth=depth, width=width, transform_bias=bias), 784, 10, seed)
 
@@ -45,11 +46,10 @@ def test_a_seed_is_a_set_of_weights() -> None:
     assert not torch.equal(first["first.linear.weight"], other["first.linear.weight"])
 
 
-def test_transform_bias_belongs_to_highways_alone() -> None:
+@pytest.mark.parametrize(("kind", "bias"), [("plain", -1.0), ("highway", None)])
+def test_transform_bias_belongs_to_highways_alone(kind: Any, bias: float | None) -> None:
     with pytest.raises(ValueError, match="transform_bias"):
-        DenseConfig(kind="plain", depth=2, width=4, transform_bias=-1.0)
-    with pytest.raises(ValueError, match="transform_bias"):
-        DenseConfig(kind="highway", depth=2, width=4)
+        DenseConfig(kind=kind, depth=2, width=4, transform_bias=bias)
 
 
 def test_orthogonal_weights_do_not_depend_on_the_threads() -> None:

@@ -46,6 +46,24 @@ def assert_each_trains_as_it_does_alone(project: Path, configs: list[RunConfig],
             assert member.curves[name][0] == pytest.approx(curve[0], rel=first), name
 
 
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(11, 6, dtype=torch.float64, generator=random), torch.randint(0, 4, (11,), generator=random)
+
+
+def gradients(population: DensePopulation, masks: torch.Tensor | None = None) -> tuple[torch.Tensor, dict]:
+    """Each member's loss of a batch, and the gradients by parameter and layer."""
+    found: dict[tuple[str, int], torch.Tensor] = {}
+    losses = population.forward_backward(
+        *batch(), lambda name, layer, g: found.update({(name, layer): g.clone()}), masks
+    )
+    return losses, found
+
+
+def with_optimiser(config: RunConfig, **optimiser: object) -> RunConfig:
+    return RunConfig.model_validate(config.model_dump() | {"optimiser": optimiser})
+
+
 def assert_gradients_agree(population: DensePopulation, found: dict, trial: int, network: DenseNetwork) -> None:
     """Compare one trial's gradients with those that autograd left in its network."""
     for name, sources in population._sources().items():
@@ -68,14 +86,11 @@ NETWORKS = [{"depth": depth} for depth in (1, 2, 5)] + [
 def test_gradients_equal_autograds_in_float64(kind: str, activation: str, more: dict) -> None:
     networks = members(kind, activation, **more)
     population = DensePopulation(networks)
-    torch.manual_seed(0)
-    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
+    x, y = batch()
     masks = [None] * len(networks)
     if "dropout" in more:
         masks = [dropout_masks(n.config, 11, seed=seed, epoch=0, step=0).double() for seed, n in enumerate(networks)]
-    found: dict[tuple[str, int], torch.Tensor] = {}
-    stacked = torch.stack(masks, dim=1) if "dropout" in more else None
-    losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}), stacked)
+    losses, found = gradients(population, torch.stack(masks, dim=1) if "dropout" in more else None)
     assert len(found) == sum(len(layers) for _, layers in population.named_buffers()), "every parameter has one"
     for trial, network in enumerate(networks):
         loss = functional.cross_entropy(network(x, masks[trial]), y)
@@ -99,15 +114,12 @@ def test_dropout_keeps_as_many_as_it_should_and_the_mean() -> None:
     assert dropout_masks(config, 1, seed=20_261_121, epoch=9_999, step=9_999).shape == (6, 1, 40), "any seed will do"
 
 
-def test_member_state_gives_the_member_back() -> None:
+def test_member_state_gives_the_member_back_and_members_of_two_shapes_are_refused() -> None:
     networks = members("highway", "tanh")
     population = DensePopulation(networks)
     for trial, network in enumerate(networks):
         state = population.member_state(trial)
         assert all(torch.equal(state[name], weights) for name, weights in network.state_dict().items())
-
-
-def test_members_of_two_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="one kind, depth, width, activation"):
         DensePopulation([*members("plain", "relu"), *members("plain", "tanh")])
 
@@ -125,11 +137,7 @@ def test_member_equals_the_run_trained_alone(project: Path, run_config, kind: st
 
 @pytest.mark.parametrize("kind", RULES)
 def test_every_rule_is_that_of_torch_optim_of_its_name(project: Path, run_config, kind: str) -> None:
-    values = run_config(epochs=2).model_dump()
-    settings = [
-        {"seed": seed, "optimiser": {"kind": kind, "learning_rate": rate}} for seed, rate in [(0, 0.01), (1, 0.02)]
-    ]
-    configs = [RunConfig.model_validate(values | one) for one in settings]
+    configs = [with_optimiser(run_config(epochs=2), kind=kind, learning_rate=rate) for rate in (0.01, 0.02)]
     textbook = type(build(configs[0].optimiser, nn.Linear(1, 1)))
     assert textbook is getattr(torch.optim, textbook.__name__)
     assert textbook.__name__.lower() == kind
@@ -159,9 +167,8 @@ def test_adam_with_a_schedule_can_be_added(project: Path, run_config, monkeypatc
     monkeypatch.setattr(DenseConfig, "optimisers", ("sgd", "adam"))
     monkeypatch.setitem(RULES, "adam", CosineAdam)
     monkeypatch.setitem(RATES, "adam", lambda own, _, done: [own.learning_rate * (1 + math.cos(math.pi * done)) / 2])
-    values = run_config(epochs=2).model_dump()
-    optimisers = [{"kind": "adam", "learning_rate": rate, "epsilon": 1e-8} for rate in (0.001, 0.01)]
-    configs = [RunConfig.model_validate(values | {"optimiser": one}) for one in optimisers]
+    adam = {"kind": "adam", "epsilon": 1e-8}
+    configs = [with_optimiser(run_config(epochs=2), **adam, learning_rate=rate) for rate in (0.001, 0.01)]
     assert_each_trains_as_it_does_alone(project, configs)
 
 
@@ -176,18 +183,12 @@ def test_member_with_dropout_equals_the_run_trained_alone(
 ) -> None:
     """Adagrad, Adadelta, dropout, a linear first layer, blocks drawn otherwise: as autograd and torch.optim have it."""
     values = run_config(epochs=2).model_dump()
+    values["budget"]["shuffle"] = shuffle
+    values["network"] |= {"initialisation": "glorot_uniform", "first_activation": "linear", "dropout": 0.1}
     configs = []
     for seed, (bias, blocks) in enumerate([(-1.0, "orthogonal"), (-2.0, None), (1.0, "glorot_uniform")]):
-        network = values["network"] | {
-            "initialisation": "glorot_uniform",
-            "block_initialisation": blocks,
-            "first_activation": "linear",
-            "dropout": 0.1,
-            "transform_bias": bias,
-        }
-        budget = values["budget"] | {"shuffle": shuffle}
-        new = {"network": network, "optimiser": optimiser, "budget": budget, "seed": seed}
-        configs.append(RunConfig.model_validate(values | new))
+        network = values["network"] | {"block_initialisation": blocks, "transform_bias": bias}
+        configs.append(RunConfig.model_validate(values | {"network": network, "optimiser": optimiser, "seed": seed}))
     assert_each_trains_as_it_does_alone(project, configs)
 
 
@@ -196,8 +197,7 @@ def test_diverged_member_leaves_with_all_of_its_state_and_costs_the_others_nothi
     project: Path, run_config, kind: str
 ) -> None:
     def config(rate: float, seed: int) -> RunConfig:
-        values = run_config(epochs=3).model_dump() | {"optimiser": {"kind": kind, "learning_rate": rate}, "seed": seed}
-        return RunConfig.model_validate(values)
+        return with_optimiser(run_config(epochs=3, seed=seed), kind=kind, learning_rate=rate)
 
     good = [config(rate, seed) for seed, rate in enumerate((0.01, 0.03))]
     records = sweep([good[0], config(1e30, 7), good[1]], profile="p", experiment="with", mlflow=False, threads=1)
@@ -235,18 +235,10 @@ def test_population_learns_and_its_weights_are_kept(project: Path, run_config, k
 @pytest.mark.parametrize(("kind", "every"), [("plain", 3), ("highway", 1), ("highway", 4), ("highway", 100)])
 def test_activation_checkpointing_changes_no_bit(kind: str, every: int) -> None:
     networks = members(kind, "tanh", depth=9)
-    torch.manual_seed(0)
-    x, y = torch.randn(11, 6, dtype=torch.float64), torch.randint(0, 4, (11,))
-
-    def gradients(checkpoint_every: int | None) -> tuple[torch.Tensor, dict]:
-        for network in networks:
-            network.config = network.config.model_copy(update={"checkpoint_every": checkpoint_every})
-        population, found = DensePopulation(networks), {}
-        losses = population.forward_backward(x, y, lambda name, layer, g: found.update({(name, layer): g.clone()}))
-        return losses, found
-
-    losses, whole = gradients(None)
-    again, kept = gradients(every)
+    losses, whole = gradients(DensePopulation(networks))
+    for network in networks:
+        network.config = network.config.model_copy(update={"checkpoint_every": every})
+    again, kept = gradients(DensePopulation(networks))
     assert torch.equal(losses, again)
     assert whole.keys() == kept.keys()
     assert all(torch.equal(whole[place], kept[place]) for place in whole)
