@@ -62,9 +62,7 @@ def test_what_came_to_stand_while_a_group_waited_is_not_trained_again(project: P
 
 
 @pytest.mark.pipeline
-def test_run_waits_for_a_sweep_that_trains_it_among_others_and_says_so(
-    project: Path, process, hold, run_config
-) -> None:
+def test_run_waits_for_a_sweep_that_trains_it_among_others(project: Path, process, hold, run_config) -> None:
     configs = [run_config(seed=seed) for seed in (0, 1)]
     first = process(configs, hold=str(hold))
     wait_until(first, "started")

@@ -18,7 +18,7 @@ from urllib.request import getproxies
 
 import pytest
 from requests.utils import get_environ_proxies
-from toolbox import FORKED, mlflow_runs
+from toolbox import FORKED, OF_MLFLOW, mlflow_runs
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -31,9 +31,7 @@ from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run as train_one
 from highways.training import sweep
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-)
+pytestmark = OF_MLFLOW
 PLACE = {"profile": "p", "experiment": "e"}
 _texts: list[str] = []
 
@@ -95,11 +93,10 @@ def test_sweep_is_a_parent_with_a_child_per_run_written_once(tracked_project: Pa
     (parent,), children = mlflow_runs(kind="sweep"), mlflow_runs(kind="run")
     by_key = {child.data.tags["run_key"]: child for child in children}
     assert len(children) == len(by_key) == 3
+    shared = {"mlflow.parentRunId": parent.info.run_id, "network": "highway", "depth": "0004", "profile": "p"}
     for child in children:
-        tags = child.data.tags
-        assert tags["mlflow.parentRunId"] == parent.info.run_id
-        assert (tags["network"], tags["depth"], tags["data"], tags["profile"]) == ("highway", "0004", "digits", "p")
-        assert {"seed", "git_commit", "dvc_stage"} <= set(tags)
+        assert shared.items() <= child.data.tags.items()
+        assert {"seed", "git_commit", "dvc_stage"} <= child.data.tags.keys()
         assert child.data.params["optimiser.momentum"] == "0.9"
         assert child.info.status == "FINISHED"
     assert curve(by_key[records[0].run_key]) == records[0].curves["train_cross_entropy"]
@@ -316,17 +313,11 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
         return records
 
     checkout("one")
-
-    def there() -> dict[str, Any]:
-        return {
-            run.info.run_id: (run.info.status, run.info.end_time, run.data.to_dictionary()) for run in mlflow_runs()
-        }
-
-    before = there()
+    before = {run.info.run_id: (run.info.to_proto(), run.data.to_dictionary()) for run in mlflow_runs()}
     name = checkout_id()
     checkout("two", timing={"seconds": 7.0, "group_seconds": 7.0})
     assert checkout_id() != name
-    after = there()
+    after = {run.info.run_id: (run.info.to_proto(), run.data.to_dictionary()) for run in mlflow_runs()}
     assert {key: after[key] for key in before} == before
     assert (len(before), len(after)) == (4, 8)
     with pytest.raises(HighwaysError, match="is not this checkout's own database"):
@@ -337,11 +328,9 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
     "uri",
     [
         "http://user:geheim/99@127.0.0.1:9",
-        "http://geheim99@127.0.0.1:9",
         "postgresql://user:geheim%2F99@127.0.0.1:9/db",
         "mysql+pymysql://127.0.0.1:9/db?user=u&password=geheim99&ssl_key=geheim88",
-        "mssql+pyodbc://?odbc_connect=DRIVER%3Dx%3BPWD%3Dgeheim99",
-        "nonsense://user:geheim99@host",
+        "nonsense://geheim99@host",
     ],
 )
 def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, capfd, uri: str) -> None:

@@ -1,4 +1,4 @@
-"""A real MLflow server over HTTP that keeps the artifacts itself: many writers, a server that is killed, a rebuild."""
+"""A real MLflow server over HTTP that keeps the artifacts itself: live, killed while runs train, and a rebuild."""
 
 from __future__ import annotations
 
@@ -11,31 +11,24 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from toolbox import FORKED, OF_MLFLOW, mlflow_runs
+from toolbox import OF_MLFLOW, mlflow_runs
 
 from highways import paths
 from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_log
-from highways.tracking.events import EpochEnded, Finished, Started
-from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking.events import EpochEnded
 from highways.tracking.mlflow_store import connect, read_records
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import sweep
 
 pytestmark = [pytest.mark.pipeline, OF_MLFLOW]
-WRITERS = 3
 
 
 class Server:
-    """`mlflow server` with a database and an artifact store of its own, in a process of its own.
-
-    Args:
-        folder: Where it keeps both.
-    """
+    """`mlflow server` with a database and an artifact store of its own in a folder, in a process of its own."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -77,81 +70,49 @@ def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     served.start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", served.url)
     monkeypatch.setattr(mlflow_log, "WARNED", set())
+    monkeypatch.setattr(mlflow_log, "PATIENCE_S", 120.0)
     try:
         yield served
     finally:
         served.kill()
 
 
-def write(root: Path, url: str, file: Path, start: Any) -> None:
-    """Log a run over the server as a sweep does, when all others are ready; a fault is the exit status."""
-    os.environ["HIGHWAYS_ROOT"], os.environ["MLFLOW_TRACKING_URI"] = str(root), url
-    mlflow_log.PATIENCE_S = 300.0
-    record = RunRecord.read(file)
-    log = MlflowLog("p", "e")
-    start.wait()
-    log.begin([], {record.run_key: record.config})
-    log(Started((record.run_key,)))
-    for epoch in range(1, record.epochs + 1):
-        values = {name: curve[epoch - 1] for name, curve in record.curves.items()}
-        log(EpochEnded((record.run_key,), epoch, record.epochs, (values,), 0.1))
-    log(Finished(record))
-    log.end()
-    assert not log.fault, log.fault
-
-
 def check(records: list[RunRecord]) -> None:
     """All runs are there, once each, and are what the records say."""
-    found = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
-    assert len(mlflow_runs(kind="run")) == len(found) == len(records)
-    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    children, (parent,) = mlflow_runs(kind="run"), mlflow_runs(kind="sweep")
+    found = {run.data.tags["run_key"]: run for run in children}
+    assert len(children) == len(found) == len(records)
+    assert {run.info.status for run in children} == {"FINISHED"}
     assert read_records("p", "e", [record.run_key for record in records]) == records
-    (parent,) = mlflow_runs(kind="sweep")
     assert parent.data.metrics["summary/runs"] == len(records)
-    client = connect()
     for record in records:
         run = found[record.run_key]
         assert run.info.artifact_uri.startswith("mlflow-artifacts:"), "the server keeps them"
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         for name, curve in record.curves.items():
-            part, _, rest = name.partition("_")
-            history = client.get_metric_history(run.info.run_id, f"{part}/{rest}")
+            history = connect().get_metric_history(run.info.run_id, name.replace("_", "/", 1))
             assert sorted((one.step, one.value) for one in history) == list(enumerate(curve, start=1))
         (data,) = run.inputs.dataset_inputs
         assert record.data_fingerprint.startswith(data.dataset.digest)
 
 
-def test_writers_at_once_a_killed_server_and_a_rebuild(project: Path, run_config, server: Server) -> None:
-    configs = [run_config(seed=seed) for seed in range(WRITERS)]
-    records = list(sweep(configs, profile="p", experiment="e", mlflow=False))
-    start, processes = FORKED.Barrier(WRITERS), []
-    for record in records:
-        file = RecordStore(paths.Results("p").of("e").runs).path(record.run_key)
-        processes.append(FORKED.Process(target=write, args=(project, server.url, file, start)))
-        processes[-1].start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * WRITERS
+def test_live_curves_a_killed_server_and_a_rebuild(project: Path, run_config, server: Server) -> None:
+    first, more = ([run_config(seed=seed) for seed in seeds] for seeds in (range(3), range(3, 6)))
+    records = list(sweep(first, profile="p", experiment="e"))
     check(records)
 
-    killed = False
-
     def kill(event: object) -> None:
-        nonlocal killed
-        if isinstance(event, EpochEnded) and not killed:
-            killed = True
+        if isinstance(event, EpochEnded):
             server.kill()
 
-    more = [run_config(seed=seed) for seed in range(WRITERS, WRITERS + 3)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         records += sweep(more, profile="p", experiment="e", on_event=kill)
-    assert killed
     assert len([one for one in caught if "highways tracking rebuild" in str(one.message)]) == 1
-    assert len(list(RecordStore(paths.Results("p").of("e").runs))) == WRITERS + 3
+    assert len(list(RecordStore(paths.Results("p").of("e").runs))) == 6
 
     server.start()
-    assert len([run for run in mlflow_runs(kind="run") if run.info.status == "FINISHED"]) < WRITERS + 3
+    assert len([run for run in mlflow_runs(kind="run") if run.info.status == "FINISHED"]) < 6
     for _ in range(2):  # the second time there is nothing to do
         list(rebuild("p"))
         check(records)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import BROWSER, run_browser
 from toolbox import OF_MLFLOW, mlflow_runs
 
 from highways import paths
@@ -31,23 +31,18 @@ from highways.training import sweep
 
 pytestmark = OF_MLFLOW
 CURVE = "train/cross_entropy"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
 
 def unpacked(tag: str) -> dict[str, Any]:
     """The state of a view, as MLflow's page reads it."""
-    state = json.loads(tag)["state"]
-    assert state.startswith("deflate;")
-    return json.loads(zlib.decompress(base64.b64decode(state.removeprefix("deflate;"))))
-
-
-def experiment(name: str = "e") -> Any:
-    return connect().get_experiment_by_name(name)
+    kind, _, state = json.loads(tag)["state"].partition(";")
+    assert kind == "deflate"
+    return json.loads(zlib.decompress(base64.b64decode(state)))
 
 
 def depths(run_config) -> list:
-    return [run_config(kind=kind, depth=depth, seed=seed) for kind in ("plain", "highway") for depth in (3, 5)
-            for seed in (0, 1)]  # fmt: skip
+    cells = itertools.product(("plain", "highway"), (3, 5), (0, 1))
+    return [run_config(kind=kind, depth=depth, seed=seed) for kind, depth, seed in cells]
 
 
 # Views
@@ -90,8 +85,7 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
     runs = [run_config(seed=seed, epochs=1) for seed in (0, 1)]
     ranked = sorted(sweep(runs, profile="p", experiment="e", mlflow=False), key=rank)
     sweep(runs, profile="p", experiment="e", auxiliary=[ranked[0].run_key])
-    (best,) = mlflow_runs(best="true")
-    (parent,) = mlflow_runs(kind="sweep")
+    (best,), (parent,) = mlflow_runs(best="true"), mlflow_runs(kind="sweep")
     loss = ranked[1].best()
     assert best.data.tags["run_key"] == ranked[1].run_key
     assert parent.data.metrics["summary/best_train_cross_entropy"] == loss
@@ -103,7 +97,9 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
 
 def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, run_config) -> None:
     records = sweep(depths(run_config), profile="p", experiment="e")
-    tags = experiment().tags
+    found = connect().get_experiment_by_name("e")
+    assert found is not None
+    tags = found.tags
     assert {PREFIX + "p", PREFIX + "p-all", PREFIX + "p-d5", PREFIX + "p-d3"} <= tags.keys()
     assert tags["mlflow.experiment.primaryMetric.name"] == "summary/best_train_cross_entropy"
     state = unpacked(tags[PREFIX + "p-d5"])
@@ -182,27 +178,14 @@ def test_ui_ends_on_the_link_to_begin_with_and_with_its_server(tracked_project: 
         server = re.match(r"http://127\.0\.0\.1:(\d+)/#/experiments/1/runs\?.*viewStateShareKey=p-d5", link)
         assert server
         assert int(server[1]) > port
-        if CHROMIUM:
-            _check_page(link, tracked_project)
+        if BROWSER:  # the link leads to both networks' loss over the epochs
+            options = ("--window-size=1500,950", "--virtual-time-budget=60000", "--timeout=90000")
+            page = run_browser(tracked_project, *options, "--dump-dom", link)
+            assert re.search(r"2\D{0,80}matching runs", page)
+            for text in ("depth 5, loss over epochs", "Over the epochs", "d005 plain", "d005 highway", CURVE):
+                assert text in page
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     with socket.socket() as probe:
         assert probe.connect_ex((mlflow_ui.HOST, int(server[1]))) != 0, "the server has ended, too"
-
-
-def _check_page(url: str, folder: Path) -> None:
-    """The link that is printed leads, with one click, to both networks' loss over the epochs."""
-    assert CHROMIUM is not None
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/chromium"]
-    command += ["--window-size=1500,950", "--virtual-time-budget=60000", "--timeout=90000"]
-    done = subprocess.run([*command, "--dump-dom", url], capture_output=True, text=True, timeout=180, check=True)
-    page = done.stdout
-    assert "depth 5, loss over epochs" in page
-    assert "2<!-- --> matching runs" in page or re.search(r"2\D{0,80}matching runs", page)
-    assert "Over the epochs" in page
-    assert re.search("d005 plain", page)
-    assert re.search("d005 highway", page)
-    assert "train/cross_entropy" in page
-    if keep := os.environ.get("HIGHWAYS_SCREENSHOTS"):
-        subprocess.run([*command, f"--screenshot={keep}/mlflow-depth.png", url], timeout=180, check=True)

@@ -18,7 +18,7 @@ from highways import paths
 from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError
-from highways.experiments import EXPERIMENTS, Experiment, Study
+from highways.experiments import BY_NAME, EXPERIMENTS, Study
 from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
 from highways.tracking.records import run_keys, write_atomically
@@ -55,14 +55,9 @@ def write_idx(path: Path, values: np.ndarray) -> bytes:
     return content
 
 
-def experiment_of(settings: Profile) -> Experiment:
-    """The experiment that parameters belong to."""
-    return next(experiment for experiment in EXPERIMENTS if experiment.name == settings.experiment)
-
-
 def verdicts_of(settings: Profile, records: Listed | None = None) -> list[Judgement]:
     """The verdicts on an experiment's claims, on what its parameters list or on given records."""
-    study = Study(experiment_of(settings), settings)
+    study = Study(BY_NAME[settings.experiment], settings)
     if records is not None:
         study._records["records"] = records
     return study.judgements()
@@ -70,7 +65,7 @@ def verdicts_of(settings: Profile, records: Listed | None = None) -> list[Judgem
 
 def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[str, str]:
     """The files of a table."""
-    experiment = experiment_of(settings)
+    experiment = BY_NAME[settings.experiment]
     table = next(table for table in experiment.tables if table.name == name)
     settings.runs()
     return table.texts(Study(experiment, settings).records(source))
@@ -78,7 +73,7 @@ def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[s
 
 def written_table(name: str, settings: Profile) -> Path:
     """The folder that a table's files were written into."""
-    folder = Study(experiment_of(settings), settings).results.tables
+    folder = Study(BY_NAME[settings.experiment], settings).results.tables
     for file, text in texts_of(name, settings).items():
         write_atomically(folder / file, text)
     return folder
