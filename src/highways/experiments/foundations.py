@@ -21,7 +21,7 @@ from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_recurrence import Recurrence
 from highways.experiments.foundations_two_heads import TwoHeads
-from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of
+from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of, study_rows
 from highways.inside.values import lists
 from highways.show.figures import Drawing, Line, Panel, level, line, line_panel
 from highways.show.tables import Row, reference
@@ -328,17 +328,6 @@ class FoundationsProfile(Profile):
         return [AnalysisConfig(measure=study) for study in studies]
 
 
-def foundations_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each number of the small studies.
-
-    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's,
-    within what the quantity can be) where there are five or more, else `values`, those of the seeds in their order.
-    `paper` is the number of the initialisation questions.
-    """
-    for study, found in studies_of(records):
-        yield from ({"question": study.title, "data": found.data} | row for row in study.rows(found))
-
-
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a few rows of each question: what it ends at."""
     last = frame["quantity"].str.endswith(" at step 9999")
@@ -362,10 +351,10 @@ FOUNDATIONS = Experiment(
     tables=(
         Table(
             "foundations",
-            foundations_rows,
+            study_rows,
             "A unit on five points, dropout, a recurrence, two heads (the initialisation questions, b, d, e, f)",
             shown={
-                "question": "question",
+                "study": "question",
                 "data": "data",
                 "version": "version",
                 "quantity": "quantity",

@@ -21,7 +21,7 @@ from highways.data import classes
 from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
 from highways.experiments.initialisation_stuck import Stuck
-from highways.experiments.small import studies_of
+from highways.experiments.small import studies_of, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import Cell, cells, diverged
@@ -174,20 +174,8 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "best_learning_rate": best.config.optimiser.learning_rate if best else None,
             "best_transform_bias": best.config.network.transform_bias if best else None,
             "test_accuracy": best.last("test_accuracy") if best else None,
-            "paper": None,
             "best_run_key": best.run_key if best else None,
         }
-
-
-def studies_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row a number: the variance of z, the network that learned nothing, the 7-4-2-1 network, saturation.
-
-    `value` is the mean where there are several seeds; `paper` is the source's, where it has one.
-    """
-    for study, found in studies_of(records):
-        title = ", ".join(filter(None, (study.title, found.data)))
-        for row in study.rows(found):
-            yield {"study": title} | {name: row[name] for name in ("version", "quantity", "value", "paper")}
 
 
 WEIGHTS = {
@@ -209,53 +197,35 @@ def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.sort_index(level="network", ascending=False, kind="stable", sort_remaining=False).reset_index()
 
 
-def studies_in_short(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the variances, and what each version of the network that learned nothing ends at."""
-    return frame.loc[(frame["study"] == "variance of z") | (frame["quantity"] == "accuracy after")]
-
-
 # Figure
 
 
 def initialisation_figure(records: Listed) -> Drawing:
-    """Draw for plain and highway networks, by initialisation: what training makes of it, outputs, gradients.
+    """Draw for plain and highway networks, by initialisation, what training makes of it, over depth.
 
-    Training loss over depth for both; outputs and gradients before training over depth, and block by block in the
-    deepest networks; then the studies: the network that learned nothing, the variance of z, the 7-4-2-1 network and a
-    hidden layer of sigmoids. What has not been measured yet has no panel.
+    Then outputs and gradients before training, block by block in the deepest networks (a shallower one is, untrained,
+    the first blocks of it); then the studies. What has not been measured yet has no panel.
     """
     found, signals, panels = by_initialisation(records), _signals(records), []
     depths, names = sorted({depth for _, depth, _ in found}), dict.fromkeys(name for *_, name in found)
-
-    def over_depth(title: str, kind: str, values: Mapping[Named, float], y: str, **more: Any) -> None:
-        at = {name: [depth for depth in depths if (kind, depth, name) in values] for name in names}
-        points = {name: {depth: values[kind, depth, name] for depth in some} for name, some in at.items()}
-        ticks = partial(depth_ticks, depths=depths)
-        panels.append(_panel(f"{kind}, {title}", points, "layers", y, ticks, **more))
-
-    if found:
-        data, losses = records[0].config.data.name, {named: cell.best_loss for named, cell in found.items()}
-        guessing = level("guessing", math.log(classes(data)), color="0.4", lw=1, ls=":")
-        title, y = f"{data}: what training makes of it", "best training cross-entropy, nats"
-        for kind in NETWORK:
-            over_depth(title, kind, losses, y, levels=[guessing], height=3.4)
-    if found and signals:
-        size, norm, deepest = "root mean square", "norm", depths[-1]
-        outputs = {named: signal.row("output") for named, signal in signals.items()}
-        gradients = {named: signal.row("weight_gradient") for named, signal in signals.items()}
-        first, last = ({named: row[at] for named, row in rows.items()} for rows, at in ((gradients, 0), (outputs, -1)))
-        for kind in NETWORK:
-            over_depth("untrained: output of the last block", kind, last, size)
-            over_depth("untrained: gradient at the first block", kind, first, norm)
-        by_block = [("plain", "output", outputs, size), *((kind, "gradient", gradients, norm) for kind in NETWORK)]
-        for kind, what, rows, y in by_block:
-            title = f"{kind}, {deepest} layers, untrained: {what} of each block"
-            blocks = {name: rows[kind, deepest, name] for name in names if (kind, deepest, name) in rows}
-            points = {name: dict(enumerate(row, start=1)) for name, row in blocks.items()}
-            panels.append(_panel(title, points, "block", y, whole_ticks, marker=None, lw=1.4))
-    studies = dict(studies_of(records))
-    for kind in (Stuck, Variance, SmallNet, Saturation):
-        panels += [panel for study, one in studies.items() if isinstance(study, kind) for panel in study.panels(one)]
+    for kind in NETWORK if found else ():
+        losses = {
+            name: {depth: found[kind, depth, name].best_loss for depth in depths if (kind, depth, name) in found}
+            for name in names
+        }
+        data, ticks = records[0].config.data.name, partial(depth_ticks, depths=depths)
+        title, y = f"{kind}, {data}: what training makes of it", "best training cross-entropy, nats"
+        guess = level("guessing", math.log(classes(data)), color="0.4", lw=1, ls=":")
+        panels.append(_panel(title, losses, "layers", y, ticks, levels=[guess], height=3.4))
+    by_block = [("plain", "output", "root mean square"), *((kind, "gradient", "norm") for kind in NETWORK)]
+    for kind, what, y in by_block if signals else ():
+        title, blocks = f"{kind}, {depths[-1]} layers, untrained: {what} of each block", {}
+        for name in names:
+            if (signal := signals.get((kind, depths[-1], name))) is not None:
+                row = signal.row("output" if what == "output" else "weight_gradient")
+                blocks[name] = dict(enumerate(row, start=1))
+        panels.append(_panel(title, blocks, "block", y, whole_ticks, marker=None, lw=1.4))
+    panels += [panel for study, one in studies_of(records) for panel in study.panels(one)]
     return Drawing(panels, empty="no run has finished")
 
 
@@ -342,10 +312,10 @@ INITIALISATION = Experiment(
         ),
         Table(
             "initialisation_studies",
-            studies_rows,
+            study_rows,
             "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
             shown={name: name for name in ("study", "version", "quantity", "value", "paper")},
-            rows=studies_in_short,
+            rows=lambda frame: frame.loc[(frame["study"] == Variance.title) | (frame["quantity"] == "accuracy after")],
             cost=lambda records: cost_rows(found for _, found in studies_of(records)),
         ),
     ),

@@ -58,21 +58,6 @@ class Variance(SmallStudy):
         for name in found.values:
             yield number(name, f"variance, by calculation {CALCULATED[name]}", found.row(name)[0])
 
-    def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return the variances as bars."""
-        values = {name.replace("_", " "): found.row(name)[0] for name in found.values}
-
-        def draw(axes: Axes) -> None:
-            axes.bar(list(values), list(values.values()), color=OTHERS[4])
-            for place, value in enumerate(values.values()):
-                axes.text(place, value, f"{value:.4g}", ha="center", va="bottom")
-            axes.set(yscale="log", ylim=(0.5, 2000), ylabel="variance")
-            axes.grid(visible=False, axis="x")
-            plain_ticks(axes.yaxis, subs=(1,))
-
-        words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        return [Panel("variance of z, 1,000 inputs, 500 of them on", f"Bars: {words}.", draw)]
-
 
 # Networks side by side, on the first axis of their weights: all seeds of the first version, then of the second, ...
 

@@ -8,7 +8,6 @@ from statistics import fmean
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field
 
@@ -121,11 +120,6 @@ def _estimates(found: Factorial) -> Iterator[tuple[str, str, list[float]]]:
         yield "interaction", f"{FACTORS[one].text} x {FACTORS[other].text}", values
     for name, values in found.shares().items():
         yield "share", FACTORS[name].text, values
-
-
-def written_configurations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks as written and logistic regression."""
-    return frame.loc[frame["quantity"] == "test accuracy"]
 
 
 # Figure
@@ -276,17 +270,12 @@ def in_words(found: Factorial) -> str:
         text += f". With one epoch, the difference is made of {first}, and all others together {rest:+.3f}"
     over = "all settings of the others" if found.full else "a fraction of the settings"
     text += f". Over {over}, means of the seeds"
-    told = {
-        when: {name: mean for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0}
-        for when, measured in found.effects().items()
-    }
-    for when, size in told.items():
+    for when, measured in found.effects().items():
         if when != OVER_ALL:
-            largest = ", ".join(f"{name} ({mean:+.3f})" for name, mean in list(size.items())[:3])
-            text += f", {when} " + (f"what moves accuracy most is {largest}" if size else "no effect is told from 0")
-    late, early, _ = told.values()
-    turned = [f"{name} ({late[name]:+.3f}, {early[name]:+.3f})" for name in late if late[name] * early.get(name, 0) < 0]
-    return f"{text}{'; the sign changes of ' if turned else ''}{' and '.join(turned)}."
+            told = [f"{name} ({mean:+.3f})" for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0]
+            most = f"what moves accuracy most is {', '.join(told[:3])}" if told else "no effect is told from 0"
+            text += f", {when} {most}"
+    return f"{text}."
 
 
 def _against_keras(found: Factorial, cell: Cell) -> str:
@@ -311,7 +300,7 @@ KERAS_LASAGNE = Experiment(
             keras_lasagne_rows,
             "Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)",
             shown={"data": "data", "quantity": "quantity", "term": "of", "value": "mean", "values": "each seed"},
-            rows=written_configurations,
+            rows=lambda frame: frame.loc[frame["quantity"] == "test accuracy"],
         ),
     ),
     figures={"keras_lasagne": keras_lasagne_figure},

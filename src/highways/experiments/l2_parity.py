@@ -15,7 +15,6 @@ from functools import partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
@@ -291,11 +290,6 @@ def loop(found: AnalysisRecord) -> Row:
     return {name: found.row(name)[0] for name in ("loop_examples", "loop_seconds", "vectorised_seconds")}
 
 
-def first_and_last(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the first step and the last, for a page."""
-    return frame.loc[frame["step"].isin([1, frame["step"].max()])]
-
-
 FLOOR = 1e-17
 """Where a difference of nothing is drawn on the axis in logarithms."""
 
@@ -336,7 +330,7 @@ L2_PARITY = Experiment(
             parity_rows,
             "NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)",
             shown={name: name.replace("_", " ") for name in ("variant", "data", "step", "difference", "source_says")},
-            rows=first_and_last,
+            rows=lambda frame: frame.loc[frame["step"].isin([1, frame["step"].max()])],
             cost=lambda records: costs(records, loop),
         ),
     ),

@@ -112,6 +112,17 @@ def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
             yield study, found
 
 
+def study_rows(records: Listed) -> Iterator[Row]:
+    """Yield a row for each number of the studies.
+
+    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's,
+    within what the quantity can be) where there are five or more, else `values`, those of the seeds in their order.
+    `paper` is the source's number.
+    """
+    for study, found in studies_of(records):
+        yield from ({"study": study.title, "data": found.data} | row for row in study.rows(found))
+
+
 def stored(version: str, quantity: str) -> str:
     """Return the name that a version's quantity has in a record."""
     return f"{version.replace('-', '_')}_{quantity}"

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar, Self
 
-import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
 
@@ -129,15 +128,12 @@ class VeryDeepProfile(Profile):
 def very_deep_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, kind of network and depth.
 
-    Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch.
-    Gradients are norms over a layer's parameters. The sources give no number for these networks (`paper` is empty).
+    Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch. The
+    sources give no number for these networks.
     """
-    signals = [analysis for analysis in records.analyses if analysis.kind == "signal"]
-    gradients = {(one.run, one.config.measure.label): one.row("weight_gradient") for one in signals}
     for run in records:
         settings = run.config.optimiser.model_dump() | run.config.network.model_dump()
         curve = run.curves.get("train_cross_entropy", [])
-        initial, trained = (gradients.get((run.config, f"signal_{when}")) for when in ("initial", "trained"))
         yield {
             "network": settings["kind"],
             "depth": settings["depth"],
@@ -150,19 +146,9 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
             "best_train_cross_entropy": run.best(),
             "train_accuracy": run.last("train_accuracy"),
             "test_accuracy": run.last("test_accuracy"),
-            "initial_gradient_first_layer": initial[0] if initial else None,
-            "initial_gradient_last_layer": initial[-1] if initial else None,
-            "trained_gradient_first_layer": trained[0] if trained else None,
-            "trained_gradient_last_layer": trained[-1] if trained else None,
             **{name: settings.get(name) for name in SEARCHED},
-            "paper": None,
             "run_key": run.run_key,
         }
-
-
-def deepest_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks of 900 layers and more, then the others."""
-    return frame.sort_values("depth", ascending=False, kind="stable")
 
 
 def step(cost: AnalysisRecord) -> Row:
@@ -320,7 +306,7 @@ VERY_DEEP = Experiment(
                 "guessing_cross_entropy": "guessing, nats",
                 "test_accuracy": "test accuracy",
             },
-            rows=deepest_first,
+            rows=lambda frame: frame.sort_values("depth", ascending=False, kind="stable"),
             cost=lambda records: costs(records, step),
         ),
     ),
