@@ -141,14 +141,6 @@ def test_closed_gates_make_depth_invisible() -> None:
     torch.testing.assert_close(built(tokens()), want, rtol=1e-12, atol=0)
 
 
-def test_source_layers_hand_their_final_state_to_the_next() -> None:
-    built = network("plain", depth=1)
-    block = built.blocks[0]
-    x = torch.randn(6, 5, EMBEDDING)
-    _, state = block(x, None)
-    assert not torch.equal(block(x, state)[0], block(x, None)[0])
-
-
 def test_released_gate_is_drawn_anew_at_every_call_and_never_learns() -> None:
     built = network("highway-released")
     assert not any("gate" in name for name, _ in built.named_parameters())

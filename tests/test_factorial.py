@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import math
 from collections import Counter
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toolbox import HERE, verdicts_of
+from toolbox import HERE, verdicts_of, write_idx
 
 from highways.config import DataConfig
 from highways.data import Images, load
@@ -146,13 +145,12 @@ def test_weak_signal_is_weak_and_standardised(project: Path) -> None:
 def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> None:
     files = {}
     for part, count in (("train", 30), ("t10k", 20)):
-        pixels = np.full((count, 28, 28), 7, np.uint8)
+        pixels = np.full((count, 28, 28), 7)
         pixels[:, 2:4, 2:4] = [[10, 20], [30, 40]]  # the first pixel of the small image
-        labels = np.arange(count, dtype=np.uint8) % 10
+        labels = np.arange(count) % 10
         for name, array in ((f"{part}-images-idx3-ubyte.gz", pixels), (f"{part}-labels-idx1-ubyte.gz", labels)):
-            head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
             files[name] = tmp_path / name
-            files[name].write_bytes(gzip.compress(head + array.tobytes()))
+            write_idx(files[name], array)
     train_x, train_y, _, test_y = mnist_fours_and_nines(files)
     assert train_x.shape == (6, 144)
     assert train_y.tolist() == [0, 1, 0, 1, 0, 1]

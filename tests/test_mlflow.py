@@ -330,6 +330,7 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
         "http://user:geheim/99@127.0.0.1:9",
         "postgresql://user:geheim%2F99@127.0.0.1:9/db",
         "mysql+pymysql://127.0.0.1:9/db?user=u&password=geheim99&ssl_key=geheim88",
+        "mssql+pyodbc://?odbc_connect=DRIVER%3Dx%3BPWD%3Dgeheim99",
         "nonsense://geheim99@host",
     ],
 )

@@ -90,34 +90,31 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
 
 
 def served(uri: str, inputs: np.ndarray, folder: Path) -> Any:
-    """What `mlflow models serve` answers."""
+    """What `mlflow models serve` answers, once it has started."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
+    question = json.dumps({"inputs": inputs.tolist()}).encode()
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", question, {"Content-Type": "application/json"}
+    )
+    until = time.monotonic() + 300
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, start_new_session=True)
     try:
-        question = {"inputs": inputs.tolist()}
-        return answer_of(f"http://127.0.0.1:{port}/invocations", question, server)["predictions"]
+        while True:
+            try:
+                with urllib.request.urlopen(asked, timeout=30) as answer:
+                    return json.load(answer)["predictions"]
+            except urllib.error.HTTPError as error:
+                raise AssertionError(error.read().decode()) from error
+            except urllib.error.URLError:
+                assert server.poll() is None, "the server has ended"
+                assert time.monotonic() < until, "the server does not answer"
+                time.sleep(0.2)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def answer_of(url: str, question: object, server: subprocess.Popen, patience_s: float = 300) -> Any:
-    """Ask until the server has started."""
-    asked = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from error
-        except urllib.error.URLError:
-            assert server.poll() is None, "the server has ended"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.2)
 
 
 def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(tracked_project: Path) -> None:

@@ -129,15 +129,14 @@ def test_member_equals_the_run_trained_alone(project: Path, run_config, kind: st
     settings = [(0.003, 0.9, 0.5, -1.0), (0.01, 0.5, 0.9, -3.0), (0.02, 0.0, 1.0, -2.0)]
     names = ("learning_rate", "momentum", "decay", "transform_bias")
     common = {"kind": kind, "activation": activation, "epochs": 3}
-    configs = [
-        run_config(seed=seed, **common, **dict(zip(names, values, strict=True))) for seed, values in enumerate(settings)
-    ]
+    configs = [run_config(seed=n, **common, **dict(zip(names, one, strict=True))) for n, one in enumerate(settings)]
     assert_each_trains_as_it_does_alone(project, configs, first=1e-5)
 
 
 @pytest.mark.parametrize("kind", RULES)
 def test_every_rule_is_that_of_torch_optim_of_its_name(project: Path, run_config, kind: str) -> None:
-    configs = [with_optimiser(run_config(epochs=2), kind=kind, learning_rate=rate) for rate in (0.01, 0.02)]
+    rates = enumerate((0.01, 0.02))
+    configs = [with_optimiser(run_config(epochs=2, seed=n), kind=kind, learning_rate=rate) for n, rate in rates]
     textbook = type(build(configs[0].optimiser, nn.Linear(1, 1)))
     assert textbook is getattr(torch.optim, textbook.__name__)
     assert textbook.__name__.lower() == kind
