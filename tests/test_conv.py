@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from toolbox import HERE, Stopped, config_of, forget, stop_at
+from toolbox import HERE, Stopped, config_of, forget, record_of, stop_at
 from torch import nn
 from torch.nn import functional
 
@@ -29,7 +29,7 @@ from highways.experiments.conv import (
 from highways.nn import ConvNetwork, Highway
 from highways.tracking import Listed
 from highways.tracking.records import run_keys
-from highways.training import run, sweep
+from highways.training import run
 from highways.training.checkpoints import load_weights
 from highways.training.modules import ClassifierModule
 
@@ -231,20 +231,27 @@ def test_a_training_may_have_a_precision_of_its_own() -> None:
     assert [run.precision for run in profile.runs()] == ["bfloat16", "bfloat16", "float32"]
 
 
-def test_the_beginning_of_a_schedule_is_trained_at_its_rates_and_has_a_row_of_its_own(project) -> None:
-    fields = {"network": "highway-mnist-16", "data": "digits", "runs": 1}
-    trainings = [{**fields, "epochs": 3}, {**fields, "epochs": 1, "schedule_epochs": 3}, {**fields, "epochs": 1}]
-    profiles = [validate(ConvProfile, {"profile": "p", "trainings": [one]}, "test") for one in trainings]
-    runs = [run for profile in profiles for run in profile.runs()]
-    three, one_of_three, one = sweep(runs, **HERE)
-    first = three.curves["train_cross_entropy"][:1]
-    assert one_of_three.curves["train_cross_entropy"] == first
-    assert one.curves["train_cross_entropy"] != first, "its rate falls within the epoch"
-    names = [row["network"] for row in conv_rows(Listed([three, one_of_three])) if row["runs"]]
-    assert names == ["highway-mnist-16", "highway-mnist-16, schedule of 3"]
-    budget = {"epochs": 3, "batch_size": 10, "schedule_epochs": 2}
+BEGINNING = {"epochs": 1, "batch_size": 100, "schedule_epochs": 3}
+
+
+def test_the_beginning_of_a_schedule_is_trained_at_its_rates(project) -> None:
+    one_of_three = validate(RunConfig, config(1).model_dump() | {"budget": BEGINNING}, "test")
+    curves = [run(chosen, **HERE).curves["train_cross_entropy"][:1] for chosen in (config(3), one_of_three, config(1))]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2], "its rate falls within the epoch"
     with pytest.raises(HighwaysError, match=r"^test: .*schedule_epochs is 2, below the 3 epochs of the training"):
-        validate(RunConfig, three.config.model_dump() | {"budget": budget}, "test")
+        validate(
+            RunConfig, config(3).model_dump() | {"budget": BEGINNING | {"epochs": 3, "schedule_epochs": 2}}, "test"
+        )
+
+
+def test_the_beginning_of_a_schedule_has_a_row_of_its_own() -> None:
+    training = {"network": "highway-mnist-16", "data": "digits", "runs": 1}
+    trainings = [training | {"epochs": 3}, training | {"epochs": 1, "schedule_epochs": 3}]
+    runs = validate(ConvProfile, {"profile": "p", "trainings": trainings}, "test").runs()
+    curves = {"train_cross_entropy": [1.0], "test_accuracy": [0.5]}
+    rows = conv_rows(Listed(record_of(config, curves) for config in runs))
+    assert [row["network"] for row in rows if row["runs"]] == ["highway-mnist-16", "highway-mnist-16, schedule of 3"]
 
 
 def test_learning_curves_are_held_against_the_authors_log() -> None:
