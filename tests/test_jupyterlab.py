@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
+import requests
 from checkout import git, in_git
+from requests.adapters import HTTPAdapter, Retry
 from traitlets.config import Config
 
 pytestmark = pytest.mark.filterwarnings(  # Jupyter's own
@@ -63,12 +64,13 @@ def test_lab_opens_the_first_notebook_and_has_what_its_links_lead_to(repository:
     env = os.environ | {"JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path)}
     options = [f"--config={CONFIG}", "--no-browser", "--allow-root", "--ServerApp.port=0", "--IdentityProvider.token=t"]
     command = [sys.executable, "-m", "jupyterlab", *options]
-    with subprocess.Popen(command, cwd=repository, env=env, stderr=subprocess.PIPE, text=True) as server:
+    started = subprocess.Popen(command, cwd=repository, env=env, stderr=subprocess.PIPE, text=True)
+    with started as server, requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=Retry(connect=20, backoff_factor=0.1)))  # it says it too soon
         assert server.stderr is not None
         try:
             address = next(found[0] for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
             for path in ("lab/tree/notebooks/01_depth.ipynb", "api/contents/src/highways/nn/highway.py"):
-                with urllib.request.urlopen(f"{address}/{path}?token=t&content=0", timeout=120) as reply:
-                    assert reply.status == 200, path
+                assert session.get(f"{address}/{path}?token=t&content=0", timeout=120).status_code == 200, path
         finally:
             server.terminate()
