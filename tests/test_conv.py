@@ -13,7 +13,7 @@ from toolbox import HERE, Stopped, config_of, forget, record_of, stop_at
 from torch import nn
 from torch.nn import functional
 
-from highways.config import CaffeConfig, ConvConfig, PicturesConfig, RunConfig, load_profile, validate
+from highways.config import ConvConfig, RunConfig, validate
 from highways.config.conv import NETWORKS
 from highways.data import load
 from highways.errors import HighwaysError
@@ -302,27 +302,7 @@ def test_one_batch_can_be_overfitted() -> None:
     assert loss < 0.01
 
 
-def test_recipes_are_the_released_solvers() -> None:
-    network, pictures, optimiser, batch = recipe("highway-mnist-32", "mnist")
-    assert (batch, pictures) == (100, PicturesConfig(scale=1 / 256))
-    want = CaffeConfig(kind="caffe", learning_rate=0.01, milestones=(1 / 3, 2 / 3))
-    assert optimiser == want
-    assert (want.momentum, want.weight_decay, want.classifier_decay, want.bias_rate) == (0.9, 1e-3, 10, 2)
-    assert (network.transform_bias, network.input_dropout) == (-1, 0.2)
-    assert [stage.dropout for stage in network.stages] == [0.3, 0.4, 0.5]
-    network, pictures, optimiser, _ = recipe("highway-b", "cifar10")
-    assert (optimiser.learning_rate, optimiser.milestones) == (0.025, (0.5, 0.75, 0.875))
-    assert (pictures.contrast, pictures.mean_image, pictures.pad, pictures.mirror) == (True, True, 8, True)
-    assert (network.transform_bias, network.head_dropout) == (-2, 0.2)
-    assert [stage.dropout for stage in network.stages] == [0.2, 0.2, 0]
-
-
-def test_papers_profile_has_the_full_schedules_and_an_unknown_network_is_refused() -> None:
-    full = {"mnist": 300, "cifar10": 400, "cifar100": 400}
-    trainings = load_profile("paper", ConvProfile).trainings
-    released = [t for t in trainings if t.network != "keras-post"]
-    assert all((t.schedule_epochs or t.epochs) == full[t.data] for t in released)
-    assert all(t.runs == 5 for t in released if not t.schedule_epochs)
+def test_unknown_network_is_refused() -> None:
     unknown = {"network": "b", "data": "mnist", "epochs": 1, "runs": 1}
     with pytest.raises(ValidationError, match="no such network; there are: highway-mnist-16"):
         ConvProfile.model_validate({"profile": "x", "trainings": [unknown]})

@@ -42,13 +42,6 @@ def test_closed_gate_is_identity_and_an_open_one_the_plain_layer() -> None:
     torch.testing.assert_close(highway(x), highway.transform(x), rtol=1e-12, atol=0)
 
 
-def test_gate_is_shared_by_any_transform() -> None:
-    convolution = Highway(nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), transform_bias=-2.0)
-    x = torch.randn(2, 4, 6, 6)
-    assert convolution(x).shape == x.shape
-    assert convolution.transform_gate(x).mean() < 0.3
-
-
 def test_gradients_reach_the_first_layer_at_depth_100() -> None:
     config = DenseConfig(kind="highway", depth=100, width=50, activation="tanh", transform_bias=-4.0)
     network = DenseNetwork(config, 64, 10)

@@ -11,7 +11,6 @@ from toolbox import OF_MLFLOW, texts_of
 
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
-from highways.experiments.conv import AUTHORS_LOGS, authors_log
 from highways.experiments.depth import DepthProfile
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
@@ -67,12 +66,6 @@ def test_intervals_of_means_and_differences() -> None:
     assert found == around(-0.02, 1.959964 * (0.9 * 0.1 / 1e4 + 0.92 * 0.08 / 1e4) ** 0.5)
     assert top_mean(range(100), 10) == (4.5, pytest.approx(3.02765, rel=1e-5))
     assert math.isnan(top_mean([1.0], 10)[0])
-
-
-def test_authors_logs_end_at_the_released_accuracies() -> None:
-    ends = {"highway-mnist-32 mnist": (300, 0.9954), "highway-b cifar10": (400, 0.9214)}
-    ends |= {"highway-b cifar100": (400, 0.6809)}
-    assert ends.items() <= {" ".join(key): list(authors_log(*key).items())[-1] for key in AUTHORS_LOGS}.items()
 
 
 def test_very_deep_networks_are_drawn_without_costs_and_without_a_finished_epoch(project: Path, run_config) -> None:
