@@ -227,6 +227,12 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
         name, depth, data = variant(record), record.config.network.depth, record.config.data.name
         test = accuracies(record)
         low, high = wilson_interval(test.last, examples(record.config.data, "test"))
+        norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
+        gradients = {
+            f"gradient_norm_{block}_block_{when}": values[place] if len(values) > place else None
+            for block, values in norms.items()
+            for place, when in enumerate(("start", "end"))
+        }
         yield {
             "variant": label(name),
             "depth": depth,
@@ -242,6 +248,7 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
             "accuracy_test_best_snapshot": test.best_snapshot,
             "paper": papers.get((name, depth, data)),
             "train_cross_entropy_last": record.last("train_cross_entropy"),
+            **gradients,
             "run_key": record.run_key,
         }
 
