@@ -417,6 +417,12 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
     ):
         (low, high), (point,) = numbers_of(rows[claim]["measured"])
         assert said.format(point=number(point), low=f"{low:.0f}", high=number(high)) in text
+    units = csv.DictReader(
+        (repository / "results/paper/02_bilstm_depth/tables/bilstm_depth.csv").read_text().splitlines()
+    )
+    at_300 = {(row["variant"], int(row["depth"])): float(row["accuracy_test_best_dev"]) for row in units}
+    assert min(at_300["plain", depth] for depth in (1, 2, 3)) > 0.8
+    assert (round(at_300["highway-article", 1], 2), round(at_300["highway-article", 3], 1)) == (0.79, 0.5)
     inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
     counts = [
         ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
