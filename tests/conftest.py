@@ -17,7 +17,7 @@ import yaml
 from checkout import REPOSITORY, lay_out
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of processes that share the cores wait for each other, spinning
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of processes that share the cores wait for each other, spinning
 gc.set_threshold(50_000)  # as the command line: a tenth of the time went into looking for garbage among what stays
 
 
@@ -31,25 +31,6 @@ def pytest_collection_finish() -> None:
     """Leave alone what has been imported, which stays, when garbage is collected: a million objects."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Train in one thread here: the networks are small, and two that wait for each other on a busy machine are slow."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("highways.training.device.cores", lambda: 1)
-        yield
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: networks that are small enough are slower on several, much so beside other work."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -286,7 +286,6 @@ def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(run_config(epochs=100_000).model_dump(mode="json")))
     script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
-    script += "from highways.training import device; device.cores = lambda: 1\n"
     script += "from highways.cli import main; main()"
     command = [sys.executable, "-c", script, "run", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -16,7 +16,7 @@ def test_the_example_needs_torch_alone_and_is_a_hundred_lines(repository: Path) 
 
 
 @pytest.mark.pipeline
-def test_the_example_ends_where_it_says(repository: Path, one_thread: None, capsys: pytest.CaptureFixture) -> None:
+def test_the_example_ends_where_it_says(repository: Path, capsys: pytest.CaptureFixture) -> None:
     spec = importlib.util.spec_from_file_location("highway_example", repository / "examples" / "highway.py")
     assert spec is not None
     assert spec.loader is not None

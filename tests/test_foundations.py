@@ -26,8 +26,6 @@ from highways.inside.analyse import analyse
 from highways.show.tables import reference
 from highways.tracking import AnalysisRecord, listed_records
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
     printed = reference(TRAJECTORY)

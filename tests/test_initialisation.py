@@ -24,9 +24,6 @@ from highways.nn.dense import drawn
 from highways.tracking import listed_records
 from highways.training import sweep
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 WIDE, TALL = torch.Size((40, 300)), torch.Size((300, 40))
 
 

@@ -44,7 +44,7 @@ from highways.tracking.records import RecordStore
 from highways.training import run, sweep
 from highways.training.checkpoints import weights_path
 
-pytestmark = [OF_MLFLOW, pytest.mark.usefixtures("one_thread")]
+pytestmark = OF_MLFLOW
 
 
 def dense(depth: int = 5, kind: str = "highway", activation: str = "relu", seed: int = 0) -> DenseNetwork:

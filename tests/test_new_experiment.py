@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from toolbox import record_of
 from highways.config import load_profile
 from highways.tracking import Listed
 
-MADE = ("src/highways/experiments/width.py", "notebooks/11_width.ipynb", "tests/test_width.py")
+MADE = ("src/highways/experiments/tried.py", "notebooks/97_tried.ipynb", "tests/test_tried.py")
 
 
 @pytest.fixture
@@ -29,26 +30,30 @@ def source(project: Path, repository: Path) -> Path:
 
 
 def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, call, capsys) -> None:
-    assert call("new", "experiment", "11_width") == 0
+    assert call("new", "experiment", "97_tried") == 0
     assert capsys.readouterr().out.splitlines()[:2] == list(MADE[:2])
     for command in (["format", "--check"], ["check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "src", *MADE]
         subprocess.run(ruff, cwd=source, check=True, capture_output=True)
+    environment = os.environ | {"PYTHONPATH": str(source / "src")}
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", MADE[2]]
+    done = subprocess.run(pytest_here, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
     register = (source / "src/highways/experiments/__init__.py").read_text()
-    assert "    WIDTH,\n    REPORT,\n)" in register
+    assert "    TRIED,\n    REPORT,\n)" in register
 
-    spec = importlib.util.spec_from_file_location("highways.experiments.width", source / MADE[0])
+    spec = importlib.util.spec_from_file_location("highways.experiments.tried", source / MADE[0])
     monkeypatch.setitem(sys.modules, spec.name, made := importlib.util.module_from_spec(spec))
     spec.loader.exec_module(made)
-    experiment = made.WIDTH
+    experiment = made.TRIED
     settings = load_profile("quick", experiment.schema)
     records = Listed(
         record_of(run, {"train_cross_entropy": [2.0, loss]})
         for run, loss in zip(settings.runs(), (1.5, 1.0), strict=True)
     )
     assert [tuple(row.values())[::2] for row in experiment.rows(records)] == [(4, 1.5), (16, 1.0)]
-    assert experiment.figures["width"](records).axes[0].lines
-    claim = yaml.safe_load((source / "references/claims.yaml").read_text())["width-16-suffice"]
+    assert experiment.figures["tried"](records).axes[0].lines
+    claim = yaml.safe_load((source / "references/claims.yaml").read_text())["tried-16-suffice"]
     assert experiment.named_measures.fault(claim["measure"]) is None
 
     cells = nbformat.read(source / MADE[1], as_version=4).cells

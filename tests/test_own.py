@@ -99,7 +99,12 @@ def with_line(number: int, line: str) -> str:
         (TABLE.replace("width", "id"), {}, ", line 1: two columns have one name"),
         (TABLE.splitlines()[0], {}, ", line 1: a line with the columns' names and at least one more are needed"),
         (TABLE[:31], {}, ": 1 class in it, at least two are needed"),
-        (TABLE + "30,1,2,d\n", {"split_seed": 3}, ": class 'd' is not in the training part; try another split_seed"),
+        ("\n", {}, ": nothing in it"),
+        (
+            TABLE + "30,1,2,d\n",
+            {"split_seed": 3},
+            ": class 'd' is not in the training part; try another split_seed, or",
+        ),
     ],
 )
 def test_fault_is_one_line_with_its_number(project: Path, tmp_path: Path, content: str, changes, message: str) -> None:
@@ -131,7 +136,7 @@ def test_what_is_no_file_is_one_line(project: Path, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     for path, label, message in (
         (pipe, {"label": "kind"}, f"{pipe}: a folder, a pipe or a device where a file should be"),
-        (tmp_path, {"label": "kind"}, f"{tmp_path}: a folder, a pipe or a device where a file should be"),
+        (tmp_path, {"label": "kind"}, f"{tmp_path}: a folder; one of images has no label"),
         ("/nowhere.csv", {"label": "kind"}, "/nowhere.csv: No such file or directory"),
         (tmp_path, {}, f"{tmp_path}: no images there: a folder with"),
     ):

@@ -20,7 +20,7 @@ from highways.tracking.events import EpochEnded, Started
 from highways.tracking.records import run_keys
 from highways.training import device, load_network, run, sweep
 from highways.training.checkpoints import weights_path
-from highways.training.device import cores  # itself: a fixture of all tests says that there is one
+from highways.training.device import cores
 from highways.training.execute import groups
 from highways.training.listeners import Progress
 
@@ -168,8 +168,11 @@ def test_a_machine_that_only_trains_needs_no_mlflow_dvc_papermill_torchtext_or_j
 
 @pytest.mark.parametrize(("content", "may_have"), [("150000 100000\n", 1), ("50000 100000", 1), ("max 100000", None)])
 def test_cores_of_a_container_count(tmp_path: Path, monkeypatch, content: str, may_have: int | None) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = cores()
     monkeypatch.setattr(device, "CONTROL_GROUP", tmp_path)
     assert cores() == before, "nothing is limited where nothing says so"
     (tmp_path / "cpu.max").write_text(content)
     assert cores() == (may_have or before)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert cores() == 1, "as on a machine that others use, too"

@@ -180,4 +180,6 @@ def new_experiment_command(
 
     for path in new_experiment(name):
         print(paths.shown(path))
-    print(f"next: `highways pipeline`, then `dvc repro {name}@quick`; change the module as you like")
+    print(
+        f"next: `highways pipeline`, then `dvc repro {name}@quick` and `highways claims`; change the module as you like"
+    )

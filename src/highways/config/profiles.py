@@ -92,10 +92,12 @@ class Profile(Strict):
             if (code := os.environ[STAGE_CODE]) != PACKAGE:
                 raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
             asked = load_profile(stage, cls)
-            if others := [name for name, value in settings if value != getattr(asked, name)]:
+            if others := {name: value for name, value in settings if value != getattr(asked, name)}:
+                name, value = next(iter(others.items()))
                 raise HighwaysError(
                     f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of profiles/{stage}/"
-                    f"{cls.experiment}.yaml: only the cell tagged 'parameters' may set them"
+                    f"{cls.experiment}.yaml ({name} is {value!r}, not {getattr(asked, name)!r}): only the cell tagged "
+                    "'parameters' may set them, to the defaults of what the file leaves out"
                 )
             return settings
         path = profile_path(settings.profile, cls.experiment)

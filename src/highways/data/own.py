@@ -47,6 +47,8 @@ def own_files(own: OwnFile) -> dict[str, Path]:
     """Return the files that the data consist of, by what is the same wherever they lie."""
     place = own_path(own)
     if own.kind != "images":
+        if place.is_dir():
+            raise HighwaysError(f"{place}: a folder; one of images has no label, its folders' names are the classes")
         return {"file": place}
     images = sorted(path for pattern in ("*.png", "*-ubyte.gz") for path in place.rglob(pattern))
     if images:
@@ -73,7 +75,8 @@ def read_own(own: OwnFile) -> Own:
     if empty := [part for part, count in counts.items() if not count]:
         raise HighwaysError(f"{where}: no example is in the {empty[0]} part")
     if unseen := [name for name in classes if name not in trained]:
-        raise HighwaysError(f"{where}: class {quoted(unseen[0])} is not in the training part; try another split_seed")
+        way = f"another split_seed, or another label: this has {len(classes)} classes in {len(labels)} examples"
+        raise HighwaysError(f"{where}: class {quoted(unseen[0])} is not in the training part; try {way}")
     examples = ", ".join(f"{count} {part}" for part, count in counts.items())
     names = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
     print(printable(f"{own.name}: {examples} examples; classes {names}"), flush=True)
@@ -97,7 +100,10 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]
         text = where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = bytes(error.object).count(b"\n", 0, error.start) + 1
-        raise HighwaysError(f"{where}, line {line}: not {own.encoding}; say its encoding, such as latin-1") from None
+        such = "utf-16" if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+        raise HighwaysError(f"{where}, line {line}: not {own.encoding}; say its encoding, such as {such}") from None
+    if not text.strip():
+        raise HighwaysError(f"{where}: nothing in it")
     head, tabs = text.partition("\n")[0], where.suffix.lower() in TABS
     separator = "\t" if tabs else ";" if ";" in head and "," not in head else ","
     quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
