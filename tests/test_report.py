@@ -422,7 +422,7 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
     )
     at_300 = {(row["variant"], int(row["depth"])): float(row["accuracy_test_best_dev"]) for row in units}
     assert min(at_300["plain", depth] for depth in (1, 2, 3)) > 0.8
-    assert (round(at_300["highway-article", 1], 2), round(at_300["highway-article", 3], 1)) == (0.79, 0.5)
+    assert {round(at_300[cell], 2) for cell in (("plain", 5), ("highway-article", 3))} == {0.5}
     inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
     counts = [
         ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
