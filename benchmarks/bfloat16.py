@@ -6,8 +6,6 @@ to nothing after so few steps.) Shown are the ratio of their speeds and the accu
 test images. Where MNIST is not at hand, the digits, enlarged, stand in. Writes `benchmarks/bfloat16.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import statistics

@@ -15,8 +15,6 @@ of the turns' ratios. Writes
 `benchmarks/convolutions.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import multiprocessing

@@ -6,8 +6,6 @@ processes and of Ray does not count; it is shown beside it. Where Ray is not ins
 is said, and nothing is written. Writes `benchmarks/engines.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import os

@@ -12,8 +12,6 @@ Shown are each way's best turn, and the median and quartiles of the turns' ratio
 where there is no GPU it says so.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Callable

@@ -10,8 +10,6 @@ The ways take turns, `--repeats` times; shown are each one's best turn, and the 
 the turns' ratios. Writes `benchmarks/lesions.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable

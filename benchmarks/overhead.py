@@ -4,8 +4,6 @@ Every stage is a process of its own, `--repeats` times in turns: the imports one
 tables of a committed profile from its records. Writes `benchmarks/overhead.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import subprocess

@@ -4,8 +4,6 @@ The gradient of the network of `09_l2_parity` on the digits, as its source compu
 vectorised, `--repeats` times in turns. Writes `benchmarks/parity.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from timing import ratio, write

@@ -12,8 +12,6 @@ trial a second is a trial's step, not its whole training. The peak is that of a 
 1,500 x 1,500 matrices. Writes `benchmarks/populations.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import time

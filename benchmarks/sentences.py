@@ -15,8 +15,6 @@ at hand, random words in sentences as long as its own (mean 19, deviation 9) sta
 `benchmarks/sentences.csv`.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Iterable

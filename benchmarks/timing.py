@@ -1,7 +1,5 @@
 """What the benchmarks share: ways that take turns, ratios with their spread, the machine's peak, the file."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Pages in a headless Chromium; without one their tests are skipped."""
 
-from __future__ import annotations
-
 import importlib.resources
 import json
 import re

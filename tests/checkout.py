@@ -1,7 +1,5 @@
 """Projects for tests: what a checkout has before anything has been run, and whole checkouts whose profile is tiny."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What the tests share: a project of their own for every test, and small runs."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

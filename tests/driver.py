@@ -1,7 +1,5 @@
 """Trains a list of runs in a process of its own, for tests that kill it, hold it or start it twice: see `process`."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -4,8 +4,6 @@ In a clone of its own, offline and without data, it executes every notebook as R
 has, and compares. What is not committed of the sources takes part; results count as they were committed.
 """
 
-from __future__ import annotations
-
 import io
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What `from highways import ...` has, and README's figure of one's own."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """BiLSTM networks against their equations."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import numpy as np

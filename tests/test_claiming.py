@@ -1,7 +1,5 @@
 """Several processes on one list of runs: each run is trained by one of them, and all get all records."""
 
-from __future__ import annotations
-
 import re
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Claims: the rules of judging, and the claims of the depth study on known outcomes."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command line: help everywhere, one clear line for bad input, the right exit status."""
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Run configurations: validated, hashable, with keys that last."""
 
-from __future__ import annotations
-
 import pytest
 from pydantic import ValidationError
 from toolbox import refused

@@ -1,7 +1,5 @@
 """Convolutional networks: the papers' parameter counts, the equations, training as released."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

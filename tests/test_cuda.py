@@ -1,7 +1,5 @@
 """Every family of networks on a GPU: it trains, it repeats, and it agrees with the CPU."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

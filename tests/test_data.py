@@ -1,7 +1,5 @@
 """Source files: checked to the byte, fetched from mirror or network, never half there."""
 
-from __future__ import annotations
-
 import functools
 import gzip
 import hashlib

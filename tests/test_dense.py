@@ -1,7 +1,5 @@
 """Dense networks: sizes and initial weights."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What README and docs say exists: links, commands, targets; files for clusters, workflows and the site work."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import json

@@ -1,7 +1,5 @@
 """`highways doctor`: one line per check; status 1 only where something needed is broken, and every check runs."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The example that is made to be copied: its size, and that it ends where it says."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 from pathlib import Path

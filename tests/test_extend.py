@@ -1,7 +1,5 @@
 """docs/extend.md, executed in a copy of the project."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

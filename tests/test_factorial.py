@@ -1,7 +1,5 @@
 """The factorial over what a Keras and a Lasagne network differ in: its cells, its effects, its table."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """Figures: no text and no legend of any committed figure reaches over its canvas, as PNG or alone in the report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

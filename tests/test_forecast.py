@@ -1,7 +1,5 @@
 """What a profile has left to run, and a rough estimate of its core hours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

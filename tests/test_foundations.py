@@ -1,7 +1,5 @@
 """Five points, dropout, a recurrence, two heads."""
 
-from __future__ import annotations
-
 import csv
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A fused step changes a population as the step operation by operation does."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

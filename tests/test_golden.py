@@ -4,8 +4,6 @@ If one of these tests fails, results have changed: either undo that, or raise th
 the family's `numerics` (its runs are then trained again) and write the new numbers here.
 """
 
-from __future__ import annotations
-
 from typing import get_args
 
 import pytest

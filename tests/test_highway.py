@@ -1,7 +1,5 @@
 """The highway layer against its equation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """When criteria were fixed: what git says, the committed file, and the comparison with the runs' own times."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable

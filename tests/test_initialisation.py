@@ -1,7 +1,5 @@
 """Initial weights, the network that learned nothing, and one network twice."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

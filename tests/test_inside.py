@@ -1,7 +1,5 @@
 """Inside trained networks: gates, lesions, signal, the cost of depth; their records; `run --show`."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from pathlib import Path

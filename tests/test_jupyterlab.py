@@ -1,7 +1,5 @@
 """JupyterLab as `make lab` opens it: rooted in the checkout, and saving a notebook changes nothing for git and DVC."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

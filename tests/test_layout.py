@@ -1,7 +1,5 @@
 """The package's rooms: each imports only from floors below it. And what must not stand in the project."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """MLflow: written live by a thread, never twice, rebuilt from the records, and never in training's way."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

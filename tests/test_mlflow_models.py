@@ -1,7 +1,5 @@
 """Networks as MLflow's models: exported without pickle, loadable, and the same network as that of the weights."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

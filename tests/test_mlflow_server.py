@@ -1,7 +1,5 @@
 """A real MLflow server over HTTP that keeps the artifacts itself: live, killed while runs train, and a rebuild."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """What MLflow's page opens on: views of each experiment, links to them, names, notes, colours, durations, data."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

@@ -1,7 +1,5 @@
 """`highways new experiment`: what it writes lints, loads, draws and is judged."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Notebooks and pipeline, executed on a profile shrunk further."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

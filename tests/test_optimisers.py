@@ -1,7 +1,5 @@
 """Optimisers of single runs: every kind has one, and its schedule and bound are the settings'."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import get_args
 

@@ -1,7 +1,5 @@
 """Data of the user's own, by path: read, divided, counted and named by their content; faults said with their line."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

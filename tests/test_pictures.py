@@ -1,7 +1,5 @@
 """Images as bytes: read and checked, prepared and augmented on the device."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A population does to each member what training it alone does."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

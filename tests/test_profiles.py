@@ -1,7 +1,5 @@
 """Profiles: checked before anything runs, and the exact list of a table's runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

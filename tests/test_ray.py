@@ -1,7 +1,5 @@
 """The engine `ray` on a real cluster of three nodes: what the local engine gives, and no more lost than it would."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

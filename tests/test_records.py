@@ -1,7 +1,5 @@
 """Records: whole and checked, or reported by name."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The report and README: everything in them comes from files, and stands where it can be read."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math
@@ -49,7 +47,7 @@ class Reported:
         return self.root / "results" / "quick" / "report.html"
 
     @cached_property
-    def page(self) -> Page:
+    def page(self) -> "Page":
         """The report, parsed."""
         return Page(self.report.read_text())
 

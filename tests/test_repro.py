@@ -1,7 +1,5 @@
 """`highways repro`: one stage that fails does not stop the others, an interrupt stops all; nothing trains unasked."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Recorded runs are trained again and compared: to the bit where all is as it was, within a tolerance elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Interrupted runs go on where they stopped, to the bit."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -1,7 +1,5 @@
 """Searches with rungs: what a later rung holds follows from the records of the earlier one, and from nothing else."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

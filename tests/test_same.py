@@ -1,7 +1,5 @@
 """`make same`: the committed results come out of the committed records, and a difference is named."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.image

@@ -1,7 +1,5 @@
 """The schema that editors check `references/claims.yaml` with."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

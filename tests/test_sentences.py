@@ -1,7 +1,5 @@
 """Batches of sentences: of one length, every sentence once, in an order that seed and epoch decide."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

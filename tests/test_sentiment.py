@@ -1,7 +1,5 @@
 """Training on texts: equal to the bit, resumable, measured, and judged."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Stages of the pipeline: what they run is what they were asked for; one line each; they end with their parent."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

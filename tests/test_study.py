@@ -1,7 +1,5 @@
 """What a notebook's study says: sentences computed from records, what is kept when it is interrupted, whole tables."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

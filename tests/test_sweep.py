@@ -1,7 +1,5 @@
 """Sweeps: grouped, resumed, never trained twice, never lost."""
 
-from __future__ import annotations
-
 import re
 import signal
 import subprocess

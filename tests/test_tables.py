@@ -1,7 +1,5 @@
 """Tables: one builder, two readers, exactly the listed runs, the same bytes."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

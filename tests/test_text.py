@@ -1,7 +1,5 @@
 """Texts: read line by line with clear errors, cleaned, numbered, and the sizes that are announced."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import zipfile

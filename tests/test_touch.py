@@ -1,7 +1,5 @@
 """The page of a network to touch: what its script computes is what torch computes, and its messages."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

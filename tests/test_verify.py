@@ -1,7 +1,5 @@
 """`highways verify`: what is damaged, altered or stale is named, honest work is not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Weights in the repository: kept, found after checkpoints/, and told where they are not the record's."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files of settings: what does not have one meaning is refused, in one line that names file and line."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What tests ask of an experiment with parameters of their own."""
 
-from __future__ import annotations
-
 import gzip
 import multiprocessing
 import re

@@ -3,8 +3,6 @@
 Every function raises it for what the user can mend, such as a file at fault; docstrings do not repeat that.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

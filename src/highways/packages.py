@@ -1,7 +1,5 @@
 """Versions of packages that are installed."""
 
-from __future__ import annotations
-
 import importlib.metadata
 
 

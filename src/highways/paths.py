@@ -1,7 +1,5 @@
 """Where things lie: the project root and the folders that the contract names."""
 
-from __future__ import annotations
-
 import os
 from functools import lru_cache
 from pathlib import Path

@@ -3,8 +3,6 @@
 Tests that are marked `faults` run only where the marker is asked for; the others of this folder are in `make test`.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import time

@@ -1,7 +1,5 @@
 """Two of everything at once: nothing is lost or doubled, and whoever waits says for what."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

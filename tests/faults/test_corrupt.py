@@ -1,7 +1,5 @@
 """Damage to every kind of file: it is named in one line, or made anew and said; it is never used in silence."""
 
-from __future__ import annotations
-
 import random
 import shutil
 from collections.abc import Callable, Iterator

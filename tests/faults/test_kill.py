@@ -1,7 +1,5 @@
 """SIGKILL at random moments of a tiny pipeline: what is finished stays, the rest is made anew."""
 
-from __future__ import annotations
-
 import random
 import shutil
 import signal

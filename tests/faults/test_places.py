@@ -1,7 +1,5 @@
 """Odd places: any path, no home, any locale, clocks that go back."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The same numbers tomorrow: committed records, trained again."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

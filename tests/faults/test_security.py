@@ -1,7 +1,5 @@
 """Nothing is unpickled, and a name with marks in it escapes nowhere."""
 
-from __future__ import annotations
-
 import ast
 import io
 import pickle

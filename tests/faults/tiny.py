@@ -3,8 +3,6 @@
 It runs in processes that are forked from one that has imported everything, so that a start costs milliseconds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

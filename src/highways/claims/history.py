@@ -3,8 +3,6 @@
 The file is committed, so that an archive or a shallow clone judges to the same bytes as a full clone.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import subprocess
@@ -35,7 +33,7 @@ class Form(NamedTuple):
     commit: str
     at: str
 
-    def changed(self, other: Form) -> list[str]:
+    def changed(self, other: "Form") -> list[str]:
         """Return what differs in another form, in words."""
         return sorted(word for key, word in DECISIVE.items() if self.entry.get(key) != other.entry.get(key))
 

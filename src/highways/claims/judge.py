@@ -1,7 +1,5 @@
 """From claims and runs to verdicts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields

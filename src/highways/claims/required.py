@@ -1,7 +1,5 @@
 """What a full judgement of a claim needs, and in what it is not met."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A JSON Schema of `references/claims.yaml`, for editors that complete and check while one types."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 

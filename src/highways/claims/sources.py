@@ -1,7 +1,5 @@
 """The documents that claims come from, and how their numbers are said."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """Numbers of studies, which any experiment's claims may speak of."""
 
-from __future__ import annotations
-
 import math
 
 from highways.claims.values import Interval, Records, Unit

@@ -11,8 +11,6 @@ An expression selects rows by the values of their columns, takes the column `of`
 one by `take`. What no expression says is a function of the records, by its name, with its arguments.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

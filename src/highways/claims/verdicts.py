@@ -1,7 +1,5 @@
 """The words of a judgement, and how they are counted."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args

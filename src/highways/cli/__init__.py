@@ -1,7 +1,5 @@
 """The `highways` command line, one module per group of commands; each imports what it needs when it is called."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

@@ -1,7 +1,5 @@
 """`highways data`: which data sets are here, fetch them, verify them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

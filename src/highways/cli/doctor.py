@@ -1,7 +1,5 @@
 """`highways doctor`: whether everything needed is here, one line per check; it trains, fetches and writes nothing."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

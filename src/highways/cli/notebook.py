@@ -1,7 +1,5 @@
 """`highways notebook`, `highways repro`: the pipeline and its stages."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -3,8 +3,6 @@
 Looking up a name reads file names only: nothing here imports torch.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from pathlib import Path

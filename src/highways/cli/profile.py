@@ -1,7 +1,5 @@
 """`highways profile`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """What is made of the records: `highways tables`, `figures`, `claims`, `report`, `verify`, `readme`, `pipeline`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Single runs and their networks: `highways run`, `highways touch` and `highways weights keep`."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """`highways runs`: count, list, filter and rank the recorded runs."""
 
-from __future__ import annotations
-
 import difflib
 import sys
 from typing import Annotated, Any, NamedTuple

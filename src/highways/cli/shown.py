@@ -1,7 +1,5 @@
 """Text and tables on the terminal, drawn by rich; plain and uncut in files and pipes."""
 
-from __future__ import annotations
-
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """`highways tracking`: MLflow."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Strict, immutable settings, and validation errors that fit on one line."""
 
-from __future__ import annotations
-
 import difflib
 import json
 from collections.abc import Mapping

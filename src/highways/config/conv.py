@@ -4,8 +4,6 @@ The authors released three networks (Caffe, flukeskywalker/highway-networks at c
 number of layers and of parameters is published, `NETWORKS` says which of the lists that fit was chosen.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -78,7 +76,7 @@ class ConvConfig(Network):
     """Deviation of the classifier's weights, where it is another."""
 
     @model_validator(mode="after")
-    def _fits(self) -> ConvConfig:
+    def _fits(self) -> "ConvConfig":
         for number, (before, stage) in enumerate(zip(self.stages, self.stages[1:], strict=False), start=2):
             if stage.entry is None and stage.width != before.width:
                 change = f"from {before.width} to {stage.width}"

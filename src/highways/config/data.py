@@ -1,7 +1,5 @@
 """The data of a run: a named data set, or a file of the user's own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -152,7 +150,7 @@ class DataConfig(Strict):
         return self
 
     @classmethod
-    def of(cls, data: str | DataConfig, **more: Any) -> DataConfig:
+    def of(cls, data: "str | DataConfig", **more: Any) -> "DataConfig":
         """Return the configuration of a data set that a parameter names or, of own data, describes."""
         return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
 

@@ -5,8 +5,6 @@ passes it with `-f`. Its schema (`highways.experiments`) turns it into the exact
 table holds these runs and no others.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -1,7 +1,5 @@
 """Files of settings, read strictly: what two versions of YAML read differently is refused, and keys given twice."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

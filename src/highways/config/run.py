@@ -4,8 +4,6 @@ What does not decide it (device, engine, threads, how many runs are trained toge
 it is written into the record instead.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Annotated, Any, ClassVar, Literal
@@ -124,7 +122,7 @@ class BiLSTMConfig(Network):
     as in the released code. `highway-released` only."""
 
     @model_validator(mode="after")
-    def _options_where_they_belong(self) -> BiLSTMConfig:
+    def _options_where_they_belong(self) -> "BiLSTMConfig":
         if self.padding == "seen" and self.kind != "highway-released":
             raise ValueError("padding 'seen' is an option of the kind 'highway-released'")
         if self.kind == "highway-zero-padding" and self.embedding > 2 * self.hidden:
@@ -262,7 +260,7 @@ class BudgetConfig(Strict):
     """Length of the schedule of the learning rate, of which `epochs` are the beginning; by default as long as they."""
 
     @model_validator(mode="after")
-    def _schedule_is_long_enough(self) -> BudgetConfig:
+    def _schedule_is_long_enough(self) -> "BudgetConfig":
         if self.scheduled < self.epochs:
             raise ValueError(f"schedule_epochs is {self.scheduled}, below the {self.epochs} epochs of the training")
         return self
@@ -288,7 +286,7 @@ class RunConfig(Strict):
     """`bfloat16`: products in bfloat16, weights and sums in float32; convolutional networks only."""
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> RunConfig:
+    def _parts_fit(self) -> "RunConfig":
         network, family, name = self.network, self.network.family, self.data.name
         if ("text" in self.data.reads) != (network.reads == "text"):
             raise ValueError(f"a network of family {family!r} cannot be trained on {name!r}")

@@ -1,7 +1,5 @@
 """Data sets and batches out of tensors that lie on the device already: no worker processes, no copies of examples."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self

@@ -1,7 +1,5 @@
 """Data sets of images and tables: as bytes in pictures, or flat and scaled (`Images`)."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Callable
@@ -65,7 +63,7 @@ class Images(Tensors):
         """Return the batches of a whole part, in the order of the data."""
         return Batches(self.train_x if part == "train" else self.test_x, self.targets(part), EVALUATION_BATCH)
 
-    def first(self, count: int | None) -> Images:
+    def first(self, count: int | None) -> "Images":
         """Return the data set with only the first `count` training examples; an error if there are fewer."""
         if count is not None and count > len(self.train_y):
             raise HighwaysError(f"data.training_examples is {count}, but {self.name} has {len(self.train_y)}")

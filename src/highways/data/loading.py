@@ -1,7 +1,5 @@
 """Loading any data set by its configuration."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import get_args

@@ -3,8 +3,6 @@
 Nothing is typed in that the data say themselves: classes, counts and the fingerprint follow from the content.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -4,8 +4,6 @@ There is no loader and there are no worker processes: a batch is a few tensor op
 the whole data set lies on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 

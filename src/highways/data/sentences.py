@@ -1,7 +1,5 @@
 """Data sets of sentences as tensors, and batches of sentences of one length, which need no padding."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,7 +32,7 @@ class Split(Tensors):
     lengths: Tensor
     labels: Tensor
 
-    def to(self, device: torch.device) -> Split:
+    def to(self, device: torch.device) -> "Split":
         """Return the sentences with all but their lengths on `device`."""
         return Split(self.tokens.to(device), self.lengths, self.labels.to(device))
 

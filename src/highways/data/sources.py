@@ -4,8 +4,6 @@
 `HIGHWAYS_DATA_MIRROR` names, then at its address; `HIGHWAYS_OFFLINE=1` rules the last one out.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

@@ -7,8 +7,6 @@ in positive tweets as in negative ones, so that counting words does not help; `0
 words gets.
 """
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

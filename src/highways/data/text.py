@@ -4,8 +4,6 @@ torchtext is no longer developed, so what it makes of a data set is kept under `
 tensors, and nothing behind this module needs it.
 """
 
-from __future__ import annotations
-
 import gzip
 import html
 import io

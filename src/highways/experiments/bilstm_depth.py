@@ -1,7 +1,5 @@
 """BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import mean, median
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
@@ -133,7 +131,7 @@ class BiLSTMProfile(Profile):
             seeds = range(beside.seeds)
             yield [run for data in self.data for run in self._grid(data, beside, lambda depth: seeds)]
 
-    def _grid(self, data: TextData, of: BiLSTMProfile | Beside, seeds: Callable[[int], range]) -> list[RunConfig]:
+    def _grid(self, data: TextData, of: "BiLSTMProfile | Beside", seeds: Callable[[int], range]) -> list[RunConfig]:
         return [
             self._run(data, name, depth, seed) for name in of.variants for depth in of.depths for seed in seeds(depth)
         ]

@@ -1,7 +1,5 @@
 """Convolutional highway networks (P1 Table 1, P2 Tables 1 to 3, the Keras convolution post)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Plain and highway networks of 10 to 100 layers, random search (P1 Fig. 1, P2 Fig. 1)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -5,8 +5,6 @@ serves them all. Of a search with rungs only the trials that reached a rung have
 of them says nothing and is left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Five points, dropout, a recurrence, two heads: small studies of the initialisation questions (b, d, e and f)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar

@@ -1,7 +1,5 @@
 """An LSTM that learns x + 1 below 10, else sin(x) (the initialisation questions, e)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 

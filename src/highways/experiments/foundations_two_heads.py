@@ -1,7 +1,5 @@
 """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 

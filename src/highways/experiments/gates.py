@@ -1,7 +1,5 @@
 """Transform gates of 50-layer highway networks (P1 Fig. 2, P2 Figs. 2 and 3); layers count from 1, as there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, ClassVar, Self
 

@@ -1,7 +1,5 @@
 """Initial weights by depth, and networks that did not learn (the initialisation questions, a and c)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Small studies of initial weights: the variance of a unit's input, a 7-4-2-1 network, saturation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The network that learned nothing, and each of its suspected causes alone (the initialisation questions, c)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Set
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from statistics import fmean

@@ -7,8 +7,6 @@ which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps
 (`TrainSplit(eval_size=0)`), so that this is no factor.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

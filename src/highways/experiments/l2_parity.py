@@ -5,8 +5,6 @@ adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w. Keras itse
 PyTorch.
 """
 
-from __future__ import annotations
-
 import statistics
 import timeit
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Lesions of the networks of `04_gates` (P2 Fig. 4): what a network loses without one layer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar
 

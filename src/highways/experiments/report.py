@@ -1,7 +1,5 @@
 """The report: every claim judged, the pages, one HTML file. It has no runs of its own."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from highways.config import Profile

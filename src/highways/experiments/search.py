@@ -4,8 +4,6 @@ Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and
 survivor is trained from the start, for the schedules of the rate do not depend on the budget.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Small studies: programs of their own that answer a question of a source, without a run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter

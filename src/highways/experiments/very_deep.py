@@ -1,7 +1,5 @@
 """Networks of 200 to 1,001 layers (P1 sec. 1 and 3.1, P2 sec. 2.2)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """`analyse`: an analysis, made or taken from its record."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime

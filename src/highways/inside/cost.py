@@ -1,7 +1,5 @@
 """Time and memory of a training step."""
 
-from __future__ import annotations
-
 import math
 import statistics
 import time

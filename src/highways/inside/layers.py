@@ -1,7 +1,5 @@
 """Gates and lesions by layer, from the records of analyses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, cast

@@ -1,7 +1,5 @@
 """How signal and gradient fare from layer to layer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, ClassVar
 

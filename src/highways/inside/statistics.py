@@ -1,7 +1,5 @@
 """Intervals and summaries. SciPy's part is imported where it is used: it takes most of a second."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

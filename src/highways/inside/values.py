@@ -1,7 +1,5 @@
 """What analyses share: the network and its data, and findings as few plain numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -26,8 +26,6 @@ the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:1
 September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from typing import Any, cast

@@ -3,8 +3,6 @@
 Source: P2 sec. 3.2 and 3.3, and the networks that the authors released (`highways.config.conv`).
 """
 
-from __future__ import annotations
-
 import math
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Plain and highway fully-connected networks (P1 sec. 3.1, P2 sec. 3.1)."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator

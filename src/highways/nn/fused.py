@@ -4,8 +4,6 @@ Written for SGD with momentum, the optimiser of the papers' random searches. All
 `highways.nn.population`, operation by operation; `tests/test_fused.py` holds the two together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import ModuleType
 

@@ -3,8 +3,6 @@
 A small network's step is hundreds of operations, each over before the next one has been launched from Python.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Callable

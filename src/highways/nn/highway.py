@@ -1,7 +1,5 @@
 """The highway layer (P1 eq. 3, P2 eq. 3): learned gates decide what is transformed and what is carried."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -12,8 +12,6 @@ of the four products: as exact as float32, to its last bit or two. `ieee` does w
 # Triton comes with torch's builds for GPUs alone, and a kernel is started by a subscript.
 # pyright: reportMissingImports=false, reportIndexIssue=false
 
-from __future__ import annotations
-
 import triton
 import triton.language as tl
 from torch import Tensor

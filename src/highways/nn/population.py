@@ -8,8 +8,6 @@ soon as their gradient is known, while it is still in the cache. `tests/test_pop
 each gradient against autograd's in float64.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 

@@ -1,7 +1,5 @@
 """`dvc.yaml`, generated from the experiments: `make pipeline` writes it, a test says that it is current."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from highways import paths

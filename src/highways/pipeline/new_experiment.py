@@ -1,7 +1,5 @@
 """`highways new experiment`: everything that an experiment consists of, to be changed into one's own."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Preflight checks: are a notebook's inputs available? Papermill would show what is missing as a traceback."""
 
-from __future__ import annotations
-
 from highways.config.reading import quoted
 from highways.data import load, locate
 from highways.errors import HighwaysError

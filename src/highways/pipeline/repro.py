@@ -1,7 +1,5 @@
 """`highways repro`: the stages of the active profiles by DVC, one line per stage, and a summary of the results."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

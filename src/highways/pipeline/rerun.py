@@ -1,7 +1,5 @@
 """Do results carry over to this machine? Recorded runs are trained again and compared with their records."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import multiprocessing

@@ -4,8 +4,6 @@ Everything that the notebook, its kernel and the libraries print goes to `notebo
 The terminal shows a line when the stage starts, the progress of its training, and a line when it is done.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """Are the results intact? Records against their checksums; tables, claims and pages against what the records give."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

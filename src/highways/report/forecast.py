@@ -1,7 +1,5 @@
 """`highways profile cost`: what a profile has left to run, and about how many core hours that takes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ of it is computed from the records, the tables and the verdicts; every number, f
 that it comes from, relative to the report's place in the checkout.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 import re

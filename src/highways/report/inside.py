@@ -1,7 +1,5 @@
 """`highways run --show`: a figure of what is inside one trained network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -3,8 +3,6 @@
 The report's script (`templates/report.js.j2`) reads it. Records are named once for the page, by their place in a list.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The best networks as models in MLflow, where their weights are kept here."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from highways import paths

@@ -1,7 +1,5 @@
 """Pages that a code host renders: one per experiment and profile, in one order, and one per profile."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -1,7 +1,5 @@
 """README's numbers and the pages: written from what is committed, so that they cannot go stale unnoticed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields

@@ -1,7 +1,5 @@
 """Bringing everything that the results hold back to MLflow."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import time

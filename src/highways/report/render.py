@@ -1,7 +1,5 @@
 """Pages by jinja2 templates (`templates/`): one way to write a cell, in Markdown and in HTML."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """All comparison tables of a profile."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`highways touch`: one page in which a trained dense network can be looked into and lesioned, without a network."""
 
-from __future__ import annotations
-
 import base64
 import os
 import zlib

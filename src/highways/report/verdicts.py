@@ -1,7 +1,5 @@
 """The verdicts on all claims of a profile."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Weights in the repository: those of a few networks, `results/<profile>/weights/<run_key>.pt`, and their card."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Cells of a table of runs: all trials or seeds of one network."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass

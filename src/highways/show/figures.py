@@ -5,8 +5,6 @@ stack on a narrow screen. A network has one colour everywhere (`NETWORK`), what 
 both are Okabe and Ito's, told apart without red and green, and lines differ in marker or dash as well.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import re
@@ -73,7 +71,7 @@ class Panel:
     alt: str
     draw: Callable[[Axes], object]
     height: float = HEIGHT
-    lines: Sequence[Line] = ()
+    lines: "Sequence[Line]" = ()
     across: str = ""
 
 

@@ -1,7 +1,5 @@
 """Panels of gates, lesions and signal, drawn from the records of analyses."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The toolkit of tables: one way to write a number, a table, a machine."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """Code and its equation: what a notebook shows of the package's own source."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import textwrap

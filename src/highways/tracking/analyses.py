@@ -1,7 +1,5 @@
 """Records of analyses: what was measured of a network, kept so that tables and figures need no weights."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """What a run was made with: versions, machine, commit. No paths, no host names."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence

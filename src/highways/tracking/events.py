@@ -1,7 +1,5 @@
 """What training tells those who watch it: progress lines and MLflow listen to the same events."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

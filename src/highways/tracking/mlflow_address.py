@@ -1,7 +1,5 @@
 """Where MLflow is: its address, and its address as it may be shown."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Networks as MLflow's models: exported graphs without pickle, which `mlflow models serve` answers with."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import warnings

@@ -1,7 +1,5 @@
 """MLflow's page, served for one person on this machine, and the links by which it opens on the right view."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

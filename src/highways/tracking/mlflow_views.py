@@ -4,8 +4,6 @@ MLflow keeps what its "Views" menu lists as tags of the experiment, `mlflow.shar
 and a state, which is compressed JSON. `?viewStateShareKey=<KEY>` opens one. Source: MLflow 3.17.2's page.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import zlib

@@ -1,7 +1,5 @@
 """Outcomes of runs: the one rule that says which runs count, how they rank, and which is the best of a network."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence

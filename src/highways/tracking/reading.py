@@ -1,7 +1,5 @@
 """Reading the runs and analyses that a profile lists, from either of the two places that hold them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal, get_args
@@ -73,7 +71,7 @@ class Listed(list[RunRecord]):
         names = [*(run.config.data.name for run in self), *(analysis.data for analysis in self.analyses)]
         return list(dict.fromkeys(name for name in names if name))
 
-    def on(self, *data: str | None) -> Listed:
+    def on(self, *data: str | None) -> "Listed":
         """Return those on some data sets, and the studies that make their own examples."""
         return replace(
             self,
@@ -85,7 +83,7 @@ class Listed(list[RunRecord]):
             controls=[control for control in self.controls if control.data in data],
         )
 
-    def networks(self) -> list[tuple[Listed, Listed]]:
+    def networks(self) -> "list[tuple[Listed, Listed]]":
         """Return the networks that are looked into one by one, each with its control, the same before training.
 
         Of several data sets the first network of each, then the second, as far as every data set has one.

@@ -1,7 +1,5 @@
 """Run records: one small JSON file a finished run, whole or not there, and checked whenever it is read."""
 
-from __future__ import annotations
-
 import glob
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Untrained networks from their configurations."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Weights, locks and resume points under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Devices, threads, and the settings that make a run repeat to the bit."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 from contextlib import suppress

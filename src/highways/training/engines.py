@@ -3,8 +3,6 @@
 Engines are where they are trained. Those of this machine stand here, Ray's in `on_ray`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """Listeners of training: MLflow, and the progress of a sweep as lines in a log or a bar in JupyterLab."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -5,8 +5,6 @@ so that a checkpoint carries them. `ClassifierModule` is the textbook way, autog
 adds dropout, `SentenceModule` adds what is measured on texts; see `highways.training.together` for populations.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import time

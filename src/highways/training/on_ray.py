@@ -8,8 +8,6 @@ whose process or node is lost goes on elsewhere from the last one. Importing thi
 # pyright: reportMissingImports=false
 # Ray is an extra: it need not be there.
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import math

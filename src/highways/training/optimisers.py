@@ -3,8 +3,6 @@
 Populations have rules of their own (`highways.training.rules`); `tests/test_population.py` compares the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Each is `torch.optim`'s rule of the same name over a leading trial axis; `tests/test_population.py` compares the two.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """`sweep` trains a list of runs, `run` one; what is finished is not trained again, what was cut off goes on."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The LightningModule of many networks at once, the fast way for dense ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
