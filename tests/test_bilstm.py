@@ -189,6 +189,6 @@ def test_bag_of_words_does_not_see_the_order() -> None:
 
 def test_layer_that_would_be_drawn_from_the_global_generator_is_refused() -> None:
     built = network("plain")
-    built.blocks[0] = nn.GRU(EMBEDDING, HIDDEN)
-    with pytest.raises(TypeError, match=r"initialise\(\) does not draw GRU"):
+    built.blocks[0] = nn.Conv1d(EMBEDDING, HIDDEN, 1)
+    with pytest.raises(TypeError, match=r"initialise\(\) does not draw Conv1d"):
         initialise(built, seed=0)

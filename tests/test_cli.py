@@ -100,7 +100,7 @@ def test_wrong_usage_is_one_line(project: Path, monkeypatch, call, capsys) -> No
         "frobnicate": "frobnicate",
         "profile check laptop 01_depth": "HIGHWAYS_DATA_MIRROR",
         "run": "highways run --example",
-        "run --example --family cnn": "'bag-of-words'",
+        "run --example --family cnn": "bag-of-words, bilstm",
         f"run {'k' * 300}": "no record of a run 'kkk",
         "run /": "error: /: ",
         "runs --profile big": "'big'",

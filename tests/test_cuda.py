@@ -15,8 +15,8 @@ from highways.inside.cost import step_cost
 from highways.inside.gates import gates
 from highways.inside.lesions import lesions
 from highways.inside.signal import signal
+from highways.nn import build_network
 from highways.training import run, sweep
-from highways.training.building import build_network
 
 pytestmark = [
     pytest.mark.cuda,

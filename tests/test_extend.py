@@ -77,5 +77,5 @@ def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     (project / "profiles/quick/11_width.yaml").write_text(squared)
     call("dvc", "repro", "11_width@quick")
     assert len(list((folder / "runs").glob("*squares*.json"))) == 2
-    for name in ("rmsprop", "flowers.csv"):
+    for name in ("rmsprop", "flowers.csv", "synthetic-tweets"):
         assert list((project / "results" / "adhoc" / "adhoc" / "runs").glob(f"*{name}*.json"))

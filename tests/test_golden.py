@@ -14,7 +14,7 @@ from torch.nn import functional
 from highways.config import BagOfWordsConfig, BiLSTMConfig, ConvConfig, DataConfig, DenseConfig
 from highways.data import Batches, load
 from highways.experiments.conv import recipe
-from highways.training.building import build_network
+from highways.nn import build_network
 from highways.training.modules import ClassifierModule, SentenceModule
 from highways.training.together import PopulationModule
 

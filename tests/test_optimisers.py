@@ -10,8 +10,7 @@ from torch import nn
 from highways.config import AdamConfig, CaffeConfig, ConvConfig, DenseConfig, SGDConfig
 from highways.config.run import BagOfWordsConfig, BiLSTMConfig, OptimiserConfig
 from highways.errors import HighwaysError
-from highways.training.optimisers import OPTIMISERS, build, clip, rates
-from highways.training.rules import RULES
+from highways.training.optimisers import OPTIMISERS, RULES, build, clip, rates
 
 
 def test_every_kind_that_a_configuration_can_name_has_one() -> None:

@@ -15,8 +15,7 @@ from highways.data import load
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
-from highways.training.optimisers import RATES, build
-from highways.training.rules import RULES, Adagrad, Moment, Rule
+from highways.training.optimisers import RATES, RULES, Adagrad, Moment, Rule, build
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:

@@ -7,8 +7,9 @@ import pytest
 from toolbox import HERE, OF_MLFLOW
 
 from highways import paths
+from highways.config import DenseConfig
 from highways.pipeline import rerun as rerunning
-from highways.pipeline.rerun import TOLERANCE, Outcome, Sample, at_hand, compared, listed_groups, read_records, sampled
+from highways.pipeline.rerun import PLAIN, Outcome, Sample, at_hand, compared, listed_groups, read_records, sampled
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import sweep
 
@@ -60,10 +61,10 @@ def test_under_other_conditions_the_first_epoch_counts_within_a_tolerance(traine
     late = outcome(record, 1, 2)
     assert late.passed
     assert late.expected == "1e-05 after one epoch (another processor, other threads)"
-    early = outcome(record, 1 + 3 * TOLERANCE["dense"], 1)
+    early = outcome(record, 1 + 3 * DenseConfig.tolerance, 1)
     assert not early.passed
-    assert early.difference == pytest.approx(3 * TOLERANCE["dense"], rel=1e-3)
-    assert outcome(plain, 1 + 0.9 * TOLERANCE["plain"], 1).passed
+    assert early.difference == pytest.approx(3 * DenseConfig.tolerance, rel=1e-3)
+    assert outcome(plain, 1 + 0.9 * PLAIN, 1).passed
     assert "another grouping" in compared(record, record, whole=False).expected
     diverged = record.model_copy(update={"status": "diverged", "diverged_epoch": 1, "curves": {}})
     assert not compared(record, diverged, whole=True).passed

@@ -10,7 +10,7 @@ from toolbox import config_of
 from highways.config import RunConfig
 from highways.data import Sentences, load
 from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches, Split
-from highways.training.building import build_network
+from highways.nn import build_network
 
 LENGTHS = [3, 1, 3, 2, 3, 5, 3, 2, 1, 3]
 

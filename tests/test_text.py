@@ -17,8 +17,8 @@ from highways.data import Sentences, fingerprint, load
 from highways.data.loading import _load
 from highways.data.synthetic import tweets
 from highways.data.text import clean, normalise, numericalise, read_labelled, read_sst, read_tweets, read_vectors
+from highways.nn import build_network
 from highways.training import run
-from highways.training.building import build_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

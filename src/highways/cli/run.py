@@ -33,13 +33,14 @@ def run_command(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="With --show: file of the figure (PNG).")] = None,
     example: Annotated[bool, typer.Option("--example", help="Print the YAML file of an example, and stop.")] = False,
-    family: Annotated[
-        Literal["dense", "conv", "bilstm", "bag-of-words"], typer.Option(help="With --example: family of the network.")
-    ] = "dense",
+    family: Annotated[str, typer.Option(help="With --example: family of the network.")] = "dense",
 ) -> None:
     """Train one run, or show its record if it has one; with --show, draw the inside of its network."""
     if example:
-        print(read_text(paths.root() / "examples" / f"{family}.yaml"), end="")
+        examples = {path.stem: path for path in sorted((paths.root() / "examples").glob("*.yaml"))}
+        if family not in examples:
+            raise HighwaysError(f"no example of a family {family!r}; there are: {', '.join(examples)}")
+        print(read_text(examples[family]), end="")
         return
     if config is None:
         raise HighwaysError("no run given; give a YAML file (`highways run --example` prints one) or a run's key")

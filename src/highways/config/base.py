@@ -57,6 +57,9 @@ class Network(Strict):
     """Kinds of optimisers that the family is trained with."""
     reads: ClassVar[Literal["flat", "pictures", "text"]]
     """What it is shown: flat images and features, pictures, or sentences."""
+    tolerance: ClassVar[float] = 1e-4
+    """Largest relative difference of the cross-entropies after one epoch, where processor, threads or grouping differ:
+    sums are taken in another order there, and each step makes the differences grow (`highways verify --rerun`)."""
 
     @model_validator(mode="after")
     def _gates_have_a_bias(self) -> Self:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from highways.config import RunConfig
 from highways.data import DataSet, load
+from highways.nn import build_network
 from highways.tracking.analyses import rounded
-from highways.training.building import build_network
 
 
 def network_and_data(run: RunConfig, network: nn.Module | None, where: torch.device) -> tuple[nn.Module, DataSet]:

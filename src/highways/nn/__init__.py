@@ -1,9 +1,30 @@
 """Networks: the highway gate, once for any transform; plain and highway stacks; populations."""
 
-from highways.nn.bilstm import BagOfWords, BiLSTMNetwork
+import importlib
+from typing import Any
+
+from torch import nn
+
+from highways.config import RunConfig
+from highways.nn.bag_of_words import BagOfWords
+from highways.nn.bilstm import BiLSTMNetwork
 from highways.nn.conv import ConvNetwork
 from highways.nn.dense import Dense, DenseNetwork
 from highways.nn.highway import Highway
 from highways.nn.population import DensePopulation
 
 __all__ = ["BagOfWords", "BiLSTMNetwork", "ConvNetwork", "Dense", "DenseNetwork", "DensePopulation", "Highway"]
+
+
+def build_network(config: RunConfig, data: Any) -> nn.Module:
+    """Return the untrained network of a run: `build` of the module here that has the name of its family.
+
+    Args:
+        config: The run.
+        data: Its data set, as `highways.data.load` returns it.
+
+    Raises:
+        HighwaysError: The data do not fit the network.
+    """
+    family = importlib.import_module(f"{__name__}.{config.network.family.replace('-', '_')}")
+    return family.build(config, data)

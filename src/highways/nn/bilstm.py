@@ -34,7 +34,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import BagOfWordsConfig, BiLSTMConfig
+from highways.config import BiLSTMConfig, RunConfig
+from highways.errors import HighwaysError
 from highways.nn.highway import Highway, gated
 
 State = tuple[Tensor, Tensor] | None
@@ -160,19 +161,26 @@ class BiLSTMNetwork(nn.Module):
         return self.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
 
 
-class BagOfWords(nn.Module):
-    """Logistic regression on counts of words: a number for each word and class, summed over the sentence."""
+def build(config: RunConfig, data: Any) -> BiLSTMNetwork:
+    """Return the untrained network of a run, with the word vectors of its data where there are any.
 
-    def __init__(self, config: BagOfWordsConfig, words: int, classes: int):
-        super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(words, classes)
-        self.bias = nn.Parameter(torch.zeros(classes))
-        nn.init.zeros_(self.embedding.weight)
+    Raises:
+        HighwaysError: The vectors are not as wide as the network's embedding.
+    """
+    network = BiLSTMNetwork(config.network, len(data.vocabulary), data.classes, seed=config.seed)
+    fill_embedding(network.embedding, config, data)
+    return network
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map sentences of one length, `(batch, time)` int64, to logits `(batch, classes)`."""
-        return self.embedding(tokens).sum(dim=1) + self.bias
+
+def fill_embedding(embedding: nn.Embedding, config: RunConfig, data: Any) -> None:
+    """Copy the word vectors of the data, if it has any, over the drawn ones; see `build`."""
+    if (vectors := data.vectors) is None:
+        return
+    if vectors.shape[1] != embedding.embedding_dim:
+        wide, file = f"{vectors.shape[1]} wide", config.data.vectors
+        raise HighwaysError(f"{file}: its vectors are {wide}, and network.embedding is {embedding.embedding_dim}")
+    with torch.no_grad():
+        embedding.weight.copy_(torch.where(vectors.isnan(), embedding.weight, vectors))
 
 
 def initialise(network: nn.Module, seed: int) -> None:
@@ -200,7 +208,7 @@ def initialise(network: nn.Module, seed: int) -> None:
         for module in network.modules():
             if isinstance(module, nn.Embedding):
                 module.weight.copy_(torch.randn(module.weight.shape, generator=random, dtype=torch.float32))
-            elif isinstance(module, nn.LSTM):
+            elif isinstance(module, nn.RNNBase):
                 for name, parameter in module.named_parameters():
                     glorot = math.sqrt(2) * math.sqrt(6 / sum(parameter.shape))
                     uniform(parameter, 0.0999 if name.startswith("bias") else glorot)

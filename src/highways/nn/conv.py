@@ -4,13 +4,13 @@ Source: P2 sec. 3.2 and 3.3, and the networks that the authors released (`highwa
 """
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import ConvConfig
+from highways.config import ConvConfig, RunConfig
 from highways.errors import HighwaysError
 from highways.nn.highway import Highway
 
@@ -118,6 +118,16 @@ class ConvNetwork(nn.Module):
         """Map images `(batch, channels, height, width)` to logits `(batch, classes)`."""
         x = self.classifier(self.body(x))
         return x.mean(dim=(2, 3)) if self.config.head == "convolution" else x
+
+
+def build(config: RunConfig, data: Any) -> nn.Module:
+    """Return the untrained network of a run.
+
+    Raises:
+        HighwaysError: The images are too small for the network.
+    """
+    network = ConvNetwork(config.network, data.shape, data.classes, seed=config.seed)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _pooled(side: int, window: int, stride: int, up: bool) -> int:

@@ -3,13 +3,13 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from highways.config import DenseConfig
+from highways.config import DenseConfig, RunConfig
 from highways.config.run import Initialisation
 from highways.nn.highway import Highway
 
@@ -93,6 +93,11 @@ class DenseNetwork(nn.Module):
             if masks is not None:
                 x = x * masks[layer + 1]
         return x
+
+
+def build(config: RunConfig, data: Any) -> DenseNetwork:
+    """Return the untrained network of a run."""
+    return DenseNetwork(config.network, data.features, data.classes, seed=config.seed)
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from highways.data import load, locate
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME
 from highways.experiments.base import Experiment
+from highways.nn import build_network
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training import device
-from highways.training.building import build_network
 from highways.training.engines import engine_named
 
 

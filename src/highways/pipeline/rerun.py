@@ -29,12 +29,8 @@ from highways.training import sweep
 from highways.training.engines import die_with_parent
 from highways.training.execute import groups
 
-TOLERANCE = {"dense": 1e-5, "plain": 0.5, "bag-of-words": 1e-5, "bilstm": 1e-4, "conv": 0.1, "bfloat16": 0.2}
-"""Largest relative difference of the cross-entropies after one epoch, by family, where processor, threads or grouping
-differ: sums are taken in another order there, and each step makes the differences grow. Measured with other threads and
-groups: 1e-6 for highway networks of 10 layers, up to 0.17 for plain ones (`plain`: dense networks without gates), 2e-9
-for BiLSTMs of 2 layers, 0.03 for a convolutional network with Adam; bfloat16 has three digits. Later epochs
-are not compared then."""
+PLAIN, BFLOAT16 = 0.5, 0.2
+"""Tolerances in place of `Network.tolerance`: of dense networks without gates (.17 measured), and of three digits."""
 HIDDEN = ("results", "checkpoints", "mlruns")
 """What a temporary project does not share with this one."""
 CONDITIONS = {
@@ -159,9 +155,9 @@ def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
     conditions = _other_conditions(record, made, whole)
     if conditions or record.config.precision != "float32":
         difference, where = _difference(record, made, 1)
-        family = record.config.network.family
-        kind = "plain" if family == "dense" and record.config.network.shown_as == "plain" else family
-        most = TOLERANCE["bfloat16" if record.config.precision == "bfloat16" else kind]
+        network = record.config.network
+        most = PLAIN if network.family == "dense" and network.kind == "plain" else network.tolerance
+        most = BFLOAT16 if record.config.precision == "bfloat16" else most
         expected = f"{most:g} after one epoch ({', '.join(conditions) or 'bfloat16'})"
         return Outcome(record.run_key, difference, where, expected, difference <= most)
     difference, where = _difference(record, made, None)

@@ -14,10 +14,10 @@ from highways import paths
 from highways.config import DenseConfig
 from highways.data import Images, load
 from highways.errors import HighwaysError
+from highways.nn import build_network
 from highways.report.render import render
 from highways.report.weights import scores
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
-from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_sha256
 
 PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}

@@ -12,9 +12,9 @@ from highways import paths
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import write_whole
+from highways.nn import build_network
 from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord, write_atomically
-from highways.training.building import build_network
 from highways.training.checkpoints import load_weights, weights_path, weights_sha256
 
 

@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from highways.config import DenseConfig, RunConfig
 from highways.data import DataSet
+from highways.nn import build_network
 from highways.nn.dense import dropout_masks
 from highways.tracking.events import EpochEnded, Listener
 from highways.training import optimisers
-from highways.training.building import build_network
 
 RESUMED = ("curves", "measurements", "diverged_epoch", "alive", "seconds")
 """Attributes of a `TrialsModule` that a resume point has."""

@@ -13,12 +13,12 @@ from highways.config import Profile, RunConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
+from highways.nn import build_network
 from highways.tracking.events import Listener
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.building import build_network
 from highways.training.checkpoints import ResumePoints, load_weights, weights_path
 from highways.training.engines import complete, engine_named, say_waiting, train_all
 from highways.training.execute import Job, groups, train_job, trains_together

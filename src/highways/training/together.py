@@ -8,14 +8,13 @@ from torch import Tensor, nn
 
 from highways.config import RunConfig
 from highways.data import DataSet
-from highways.nn import DenseNetwork, DensePopulation
+from highways.nn import DenseNetwork, DensePopulation, build_network
 from highways.nn.dense import dropout_masks
 from highways.nn.fused import FusedStep
 from highways.nn.gpu import kernels_for
 from highways.tracking.events import Listener
-from highways.training.building import build_network
 from highways.training.modules import TrialsModule
-from highways.training.rules import RULES, SGD, Moment, Rule
+from highways.training.optimisers import RULES, SGD, Moment, Rule
 
 
 class PopulationModule(TrialsModule):
