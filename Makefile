@@ -8,11 +8,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell co
 # which then check no hash: make repro TORCH="torch==2.13.0 --index-url ..." (.venv remembers it; TORCH= ends that).
 VENV := .venv
 TORCH ?= $(shell cat $(VENV)/.torch 2>/dev/null)
+# make setup UV=uv: uv in place of pip; it brings the Python that PYTHON names, such as 3.12.
+UV ?=
 PROFILE ?=
 PORT ?=
 
 BIN := $(CURDIR)/$(VENV)/bin
-PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+PIP := $(if $(UV),$(UV) pip --quiet,$(VENV)/bin/python -m pip --quiet --disable-pip-version-check)
 # pip chooses the build, by what its settings say; the hash is checked on what it has chosen.
 LOCKED_TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements-torch.lock)
 CUDA_PARTS := import importlib.metadata as m, sys; \
@@ -45,21 +47,30 @@ endif
 
 setup: $(STAMP)  ## Make .venv
 $(STAMP): requirements.lock requirements-torch.lock requirements-cuda.lock pyproject.toml
-	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed (make PYTHON=... names another)" >&2; exit 1; }
 	@echo "making $(VENV): some minutes, once"
+ifneq ($(UV),)
+	@$(UV) venv --quiet --clear --seed --python "$(PYTHON)" $(VENV)
+else
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: $(PYTHON) is needed; make PYTHON=... names another," \
+	  "make UV=uv fetches it" >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(if $(MOVED),--clear) $(VENV)
-ifeq ($(TORCH),)
+endif
+ifneq ($(TORCH),)
+	@$(PIP) install $(TORCH)
+	@printf '%s\n' "$(TORCH)" > $(VENV)/.torch
+else ifneq ($(UV),)
+	@$(PIP) install --no-deps --require-hashes -r requirements-torch.lock
+else
 	@rm -rf $(VENV)/wheels $(VENV)/.torch
 	@$(PIP) download --no-deps --only-binary :all: --dest $(VENV)/wheels $(LOCKED_TORCH)
 	@$(PIP) install --no-deps --force-reinstall --no-index --find-links $(VENV)/wheels --require-hashes \
 	  -r requirements-torch.lock || { rm -rf $(VENV)/wheels; echo "error: no torch; a build that requirements-torch.lock" \
 	  "does not know is taken by make setup TORCH=\"$(LOCKED_TORCH)\"" >&2; exit 1; }
 	@rm -rf $(VENV)/wheels
+endif
+ifeq ($(TORCH),)
 	@parts=$$($(VENV)/bin/python -c "$(CUDA_PARTS)") || exit 1; \
 	  [ -z "$$parts" ] || $(PIP) install --no-deps --require-hashes -r requirements-cuda.lock
-else
-	@$(PIP) install $(TORCH)
-	@printf '%s\n' "$(TORCH)" > $(VENV)/.torch
 endif
 	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
