@@ -16,10 +16,10 @@ from highways.experiments.foundations import (
     Dropout,
     FoundationsProfile,
     Perceptron,
-    foundations_figure,
 )
 from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, Recurrence, Recurrents
 from highways.experiments.foundations_two_heads import TwoHeads, class_loss
+from highways.experiments.small import study_panels
 from highways.inside.analyse import analyse
 from highways.show.tables import reference
 from highways.tracking import AnalysisRecord, listed_records
@@ -125,4 +125,4 @@ def test_table_of_the_foundations_has_the_printed_values(project: Path) -> None:
     trajectory = [row for row in rows if " at step " in row["quantity"]]
     assert len(trajectory) == 3 * 16
     assert all(float(row["value"]) == pytest.approx(float(row["paper"]), abs=2e-6) for row in trajectory)
-    assert foundations_figure(listed_records(chosen)).axes
+    assert study_panels(listed_records(chosen))

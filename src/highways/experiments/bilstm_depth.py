@@ -174,9 +174,6 @@ class BiLSTMProfile(Profile):
         )
 
 
-# Accuracies
-
-
 class Accuracies(NamedTuple):
     """Test accuracy after the last epoch, at the best development snapshot (the earliest), at the best test one."""
 
@@ -199,11 +196,6 @@ def variant(record: RunRecord) -> str:
     return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
 
 
-def label(name: str) -> str:
-    """Return how a variant is shown."""
-    return LABELS.get(name, name)
-
-
 def by_depth(records: Iterable[RunRecord], of: str) -> dict[int, float]:
     """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
     values: dict[int, list[float]] = {}
@@ -211,9 +203,6 @@ def by_depth(records: Iterable[RunRecord], of: str) -> dict[int, float]:
         if variant(record) == of:
             values.setdefault(record.config.network.depth, []).append(accuracies(record).best_dev)
     return {depth: mean(seeds) for depth, seeds in sorted(values.items())}
-
-
-# Tables
 
 
 def bilstm_rows(records: Listed) -> Iterator[Row]:
@@ -232,7 +221,7 @@ def bilstm_rows(records: Listed) -> Iterator[Row]:
             for place, when in enumerate(("start", "end"))
         }
         yield {
-            "variant": label(name),
+            "variant": LABELS.get(name, name),
             "depth": depth,
             "seed": record.config.seed,
             "data": data,
@@ -257,18 +246,16 @@ def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
     At three depths, or at all as long as there are no deep ones.
     """
     names, rows = ["plain", "highway", "highway-article", "highway-released"], []
-    depths = [1, 10, 20] if frame["depth"].max() >= 10 else range(1, 10)
+    depths = [1, 10, 20] if max(frame["depth"]) >= 10 else range(1, 10)
     chosen = frame.loc[frame["variant"].isin(names) & frame["depth"].isin(depths)]
     for _, seeds in chosen.groupby(["data", "variant", "depth", "epochs"], sort=False):
-        row = seeds.iloc[0].to_dict()
+        row = seeds.to_dict("records")[0]
         if len(seeds) > 1:
-            row |= {name: ", ".join(f"{value:.3f}" for value in seeds[name]) for name in seeds if "accuracy_" in name}
             row["seed"] = ", ".join(map(str, seeds["seed"]))
+            for name in ("last", "best_dev", "best_snapshot"):
+                row[f"accuracy_test_{name}"] = ", ".join(f"{value:.3f}" for value in seeds[f"accuracy_test_{name}"])
         rows.append(row)
     return pd.DataFrame(rows, columns=frame.columns)
-
-
-# Figure
 
 
 def bilstm_figure(records: Listed) -> Drawing:
@@ -277,7 +264,7 @@ def bilstm_figure(records: Listed) -> Drawing:
     Lines are means over seeds (medians of gradients), small marks every seed; one seed has its 95 % interval shaded.
     """
     panels = []
-    for data in dict.fromkeys(record.config.data.name for record in records):
+    for data in records.data:
         chosen = records.on(data)
         panels += [_accuracy_panel(chosen, data), _gradient_panel(chosen, data, 0), _gradient_panel(chosen, data, 1)]
     return Drawing(panels)
@@ -296,7 +283,7 @@ def _variants(
         if seeds:
             middles = {depth: middle(list(values.values())) for depth, values in seeds.items()}
             runs = [list(values) for values in seeds.values()]
-            lines.append(line(label(name), middles, runs, ls=dashes, color=colour, marker=marker))
+            lines.append(line(LABELS.get(name, name), middles, runs, ls=dashes, color=colour, marker=marker))
         if any(len(values) > 1 for values in seeds.values()):
             x, y = zip(*((depth, number) for depth, values in seeds.items() for number in values.values()), strict=True)
             lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
@@ -342,27 +329,29 @@ def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
 def mean_accuracy(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
     """Return the mean accuracy of a variant over a range of depths."""
     values = [value for depth, value in by_depth(records, variant).items() if depths[0] <= depth <= depths[1]]
-    return sum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 @in_units("points")
 def largest_gain_from_depth(records: Records, variant: str) -> float | None:
     """Return how much the best deeper network of a variant is better than that of one layer."""
     values = by_depth(records, variant)
-    deeper = [value for depth, value in values.items() if depth > 1]
-    return max(deeper) - values[1] if deeper and 1 in values else None
+    shallow = values.pop(1, None)
+    return None if shallow is None or not values else max(values.values()) - shallow
 
 
 @in_units("points")
 def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
     """Return accuracy at one layer less the mean accuracy over a range of depths."""
-    return _less(by_depth(records, variant).get(1), mean_accuracy(records, variant, depths))
+    shallow, deep = by_depth(records, variant).get(1), mean_accuracy(records, variant, depths)
+    return None if shallow is None or deep is None else shallow - deep
 
 
 @in_units("points")
 def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
     """Return how much further the accuracy of one variant declines than that of another."""
-    return _less(decline(records, of, depths), decline(records, to, depths))
+    one, other = (decline(records, variant, depths) for variant in (of, to))
+    return None if one is None or other is None else one - other
 
 
 @in_units("points")
@@ -370,27 +359,19 @@ def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int])
     """Return the mean difference in accuracy of two variants over a range of depths."""
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
-    return sum(values) / len(values) if values else None
-
-
-def _less(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
-
-
-# Words
+    return mean(values) if values else None
 
 
 def answer(records: Listed) -> str:
     """Return each variant's accuracy at its least and its greatest depth, a sentence per data set."""
     sentences = []
-    for data in dict.fromkeys(run.config.data.name for run in records):
+    for data in records.data:
         chosen, parts = records.on(data), []
         for name in dict.fromkeys(variant(run) for run in chosen):
-            values = by_depth(chosen, name)
-            if len(values) > 1:
-                (least, shallow), *_, (most, deep) = values.items()
-                layers = f"{least} layer{'s' if least > 1 else ''}"
-                parts.append(f"`{label(name)}` from {shallow:.3f} with {layers} to {deep:.3f} with {most}")
+            (least, shallow), *_, (most, deep) = [*by_depth(chosen, name).items()] * 2
+            layers = f"{least} layer{'s' if least > 1 else ''}"
+            if least != most:
+                parts.append(f"`{LABELS.get(name, name)}` from {shallow:.3f} with {layers} to {deep:.3f} with {most}")
         if parts:
             sentences.append(f"**{data}**: test accuracy goes {'; '.join(parts)}.")
     return "\n\n".join(sentences)

@@ -147,9 +147,6 @@ def parameters(network: str, data: str) -> int:
     return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())
 
 
-# Outcomes, ours and published
-
-
 BEGUN = ", schedule of "
 """In the name of a network that was trained for the beginning of its schedule alone."""
 
@@ -190,9 +187,6 @@ def authors_log(network: str, data: str) -> dict[float, float]:
     name, iterations = AUTHORS_LOGS[network, data]
     rows = reference_rows(f"authors_log_{name}.csv")
     return {row["iteration"] / iterations: row["test_accuracy"] for row in rows}
-
-
-# Numbers
 
 
 def conv_rows(records: Listed) -> Iterator[Row]:
@@ -251,9 +245,6 @@ def run_first(frame: pd.DataFrame) -> pd.DataFrame:
     was_run = frame["runs"].notna()
     in_papers = frame["network"].str.startswith("highway") & (frame["paper"].notna() | frame["paper_mean"].notna())
     return pd.concat([frame.loc[was_run], frame.loc[~was_run & in_papers]])
-
-
-# Figure
 
 
 def conv_figure(records: Listed) -> Drawing:
@@ -368,9 +359,6 @@ def _difference(cell: Cell, theirs: tuple[float, float, int]) -> Interval:
 def built_parameters(records: Records, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
     return parameters(network, data)
-
-
-# Words
 
 
 def answer(records: Listed) -> str:

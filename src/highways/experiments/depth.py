@@ -135,9 +135,6 @@ def like(trial: RunConfig, data: ImageDataName, budget: BudgetConfig, seed: int 
     return trial.model_copy(update={"network": trial.network.model_copy(update=network), **own})
 
 
-# Numbers
-
-
 def depth_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network and depth, the papers' values next to ours.
 
@@ -204,9 +201,6 @@ def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     """Return P1's lowest loss within some epochs, by depth."""
     curves = reference("highway2015_fig1_curves.csv").query("network == @kind and epoch <= @epochs")
     return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
-
-
-# Figure
 
 
 def depth_figure(records: Listed) -> Drawing:
@@ -343,9 +337,6 @@ def built_parameters_per_layer(records: Records, network: Kind, width: int) -> f
     shapes = [DenseConfig(kind=network, depth=depth, width=width, transform_bias=bias) for depth in (10, 11)]
     ten, eleven = (sum(p.numel() for p in DenseNetwork(shape, 784, 10).parameters()) for shape in shapes)
     return eleven - ten
-
-
-# Words
 
 
 def answer(records: Listed) -> str:

@@ -1,7 +1,7 @@
 """Five points, dropout, a recurrence, two heads: small studies of the initialisation questions (b, d, e and f)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from statistics import fmean
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -19,11 +19,11 @@ from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_recurrence import Recurrence
 from highways.experiments.foundations_two_heads import TwoHeads
-from highways.experiments.small import DARK, LIGHT, SmallStudy, number, studies_of, study_rows
+from highways.experiments.small import DARK, LIGHT, SmallStudy, number, study_panels, study_rows
 from highways.inside.values import lists
-from highways.show.figures import Drawing, Line, Panel, level, line, line_panel
+from highways.show.figures import Drawing, Line, Panel, line, line_panel
 from highways.show.tables import Row, reference
-from highways.tracking import AnalysisRecord, Listed
+from highways.tracking import AnalysisRecord
 
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
 """How printed numbers are drawn."""
@@ -94,7 +94,9 @@ class Perceptron(SmallStudy):
         found["farthest"] = (ours - theirs).abs().max().reshape(1)
         found["sigmoid_right_printed_start"] = right
         found["linear_right_printed_start"] = self._descend(w, b, sigmoid=False)[0]
-        found["threshold_right"] = _threshold_right().reshape(1)
+        x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
+        above = x > torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
+        found["threshold_right"] = torch.cat([(above == y).sum(1), (above != y).sum(1)]).max().reshape(1).double()
         random = torch.Generator().manual_seed(self.seed)
         w, b = torch.randn(2, self.starts, 1, generator=random, dtype=torch.float64)
         found |= {"start_w": w[:, 0], "start_b": b[:, 0]}
@@ -137,70 +139,36 @@ class Perceptron(SmallStudy):
         met = f"printed rows met, of {len(steps)}: loss, weight and bias each within 1e-6"
         yield number(sigmoid, met, found.row("rows_within")[0], paper=len(steps))
         yield number(sigmoid, "largest difference from the printed rows", found.row("farthest")[0])
-        right = {
-            (sigmoid, "points right, of all, after the last step"): ("sigmoid_right_printed_start", 0.8),
-            (linear, "points right, of all, after the last step"): ("linear_right_printed_start", 0.6),
-            ("a threshold", "points right, of all"): ("threshold_right", 0.8),
-        }
-        for (version, text), (name, printed) in right.items():
-            yield number(version, text, found.row(name)[0] / len(POINTS), paper=printed)
+        after = "points right, of all, after the last step"
+        yield number(sigmoid, after, found.row("sigmoid_right_printed_start")[0] / len(POINTS), paper=0.8)
+        yield number(linear, after, found.row("linear_right_printed_start")[0] / len(POINTS), paper=0.6)
+        yield number("a threshold", "points right, of all", found.row("threshold_right")[0] / len(POINTS), paper=0.8)
         for name, text in (("linear", "linear output"), ("sigmoid", "sigmoid")):
             counts, version = found.row(f"{name}_right"), f"{text}, {self.starts} starts"
             yield number(version, "points right, of all, from the best start", max(counts) / len(POINTS))
             yield number(version, "points right, of all, from the worst start", min(counts) / len(POINTS))
-            four = sum(count >= 4 for count in counts) / len(counts)
-            yield number(version, "starts that end with four points right", four)
+            yield number(version, "starts that end with four points right", fmean(count >= 4 for count in counts))
             yield number(version, "loss from the best start", min(found.row(f"{name}_loss")))
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return how the unit gets there, where it ends by where it starts, and the points."""
-        return [_trajectory(found, "loss"), _trajectory(found, "weight", "bias"), _ends(found), _points(found)]
-
-
-def _threshold_right() -> Tensor:
-    x, y = (torch.tensor(values, dtype=torch.float64) for values in zip(*POINTS, strict=True))
-    above = x > torch.tensor([-1.0, *x.unique()], dtype=x.dtype)[:, None]
-    return torch.cat([(above == y).sum(dim=1), (above != y).sum(dim=1)]).max().double()
-
-
-def _trajectory(found: AnalysisRecord, *names: str) -> Panel:
-    """Return our loss, or weight and bias, with the printed rows as crosses."""
-    steps, lines = [step + 1 for step in found.row("printed_steps")], []  # an axis in logarithms has no 0
-    for name, colour, dashes in zip(names, (DARK, LIGHT), ("-", "--"), strict=False):
-        lines.append(Line(f"{name}, ours", steps, found.row(f"sigmoid_{name}_rows"), {"color": colour, "ls": dashes}))
-        lines.append(Line(f"{name}, printed", steps, found.row(f"printed_{name}"), CROSSES | {"ms": 6}))
-    what = " and ".join(names)
-    title = f"(b) {what}: {found.row('rows_within')[0]:.0f} of {len(steps)} printed rows met"
-    return line_panel(title, lines, "step, and one", what, lambda axes: axes.set_xscale("log"), log=False)
-
-
-def _ends(found: AnalysisRecord) -> Panel:
-    """Return what the sigmoid unit gets right, by where it starts."""
-    w, b, counts = (np.array(found.row(name)) for name in ("start_w", "start_b", "sigmoid_right"))
-    lines = []
-    for right in sorted(set(counts)):
-        these, look = counts == right, {"color": DARK, "marker": "o"} if right == 4 else {"color": LIGHT, "marker": "s"}
-        label = f"{right:.0f} of 5: {these.mean():.0%} of starts"
-        lines.append(Line(label, w[these], b[these], look | {"ms": 3.5, "lw": 0}))
-    alt = f"By start, points right: {', '.join(str(one.label) for one in lines)}."
-    printed = {found.row("printed_weight")[0]: found.row("printed_bias")[0]}
-    lines.append(line("printed start", printed, color="k", marker="*", ms=11, ls="none"))
-    return replace(line_panel("(b) points that the repaired unit gets right", lines, "w", "b", log=False), alt=alt)
-
-
-def _points(found: AnalysisRecord) -> Panel:
-    """Return the points, the sigmoid at the last printed state and the best line."""
-    inputs, targets = np.array(POINTS).T
-    w, b = found.row("printed_weight")[-1], found.row("printed_bias")[-1]
-    slope, height = np.polyfit(inputs, targets, 1)
-    x = np.linspace(-1, 10, 300)
-    lines = [
-        Line("points (two of them twice)", inputs, targets, {"color": "k", "marker": "o", "ms": 7, "ls": "none"}),
-        Line("sigmoid, last printed state", x, 1 / (1 + np.exp(-w * x - b)), {"color": DARK}),
-        Line("linear output, fitted", x, slope * x + height, {"color": LIGHT, "ls": "--"}),
-        level("one half", 0.5, color="0.4", lw=1, ls=":"),
-    ]
-    return line_panel("(b) a linear output and a sigmoid on five points", lines, "x", "y", log=False)
+        """Return our loss with the printed rows as crosses, and what the sigmoid unit gets right by its start."""
+        steps = [step + 1 for step in found.row("printed_steps")]
+        losses = [
+            Line("ours", steps, found.row("sigmoid_loss_rows"), {"color": DARK}),
+            Line("printed", steps, found.row("printed_loss"), CROSSES | {"ms": 6}),
+        ]
+        title = f"(b) loss: {found.row('rows_within')[0]:.0f} of {len(steps)} printed rows met"
+        x, y = "step, and one", "loss"
+        panel = line_panel(title, losses, x, y, lambda axes: axes.set_xscale("log"), log=False)
+        w, b, counts = (np.array(found.row(name)) for name in ("start_w", "start_b", "sigmoid_right"))
+        starts = []
+        for right, colour, marker in zip(sorted(set(counts)), (LIGHT, DARK, "0.5"), "so^", strict=False):
+            label = f"{right:.0f} of 5: {(counts == right).mean():.0%} of starts"
+            look = {"color": colour, "marker": marker, "ms": 3.5, "lw": 0}
+            starts.append(Line(label, w[counts == right], b[counts == right], look))
+        printed = {found.row("printed_weight")[0]: found.row("printed_bias")[0]}
+        starts.append(line("printed start", printed, color="k", marker="*", ms=11, ls="none"))
+        return [panel, line_panel("(b) points that the repaired unit gets right", starts, "w", "b", log=False)]
 
 
 # Dropout
@@ -290,9 +258,7 @@ class Dropout(SmallStudy):
             axes.errorbar(self.keep, inverted, two, fmt="o", color=DARK, label=label, zorder=1.9)
 
         x, y = "probability of keeping an input", "over the sum without dropout"
-        panel = line_panel("(d) mean sum under dropout", lines, x, y, errors, log=False)
-        words = ", ".join(f"{value:.3g} at {keep:g}" for keep, value in zip(self.keep, inverted, strict=True))
-        return [replace(panel, alt=f"{panel.alt} Inverted: {words}.")]
+        return [line_panel("(d) mean sum under dropout", lines, x, y, errors, log=False)]
 
 
 # The experiment
@@ -328,18 +294,10 @@ class FoundationsProfile(Profile):
 
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a few rows of each question: what it ends at."""
-    last = frame["quantity"].str.endswith(" at step 9999")
-    wanted = last | frame["version"].isin(["inverted, keep 0.3", "plain, keep 0.3"])
-    wanted |= frame["version"].isin(["as-asked", "frozen"]) & frame["quantity"].str.startswith("error ")
-    wanted |= frame["quantity"].eq("test accuracy")
-    wanted |= frame["quantity"].str.startswith(("batches without", "standard deviation"))
-    return frame.loc[wanted]
-
-
-def foundations_figure(records: Listed) -> Drawing:
-    """Draw the unit on five points, how it gets there and where it ends, dropout, the recurrence, the two heads."""
-    panels = [panel for study, found in studies_of(records) for panel in study.panels(found)]
-    return Drawing(panels, empty="no study has been made")
+    version, quantity = frame["version"], frame["quantity"]
+    asked = version.isin(["as-asked", "frozen"]) & quantity.str.startswith("error ")
+    ends = quantity.str.contains("^batches without|^standard deviation| at step 9999$|^test accuracy$")
+    return frame.loc[asked | ends | version.isin(["inverted, keep 0.3", "plain, keep 0.3"])]
 
 
 FOUNDATIONS = Experiment(
@@ -364,6 +322,6 @@ FOUNDATIONS = Experiment(
             rows=answers_in_short,
         ),
     ),
-    figures={"foundations": foundations_figure},
+    figures={"foundations": lambda records: Drawing(study_panels(records), empty="no study has been made")},
     references=(TRAJECTORY,),
 )

@@ -145,9 +145,6 @@ def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool)
     return [AnalysisConfig(run=run, measure=one) for one in measures for run in runs]
 
 
-# Numbers
-
-
 def gates_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, network and highway layer: means over its units, the paper's values beside them.
 
@@ -188,18 +185,18 @@ def gates_figure(records: Listed) -> Drawing:
 # Measures that no expression over the table says
 
 
-def _measured(records: Records, value: Callable[[GateLayers], float | None], data: str | None = None) -> float | None:
-    """Return a number of the first network's gates, of those on a data set or, where there is none, on its stand-in."""
-    chosen = records if data is None else records.on(data if data in records.data else STAND_INS.get(data))
-    found = of_kind(chosen, "gates")
-    number = value(layers_of(found[0])) if found else None
-    return None if number is None else float(number)
+def _measured(
+    records: Records, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
+) -> float | None:
+    """Return a number of the first network's gates, by default of any data set, or its difference from that on another.
 
-
-def _difference(records: Records, value: Callable[[GateLayers], float | None], data: str, less: str) -> float | None:
-    """Return the difference of such a number between two data sets."""
-    one, other = (_measured(records, value, name) for name in (data, less))
-    return None if one is None or other is None else one - other
+    Where there is no network on a data set, one on its stand-in counts.
+    """
+    numbers = []
+    for name in (data, less) if less else (data,):
+        chosen = records if name is None else records.on(name if name in records.data else STAND_INS.get(name))
+        numbers.append(next((value(layers_of(found)) for found in of_kind(chosen, "gates")), None))
+    return None if None in numbers else float(numbers[0] - sum(numbers[1:]))
 
 
 def mean_bias_change(records: Records) -> float | None:
@@ -233,7 +230,7 @@ def difference_in_first_layers(records: Records, of: str, layers: int, data: str
         values = getattr(gates, of)
         return values[:layers].sum() / values.sum() if layers < len(values) else None
 
-    return _difference(records, share, data, less)
+    return _measured(records, share, data, less)
 
 
 @in_units("ratio")
@@ -262,7 +259,7 @@ def share_of_an_examples_gates(records: Records, above: float) -> float | None:
 @in_units("points")
 def difference_of_an_examples_gates(records: Records, above: float, data: str, less: str) -> float | None:
     """Return the difference between two data sets in the fraction of one example's gates that are above a value."""
-    return _difference(records, lambda gates: (gates.of_example > above).mean(), data, less)
+    return _measured(records, lambda gates: (gates.of_example > above).mean(), data, less)
 
 
 @in_units("share")
@@ -280,7 +277,7 @@ def deviation_of_an_examples_gates(records: Records) -> float | None:
 @in_units("points")
 def difference_of_class_differences(records: Records, above: float, data: str, less: str) -> float | None:
     """Return the difference of two data sets in the fraction of a class's mean gates that are off those of all."""
-    return _difference(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
+    return _measured(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
 
 
 def answer(records: Listed) -> str:

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -19,7 +18,7 @@ from highways.data import classes
 from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
 from highways.experiments.initialisation_stuck import Stuck
-from highways.experiments.small import studies_of, study_rows
+from highways.experiments.small import studies_of, study_panels, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import Cell, cells, diverged
@@ -143,9 +142,6 @@ def _signals(records: Listed) -> dict[Named, AnalysisRecord]:
     return {_named(signal.run): signal for signal in of_kind(records, "signal")}
 
 
-# Numbers
-
-
 def initialisation_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network, depth and initialisation.
 
@@ -195,9 +191,6 @@ def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.sort_index(level="network", ascending=False, kind="stable", sort_remaining=False).reset_index()
 
 
-# Figure
-
-
 def initialisation_figure(records: Listed) -> Drawing:
     """Draw for plain and highway networks, by initialisation, what training makes of it, over depth.
 
@@ -223,8 +216,7 @@ def initialisation_figure(records: Listed) -> Drawing:
                 row = signal.row("output" if what == "output" else "weight_gradient")
                 blocks[name] = dict(enumerate(row, start=1))
         panels.append(_panel(title, blocks, "block", y, whole_ticks, marker=None, lw=1.4))
-    panels += [panel for study, one in studies_of(records) for panel in study.panels(one)]
-    return Drawing(panels, empty="no run has finished")
+    return Drawing(panels + study_panels(records), empty="no run has finished")
 
 
 def _panel(
@@ -243,8 +235,7 @@ def _panel(
         style = {"color": OTHERS[place % 6], "marker": POINTS[place % 8], "ls": DASHES[place // 6 % 4]} | look
         if any(values.values()):
             lines.append(Line(name.replace("_", " "), list(values), positive(list(values.values())), style))
-    panel = line_panel(title, [*lines, *levels], x, y, after)
-    return replace(panel, alt=panel.alt.replace("nan at", "not finite at"), height=height)
+    return line_panel(title, [*lines, *levels], x, y, after, height=height)
 
 
 # A measure that no expression over the table says, and words

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
 import torch
-from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
@@ -15,10 +13,9 @@ from torch.nn import functional
 from highways.config.run import ImageDataName, Initialisation
 from highways.data import Images, examples, load
 from highways.experiments.small import EVERY, FIRST, LAST, Quantity, SmallStudy, by_version, descend, number, streams
-from highways.inside.statistics import moments
 from highways.inside.values import kept_steps
 from highways.nn.dense import drawn
-from highways.show.figures import DASHES, OTHERS, Line, Panel, level, line, line_panel, plain_ticks
+from highways.show.figures import DASHES, OTHERS, Panel, line, line_panel, plain_ticks
 from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
@@ -45,7 +42,7 @@ class Variance(SmallStudy):
         """
         found = {}
         for name, variance in {"normal": 1.0, "normal_fan_in": 1 / self.inputs, "he_normal": 2 / self.inputs}.items():
-            random = torch.Generator().manual_seed(self.seed)
+            (random,) = streams([self.seed])
             weights = torch.randn(self.draws, self.active, generator=random) * math.sqrt(variance)
             z = weights.sum(dim=1) + torch.randn(self.draws, generator=random)
             found[name] = z.double().var().reshape(1)
@@ -166,23 +163,10 @@ class SmallNet(SmallStudy):
         yield number("guessing the mean", ERROR, found.row("guessing_absolute_error")[0])
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return the errors as dots."""
-        rows = {name: sorted(found.row(f"{name}_absolute_error")) for name in self.versions}
-        dots = {"marker": "o", "ls": "none", "ms": 4, "color": OTHERS[4]}
-        lines = [
-            Line(None, [place + 0.5 * (index / max(len(row) - 1, 1) - 0.5) for index in range(len(row))], row, dots)
-            for place, row in enumerate(rows.values())
-        ]
+        """Return the errors."""
         guessing = found.row("guessing_absolute_error")[0]
-        lines.append(level("guessing the mean", guessing, color="0.4", lw=1, ls=":"))
-
-        def names(axes: Axes) -> None:
-            axes.set_xticks(range(len(rows)), [name.replace("_", " ") for name in rows])
-
-        title = "7-4-2-1 network: error on fresh examples, a dot a seed"
-        panel = line_panel(title, lines, "initial weights", "mean absolute error", names, log=False)
-        words = [f"{name} {row[0]:.2f} to {row[-1]:.2f}, mean {moments(row)[0]:.3f}" for name, row in rows.items()]
-        return [replace(panel, alt=f"{'; '.join(words)}; guessing the mean {guessing:.3f}.")]
+        title = f"7-4-2-1 network: error on fresh examples (guessing the mean: {guessing:.3f})"
+        return [self.bars(found, title, {"absolute_error": "mean absolute error"}, "mean of the seeds")]
 
 
 # A hidden layer of sigmoids
@@ -242,7 +226,7 @@ class Saturation(SmallStudy):
             torch.cat([one.detach().flatten(1) for one in parts], 1).norm(dim=1) for parts in (gradients, weights[:2])
         )
         orders = torch.stack([torch.randperm(len(train_y), generator=one) for one in streams(range(self.seeds))])
-        order, steps = orders.repeat(len(kinds), 1), self._most_steps(len(train_y))
+        order, steps = orders.repeat(len(kinds), 1), min(self.steps, len(train_y) // self.batch_size)
         kept, losses = set(kept_steps(steps + 1)), []
         for step in range(steps + 1):
             if step in kept:
@@ -259,15 +243,12 @@ class Saturation(SmallStudy):
         curves = by_version(kinds, {"loss": torch.stack(losses, dim=1)})
         return by_version(kinds, values) | {name: curve.mean(dim=0) for name, curve in curves.items()}
 
-    def _most_steps(self, training_examples: int) -> int:
-        return min(self.steps, training_examples // self.batch_size)
-
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return the losses over steps, and what is saturated before and right after training."""
-        steps, lines = kept_steps(self._most_steps(examples(self.data, "train")) + 1), []
-        for place, name in enumerate(self.versions):
-            points = dict(zip(steps, found.row(f"{name}_loss"), strict=True))
-            lines.append(line(name.replace("_", " "), points, color=OTHERS[place], ls=DASHES[place]))
+        steps, lines = min(self.steps, examples(self.data, "train") // self.batch_size), []
+        for name, colour, dashes in zip(self.versions, OTHERS, DASHES, strict=False):
+            points = dict(zip(kept_steps(steps + 1), found.row(f"{name}_loss"), strict=True))
+            lines.append(line(name.replace("_", " "), points, color=colour, ls=dashes))
         title = f"{self.data}: a hidden layer of sigmoids"
         losses = line_panel(f"{title}, loss", lines, "step", "loss, nats", lambda axes: plain_ticks(axes.yaxis))
         shares = {"saturated": "saturated activations before", "accuracy": "test accuracy after"}

@@ -1,11 +1,10 @@
 """Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from statistics import fmean
 from typing import ClassVar
 
-import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field
 
@@ -22,14 +21,12 @@ from highways.experiments.keras_lasagne_factors import (
     LASAGNE,
     LASAGNE_LONG,
     NETWORKS,
-    OVER_ALL,
     Cell,
     Factorial,
     Logistic,
     cells,
     factorials,
     run_of,
-    summary,
 )
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
 from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, level, line_panel
@@ -75,9 +72,6 @@ class KerasLasagneProfile(Profile):
         return [AnalysisConfig(measure=level) for level in levels]
 
 
-# Table
-
-
 def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
     """Yield accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
 
@@ -120,21 +114,9 @@ def _estimates(found: Factorial) -> Iterator[tuple[str, str, list[float]]]:
         yield "share", FACTORS[name].text, values
 
 
-# Figure
-
-
 def keras_lasagne_figure(records: Listed) -> Drawing:
-    """Draw, for each data set: all cells in order, the effects, the interactions, the shares of the difference.
-
-    A fraction has no interactions and no shares.
-    """
-    panels = []
-    for found in factorials(records).values():
-        panels += [_cells_panel(found), _intervals_panel(f"{found.data}: effects on test accuracy", found.effects())]
-        if found.full:
-            shares = {FACTORS[name].text: values for name, values in found.shares().items()}
-            panels.append(_interactions_panel(found))
-            panels.append(_intervals_panel(f"{found.data}: shares of Lasagne minus Keras", {"": shares}))
+    """Draw, for each data set, all cells in order, and the effects."""
+    panels = [panel(found) for found in factorials(records).values() for panel in (_cells_panel, _effects_panel)]
     return Drawing(panels, columns=2, empty="no factorial is complete")
 
 
@@ -152,67 +134,32 @@ def _cells_panel(found: Factorial) -> Panel:
     return line_panel(f"{found.data}: every cell", lines, "rank", "test accuracy", log=False, columns=1)
 
 
-def _intervals_panel(title: str, series: Mapping[str, Mapping[str, list[float]]]) -> Panel:
-    """Return means and every seed, in points of accuracy.
-
-    `series` has by label estimates by name; those of one name stand next to each other.
-    """
-    names = list(dict.fromkeys(name for estimates in series.values() for name in estimates))
-    points = {
-        (label, name): [100 * value for value in values]
-        for label, estimates in series.items()
-        for name, values in estimates.items()
-    }
-    colours = dict(zip(series, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=False))
+def _effects_panel(found: Factorial) -> Panel:
+    """Return the effects, means and every seed, in points; those of one factor stand next to each other."""
+    effects = found.effects()
+    names = list(dict.fromkeys(name for estimates in effects.values() for name in estimates))
+    colours = dict(zip(effects, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=True))
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color="0.4", lw=1)
-        for (label, name), values in points.items():
-            sharing = [one for one in series if name in series[one]]
-            place = names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2)
-            fill = colours[label] if min(values) > 0 or max(values) < 0 else "white"
-            axes.plot(values, [place] * len(values), "|", ms=7, color=colours[label])
-            axes.plot(fmean(values), place, "o", color=colours[label], mfc=fill)
+        for label, colour in colours.items():
+            for name, shares in effects[label].items():
+                values, sharing = [100 * share for share in shares], [one for one in effects if name in effects[one]]
+                place = names.index(name) + 0.3 * (sharing.index(label) - (len(sharing) - 1) / 2)
+                fill = colour if min(values) > 0 or max(values) < 0 else "white"
+                axes.plot(values, [place] * len(values), "|", ms=7, color=colour)
+                axes.plot(fmean(values), place, "o", color=colour, mfc=fill)
+            axes.plot([], [], "o", color=colour, label=label)
         axes.set_yticks(range(len(names)), [name.replace(": ", ":\n") for name in names])
         axes.invert_yaxis()
         axes.set(xlabel="points (filled: seeds of one sign)")
-        if len(series) > 1:
-            for label, colour in colours.items():
-                axes.plot([], [], "o", color=colour, label=label)
-            axes.set_xscale("symlog", linthresh=1)  # from a tenth of a point to forty
-            axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
-            legend(axes)
+        axes.set_xscale("symlog", linthresh=1)  # from a tenth of a point to forty
+        axes.set_xticks((ticks := (-30, -10, -3, -1, 0, 1, 3)), [f"{tick:g}" for tick in ticks])
+        legend(axes)
 
-    words = [
-        f"{name}{label and f', {label},'} {fmean(values):+.1f} ({min(values):+.1f} to {max(values):+.1f})"
-        for (label, name), values in points.items()
-    ]
-    alt = f"Points of accuracy, means over seeds (the lowest to the highest): {'; '.join(words)}."
-    return Panel(title, alt, draw, height=3.3 if len(series) == 1 else 4.2)
-
-
-def _interactions_panel(found: Factorial) -> Panel:
-    texts = [factor.text for factor in FACTORS.values()]
-    names, table = list(FACTORS), np.full((len(texts), len(texts)), np.nan)
-    for (one, other), values in found.interactions().items():
-        table[names.index(other), names.index(one)] = 100 * fmean(values)
-    pairs = [(i, j) for i in range(len(texts)) for j in range(i)]
-    limit = float(np.nanmax(np.abs(table))) or 1.0
-
-    def draw(axes: Axes) -> None:
-        axes.imshow(table[1:, :-1], cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
-        for i, j in pairs:
-            colour = "white" if abs(table[i, j]) > 0.6 * limit else "black"
-            axes.text(j, i - 1, f"{table[i, j]:+.1f}", ha="center", va="center", fontsize=8.5, color=colour)
-        axes.set_xticks(range(len(texts) - 1), [str(number) for number in range(1, len(texts))])
-        axes.set_yticks(range(len(texts) - 1), [f"{number + 2} {text}" for number, text in enumerate(texts[1:])])
-        axes.set(xlabel=f"1 {texts[0]}, the others by their numbers")
-        axes.grid(visible=False)
-
-    largest = sorted(pairs, key=lambda pair: -abs(table[pair]))[:3]
-    words = [f"{texts[i]} with {texts[j]} {table[i, j]:+.1f}" for i, j in largest]
-    alt = f"A triangle of {len(pairs)} pairs of factors; the largest: {', '.join(words)}."
-    return Panel(f"{found.data}: interactions, points of accuracy", alt, draw, height=3.3)
+    means = {f"{name}, {label}": 100 * fmean(values) for label in effects for name, values in effects[label].items()}
+    alt = f"Points of accuracy, means over seeds: {'; '.join(f'{text} {mean:+.1f}' for text, mean in means.items())}."
+    return Panel(f"{found.data}: effects on test accuracy", alt, draw, height=4.2)
 
 
 # Measures: 95 % intervals over seeds
@@ -248,44 +195,24 @@ def _over_seeds(values: list[float]) -> Interval | None:
     return Interval(*student_interval(values), tuple(values)) if values else None
 
 
-# Words
-
-
 def answer(records: Listed) -> str:
-    """Return what the factorial says, a sentence per data set, from what the table is made of."""
-    return "\n\n".join(map(in_words, factorials(records).values())) or "Not all runs are there yet."
-
-
-def in_words(found: Factorial) -> str:
-    """Return what one data set's factorial says."""
-    means = [f"{name} {fmean(found.accuracies[cell]):.3f}" for name, cell in found.configurations().items()]
-    level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
-    text = f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
-    text += f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})"
-    if shares := _by_size({FACTORS[name].text: values for name, values in found.shares().items()}):
-        first = ", ".join(f"{name} {mean:+.3f}" for name, (mean, _, _) in shares[:3])
-        rest = math.fsum(mean for _, (mean, _, _) in shares[3:])
-        text += f". With one epoch, the difference is made of {first}, and all others together {rest:+.3f}"
-    over = "all settings of the others" if found.full else "a fraction of the settings"
-    text += f". Over {over}, means of the seeds"
-    for when, measured in found.effects().items():
-        if when != OVER_ALL:
-            told = [f"{name} ({mean:+.3f})" for name, (mean, low, high) in _by_size(measured) if low > 0 or high < 0]
-            most = f"what moves accuracy most is {', '.join(told[:3])}" if told else "no effect is told from 0"
-            text += f", {when} {most}"
-    return f"{text}."
+    """Return how Lasagne's network compares with Keras's, a sentence per data set."""
+    sentences = []
+    for found in factorials(records).values():
+        means = [f"{name} {fmean(found.accuracies[cell]):.3f}" for name, cell in found.configurations().items()]
+        level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
+        sentences.append(
+            f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
+            f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})."
+        )
+    return "\n\n".join(sentences) or "Not all runs are there yet."
 
 
 def _against_keras(found: Factorial, cell: Cell) -> str:
-    mean, low, high = summary(found.difference(cell, KERAS))
+    difference = found.difference(cell, KERAS)
+    low, high = student_interval(difference)
     words = "is better than" if low > 0 else "is worse than" if high < 0 else "cannot be told from"
-    return f"{words} Keras's ({mean:+.3f})"
-
-
-def _by_size(estimates: Mapping[str, list[float]]) -> list[tuple[str, tuple[float, float, float]]]:
-    """Return means and intervals by name, the largest mean in size first."""
-    found = {name: summary(values) for name, values in estimates.items()}
-    return sorted(found.items(), key=lambda item: -abs(item[1][0]))
+    return f"{words} Keras's ({fmean(difference):+.3f})"
 
 
 KERAS_LASAGNE = Experiment(

@@ -31,7 +31,6 @@ from highways.config.run import (
 from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.experiments.small import SmallStudy
-from highways.inside.statistics import student_interval
 from highways.tracking import Listed, RunRecord
 
 Cell = tuple[int, ...]
@@ -165,8 +164,6 @@ def run_of(
 THIRD_LEVEL = "transform bias: -2 to 1"
 """What Keras 1.2.2 makes of it."""
 
-OVER_ALL = "over all settings"
-
 GUESSING = 0.5
 """Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
 
@@ -256,7 +253,7 @@ class Factorial:
             measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
                 self.switch(name): self.effect(name, epochs=level) for name in FACTORS if name != "epochs"
             } | ({THIRD_LEVEL: third} if third else {})
-        return measured | {OVER_ALL: {self.switch("epochs"): self.effect("epochs")}}
+        return measured | {"over all settings": {self.switch("epochs"): self.effect("epochs")}}
 
     def configurations(self) -> dict[str, Cell]:
         """Return the cells of `NETWORKS` by what they are called."""
@@ -328,12 +325,3 @@ def _accuracy(run: RunRecord, level: int) -> float:
     if run.status == "diverged" and (level == 0 or not curve):
         return GUESSING
     return curve[0 if level else -1]
-
-
-def summary(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of an estimate over seeds and its 95 % interval (Student's).
-
-    Where all seeds agree to the last digit the interval has no width.
-    """
-    low, high = student_interval(values)
-    return math.fsum(values) / len(values), low, high

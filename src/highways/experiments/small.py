@@ -99,8 +99,8 @@ class SmallStudy(Measure):
             axes.set(ylabel=label)
             legend(axes, gap=54)
 
-        words = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
-        return Panel(title, f"Means over seeds of {', '.join(versions)}. {'; '.join(words)}.", draw)
+        alt = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
+        return Panel(title, f"Means over seeds of {', '.join(versions)}. {'; '.join(alt)}.", draw)
 
 
 def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
@@ -119,6 +119,11 @@ def study_rows(records: Listed) -> Iterator[Row]:
     """
     for study, found in studies_of(records):
         yield from ({"study": study.title, "data": found.data} | row for row in study.rows(found))
+
+
+def study_panels(records: Listed) -> list[Panel]:
+    """Return the panels of every study."""
+    return [panel for study, found in studies_of(records) for panel in study.panels(found)]
 
 
 def stored(version: str, quantity: str) -> str:

@@ -120,9 +120,6 @@ class VeryDeepProfile(Profile):
         return like(trial, data, budget, depth=depth, width=width, **more)
 
 
-# Numbers
-
-
 def very_deep_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, kind of network and depth.
 
@@ -174,9 +171,6 @@ def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
     depths = [cost.run.network.depth for cost in costs]
     seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
     return exponent(depths, seconds), exponent(depths, held)
-
-
-# Figure
 
 
 def very_deep_figure(records: Listed) -> Drawing:

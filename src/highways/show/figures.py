@@ -112,6 +112,7 @@ def line_panel(
     after: Callable[[Axes], object] = lambda axes: None,
     log: bool = True,
     columns: int = 3,
+    height: float = HEIGHT,
 ) -> Panel:
     """Return a panel of lines, whose alternative text says where each of them begins and ends.
 
@@ -123,13 +124,9 @@ def line_panel(
         after: Draws what else there is, and sets ticks and scales.
         log: Scale the vertical axis in logarithms.
         columns: Of the legend, at most.
+        height: Of the axes, inches.
     """
-    ends = {
-        one.label: [f"{one.y[end]:.3g}" + (f" at {one.x[end]:g}" if len(one.x) else "") for end in (0, -1)]
-        for one in lines
-        if one.label and len(one.y)
-    }
-    words = "; ".join(f"{label}: {', '.join(dict.fromkeys(texts))}" for label, texts in ends.items())
+    words = "; ".join(f"{one.label}: {_ends(one)}" for one in lines if one.label and len(one.y))
 
     def draw(axes: Axes) -> None:
         for one in lines:
@@ -143,7 +140,12 @@ def line_panel(
         after(axes)
         legend(axes, columns=columns)
 
-    return Panel(title, f"{y[:1].upper()}{y[1:]}. {words or 'Nothing to show'}.", draw, lines=lines, across=x)
+    return Panel(title, f"{y[:1].upper()}{y[1:]}. {words or 'Nothing to show'}.", draw, height, lines, across=x)
+
+
+def _ends(of: Line) -> str:
+    places = [f" at {x:g}" for x in of.x] if len(of.x) else [""]
+    return ", ".join(dict.fromkeys(f"{of.y[end]:.3g}{places[end]}".replace("nan", "not finite") for end in (0, -1)))
 
 
 class Drawing:

@@ -21,15 +21,12 @@ PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "
 ROUTED = {"mnist": (0, 7)}
 """Classes whose routing is drawn, by data set; of others 0 and 1, as P2 Fig. 3 shows them of CIFAR-100."""
 
-OURS = {"color": NETWORK["highway"]}
+OURS: dict[str, Any] = {"color": NETWORK["highway"]}
 PAPERS = {"color": "0.2"}
-OTHER = OURS | {"lw": 0.9, "alpha": 0.55}
+OTHER: dict[str, Any] = OURS | {"lw": 0.9, "alpha": 0.55}
 """How the networks after the best one are drawn."""
-UNTRAINED = {"color": "0.5", "lw": 0.9, "ls": ":"}
+UNTRAINED: dict[str, Any] = {"color": "0.5", "lw": 0.9, "ls": ":"}
 """How networks before training are drawn."""
-
-
-# Maps of units by layers
 
 
 def gate_panels(
@@ -72,12 +69,9 @@ def _map(
     """Return a map of units by layers; without ends its colours reach as far below zero as above."""
     reach = float(np.nanmax(np.abs(matrix)))
     low, high = (-reach, reach) if low is None or high is None else (low, high)
-    third = max(len(matrix) // 3, 1)
-    first, last = (np.nanmean(np.abs(part)) for part in (matrix[:third], matrix[-third:]))
-    alt = (
-        f"A map of {len(matrix)} layers by {matrix.shape[1]} units, values from {low:.2g} to {high:.2g}; their "
-        f"mean size is {first:.2g} in the first third of the layers and {last:.2g} in the last."
-    )
+    first, last = (np.nanmean(np.abs(matrix[layer])) for layer in (0, -1))
+    alt = f"{len(matrix)} layers by {matrix.shape[1]} units, {low:.2g} to {high:.2g}; mean size in the first layer "
+    alt += f"{first:.2g}, in the last {last:.2g}."
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(matrix, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
@@ -90,17 +84,11 @@ def _map(
     return Panel(title, alt, draw)
 
 
-# Lines over layers
-
-
 def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]) -> list[Line]:
     """Return lines over layers of networks after the best one, thin, and of networks before training, dotted."""
-    looks = (("other networks", OTHER, others), ("before training", UNTRAINED, controls))
-    return [
-        line(None if index else name, values, **look)
-        for name, look, curves in looks
-        for index, values in enumerate(curves)
-    ]
+    lines = [line(None if index else "other networks", values, **OTHER) for index, values in enumerate(others)]
+    before = [line(None if index else "before training", values, **UNTRAINED) for index, values in enumerate(controls)]
+    return lines + before
 
 
 def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
