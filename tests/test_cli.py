@@ -57,6 +57,7 @@ def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
     for wrong, said in (
         ("colour: red", "unknown key 'colour' (allowed: "),
         ("depths: 10, 20", "key 'depths': Input should be a valid array, found '10, 20'; a list is written [10, 20]\n"),
+        ("depths: {deep: 10}", "key 'depths': Input should be a valid array; a list is written [{deep: 10}]\n"),
     ):
         name = wrong.partition(":")[0]
         path.write_text("".join(f"{line}\n" for line in text.splitlines() if not line.startswith(name)) + wrong)

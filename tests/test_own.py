@@ -36,6 +36,14 @@ def flat(config: DataConfig) -> Images:
     return data
 
 
+def test_description_in_a_notebook_is_checked_and_a_fault_is_one_line() -> None:
+    assert DataConfig.of({"file": "a.csv", "label": "kind"}) == DataConfig.of(
+        DataConfig.of({"file": "a.csv", "label": "kind"})
+    )
+    with refused("data: unknown key 'own.lable', did you mean 'label'?"):
+        DataConfig.of({"file": "a.csv", "lable": "kind"})
+
+
 def test_table_is_standardised_and_counted(project: Path, tmp_path: Path) -> None:
     config = table(tmp_path / "my flowers.csv")
     data = flat(config)

@@ -126,7 +126,7 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
         return f"key {key} is missing"
     given = f", found {quoted(detail['input'])}" if not isinstance(detail["input"], Mapping) else ""
     if detail["type"] == "list_type":
-        given += f"; a list is written [{detail['input']}]" if isinstance(detail["input"], str | int | float) else ""
+        given += f"; a list is written [{json.dumps(detail['input'])}]".replace('"', "")
     return f"key {key}: {printable(detail['msg'].removeprefix('Value error, '), 400)}{given}"
 
 

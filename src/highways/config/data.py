@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from highways.config.base import Count, Seed, Strict
+from highways.config.base import Count, Seed, Strict, validate
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
 """`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
@@ -150,8 +150,14 @@ class DataConfig(Strict):
         return self
 
     @classmethod
-    def of(cls, data: "str | DataConfig", **more: Any) -> "DataConfig":
-        """Return the configuration of a data set that a parameter names or, of own data, describes."""
+    def of(cls, data: "str | Mapping[str, Any] | DataConfig", **more: Any) -> "DataConfig":
+        """Return the configuration of a data set that is named or, of own data, described.
+
+        Raises:
+            HighwaysError: The description is at fault; one line.
+        """
+        if isinstance(data, Mapping):
+            data = validate(cls, data, "data")
         return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
 
     @property
