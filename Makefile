@@ -1,7 +1,7 @@
 # Each target works as the first command on a fresh clone. The environment is made in .venv when it is missing,
 # and again when a requirements*.lock or pyproject.toml have changed, or the checkout was moved.
 
-# The first of these that is there: everything has been run with 3.11, the quick tests with 3.13, nothing with 3.12.
+# The first of these that is there: everything has been run with 3.11, the quick tests with 3.12 and 3.13.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell command -v $(name) >/dev/null && echo $(name))) python3.11)
 # torch's builds differ between CPU and CUDA: requirements-torch.lock has the hashes of those that are known, and
 # requirements-cuda.lock has the parts that a CUDA build asks for. For a build that is not known give pip's arguments,

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place and moved into it."""
+"""Atomic file writes: a file is either complete or absent."""
 
 import contextlib
 import hashlib

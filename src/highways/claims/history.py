@@ -34,7 +34,7 @@ class Form(NamedTuple):
     at: str
 
     def changed(self, other: "Form") -> list[str]:
-        """Return what differs in another form, in words."""
+        """Name the parts that differ in another form."""
         return sorted(word for key, word in DECISIVE.items() if self.entry.get(key) != other.entry.get(key))
 
 

@@ -198,7 +198,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
 
 
 def evidence_of(claim: Claim, records: Listed) -> Evidence:
-    """Return what a verdict rests on: a study in place of runs, where the claim is about one and it has been made."""
+    """Return the evidence for a verdict: runs, or a study if the claim is about one and it has been made."""
     return claim.required.evidence(records, study(records, claim.of_study) if claim.of_study else None)
 
 
@@ -216,7 +216,7 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
 
 
 def measured_text(value: float | Interval | Networks) -> str:
-    """Return what was measured, as it stands in `claims.csv`."""
+    """Format a measured value as `claims.csv` has it."""
     if isinstance(value, Networks):
         text = ", ".join(f"{one:.4g}" for one in value.values)
         controls = [one for one in value.untrained if one is not None]

@@ -73,7 +73,7 @@ class Evidence:
     pruned: bool = False
     """The runs are the best of a search in which only these were trained to the end."""
     settings: Sequence[str] = ()
-    """What tells cells apart beside kind of network and depth."""
+    """Settings that distinguish cells, besides kind of network and depth."""
 
     @property
     def lost(self) -> bool:
@@ -95,7 +95,7 @@ class Required(Strict):
     model_config = ConfigDict(strict=True)
 
     data: Name | Annotated[list[Name], Field(min_length=1)] | None = None
-    """A data set, or several, on all of which is measured."""
+    """A data set, or several; then the measurement is over all of them."""
     epochs: AtLeast | None = None
     """Of the longest training of each kind of network at each depth."""
     schedule_epochs: AtLeast | None = None
@@ -103,7 +103,7 @@ class Required(Strict):
     trials: AtLeast | None = None
     """Runs of each kind of network at each depth; of a search with rungs those that it began with."""
     survivors: AtLeast | None = None
-    """For the scope *pruned* so many trials of a search with rungs must have been trained to the end."""
+    """For the scope *pruned*: minimum number of trials of a search with rungs that were trained to the end."""
     seeds: AtLeast | None = None
     """Different seeds of each kind of network at each depth."""
     steps: AtLeast | None = None
@@ -160,7 +160,7 @@ class Required(Strict):
         )
 
     def of_data_sets(self, records: Listed) -> Listed:
-        """Return what is on the data sets or, where there is none, on a stand-in or the first data set there is."""
+        """Return the records on the required data sets; without any, those on a stand-in or the first data set."""
         there = list(dict.fromkeys([*records.data, *(run.data.name for run in records.missing)]))
         wanted = self.data_sets or there[:1]
         chosen = [next((one for one in (name, STAND_INS.get(name)) if one in there), None) for name in wanted]
@@ -182,7 +182,7 @@ class Required(Strict):
         return False
 
     def evidence(self, records: Listed, study: AnalysisRecord | None = None) -> Evidence:
-        """Return what a verdict rests on: records on the required data sets or their stand-ins, or a study instead."""
+        """Return the evidence for a verdict: records on the required data sets or their stand-ins, or a study."""
         runs = [record for record in records if self.concerns(record.config)]
         return Evidence(records.data if study is None else [study.data], runs, study, records.pruned, [*self.cells])
 

@@ -34,7 +34,7 @@ def documents(source: str) -> tuple[str, ...]:
 
 
 def unit_of(claim: Claim, measures: Measures) -> Unit:
-    """Return what a claim's number is in."""
+    """Return the unit of a claim's number."""
     if claim.of_study:
         return study_unit(claim.measure["name"], claim.measure["value"])
     return measures.unit(claim.measure)
@@ -56,7 +56,7 @@ def number(value: float) -> str:
 
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
-    """Return one number or two ends, and the few values or networks behind them, of `measured` in `claims.csv`."""
+    """Parse `measured` of `claims.csv`: one number or two ends, and the few values or networks behind them."""
     measured, _, _ = measured.partition("; untrained ")
     ends, _, each = measured.removesuffix(")").partition(" (")
     if ", " in ends:

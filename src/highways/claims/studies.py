@@ -58,7 +58,7 @@ SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "with
 
 
 def study_unit(measure: str, value: str) -> Unit:
-    """Return what a study's number is in, by the name that it has in the record."""
+    """Return the unit of a study's number, from its name in the record."""
     if measure == "study_ratio":
         return "ratio"
     if not any(word in value for word in SHARES):

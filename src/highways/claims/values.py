@@ -205,7 +205,7 @@ class Measures:
     """Rows with the outcome of a search, and in it that of every draw of its trials, `(draws,)`; NaN of no outcome."""
 
     def fault(self, measure: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with a claim's measure, `None` where nothing is."""
+        """Describe the fault of a claim's measure; `None` if there is none."""
         if "name" not in measure:
             try:
                 Expression.model_validate(measure)
@@ -233,14 +233,14 @@ class Measures:
         return getattr(self.functions.get(measure.get("name", "")), "calculation", False)
 
     def unit(self, measure: Mapping[str, Any]) -> Unit:
-        """Return what a measure's number is in."""
+        """Return the unit of a measure's number."""
         if "name" not in measure:
             return Expression.model_validate(measure).in_unit
         return getattr(self.functions[measure["name"]], "unit", "")
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:
-    """Return what a claim's measure gives for records; lists of the YAML file stand for tuples.
+    """Evaluate a claim's measure on records; lists of the YAML file stand for tuples.
 
     Raises:
         HighwaysError: An expression does not fit the tables.
@@ -257,7 +257,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
 
 
 def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Records) -> Networks | None:
-    """Return what a claim's measure gives for each network that is looked into; `None` where it lacks of one.
+    """Evaluate a claim's measure for each analysed network; `None` if it is missing for one.
 
     Raises:
         HighwaysError: An expression does not fit the tables.
@@ -274,8 +274,8 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
 def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Records) -> list[str]:
     """Return the keys of the runs that a claim's measure reads.
 
-    Of an expression those of the rows that it selects; of a function all, or those of the kinds of networks that its
-    arguments name.
+    An expression reads the runs of the rows that it selects; a function all runs, or those of the kinds of network that
+    its arguments name.
     """
     if "name" not in measure:
         rows = Expression.model_validate(measure).selected(list(measures.rows(records)))

@@ -58,7 +58,7 @@ class Measure(Strict):
         return self.kind
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """Return what is found, by name, as nested lists of numbers, with the run's trained network if `needs_weights`.
+        """Return the findings by name, as nested lists of numbers; of the run's trained network if `needs_weights`.
 
         A study has no run.
         """

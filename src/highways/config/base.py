@@ -38,7 +38,7 @@ Distinct = Annotated[list[T], AfterValidator(no_repetition), Field(min_length=1)
 """A list with something in it, and nothing twice."""
 
 MOST_FAULTS = 5
-"""That one message names."""
+"""Largest number of faults that one message names."""
 
 
 class Strict(BaseModel):
@@ -78,12 +78,12 @@ class Network(Strict):
         return str(getattr(self, "kind", ""))
 
     def slug_parts(self, optimiser: str) -> list[str]:
-        """Return what else a person wants to see of it, and of the optimiser's kind, in a run's slug."""
+        """Return further parts of a run's slug, from the network and the optimiser's kind."""
         return []
 
 
 def tagged_union(tag: str, default: str) -> Discriminator:
-    """Return what tells the members of a union of settings apart: their field `tag`, a `Literal` of one value each."""
+    """Return a discriminator of the members of a union: their field `tag`, a `Literal` of one value each."""
 
     def value(settings: Any) -> Any:
         return settings.get(tag, default) if isinstance(settings, Mapping) else getattr(settings, tag, None)

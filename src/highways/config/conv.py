@@ -57,7 +57,7 @@ class ConvConfig(Network):
     pool_rounding: Literal["up", "down"] = "up"
     """Whether pooling windows may reach over the edge, as Caffe has it."""
     one_by_one: Width | None = None
-    """Width of a 1x1 convolution behind the stages."""
+    """Width of a 1x1 convolution after the stages."""
     head: Literal["flatten", "average", "convolution"] = "flatten"
     """What the classifier sees: all positions, or their mean; or it is a 1x1 convolution, averaged itself."""
     head_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -206,7 +206,7 @@ _HIGHWAYS = [
     _cifar("highway-3", (16, 72, 96), (4, 5, 5), 100),
     # P2 Table 3 replaces the fully-connected layer by a 1x1 convolution and global average pooling. The released
     # network has both before its classifier: `highway-b` is Table 3's. Read to the letter, the classifier itself is
-    # the convolution, and its logits are averaged: the same function, but for the place of the dropout.
+    # the convolution, and its logits are averaged: the same function, except for the place of the dropout.
     _cifar("highway-all-conv", (32, 80, 128), (4, 5, 5), 100, head="convolution"),
 ]
 # The Keras convolution post: one channel throughout, gate bias 0, two hidden layers; Keras's initialisation.

@@ -52,9 +52,9 @@ class PicturesConfig(Strict):
     """Pixels on each side, for the random crops of training."""
     mirror: bool = False
     training_images: Count | None = None
-    """Only the first so many of the training part are trained on (P1 Table 1: 40,000 for Highway 3 and 4)."""
+    """Train on only this many of the first training images (P1 Table 1: 40,000 for Highway 3 and 4)."""
     enlarge: int = Field(default=1, ge=1, le=64)
-    """Every pixel becomes a square of so many by so many: for images smaller than the network expects."""
+    """Every pixel becomes a square with sides of this length, for images smaller than the network expects."""
 
 
 def _encoding(name: str) -> str:
@@ -66,7 +66,7 @@ def _encoding(name: str) -> str:
 
 
 class OwnFile(Strict):
-    """A file, or a folder of images, in the place of one of the named data sets; `highways.data.own` reads it.
+    """A file, or a folder of images, instead of one of the named data sets; `highways.data.own` reads it.
 
     A file with a column of sentences is a data set of sentences, one without a table of features.
     """
@@ -121,14 +121,14 @@ class DataConfig(Strict):
 
     name: Annotated[DataName, WrapValidator(_with_a_dot)]
     own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
-    """The user's own data in the place of a named set; its fields may stand here directly."""
+    """The user's own data instead of a named set; its fields may stand here directly."""
     vectors: str | None = None
     """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
     content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
     pictures: PicturesConfig | None = None
     """For convolutional networks; by default images are flat, scaled to [0, 1]."""
     training_examples: Count | None = None
-    """Only the first so many of the training part are used; of flat images and features only. (For pictures:
+    """Train on only this many of the first training examples; flat images and features only. (For pictures:
     `pictures.training_images`.)"""
 
     @model_validator(mode="before")
@@ -170,7 +170,7 @@ class DataConfig(Strict):
 
 
 def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
-    """Return a validator that lets the description of own data pass in the place of a name."""
+    """Return a validator that accepts the description of own data instead of a name."""
 
     def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
         if not isinstance(value, Mapping | DataConfig):

@@ -65,7 +65,7 @@ class Profile(Strict):
         yield self.runs()
 
     def auxiliary(self) -> list[RunConfig]:
-        """Return those of the runs that serve a choice or a check: no outcome counts them."""
+        """Return the runs that are used only for selection or as a check; they never count as results."""
         return []
 
     @property

@@ -78,7 +78,7 @@ _SafeLoader.add_constructor(f"{TAG}float", lambda loader, node: float(node.value
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Return what a YAML text says, read strictly; `where`, the file or what else it comes from, opens messages."""
+    """Parse a YAML text strictly; messages begin with `where`, its file or origin."""
     try:
         return yaml.load(text, _SafeLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

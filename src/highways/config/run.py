@@ -56,11 +56,11 @@ class DenseConfig(Network):
     first_activation: Literal["linear", "relu", "tanh"] | None = None
     """Of the first layer; by default `activation`. The Keras network of the question begins with a linear one."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Inverted dropout behind the first layer and behind every block, and once more before the read-out, as both
+    """Inverted dropout after the first layer and after every block, and once more before the read-out, as both
     networks of the Keras/Lasagne question have it."""
     checkpoint_every: Count | None = None
-    """Activation checkpointing, for depths that would not fit in memory: of every so many blocks only the
-    first one's input is kept for the backward pass, the rest is computed again. The numbers are the same."""
+    """Activation checkpointing, for depths that would not fit in memory: of each group of this many blocks only the
+    first one's input is kept for the backward pass, the rest is recomputed. The numbers are the same."""
 
     def slug_parts(self, optimiser: str) -> list[str]:
         """See `Network`."""
@@ -258,9 +258,9 @@ class BudgetConfig(Strict):
     shuffle: bool = True
     """A new random order every epoch; otherwise the data's own. Texts and pictures are always shuffled."""
     snapshot_steps: Count | None = None
-    """Accuracy on the development and test sets is noted after every so many steps as well; texts only."""
+    """Also measure development and test accuracy every this many steps; texts only."""
     schedule_epochs: Epochs | None = None
-    """Length of the schedule of the learning rate, of which `epochs` are the beginning; by default as long as they."""
+    """Length of the learning rate's schedule, if `epochs` are only its beginning; by default `epochs`."""
 
     @model_validator(mode="after")
     def _schedule_is_long_enough(self) -> "BudgetConfig":

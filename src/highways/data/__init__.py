@@ -1,6 +1,6 @@
 """Data sets: fetched and checked (`sources`), turned into tensors (`images`, `text`), cut into batches.
 
-`text` prepares sentences with torchtext; `sentences` holds and batches what came of it.
+`text` prepares sentences with torchtext; `sentences` holds and batches them.
 """
 
 from highways.data.batches import Batches

@@ -82,7 +82,7 @@ def read_own(own: OwnFile) -> Own:
 
 
 def drawn_parts(own: OwnFile, count: int) -> list[str]:
-    """Return what each of `count` examples is for, drawn so that it depends on their number and the seed alone."""
+    """Draw the part of each of `count` examples; the draw depends on their number and the seed alone."""
     order = sorted(range(count), key=lambda row: hashlib.sha256(f"{own.split_seed}-{row}".encode()).digest())
     test, dev = round(own.test * count), round(own.dev * count) if own.text else 0
     tested, looked_at = set(order[:test]), set(order[test : test + dev])

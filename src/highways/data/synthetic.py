@@ -22,7 +22,7 @@ WEAK_SIGNAL = {
     "random_state": 0,
 }
 """Of `sklearn.datasets.make_classification`. Six numbers decide, by sixteen clusters at corners of a cube, so that a
-plane separates little; sixty features are mixtures of them, 78 are noise; a fifth of the labels are drawn anew. Chosen
+plane separates little; sixty features are mixtures of them, 78 are noise; a fifth of the labels are redrawn. Chosen
 by what logistic regression and scikit-learn's MLP (32 and 32 units, 10 epochs) reach on 20,000 examples, 0.66 and
 0.80, before any network of this project saw it."""
 GENERATORS: dict[str, dict[str, object]] = {

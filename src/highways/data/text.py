@@ -209,7 +209,7 @@ def normalise(tweet: str) -> str:
 def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part, list[Labelled]]:
     """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` a line, as a two-class task.
 
-    Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not to be had
+    Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not available
     ("Not Available"), and all but one of those that are equal once normalised; of two such in different
     parts the test part keeps its own before development and training.
 

@@ -30,7 +30,7 @@ def analyse(
 ) -> list[AnalysisRecord]:
     """Return the records of analyses of an experiment, such as `04_gates`, in a profile; those that have none are made.
 
-    A network whose weights are not kept here is trained again, which is said. A run that diverged has no
+    A network whose weights are not kept here is retrained, with a message. A run that diverged has no
     weights, and its analyses are left out. Threads are by default as many as there are cores.
 
     Raises:

@@ -36,7 +36,7 @@ class CostConfig(Measure):
 def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[float, int]:
     """Return seconds and bytes of a training step of an untrained dense network, on the first examples.
 
-    Seconds are those of the fastest step after one to warm up: whatever else the machine does only adds. Bytes are on a
+    Seconds are the fastest step's after a warm-up step, since other load on the machine only adds. Bytes are on a
     GPU the most that was allocated, on a CPU what the step holds, counted: weights, velocities, activations and
     gradient buffers.
 

@@ -38,7 +38,7 @@ class GateLayers(NamedTuple):
 
 
 def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
-    """Return the analyses of one kind, but for controls."""
+    """Return the analyses of one kind, except controls."""
     return [analysis for analysis in records.analyses if analysis.kind == kind]
 
 

@@ -24,7 +24,7 @@ def student_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _interval(middle: float, error: float, freedom: float) -> tuple[float, float]:
-    """Return the 95 % interval of Student's distribution with so many degrees of freedom; infinitely many: normal."""
+    """Return Student's 95 % interval around `middle`; of infinite degrees of freedom, the normal distribution's."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(freedom, 0.975)) * error
@@ -46,7 +46,7 @@ def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, fl
 
 
 def each(values: Sequence[float]) -> str:
-    """Return a few values as text, in their order, four digits behind the point."""
+    """Return a few values as text, in their order, four digits after the point."""
     return " ".join(f"{value:.4f}" for value in values)
 
 

@@ -19,7 +19,7 @@ def network_and_data(run: RunConfig, network: nn.Module | None, where: torch.dev
 
 
 def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:
-    """Return tensors as nested lists of numbers of so many significant digits."""
+    """Return tensors as nested lists of numbers with `digits` significant digits."""
     return {
         name: rounded(value.tolist() if isinstance(value, Tensor) else [row.tolist() for row in value], digits)
         for name, value in values.items()

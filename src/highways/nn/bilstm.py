@@ -8,7 +8,7 @@ T = sigmoid(g) a transform gate):
 |---|---|---|
 | `plain` | C BiLSTM(x) | none |
 | `highway-article` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, trained, carried itself |
-| `highway-released` | the same | g = G x + b, drawn anew at every call |
+| `highway-released` | the same | g = G x + b, redrawn at every call |
 | `highway-described` | C (BiLSTM(x) * T + K x * (1 - T)) | g = G x + b, trained; K, trained, makes x 2H wide |
 | `highway-zero-padding` | the same, x made 2H wide by zeros | g = G x + b, trained |
 | `highway` | BiLSTM(x) * T + x * (1 - T) | g = G x + b, trained, b starts at `transform_bias` |
@@ -21,7 +21,7 @@ each BiLSTM starts from the final state (h, c) of the one below. The last two ar
 map to 2H at the entry, layers of one width after it, and no difference but the gate and the carry.
 
 Source: the Highway BiLSTM article and its repository, bamtercelboo/pytorch_Highway_Networks. In models/model_HBiLSTM.py
-the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September); it is drawn anew in
+the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September); it is redrawn in
 `forward` in 6a2a02c and 6f92a8d, on 20 and 21 September in `model_HighWayBiLSTM`, and in every commit from 1ba7a17 (26
 September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
 """
@@ -184,7 +184,7 @@ def fill_embedding(embedding: nn.Embedding, config: RunConfig, data: Any) -> Non
 
 
 def initialise(network: nn.Module, seed: int) -> None:
-    """Draw all weights anew: the source's initialisation, for all kinds.
+    """Draw all weights: the source's initialisation, for all kinds.
 
     Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
     0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`

@@ -145,7 +145,7 @@ def _check(size: list[int], where: str, what: str, shape: tuple[int, int, int]) 
 
 
 def initialise(network: ConvNetwork, seed: int) -> None:
-    """Draw all weights anew as the description says; biases 0, gate biases theirs.
+    """Draw all weights as the description says; biases are 0, gate biases those of the configuration.
 
     Drawn on the CPU in the order in which the modules were made, from a stream of their own.
     """

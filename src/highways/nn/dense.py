@@ -135,7 +135,7 @@ def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Te
 
 
 def initialise(network: DenseNetwork, seed: int) -> None:
-    """Draw all weights anew as the configuration says, set biases to 0 and gate biases to theirs.
+    """Draw all weights as the configuration says, and set biases to 0 and gate biases to `transform_bias`.
 
     The weights are drawn on the CPU in the order in which the modules were made, from a stream of
     their own, so that a seed means the same weights everywhere.

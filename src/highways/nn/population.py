@@ -168,7 +168,7 @@ class DensePopulation(nn.Module):
         return [range(start, min(start + every, layers)) for start in range(0, layers, every)]
 
     def step_bytes(self, batch: int) -> int:
-        """Return the bytes of weights and of the buffers that a training step on so many examples holds."""
+        """Return the bytes of the weights and of a training step's buffers for this many examples."""
         space = self._workspace(batch)
         storages = [t.untyped_storage() for t in (*self.buffers(), *(getattr(space, f.name) for f in fields(space)))]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())  # some share memory

@@ -46,7 +46,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
 
     Args:
         run_key: The run.
-        expected_sha256: That of the record, or the one that `accept_weights` noted; `None` accepts any.
+        expected_sha256: The record's, or the one accepted by `accept_weights`; `None` accepts any.
 
     Raises:
         HighwaysError: They are other weights, or damaged.
@@ -75,7 +75,7 @@ def accept_weights(run_key: str, sha256: str | None) -> None:
 
 
 def accepted_sha256(run_key: str) -> str | None:
-    """Return what may stand for the record's weights: what `accept_weights` noted, else what a card in git lists."""
+    """Return the sha256 accepted in place of the record's: noted by `accept_weights`, else listed by a card in git."""
     path = weights_path(run_key).with_name("retrained.sha256")
     return path.read_text().strip() if path.exists() else _listed_sha256(weights_in_git(run_key))
 
@@ -152,7 +152,7 @@ class ResumePoints:
         return hashlib.sha256("\n".join([*keys, str(self.population)]).encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[ResumePoint]:
-        """Read all resume points, the newest first; a damaged one is renamed, which is said, and left out."""
+        """Read all resume points, the newest first; a damaged one is renamed with a message and left out."""
         for path in sorted(self.folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
             point = self._read(path)
             if point is not None and path.stem.startswith(self._runs(point.keys)):

@@ -61,7 +61,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 def cores() -> int:
     """Return the number of cores this process may use, of the machine or a container, `OMP_NUM_THREADS` at most."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # microseconds in every so many, or "max"
+    with suppress(OSError, ValueError):  # microseconds in each period, or "max"
         quota, period = map(int, (CONTROL_GROUP / "cpu.max").read_text().split())
         count = min(count, max(1, quota // period))
     with suppress(ValueError):

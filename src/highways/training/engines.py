@@ -1,6 +1,6 @@
 """Completing groups of runs: they are trained in this process or elsewhere, and written by this one, under a lock.
 
-Engines are where they are trained. Those of this machine stand here, Ray's in `on_ray`.
+An engine decides where they are trained. This module has the engines of this machine, `on_ray` has Ray's.
 """
 
 import importlib.util
@@ -42,8 +42,8 @@ Trainer = Callable[[Job, ResumePoint | None, Save, Listener], list[Trained]]
 def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] | None:
     """Train the runs of a group that have no record, and return all records in the order of its keys.
 
-    Runs that were cut off together are resumed together, whatever else the group has come to list since. The listener
-    is told of every record, also of those that stand.
+    Runs that were interrupted together are resumed together, even if the group has gained others since. The listener
+    receives every record, including those that exist already.
 
     Returns:
         `None` if another process has locked the group.
@@ -71,7 +71,7 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
 
 
 def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoint | None, Job]:
-    """Return what to go on from, and the runs that are trained next: those of a resume point, or all that lack."""
+    """Return the resume point to continue from, if any, and the runs to train next: its own, or all that lack."""
     for point in points:
         if set(point.keys) <= set(job.keys) and not set(point.keys).isdisjoint(lacking):
             return point, job.only(point.keys)
@@ -108,7 +108,7 @@ def say_waiting(job: Job, said: set[str]) -> None:
 
 
 TRIES = 3
-"""How often a job is tried whose process is lost, counted anew from every state that it reaches."""
+"""Attempts at a job whose process is lost; the count restarts at every state that it reaches."""
 Message = Event | bytes | Exception | list[Trained]
 """What a process that trains sends: what happens, the states that it reaches, and at the end the outcome."""
 
@@ -128,7 +128,7 @@ class Engine:
     """Jobs that may ever be under way at the same time."""
 
     def open(self, device: str, threads: int) -> str:
-        """Get ready for jobs of so many threads on `auto`, `cpu` or `cuda`; return the device that they are to have.
+        """Prepare for jobs of `threads` threads on `auto`, `cpu` or `cuda`, and return the device that they get.
 
         Raises:
             HighwaysError: There is no such device, or nothing to train on.
@@ -212,7 +212,7 @@ def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[t
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what happened, and where, in one line."""
+    """Describe an error and its place in one line."""
     if isinstance(error, Failed | Lost):
         return str(error)
     text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
@@ -274,7 +274,7 @@ class Processes(Engine):
             self._idle.append(connection)
             raise
         except (EOFError, OSError) as error:
-            raise Lost("the process that trained was killed, perhaps for want of memory") from error
+            raise Lost("the process that trained was killed, perhaps because memory ran out") from error
         self._idle.append(connection)
         return trained
 
@@ -310,7 +310,7 @@ def _work(connection: Connection) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it is gone, be it killed; else it would go on unseen."""
+    """End this process when its parent has ended or was killed; otherwise it would run on unnoticed."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

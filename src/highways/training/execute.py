@@ -1,7 +1,7 @@
 """Groups of runs, and training one in this process: a job and its last state in; states, records and weights out.
 
-Nothing here writes a file, so that it is the same wherever a group is trained; see `highways.training.engines` for
-what becomes of the outcome.
+Nothing here writes a file, so that it is the same wherever a group is trained; `highways.training.engines`
+stores the outcome.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
 
 
 def checkpoint_every_s() -> float:
-    """Return the seconds of training that may be lost beside an epoch's length: `HIGHWAYS_CHECKPOINT_EVERY_S`, 30."""
+    """Return how many seconds of training may be lost, plus one epoch: `HIGHWAYS_CHECKPOINT_EVERY_S`, by default 30."""
     given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
     try:
         return float(given)
@@ -92,7 +92,7 @@ class Job:
         device: `cpu` or `cuda`.
         threads: Of the process that trains.
         weights: Train for the weights, which are missing, although the records stand.
-        every_s: Seconds of training that may be lost, beside an epoch's length.
+        every_s: Seconds of training that may be lost, plus one epoch.
     """
 
     configs: tuple[RunConfig, ...]

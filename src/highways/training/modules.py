@@ -43,7 +43,7 @@ class TrialsModule(pl.LightningModule):
         self.configs, self.keys, self.data, self.listener = list(configs), list(keys), data, listener
         self.curves: list[dict[str, list[float]]] = [{} for _ in configs]
         self.measurements: list[dict[str, list[float]]] = [{} for _ in configs]
-        """What was measured beside the curves, for the records."""
+        """Measurements besides the curves, for the records."""
         self.diverged_epoch: list[int | None] = [None] * len(configs)
         self.alive = list(range(len(configs)))
         """Indices of the trials that have not diverged; logits come in this order."""
@@ -208,7 +208,7 @@ class DenseModule(ClassifierModule):
 
 
 class SentenceModule(ClassifierModule):
-    """A run on texts; beside the curves it measures snapshots and the gradients of first and last block.
+    """A run on texts; besides the curves it measures snapshots and the gradients of first and last block.
 
     Batches of sentences of one length are of unequal sizes. So that every sentence counts the same, the loss
     is the sum over the batch divided by the nominal batch size.

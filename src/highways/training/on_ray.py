@@ -73,7 +73,7 @@ def nodes() -> list[Node]:
 
 
 def there_is(there: Sequence[Node]) -> str:
-    """Return what nodes there are, in words."""
+    """Describe the cluster's nodes in words."""
     counted = Counter(f"{node.has['CPU']:g} CPU, {node.has['GPU']:g} GPU" for node in there)
     return "; ".join(f"{count} with {has}" for has, count in counted.items()) or "none with a processor"
 
@@ -188,7 +188,7 @@ class RayEngine(Engine):
         return "cuda" if on_gpu else "cpu"
 
     def room(self) -> int:
-        """Return what fits on the nodes that are there now, and a few that wait for the first to end.
+        """Return how many jobs fit on the present nodes, plus a few that wait for the first to end.
 
         Raises:
             HighwaysError: No node has room for one, from the start or for a while.

@@ -90,7 +90,7 @@ class PopulationModule(TrialsModule):
         return [kept.get_buffer(name) for kept in self.state.values()]
 
     def _masks(self, x: Tensor, step: int) -> Tensor | None:
-        """Return what dropout keeps, `(depth, trials, batch, width)`; trials of one seed see the same."""
+        """Return dropout masks, `(depth, trials, batch, width)`; trials with equal seeds get equal masks."""
         network = self.population.config
         if not network.dropout:
             return None
