@@ -124,7 +124,7 @@ def test_word_vectors_are_taken_by_path_and_enter_the_key_by_content(path: Path)
     film, other = data.vocabulary.index("film"), data.vocabulary.index("cast")
     assert network.embedding.weight[film].tolist() == [1, 2, 3]
     assert torch.equal(network.embedding.weight[other], plain.embedding.weight[other]), "other words are drawn"
-    with refused(f"{path}: its vectors are 3 wide, and network.embedding is 4"):
+    with refused("the vectors of data.vectors are 3 wide, and network.embedding is 4"):
         build_network(vectors_run(path, 4), data)
 
     def key(path: Path) -> str:

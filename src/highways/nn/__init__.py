@@ -27,4 +27,4 @@ def build_network(config: RunConfig, data: Any) -> nn.Module:
         HighwaysError: The data do not fit the network.
     """
     family = importlib.import_module(f"{__name__}.{config.network.family.replace('-', '_')}")
-    return family.build(config, data)
+    return family.build(config.network, data, config.seed)

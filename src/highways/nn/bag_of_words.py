@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from highways.config import BagOfWordsConfig, RunConfig
+from highways.config import BagOfWordsConfig
 
 
 class BagOfWords(nn.Module):
@@ -23,6 +23,6 @@ class BagOfWords(nn.Module):
         return self.embedding(tokens).sum(dim=1) + self.bias
 
 
-def build(config: RunConfig, data: Any) -> BagOfWords:
-    """Return the untrained network of a run."""
-    return BagOfWords(config.network, len(data.vocabulary), data.classes)
+def build(config: BagOfWordsConfig, data: Any, seed: int) -> BagOfWords:
+    """Return the untrained network for a data set; it starts at zero, whatever the seed."""
+    return BagOfWords(config, len(data.vocabulary), data.classes)

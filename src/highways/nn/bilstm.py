@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import BiLSTMConfig, RunConfig
+from highways.config import BiLSTMConfig
 from highways.errors import HighwaysError
 from highways.nn.highway import Highway, gated
 
@@ -161,24 +161,24 @@ class BiLSTMNetwork(nn.Module):
         return self.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
 
 
-def build(config: RunConfig, data: Any) -> BiLSTMNetwork:
-    """Return the untrained network of a run, with the word vectors of its data where there are any.
+def build(config: BiLSTMConfig, data: Any, seed: int) -> BiLSTMNetwork:
+    """Return the untrained network for a data set, with the word vectors of the data where there are any.
 
     Raises:
         HighwaysError: The vectors are not as wide as the network's embedding.
     """
-    network = BiLSTMNetwork(config.network, len(data.vocabulary), data.classes, seed=config.seed)
-    fill_embedding(network.embedding, config, data)
+    network = BiLSTMNetwork(config, len(data.vocabulary), data.classes, seed)
+    fill_embedding(network.embedding, data)
     return network
 
 
-def fill_embedding(embedding: nn.Embedding, config: RunConfig, data: Any) -> None:
+def fill_embedding(embedding: nn.Embedding, data: Any) -> None:
     """Copy the word vectors of the data, if it has any, over the drawn ones; see `build`."""
     if (vectors := data.vectors) is None:
         return
     if vectors.shape[1] != embedding.embedding_dim:
-        wide, file = f"{vectors.shape[1]} wide", config.data.vectors
-        raise HighwaysError(f"{file}: its vectors are {wide}, and network.embedding is {embedding.embedding_dim}")
+        wide = embedding.embedding_dim
+        raise HighwaysError(f"the vectors of data.vectors are {vectors.shape[1]} wide, and network.embedding is {wide}")
     with torch.no_grad():
         embedding.weight.copy_(torch.where(vectors.isnan(), embedding.weight, vectors))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import ConvConfig, RunConfig
+from highways.config import ConvConfig
 from highways.errors import HighwaysError
 from highways.nn.highway import Highway
 
@@ -120,13 +120,13 @@ class ConvNetwork(nn.Module):
         return x.mean(dim=(2, 3)) if self.config.head == "convolution" else x
 
 
-def build(config: RunConfig, data: Any) -> nn.Module:
-    """Return the untrained network of a run.
+def build(config: ConvConfig, data: Any, seed: int) -> nn.Module:
+    """Return the untrained network for a data set.
 
     Raises:
         HighwaysError: The images are too small for the network.
     """
-    network = ConvNetwork(config.network, data.shape, data.classes, seed=config.seed)
+    network = ConvNetwork(config, data.shape, data.classes, seed)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from highways.config import DenseConfig, RunConfig
+from highways.config import DenseConfig
 from highways.config.run import Initialisation
 from highways.nn.highway import Highway
 
@@ -95,9 +95,9 @@ class DenseNetwork(nn.Module):
         return x
 
 
-def build(config: RunConfig, data: Any) -> DenseNetwork:
-    """Return the untrained network of a run."""
-    return DenseNetwork(config.network, data.features, data.classes, seed=config.seed)
+def build(config: DenseConfig, data: Any, seed: int) -> DenseNetwork:
+    """Return the untrained network for a data set."""
+    return DenseNetwork(config, data.features, data.classes, seed)
 
 
 @contextlib.contextmanager
