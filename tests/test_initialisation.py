@@ -145,4 +145,4 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
     assert len(texts_of("initialisation", chosen)["initialisation.csv"].splitlines()) == 1 + 2 * 3 * 3
     assert initialisation_figure(listed_records(chosen)).axes
-    assert listed_records(chosen).complete
+    assert listed_records(chosen).shortfall == ""

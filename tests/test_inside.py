@@ -347,7 +347,7 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     ):
         chosen.runs()
     listed = listed_records(chosen)
-    assert (list(listed), listed.complete) == ([], False)
+    assert (list(listed), listed.known) == ([], False)
     assert {row.verdict for row in verdicts_of(chosen)} == {"not run"}
     search(project, 20, 0.1)
     with pytest.raises(NotYet):

@@ -116,8 +116,8 @@ def test_curve_is_there_while_a_run_trains_and_the_record_completes_it(
     for last in (1, 2):  # the first process is killed: the second has epoch 2 alone
         runs = MlflowRuns("p", "e")
         runs.open({key: record.config})
-        runs.start([key])
-        runs.epoch(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1]},), 0.1))
+        runs.take(Started((key,)))
+        runs.take(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1]},), 0.1))
         (live,) = mlflow_runs("attributes.status = 'RUNNING'", kind="run")
         assert curve(live) == [values[last - 1]]
     list(runs.bring([record]))
@@ -167,7 +167,7 @@ def test_record_that_another_process_brought_first_is_not_begun_again(tracked_pr
         runs = MlflowRuns("p", "e")
         runs.open({record.run_key: record.config})
         list(runs.bring([record]))
-        runs.start([record.run_key])  # the event that begins a run may come after its record
+        runs.take(Started((record.run_key,)))  # the event that begins a run may come after its record
     (run,) = mlflow_runs(kind="run")
     assert run.info.status == "FINISHED"
 

@@ -19,10 +19,9 @@ from toolbox import config_of, mlflow_runs
 
 from highways.config import RunConfig
 from highways.data import load
-from highways.report.models import models
+from highways.report.mlflow_models import VOCABULARY, models
 from highways.report.rebuild import rebuild
 from highways.tracking.mlflow_address import tracking_uri
-from highways.tracking.mlflow_models import VOCABULARY
 from highways.tracking.mlflow_store import connect
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path

@@ -82,7 +82,6 @@ def check(records: list[RunRecord]) -> None:
     assert len(children) == len(found) == len(records)
     assert {run.info.status for run in children} == {"FINISHED"}
     assert read_records("p", "e", [record.run_key for record in records]) == records
-    assert parent.data.metrics["summary/runs"] == len(records)
     for record in records:
         run = found[record.run_key]
         assert run.info.artifact_uri.startswith("mlflow-artifacts:"), "the server keeps them"

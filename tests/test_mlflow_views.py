@@ -49,23 +49,23 @@ def depths(run_config) -> list:
 def test_there_is_a_view_for_each_depth_at_which_networks_compare() -> None:
     tags = [{"network": kind, "depth": depth} for kind in ("plain", "highway") for depth in ("0010", "0100")]
     found = views("laptop", [*tags, {"network": "highway", "depth": "0900"}])
-    assert [view.key for view in found] == ["laptop", "laptop-all", "laptop-d100", "laptop-d10"]
-    assert found[2].name == "laptop: plain against highway, depth 100, loss over epochs"
-    state = unpacked(found[2].tag())
+    assert list(found) == [PREFIX + key for key in ("laptop", "laptop-all", "laptop-d100", "laptop-d10")]
+    compared = found[PREFIX + "laptop-d100"]
+    assert json.loads(compared)["name"] == "laptop: plain against highway, depth 100, loss over epochs"
+    state = unpacked(compared)
     assert "tags.depth = '0100'" in state["searchFilter"]
     assert (state["compareRunCharts"][0]["metricKey"], state["compareRunCharts"][0]["type"]) == (CURVE, "LINE")
     assert state["orderByKey"] == "metrics.`summary/best_train_cross_entropy`"
-    grouped = unpacked(found[1].tag())["groupBy"]
+    grouped = unpacked(found[PREFIX + "laptop-all"])["groupBy"]
     assert [key["groupByData"] for key in grouped["groupByKeys"]] == ["network", "depth"]
-    assert views("laptop", []) == []
+    assert views("laptop", []) == {}
 
 
 def test_weekend_comes_first_and_trials_last_and_others_views_stay() -> None:
     runs = [{"network": kind, "depth": f"{depth:04d}"} for kind in ("plain", "highway") for depth in range(60)]
     found = views("weekend", runs)
     assert len(found) < 20, "the page lists at most 40"
-    there = {PREFIX + view.key: view.tag() for profile in ("explore", "laptop") for view in views(profile, runs[::59])}
-    there |= {PREFIX + "x": "shared in the page"}
+    there = views("explore", runs[::59]) | views("laptop", runs[::59]) | {PREFIX + "x": "shared in the page"}
     tags = experiment_tags("Depth", "e", "7", found, there)
     assert max(map(len, tags.values())) < 20_000
     assert tags[NOTE].startswith("Depth: [weekend: plain against highway, depth 59")
@@ -83,11 +83,8 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
     runs = [run_config(seed=seed, epochs=1) for seed in (0, 1)]
     ranked = sorted(sweep(runs, profile="p", experiment="e", mlflow=False), key=rank)
     sweep(runs, profile="p", experiment="e", auxiliary=[ranked[0].run_key])
-    (best,), (parent,) = mlflow_runs(best="true"), mlflow_runs(kind="sweep")
-    loss = ranked[1].best()
+    (best,) = mlflow_runs(best="true")
     assert best.data.tags["run_key"] == ranked[1].run_key
-    assert parent.data.metrics["summary/best_train_cross_entropy"] == loss
-    assert parent.data.metrics["by depth/train_cross_entropy highway digits"] == loss
 
 
 # Runs
@@ -121,17 +118,10 @@ def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, ru
         (loss,) = connect().get_metric_history(run.info.run_id, "summary/best_train_cross_entropy")
         assert loss.step == 0, "one bar, not a line"
 
-    records += sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
+    sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
     (parent,) = mlflow_runs(kind="sweep")
-    values = parent.data.metrics
-    assert values["summary/runs"] == 9
-    assert values["summary/best_train_cross_entropy"] == min(record.best() for record in records)
-    assert values["summary/seconds"] == pytest.approx(sum(record.timing["seconds"] for record in records), abs=1e-2)
-    history = connect().get_metric_history(parent.info.run_id, "by depth/train_cross_entropy highway digits")
-    highways = [record for record in records if record.config.network.kind == "highway"]
-    best = {depth: min(one.best() for one in highways if one.config.network.depth == depth) for depth in (3, 5, 9)}
-    assert {one.step: one.value for one in history} == best
     assert "**parent of 9 runs**" in parent.data.tags["mlflow.note.content"]
+    assert len(mlflow_runs(best="true")) == 5
 
 
 def test_names_differ_before_they_are_cut(run_config) -> None:

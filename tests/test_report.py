@@ -385,7 +385,7 @@ def test_each_claim_counts_where_its_scope_is_best() -> None:
     laptop = judged("laptop", a="full", b="reduced", c="", d="stand-in", e="full")
     weekend = judged("weekend", a="", b="pruned", c="", d="reduced", e="full")
     paper = judged("paper", a="reduced", b="", c="", d="", e="")
-    found = {row.claim_id: row.profile for row, _ in readme.best_of([laptop, weekend, paper])}
+    found = {name: one.profile for name, one in readme.best_of([laptop, weekend, paper]).items()}
     assert found == {"a": "laptop", "b": "weekend", "c": "paper", "d": "weekend", "e": "weekend"}
 
 

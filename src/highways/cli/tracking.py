@@ -42,7 +42,7 @@ def _rebuild(profile: str | None, only_missing: bool) -> list[str]:
 @app.command("models")
 def tracking_models(profile: ProfileOption = None) -> None:
     """Export the best networks to MLflow as models, where their weights are kept here."""
-    from highways.report.models import models
+    from highways.report.mlflow_models import models
 
     for name in profiles_given(profile):
         for line in models(name):

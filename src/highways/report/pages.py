@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,18 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.history import summary
-from highways.claims.judge import Judgement, headline, shortfalls
-from highways.claims.sources import documents, spoken, unit_of
+from highways.claims.judge import headline
 from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
-from highways.experiments import BY_NAME, EXPERIMENTS
+from highways.experiments import EXPERIMENTS
 from highways.experiments.base import SECTIONS, Experiment, Table, notes_of
 from highways.report.render import render
-from highways.report.verdicts import Judged
+from highways.report.verdicts import LEAD, Judged
 from highways.show.tables import MACHINE, plain
 from highways.tracking.records import write_atomically
 
 MOST = 16
 """Rows of a table that a page shows."""
-COUNTED = {"training_examples": "training examples"} | {
-    name: name for name in ("epochs", "trials", "survivors", "seeds")
-}
-"""What a claim requires a number of, in words."""
 
 
 def table_view(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
@@ -60,49 +55,29 @@ def cost(tables: Iterable[str]) -> str:
     return f"{', and '.join(spent)}."
 
 
-def measured(row: Judgement, judged: Judged) -> str:
-    """Return what a judgement measured, with its unit; a share of 1 that the criterion asks for is a yes."""
-    claim = judged.claims[row.claim_id]
-    if row.measured == "1" and claim.holds.equals == 1:
-        return "yes"
-    return spoken(row.measured, unit_of(claim, BY_NAME[claim.experiment].named_measures))
-
-
-def claim_view(row: Judgement, judged: Judged) -> dict[str, Any]:
-    """Return a verdict as a page shows it; `lacking` says in what its runs fall short of what the claim requires."""
-    claim, lacking = judged.claims[row.claim_id], []
-    if row.verdict != "not run" and row.scope not in ("", "full"):
-        for name, (asked, had) in shortfalls(claim, judged.listed[claim.experiment]).items():
-            short = f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
-            lacking.append(f"{had} of {asked} {COUNTED[name]}" if name in COUNTED else short)
-    named = documents(row.source)
-    return vars(row) | {
-        "own": row.own,
-        "of_papers": bool({"P1", "P2"} & set(named)),
-        "documents": named,
-        "measured": measured(row, judged),
-        "lacking": lacking,
-    }
-
-
 def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
     """Return what a page and the report show of an experiment: its question, claims, tables, notes and cost."""
     folder = paths.Results(judged.profile).of(experiment.name).tables
     notes, made = notes_of(experiment.name), [table for table in experiment.tables if judged.text(experiment, table)]
-    rows = [claim_view(row, judged) for row in judged.of(experiment.name)]
+    rows = judged.of(experiment.name)
     costs = [folder / f"{table.name}_cost.csv" for table in experiment.tables]
     return {
         "name": experiment.name,
         "title": experiment.title,
         "question": notes.pop(SECTIONS[0]),
         "notes": notes,
-        "counts": counts(judged.of(experiment.name)),
+        "counts": counts(rows),
         "command": experiment.command(judged.profile),
         "run": [row for row in rows if row["verdict"] != "not run"],
         "waiting": [row for row in rows if row["verdict"] == "not run"],
         "tables": [table_view(one, pd.read_csv(io.StringIO(judged.text(experiment, one)))) for one in made],
         "cost": cost(judged.tables[path] for path in costs if path in judged.tables),
     }
+
+
+def answers(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return the first questions, each with its answer, a verdict in a sentence, and the id of the claim behind it."""
+    return [(question, render("answer.j2", row=rows[name]), name) for question, name in LEAD.questions if name in rows]
 
 
 def experiment_page(experiment: Experiment, judged: Judged) -> str:
@@ -134,9 +109,9 @@ def profile_page(judged: Judged) -> str:
     return render("profile.md.j2", profile=judged.profile, rows=rows, **said)
 
 
-def counts(judgements: Sequence[Judgement]) -> str:
+def counts(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return the verdicts on the sources' claims, counted."""
-    return counted(row.verdict for row in judgements if not row.own)
+    return counted(row["verdict"] for row in rows if not row["own"])
 
 
 def pages(judged: Judged) -> dict[Path, str]:

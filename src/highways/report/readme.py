@@ -1,7 +1,8 @@
 """README's numbers and the pages: written from what is committed, so that they cannot go stale unnoticed."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,20 @@ import pandas as pd
 from highways import paths
 from highways.claims.history import summary
 from highways.claims.judge import Judgement
-from highways.claims.sources import DOCUMENTS, OWN, documents
+from highways.claims.sources import DOCUMENTS, OWN
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.report.html import answers, leader
-from highways.report.pages import counts, measured, pages
+from highways.report.pages import answers, counts, pages
 from highways.report.render import cell, render
-from highways.report.verdicts import Judged, all_claims, read_listed
+from highways.report.verdicts import LEAD, LEADING, Judged, all_claims, read_listed
 from highways.tracking.records import write_atomically
 
 COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
-
+PAPERS = "the two papers"
 WHOSE = {
-    "the two papers": {"P1", "P2"},
+    PAPERS: {"P1", "P2"},
     "the Highway BiLSTM article": {"Highway BiLSTM article"},
     "the four web documents": set(DOCUMENTS) - {"P1", "P2", "Highway BiLSTM article", OWN},
     "our own questions and calculations": {OWN},
@@ -50,26 +50,23 @@ def _judged(profile: str) -> Judged | None:
     return Judged(profile, known, read_listed(profile), rows)
 
 
-def best_of(committed: Sequence[Judged]) -> list[tuple[Judgement, Judged]]:
-    """Return one judgement of each claim: of the profile with the best scope, of several the last.
-
-    Args:
-        committed: The verdicts of the profiles, in the order of their budgets.
-    """
+def best_of(committed: Sequence[Judged]) -> dict[str, Judged]:
+    """Return by claim the profile whose judgement has the best scope, of several the last; they come by budget."""
     order: Sequence[str] = [*SCOPES, ""]  # what was not run comes last
-    best: dict[str, tuple[Judgement, Judged]] = {}
+    best: dict[str, tuple[int, Judged]] = {}
     for judged in committed:
         for row in judged.judgements:
-            if row.claim_id not in best or order.index(row.scope) <= order.index(best[row.claim_id][0].scope):
-                best[row.claim_id] = row, judged
-    return list(best.values())
+            rank = order.index(row.scope)
+            if row.claim_id not in best or rank <= best[row.claim_id][0]:
+                best[row.claim_id] = rank, judged
+    return {name: judged for name, (_, judged) in best.items()}
 
 
-def _headlines(committed: Sequence[Judged]) -> str:
-    """Return the number of each verdict by whose the claims are, each claim where it was judged best, as a table."""
+def _headlines(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the number of each verdict by whose the claims are, as a table."""
     table = []
     for whose, wanted in WHOSE.items():
-        own = [row.verdict for row, _ in best_of(committed) if documents(row.source)[0] in wanted]
+        own = [row["verdict"] for row in rows.values() if row["documents"][0] in wanted]
         table.append([f"{whose}: {len(own)}", *(own.count(verdict) or "" for verdict in VERDICTS)])
     return render("table.md.j2", heads=["claims of", *VERDICTS], rows=table)
 
@@ -80,7 +77,7 @@ def _experiments(committed: Sequence[Judged]) -> str:
         row = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
         for judged in committed:
             page, own = paths.Results(judged.profile).of(experiment.name).page, judged.of(experiment.name)
-            run = page.exists() and any(one.verdict != "not run" for one in own)
+            run = page.exists() and any(one["verdict"] != "not run" for one in own)
             row.append(f"[{counts(own)}]({paths.shown(page)})" if run else "")
         rows.append(row)
     first, *others = [f"`{judged.profile}`" for judged in committed] or ["verdicts"]
@@ -89,51 +86,39 @@ def _experiments(committed: Sequence[Judged]) -> str:
 
 def _numbers(committed: Sequence[Judged]) -> str:
     """Return the few numbers that README begins with, of the last complete profile of the experiment that leads."""
-    lead, leading = leader()
-    complete = [listed for judged in committed if (listed := judged.listed[leading.name]).complete and len(listed)]
-    rows = list(lead.rows(complete[-1])) if complete else []
+    complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
+    rows = list(LEAD.rows(complete[-1])) if complete else []
     return render("table.md.j2", heads=list(rows[0]) if rows else [], rows=[list(row.values()) for row in rows])
 
 
-def _summary(committed: Sequence[Judged]) -> str:
+def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]], headlines: str) -> str:
     """Return `docs/summary.md`."""
-    best = best_of(committed)
-    rows = {row.claim_id: vars(row) | {"own": row.own, "measured": measured(row, judged)} for row, judged in best}
-    papers = [row for row in rows.values() if documents(row["source"])[0] in WHOSE["the two papers"]]
     folders = [paths.Results(one.profile).folder for one in committed]
     runs = {path.stem: path for folder in folders for path in sorted(folder.glob("*/runs/*.json"))}
     return render(
         "summary.md.j2",
-        papers=papers,
-        rows=list(rows.values()),
+        papers=[row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]],
+        rows=rows,
         runs=len(runs),
         hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()) / 3600,
         fixed={one.profile: summary(row.fixed for row in one.judgements) for one in committed},
-        headlines=_headlines(committed),
-        answers=answers(leader()[0], rows),
+        headlines=headlines,
+        answers=answers(rows),
     )
 
 
-SECTIONS = {"numbers": _numbers, "headline": _headlines, "experiments": _experiments}
-"""What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in README."""
-
-
-def filled(committed: Sequence[Judged]) -> str:
-    """Return README with its numbers brought up to date.
-
-    Args:
-        committed: The verdicts of the committed profiles.
+def filled(sections: Mapping[str, str]) -> str:
+    """Return README with its sections, each between `<!-- begin NAME -->` and `<!-- end NAME -->`, brought up to date.
 
     Raises:
         HighwaysError: A marker is missing.
     """
     text = (paths.root() / "README.md").read_text(encoding="utf-8")
-    for name, make in SECTIONS.items():
+    for name, content in sections.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
+        text, count = re.subn(f"(?s){begin}.*?{end}", lambda _, new=f"{begin}{content}{end}": new, text)
+        if count != 1:
             raise HighwaysError(f"README.md: the markers of the section {name!r} are missing")
-        (before, _, rest), content = text.partition(begin), make(committed)
-        text = f"{before}{begin}{content}{end}{rest.partition(end)[2]}"
     return text
 
 
@@ -164,11 +149,14 @@ def _ratios(table: pd.DataFrame) -> list[list[Any]]:
 def current() -> Iterator[tuple[Path, str]]:
     """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
     committed = [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
+    rows = {name: judged.rows[name] for name, judged in best_of(committed).items()}
+    headlines = _headlines(rows)
     yield paths.root() / "benchmarks" / "README.md", _benchmarks()
     for judged in committed:
         yield from pages(judged).items()
-    yield paths.root() / "docs" / "summary.md", _summary(committed)
-    yield paths.root() / "README.md", filled(committed)
+    yield paths.root() / "docs" / "summary.md", _summary(committed, rows, headlines)
+    sections = {"numbers": _numbers(committed), "headline": headlines, "experiments": _experiments(committed)}
+    yield paths.root() / "README.md", filled(sections)
 
 
 def stale() -> list[str]:

@@ -14,7 +14,7 @@ from highways.tracking import AnalysisStore, RecordStore
 from highways.tracking.mlflow_address import shown_uri
 from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_runs import interval
-from highways.tracking.mlflow_store import Store, reading, refused
+from highways.tracking.mlflow_store import Store, asking
 from highways.tracking.outcomes import auxiliary_keys
 
 SAY_S = 3.0
@@ -35,16 +35,10 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
         HighwaysError: Records are damaged, or MLflow does not take them.
     """
     faults: list[str] = []
-    names = [*paths.Results(profile).experiments(), *(one.name for one in EXPERIMENTS if _outputs(profile, one.name))]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's own
-            for name in dict.fromkeys(names):
-                yield from _bring(profile, name, only_missing, faults)
-    except HighwaysError:
-        raise
-    except Exception as error:
-        raise HighwaysError(f"{refused(error)}; all records are whole, rebuild again once it does") from None
+    with warnings.catch_warnings(), asking("does not take the runs"):
+        warnings.simplefilter("ignore")  # MLflow's own
+        for name in dict.fromkeys([*paths.Results(profile).experiments(), *(one.name for one in EXPERIMENTS)]):
+            yield from _bring(profile, name, only_missing, faults)
     if faults:
         others = f" (and {len(faults) - 1} more damaged records: `highways verify` names them)" if faults[1:] else ""
         raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")
@@ -52,12 +46,14 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
 
 def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> Iterator[str]:
     """Bring an experiment to MLflow; see `rebuild`. What is wrong with records is added to `faults`."""
-    folder, known, said = paths.Results(profile).of(name), len(faults), time.monotonic()
-    digest = hashlib.sha256()
-    for file in [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *_outputs(profile, name)]:
+    folder, outputs, said = paths.Results(profile).of(name), _outputs(profile, name), time.monotonic()
+    files = [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *outputs]
+    if not files:
+        return
+    digest, known = hashlib.sha256(), len(faults)
+    for file in files:
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    with reading():
-        store = Store(name)
+    store = Store(name)
     mark = {".".join(["highways.rebuilt", profile, *store.own.values()]): digest.hexdigest()}
     if only_missing and mark.items() <= store.tags.items():
         return
@@ -73,7 +69,7 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
             yield f"{name} ({profile}): {number} of {len(records)} runs so far"
             said = time.monotonic()
     runs.bring_analyses(analyses)
-    runs.attach(_outputs(profile, name))
+    runs.attach(outputs)
     runs.close(title=title)
     if len(faults) == known:
         store.tag_experiment(mark)
@@ -86,6 +82,4 @@ def _outputs(profile: str, name: str) -> list[Path]:
     results = paths.Results(profile)
     folder = results.of(name)
     files = [*sorted(folder.tables.glob("*")), *sorted(folder.figures.glob("*.png"))]
-    if name == REPORT.name:
-        files += [file for file in (results.claims, results.report) if file.exists()]
-    return files
+    return files + [file for file in (results.claims, results.report) if name == REPORT.name and file.exists()]

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from highways import paths
 from highways.claims.history import fixed, read_history
-from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
+from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims, shortfalls
+from highways.claims.sources import documents, spoken, unit_of
 from highways.config.profiles import profile_path
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import Experiment, Table
@@ -26,6 +28,12 @@ def all_claims() -> dict[str, Claim]:
         HighwaysError: An entry is at fault; one line that names it.
     """
     return read_claims({name: experiment.named_measures for name, experiment in BY_NAME.items()}, every=True)
+
+
+LEADING = next(one for one in EXPERIMENTS if one.lead is not None)
+"""The experiment that report and README begin with."""
+assert LEADING.lead is not None
+LEAD = LEADING.lead
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,43 @@ class Judged:
         """Return the tables' files that are not what the records give."""
         return [path for path, text in self.tables.items() if path.read_bytes() != text.encode()]
 
-    def of(self, experiment: str) -> list[Judgement]:
-        """Return the judgements on an experiment's claims."""
-        return [row for row in self.judgements if self.claims[row.claim_id].experiment == experiment]
+    @cached_property
+    def rows(self) -> Mapping[str, dict[str, Any]]:
+        """What pages, report, README and `claims.json` show of each claim, by its id: each fills its template from it.
+
+        `said` is what was measured, with its unit; `differs` has what the claim requires of its runs and what they are
+        instead, and `lacking` says it.
+        """
+        return {row.claim_id: self._row(row) for row in self.judgements}
+
+    def _row(self, row: Judgement) -> dict[str, Any]:
+        claim, named = self.claims[row.claim_id], documents(row.source)
+        unit, differs = unit_of(claim, BY_NAME[claim.experiment].named_measures), {}
+        if row.verdict != "not run" and row.scope not in ("", "full"):
+            differs = shortfalls(claim, self.listed[claim.experiment])
+        is_yes = row.measured == "1" and claim.holds.equals == 1  # a share of 1 that the criterion asks for
+        return vars(row) | {
+            "own": row.own,
+            "experiment": claim.experiment,
+            "documents": named,
+            "of_papers": bool({"P1", "P2"} & set(named)),
+            "of_study": claim.of_study,
+            "unit": unit,
+            "said": "yes" if is_yes else spoken(row.measured, unit),
+            "differs": differs,
+            "lacking": [_lack(name, *gap) for name, gap in differs.items()],
+        }
+
+    def of(self, experiment: str) -> list[dict[str, Any]]:
+        """Return the rows of an experiment's claims."""
+        return [row for row in self.rows.values() if row["experiment"] == experiment]
+
+
+def _lack(name: str, asked: str, had: str) -> str:
+    """Return in words of what a claim's runs have less, or other, than it requires."""
+    if name in ("epochs", "trials", "survivors", "seeds", "training_examples"):
+        return f"{had} of {asked} {name.replace('_', ' ')}"
+    return f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
 
 
 def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:

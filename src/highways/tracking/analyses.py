@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ Values = list[Number] | list[list[Number]] | list[list[list[Number]]]
 class AnalysisRecord(Record):
     """What an analysis found."""
 
+    key_field: ClassVar[str] = "key"
     key: str = Field(pattern=KEY)
     config: AnalysisConfig
     version: int
@@ -30,11 +31,6 @@ class AnalysisRecord(Record):
     """By name, to four or six significant digits, states in float32 to nine; what makes the analysis says which."""
     timing: dict[str, float]
     """`seconds`: of the analysis."""
-
-    @property
-    def own_key(self) -> str:
-        """See `Record`."""
-        return self.key
 
     def expected_key(self) -> str | None:
         """See `Record`."""

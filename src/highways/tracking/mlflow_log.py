@@ -15,7 +15,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +25,13 @@ from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
-from highways.tracking.mlflow_bulk import Entry
+from highways.tracking.mlflow_bulk import Entry, Metric
 from highways.tracking.mlflow_store import (
     ANALYSIS,
     SHA256,
     Store,
     has_record,
     import_mlflow,
-    is_finished,
     locked,
     refused,
 )
@@ -65,42 +63,42 @@ class MlflowRuns:
 
     def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = ()):
         self.profile, self.experiment, self.auxiliary = profile, experiment, set(auxiliary)
-        self._live: dict[str, tuple[str, set[int]]] = {}
-        """MLflow's id of each run that trains here, and its epochs that MLflow has."""
-        self._epochs: dict[str, dict[int, dict[str, float]]] = {}
-        """Those that it does not have yet."""
+        self._live: dict[str, str] = {}
+        """MLflow's id of each run that trains here, by key."""
+        self._pending: dict[str, list[Metric]] = defaultdict(list)
+        """Epochs that it does not have yet, by id."""
         self._flush_at = 0.0
 
     def open(self, configs: Mapping[str, RunConfig] | None = None, start_ms: int | None = None) -> None:
-        """Find or create the parent run.
-
-        Args:
-            configs: Of the runs that will be trained, by key; `None` where no runs are brought, either.
-            start_ms: When a new parent began.
-        """
+        """Find or create the parent run, which began at `start_ms`; `configs` are those that may train, by key."""
         self.store, self._configs = Store(self.experiment), dict(configs or {})
         with locked():
-            runs = self.store.search(profile=self.profile, **({"kind": "sweep"} if configs is None else {}))
-            parents = [run for run in runs if run.data.tags.get("kind") == "sweep"]
+            parents = self.store.search(profile=self.profile, kind="sweep")
             if not parents:
                 tags = shown.provenance(self.experiment, self.profile) | {"kind": "sweep"}
                 parents = [self.store.create(f"{self.profile}: all of {self.experiment}", tags, start_ms)]
-        self._parent = parents[0].info.run_id
-        self._open = parents[0].info.status != "FINISHED" or bool(configs)
-        if self._open:
+        self._parent, self._is_open = parents[0].info.run_id, parents[0].info.status != "FINISHED" or bool(configs)
+        if self._is_open:
             self.store.client.update_run(self._parent, status="RUNNING")
-        self._runs = _by_key(runs)
 
-    def start(self, keys: Iterable[str]) -> None:
+    def take(self, event: Event) -> None:
+        """Take a training event."""
+        if isinstance(event, Started):
+            self._start({key: self._configs[key] for key in event.keys if key in self._configs})
+        elif isinstance(event, EpochEnded):
+            self._epoch(event)
+        else:
+            list(self.bring([event.record]))
+
+    def _start(self, configs: Mapping[str, RunConfig]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
-        for key in keys:
-            if key in self._configs and key not in self._live:  # of a group that was cut off some have records
-                for old in self._runs.pop(key, []):
-                    self.store.client.delete_run(old.info.run_id)
-                config, now = self._configs[key], int(time.time() * 1000)
-                with locked():
-                    (run_id,) = self.store.write([self._begun(config, key, fingerprint(config.data), now)])
-                self._live[key] = run_id, set()
+        now, fingerprints = int(time.time() * 1000), {key: fingerprint(one.data) for key, one in configs.items()}
+        with locked():
+            for run in self.store.search("attributes.status = 'RUNNING'", profile=self.profile, kind="run"):
+                if run.data.tags["run_key"] in configs:
+                    self.store.client.delete_run(run.info.run_id)
+            entries = [self._begun(config, key, fingerprints[key], now) for key, config in configs.items()]
+            self._live |= zip(configs, self.store.write(entries), strict=True)
 
     def _begun(self, config: RunConfig, key: str, data: str, start_ms: int) -> Entry:
         """Return a run as it begins; `data` is the fingerprint of its data."""
@@ -109,67 +107,63 @@ class MlflowRuns:
         tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile)
         if key in self.auxiliary:
             tags[shown.AUXILIARY] = "true"
-        name, data_input = shown.run_name(config, key), shown.data_input(config, data)
-        return Entry(name, tags, shown.settings(config), data_input, start_ms)
+        params = {name: str(value) for name, value in config.flat().items() if value is not None}
+        return Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms)
 
-    def _finished(self, record: RunRecord, live: str, logged: Collection[int]) -> Entry:
-        """Return a run as its record says; `live` is MLflow's id of the begun run, which has some epochs already."""
+    def _finished(self, record: RunRecord, run_id: str) -> Entry:
+        """Return a run as its record says; `run_id` is MLflow's of the begun run."""
         (start, end), config = shown.interval(record), record.config
         run = self._begun(config, record.run_key, record.data_fingerprint, start)
         commit = str(record.environment.get("git_commit", "unknown"))
         tags = run.tags | shown.provenance(self.experiment, self.profile, commit)
         tags |= {SHA256: record.sha256, "status": record.status}
         tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
-        metrics = shown.metrics_of(record, () if self.store.is_local else logged)  # a local database replaces them
-        return replace(run, tags=tags, end=end, metrics=metrics, record=record.dumps(), run_id=live)
+        metrics, text = shown.metrics_of(record), record.dumps()
+        return replace(run, tags=tags, end=end, metrics=metrics, record=text, run_id=run_id)
 
-    def epoch(self, event: EpochEnded) -> None:
+    def _epoch(self, event: EpochEnded) -> None:
         """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
+        now = int(time.time() * 1000)
         for key, metrics in zip(event.keys, event.metrics, strict=True):
-            if metrics is not None and key in self._live and event.epoch not in self._live[key][1]:
-                self._epochs.setdefault(key, {})[event.epoch] = metrics
+            if metrics is not None and key in self._live:
+                values = [(shown.metric_name(name), value, now, event.epoch) for name, value in metrics.items()]
+                self._pending[self._live[key]] += values
         if time.monotonic() >= self._flush_at:
             self._flush()
             self._flush_at = time.monotonic() + FLUSH_S
 
     def _flush(self) -> None:
-        now, pending, self._epochs = int(time.time() * 1000), self._epochs, {}
-        for key, epochs in pending.items():
-            run_id, logged = self._live[key]
-            values = [(shown.metric_name(n), v, now, epoch) for epoch, one in epochs.items() for n, v in one.items()]
-            try:
-                self.store.log(run_id, values)
-                logged.update(epochs)
-            except Exception:
-                if not self.store.is_deleted(run_id):
-                    raise
-                del self._live[key]  # another process has brought the run's record
+        for run_id, metrics in self._pending.items():
+            self.store.log(run_id, metrics)
+        self._pending.clear()
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
         for record in records:
             self._configs.pop(record.run_key, None)  # it may come before the event that it begins
-        lacking = [one for one in records if [has_record(run, one) for run in self._runs[one.run_key]] != [True]]
-        size = max(1, len(lacking)) if self.store.is_local else 1
+        only = {"run_key": records[0].run_key} if len(records) == 1 else {}
+        runs = _by_key(self.store.search(profile=self.profile, kind="run", **only))
+        lacking = [one for one in records if [has_record(run, one) for run in runs[one.run_key]] != [True]]
+        size = max(1, len(lacking)) if self.store.database else 1
         for first in range(0, len(lacking), size):
             self._bring(lacking[first : first + size])
             yield len(records) - len(lacking) + first + size
 
     def _bring(self, records: Sequence[RunRecord]) -> None:
+        """Write records, each to its run that trains, here or in another process, or else to a new one."""
         only = {"run_key": records[0].run_key} if len(records) == 1 else {}
         entries = []
         with locked():
             found = _by_key(self.store.search(profile=self.profile, kind="run", **only))
             for record in records:
                 runs = found[record.run_key]
-                live, logged = self._live.pop(record.run_key, ("", set()))
-                self._epochs.pop(record.run_key, None)
-                kept = next((run.info.run_id for run in runs if has_record(run, record)), "")
-                if not kept:
-                    kept = next((run.info.run_id for run in runs if run.info.run_id == live), "")
-                    entries.append(self._finished(record, kept, logged))
+                self._pending.pop(self._live.pop(record.run_key, ""), None)
+                whole = [run for run in runs if has_record(run, record)]
+                kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
+                if not whole:
+                    entries.append(self._finished(record, kept[0].info.run_id if kept else ""))
                 for run in runs:
-                    if run.info.run_id != kept:
+                    if run not in kept:
                         self.store.client.delete_run(run.info.run_id)
             self.store.write(entries)
 
@@ -185,7 +179,7 @@ class MlflowRuns:
                 run_key = record.run.key(record.data_fingerprint)
                 for run in self.store.search(profile=self.profile, run_key=run_key):
                     if not tag.items() <= run.data.tags.items():
-                        self.store.log(run.info.run_id, shown.layers(record), tags=tag)
+                        self.store.log(run.info.run_id, shown.layers(record), tag)
 
     def attach(self, files: Iterable[Path]) -> None:
         """Make tables and figures artifacts of the parent run."""
@@ -193,32 +187,30 @@ class MlflowRuns:
             self.store.client.log_artifact(self._parent, str(file))
 
     def close(self, status: str = "FINISHED", title: str = "") -> None:
-        """Sum up the runs in the parent, mark the best, and give the experiment its views and a note with `title`."""
+        """Mark the best runs, end the parent, and give the experiment its views and a note with `title`."""
         self._flush()
         runs = self.store.search(profile=self.profile, kind="run")
-        finished, best = [run for run in runs if is_finished(run)], shown.best_of_cells(runs, self.auxiliary)
-        end = max((run.info.end_time or 0 for run in finished), default=None)
-        if end is not None:
-            note = {shown.NOTE: shown.sweep_note(len(finished), self.experiment, self.profile)}
-            self.store.log(self._parent, shown.sweep_summary(finished, best, end), tags=note)
+        best = shown.best_of_cells(runs, self.auxiliary)
+        note = (
+            f"The sweep `{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**. Its artifacts are tables, "
+        )
+        self.store.log(self._parent, tags={shown.NOTE: f"{note}figures and analyses."})
         for run in runs:
-            is_best = "true" if run in best else "false"
-            tags = {views.BEST: is_best} if run.data.tags.get(views.BEST, "false") != is_best else {}
-            if run.data.tags["run_key"] in self.auxiliary and shown.AUXILIARY not in run.data.tags:
-                tags[shown.AUXILIARY] = "true"
-            self.store.log(run.info.run_id, tags=tags)
+            wanted = {shown.BEST: "true" if run in best else "false"}
+            if run.data.tags["run_key"] in self.auxiliary:
+                wanted[shown.AUXILIARY] = "true"
+            self.store.log(run.info.run_id, tags=dict(wanted.items() - run.data.tags.items()))
         of_profile, number = views.views(self.profile, [run.data.tags for run in runs]), self.store.experiment_id
-        tags = views.experiment_tags(title, self.experiment, number, of_profile, self.store.tags)
-        self.store.tag_experiment(tags)
-        if self._open:
+        self.store.tag_experiment(views.experiment_tags(title, self.experiment, number, of_profile, self.store.tags))
+        if self._is_open:
+            end = max((run.info.end_time or 0 for run in runs), default=None)
             self.store.client.set_terminated(self._parent, status, end_time=end)
 
 
 def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        if (key := run.data.tags.get("run_key")) is not None:
-            found[key].append(run)
+        found[run.data.tags["run_key"]].append(run)
     return found
 
 
@@ -229,8 +221,8 @@ class MlflowLog:
         self.fault = ""
         """Why it does nothing more."""
         self._runs = MlflowRuns(profile, experiment, auxiliary)
-        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._count = 0
         try:
             import_mlflow()  # here: two threads that import at once may meet half a module
@@ -244,49 +236,36 @@ class MlflowLog:
         records = list(finished)
         self._count = len(records) + len(configs or {})
         start = min((shown.interval(one)[0] for one in records), default=None)
-        self._later(self._runs.open, configs or {}, start)
-        self._later(self._bring, records)
+        self._calls.put(lambda: self._runs.open(configs or {}, start))
+        self._calls.put(lambda: list(self._runs.bring(records)))
+        self._warn()
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
-        if isinstance(event, Started):
-            self._later(self._runs.start, event.keys)
-        elif isinstance(event, EpochEnded):
-            self._later(self._runs.epoch, event)
-        else:
-            self._later(self._bring, [event.record])
+        self._calls.put(lambda: self._runs.take(event))
+        self._warn()
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
-        self._later(self._runs.open)
-        self._later(self._runs.bring_analyses, list(records))
+        self._calls.put(self._runs.open)
+        self._calls.put(lambda: self._runs.bring_analyses(records))
         self._finish()
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
-        """Bring tables and figures to MLflow, and sum up; `title` is one line about the experiment."""
-        self._later(self._runs.open)
-        self._later(self._runs.attach, list(files))
-        self._later(self._runs.close, "FINISHED", title)
+        """Bring tables and figures to MLflow, and end the sweep; `title` is one line about the experiment."""
+        self._calls.put(self._runs.open)
+        self._calls.put(lambda: self._runs.attach(files))
+        self._calls.put(lambda: self._runs.close(title=title))
         self._finish()
 
     def end(self, complete: bool = True) -> None:
         """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
-        self._later(self._runs.close, "FINISHED" if complete else "FAILED")
+        self._calls.put(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
         self._finish()
 
-    def _bring(self, records: Sequence[RunRecord]) -> None:
-        for _ in self._runs.bring(records):
-            pass
-
-    def _later(self, call: Callable[..., object], *arguments: object) -> None:
-        """Let the thread make a call; after a fault, of which the user is warned once, nobody takes it."""
-        if self.fault:
-            self._warn()
-        else:
-            self._work.put(partial(call, *arguments))
-
-    def _run(self) -> None:
-        while (call := self._work.get()) is not None and not self.fault:
+    def _work(self) -> None:
+        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
+        while (call := self._calls.get()) is not None and not self.fault:
             try:
                 call()
             except Exception as error:
@@ -294,7 +273,7 @@ class MlflowLog:
 
     def _finish(self) -> None:
         """Wait for the thread, and say so where that takes long."""
-        self._work.put(None)
+        self._calls.put(None)
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
         patience = LOCAL_S if not given or given.startswith("sqlite") else PATIENCE_S + EACH_S * self._count
         if self._thread.is_alive():
@@ -304,12 +283,11 @@ class MlflowLog:
             self._thread.join(patience)
         if self._thread.is_alive():
             self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
-        if self.fault:
-            self._warn()
+        self._warn()
 
     def _warn(self) -> None:
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if given not in WARNED:
+        if self.fault and given not in WARNED:
             WARNED.add(given)
             text = "all records are whole, and training goes on: `highways tracking rebuild` brings them later"
             warnings.warn(f"{self.fault}; {text}", stacklevel=3)

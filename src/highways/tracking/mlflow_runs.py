@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 NOTE = "mlflow.note.content"
-AUXILIARY = "auxiliary"
-"""Tag of a run that no outcome counts."""
-BEST_LOSS, TEST_ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
-DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
+AUXILIARY, BEST = "auxiliary", "best"
+"""Tags: of a run that no outcome counts; whether a run is the best of its network, depth and data set."""
+BEST_LOSS, DIVERGED = "summary/best_train_cross_entropy", "summary/diverged"
 _PARTS = ("train", "dev", "test")
 
 
@@ -49,24 +48,19 @@ def interval(record: RunRecord) -> tuple[int, int]:
     return end - max(1, round(1000 * record.timing["seconds"])), end
 
 
-def metrics_of(record: RunRecord, logged: Collection[int] = ()) -> list[Metric]:
-    """Return a run's curves, its summary and its measurements.
-
-    Curves are spread evenly over the time that the run took, without the epochs that are `logged` already. The summary
-    is at step 0.
-    """
+def metrics_of(record: RunRecord) -> list[Metric]:
+    """Return a run's curves, spread evenly over the time that it took, its summary at step 0, and its measurements."""
     start, end = interval(record)
     metrics = [
         (metric_name(name), value, start + (end - start) * epoch // len(curve), epoch)
         for name, curve in record.curves.items()
         for epoch, value in enumerate(curve, start=1)
-        if epoch not in logged
     ]
     summary = {
         DIVERGED: float(record.status == "diverged"),
         BEST_LOSS: record.best(),
         "summary/parameters": float(record.parameters),
-        SECONDS: record.timing["seconds"],
+        "summary/seconds": record.timing["seconds"],
     } | {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
     metrics += [(name, value, end, 0) for name, value in summary.items() if value is not None]
     for name, measured in record.measurements.items():
@@ -120,13 +114,9 @@ def run_tags(config: RunConfig, key: str) -> dict[str, str]:
         "depth": f"{network.depth:04d}",
         "seed": str(config.seed),
         "data": config.data.name,
+        BEST: "false",
         "mlflow.runColor": NETWORK.get(network.kind) or OTHERS[1 + sum(network.kind.encode()) % (len(OTHERS) - 1)],
     }
-
-
-def settings(config: RunConfig) -> dict[str, str]:
-    """Return a configuration as MLflow's parameters."""
-    return {name: str(value) for name, value in config.flat().items() if value is not None}
 
 
 def data_input(config: RunConfig, fingerprint: str) -> DatasetInput:
@@ -158,12 +148,6 @@ def run_note(config: RunConfig, experiment: str, profile: str, record: RunRecord
     return "\n\n".join(lines)
 
 
-def cell(run: Run) -> tuple[str, str, int]:
-    """Return data set, network and depth of a run: what the trials of a search have in common."""
-    tags = run.data.tags
-    return tags["data"], tags["network"], int(tags["depth"])
-
-
 def best_of_cells(runs: Iterable[Run], auxiliary: Collection[str] = ()) -> list[Run]:
     """Return the best of the finished runs for every data set, network and depth, in this order.
 
@@ -174,34 +158,9 @@ def best_of_cells(runs: Iterable[Run], auxiliary: Collection[str] = ()) -> list[
         values, epochs = run.data.metrics, int(run.data.params["budget.epochs"])
         return place(bool(values[DIVERGED]), values.get(BEST_LOSS), run.data.tags["run_key"], epochs=epochs)
 
-    best: dict[tuple[str, str, int], Run] = {}
+    best: dict[tuple[str, ...], Run] = {}
     for run in sorted(filter(is_finished, runs), key=rank):
-        if AUXILIARY not in run.data.tags and run.data.tags["run_key"] not in auxiliary:
-            best.setdefault(cell(run), run)
+        tags = run.data.tags
+        if AUXILIARY not in tags and tags["run_key"] not in auxiliary:
+            best.setdefault((tags["data"], tags["network"], tags["depth"]), run)
     return [best[key] for key in sorted(best)]
-
-
-def sweep_summary(runs: Sequence[Run], best: Sequence[Run], end: int) -> list[Metric]:
-    """Return a sweep's metrics: sums over all runs, and `by depth/...`, the best runs with the depth as the step."""
-    values = {
-        "summary/runs": float(len(runs)),
-        DIVERGED: sum(run.data.metrics[DIVERGED] for run in runs),
-        SECONDS: round(sum(run.data.metrics[SECONDS] for run in runs), 3),
-        BEST_LOSS: min((run.data.metrics[BEST_LOSS] for run in best if BEST_LOSS in run.data.metrics), default=None),
-        TEST_ACCURACY: max((one.data.metrics.get(TEST_ACCURACY, 0.0) for one in best), default=0.0) or None,
-    }
-    metrics = [(name, value, end, 0) for name, value in values.items() if value is not None]
-    for run in best:
-        data, network, depth = cell(run)
-        for name, metric in (("train_cross_entropy", BEST_LOSS), ("test_accuracy", TEST_ACCURACY)):
-            if metric in run.data.metrics:
-                metrics.append((f"by depth/{name} {network} {data}", run.data.metrics[metric], end, depth))
-    return metrics
-
-
-def sweep_note(runs: int, experiment: str, profile: str) -> str:
-    """Return the note of a sweep, the parent of its runs."""
-    return (
-        f"The sweep `{experiment}@{profile}`: **parent of {runs} runs**. Its artifacts are tables, figures and "
-        "analyses; its metrics sum up the runs: `summary/...` over all, `by depth/...` the best of each network."
-    )

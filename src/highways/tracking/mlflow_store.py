@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 BATCH = 1000
-"""Metrics, parameters and tags that MLflow takes in one call, and runs that it returns."""
+"""Metrics that MLflow takes in one call, and runs that it returns."""
 LOCK_S = 60.0
 """Seconds to wait for another process of this checkout; making the database takes some."""
 CHECKOUT = "highways.checkout"
@@ -71,14 +71,14 @@ def refused(error: Exception, what: str = "does not take the runs") -> str:
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[None]:
+def asking(what: str = "cannot be read") -> Iterator[None]:
     """Turn whatever goes wrong with MLflow in the block into a `HighwaysError`."""
     try:
         yield
     except HighwaysError:
         raise
     except Exception as error:
-        raise HighwaysError(refused(error, "cannot be read")) from None
+        raise HighwaysError(refused(error, what)) from None
 
 
 def locked() -> FileLock:
@@ -153,12 +153,15 @@ class Store:
         if found is not None and address.is_own() and found.artifact_location != location:
             raise HighwaysError(f"{path} belongs to another folder (was the checkout moved or copied?): {FRESH}")
         self.experiment_id = "" if found is None else found.experiment_id
-        self.artifacts = "" if found is None else found.artifact_location
         self.tags = {} if found is None else dict(found.tags)
+        self.artifacts = "" if found is None else found.artifact_location
+        self.database = path if self.artifacts.startswith("file:") else None
+        """Database file of an experiment whose artifacts are files, too: runs are written to it many at a time."""
 
-    def search(self, **tags: str) -> list[Run]:
-        """Return the runs with certain tags, the earliest first."""
-        condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in {**tags, **self.own}.items())
+    def search(self, condition: str = "", **tags: str) -> list[Run]:
+        """Return the runs with certain tags that meet a condition, the earliest first."""
+        conditions = [f"tags.`{name}` = '{value}'" for name, value in {**tags, **self.own}.items()]
+        condition = " and ".join([condition, *conditions] if condition else conditions)
         found, token = [], None
         while self.experiment_id:
             page = self.client.search_runs([self.experiment_id], condition, max_results=BATCH, page_token=token)
@@ -172,54 +175,43 @@ class Store:
         tags = {**tags, **self.own}
         return self.client.create_run(self.experiment_id, start_time=start_ms, tags=tags, run_name=name)
 
-    @property
-    def is_local(self) -> bool:
-        """Return whether the database and the artifacts are files, to which runs are written many at a time."""
-        return address.database() is not None and self.artifacts.startswith("file:")
-
     def write(self, entries: Sequence[Entry]) -> list[str]:
         """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
-        if (path := address.database()) is not None and self.is_local:
-            runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
-            write(path, self.experiment_id, self.artifacts, runs)
-            return [*runs]
-        return [self._write(entry) for entry in entries]
+        if self.database is None:
+            return [self._write(entry) for entry in entries]
+        runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
+        write(self.database, self.experiment_id, self.artifacts, runs)
+        return [*runs]
 
     def _write(self, entry: Entry) -> str:
-        run_id, began = entry.run_id, entry.start
+        from mlflow.entities import Param
+
+        run_id, start, there = entry.run_id, entry.start, set[tuple[str, int]]()
         if run_id:
-            began = self.client.get_run(run_id).info.start_time
+            run = self.client.get_run(run_id)
+            start = run.info.start_time
+            for name in run.data.metrics:
+                there |= {(name, metric.step) for metric in self.client.get_metric_history(run_id, name)}
         else:
-            run_id = self.create(entry.name, entry.tags, entry.start).info.run_id
-            self.client.log_inputs(run_id, [entry.data])
-            self.log(run_id, params=entry.params)
+            run_id = self.create(entry.name, entry.tags, start).info.run_id
+        self.client.log_inputs(run_id, [entry.data])
+        self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
         if entry.end is not None:
             self.client.log_text(run_id, entry.record, RECORD)
-            self.log(run_id, entry.metrics, tags=entry.tags)
-            end = began + entry.end - entry.start  # its duration is its own, not its group's
+            self.log(run_id, [one for one in entry.metrics if (one[0], one[3]) not in there], entry.tags)
+            end = start + entry.end - entry.start  # its duration is its own, not its group's
             self.client.set_terminated(run_id, "FINISHED", end_time=end)  # last: what is FINISHED is whole
         return run_id
 
-    def log(
-        self,
-        run_id: str,
-        metrics: Sequence[Metric] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Log metrics, parameters and tags to a run, at most `BATCH` of each."""
+    def log(self, run_id: str, metrics: Sequence[Metric] = (), tags: Mapping[str, str] | None = None) -> None:
+        """Log metrics, as many in one call as MLflow takes, and tags to a run."""
         from mlflow import entities
 
         values = [entities.Metric(*metric) for metric in metrics]
         for first in range(0, len(values), BATCH):
             self.client.log_batch(run_id, values[first : first + BATCH])
-        if params or tags:
-            named = [entities.Param(*pair) for pair in (params or {}).items()]
-            self.client.log_batch(run_id, (), named, [entities.RunTag(*pair) for pair in (tags or {}).items()])
-
-    def is_deleted(self, run_id: str) -> bool:
-        """Return whether a run has been deleted, as by another process that brought the record of the same run."""
-        return self.client.get_run(run_id).info.lifecycle_stage == "deleted"
+        if tags:
+            self.client.log_batch(run_id, tags=[entities.RunTag(*pair) for pair in tags.items()])
 
     def tag_experiment(self, tags: Mapping[str, str]) -> None:
         """Set tags of the experiment."""
@@ -268,7 +260,7 @@ def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list
     Raises:
         HighwaysError: MLflow cannot be reached, or an artifact is not the record of its run.
     """
-    with reading():
+    with asking():
         store = Store(experiment, create=False)
         runs = {run.data.tags["run_key"]: run for run in store.search(profile=profile, kind="run") if is_finished(run)}
         return [store.read(RunRecord, runs[key], RECORD, key, SHA256) for key in run_keys if key in runs]
@@ -276,7 +268,7 @@ def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list
 
 def read_analyses(profile: str, experiment: str, keys: Iterable[str]) -> list[AnalysisRecord]:
     """Return the records of the analyses that MLflow has, in the given order; see `read_records`."""
-    with reading():
+    with asking():
         store = Store(experiment, create=False)
         parents = {tag: run for run in store.search(profile=profile, kind="sweep") for tag in run.data.tags}
         tags = {key: ANALYSIS + key for key in keys if ANALYSIS + key in parents}

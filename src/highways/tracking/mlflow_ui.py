@@ -6,45 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 
 from highways.errors import HighwaysError, printable
 from highways.tracking import mlflow_address as address
-from highways.tracking.mlflow_store import connect, reading
-from highways.tracking.mlflow_views import Link, first_links, links
+from highways.tracking.mlflow_store import asking, connect
+from highways.tracking.mlflow_views import first_links, links
 
 HOST, PORT = "127.0.0.1", 5000
 STARTING_S = 120.0
 """Longest start of the server."""
-
-
-def free_port(wanted: int = PORT) -> int:
-    """Return a port that nothing listens on: the wanted one, or one of the next.
-
-    Raises:
-        HighwaysError: All of them are taken.
-    """
-    last = min(wanted + 20, 65536)
-    for port in range(wanted, last):
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)):
-                return port
-    raise HighwaysError(f"ports {wanted} to {last - 1} of {HOST} are taken; make ui PORT=... names another")
-
-
-def read_links(server: str) -> list[Link]:
-    """Return links to the views of all experiments, at a server that shows them.
-
-    Raises:
-        HighwaysError: MLflow cannot be read, or has no views.
-    """
-    with reading():
-        found = sorted(connect().search_experiments(), key=lambda one: one.name)
-    shown = [link for one in found for link in links(server, one.name, one.experiment_id, one.tags)]
-    if not shown:
-        raise HighwaysError("MLflow has no views yet; `highways tracking rebuild` makes them")
-    return shown
 
 
 def serve(port: int | None = None) -> Iterator[str]:
@@ -56,12 +27,19 @@ def serve(port: int | None = None) -> Iterator[str]:
     Raises:
         HighwaysError: MLflow cannot be read, no port is free, or the server does not start.
     """
-    wanted = port or PORT
-    chosen = wanted if address.is_served() else free_port(wanted)
-    if chosen != wanted:
-        yield f"port {wanted} is taken"
+    first = port or PORT
+    last = min(first + 20, 65536) - 1
+    chosen = next((one for one in range(first, last + 1) if address.is_served() or not _listens(one)), None)
+    if chosen is None:
+        raise HighwaysError(f"ports {first} to {last} of {HOST} are taken; make ui PORT=... names another")
+    if chosen != first:
+        yield f"port {first} is taken"
     server = address.shown_uri() if address.is_served() else f"http://{HOST}:{chosen}"
-    found = read_links(server)
+    with asking():
+        experiments = sorted(connect().search_experiments(), key=lambda one: one.name)
+    found = [link for one in experiments for link in links(server, one.name, one.experiment_id, one.tags)]
+    if not found:
+        raise HighwaysError("MLflow has no views yet; `highways tracking rebuild` makes them")
     lines = [printable(f"{link.experiment}, {link.name}") + f"\n  {link.url}" for link in first_links(found)]
     if address.is_served():
         yield from lines
@@ -73,7 +51,12 @@ def serve(port: int | None = None) -> Iterator[str]:
     # Its log would push the links off the screen.
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait(process, f"{server}/health")
+        deadline = time.monotonic() + STARTING_S
+        while not _listens(chosen):
+            if process.poll() is not None or time.monotonic() > deadline:
+                why = f"`mlflow ui --port {PORT} --backend-store-uri {address.shown_uri()}` shows why"
+                raise HighwaysError(f"MLflow's server does not answer at {server}: {why}")
+            time.sleep(0.2)
         yield from lines
         begin = next((link for link in found if link.compares), found[0])
         yield f"MLflow is served (Ctrl-C ends it); begin at\n  {begin.url}"
@@ -85,21 +68,7 @@ def serve(port: int | None = None) -> Iterator[str]:
         process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    """Wait until the server answers, asking it without a proxy.
-
-    Raises:
-        HighwaysError: It ends, or does not answer in time.
-    """
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + STARTING_S
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with direct.open(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise HighwaysError(
-        f"MLflow's server does not answer at {url}: `mlflow ui --port {PORT} --backend-store-uri "
-        f"{address.shown_uri()}` shows why"
-    )
+def _listens(port: int) -> bool:
+    """Return whether something on this machine listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0

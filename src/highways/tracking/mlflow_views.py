@@ -7,17 +7,17 @@ and a state, which is compressed JSON. `?viewStateShareKey=<KEY>` opens one. Sou
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
 from highways.config.profiles import EXPLORE
-from highways.tracking.mlflow_runs import BEST_LOSS, NOTE
+from highways.tracking.mlflow_runs import BEST, BEST_LOSS, NOTE
 
 PREFIX = "mlflow.sharedViewState."
-BEST = "best"
-"""Tag of a run: it is the best of its network, depth and data set."""
 COMPARED_DEPTHS = 8
 """Depths, the deepest first, that have a view of their own: the page lists at most 40 views of an experiment."""
 _PAGE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
@@ -26,58 +26,53 @@ _PROFILES = {"weekend": 0, EXPLORE: 2}
 """The order of profiles: published full schedules first, trials last."""
 
 
-@dataclass(frozen=True)
-class View:
-    """A view of an experiment: which runs it shows, and by which tags they are grouped."""
+def views(profile: str, runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the views of a profile's runs, given their tags `network` and `depth`, as tags of the experiment.
 
-    key: str
-    name: str
-    condition: str
-    """In MLflow's search language."""
-    group: tuple[str, ...] = ()
-    """Of a group, charts show the lowest value at every epoch."""
-
-    def tag(self) -> str:
-        """Return the value of the experiment's tag."""
-        section = f"{self.key}-epochs"
-        charts = [
-            _PAGE["chart"]
-            | {"uuid": f"{self.key}-{metric}", "metricSectionId": section, "scaleType": scale}
-            | {"metricKey": metric, "selectedMetricKeys": [metric]}
-            for metric, scale in _PAGE["lines"]
-        ]
-        keys = [{"mode": "tag", "groupByData": tag} for tag in self.group]
-        state = _PAGE["view"] | {
-            "searchFilter": self.condition,
-            "compareRunCharts": charts,
-            "compareRunSections": [_PAGE["section"] | {"uuid": section}],
-            "groupBy": {"aggregateFunction": "min", "groupByKeys": keys} if keys else None,
-        }
-        packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), level=9)).decode()
-        return json.dumps({"name": self.name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
-
-
-def views(profile: str, runs: Iterable[Mapping[str, str]]) -> list[View]:
-    """Return the views of a profile's runs, given their tags `network` and `depth`; it opens on the first one."""
-    networks: dict[str, set[str]] = {}
+    The page opens on the first one.
+    """
+    networks: dict[str, set[str]] = defaultdict(set)
     for tags in runs:
-        networks.setdefault(tags["depth"], set()).add(tags["network"])
+        networks[tags["depth"]].add(tags["network"])
     if not networks:
-        return []
+        return {}
     of_profile = f"tags.profile = '{profile}' and tags.kind = 'run'"
-    best = f"{of_profile} and tags.{BEST} = 'true'"
-    found = [
-        View(profile, f"{profile}: the best run of each network", best),
-        View(f"{profile}-all", f"{profile}: all runs, by network and depth", of_profile, ("network", "depth")),
-    ]
+    best, everything = f"{of_profile} and tags.{BEST} = 'true'", f"{profile}: all runs, by network and depth"
+    found = {
+        PREFIX + profile: _view(profile, f"{profile}: the best run of each network", best),
+        f"{PREFIX}{profile}-all": _view(f"{profile}-all", everything, of_profile, ("network", "depth")),
+    }
     for depth in sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)[:COMPARED_DEPTHS]:
         names = sorted(networks[depth])
         first = [one for kind in ("plain", "highway") for one in [one for one in names if one.startswith(kind)][:1]]
         against = " against ".join(list(dict.fromkeys([*first, *names]))[:2])
         others = f" and {len(names) - 2} more" if len(names) > 2 else ""
-        name = f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
-        found.append(View(f"{profile}-d{int(depth)}", name, f"{best} and tags.depth = '{depth}'"))
+        key, name = f"{profile}-d{int(depth)}", f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
+        found[PREFIX + key] = _view(key, name, f"{best} and tags.depth = '{depth}'")
     return found
+
+
+def _view(key: str, name: str, condition: str, group: Sequence[str] = ()) -> str:
+    """Return a view as the experiment's tag: of the runs that meet a condition, grouped by the values of some tags.
+
+    Of a group, charts show the lowest value at every epoch.
+    """
+    section = f"{key}-epochs"
+    charts = [
+        _PAGE["chart"]
+        | {"uuid": f"{key}-{metric}", "metricSectionId": section, "scaleType": scale}
+        | {"metricKey": metric, "selectedMetricKeys": [metric]}
+        for metric, scale in _PAGE["lines"]
+    ]
+    keys = [{"mode": "tag", "groupByData": tag} for tag in group]
+    state = _PAGE["view"] | {
+        "searchFilter": condition,
+        "compareRunCharts": charts,
+        "compareRunSections": [_PAGE["section"] | {"uuid": section}],
+        "groupBy": {"aggregateFunction": "min", "groupByKeys": keys} if keys else None,
+    }
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), level=9)).decode()
+    return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
 
 
 @dataclass(frozen=True)
@@ -119,15 +114,13 @@ def _place(key: str) -> tuple[int, str, int, int]:
 
 def first_links(found: Iterable[Link]) -> Iterator[Link]:
     """Yield one link per experiment: its first comparison, else its first view."""
-    by_experiment: dict[str, list[Link]] = {}
-    for link in found:
-        by_experiment.setdefault(link.experiment, []).append(link)
-    for of_one in by_experiment.values():
-        yield next((link for link in of_one if link.compares), of_one[0])
+    for _, of_one in groupby(found, key=lambda link: link.experiment):
+        shown = list(of_one)
+        yield next((link for link in shown if link.compares), shown[0])
 
 
 def experiment_tags(
-    title: str, name: str, experiment_id: str, found: Iterable[View], there: Mapping[str, str]
+    title: str, name: str, experiment_id: str, found: Mapping[str, str], there: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
 
@@ -135,10 +128,10 @@ def experiment_tags(
         title: One line about the experiment; empty where it is not known.
         name: Name of the experiment.
         experiment_id: MLflow's number of it.
-        found: Views of one profile.
+        found: Views of one profile, as tags.
         there: Tags that the experiment has; those of other profiles' views stay.
     """
-    tags = {PREFIX + view.key: view.tag() for view in found}
+    tags = dict(found)
     tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS
     tags["mlflow.experiment.primaryMetric.greaterIsBetter"] = "False"
     if title:

@@ -1,7 +1,7 @@
 """Reading the runs and analyses that a profile lists, from either of the two places that hold them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import InitVar, dataclass, replace
 from typing import Literal, get_args
 
 from highways import paths
@@ -28,12 +28,10 @@ class Listed(list[RunRecord]):
     every network more of whose runs follow once records stand."""
     auxiliary: Sequence[RunRecord] = ()
     """Records of runs that no outcome counts; see `Profile.auxiliary`."""
-    studies_missing: Sequence[str] = ()
-    """Kinds of the listed studies that have not been made."""
     known: bool = True
     """What is listed is known; it may follow from an earlier stage that has not been run."""
-    unrecorded: Mapping[str, RunConfig] = field(default_factory=dict)
-    """The listed runs that have no record, by key."""
+    shortfall: str = ""
+    """What is listed and not there, in a line that names it; empty where all is."""
     pruned: bool = False
     """The runs are the best of a search that trained them alone to the end."""
     controls: Sequence[AnalysisRecord] = ()
@@ -46,24 +44,6 @@ class Listed(list[RunRecord]):
     def empty(self) -> bool:
         """There is neither a run nor an analysis."""
         return not self and not self.analyses
-
-    @property
-    def complete(self) -> bool:
-        """All that is listed is there: every run, and every analysis that its runs allow."""
-        return self.known and not self.unrecorded and not self.missing and not self.studies_missing
-
-    @property
-    def shortfall(self) -> str:
-        """What is listed and not there, in a line that names it; empty where all is."""
-        if not self.known:
-            return "What is listed follows from an earlier experiment that has not been run."
-        if self.unrecorded:
-            named, count = ", ".join([*self.unrecorded][:SHOWN]), len(self.unrecorded)
-            more = f" and {count - SHOWN} more" if count > SHOWN else ""
-            return f"{count} of the listed runs {'has' if count == 1 else 'have'} no record: {named}{more}."
-        if self.missing or self.studies_missing:
-            return "Not all analyses that are listed have been made."
-        return ""
 
     @property
     def data(self) -> list[str]:
@@ -79,7 +59,6 @@ class Listed(list[RunRecord]):
             analyses=[analysis for analysis in self.analyses if analysis.data in ("", *data)],
             missing=[run for run in self.missing if run.data.name in data],
             auxiliary=[run for run in self.auxiliary if run.config.data.name in data],
-            unrecorded={key: run for key, run in self.unrecorded.items() if run.data.name in data},
             controls=[control for control in self.controls if control.data in data],
         )
 
@@ -103,13 +82,10 @@ class Listed(list[RunRecord]):
 
 
 def listed_records(settings: Profile, source: Source = "records") -> Listed:
-    """Return the records of exactly the runs and analyses that `settings` lists, as far as they are finished.
+    """Return the records of exactly the runs and analyses that a notebook's parameters list, as far as finished.
 
-    Where the runs follow from results of an earlier stage that are not there yet, there are none.
-
-    Args:
-        settings: Parameters of a notebook.
-        source: Where to read: both give the same records.
+    Where the runs follow from results of an earlier stage that are not there yet, there are none. Both sources give the
+    same records.
 
     Raises:
         HighwaysError: A record is at fault, or MLflow cannot be read.
@@ -119,33 +95,39 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     try:
         configs, analyses, waiting = settings.runs(), settings.analyses(), settings.waiting()
     except NotYet:
-        return Listed(known=False)
+        return Listed(known=False, shortfall="What is listed follows from an earlier experiment that has not been run.")
     wanted = dict(zip(run_keys(configs), configs, strict=True))
-    auxiliary = set(run_keys(settings.auxiliary()))
-    place = (settings.profile, settings.experiment)
+    auxiliary, analysed = set(run_keys(settings.auxiliary())), analysis_keys(analyses)
     if source == "mlflow":
+        place = (settings.profile, settings.experiment)
         runs = mlflow_store.read_records(*place, wanted)
-        found = mlflow_store.read_analyses(*place, analysis_keys(analyses)) if analyses else []
+        made = mlflow_store.read_analyses(*place, analysed) if analyses else []
     else:
         folder = paths.Results(settings.profile).of(settings.experiment)
-        runs = RecordStore(folder.runs).read_all(wanted)
-        found = AnalysisStore(folder.analyses).read_all(analysis_keys(analyses))
+        runs, made = RecordStore(folder.runs).read_all(wanted), AnalysisStore(folder.analyses).read_all(analysed)
     diverged = [run.config for run in runs if run.status == "diverged"]
-    possible = [analysis for analysis in analyses if not (analysis.measure.needs_weights and analysis.run in diverged)]
-    made, there = {analysis.key for analysis in found}, {run.run_key for run in runs}
+    there = {run.run_key for run in runs} | {analysis.key for analysis in made}
     unrecorded = {key: config for key, config in wanted.items() if key not in there}
-    to_make = [one for one, key in zip(possible, analysis_keys(possible), strict=True) if key not in made]
+    to_make = [
+        analysis
+        for analysis, key in zip(analyses, analysed, strict=True)
+        if key not in there and not (analysis.measure.needs_weights and analysis.run in diverged)
+    ]
+    awaited = [config for key, config in unrecorded.items() if key not in auxiliary]
+    awaited += [*(analysis.run for analysis in to_make if analysis.run is not None), *waiting]
+    shortfall = ""
+    if unrecorded:
+        named, count = ", ".join([*unrecorded][:SHOWN]), len(unrecorded)
+        more = f" and {count - SHOWN} more" if count > SHOWN else ""
+        shortfall = f"{count} of the listed runs {'has' if count == 1 else 'have'} no record: {named}{more}."
+    elif awaited or to_make:
+        shortfall = "Not all analyses that are listed have been made."
     return Listed(
         runs=[run for run in runs if run.run_key not in auxiliary],
-        analyses=[analysis for analysis in found if not analysis.config.measure.control],
-        missing=[
-            *(config for key, config in unrecorded.items() if key not in auxiliary),
-            *(analysis.run for analysis in to_make if analysis.run is not None),
-            *waiting,
-        ],
+        analyses=[analysis for analysis in made if not analysis.config.measure.control],
+        missing=awaited,
         auxiliary=[run for run in runs if run.run_key in auxiliary],
-        studies_missing=[analysis.measure.kind for analysis in to_make if analysis.run is None],
-        unrecorded=unrecorded,
+        shortfall=shortfall,
         pruned=settings.pruned,
-        controls=[analysis for analysis in found if analysis.config.measure.control],
+        controls=[analysis for analysis in made if analysis.config.measure.control],
     )

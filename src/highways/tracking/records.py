@@ -3,10 +3,9 @@
 import glob
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -21,7 +20,7 @@ KEY = r"^[A-Za-z0-9_.+-]+$"
 """Of a run or an analysis: it is a file's name, and part of notes."""
 
 
-class Record(Strict, ABC):
+class Record(Strict):
     """What the records of runs and of analyses share: how they are written, read and checked."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -32,22 +31,27 @@ class Record(Strict, ABC):
     """UTC, ISO 8601."""
     timing: dict[str, float]
 
+    key_field: ClassVar[str]
+    """Name of the field that has the key."""
+
     @property
-    @abstractmethod
     def own_key(self) -> str:
         """The key, which is the name of its file, too."""
+        return getattr(self, self.key_field)
 
-    @abstractmethod
     def expected_key(self) -> str | None:
         """Return the key that its configuration gives; `None` where it comes from another version of the code."""
+        raise NotImplementedError
 
     def fault(self) -> str | None:
         """Return what in the record cannot be, in a few words; `None` where its values fit each other."""
         return None
 
     def content(self) -> dict[str, Any]:
-        """Return the record as plain values, with its checksum."""
+        """Return the record as plain values, with its checksum; measurements of a run that has none do not appear."""
         values = self.model_dump(mode="json")
+        if values.get("measurements") == {}:
+            del values["measurements"]
         return values | {"sha256": checksum(values)}
 
     @property
@@ -118,6 +122,7 @@ class RunRecord(Record):
     finite epoch.
     """
 
+    key_field: ClassVar[str] = "run_key"
     run_key: str = Field(pattern=KEY)
     config: RunConfig
     numerics: int
@@ -140,11 +145,6 @@ class RunRecord(Record):
     timing: dict[str, float]
     """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
 
-    @property
-    def own_key(self) -> str:
-        """See `Record`."""
-        return self.run_key
-
     def expected_key(self) -> str | None:
         """See `Record`."""
         return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
@@ -161,13 +161,6 @@ class RunRecord(Record):
         if self.status == "diverged" and (self.diverged_epoch is None or self.epochs != self.diverged_epoch - 1):
             return f"curves: {self.epochs} epochs of a run that diverged in epoch {self.diverged_epoch}"
         return None
-
-    def content(self) -> dict[str, Any]:
-        """See `Record`; what was not measured does not appear."""
-        values = self.model_dump(mode="json")
-        if not values["measurements"]:
-            del values["measurements"]
-        return values | {"sha256": checksum(values)}
 
     @property
     def epochs(self) -> int:

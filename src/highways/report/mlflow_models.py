@@ -1,0 +1,119 @@
+"""The best networks as MLflow's models: exported graphs without pickle, which `mlflow models serve` answers with."""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from highways import paths
+from highways.data import Sentences, load
+from highways.experiments import settings_of
+from highways.tracking import RecordStore
+from highways.tracking.mlflow_address import tracking_uri
+from highways.tracking.mlflow_runs import best_of_cells
+from highways.tracking.mlflow_store import Store, asking
+from highways.tracking.outcomes import auxiliary_keys
+from highways.tracking.records import RunRecord
+from highways.training import load_network
+from highways.training.checkpoints import weights_path
+
+VOCABULARY = "vocabulary.json"
+"""Of a model of texts: its words by number."""
+
+
+def models(profile: str) -> Iterator[str]:
+    """Make the best network of every data set, network and depth a model of its run; yield one line for each.
+
+    A network that cannot be exported has its weights as an artifact instead.
+
+    Raises:
+        HighwaysError: Weights, records or data are at fault, or MLflow does not take them.
+    """
+    for name in paths.Results(profile).experiments():
+        records = RecordStore(paths.Results(profile).of(name).runs)
+        with asking():
+            store = Store(name, create=False)
+            runs = store.search(profile=profile, kind="run")
+            best = best_of_cells(runs, auxiliary_keys(settings_of(profile, name)))
+        pairs = [(run.info.run_id, record) for run in best if (record := records.read(run.data.tags["run_key"]))]
+        kept = [(run_id, record) for run_id, record in pairs if weights_path(record.run_key).exists()]
+        if best:
+            yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
+        for run_id, record in kept:
+            with asking():
+                yield f"  {record.run_key}: {_bring(store, run_id, record)}"
+
+
+def _bring(store: Store, run_id: str, record: RunRecord) -> str:
+    """Make a network a model of its run, unless MLflow has it, and return what was done."""
+    from mlflow.entities import LoggedModelOutput
+
+    client, config, data = store.client, record.config, load(record.config.data)
+    tags = {"run_key": record.run_key, "weights_sha256": str(record.weights_sha256), "data": config.data.name}
+    earlier = list(client.search_logged_models([store.experiment_id], f"tags.run_key = '{record.run_key}'"))
+    done, vocabulary = "there already", data.vocabulary if isinstance(data, Sentences) else []
+    if not any(one.tags == one.tags | tags and one.status == "READY" for one in earlier):
+        network, name = load_network(record).eval(), f"{config.network.shown_as}-d{config.network.depth:03d}"
+        example = next(x[:4] for x, _ in data.evaluation_batches(config, "test") if len(x) > 1)
+        name = f"{name}-{config.data.name}"
+        model = client.create_logged_model(store.experiment_id, name, run_id, tags, model_type="classifier")
+        try:
+            _export(name, model.model_id, record, network, example, vocabulary)
+            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=record.epochs)])
+            done = f"models:/{model.model_id}"
+        except Exception as error:
+            client.delete_logged_model(model.model_id)
+            if not type(error).__module__.startswith("torch") and not isinstance(error, NotImplementedError):
+                raise
+            reason = (str(error).strip().splitlines() or [""])[0]
+            done = f"cannot be exported ({type(error).__name__}: {reason}); its weights are the artifact weights/"
+        for old in earlier:
+            client.delete_logged_model(old.model_id)
+    if vocabulary or done.startswith("cannot"):  # a graph takes sentences of one length only; the weights take all
+        client.log_artifact(run_id, str(weights_path(record.run_key)), "weights")
+    return done
+
+
+def _export(
+    name: str, model_id: str, record: RunRecord, network: nn.Module, example: Tensor, vocabulary: list[str]
+) -> None:
+    """Log a network as a model, with a batch of examples, and for texts the words by number, next to it."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in network.modules()):
+        raise NotImplementedError("it keeps a state that no graph holds: it draws weights at every call")
+    mlflow.set_tracking_uri(tracking_uri())  # the last function takes no client
+    inputs = example.contiguous().numpy()
+    with torch.no_grad():
+        classes = network(example).shape[1]
+    signature = ModelSignature(  # torch.export unrolls LSTMs: sentences are as long as the example's
+        inputs=Schema([TensorSpec(inputs.dtype, (-1, *inputs.shape[1:]))]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
+    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        words = Path(folder) / VOCABULARY
+        words.write_text(json.dumps(vocabulary), encoding="utf-8")
+        mlflow.pytorch.log_model(  # type: ignore[attr-defined]
+            network,
+            name=name,
+            model_id=model_id,
+            signature=signature,
+            input_example=inputs,
+            serialization_format="pt2",
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],
+            extra_files=[str(words)] if vocabulary else None,
+            metadata={
+                "run_key": record.run_key,
+                "weights_sha256": record.weights_sha256,
+                "config": record.config.model_dump(mode="json"),
+                "output": "logits, a value a class; their softmax are probabilities",
+            },
+        )
