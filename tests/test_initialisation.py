@@ -129,7 +129,7 @@ def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
     assert rows[0] == "variant,data,step,difference,source_says"
     assert [row for row in rows if row.startswith("penalty,digits,20,")]
     assert [row for row in rows if row.startswith("half-penalty: gradient,digits,20,")]
-    assert parity_figure(listed_records(chosen)).axes
+    assert parity_figure(listed_records(chosen)).panels
     judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in verdicts_of(chosen)}
     assert judged["parity-factor-two"] == ("consistent", "stand-in", "digits")
     assert {"parity-without-decay", "parity-penalty-differs"} <= judged.keys()
@@ -144,5 +144,5 @@ def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
     assert {record.engine["group"] for record in records} == {6}
     analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
     assert len(texts_of("initialisation", chosen)["initialisation.csv"].splitlines()) == 1 + 2 * 3 * 3
-    assert initialisation_figure(listed_records(chosen)).axes
+    assert initialisation_figure(listed_records(chosen)).panels
     assert listed_records(chosen).shortfall == ""

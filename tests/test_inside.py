@@ -434,7 +434,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]
     assert of_each_data_set(Listed(list(records), analyses), "gates") == analyses[:1]
     for draw in (gates_figure, lesion_figure):
-        assert draw(Listed([diverged])).axes[0].texts
+        assert draw(Listed([diverged])).whole().axes[0].texts
     assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
 
 

@@ -50,7 +50,7 @@ def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, cal
         for run, loss in zip(settings.runs(), (1.5, 1.0), strict=True)
     )
     assert [tuple(row.values())[::2] for row in experiment.rows(records)] == [(4, 1.5), (16, 1.0)]
-    assert experiment.figures["tried"](records).axes[0].lines
+    assert experiment.figures["tried"](records).panels[0].lines
     claim = yaml.safe_load((source / "references/claims.yaml").read_text())["tried-16-suffice"]
     assert experiment.named_measures.fault(claim["measure"]) is None
 

@@ -22,7 +22,7 @@ from highways.claims.sources import number, numbers_of, spoken
 from highways.cli import shown
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH
-from highways.experiments.depth import depth_figure
+from highways.experiments.depth import outcome_panel
 from highways.experiments.initialisation import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
@@ -221,7 +221,7 @@ def test_report_is_made_by_a_command(small: Reported, call, capsys) -> None:
 
 
 def test_panels_are_the_same_bytes_each_time_and_their_text_is_eight_pixels_high_on_a_phone(small: Reported) -> None:
-    panel = depth_figure(DEPTH.of("quick").records()).panels[0]
+    panel = outcome_panel(DEPTH.of("quick").records())
     text = svg(panel)
     assert text == svg(panel)
     assert panel.title not in text, "the page has the title"

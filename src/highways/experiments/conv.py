@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, Records, calculation, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
@@ -31,10 +31,16 @@ Named = tuple[str, str]
 # Parameters and runs
 
 
+def _known(name: str) -> str:
+    if name not in NETWORKS:
+        raise ValueError(f"no such network; there are: {', '.join(NETWORKS)}")
+    return name
+
+
 class ConvTraining(Strict):
     """Which convolutional network is trained on what, for how long, how often."""
 
-    network: str
+    network: Annotated[str, AfterValidator(_known)]
     """A name in `highways.config.conv.NETWORKS`."""
     data: ImageDataName
     epochs: Epochs
@@ -44,13 +50,6 @@ class ConvTraining(Strict):
     """By default the profile's."""
     schedule_epochs: Epochs | None = None
     """Of the schedule of the rate, of which `epochs` are the beginning: to compare curves with the authors' logs."""
-
-    @field_validator("network")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in NETWORKS:
-            raise ValueError(f"no such network; there are: {', '.join(NETWORKS)}")
-        return name
 
 
 class ConvProfile(Profile):
@@ -65,11 +64,10 @@ class ConvProfile(Profile):
     trainings: list[ConvTraining] = Field(min_length=1)
     precision: Precision = "float32"
 
-    @field_validator("trainings")
-    @classmethod
-    def _trainings(cls, trainings: list[ConvTraining]) -> list[ConvTraining]:
-        no_repetition([(t.network, t.data, t.schedule_epochs) for t in trainings])
-        return trainings
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        no_repetition([(one.network, one.data, one.schedule_epochs) for one in self.trainings])
+        return self
 
     def runs(self) -> list[RunConfig]:
         """Return every training's runs, in the order of the trainings and seeds."""
@@ -81,9 +79,7 @@ class ConvProfile(Profile):
             data=DataConfig(name=training.data, pictures=pictures),
             network=network,
             optimiser=optimiser,
-            budget=BudgetConfig(
-                epochs=training.epochs, batch_size=batch_size, schedule_epochs=training.schedule_epochs
-            ),
+            budget=BudgetConfig(batch_size=batch_size, **training.model_dump(include={"epochs", "schedule_epochs"})),
             seed=seed,
             order_seed=seed,
             precision=training.precision or self.precision,
@@ -181,11 +177,8 @@ AUTHORS_LOGS = {
 
 def authors_log(network: str, data: str) -> dict[float, float]:
     """Return test accuracies in the authors' own log by epoch; empty where they published none."""
-    network = network.partition(BEGUN)[0]
-    if (network, data) not in AUTHORS_LOGS:
-        return {}
-    name, iterations = AUTHORS_LOGS[network, data]
-    rows = reference_rows(f"authors_log_{name}.csv")
+    name, iterations = AUTHORS_LOGS.get((network.partition(BEGUN)[0], data), ("", 1))
+    rows = reference_rows(f"authors_log_{name}.csv") if name else []
     return {row["iteration"] / iterations: row["test_accuracy"] for row in rows}
 
 
@@ -231,13 +224,15 @@ def conv_rows(records: Listed) -> Iterator[Row]:
 
 def _order(run: list[Named], others: list[Named]) -> list[Named]:
     """Return what has a row: everything run or published, and every other network on its own data set."""
-    known = list(dict.fromkeys([*run, *others]))
-    for network in NETWORKS:
-        if network not in {name for name, _ in known}:
-            known.append((network, "mnist" if "mnist" in network or network in LABELS else "cifar10"))
+    known, names = list(dict.fromkeys([*run, *others])), {name for name, _ in [*run, *others]}
+    own = {name: "mnist" if "mnist" in name or name in LABELS else "cifar10" for name in NETWORKS}
+    known += [pair for pair in own.items() if pair[0] not in names]
     order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
-    base = {name: name.partition(BEGUN)[0] for name, _ in known}
-    return sorted(known, key=lambda pair: (pair not in run, order.index(base[pair[0]]), data_sets.index(pair[1]), pair))
+
+    def place(pair: Named) -> tuple[bool, int, int, Named]:
+        return pair not in run, order.index(pair[0].partition(BEGUN)[0]), data_sets.index(pair[1]), pair
+
+    return sorted(known, key=place)
 
 
 def run_first(frame: pd.DataFrame) -> pd.DataFrame:
@@ -273,10 +268,9 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
             errors = 100 * (1 - np.mean([run.curves["test_accuracy"] for run in runs], axis=0))
             marker = POINTS[place % 8] if len(errors) < 50 else None
             lines.append(line(label, errors.tolist(), color=colours[name], lw=2.2, marker=marker))
-    for place, name in enumerate(name for name, on in AUTHORS_LOGS if on == data):
+    for dashes, name in zip(DASHES, [name for name, on in AUTHORS_LOGS if on == data], strict=False):
         theirs = {epoch: 100 * (1 - accuracy) for epoch, accuracy in authors_log(name, data).items() if epoch >= 1}
-        look = SOURCE | {"ls": DASHES[place], "color": "0.35", "zorder": 1}
-        lines.append(line(f"{name}, authors' log", theirs, **look))
+        lines.append(line(f"{name}, authors' log", theirs, **SOURCE | {"ls": dashes, "color": "0.35", "zorder": 1}))
 
     def scales(axes: Axes) -> None:
         axes.set(xscale="log", yscale="log")
@@ -318,11 +312,10 @@ def difference_from_paper(records: Records, network: str, data: str, other: str 
 
     Where the paper states no mean, its number is taken for one run with the deviation of Highway B (P2), 0.0016.
     """
-    cell = next((cell for (name, _), cell in cells(records, named).items() if name == network), None)
-    row = published()[other or network, data]
-    stated = not math.isnan(row["paper_mean"])
-    mean, deviation, runs = (row[f"paper_{part}"] for part in ("mean", "sd", "runs"))
-    return cell and _difference(cell, (mean, deviation, int(runs)) if stated else (row["paper"], SINGLE_RUN_SD, 1))
+    row, theirs = published()[other or network, data], None
+    if not math.isnan(row["paper_mean"]):
+        theirs = row["paper_mean"], row["paper_sd"], int(row["paper_runs"])
+    return _difference(records, network, theirs or (row["paper"], SINGLE_RUN_SD, 1))
 
 
 @in_units("points")
@@ -341,14 +334,20 @@ def difference_from_log(records: Records, network: str, data: str, epochs: tuple
 @in_units("points")
 def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy of two networks."""
-    by_name = {name: cell for (name, _), cell in cells(records, named).items()}
-    if of not in by_name or to not in by_name:
+    other = _by_name(records).get(to)
+    last = last_accuracies(other) if other else []
+    return _difference(records, of, (*moments(last), len(last))) if last else None
+
+
+def _by_name(records: Records) -> dict[str, Cell]:
+    """Return the runs of each network on the first data set that it was trained on."""
+    return {name: cell for (name, _), cell in reversed(cells(records, named).items())}
+
+
+def _difference(records: Records, network: str, theirs: tuple[float, float, int]) -> Interval | None:
+    """Return the interval of a network's mean accuracy less another mean, of which deviation and runs are known."""
+    if (cell := _by_name(records).get(network)) is None:
         return None
-    last = last_accuracies(by_name[to])
-    return _difference(by_name[of], (*moments(last), len(last)))
-
-
-def _difference(cell: Cell, theirs: tuple[float, float, int]) -> Interval:
     last, tested = last_accuracies(cell), examples(cell.runs[0].config.data.name, "test")
     interval = difference_interval((*moments(last), len(last)), theirs, tested)
     return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in last))

@@ -1,8 +1,7 @@
 """Plain and highway networks of 10 to 100 layers, random search (P1 Fig. 1, P2 Fig. 1)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -153,9 +152,8 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         data, paper = first.config.data.name, papers.get((kind, depth), {})
         same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
         mean, deviation = _top(cell)
-        accuracy = best.last("test_accuracy") if best else None
-        tested = examples(first.config.data, "test")
-        low, high = wilson_interval(accuracy, tested) if accuracy is not None else (None, None)
+        accuracy, tested = best.last("test_accuracy") if best else None, examples(first.config.data, "test")
+        low, high = (None, None) if accuracy is None else wilson_interval(accuracy, tested)
         settings = best.config.optimiser.model_dump() | best.config.network.model_dump() if best else {}
         yield {
             "network": kind,
@@ -203,38 +201,28 @@ def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
 
 
-def depth_figure(records: Listed) -> Drawing:
-    """Draw the best outcome over depth."""
-    return Drawing([outcome_panel(records)])
-
-
 def curves_figure(records: Listed) -> Drawing:
-    """Draw the best training curves of plain and of highway networks.
-
-    Ours are the thick lines; the thin dashed ones are P1's, read off its Fig. 1 (MNIST, 400 epochs), which go on where
-    our budget ends. For twenty trials or more a last panel has the mean of the top ten next to P2's.
-    """
+    """Draw the best training curves of plain and of highway networks, P1's thin and dashed."""
     networks = cells(records, kind_and_depth)
-    panels = [_curves_panel(networks, kind) for kind in KINDS]
-    if any(not math.isnan(_top(cell)[0]) for cell in networks.values()):
-        panels.append(_top_panel(networks))
-    return Drawing(panels, columns=2)
+    return Drawing([_curves_panel(networks, kind) for kind in KINDS], columns=2)
 
 
 def outcome_panel(records: Listed) -> Panel:
     """Return the best outcome of a search over depth with its interval, P1's at the same epoch, and both papers'."""
     networks = cells(records, kind_and_depth)
     data, depths, epochs, budget = _setting(networks)
-    lines = []
+    lines, papers = [], reference_rows("depth_papers.csv")
     for kind, colour in NETWORK.items():
         look = {"color": colour, "marker": MARKERS[kind]}
-        best, second = _over_depth(networks, kind, lambda cell: cell.best_loss), _papers_column(kind, "paper_p2")
-        runs = [[run.run_key] for depth in best if (run := networks[kind, depth].best)]
-        lines.append(line(f"{kind}, ours, epoch {budget}", best, runs, ms=6, lw=2.4, **look))
+        best = {depth: run for (one, depth), cell in sorted(networks.items()) if one == kind and (run := cell.best)}
+        losses = {depth: networks[kind, depth].best_loss for depth in best}
+        runs = [[run.run_key] for run in best.values()]
+        lines.append(line(f"{kind}, ours, epoch {budget}", losses, runs, ms=6, lw=2.4, **look))
         if data == "mnist" and epochs < 400:
             same = _papers_lowest(kind, epochs)
             lines.append(line(f"{kind}, P1, epoch {epochs}", same, mfc="white", **look, **SOURCE))
         lines.append(line(f"{kind}, P1, epoch 400", _papers_lowest(kind, 400), ls=":", ms=3, lw=1.2, **look))
+        second = {row["depth"]: row["paper_p2"] for row in papers if row["network"] == kind}
         lines.append(line(f"{kind}, P2, epoch 400", second, ls="--", ms=4, lw=1.0, mfc="white", **look))
 
     def bars_and_ticks(axes: Axes) -> None:
@@ -243,19 +231,6 @@ def outcome_panel(records: Listed) -> Panel:
         depth_ticks(axes, depths)
 
     return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, bars_and_ticks, columns=2)
-
-
-def _top_panel(networks: Networks) -> Panel:
-    data, depths, _, budget = _setting(networks)
-    lines = []
-    for kind, colour in NETWORK.items():
-        look = {"color": colour, "marker": MARKERS[kind]}
-        ours = _over_depth(networks, kind, lambda cell: _top(cell)[0])
-        lines.append(line(f"{kind}, ours, epoch {budget}", ours, lw=2.4, **look))
-        paper = _papers_column(kind, "paper_p2_top10_mean")
-        lines.append(line(f"{kind}, P2, epoch 400", paper, mfc="white", **look, **SOURCE))
-    ticks = partial(depth_ticks, depths=depths)
-    return line_panel(f"{data}: mean of the ten best trials", lines, "layers", LOSS, ticks)
 
 
 def _curves_panel(networks: Networks, kind: str) -> Panel:
@@ -268,9 +243,8 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
         if cell and cell.best:
             ours = cell.best.curves["train_cross_entropy"]
             marker = POINTS[place] if len(ours) < 50 else None
-            lines.append(
-                line(f"{depth} layers", ours, [[cell.best.run_key]], color=colour, lw=2.4, marker=marker, ms=4)
-            )
+            look = {"color": colour, "lw": 2.4, "marker": marker, "ms": 4}
+            lines.append(line(f"{depth} layers", ours, [[cell.best.run_key]], **look))
     lines.append(line("P1's, MNIST", {}, color="0.2", **SOURCE))
 
     def our_budget(axes: Axes) -> None:
@@ -288,16 +262,6 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
     budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
     data = next(iter(networks.values())).runs[0].config.data.name
     return data, sorted({depth for _, depth in networks}), lengths[0], budget
-
-
-def _over_depth(networks: Networks, kind: str, value: Callable[[Cell], float]) -> dict[int, float]:
-    """Return a value of every network of a kind by its depth, where it is finite."""
-    values = {depth: value(cell) for (one, depth), cell in sorted(networks.items()) if one == kind}
-    return {depth: number for depth, number in values.items() if math.isfinite(number)}
-
-
-def _papers_column(kind: str, column: str) -> dict[int, float]:
-    return {row["depth"]: row[column] for row in reference_rows("depth_papers.csv") if row["network"] == kind}
 
 
 # Measures that no expression over the table says
@@ -345,14 +309,15 @@ def answer(records: Listed) -> str:
     depths = sorted(depth for kind, depth in networks if kind == "plain" and ("highway", depth) in networks)
     sentences = []
     for depth in dict.fromkeys(depths[:1] + depths[-1:]):
-        plain, highway = networks["plain", depth].best_loss, networks["highway", depth].best_loss
+        plain, highway = (networks[kind, depth].best_loss for kind in KINDS)
         if not math.isfinite(plain + highway):
             sentences.append(f"At **{depth} layers** every trial of one kind of network diverged.")
             continue
+        lower = "highway" if highway <= plain else "plain"
         sentences.append(
             f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
-            f"highway network {highway:.3g}: the {'highway' if highway <= plain else 'plain'} one is "
-            f"{max(plain, highway) / min(plain, highway):.3g} times lower."
+            f"highway network {highway:.3g}: the {lower} one is {max(plain, highway) / min(plain, highway):.3g} times "
+            "lower."
         )
     if drawn:
         lower = sum(key in networks and cell.best_loss < networks[key].best_loss for key, cell in drawn.items())
@@ -396,7 +361,7 @@ DEPTH = Experiment(
         ),
     ),
     figures={
-        "depth": depth_figure,
+        "depth": lambda records: Drawing([outcome_panel(records)]),
         "depth_curves": curves_figure,
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },

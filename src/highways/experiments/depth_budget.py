@@ -30,10 +30,8 @@ Networks = Mapping[tuple[str, int], Cell]
 def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int | None = None) -> list[Row]:
     """Return a row a network whose outcome is that of each draw, `(draws,)`, NaN where a draw says nothing.
 
-    Args:
-        networks: Kind and depth, and the runs.
-        trials: How many are drawn; by default as many as the search had.
-        epochs: The budget, counted on the shortest rung that is as long; by default that of the runs that count.
+    So many trials are drawn, as many as the search had by default. The epochs are the budget, counted on the shortest
+    rung that is as long; by default they are those of the runs that count.
     """
     numbers = sorted({run.config.seed for cell in networks.values() for run in cell.rungs[0]})
     drawn = np.random.default_rng(SEED).choice(numbers, size=(DRAWS, trials or len(numbers)))
@@ -103,11 +101,8 @@ def budget_panel(networks: Networks, claim: Claim) -> Panel:
     ]
     cost, few, short = min(enough, default=(0, 0, 0))
     least = f"{few} x {short}, {cost:,} epochs a network" if enough else "no budget"
-    first, last = ("unknown" if np.isnan(share) else f"{share:.2f}" for share in (shares[0, 0], shares[-1, -1]))
-    alt = (
-        f"Share of draws that keep it: {first} for {trials[0]} x {epochs[0]}, {last} for {trials[-1]} x {epochs[-1]}; "
-        f"{ENOUGH:g} from {least}."
-    )
+    alt = f"Share of draws that keep it, of {trials[-1]} x {epochs[-1]} {shares[-1, -1]:.2f}; {ENOUGH:g} from {least}."
+    alt = alt.replace("nan", "unknown")
 
     def draw(axes: Axes) -> None:
         axes.imshow(shares, aspect="auto", cmap="Blues", vmin=0, vmax=1, origin="lower")

@@ -8,7 +8,6 @@ PyTorch.
 import statistics
 import timeit
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -302,7 +301,7 @@ def parity_figure(records: Listed) -> Drawing:
             label = "Adam with penalty, AdamW" if variant == "adam" else f"NumPy, {variant}"
             lines.append(line(label, gaps, color=OTHERS[place], ls=DASHES[place % 4], lw=2.6 - 0.25 * place))
         title, y = f"{found.data}: how far apart two networks are", "largest difference over largest weight"
-        panels.append(replace(line_panel(title, lines, "step", y, lambda axes: axes.set_xscale("log")), height=3.6))
+        panels.append(line_panel(title, lines, "step", y, lambda axes: axes.set_xscale("log"), height=3.6))
     return Drawing(panels, empty="the study has not been made")
 
 
@@ -311,10 +310,10 @@ def answer(records: Listed) -> str:
     if (found := study(records, "parity")) is None:
         return ""
     parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
-    hidden = found.row("hidden_units")[0]
+    hidden, accuracy = found.row("hidden_units")[0], found.row("accuracy")[0]
     return (
         f"Largest difference of two weights after the last step, over the largest weight: {parts}. Of the hidden units "
-        f"{hidden:.0f} differ from each other; the accuracy on the training examples is {found.row('accuracy')[0]:.3f}."
+        f"{hidden:.0f} differ from each other; the accuracy on the training examples is {accuracy:.3f}."
     )
 
 

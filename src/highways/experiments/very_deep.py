@@ -74,25 +74,21 @@ class VeryDeepProfile(Profile):
 
     @model_validator(mode="after")
     def _depths_for_each(self) -> Self:
-        if missing := [name for name in self.data if not self.depths.get(name)]:
-            raise ValueError(f"depths has none for {', '.join(missing)}")
-        if isinstance(self.epochs, dict) and (missing := [name for name in self.data if name not in self.epochs]):
-            raise ValueError(f"epochs has none for {', '.join(missing)}")
+        for field, given in (("depths", self.depths), ("epochs", self.epochs)):
+            if isinstance(given, dict) and (missing := [name for name in self.data if name not in given]):
+                raise ValueError(f"{field} has none for {', '.join(missing)}")
         return self
 
     def runs(self) -> list[RunConfig]:
         """Return for every data set both kinds, every depth and rank, in this order."""
-        trial = lru_cache(self._trial)
+        trial = lru_cache(trial_of_search)
         return [
-            self._run(name, kind, depth, trial(kind, rank))
+            self._run(name, kind, depth, trial(self.search, kind, self.search_depth, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
             for rank in (self.highway_ranks.get(name, [1]) if kind == "highway" else [1])
         ]
-
-    def _trial(self, kind: Kind, rank: int) -> RunConfig:
-        return trial_of_search(self.search, kind, self.search_depth, rank)
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before and after training of every run, then the cost of a step, by depth.
@@ -107,7 +103,7 @@ class VeryDeepProfile(Profile):
         ]
         costs = []
         for kind in self.networks if self.cost_depths else ():
-            trial, deepest = self._trial(kind, 1), max(self.cost_depths)
+            trial, deepest = trial_of_search(self.search, kind, self.search_depth), max(self.cost_depths)
             runs = [self._run(self.data[0], kind, depth, trial) for depth in self.cost_depths]
             runs.append(self._run(self.data[0], kind, deepest, trial, checkpoint_every=round(deepest**0.5)))
             costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]
@@ -150,8 +146,8 @@ def step(cost: AnalysisRecord) -> Row:
     """Return what a training step takes and holds; `checkpoint_every` is empty without activation checkpointing."""
     if cost.kind != "cost":
         return {}
-    seconds, mebibytes = cost.row("seconds_per_step")[0], cost.row("bytes")[0] / 2**20
-    return {"checkpoint_every": _every(cost), "seconds_per_step": seconds, "mebibytes_per_step": mebibytes}
+    seconds, held = (cost.row(name)[0] for name in ("seconds_per_step", "bytes"))
+    return {"checkpoint_every": _every(cost), "seconds_per_step": seconds, "mebibytes_per_step": held / 2**20}
 
 
 def _every(cost: AnalysisRecord) -> int | None:
@@ -176,14 +172,13 @@ def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
 def very_deep_figure(records: Listed) -> Drawing:
     """Draw training and gradients of the very deep networks by data set, then what a step costs, if measured."""
     panels = []
-    for name in dict.fromkeys(record.config.data.name for record in records):
+    for name in records.data:
         runs = records.on(name)
         panels.append(_training_panel(runs, name))
         panels.append(signal_panel([one for one in runs.analyses if one.kind == "signal"], name))
     if any(step_costs(records, kind) for kind in NETWORK):
-        seconds, held = "what a training step takes", "what a training step holds"
-        panels.append(_cost_panel(records, "seconds_per_step", seconds, "milliseconds", 1e3))
-        panels.append(_cost_panel(records, "bytes", held, "mebibytes", 2**-20))
+        panels.append(_cost_panel(records, "seconds_per_step", "what a training step takes", "milliseconds", 1e3))
+        panels.append(_cost_panel(records, "bytes", "what a training step holds", "mebibytes", 2**-20))
     return Drawing(panels, columns=2)
 
 
@@ -244,10 +239,9 @@ def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> f
     settings that did not diverge at both depths are not the same, nothing is known: the interval from 0 to
     infinity.
     """
-    runs = _judged(records)
-    if tuple(of) not in runs or tuple(to) not in runs:
+    above, below = map(_judged(records).get, (of, to))
+    if above is None or below is None:
         return None
-    above, below = runs[of[0], of[1]], runs[to[0], to[1]]
     if above.status == "finished" and above.config.optimiser != below.config.optimiser:
         return Interval(0.0, math.inf)
     if _best_or_guessing(above) > 0.95 * guessing(above):
@@ -257,8 +251,8 @@ def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> f
 
 def _judged(records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
     """Return for every kind of network and depth the first run that did not diverge, or else the first."""
-    first = {kind_and_depth(run): run for run in reversed(records)}
-    return first | {kind_and_depth(run): run for run in reversed(records) if run.status == "finished"}
+    ranked = sorted(records, key=lambda run: run.status != "finished")
+    return {kind_and_depth(run): run for run in reversed(ranked)}
 
 
 def _best_or_guessing(run: RunRecord) -> float:

@@ -56,23 +56,18 @@ STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyl
 
 @dataclass(frozen=True)
 class Panel:
-    """One part of a figure.
-
-    Attributes:
-        title: What it shows, on one line.
-        alt: What is to be seen in it, with its numbers, for who does not see it.
-        draw: Draws it.
-        height: Of its axes, inches.
-        lines: What `line_panel` draws, which the report lets a pointer read.
-        across: Label of the horizontal axis of those.
-    """
+    """One part of a figure."""
 
     title: str
     alt: str
+    """What is to be seen in it, with its numbers, for who does not see it."""
     draw: Callable[[Axes], object]
     height: float = HEIGHT
+    """Of its axes, inches."""
     lines: "Sequence[Line]" = ()
+    """What `line_panel` draws, which the report lets a pointer read."""
     across: str = ""
+    """Label of the horizontal axis of those."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +111,8 @@ def line_panel(
 ) -> Panel:
     """Return a panel of lines, whose alternative text says where each of them begins and ends.
 
-    Args:
-        title: Of the panel.
-        lines: In the order in which they are drawn. One without points stands in the legend alone.
-        x: Label of the horizontal axis.
-        y: Label of the vertical axis.
-        after: Draws what else there is, and sets ticks and scales.
-        log: Scale the vertical axis in logarithms.
-        columns: Of the legend, at most.
-        height: Of the axes, inches.
+    A line without points stands in the legend alone, which has so many columns at most. `x` and `y` are labels, `log`
+    is of the vertical axis; `after` draws what else there is, and sets ticks and scales.
     """
     words = "; ".join(f"{one.label}: {_ends(one)}" for one in lines if one.label and len(one.y))
 
@@ -149,13 +137,7 @@ def _ends(of: Line) -> str:
 
 
 class Drawing:
-    """A figure of panels.
-
-    Args:
-        panels: Its panels.
-        columns: Most panels side by side in the picture of all.
-        empty: What a figure without panels says instead.
-    """
+    """A figure of panels, so many side by side in the picture of all; one without panels says why it is `empty`."""
 
     def __init__(
         self,
@@ -165,11 +147,6 @@ class Drawing:
     ):
         self.panels = tuple(panels) or (_words(empty),)
         self.columns = min(columns, len(self.panels))
-
-    @property
-    def axes(self) -> list[Axes]:
-        """The axes of the picture of all panels."""
-        return self.whole().axes
 
     def whole(self) -> Figure:
         """Return all panels in a grid, each with its title."""
@@ -195,7 +172,7 @@ def _grid(rows: Sequence[Sequence[Panel]], dpi: int, titles: bool) -> Figure:
                 panel.draw(axes)
                 if titles:
                     axes.set_title(textwrap.fill(panel.title, 58), loc="left")
-                below = max(below, _legend_height(axes))
+                below = max(below, getattr(axes.get_legend(), "height", 0.0))
             heights += [max(panel.height for panel in panels) - AROUND, below + 0.01]
         grid.set_height_ratios(heights)
         figure.set_size_inches(WIDTH * columns, sum(heights) + (AROUND + 0.35 * titles) * len(rows))
@@ -211,15 +188,6 @@ def _words(text: str) -> Panel:
     return Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)
 
 
-def _legend_height(axes: Axes) -> float:
-    """Return what a legend below the axes takes, inches."""
-    legend = axes.get_legend()
-    if legend is None:
-        return 0.0
-    rows = math.ceil(len(legend.get_texts()) / legend._ncols)  # type: ignore[attr-defined]
-    return 0.08 + 0.175 * rows + (legend.gap - GAP) / 72  # type: ignore[attr-defined]
-
-
 def _keep_legends_inside(figure: Figure) -> None:
     """Move legends below axes with narrow tick labels to the right, so that the canvas does not cut their handles."""
     figure.draw_without_rendering()
@@ -233,11 +201,7 @@ def _keep_legends_inside(figure: Figure) -> None:
 
 
 def save(drawing: Drawing, path: Path) -> Path:
-    """Save a figure as PNG, without a date in it, and return its path.
-
-    Raises:
-        CannotWrite: No space is left, or the place is read-only; what was there stays.
-    """
+    """Save a figure as PNG, without a date in it, and return its path."""
     content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         drawing.whole().savefig(content, format="png", dpi=DPI, metadata={"Software": None})
@@ -270,16 +234,13 @@ def _svg(figure: Figure) -> str:
     return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
 
 
-def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
+def legend(axes: Axes, columns: int = 3, gap: float = GAP) -> None:
     """Put the legend, if there are labels, below the axes, where it hides nothing.
 
-    Args:
-        axes: Its artists have labels.
-        columns: Most entries side by side; fewer where the labels are long.
-        gap: From the axes, points; more than `GAP` where tick labels are high.
-        more: Further arguments of the legend.
+    So many entries stand side by side at most, fewer where labels are long; `gap` is from the axes, points, more than
+    `GAP` where tick labels are high.
     """
-    labels = more.get("labels") or axes.get_legend_handles_labels()[1]
+    labels = axes.get_legend_handles_labels()[1]
     if not labels:
         return
     assert axes.figure is not None
@@ -287,8 +248,9 @@ def legend(axes: Axes, columns: int = 3, gap: float = GAP, **more: Any) -> None:
     fitting = int(72 * WIDTH // (36 + 5.1 * max(map(len, labels))))
     place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
     entries = {"ncols": max(1, min(columns, fitting)), "handlelength": 2.2, "columnspacing": 1, "labelspacing": 0.3}
-    made = axes.legend(**(place | entries | more))  # type: ignore[arg-type]
-    made.below, made.gap = below, gap  # type: ignore[attr-defined]
+    made = axes.legend(**(place | entries))  # type: ignore[arg-type]
+    rows = math.ceil(len(labels) / entries["ncols"])
+    made.below, made.height = below, 0.08 + 0.175 * rows + (gap - GAP) / 72  # type: ignore[attr-defined]  # in inches
     made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
 
 

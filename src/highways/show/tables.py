@@ -79,11 +79,8 @@ def cost_rows(
 ) -> Iterator[Row]:
     """Yield what runs and analyses cost, a row for each kind of work, data set, network, depth and machine.
 
-    `work` is `training` or what was analysed; a study has no network. Workers are those of the first record.
-
-    Args:
-        records: What the time went into.
-        more: Returns what an analysis has measured with a clock, as further columns.
+    `work` is `training` or what was analysed; a study has no network. Workers are those of the first record; `more`
+    returns what an analysis has measured with a clock, as further columns.
     """
     rows: dict[tuple[object, ...], Row] = {}
     for record in records:
