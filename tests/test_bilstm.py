@@ -5,12 +5,13 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from toolbox import overfitted
 from torch import nn
 from torch.nn import functional
 
 from highways.config import BagOfWordsConfig, BiLSTMConfig
 from highways.config.run import BiLSTMKind
-from highways.nn import BagOfWords, BiLSTMNetwork, Highway
+from highways.nn import BagOfWords, BiLSTMNetwork
 from highways.nn.bilstm import initialise
 
 KINDS = get_args(BiLSTMKind)
@@ -121,24 +122,6 @@ def test_parameter_counts() -> None:
     assert found == COUNTS
 
 
-def test_highway_and_plain_matched_differ_in_the_gate_alone() -> None:
-    highway, plain = network("highway").double(), network("plain-matched").double()
-    for block in highway.blocks:
-        assert isinstance(block, Highway)
-        block.initial_transform_bias = 1e4  # an open gate
-        block.reset_gate_bias()
-    state = {name.replace(".transform.", "."): value for name, value in highway.state_dict().items()}
-    plain.load_state_dict({name: value for name, value in state.items() if ".gate." not in name})
-    torch.testing.assert_close(highway(tokens()), plain(tokens()), rtol=1e-12, atol=0)
-
-
-def test_closed_gates_make_depth_invisible() -> None:
-    built = network("highway", depth=5, transform_bias=-1e4).double()
-    x = built.entry(built.embedding(tokens().t()))
-    want = built.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
-    torch.testing.assert_close(built(tokens()), want, rtol=1e-12, atol=0)
-
-
 def test_released_gate_is_drawn_anew_at_every_call_and_never_learns() -> None:
     built = network("highway-released")
     assert not any("gate" in name for name, _ in built.named_parameters())
@@ -161,14 +144,7 @@ def test_sentence_of_one_word_and_of_500_work_and_a_seed_is_a_set_of_weights(kin
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "highway-released"])
 def test_one_batch_can_be_overfitted(kind: str) -> None:
-    built, x, y = network(kind, hidden=8, embedding=8), tokens(8), torch.arange(8) % 2
-    optimiser = torch.optim.Adam(built.parameters(), 0.02)
-    for _ in range(150):
-        optimiser.zero_grad()
-        loss = functional.cross_entropy(built(x), y)
-        loss.backward()
-        optimiser.step()
-    assert loss < 0.01
+    assert overfitted(network(kind, hidden=8, embedding=8), tokens(8)) < 0.01
 
 
 def test_gradients_reach_the_first_block_of_a_deep_highway_and_not_of_a_deep_plain_net() -> None:

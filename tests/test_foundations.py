@@ -4,14 +4,12 @@ import csv
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from toolbox import texts_of
 
 from highways.errors import HighwaysError
 from highways.experiments.foundations import (
-    POINTS,
     TRAJECTORY,
     Dropout,
     FoundationsProfile,
@@ -25,24 +23,15 @@ from highways.show.tables import reference
 from highways.tracking import AnalysisRecord, listed_records
 
 
-def test_trajectory_of_the_perceptron_is_the_printed_one() -> None:
+def test_perceptron_follows_the_printed_trajectory_and_comes_out_as_its_committed_record(repository: Path) -> None:
     printed = reference(TRAJECTORY)
-    found = Perceptron(starts=2).measure()
-    assert found["rows_within"].tolist() == [16]
-    assert found["printed_steps"].tolist() == printed["step"].tolist()
-    assert found["sigmoid_loss_rows"].tolist() == pytest.approx(printed["loss"].tolist(), rel=0, abs=2.4e-7)
-    assert found["sigmoid_right_printed_start"].tolist() == [4]
-    assert found["linear_right_printed_start"].tolist() == [3]
-    inputs, targets = np.array(POINTS).T
-    for row in printed.to_dict("records"):
-        out = 1 / (1 + np.exp(-(row["weight"] * inputs + row["bias"])))
-        assert np.mean((out - targets) ** 2) == pytest.approx(row["loss"], abs=1e-7), "that of the printed state"
-
-
-def test_perceptron_comes_out_as_its_committed_record(repository: Path) -> None:
     (path,) = repository.glob("results/laptop/10_foundations/analyses/perceptron-*.json")
     values, found = AnalysisRecord.read(path).values, Perceptron().measure()
-    assert found["threshold_right"].tolist() == [4]
+    assert found["printed_steps"].tolist() == printed["step"].tolist()
+    assert found["sigmoid_loss_rows"].tolist() == pytest.approx(printed["loss"].tolist(), rel=0, abs=2.4e-7)
+    points = {"rows_within": 16, "threshold_right": 4, "sigmoid_right_printed_start": 4}
+    for name, count in (points | {"linear_right_printed_start": 3}).items():
+        assert found[name].tolist() == [count], name
     for name in ("linear_right", "sigmoid_right", "linear_loss"):
         assert found[name].tolist() == pytest.approx(values[name], rel=1e-4), name
 

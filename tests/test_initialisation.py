@@ -25,18 +25,13 @@ from highways.training import sweep
 WIDE, TALL = torch.Size((40, 300)), torch.Size((300, 40))
 
 
-@pytest.mark.parametrize(
-    ("how", "variance"),
-    [("normal", 1.0), ("normal_fan_in", 1 / 300), ("he_normal", 2 / 300), ("glorot_uniform", 2 / 340), ("zeros", 0.0)],
-)
-def test_initial_weights_have_the_variance_of_their_name(how: str, variance: float) -> None:
-    weight = drawn(WIDE, how, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-    assert weight.shape == WIDE
-    assert weight.mean().abs() <= 4 * math.sqrt(variance / weight.numel())
-    assert float(weight.var()) == pytest.approx(variance, rel=0.05)
-
-
-def test_orthogonal_weights_are() -> None:
+def test_initial_weights_are_what_they_are_called() -> None:
+    variances: dict = {"normal": 1.0, "normal_fan_in": 1 / 300, "he_normal": 2 / 300, "glorot_uniform": 2 / 340}
+    for how, variance in (variances | {"zeros": 0.0}).items():
+        weight = drawn(WIDE, how, torch.Generator().manual_seed(0))
+        assert weight.shape == WIDE
+        assert weight.mean().abs() <= 4 * math.sqrt(variance / weight.numel())
+        assert float(weight.var()) == pytest.approx(variance, rel=0.05), how
     for shape in (WIDE, TALL):
         weight = drawn(shape, "orthogonal", torch.Generator().manual_seed(0)).double()
         product = weight @ weight.T if shape == WIDE else weight.T @ weight

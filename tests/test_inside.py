@@ -60,9 +60,6 @@ def batches(sizes: tuple[int, ...] = (7, 7, 3), classes: int = 3) -> list[tuple[
     ]
 
 
-# Gates
-
-
 def bilstm(kind: str = "highway") -> BiLSTMNetwork:
     sizes = {"kind": kind, "depth": 3, "hidden": 4, "embedding": 5}
     bias = {"transform_bias": -1.0} if kind == "highway" else {}
@@ -132,9 +129,6 @@ def test_example_or_layer_out_of_range_and_networks_without_gates_are_named() ->
         pass
 
 
-# Lesions
-
-
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_lesions_together_are_those_one_by_one(activation: str) -> None:
     network, data = dense(depth=9, activation=activation), batches((20, 20, 5))
@@ -154,9 +148,6 @@ def test_lesioned_block_is_the_identity() -> None:
     with lesioned(network, 3):
         assert torch.equal(network.blocks[2](x), x)
     assert not torch.equal(network.blocks[2](x), x)
-
-
-# Signal and cost
 
 
 def test_signal_is_autograds() -> None:
@@ -227,9 +218,6 @@ def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None
     assert cost(200, every=15) - weights < 0.2 * (cost(200) - weights)
 
 
-# Records
-
-
 @pytest.fixture
 def trained(project: Path, run_config) -> RunRecord:
     return run(run_config(depth=4, epochs=1), profile="p", experiment="e", mlflow=False)
@@ -251,20 +239,18 @@ def test_analyses_are_made_once_and_need_no_weights_afterwards(project: Path, tr
 
 
 def test_missing_weights_are_trained_again_to_the_bit(project: Path, trained: RunRecord, capsys) -> None:
-    record = trained
-    weights_path(record.run_key).unlink()
-    lesion = AnalysisConfig(run=record.config, measure=LesionsConfig())
+    weights_path(trained.run_key).unlink()
+    lesion = AnalysisConfig(run=trained.config, measure=LesionsConfig())
     (found,) = analyse([lesion], experiment="e", profile="p", mlflow=False)
     out = capsys.readouterr().out
     assert "training it again" in out
     assert "are those of the record, to the bit" in out
-    assert found.weights_sha256 == record.weights_sha256
-    assert found.row("cross_entropy")[0] == pytest.approx(record.last("train_cross_entropy"), rel=1e-5)
+    assert found.weights_sha256 == trained.weights_sha256
+    assert found.row("cross_entropy")[0] == pytest.approx(trained.last("train_cross_entropy"), rel=1e-5)
 
 
-def test_analysis_record_reads_back_and_damage_is_named(project: Path, trained: RunRecord) -> None:
+def test_analysis_of_other_weights_is_made_again_and_damage_is_named(project: Path, trained: RunRecord) -> None:
     (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
-    assert AnalysisRecord.loads(record.dumps(), "here") == record
     path = project / "results/p/e/analyses" / f"{record.key}.json"
     AnalysisStore(path.parent).write(record.model_copy(update={"weights_sha256": "other"}))
     (again,) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
@@ -295,9 +281,6 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
     assert "e (p): 1 runs and 1 analyses" in list(rebuild("p"))[-1]
     assert read_analyses("p", "e", analysis_keys(configs)) == made
-
-
-# Profiles
 
 
 def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> list[RunConfig]:
@@ -436,9 +419,6 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).whole().axes[0].texts
     assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
-
-
-# The command line
 
 
 def test_show_draws_a_trained_run(project: Path, trained: RunRecord, call, capsys) -> None:

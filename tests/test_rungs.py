@@ -9,7 +9,7 @@ from checkout import lay_out
 from toolbox import record_of, refused
 
 from highways import paths
-from highways.config import RunConfig, load_profile
+from highways.config import Profile, RunConfig, load_profile
 from highways.data import fingerprint
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
@@ -89,21 +89,6 @@ def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, recor
     path.write_text(path.read_text().replace("0.2", "0.01"))
     with refused(f"results/x/01_depth/runs/{path.name}: altered"):
         settings.runs()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rungs": [{"epochs": 2, "keep": 6}]}, "a rung of 2 epochs keeps 6 trials, there are 5 before it"),
-        ({"rungs": [{"epochs": 2, "keep": 2}, {"epochs": 4, "keep": 3}]}, "keeps 3 trials, there are 2 before it"),
-        ({"rungs": [{"epochs": 1, "keep": 2}]}, "a rung of 1 epochs follows one of 1: epochs must grow"),
-        ({"rungs": []}, "drawn belongs to searches with rungs"),
-        ({"drawn": {7: 1}}, "its keys are among depths"),
-    ],
-)
-def test_bad_rungs_are_refused_in_one_line(changes: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        depth_profile(**changes)
 
 
 @pytest.fixture(scope="module")
@@ -194,17 +179,22 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("schema", "changes", "message"),
     [
-        ({}, "one of search and own_search is needed"),
-        ({"search": "quick", "own_search": OWN}, "one of search and own_search"),
-        ({"own_search": OWN | {"epochs": 3}}, "a rung of 3 epochs follows one of 3"),
-        ({"own_search": OWN | {"keep": 5}}, "keeps 5 trials, there are 4"),
+        (DepthProfile, {"rungs": [{"epochs": 2, "keep": 6}]}, "rung of 2 epochs keeps 6 trials, there are 5 before it"),
+        (DepthProfile, {"rungs": [{"epochs": 2, "keep": 2}, {"epochs": 4, "keep": 3}]}, "keeps 3 trials, there are 2"),
+        (DepthProfile, {"rungs": [{"epochs": 1, "keep": 2}]}, "rung of 1 epochs follows one of 1: epochs must grow"),
+        (DepthProfile, {"rungs": []}, "drawn belongs to searches with rungs"),
+        (DepthProfile, {"drawn": {7: 1}}, "its keys are among depths"),
+        (GatesProfile, {}, "one of search and own_search is needed"),
+        (GatesProfile, {"search": "quick", "own_search": OWN}, "one of search and own_search"),
+        (GatesProfile, {"own_search": OWN | {"epochs": 3}}, "a rung of 3 epochs follows one of 3"),
+        (GatesProfile, {"own_search": OWN | {"keep": 5}}, "keeps 5 trials, there are 4"),
     ],
 )
-def test_faults_of_an_own_search_are_one_line(changes: dict, message: str) -> None:
+def test_bad_searches_are_refused_in_one_line(schema: type[Profile], changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        GatesProfile.model_validate(GATES | changes)
+        schema.model_validate((SMALL if schema is DepthProfile else GATES) | changes)
 
 
 def test_weekend_has_the_papers_search_in_rungs() -> None:

@@ -12,7 +12,6 @@ from highways.experiments import DEPTH
 from highways.experiments.depth import DepthProfile
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.report.tables import write_tables
-from highways.show.cells import cells, kind_and_depth
 from highways.tracking import Listed
 from highways.training import sweep
 
@@ -40,12 +39,6 @@ def test_unknown_table_and_source_are_one_line(project: Path) -> None:
         write_tables("quick", ["depht"])
     with pytest.raises(HighwaysError, match="no source 'csv' of records; there are: records, mlflow"):
         write_tables("quick", ["depth"], source="csv")  # type: ignore[arg-type]
-
-
-def test_outcome_of_a_trial_is_its_lowest_loss(study: Path) -> None:
-    for cell in cells(DEPTH.of("quick").records(), kind_and_depth).values():
-        assert cell.best_loss == min(min(run.curves["train_cross_entropy"]) for run in cell.runs)
-        assert (cell.epochs_to(math.inf), cell.epochs_to(0)) == (1, None)
 
 
 def test_intervals_of_means_and_differences() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+import torch
 
 from highways import paths
 from highways.claims.judge import Judgement
@@ -127,6 +128,17 @@ def run_cells(notebook: str, parameters: dict[str, Any]) -> None:
             exec(compile(cell.source, f"{notebook}.ipynb", "exec"), namespace)
             if "parameters" in cell.metadata.get("tags", []):
                 namespace |= parameters
+
+
+def overfitted(network: torch.nn.Module, x: torch.Tensor, steps: int = 200) -> float:
+    """The cross-entropy that a network ends at, trained on one batch of examples of two classes."""
+    optimiser, y = torch.optim.Adam(network.parameters(), 0.02), torch.arange(len(x)) % 2
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(x), y)
+        loss.backward()
+        optimiser.step()
+    return loss.item()
 
 
 class Stopped(Exception):

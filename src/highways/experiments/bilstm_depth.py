@@ -54,12 +54,6 @@ class StopRule(Strict):
     """Lower and upper end of what counts as guessing."""
     difference: float = Field(gt=0)
 
-    def goes_on(self, accuracies: Sequence[float]) -> bool:
-        """Tell whether the accuracies of one depth call for further seeds."""
-        low, high = self.chance
-        off_chance = any(not low <= accuracy <= high for accuracy in accuracies)
-        return off_chance or max(accuracies) - min(accuracies) > self.difference
-
 
 class Beside(Strict):
     """Further variants, at some depths."""
@@ -140,8 +134,10 @@ class BiLSTMProfile(Profile):
         """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
         assert self.stop is not None
         runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
-        records = [record for record in recorded(self.profile, self.experiment, runs) if record is not None]
-        return len(records) == len(runs) and self.stop.goes_on([accuracies(record).best_dev for record in records])
+        reached = [accuracies(one).best_dev for one in recorded(self.profile, self.experiment, runs) if one is not None]
+        low, high = self.stop.chance
+        off_chance = any(not low <= accuracy <= high for accuracy in reached)
+        return len(reached) == len(runs) and (off_chance or max(reached) - min(reached) > self.stop.difference)
 
     def _bag_of_words(self, data: TextData) -> RunConfig:
         return RunConfig(

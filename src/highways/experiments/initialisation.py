@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import pandas as pd
@@ -263,16 +264,15 @@ def answer(records: Listed) -> str:
     found, sentences = by_initialisation(records), []
     for kind in dict.fromkeys(network for network, _, _ in found):
         depth = max(depth for network, depth, _ in found if network == kind)
-        losses = {name: cell.best_loss for (one, d, name), cell in found.items() if (one, d) == (kind, depth)}
-        ranked = sorted(losses, key=lambda name: losses[name])
-        best, worst = ranked[0], ranked[-1]
-        if not math.isfinite(losses[best]):
+        ends = [(cell.best_loss, name) for (one, d, name), cell in found.items() if (one, d) == (kind, depth)]
+        (least, best), *_, (most, worst) = sorted(ends * 2, key=itemgetter(0))
+        if not math.isfinite(least):
             sentences.append(f"With {depth} layers every {kind} network diverged.")
             continue
-        last = f"at {losses[worst]:.3g}" if math.isfinite(losses[worst]) else "in a loss that is not finite"
+        last = f"at {most:.3g}" if math.isfinite(most) else "in a loss that is not finite"
         sentences.append(
             f"With {depth} layers {kind} networks end lowest from `{best}`, at a training cross-entropy "
-            f"of {losses[best]:.3g}, and highest from `{worst}`, {last}."
+            f"of {least:.3g}, and highest from `{worst}`, {last}."
         )
     return " ".join(sentences)
 

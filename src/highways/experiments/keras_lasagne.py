@@ -171,8 +171,8 @@ def configuration_difference(records: Records, of: str, less: str, data: str | N
 
     `data` is a data set that no other may stand in for.
     """
-    found, other = _factorial(records, data), NETWORKS.get(less)
-    return _over_seeds(found.difference(NETWORKS[of].cell, other and other.cell) if found else [])
+    found, other = _factorial(records, data), NETWORKS[less][0] if less in NETWORKS else None
+    return _over_seeds(found.difference(NETWORKS[of][0], other) if found else [])
 
 
 @in_units("points")

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from highways.claims.studies import study
+from highways.claims.studies import study_value
 from highways.config.run import (
     AdadeltaConfig,
     AdagradConfig,
@@ -73,22 +73,14 @@ KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTO
 KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
 
 
-class Network(NamedTuple):
-    """What one of the two networks may have been."""
-
-    cell: Cell
-    text: str
-    """What it is called; `{epochs}` in it is the larger level."""
-
-
 NETWORKS = {
-    "keras-1.0.0": Network(KERAS_1_0_0, "Keras up to 1.0.2 (the likeliest)"),
-    "keras": Network(KERAS, "Keras from 1.0.3"),
-    "keras-1.2.2": Network(KERAS_1_2_2, "Keras 1.2.2, gates start at +1"),
-    "lasagne": Network(LASAGNE, "Lasagne"),
-    "lasagne-long": Network(LASAGNE_LONG, "Lasagne, {epochs} epochs"),
+    "keras-1.0.0": (KERAS_1_0_0, "Keras up to 1.0.2 (the likeliest)"),
+    "keras": (KERAS, "Keras from 1.0.3"),
+    "keras-1.2.2": (KERAS_1_2_2, "Keras 1.2.2, gates start at +1"),
+    "lasagne": (LASAGNE, "Lasagne"),
+    "lasagne-long": (LASAGNE_LONG, "Lasagne, {epochs} epochs"),
 }
-"""By the names that claims use; first the Keras that `show_accuracy=True` points to."""
+"""What the two networks may have been, and are called, by the names that claims use; `{epochs}` is the larger level."""
 
 WORDS = (
     ("initialisation", "optimiser", "transform_bias", "highway_layers"),
@@ -105,10 +97,9 @@ def _sign(cell: Cell, names: Sequence[str]) -> int:
 def cells(fraction: bool) -> list[Cell]:
     """Return the cells that are trained, with the epochs at level 0.
 
-    Args:
-        fraction: An eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
-            is mixed with another or with a pair. Otherwise all of them, and with the transform bias of Keras 1.2.2 as
-            a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
+    A fraction is an eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
+    is mixed with another or with a pair. Otherwise there are all of them, and with the transform bias of Keras 1.2.2 as
+    a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
     """
     levels = [(0, 1, 2) if name == "transform_bias" and not fraction else (0, 1) for name in list(FACTORS)[:-1]]
     whole = [(*chosen, 0) for chosen in itertools.product(*levels)]
@@ -257,7 +248,7 @@ class Factorial:
 
     def configurations(self) -> dict[str, Cell]:
         """Return the cells of `NETWORKS` by what they are called."""
-        return {network.text.format_map(vars(self)): network.cell for network in NETWORKS.values()}
+        return {text.format_map(vars(self)): cell for cell, text in NETWORKS.values()}
 
     def switch(self, name: str) -> str:
         """Return a factor and its two levels, such as `batch size: 100 to 128`."""
@@ -302,6 +293,11 @@ class Logistic(SmallStudy):
 
 def factorials(records: Listed) -> dict[str, Factorial]:
     """Return the factorial of each data set that is finished: the whole or the fraction, with every seed."""
+
+    def accuracy(run: RunRecord, level: int) -> float:
+        curve = run.curves.get("test_accuracy", [])
+        return GUESSING if run.status == "diverged" and (level == 0 or not curve) else curve[0 if level else -1]
+
     made = {}
     for data in records.data:
         runs = {(cell_of(run.config), run.config.seed): run for run in records.on(data)}
@@ -309,19 +305,10 @@ def factorials(records: Listed) -> dict[str, Factorial]:
         if len(runs) < len(trained) * len(seeds) or trained.keys() not in (set(cells(True)), set(cells(False))):
             continue
         accuracies = {
-            (*cell[:-1], level): [_accuracy(runs[cell, seed], level) for seed in seeds]
+            (*cell[:-1], level): [accuracy(runs[cell, seed], level) for seed in seeds]
             for cell in trained
             for level in (0, 1)
         }
-        fitted = study(records.on(data), "logistic")
-        logistic = None if fitted is None else fitted.row("test_accuracy")[0]
+        logistic = study_value(records.on(data), "logistic", "test_accuracy")
         made[data] = Factorial(data, runs[KERAS, seeds[0]].config.budget.epochs, accuracies, logistic)
     return made
-
-
-def _accuracy(run: RunRecord, level: int) -> float:
-    """Return test accuracy after the last epoch (level 0) or after the first."""
-    curve = run.curves.get("test_accuracy", [])
-    if run.status == "diverged" and (level == 0 or not curve):
-        return GUESSING
-    return curve[0 if level else -1]
