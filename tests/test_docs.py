@@ -146,6 +146,8 @@ def test_workflows_and_container_run_what_the_checkout_has() -> None:
     assert all(os.access(REPOSITORY / name, os.X_OK) for name in (".ci/run", ".ci/site"))
     versions = {step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")}
     assert versions == {"3.11"}
+    assert ci["jobs"]["versions"]["strategy"]["matrix"] == {"python": ["3.12", "3.13"]}
+    assert ci["jobs"]["versions"]["steps"][-1] == {"run": "make test-fast PYTHON=python"}
     container = json.loads((REPOSITORY / ".devcontainer/devcontainer.json").read_text())
     assert (container["postCreateCommand"], ":3.11" in container["image"]) == ("make setup", True)
 
