@@ -1,6 +1,7 @@
 """BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from statistics import mean, median
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
@@ -192,16 +193,11 @@ def variant(record: RunRecord) -> str:
     return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
 
 
-def by_depth(records: Iterable[RunRecord], of: str) -> dict[int, float]:
-    """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
-    values: dict[int, list[float]] = {}
-    for record in records:
-        if variant(record) == of:
-            values.setdefault(record.config.network.depth, []).append(accuracies(record).best_dev)
-    return {depth: mean(seeds) for depth, seeds in sorted(values.items())}
+CHOSEN = "accuracy_test_best_dev"
+"""Column of the accuracy that figure and claims speak of."""
 
 
-def bilstm_rows(records: Listed) -> Iterator[Row]:
+def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
     """Yield a row per run. The interval (Wilson, 95 %) is the last epoch's, `paper` is with pretrained word vectors."""
     papers = {
         (row["variant"], row["depth"], row["data"]): row["accuracy"] for row in reference_rows("bilstm_sources.csv")
@@ -262,33 +258,45 @@ def bilstm_figure(records: Listed) -> Drawing:
     panels = []
     for data in records.data:
         chosen = records.on(data)
-        panels += [_accuracy_panel(chosen, data), _gradient_panel(chosen, data, 0), _gradient_panel(chosen, data, 1)]
+        panels.append(_accuracy_panel(chosen, data))
+        panels.append(_gradient_panel(chosen, data, "start", "before training"))
+        panels.append(_gradient_panel(chosen, data, "end", "after training"))
     return Drawing(panels)
 
 
-def _variants(
-    records: Listed, value: Callable[[RunRecord], float | None], middle: Callable[[Sequence[float]], float]
-) -> list[Line]:
+def _of_seeds(rows: Iterable[Row], name: str, column: str) -> dict[int, dict[str, float]]:
+    """Return the values above zero that a variant has in a column of the table, by depth, then by run."""
+    values: dict[int, dict[str, float]] = {}
+    for row in sorted(rows, key=itemgetter("depth")):
+        if row["variant"] == LABELS.get(name, name) and row[column]:  # some gradients are 0 in float32
+            values.setdefault(row["depth"], {})[row["run_key"]] = row[column]
+    return values
+
+
+def by_depth(records: Iterable[RunRecord], name: str) -> dict[int, float]:
+    """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
+    return {depth: mean(seeds.values()) for depth, seeds in _of_seeds(bilstm_rows(records), name, CHOSEN).items()}
+
+
+def _variants(records: Listed, column: str, middle: Callable[[Iterable[float]], float]) -> list[Line]:
     """Return a line per variant through the middle of its seeds by depth; where there are several, a mark for each."""
-    lines = []
+    lines, rows = [], list(bilstm_rows(records))
     for name, (colour, marker, dashes) in STYLES.items():
-        seeds: dict[int, dict[str, float]] = {}
-        for record in sorted(records, key=lambda record: record.config.network.depth):
-            if variant(record) == name and (number := value(record)) is not None:
-                seeds.setdefault(record.config.network.depth, {})[record.run_key] = number
-        if seeds:
-            middles = {depth: middle(list(values.values())) for depth, values in seeds.items()}
-            runs = [list(values) for values in seeds.values()]
-            lines.append(line(LABELS.get(name, name), middles, runs, ls=dashes, color=colour, marker=marker))
-        if any(len(values) > 1 for values in seeds.values()):
-            x, y = zip(*((depth, number) for depth, values in seeds.items() for number in values.values()), strict=True)
-            lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
+        if not (seeds := _of_seeds(rows, name, column)):
+            continue
+        middles = {depth: middle(values.values()) for depth, values in seeds.items()}
+        runs = [list(values) for values in seeds.values()]
+        lines.append(line(LABELS.get(name, name), middles, runs, ls=dashes, color=colour, marker=marker))
+        if len(points := [(depth, value) for depth in seeds for value in seeds[depth].values()]) > len(seeds):
+            look = {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}
+            x, y = zip(*points, strict=True)
+            lines.append(Line(None, x, y, look))
     return lines
 
 
 def _accuracy_panel(records: Listed, data: str) -> Panel:
-    seeds, tested = max(len({record.config.seed for record in records}), 1), records[0].config.data
-    lines = _variants(records, lambda record: accuracies(record).best_dev, mean)
+    seeds, tested = len({record.config.seed for record in records}), records[0].config.data
+    lines = _variants(records, CHOSEN, mean)
 
     def levels(axes: Axes) -> None:
         for one in lines if seeds == 1 else ():
@@ -307,15 +315,10 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
     return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
 
 
-def _gradient_panel(records: Listed, data: str, when: int) -> Panel:
-    """Return the norm of the gradient at the first block, before (0) or after training (1)."""
-
-    def norm(record: RunRecord) -> float | None:
-        measured = record.measurements.get("gradient_norm_first_block", [])
-        return measured[when] if len(measured) > when and measured[when] > 0 else None  # some are 0 in float32
-
-    title = f"{data}: gradient at the first block, {('before training', 'after training')[when]}"
-    return line_panel(title, _variants(records, norm, median), "layers", "norm of the gradient", whole_ticks)
+def _gradient_panel(records: Listed, data: str, when: str, text: str) -> Panel:
+    lines = _variants(records, f"gradient_norm_first_block_{when}", median)
+    title = f"{data}: gradient at the first block, {text}"
+    return line_panel(title, lines, "layers", "norm of the gradient", whole_ticks)
 
 
 # Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count
