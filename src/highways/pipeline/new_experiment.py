@@ -14,11 +14,7 @@ REGISTER = "src/highways/experiments/__init__.py"
 
 
 def new_experiment(name: str) -> list[Path]:
-    """Write an experiment's module, notebook, quick parameters, claim and test, register it, and return the files.
-
-    Raises:
-        HighwaysError: The name is none for an experiment, or something of that name is there.
-    """
+    """Write an experiment's module, notebook, quick parameters, claim and test, register it, and return the files."""
     if not (found := re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)):
         raise HighwaysError(f"{name!r}: an experiment is called by two digits and a word, such as 11_width")
     root, (number, short) = paths.root(), found.groups()

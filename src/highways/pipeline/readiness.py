@@ -12,11 +12,7 @@ from highways.training.engines import engine_named
 
 
 def check(profile: str, notebook: str, train: bool = True) -> Experiment:
-    """Check a notebook's parameters, and device and data where there is something to train; return its experiment.
-
-    Raises:
-        HighwaysError: Something is wrong or missing; one line that names it.
-    """
+    """Check a notebook's parameters, and device and data where there is something to train; return its experiment."""
     if notebook not in BY_NAME:
         raise HighwaysError(f"no notebook {quoted(notebook)}; there are: {', '.join(BY_NAME)}")
     study = BY_NAME[notebook].of(profile)

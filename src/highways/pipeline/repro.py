@@ -28,10 +28,6 @@ def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -
         train: Let DVC run the stages that are not up to date. Otherwise draw every stage from the records that exist,
             which trains nothing, needs no data and leaves `dvc.lock` as it is.
         force: Run stages that are up to date, too.
-
-    Raises:
-        HighwaysError: A stage failed, which has said why; or DVC cannot run.
-        SystemExit: A stage was interrupted.
     """
     profiles, began = active_profiles(), time.monotonic()
     failed, current = _run(stages, force) if train else _draw(stages, profiles)

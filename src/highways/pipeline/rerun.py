@@ -199,11 +199,7 @@ def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple
 
 
 def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
-    """Train `count` sampled records again, print how each compares, and return how many are not as expected.
-
-    Raises:
-        HighwaysError: There are no records whose data are available.
-    """
+    """Train `count` sampled records again, print how each compares, and return how many are not as expected."""
     records = at_hand(read_records(profiles))
     if not records:
         raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")

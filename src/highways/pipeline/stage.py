@@ -41,9 +41,6 @@ def run_stage(profile: str, notebook: str, train: bool = True) -> None:
     """Check a notebook's inputs and execute it with a profile's parameters.
 
     With `train`, what has no record yet is trained and analysed; without, everything comes from the records that exist.
-
-    Raises:
-        HighwaysError: An input is missing, or a cell failed; one line that names the log.
     """
     if "DVC_STAGE" in os.environ:
         _end_with_parent()

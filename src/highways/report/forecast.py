@@ -29,19 +29,15 @@ class Forecast:
 
 
 def forecast(profile: str) -> list[Forecast]:
-    """Forecast every stage of a profile.
-
-    Raises:
-        HighwaysError: The profile or one of its files is at fault.
-    """
+    """Forecast every stage of a profile."""
     experiments = [one for one in EXPERIMENTS if profile_path(profile, one.name).exists()]
     if not experiments:
         raise HighwaysError(f"profiles/{profile} has no notebook's parameters")
     recorded = {path.stem: path for path in sorted((paths.root() / "results").glob(f"*/*/{RecordStore.kind}/*.json"))}
     rates, listed, stages = seconds_per_unit(map(RunRecord.read, recorded.values())), set[str](), []
     for experiment in experiments:
-        stage, settings = Forecast(experiment.name), experiment.of(profile).settings
-        stages.append(stage)
+        stages.append(stage := Forecast(experiment.name))
+        settings = experiment.of(profile).settings
         try:
             runs = settings.runs()
         except NotYet as error:
@@ -55,9 +51,8 @@ def forecast(profile: str) -> list[Forecast]:
         if waiting := settings.waiting():
             later = f"the searches of {len(waiting)} networks have later rungs, not counted before the first is done"
             stage.remarks.append(later)
-        if unknown := {run.network.family for run in left} - rates.keys():
-            families = ", ".join(sorted(unknown))
-            stage.remarks.append(f"not estimated, as no CPU run of the family is recorded: {families}")
+        if unknown := ", ".join(sorted({run.network.family for run in left} - rates.keys())):
+            stage.remarks.append(f"not estimated, as no CPU run of the family is recorded: {unknown}")
     return stages
 
 

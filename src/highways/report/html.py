@@ -52,6 +52,7 @@ def page(judged: Judged) -> str:
         live={"records": list(behind.places), "claims": behind.claims(judged)},
         link=link,
         root=os.path.relpath(paths.root(), results.folder),
+        checkout=paths.root(),
     )
 
 
@@ -62,14 +63,6 @@ def section(experiment: Experiment, judged: Judged, behind: Records) -> dict[str
     records = [*listed, *listed.analyses, *listed.auxiliary]
     return shown | {
         "folder": folder,
-        "places": {
-            "notebook": paths.root() / "notebooks" / f"{name}.ipynb",
-            "parameters": paths.root() / "profiles" / judged.profile / f"{name}.yaml",
-            f"{len(list(folder.runs.glob('*.json'))):,} records of runs": folder.runs,
-            f"{len(list(folder.analyses.glob('*.json'))):,} records of analyses": folder.analyses,
-            "tables": folder.tables,
-            "page": folder.page,
-        },
         "figures": [
             ([panel_view(panel, name, behind) for panel in draw(listed).panels], folder.figures / f"{figure}.png")
             for figure, draw in experiment.figures.items()

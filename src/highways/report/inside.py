@@ -25,19 +25,10 @@ def draw_inside(
     weights: bool = False,
     output: Path | None = None,
 ) -> Path:
-    """Draw the gates, lesions or signal of a trained run, and return the figure's path.
+    """Draw the gates, lesions or signal of a trained run, and return the figure's path, by default in profile `adhoc`.
 
-    The analysis becomes a record (profile and experiment `adhoc`), so a second figure needs no weights.
-
-    Args:
-        run: The run.
-        show: `gates`, `lesions` or `signal`.
-        device: Where the network is computed.
-        weights: Retrain the run if its weights are missing here, which is an error otherwise.
-        output: The figure's file; by default in `results/adhoc/adhoc`.
-
-    Raises:
-        HighwaysError: There is no trained run, or there are no weights.
+    The analysis becomes a record of that profile, so a second figure needs no weights. Where the weights are missing
+    here, the run is trained again with `weights`, and without it is an error.
     """
     routed = [label for label in (*ROUTED.get(run.data.name, (0, 7)), 1) if label < classes_of(run.data)][:2]
     measures = {

@@ -35,20 +35,19 @@ class Records:
         """Return, for each claim that was judged, the places of the records on this page that it rests on."""
         known = {Path(text).stem: place for text, place in self.places.items()}
         behind = {}
-        for row in judged.judgements:
+        for row in filter(lambda row: row.measured, judged.judgements):
             claim = judged.claims[row.claim_id]
             records = claim.required.of_data_sets(judged.listed[claim.experiment])
-            keys = runs_behind(BY_NAME[claim.experiment].named_measures, claim.measure, records) if row.measured else []
-            behind[row.claim_id] = sorted({known[key] for key in keys if key in known})
-        return {name: places for name, places in behind.items() if places}
+            keys = runs_behind(BY_NAME[claim.experiment].named_measures, claim.measure, records)
+            if places := {known[key] for key in keys if key in known}:
+                behind[row.claim_id] = sorted(places)
+        return behind
 
 
 def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | None:
-    """Return a panel's SVG and its curves; `None` of one without runs behind it.
+    """Return a panel's `svg`, what it has `across`, and its `curves`; `None` of one without runs behind it.
 
-    Returns:
-        `svg`; `across`, what the horizontal axis has; `curves`, each with its `name` and its `points`: two coordinates
-        in the SVG, both values as text, and the places of the records behind it.
+    A curve has its `name` and its `points`: coordinates in the SVG, both values as text, and the places of records.
     """
     if not any(line.runs for line in panel.lines):
         return None

@@ -30,9 +30,6 @@ def models(profile: str) -> Iterator[str]:
     """Make the best network of every data set, network and depth a model of its run; yield one line for each.
 
     A network that cannot be exported has its weights as an artifact instead.
-
-    Raises:
-        HighwaysError: Weights, records or data are at fault, or MLflow does not take them.
     """
     for name in paths.Results(profile).experiments():
         records = RecordStore(paths.Results(profile).of(name).runs)

@@ -17,7 +17,7 @@ from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.report.pages import answers, counts, pages
-from highways.report.render import cell, render
+from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, Judged, all_claims, read_listed
 from highways.tracking.records import write_atomically
 
@@ -108,11 +108,7 @@ def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]],
 
 
 def filled(sections: Mapping[str, str]) -> str:
-    """Return README with its sections, each between `<!-- begin NAME -->` and `<!-- end NAME -->`, brought up to date.
-
-    Raises:
-        HighwaysError: A marker is missing.
-    """
+    """Return README with its sections, each between `<!-- begin NAME -->` and `<!-- end NAME -->`, as given."""
     text = (paths.root() / "README.md").read_text(encoding="utf-8")
     for name, content in sections.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
@@ -122,28 +118,10 @@ def filled(sections: Mapping[str, str]) -> str:
     return text
 
 
-RATIO, LOW, HIGH = "times_", "_low", "_high"
-"""How the column of a ratio begins, and how those of its quartiles end."""
-
-
 def _benchmarks() -> str:
     """Return `benchmarks/README.md`: its template says what each file measures, and names no other."""
     tables = {path.stem: pd.read_csv(path) for path in sorted((paths.root() / "benchmarks").glob("*.csv"))}
-    return render("benchmarks.md.j2", tables=tables, ratios={name: _ratios(table) for name, table in tables.items()})
-
-
-def _ratios(table: pd.DataFrame) -> list[list[Any]]:
-    """Return a row for each ratio of each case: its case is what stands before what was measured."""
-    ratios = [name for name in table if str(name).startswith(RATIO) and not str(name).endswith((LOW, HIGH))]
-    case = [name for name in table.columns[:4] if "second" not in name]
-    rows = []
-    for row in table.to_dict("records"):
-        said = ", ".join(f"{column.replace('_', ' ')} {row[column]}" for column in case)
-        for column in map(str, ratios):
-            spread = [cell(row.get(column + end)) for end in (LOW, HIGH)]
-            beside = column.removeprefix(RATIO).replace("_", " ")
-            rows.append([said, beside, row[column], " to ".join(spread) if all(spread) else ""])
-    return rows
+    return render("benchmarks.md.j2", tables=tables)
 
 
 def current() -> Iterator[tuple[Path, str]]:

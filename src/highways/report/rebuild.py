@@ -24,15 +24,8 @@ SAY_S = 3.0
 def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
     """Bring a profile's records, tables and figures to MLflow, and yield one line per experiment.
 
-    A damaged record is left out and named in the error, when everything else has been brought over.
-
-    Args:
-        profile: Its name.
-        only_missing: Leave experiments alone whose files have not changed since they were brought over; runs deleted in
-            MLflow meanwhile are not noticed.
-
-    Raises:
-        HighwaysError: Records are damaged, or MLflow does not take them.
+    A damaged record is left out and named in the error, when everything else has been brought over. `only_missing`
+    leaves experiments alone whose files have not changed since they were brought over, whatever MLflow has lost since.
     """
     faults: list[str] = []
     with warnings.catch_warnings(), asking("does not take the runs"):

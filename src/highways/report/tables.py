@@ -20,14 +20,9 @@ def write_tables(
     folder: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Write tables and return their paths.
+    """Write tables, by default all that the profile has runs of, each into its experiment's folder; return their paths.
 
-    Args:
-        profile: Name of the profile.
-        names: Names of tables; by default every table that the profile has runs of.
-        source: Where the records are read from.
-        folder: Destination; by default each experiment's own folder.
-        tell: Called with a line on each experiment that lacks runs.
+    `tell` is called with a line on each experiment that lacks runs.
     """
     if unknown := [name for name in names if name not in TABLES]:
         raise HighwaysError(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}")

@@ -29,11 +29,7 @@ NAMED = 6
 
 
 def touch(highway: Path, plain: Path | None = None, output: Path | None = None) -> Path:
-    """Write the page of a highway network, and of a plain one to compare it with, from records; return its path.
-
-    Raises:
-        HighwaysError: A network is of another kind or other data, or its weights are not kept here.
-    """
+    """Write the page of a highway network, and of a plain one to compare it with, from records; return its path."""
     home = output or paths.root() / "docs" / "touch.html"
     networks = [_network(highway, "highway", home), *([_network(plain, "plain", home)] if plain else [])]
     if len({network["data"] for network in networks}) > 1:
@@ -44,14 +40,8 @@ def touch(highway: Path, plain: Path | None = None, output: Path | None = None) 
     side, box, steps = PICTURES[name]
     chosen = torch.cat([(data.test_y == digit).nonzero()[:OF_EACH_CLASS, 0] for digit in range(data.classes)])
     pixels = (data.test_x[chosen] * steps).round().to(torch.uint8).numpy()
-    page = {
-        "side": side,
-        "box": box,
-        "steps": steps,
-        "labels": data.test_y[chosen].tolist(),
-        "pixels": packed(pixels.tobytes()),
-        "networks": networks,
-    }
+    page = {"side": side, "box": box, "steps": steps, "networks": networks}
+    page |= {"labels": data.test_y[chosen].tolist(), "pixels": packed(pixels.tobytes())}
     shown = name.upper() if name == "mnist" else name
     write_atomically(home, render("touch.html.j2", page=page, networks=networks, data=shown, examples=len(chosen)))
     return home
@@ -88,12 +78,8 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
     again = None if sha256 == record.weights_sha256 else scores(record, state)
     return {
         "key": record.run_key,
-        "kind": kind,
         "data": record.config.data.name,
-        "depth": network.depth,
-        "width": network.width,
-        "first": network.first,
-        "activation": network.activation,
+        **{name: getattr(network, name) for name in ("kind", "depth", "width", "first", "activation")},
         "weights": packed(halves(state, names)),
         "record": os.path.relpath(path, home.resolve().parent),
         "loss": record.last("train_cross_entropy"),

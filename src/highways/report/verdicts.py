@@ -22,11 +22,7 @@ from highways.tracking.records import write_atomically
 
 
 def all_claims() -> dict[str, Claim]:
-    """Return all claims by id.
-
-    Raises:
-        HighwaysError: An entry is at fault; one line that names it.
-    """
+    """Return all claims by id."""
     return read_claims({name: experiment.named_measures for name, experiment in BY_NAME.items()}, every=True)
 
 

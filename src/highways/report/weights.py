@@ -37,9 +37,6 @@ def keep(run_keys: Sequence[str]) -> list[Path]:
 
     Of several profiles that have a run's record the first takes its weights, one with parameters before any other.
     Weights that are not the record's to the bit (trained again on another processor) are kept, too: the card says it.
-
-    Raises:
-        HighwaysError: There are no weights in `checkpoints/<run_key>`, or they or the record are damaged.
     """
     copies: dict[Path, bytes] = {}
     for run_key in run_keys:

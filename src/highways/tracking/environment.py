@@ -55,12 +55,7 @@ def moved(environment: Mapping[str, Any], names: Sequence[str]) -> bool:
 
 
 def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
-    """Return the environment of a run on `device`, as plain values.
-
-    Args:
-        device: Where it was trained.
-        commit: Of the checkout that the run was sent from; by default that of this machine's.
-    """
+    """Return the environment of a run on `device`, as plain values; `commit` is by default this machine's."""
     return {
         "highways": __version__,
         "git_commit": git_commit() if commit is None else commit,

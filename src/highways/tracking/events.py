@@ -15,20 +15,13 @@ class Started:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """The runs of a group have finished an epoch.
-
-    Attributes:
-        keys: The group's runs.
-        epoch: Counted from 1.
-        epochs: How many there will be.
-        metrics: One mapping a run; `None` for a run that has diverged.
-        seconds: Of this epoch, training and evaluation.
-    """
+    """The runs of a group have finished an epoch, counted from 1, in `seconds` of training and evaluation."""
 
     keys: tuple[str, ...]
     epoch: int
     epochs: int
     metrics: tuple[dict[str, float] | None, ...]
+    """One mapping a run; `None` for a run that has diverged."""
     seconds: float
 
 

@@ -23,9 +23,6 @@ def tracking_uri() -> str:
     """Return `MLFLOW_TRACKING_URI`, by default the address of the checkout's own database.
 
     A relative `sqlite:///my.db` is relative to the checkout's root.
-
-    Raises:
-        HighwaysError: MLflow does not take the address.
     """
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if not given:

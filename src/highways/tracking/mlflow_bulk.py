@@ -43,13 +43,9 @@ class Entry:
 
 
 def write(database: Path, experiment_id: str, artifacts: str, runs: Mapping[str, Entry]) -> None:
-    """Write runs to an experiment, all or none; tags are added to those that are there, and metrics replaced.
+    """Write runs, by MLflow's ids, to an experiment whose artifacts are at a `file:` address, all or none.
 
-    Args:
-        database: MLflow's.
-        experiment_id: MLflow's number of the experiment.
-        artifacts: `file:` address of the experiment's artifacts.
-        runs: By MLflow's id, 32 hexadecimal digits.
+    Tags are added to those that are there, and metrics replaced.
     """
     tables: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run_id, entry in runs.items():

@@ -55,10 +55,7 @@ WARNED: set[str] = set()
 class MlflowRuns:
     """The runs of one profile in one experiment; every call waits for MLflow, and raises what it raises.
 
-    Args:
-        profile: Name of the profile.
-        experiment: Name of the notebook, and of the MLflow experiment.
-        auxiliary: Keys of runs that no outcome counts.
+    The experiment bears the notebook's name; `auxiliary` are the keys of runs that no outcome counts.
     """
 
     def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = ()):
@@ -97,29 +94,29 @@ class MlflowRuns:
             for run in self.store.search("attributes.status = 'RUNNING'", profile=self.profile, kind="run"):
                 if run.data.tags["run_key"] in configs:
                     self.store.client.delete_run(run.info.run_id)
-            entries = [self._begun(config, key, fingerprints[key], now) for key, config in configs.items()]
+            entries = [self._entry(config, key, fingerprints[key], now) for key, config in configs.items()]
             self._live |= zip(configs, self.store.write(entries), strict=True)
 
-    def _begun(self, config: RunConfig, key: str, data: str, start_ms: int) -> Entry:
-        """Return a run as it begins; `data` is the fingerprint of its data."""
-        tags = shown.provenance(self.experiment, self.profile) | shown.run_tags(config, key)
-        tags |= {"mlflow.parentRunId": self._parent, **self.store.own}
-        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile)
+    def _entry(
+        self, config: RunConfig, key: str, data: str, start_ms: int, record: RunRecord | None = None, run_id: str = ""
+    ) -> Entry:
+        """Return a run as it begins, with the fingerprint of its data, or as its record says.
+
+        `run_id` is MLflow's of the begun run that the record completes.
+        """
+        commit = "" if record is None else str(record.environment.get("git_commit", "unknown"))
+        tags = shown.provenance(self.experiment, self.profile, commit) | shown.run_tags(config, key) | self.store.own
+        tags |= {"mlflow.parentRunId": self._parent}
+        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
         if key in self.auxiliary:
             tags[shown.AUXILIARY] = "true"
         params = {name: str(value) for name, value in config.flat().items() if value is not None}
-        return Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms)
-
-    def _finished(self, record: RunRecord, run_id: str) -> Entry:
-        """Return a run as its record says; `run_id` is MLflow's of the begun run."""
-        (start, end), config = shown.interval(record), record.config
-        run = self._begun(config, record.run_key, record.data_fingerprint, start)
-        commit = str(record.environment.get("git_commit", "unknown"))
-        tags = run.tags | shown.provenance(self.experiment, self.profile, commit)
+        run = Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms, run_id=run_id)
+        if record is None:
+            return run
         tags |= {SHA256: record.sha256, "status": record.status}
-        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
-        metrics, text = shown.metrics_of(record), record.dumps()
-        return replace(run, tags=tags, end=end, metrics=metrics, record=text, run_id=run_id)
+        end = shown.interval(record)[1]
+        return replace(run, end=end, metrics=shown.metrics_of(record), record=record.dumps())
 
     def _epoch(self, event: EpochEnded) -> None:
         """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
@@ -141,31 +138,34 @@ class MlflowRuns:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
         for record in records:
             self._configs.pop(record.run_key, None)  # it may come before the event that it begins
-        only = {"run_key": records[0].run_key} if len(records) == 1 else {}
-        runs = _by_key(self.store.search(profile=self.profile, kind="run", **only))
+        runs = self._by_key(records)
         lacking = [one for one in records if [has_record(run, one) for run in runs[one.run_key]] != [True]]
         size = max(1, len(lacking)) if self.store.database else 1
         for first in range(0, len(lacking), size):
-            self._bring(lacking[first : first + size])
+            chosen = lacking[first : first + size]
+            with locked():
+                runs = self._by_key(chosen)
+                self.store.write([entry for one in chosen for entry in self._completed(one, runs[one.run_key])])
             yield len(records) - len(lacking) + first + size
 
-    def _bring(self, records: Sequence[RunRecord]) -> None:
-        """Write records, each to its run that trains, here or in another process, or else to a new one."""
-        only = {"run_key": records[0].run_key} if len(records) == 1 else {}
-        entries = []
-        with locked():
-            found = _by_key(self.store.search(profile=self.profile, kind="run", **only))
-            for record in records:
-                runs = found[record.run_key]
-                self._pending.pop(self._live.pop(record.run_key, ""), None)
-                whole = [run for run in runs if has_record(run, record)]
-                kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
-                if not whole:
-                    entries.append(self._finished(record, kept[0].info.run_id if kept else ""))
-                for run in runs:
-                    if run not in kept:
-                        self.store.client.delete_run(run.info.run_id)
-            self.store.write(entries)
+    def _by_key(self, records: Sequence[RunRecord]) -> dict[str, list[Run]]:
+        """Return the runs that MLflow has of some records, at least, by key."""
+        only, found = {"run_key": records[0].run_key} if len(records) == 1 else {}, defaultdict(list)
+        for run in self.store.search(profile=self.profile, kind="run", **only):
+            found[run.data.tags["run_key"]].append(run)
+        return found
+
+    def _completed(self, record: RunRecord, runs: Sequence[Run]) -> Iterator[Entry]:
+        """Yield what is to be written of a record: to the run that trains, here or elsewhere, or else to a new one."""
+        self._pending.pop(self._live.pop(record.run_key, ""), None)
+        whole = [run for run in runs if has_record(run, record)]
+        kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
+        for run in runs:
+            if run not in kept:
+                self.store.client.delete_run(run.info.run_id)
+        if not whole:
+            key, start, run_id = record.run_key, shown.interval(record)[0], kept[0].info.run_id if kept else ""
+            yield self._entry(record.config, key, record.data_fingerprint, start, record, run_id)
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
@@ -191,10 +191,8 @@ class MlflowRuns:
         self._flush()
         runs = self.store.search(profile=self.profile, kind="run")
         best = shown.best_of_cells(runs, self.auxiliary)
-        note = (
-            f"The sweep `{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**. Its artifacts are tables, "
-        )
-        self.store.log(self._parent, tags={shown.NOTE: f"{note}figures and analyses."})
+        note = f"`{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**, with tables, figures and analyses."
+        self.store.log(self._parent, tags={shown.NOTE: note})
         for run in runs:
             wanted = {shown.BEST: "true" if run in best else "false"}
             if run.data.tags["run_key"] in self.auxiliary:
@@ -205,13 +203,6 @@ class MlflowRuns:
         if self._is_open:
             end = max((run.info.end_time or 0 for run in runs), default=None)
             self.store.client.set_terminated(self._parent, status, end_time=end)
-
-
-def _by_key(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    found: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        found[run.data.tags["run_key"]].append(run)
-    return found
 
 
 class MlflowLog:

@@ -117,11 +117,7 @@ def connect() -> MlflowClient:
 
 
 def remove() -> None:
-    """Delete the checkout's own database and its artifacts.
-
-    Raises:
-        HighwaysError: MLflow's runs are elsewhere.
-    """
+    """Delete the checkout's own database and its artifacts, and nothing of any other."""
     path = address.database()
     if path is None or not address.is_own():
         raise HighwaysError(f"{address.shown_uri()} is not this checkout's own database; nothing in it is deleted")
@@ -219,11 +215,7 @@ class Store:
             self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def read(self, kind: type[R], run: Run, path: str, key: str, tag: str) -> R:
-        """Read a record from an artifact; its key and its checksum are those that the run's tags name.
-
-        Raises:
-            HighwaysError: The artifact is missing, damaged or another record.
-        """
+        """Read a record from an artifact, whose key and checksum must be those that the run's tags name."""
         try:  # MLflow is slow to find a local one
             file = _local(run, path) or Path(self.client.download_artifacts(run.info.run_id, path))
             text = file.read_text(encoding="utf-8")
@@ -255,11 +247,7 @@ def has_record(run: Run, record: RunRecord) -> bool:
 
 
 def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list[RunRecord]:
-    """Return the records of the runs that MLflow has, in the given order, from their artifacts.
-
-    Raises:
-        HighwaysError: MLflow cannot be reached, or an artifact is not the record of its run.
-    """
+    """Return the records of the runs that MLflow has, in the given order, from their artifacts."""
     with asking():
         store = Store(experiment, create=False)
         runs = {run.data.tags["run_key"]: run for run in store.search(profile=profile, kind="run") if is_finished(run)}

@@ -21,11 +21,7 @@ STARTING_S = 120.0
 def serve(port: int | None = None) -> Iterator[str]:
     """Serve MLflow's page until it is interrupted; yield lines with links, the last of them the one to begin with.
 
-    Args:
-        port: By default 5000; where it is taken, the next free one is used.
-
-    Raises:
-        HighwaysError: MLflow cannot be read, no port is free, or the server does not start.
+    Where the port is taken, by default 5000, the next free one is used.
     """
     first = port or PORT
     last = min(first + 20, 65536) - 1

@@ -6,6 +6,7 @@ and a state, which is compressed JSON. `?viewStateShareKey=<KEY>` opens one. Sou
 
 import base64
 import json
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,10 +107,9 @@ def links(server: str, name: str, experiment_id: str, tags: Mapping[str, str]) -
 
 def _place(key: str) -> tuple[int, str, int, int]:
     """Sort profiles by `_PROFILES`; of one the first view, that of all runs, and the depths, the deepest first."""
-    profile, dash, rest = key.rpartition("-")
-    profile, depth = profile if dash else key, rest.removeprefix("d")
-    deep = bool(dash) and depth.isdigit()
-    return _PROFILES.get(profile, 1), profile, bool(dash) + deep, -int(depth) if deep else 0
+    found = re.fullmatch(r"(.*?)(-all|-d(\d+))?", key)
+    profile, rest, depth = found.groups() if found else (key, None, None)
+    return _PROFILES.get(profile, 1), profile, bool(rest) + bool(depth), -int(depth or 0)
 
 
 def first_links(found: Iterable[Link]) -> Iterator[Link]:
@@ -124,12 +124,8 @@ def experiment_tags(
 ) -> dict[str, str]:
     """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
 
-    Args:
-        title: One line about the experiment; empty where it is not known.
-        name: Name of the experiment.
-        experiment_id: MLflow's number of it.
-        found: Views of one profile, as tags.
-        there: Tags that the experiment has; those of other profiles' views stay.
+    `title` is one line about it, empty where it is not known. `found` are the views of one profile; `there` are the
+    tags that the experiment has, of which those of other profiles' views stay.
     """
     tags = dict(found)
     tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS

@@ -12,11 +12,7 @@ from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 
 def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> list[RunRecord | None]:
-    """Return the records of runs, in their order, `None` for a run without one.
-
-    Raises:
-        HighwaysError: A record is damaged.
-    """
+    """Return the records of runs, in their order, `None` for a run without one."""
     store = RecordStore(paths.Results(profile).of(experiment).runs)
     return [store.read(key) for key in run_keys(configs)]
 
@@ -36,12 +32,7 @@ Rank = tuple[bool, int, float, str]
 def place(diverged: bool, value: float | None, key: str, higher_is_better: bool = False, epochs: int = 0) -> Rank:
     """Return the rank of an outcome: runs that diverged come last, then longer ones first, then by value, then by key.
 
-    Args:
-        diverged: Whether the run's loss stopped being finite.
-        value: Its best value; runs without one come after those with one.
-        key: Key of the run.
-        higher_is_better: Whether a higher value ranks first.
-        epochs: Planned length; 0 where the length does not matter.
+    Runs without a best value come after those with one; `epochs` is 0 where the length does not matter.
     """
     cost = math.inf if value is None else -value if higher_is_better else value
     return diverged, -epochs, cost, key

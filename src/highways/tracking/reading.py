@@ -86,9 +86,6 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
 
     Where the runs follow from results of an earlier stage that are not there yet, there are none. Both sources give the
     same records.
-
-    Raises:
-        HighwaysError: A record is at fault, or MLflow cannot be read.
     """
     if source not in get_args(Source):
         raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(get_args(Source))}")

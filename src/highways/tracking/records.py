@@ -66,16 +66,7 @@ class Record(Strict):
 
     @classmethod
     def loads(cls, text: str, where: str) -> Self:
-        """Read what `dumps` returned, and check it.
-
-        Args:
-            text: The text.
-            where: The file or artifact it was read from; it opens every error message.
-
-        Raises:
-            HighwaysError: Truncated, altered, of an unknown schema version or not of this schema, or its key is not
-                that of its configuration.
-        """
+        """Read what `dumps` returned, and check it; `where`, a file or artifact, opens every error message."""
         try:
             values = json.loads(text)
             content = checksum(values)
@@ -99,11 +90,7 @@ class Record(Strict):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read one record file.
-
-        Raises:
-            HighwaysError: It cannot be read, or see `loads`; also where the file bears another record's name.
-        """
+        """Read one record file, which bears the record's name."""
         where = paths.shown(path)
         try:
             text = path.read_text(encoding="utf-8")
@@ -188,11 +175,7 @@ def checksum(values: dict[str, Any]) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that at any moment it is the old one, the new one, or not there.
-
-    Raises:
-        CannotWrite: No space is left, or the place is read-only; what was there stays.
-    """
+    """Write a text file so that at any moment it is the old one, the new one, or not there."""
     write_whole(path, text.encode("utf-8"))
 
 
@@ -205,11 +188,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Store(Generic[R]):
-    """The records of one kind, of one experiment in one profile.
-
-    Args:
-        folder: `results/<profile>/<experiment>/<kind>`.
-    """
+    """The records of one kind, of one experiment in one profile: `results/<profile>/<experiment>/<kind>`."""
 
     record: type[R]
     kind: str
@@ -229,11 +208,7 @@ class Store(Generic[R]):
         return path
 
     def read(self, key: str) -> R | None:
-        """Return a record, or `None` where there is none.
-
-        Raises:
-            HighwaysError: There is one and it is at fault; see `Record.read`.
-        """
+        """Return a record, or `None` where there is none."""
         path = self.path(key)
         return self.record.read(path) if path.exists() else None
 
@@ -242,11 +217,7 @@ class Store(Generic[R]):
         return [record for key in keys if (record := self.read(key)) is not None]
 
     def readable(self, fault: Callable[[str], object]) -> Iterator[R]:
-        """Read all records that are intact, in the order of their keys.
-
-        Args:
-            fault: Is told what is wrong with each of the others, in a line.
-        """
+        """Read all records that are intact, in the order of their keys; `fault` is told a line on each other one."""
         for path in self:
             try:
                 yield self.record.read(path)
@@ -254,11 +225,7 @@ class Store(Generic[R]):
                 fault(str(error))
 
     def adopt(self, key: str) -> R | None:
-        """Return a record from here or, copied to here, from any other profile or experiment that has it intact.
-
-        Raises:
-            HighwaysError: The one here is at fault, or all elsewhere.
-        """
+        """Return a record from here or, copied to here, from any other profile or experiment that has it intact."""
         if (record := self.read(key)) is not None:
             return record
         faults: list[HighwaysError] = []
