@@ -2,35 +2,31 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import pandas as pd
-from matplotlib.axes import Axes
 from pydantic import Field
 
 from highways.claims.values import Records, guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
 from highways.config.run import ImageDataName, Initialisation
-from highways.data import classes
 from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
 from highways.experiments.initialisation_stuck import Stuck
 from highways.experiments.small import studies_of, study_panels, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
-from highways.show.cells import Cell, cells, diverged
+from highways.show.cells import cells, diverged
 from highways.show.figures import (
-    DASHES,
     NETWORK,
     OTHERS,
     POINTS,
     Drawing,
     Line,
-    Panel,
     depth_ticks,
     level,
     line_panel,
@@ -38,7 +34,8 @@ from highways.show.figures import (
     whole_ticks,
 )
 from highways.show.tables import Row, cost_rows
-from highways.tracking import AnalysisRecord, Listed, RunRecord
+from highways.tracking import AnalysisRecord, Listed
+from highways.tracking.outcomes import best_of
 
 Kind = Literal["plain", "highway"]
 Named = tuple[str, int, str]
@@ -124,34 +121,25 @@ def _named(run: RunConfig) -> Named:
     return run.network.kind, run.network.depth, run.network.initialisation
 
 
-class Outcome(Cell):
-    """The runs from one initialisation, of every rate, bias and seed; those that diverged do not count."""
-
-    @property
-    def counted(self) -> list[RunRecord]:
-        """The runs whose outcome counts."""
-        return [run for run in self.runs if run.status == "finished"]
-
-
-def by_initialisation(records: Listed) -> dict[Named, Outcome]:
-    """Sort runs by kind of network, depth and initialisation."""
-    return {key: Outcome(cell.runs) for key, cell in cells(records, lambda run: _named(run.config)).items()}
-
-
 def _signals(records: Listed) -> dict[Named, AnalysisRecord]:
     """Return the signals before training."""
     return {_named(signal.run): signal for signal in of_kind(records, "signal")}
+
+
+BEST = "best_train_cross_entropy"
 
 
 def initialisation_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network, depth and initialisation.
 
     Outputs are root mean squares over units and examples, gradients norms over a block's parameters, both before
-    training; blocks are the layers behind the first, the figure has all of them. `best_*` are of the best run.
+    training; blocks are the layers behind the first, the figure has all of them. `best_*` are of the best run, of every
+    rate, bias and seed; those that diverged do not count.
     """
     signals = _signals(records)
-    for (kind, depth, initialisation), cell in by_initialisation(records).items():
-        best, signal = cell.best, signals.get((kind, depth, initialisation))
+    for (kind, depth, initialisation), cell in cells(records, lambda run: _named(run.config)).items():
+        best = best_of(run for run in cell.runs if run.status == "finished")
+        signal = signals.get((kind, depth, initialisation))
         output, gradient = (signal.row(name) if signal else [None] for name in ("output", "weight_gradient"))
         yield {
             "network": kind,
@@ -165,7 +153,7 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "output_last_block": output[-1],
             "gradient_first_block": gradient[0],
             "gradient_last_block": gradient[-1],
-            "best_train_cross_entropy": cell.best_loss,
+            BEST: best.best() if best else math.inf,
             "best_learning_rate": best.config.optimiser.learning_rate if best else None,
             "best_transform_bias": best.config.network.transform_bias if best else None,
             "test_accuracy": best.last("test_accuracy") if best else None,
@@ -198,45 +186,34 @@ def initialisation_figure(records: Listed) -> Drawing:
     Then outputs and gradients before training, block by block in the deepest networks (a shallower one is, untrained,
     the first blocks of it); then the studies. What has not been measured yet has no panel.
     """
-    found, signals, panels = by_initialisation(records), _signals(records), []
-    depths, names = sorted({depth for _, depth, _ in found}), dict.fromkeys(name for *_, name in found)
-    for kind in NETWORK if found else ():
-        losses = {
-            name: {depth: found[kind, depth, name].best_loss for depth in depths if (kind, depth, name) in found}
-            for name in names
-        }
-        data, ticks = records[0].config.data.name, partial(depth_ticks, depths=depths)
-        title, y = f"{kind}, {data}: what training makes of it", "best training cross-entropy, nats"
-        guess = level("guessing", math.log(classes(data)), color="0.4", lw=1, ls=":")
-        panels.append(_panel(title, losses, "layers", y, ticks, levels=[guess], height=3.4))
-    by_block = [("plain", "output", "root mean square"), *((kind, "gradient", "norm") for kind in NETWORK)]
-    for kind, what, y in by_block if signals else ():
-        title, blocks = f"{kind}, {depths[-1]} layers, untrained: {what} of each block", {}
-        for name in names:
-            if (signal := signals.get((kind, depths[-1], name))) is not None:
-                row = signal.row("output" if what == "output" else "weight_gradient")
-                blocks[name] = dict(enumerate(row, start=1))
-        panels.append(_panel(title, blocks, "block", y, whole_ticks, marker=None, lw=1.4))
+    rows, signals, panels = sorted(initialisation_rows(records), key=itemgetter("depth")), _signals(records), []
+    depths, names = sorted({row["depth"] for row in rows}), dict.fromkeys(row["initialisation"] for row in rows)
+    for kind in NETWORK if rows else ():
+        losses: dict[str, dict[int, float]] = {name: {} for name in names}
+        for row in rows:
+            if row["network"] == kind:
+                losses[row["initialisation"]][row["depth"]] = row[BEST]
+        guess = level("guessing", guessing(records[0]), color="0.4", lw=1, ls=":")
+        title, y = f"{kind}, {rows[0]['data']}: what training makes of it", "best training cross-entropy, nats"
+        panels.append(line_panel(title, [*_lines(losses), guess], "layers", y, partial(depth_ticks, depths=depths)))
+    by_block = [("plain", "output", "output", "root mean square")]
+    by_block += [(kind, "gradient", "weight_gradient", "norm") for kind in NETWORK]
+    for kind, what, column, y in by_block if signals else ():
+        title = f"{kind}, {depths[-1]} layers, untrained: {what} of each block"
+        deepest = {name: signals[key] for name in names if (key := (kind, depths[-1], name)) in signals}
+        blocks = {name: dict(enumerate(signal.row(column), start=1)) for name, signal in deepest.items()}
+        panels.append(line_panel(title, _lines(blocks, marker=None, lw=1.4), "block", y, whole_ticks))
     return Drawing(panels + study_panels(records), empty="no run has finished")
 
 
-def _panel(
-    title: str,
-    points: Mapping[str, Mapping[int, float]],
-    x: str,
-    y: str,
-    after: Callable[[Axes], object],
-    levels: Sequence[Line] = (),
-    height: float = 3.0,
-    **look: Any,
-) -> Panel:
+def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]:
     """Return a line for each initialisation that has points above zero; the others keep their place in the colours."""
     lines = []
-    for place, (name, values) in enumerate(points.items()):
-        style = {"color": OTHERS[place % 6], "marker": POINTS[place % 8], "ls": DASHES[place // 6 % 4]} | look
+    for (name, values), colour, marker in zip(points.items(), OTHERS, POINTS, strict=False):
         if any(values.values()):
-            lines.append(Line(name.replace("_", " "), list(values), positive(list(values.values())), style))
-    return line_panel(title, [*lines, *levels], x, y, after, height=height)
+            style = {"color": colour, "marker": marker} | look
+            lines.append(Line(name.replace("_", " "), list(values), positive([*values.values()]), style))
+    return lines
 
 
 # A measure that no expression over the table says, and words
@@ -250,29 +227,27 @@ def initialisation_share_of_guessing(
 
     Where all runs diverged it is infinite; where there are none with one of `biases`, there is no value.
     """
-    found = by_initialisation(records)
-    if any((network, depth, name) not in found for name in names):
+    rows = [row for row in initialisation_rows(records) if (row["network"], row["depth"]) == (network, depth)]
+    losses = {row["initialisation"]: row[BEST] for row in rows}
+    runs = [run.config for run in records if _named(run.config) in [(network, depth, name) for name in names]]
+    if not {*names} <= losses.keys() or not {*biases} <= {run.network.transform_bias for run in runs}:
         return None
-    runs = [run for name in names for run in found[network, depth, name].runs]
-    if not {*biases} <= {run.config.network.transform_bias for run in runs}:
-        return None
-    return max(found[network, depth, name].best_loss for name in names) / guessing(records[0])
+    return max(losses[name] for name in names) / guessing(records[0])
 
 
 def answer(records: Listed) -> str:
     """Return which initial weights did best and worst at the greatest depth, a sentence a kind of network."""
-    found, sentences = by_initialisation(records), []
-    for kind in dict.fromkeys(network for network, _, _ in found):
-        depth = max(depth for network, depth, _ in found if network == kind)
-        ends = [(cell.best_loss, name) for (one, d, name), cell in found.items() if (one, d) == (kind, depth)]
-        (least, best), *_, (most, worst) = sorted(ends * 2, key=itemgetter(0))
-        if not math.isfinite(least):
+    rows, sentences = sorted(initialisation_rows(records), key=itemgetter(BEST)), []
+    for kind in dict.fromkeys(run.config.network.kind for run in records):
+        depth = max(row["depth"] for row in rows if row["network"] == kind)
+        best, *_, worst = [row for row in rows if (row["network"], row["depth"]) == (kind, depth)] * 2
+        if not math.isfinite(best[BEST]):
             sentences.append(f"With {depth} layers every {kind} network diverged.")
             continue
-        last = f"at {most:.3g}" if math.isfinite(most) else "in a loss that is not finite"
+        last = f"at {worst[BEST]:.3g}" if math.isfinite(worst[BEST]) else "in a loss that is not finite"
         sentences.append(
-            f"With {depth} layers {kind} networks end lowest from `{best}`, at a training cross-entropy "
-            f"of {least:.3g}, and highest from `{worst}`, {last}."
+            f"With {depth} layers {kind} networks end lowest from `{best['initialisation']}`, at a training "
+            f"cross-entropy of {best[BEST]:.3g}, and highest from `{worst['initialisation']}`, {last}."
         )
     return " ".join(sentences)
 

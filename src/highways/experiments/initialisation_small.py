@@ -164,8 +164,7 @@ class SmallNet(SmallStudy):
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
         """Return the errors."""
-        guessing = found.row("guessing_absolute_error")[0]
-        title = f"7-4-2-1 network: error on fresh examples (guessing the mean: {guessing:.3f})"
+        title = "7-4-2-1 network: error on fresh examples"
         return [self.bars(found, title, {"absolute_error": "mean absolute error"}, "mean of the seeds")]
 
 
