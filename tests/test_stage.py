@@ -132,18 +132,7 @@ def test_gates_of_a_run_that_diverged_in_its_first_epoch_are_passed_over(reposit
     assert GATES.answer(Listed([diverged])) == ""
 
 
-def test_progress_lines_replace_each_other_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    output = stage.Output(log := io.StringIO(), "01")
-    output.write("01: epoch 1/2\nnothing else\n01: epoch 2/2, and much more than fits\n")
-    output.clear()
-    assert terminal.getvalue() == "01: epoch 1/2\r\x1b[K01: epoch 2/2, and \r\x1b[K"
-    assert "nothing else" in log.getvalue()
-
-
-def test_a_log_gets_some_of_the_progress_lines(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_progress_lines_replace_each_other_on_a_terminal_and_a_log_gets_some(monkeypatch, capsys) -> None:
     now = [0.0]
     monkeypatch.setattr(stage.time, "monotonic", lambda: now[0])
     output = stage.Output(io.StringIO(), "01")
@@ -152,6 +141,14 @@ def test_a_log_gets_some_of_the_progress_lines(monkeypatch: pytest.MonkeyPatch, 
         output.write(f"01: at {second} s\n")
     output.clear()
     assert capsys.readouterr().out == "01: at 20 s\n01: at 40 s\n"
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    output = stage.Output(log := io.StringIO(), "01")
+    output.write("01: epoch 1/2\nnothing else\n01: epoch 2/2, and much more than fits\n")
+    output.clear()
+    assert terminal.getvalue() == "01: epoch 1/2\r\x1b[K01: epoch 2/2, and \r\x1b[K"
+    assert "nothing else" in log.getvalue()
 
 
 def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,11 +29,6 @@ def test_published_results_are_intact(published: Path, call, capsys) -> None:
     assert "15 files are intact" in capsys.readouterr().out  # 8 records, a table in 3 files, claims in 2, 2 pages
 
 
-def test_deleted_record_makes_its_table_another(published: Path) -> None:
-    next((published / "01_depth" / "runs").glob("*.json")).unlink()
-    assert "not what the records give" in named("01_depth/tables/depth.csv")
-
-
 def test_damaged_records_are_named_and_what_is_made_of_them_is_not_judged(published: Path, call, capsys) -> None:
     damaged = sorted((published / "01_depth" / "runs").glob("*.json"))[:2]
     for path in damaged:
@@ -55,7 +50,7 @@ def test_nothing_is_not_intact(project: Path, call, capsys) -> None:
     assert capsys.readouterr().err == "error: there are no results to verify of quick\n"
 
 
-def test_deleted_and_altered_claims_and_pages_are_named(published: Path) -> None:
+def test_deleted_and_altered_claims_pages_and_records_are_named(published: Path) -> None:
     (published / "claims.csv").unlink()
     (published / "01_depth" / "README.md").unlink()
     file = published / "claims.json"
@@ -67,6 +62,8 @@ def test_deleted_and_altered_claims_and_pages_are_named(published: Path) -> None
     write_pages(judged)
     (published / "README.md").unlink()
     assert "missing; " in named("README.md")
+    next((published / "01_depth" / "runs").glob("*.json")).unlink()
+    assert "not what the records give" in named("01_depth/tables/depth.csv")
 
 
 @pytest.mark.parametrize(
