@@ -31,6 +31,8 @@ WHOSE = {
     "our own questions and calculations": {OWN},
 }
 """Claims by the first document that they name."""
+SECTIONS = ("numbers", "headline", "experiments")
+"""Sections of README; their template is `readme.md.j2`."""
 
 
 def _judged(profile: str) -> Judged | None:
@@ -62,36 +64,7 @@ def best_of(committed: Sequence[Judged]) -> dict[str, Judged]:
     return {name: judged for name, (_, judged) in best.items()}
 
 
-def _headlines(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the number of each verdict by whose the claims are, as a table."""
-    table = []
-    for whose, wanted in WHOSE.items():
-        own = [row["verdict"] for row in rows.values() if row["documents"][0] in wanted]
-        table.append([f"{whose}: {len(own)}", *(own.count(verdict) or "" for verdict in VERDICTS)])
-    return render("table.md.j2", heads=["claims of", *VERDICTS], rows=table)
-
-
-def _experiments(committed: Sequence[Judged]) -> str:
-    rows = []
-    for experiment in (one for one in EXPERIMENTS if one.tables):
-        row = [f"[`{experiment.name}`](notebooks/{experiment.name}.ipynb)", experiment.title]
-        for judged in committed:
-            page, own = paths.Results(judged.profile).of(experiment.name).page, judged.of(experiment.name)
-            run = page.exists() and any(one["verdict"] != "not run" for one in own)
-            row.append(f"[{counts(own)}]({paths.shown(page)})" if run else "")
-        rows.append(row)
-    first, *others = [f"`{judged.profile}`" for judged in committed] or ["verdicts"]
-    return render("table.md.j2", heads=["notebook", "about", f"the sources' claims, {first}", *others], rows=rows)
-
-
-def _numbers(committed: Sequence[Judged]) -> str:
-    """Return the few numbers that README begins with, of the last complete profile of the experiment that leads."""
-    complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
-    rows = list(LEAD.rows(complete[-1])) if complete else []
-    return render("table.md.j2", heads=list(rows[0]) if rows else [], rows=[list(row.values()) for row in rows])
-
-
-def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]], headlines: str) -> str:
+def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]], headline: str) -> str:
     """Return `docs/summary.md`."""
     folders = [paths.Results(one.profile).folder for one in committed]
     runs = {path.stem: path for folder in folders for path in sorted(folder.glob("*/runs/*.json"))}
@@ -102,7 +75,7 @@ def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]],
         runs=len(runs),
         hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()) / 3600,
         fixed={one.profile: summary(row.fixed for row in one.judgements) for one in committed},
-        headlines=headlines,
+        headlines=headline,
         answers=answers(rows),
     )
 
@@ -118,22 +91,20 @@ def filled(sections: Mapping[str, str]) -> str:
     return text
 
 
-def _benchmarks() -> str:
-    """Return `benchmarks/README.md`: its template says what each file measures, and names no other."""
-    tables = {path.stem: pd.read_csv(path) for path in sorted((paths.root() / "benchmarks").glob("*.csv"))}
-    return render("benchmarks.md.j2", tables=tables)
-
-
 def current() -> Iterator[tuple[Path, str]]:
     """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
     committed = [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
     rows = {name: judged.rows[name] for name, judged in best_of(committed).items()}
-    headlines = _headlines(rows)
-    yield paths.root() / "benchmarks" / "README.md", _benchmarks()
+    complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
+    facts = {"committed": committed, "rows": rows, "numbers": [*LEAD.rows(complete[-1])] if complete else []}
+    facts |= {"verdicts": VERDICTS, "whose": WHOSE, "experiments": [one for one in EXPERIMENTS if one.tables]}
+    facts |= {"results": paths.Results, "shown": paths.shown, "counts": counts}
+    sections = {name: render("readme.md.j2", section=name, **facts) for name in SECTIONS}
+    tables = {path.stem: pd.read_csv(path) for path in sorted((paths.root() / "benchmarks").glob("*.csv"))}
+    yield paths.root() / "benchmarks" / "README.md", render("benchmarks.md.j2", tables=tables)
     for judged in committed:
         yield from pages(judged).items()
-    yield paths.root() / "docs" / "summary.md", _summary(committed, rows, headlines)
-    sections = {"numbers": _numbers(committed), "headline": headlines, "experiments": _experiments(committed)}
+    yield paths.root() / "docs" / "summary.md", _summary(committed, rows, sections["headline"])
     yield paths.root() / "README.md", filled(sections)
 
 
