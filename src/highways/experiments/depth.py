@@ -305,11 +305,11 @@ def built_parameters_per_layer(records: Records, network: Kind, width: int) -> f
 
 def answer(records: Listed) -> str:
     """Return how the best highway network compares with the best plain one, at the least and the greatest depth."""
-    networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
-    depths = sorted(depth for kind, depth in networks if kind == "plain" and ("highway", depth) in networks)
+    rows = {(row["network"], row["depth"]): row for row in depth_rows(records)}
+    depths = sorted(depth for kind, depth in rows if kind == "plain" and ("highway", depth) in rows)
     sentences = []
     for depth in dict.fromkeys(depths[:1] + depths[-1:]):
-        plain, highway = (networks[kind, depth].best_loss for kind in KINDS)
+        plain, highway = (rows[kind, depth][OUTCOME] for kind in KINDS)
         if not math.isfinite(plain + highway):
             sentences.append(f"At **{depth} layers** every trial of one kind of network diverged.")
             continue
@@ -319,8 +319,8 @@ def answer(records: Listed) -> str:
             f"highway network {highway:.3g}: the {lower} one is {max(plain, highway) / min(plain, highway):.3g} times "
             "lower."
         )
-    if drawn:
-        lower = sum(key in networks and cell.best_loss < networks[key].best_loss for key, cell in drawn.items())
+    if drawn := [row for row in rows.values() if row["drawn"]]:
+        lower = sum(row["drawn_best_train_cross_entropy"] < row[OUTCOME] for row in drawn)
         sentences.append(
             f"Of trials that the rungs threw out some were trained as long: the best of them ended lower than what was "
             f"kept in {lower} of {len(drawn)} networks."

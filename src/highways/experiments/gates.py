@@ -87,7 +87,15 @@ class GatesProfile(Search):
 
     def first_rung(self) -> dict[ImageDataName, list[RunConfig]]:
         """Return the trials of a search of its own, by data set."""
-        return {name: self._trials(name, self.own_search) for name in self.data} if self.own_search else {}
+        trials: dict[ImageDataName, list[RunConfig]] = {}
+        if (own := self.own_search) is None:
+            return trials
+        shared = {"profile": self.profile, "depths": [self.depth], "batch_size": self.batch_size}
+        shared |= {"highway_width": self.width} | own.model_dump(exclude={"keep"})
+        for name in self.data:
+            search, bias = DepthProfile.model_validate(shared | {"data": name}), self.transform_bias[name]
+            trials[name] = [search.trial("highway", self.depth, number, bias) for number in range(own.trials)]
+        return trials
 
     def portions(self) -> Iterator[list[RunConfig]]:
         """Yield the trials of a search of its own, then those kept; else a run for every data set and rank."""
@@ -118,19 +126,6 @@ class GatesProfile(Search):
         """Return the gates of every network shown, then those of the same networks before training."""
         measure = GatesConfig(examples=self.examples, example=self.example)
         return with_controls(self.shown(), measure, self.controls)
-
-    def _trials(self, name: ImageDataName, search: OwnSearch) -> list[RunConfig]:
-        depth = DepthProfile(
-            profile=self.profile,
-            data=name,
-            depths=[self.depth],
-            trials=search.trials,
-            epochs=search.epochs,
-            batch_size=self.batch_size,
-            highway_width=self.width,
-        )
-        bias = self.transform_bias[name]
-        return [depth.trial("highway", self.depth, number, bias) for number in range(search.trials)]
 
     def _run(self, name: ImageDataName, number: int) -> RunConfig:
         """Return the run with the settings of another search's trial."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
-from highways.inside.layers import layers_of
 from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
@@ -93,12 +92,10 @@ def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence
 
 def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
     """Return the layers' means by what they are of: bias, gate and, of a dense network, change of the state."""
-    if isinstance(analysis.run.network, DenseConfig):
-        layers = layers_of(analysis)
-        means = {"transform bias": layers.bias, "transform gate": layers.gate, "change of the state": layers.change}
-        return {name: list(map(float, values)) for name, values in means.items()}
     values: Any = analysis.values
     rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
+    if isinstance(analysis.run.network, DenseConfig):
+        rows["change of the state"] = values["change"]
     return {name: [float(np.mean(layer)) for layer in layers] for name, layers in rows.items()}
 
 
