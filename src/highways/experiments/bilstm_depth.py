@@ -367,9 +367,9 @@ def answer(records: Listed) -> str:
     for data in records.data:
         chosen, parts = records.on(data), []
         for name in dict.fromkeys(variant(run) for run in chosen):
-            (least, shallow), *_, (most, deep) = [*by_depth(chosen, name).items()] * 2
-            layers = f"{least} layer{'s' if least > 1 else ''}"
-            if least != most:
+            if len(values := by_depth(chosen, name)) > 1:
+                (least, shallow), *_, (most, deep) = values.items()
+                layers = f"{least} layer{'s' if least > 1 else ''}"
                 parts.append(f"`{LABELS.get(name, name)}` from {shallow:.3f} with {layers} to {deep:.3f} with {most}")
         if parts:
             sentences.append(f"**{data}**: test accuracy goes {'; '.join(parts)}.")

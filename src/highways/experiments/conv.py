@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from highways.claims.values import Interval, Records, calculation, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
@@ -52,6 +52,11 @@ class ConvTraining(Strict):
     """Of the schedule of the rate, of which `epochs` are the beginning: to compare curves with the authors' logs."""
 
 
+def _each_once(trainings: list[ConvTraining]) -> list[ConvTraining]:
+    no_repetition([(one.network, one.data, one.schedule_epochs) for one in trainings])
+    return trainings
+
+
 class ConvProfile(Profile):
     """Parameters of `03_conv`: the convolutional networks of P1 Table 1, P2 Tables 1 to 3, the Keras convolution post.
 
@@ -61,13 +66,8 @@ class ConvProfile(Profile):
 
     experiment: ClassVar[str] = "03_conv"
 
-    trainings: list[ConvTraining] = Field(min_length=1)
+    trainings: Annotated[list[ConvTraining], AfterValidator(_each_once), Field(min_length=1)]
     precision: Precision = "float32"
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        no_repetition([(one.network, one.data, one.schedule_epochs) for one in self.trainings])
-        return self
 
     def runs(self) -> list[RunConfig]:
         """Return every training's runs, in the order of the trainings and seeds."""
