@@ -233,26 +233,21 @@ class MlflowLog:
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
-        self._calls.put(lambda: self._runs.take(event))
+        if not self.fault:
+            self._calls.put(lambda: self._runs.take(event))
         self._warn()
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
-        self._calls.put(self._runs.open)
-        self._calls.put(lambda: self._runs.bring_analyses(records))
-        self._finish()
+        self._finish(self._runs.open, lambda: self._runs.bring_analyses(records))
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
         """Bring tables and figures to MLflow, and end the sweep; `title` is one line about the experiment."""
-        self._calls.put(self._runs.open)
-        self._calls.put(lambda: self._runs.attach(files))
-        self._calls.put(lambda: self._runs.close(title=title))
-        self._finish()
+        self._finish(self._runs.open, lambda: self._runs.attach(files), lambda: self._runs.close(title=title))
 
     def end(self, complete: bool = True) -> None:
         """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
-        self._calls.put(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
-        self._finish()
+        self._finish(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
 
     def _work(self) -> None:
         """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
@@ -262,9 +257,10 @@ class MlflowLog:
             except Exception as error:
                 self.fault = refused(error)
 
-    def _finish(self) -> None:
-        """Wait for the thread, and say so where that takes long."""
-        self._calls.put(None)
+    def _finish(self, *last: Callable[[], object]) -> None:
+        """Let the thread make the last calls and wait for it; say so where that takes long."""
+        for call in (*last, None):
+            self._calls.put(call)
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
         patience = LOCAL_S if not given or given.startswith("sqlite") else PATIENCE_S + EACH_S * self._count
         if self._thread.is_alive():
