@@ -152,9 +152,6 @@ def run_of(
     )
 
 
-THIRD_LEVEL = "transform bias: -2 to 1"
-"""What Keras 1.2.2 makes of it."""
-
 GUESSING = 0.5
 """Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
 
@@ -243,7 +240,7 @@ class Factorial:
             third = self.third_level(epochs=level)
             measured[f"after {epochs} epoch{'' if epochs == '1' else 's'}"] = {
                 self.switch(name): self.effect(name, epochs=level) for name in FACTORS if name != "epochs"
-            } | ({THIRD_LEVEL: third} if third else {})
+            } | ({"transform bias: -2 to 1": third} if third else {})
         return measured | {"over all settings": {self.switch("epochs"): self.effect("epochs")}}
 
     def configurations(self) -> dict[str, Cell]:
