@@ -18,9 +18,10 @@ from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS, Study
+from highways.files import write_whole
 from highways.tracking import Listed, RunRecord
 from highways.tracking.reading import Source
-from highways.tracking.records import run_keys, write_atomically
+from highways.tracking.records import run_keys
 
 OF_MLFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
 """Passes over the warnings that MLflow is the cause of."""
@@ -74,7 +75,7 @@ def written_table(name: str, settings: Profile) -> Path:
     """The folder that a table's files were written into."""
     folder = Study(BY_NAME[settings.experiment], settings).results.tables
     for file, text in texts_of(name, settings).items():
-        write_atomically(folder / file, text)
+        write_whole(folder / file, text)
     return folder
 
 

@@ -28,11 +28,11 @@ def part_of(home: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file so that at any moment it is the old one, the new one, or not there; else raise `CannotWrite`."""
     with part_of(path) as part, writing(path):
         with part.open("wb") as file:
-            file.write(content)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

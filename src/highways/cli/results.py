@@ -157,11 +157,11 @@ def pipeline_command() -> None:
     """Write dvc.yaml and references/claims.schema.json from the experiments."""
     from highways.claims.schema import schema_text
     from highways.experiments import EXPERIMENTS
+    from highways.files import write_whole
     from highways.pipeline import dvc
-    from highways.tracking.records import write_atomically
 
     schema = paths.references() / "claims.schema.json"
-    write_atomically(schema, schema_text({one.name: one.named_measures for one in EXPERIMENTS}))
+    write_whole(schema, schema_text({one.name: one.named_measures for one in EXPERIMENTS}))
     print(f"{paths.shown(dvc.write())} and {paths.shown(schema)} are written")
 
 

@@ -24,7 +24,7 @@ def choose(judged: Judged, verdicts: Sequence[str], experiment: str | None) -> l
         if verdict not in VERDICTS:
             raise HighwaysError(f"--verdict {verdict}: there are: {', '.join(VERDICTS)}")
     name = experiment_given(experiment)
-    rows = judged.judgements if name is None else judged.of(name)
+    rows = [row for row in judged.judgements if name in (None, judged.claims[row.claim_id].experiment)]
     return [row for row in rows if not verdicts or row.verdict in verdicts]
 
 
@@ -52,7 +52,7 @@ def show_history(profile: str | None) -> None:
     """
     from highways import paths
     from highways.claims import history
-    from highways.tracking.records import write_atomically
+    from highways.files import write_whole
 
     forms = history.forms_of_claims()
     if forms is None:
@@ -62,7 +62,7 @@ def show_history(profile: str | None) -> None:
         fixed, path, note = history.fixed_by_git(forms), history.history_file(), ""
         rows, text = {row.claim_id: row for row in fixed}, history.history_text(fixed)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text)
+            write_whole(path, text)
             note = f"{paths.shown(path)} is written; `highways claims` brings it into the verdicts"
     compared: dict[str, dict[str, str]] = {}
     for name in recorded_profiles(profile):

@@ -154,7 +154,7 @@ def use_profiles(names: list[str]) -> None:
         read_text(path) if path.exists() else "# The profiles that `dvc repro` runs; `highways profile use` sets it.\n"
     )
     head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True))
-    write_whole(path, ("".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None)).encode())
+    write_whole(path, "".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None))
 
 
 class _Parameters(Strict):

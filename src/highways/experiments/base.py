@@ -25,13 +25,13 @@ from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
 from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError
+from highways.files import write_whole
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text, markdown_text, shown, table_files
 from highways.tracking import Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
 from highways.training import Sweep, train
 
 if TYPE_CHECKING:  # machines that only train have no Jupyter
@@ -237,7 +237,7 @@ class Study:
         """Write a table's files, those of the first table by default, and return the table as it stands there."""
         table = next(table for table in self.experiment.tables if name in (None, table.name))
         for file, text in table.texts(self.records()).items():
-            write_atomically(self.results.tables / file, text)
+            write_whole(self.results.tables / file, text)
             self._written.append(self.results.tables / file)
         return Scrolled(shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0]))
 

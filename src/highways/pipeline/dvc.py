@@ -6,8 +6,8 @@ from highways import paths
 from highways.config.profiles import profile_names
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment
+from highways.files import write_whole
 from highways.report.render import render
-from highways.tracking.records import write_atomically
 
 
 def sources_of(experiment: Experiment) -> list[str]:
@@ -33,5 +33,5 @@ def text() -> str:
 def write() -> Path:
     """Write `dvc.yaml` and return its path."""
     path = paths.root() / "dvc.yaml"
-    write_atomically(path, text())
+    write_whole(path, text())
     return path

@@ -7,8 +7,8 @@ import nbformat
 
 from highways import paths
 from highways.errors import HighwaysError
+from highways.files import write_whole
 from highways.report.render import render
-from highways.tracking.records import write_atomically
 
 REGISTER = "src/highways/experiments/__init__.py"
 
@@ -34,7 +34,7 @@ def new_experiment(name: str) -> list[Path]:
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
     for path, text in texts.items():
-        write_atomically(path, nbformat.writes(_notebook(text)) + "\n" if path.suffix == ".ipynb" else text)
+        write_whole(path, nbformat.writes(_notebook(text)) + "\n" if path.suffix == ".ipynb" else text)
     return list(texts)
 
 

@@ -18,12 +18,12 @@ from highways.claims.sources import DOCUMENTS
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import Experiment
+from highways.files import write_whole
 from highways.report.live import Records, curves
 from highways.report.pages import answers, view
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, Judged
 from highways.show.figures import Panel, svg
-from highways.tracking.records import write_atomically
 
 
 def page(judged: Judged) -> str:
@@ -89,5 +89,5 @@ def panel_view(panel: Panel, experiment: str, behind: Records) -> dict[str, Any]
 def write_report(judged: Judged) -> Path:
     """Write `report.html` from the profile's records, tables and verdicts, and return its path."""
     path = paths.Results(judged.profile).report
-    write_atomically(path, page(judged))
+    write_whole(path, page(judged))
     return path

@@ -16,10 +16,10 @@ from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import SECTIONS, Experiment, Table, notes_of
+from highways.files import write_whole
 from highways.report.render import render
 from highways.report.verdicts import LEAD, Judged
 from highways.show.tables import MACHINE, plain
-from highways.tracking.records import write_atomically
 
 MOST = 16
 """Rows of a table that a page shows."""
@@ -128,5 +128,5 @@ def write_pages(judged: Judged) -> list[Path]:
     """Write the pages of a profile and return their paths."""
     made = pages(judged)
     for path, text in made.items():
-        write_atomically(path, text)
+        write_whole(path, text)
     return list(made)

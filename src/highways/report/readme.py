@@ -16,10 +16,10 @@ from highways.claims.sources import DOCUMENTS, OWN
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
+from highways.files import write_whole
 from highways.report.pages import answers, counts, pages
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, Judged, all_claims, read_listed
-from highways.tracking.records import write_atomically
 
 COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
@@ -116,4 +116,4 @@ def stale() -> list[str]:
 def update() -> None:
     """Write the pages of the committed profiles and README's numbers."""
     for path, text in current():
-        write_atomically(path, text)
+        write_whole(path, text)

@@ -6,8 +6,8 @@ from pathlib import Path
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
+from highways.files import write_whole
 from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
 
 TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for table in experiment.tables}
 """Every table by name, with its experiment, in the order of the report."""
@@ -41,6 +41,6 @@ def write_tables(
         texts = {name: text for table in chosen for name, text in table.texts(records).items()}
         for name, text in texts.items():
             path = (folder or study.results.tables) / name
-            write_atomically(path, text)
+            write_whole(path, text)
             written.append(path)
     return written

@@ -14,10 +14,11 @@ from highways import paths
 from highways.config import DenseConfig
 from highways.data import Images, load
 from highways.errors import HighwaysError
+from highways.files import write_whole
 from highways.nn import build_network
 from highways.report.render import render
 from highways.report.weights import scores
-from highways.tracking.records import RecordStore, RunRecord, write_atomically
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training.checkpoints import load_weights, weights_sha256
 
 PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}
@@ -43,7 +44,7 @@ def touch(highway: Path, plain: Path | None = None, output: Path | None = None) 
     page = {"side": side, "box": box, "steps": steps, "networks": networks}
     page |= {"labels": data.test_y[chosen].tolist(), "pixels": packed(pixels.tobytes())}
     shown = name.upper() if name == "mnist" else name
-    write_atomically(home, render("touch.html.j2", page=page, networks=networks, data=shown, examples=len(chosen)))
+    write_whole(home, render("touch.html.j2", page=page, networks=networks, data=shown, examples=len(chosen)))
     return home
 
 

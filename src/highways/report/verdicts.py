@@ -14,11 +14,10 @@ from highways.claims.sources import documents, spoken, unit_of
 from highways.config.profiles import profile_path
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import Experiment, Table
-from highways.files import remove_strays
+from highways.files import remove_strays, write_whole
 from highways.report.export import export_text
 from highways.tracking import Listed
 from highways.tracking.reading import Source
-from highways.tracking.records import write_atomically
 
 
 def all_claims() -> dict[str, Claim]:
@@ -124,7 +123,7 @@ def write_claims(judged: Judged) -> Path:
     """Write `claims.csv`, `claims.json` and the counts for `dvc metrics`, and return the path of the first."""
     results = paths.Results(judged.profile)
     remove_strays(results.folder)
-    write_atomically(results.claims, claims_text(judged.judgements))
-    write_atomically(results.claims_json, export_text(judged))
-    write_atomically(results.verdicts, json.dumps(by_whose(judged.judgements), indent=2, sort_keys=True) + "\n")
+    write_whole(results.claims, claims_text(judged.judgements))
+    write_whole(results.claims_json, export_text(judged))
+    write_whole(results.verdicts, json.dumps(by_whose(judged.judgements), indent=2, sort_keys=True) + "\n")
     return results.claims

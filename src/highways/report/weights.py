@@ -14,7 +14,7 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 from highways.nn import build_network
 from highways.report.render import render
-from highways.tracking.records import RecordStore, RunRecord, write_atomically
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training.checkpoints import load_weights, weights_path, weights_sha256
 
 
@@ -50,7 +50,7 @@ def keep(run_keys: Sequence[str]) -> list[Path]:
     for home, content in copies.items():
         write_whole(home, content)
     for folder in {home.parent for home in copies}:
-        write_atomically(folder / "README.md", card(folder))
+        write_whole(folder / "README.md", card(folder))
     return list(copies)
 
 

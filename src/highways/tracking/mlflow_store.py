@@ -92,7 +92,7 @@ def checkout_id() -> str:
     path = address.folder() / "checkout"
     with locked():
         if not path.exists():
-            write_whole(path, uuid.uuid4().hex.encode())
+            write_whole(path, uuid.uuid4().hex)
     return path.read_text(encoding="utf-8").strip()
 
 

@@ -174,11 +174,6 @@ def checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(_canonical(rest).encode()).hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that at any moment it is the old one, the new one, or not there."""
-    write_whole(path, text.encode("utf-8"))
-
-
 def run_keys(configs: Iterable[RunConfig]) -> list[str]:
     """Return the keys of runs."""
     return [config.key(fingerprint(config.data)) for config in configs]
@@ -204,7 +199,7 @@ class Store(Generic[R]):
     def write(self, record: R) -> Path:
         """Write a record, atomically, and return its path."""
         path = self.path(record.own_key)
-        write_atomically(path, record.dumps())
+        write_whole(path, record.dumps())
         return path
 
     def read(self, key: str) -> R | None:
@@ -235,7 +230,7 @@ class Store(Generic[R]):
             except HighwaysError as error:
                 faults.append(error)
             else:
-                write_atomically(self.path(key), elsewhere.read_text(encoding="utf-8"))
+                write_whole(self.path(key), elsewhere.read_text(encoding="utf-8"))
                 return record
         if faults:
             raise HighwaysError(f"{faults[0]}; restore it from git, or remove it, and the run is trained again")

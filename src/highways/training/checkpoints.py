@@ -14,7 +14,6 @@ from torch import Tensor
 from highways import paths
 from highways.errors import HighwaysError, writing
 from highways.files import write_whole
-from highways.tracking.records import write_atomically
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -71,7 +70,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
 
 def accept_weights(run_key: str, sha256: str | None) -> None:
     """Note that weights made again may stand for the record's, although they differ from them."""
-    write_atomically(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
+    write_whole(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
 
 
 def accepted_sha256(run_key: str) -> str | None:
