@@ -35,7 +35,7 @@ def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, flo
 def keep(run_keys: Sequence[str]) -> list[Path]:
     """Copy the weights of recorded runs from `checkpoints/` into their profiles' folders, and write the cards.
 
-    Of several profiles that have a run's record the first takes its weights, one with parameters before any other.
+    Of several profiles with the run's record, one that keeps weights already takes them, else one with parameters.
     Weights that are not the record's to the bit (trained again on another processor) are kept, too: the card says it.
     """
     copies: dict[Path, bytes] = {}
@@ -45,8 +45,8 @@ def keep(run_keys: Sequence[str]) -> list[Path]:
             cure = f"`highways run {run_key} --weights` trains the run again for them"
             raise HighwaysError(f"{run_key}: no weights at {paths.shown(source)}; {cure}")
         profiles = [path.parents[2] for path in RecordStore.copies(run_key)]
-        first = min(profiles, key=lambda path: (not (paths.root() / "profiles" / path.name).exists(), path))
-        copies[first / "weights" / f"{run_key}.pt"] = source.read_bytes()
+        profiles.sort(key=lambda path: ((path / "weights").exists(), (paths.root() / "profiles" / path.name).exists()))
+        copies[profiles[-1] / "weights" / f"{run_key}.pt"] = source.read_bytes()
     for home, content in copies.items():
         write_whole(home, content)
     for folder in {home.parent for home in copies}:
