@@ -85,6 +85,8 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
     sweep(runs, profile="p", experiment="e", auxiliary=[ranked[0].run_key])
     (best,) = mlflow_runs(best="true")
     assert best.data.tags["run_key"] == ranked[1].run_key
+    (parent,) = mlflow_runs(kind="sweep")
+    assert parent.data.metrics["by depth/train_cross_entropy highway digits"] == ranked[1].best()
 
 
 # Runs
@@ -118,8 +120,12 @@ def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, ru
         (loss,) = connect().get_metric_history(run.info.run_id, "summary/best_train_cross_entropy")
         assert loss.step == 0, "one bar, not a line"
 
-    sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
+    records += sweep([run_config(depth=9)], profile="p", experiment="e")  # a sweep of one more run
     (parent,) = mlflow_runs(kind="sweep")
+    history = connect().get_metric_history(parent.info.run_id, "by depth/train_cross_entropy highway digits")
+    highways = [record for record in records if record.config.network.kind == "highway"]
+    best = {depth: min(one.best() for one in highways if one.config.network.depth == depth) for depth in (3, 5, 9)}
+    assert {one.step: one.value for one in history} == best
     assert "**parent of 9 runs**" in parent.data.tags["mlflow.note.content"]
     assert len(mlflow_runs(best="true")) == 5
 

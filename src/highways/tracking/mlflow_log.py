@@ -192,7 +192,7 @@ class MlflowRuns:
         runs = self.store.search(profile=self.profile, kind="run")
         best = shown.best_of_cells(runs, self.auxiliary)
         note = f"`{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**, with tables, figures and analyses."
-        self.store.log(self._parent, tags={shown.NOTE: note})
+        self.store.log(self._parent, shown.by_depth(best), {shown.NOTE: note})
         for run in runs:
             wanted = {shown.BEST: "true" if run in best else "false"}
             if run.data.tags["run_key"] in self.auxiliary:

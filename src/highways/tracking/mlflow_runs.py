@@ -164,3 +164,15 @@ def best_of_cells(runs: Iterable[Run], auxiliary: Collection[str] = ()) -> list[
         if AUXILIARY not in tags and tags["run_key"] not in auxiliary:
             best.setdefault((tags["data"], tags["network"], tags["depth"]), run)
     return [best[key] for key in sorted(best)]
+
+
+def by_depth(best: Iterable[Run]) -> list[Metric]:
+    """Return a sweep's metrics, `by depth/...`: those of the best run of each network, with the depth as the step."""
+    metrics, names = [], {"train_cross_entropy": BEST_LOSS, "test_accuracy": "summary/test_accuracy"}
+    for run in best:
+        values, network = run.data.metrics, "{network} {data}".format_map(run.data.tags)
+        depth, end = int(run.data.tags["depth"]), run.info.end_time or 0
+        metrics += [
+            (f"by depth/{name} {network}", values[key], end, depth) for name, key in names.items() if key in values
+        ]
+    return metrics
