@@ -254,7 +254,7 @@ class Study:
         return Scrolled(frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"]))
 
     def conclusion(self) -> Markdown:
-        """Return what came out, in sentences computed from the records: the outcome, and the verdicts in numbers."""
+        """Summarise the outcome and the verdicts in sentences computed from the records."""
         listed, counts = self.records(), Counter(judgement.verdict for judgement in self.judgements())
         answer = "" if listed.empty else self.experiment.answer(listed)
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""

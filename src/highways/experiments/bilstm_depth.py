@@ -67,7 +67,7 @@ class Beside(Strict):
 class BiLSTMProfile(Profile):
     """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (the Highway BiLSTM article).
 
-    The bag of words that stands beside them has settings of its own: one run a data set, ten epochs at
+    The bag of words that they are compared with has settings of its own: one run a data set, ten epochs at
     a rate of 0.01, no decay of weights.
     """
 

@@ -49,7 +49,7 @@ class ConvTraining(Strict):
     precision: Precision | None = None
     """By default the profile's."""
     schedule_epochs: Epochs | None = None
-    """Of the schedule of the rate, of which `epochs` are the beginning: to compare curves with the authors' logs."""
+    """Length of the rate's schedule, if `epochs` are only its beginning: to compare curves with the authors' logs."""
 
 
 def _each_once(trainings: list[ConvTraining]) -> list[ConvTraining]:
@@ -223,7 +223,7 @@ def conv_rows(records: Listed) -> Iterator[Row]:
 
 
 def _order(run: list[Named], others: list[Named]) -> list[Named]:
-    """Return what has a row: everything run or published, and every other network on its own data set."""
+    """Order the rows' networks and data sets: those run or published, then the others on their own data set."""
     known, names = list(dict.fromkeys([*run, *others])), {name for name, _ in [*run, *others]}
     own = {name: "mnist" if "mnist" in name or name in LABELS else "cifar10" for name in NETWORKS}
     known += [pair for pair in own.items() if pair[0] not in names]
@@ -254,7 +254,7 @@ def conv_figure(records: Listed) -> Drawing:
 
 
 def _finished(name: str, cell: Cell) -> tuple[str, list[RunRecord]]:
-    """Return what a network is called in a figure, and its runs that are drawn."""
+    """Return a network's name in a figure and its runs that are drawn."""
     runs = [run for run in cell.runs if run.status == "finished"]
     return LABELS.get(name, name) + (f", {len(runs)} runs" if len(runs) > 1 else ""), runs
 
@@ -345,7 +345,7 @@ def _by_name(records: Records) -> dict[str, Cell]:
 
 
 def _difference(records: Records, network: str, theirs: tuple[float, float, int]) -> Interval | None:
-    """Return the interval of a network's mean accuracy less another mean, of which deviation and runs are known."""
+    """Return the interval of a network's mean accuracy less another mean, whose deviation and runs are known."""
     if (cell := _by_name(records).get(network)) is None:
         return None
     last, tested = last_accuracies(cell), examples(cell.runs[0].config.data.name, "test")

@@ -83,7 +83,7 @@ def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
 
 
 def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
-    """Return the epochs that so many trials take in all: of every rung those that it keeps, up to a length."""
+    """Return the total number of epochs of a search: at each rung of the trials that it keeps, up to a length."""
     total = before = 0
     for rung in next(iter(networks.values())).rungs:
         if before < epochs:

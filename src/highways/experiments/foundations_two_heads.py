@@ -27,7 +27,7 @@ BATCHES = (8, 32, 100)
 by the share of `TwoHeads`, so that a batch may have none: the classifier is not updated then."""
 
 METRIC_BATCHES = 1_000
-"""Batches of test examples per seed and size, of which each has its own accuracy."""
+"""Batches of test examples per seed and size; each has its own accuracy."""
 
 METRIC_ROWS = 1_000
 """Training rows per seed, or a few more, on which the two metrics are compared."""

@@ -141,7 +141,7 @@ def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool)
 
 
 def gates_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each data set, network and highway layer: means over its units, the paper's values beside them.
+    """Yield a row for each data set, network and highway layer: means over its units, next to the paper's values.
 
     `network` numbers the networks of a data set, the best one is 1; `untrained 1` is the same before training.
     `bias_initial` and `bias_mean` are transform biases before and after training, `mean_gate` the mean transform gate

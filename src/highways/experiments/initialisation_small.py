@@ -20,7 +20,7 @@ from highways.show.tables import Row
 from highways.tracking import AnalysisRecord
 
 CALCULATED = {"normal": "501", "normal_fan_in": "1.5", "he_normal": "2"}
-"""Variance of z, with 1,000 inputs of which 500 are on. The source's own formulas are lost in the text at hand."""
+"""Variance of z, with 500 of 1,000 inputs on. The source's own formulas are lost in the text at hand."""
 
 
 class Variance(SmallStudy):

@@ -46,7 +46,7 @@ class KerasLasagneProfile(Profile):
 
     data: Distinct[FeatureDataName]
     training_examples: int | None = Field(default=None, ge=1)
-    """Of each data set, the first so many; all by default."""
+    """Use only this many of the first training examples; all by default."""
     fraction: bool
     """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
     `highways.experiments.keras_lasagne_factors`."""

@@ -269,7 +269,7 @@ class Logistic(SmallStudy):
     version: ClassVar[int] = 1
     data: FeatureDataName
     training_examples: int | None = Field(default=None, ge=1)
-    """The first so many; all by default."""
+    """Use only this many of the first training examples; all by default."""
 
     def measure(self) -> dict[str, Tensor]:
         """Return `test_accuracy` and `train_accuracy` of scikit-learn's with its defaults, on standardised features."""

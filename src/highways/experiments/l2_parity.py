@@ -151,7 +151,7 @@ class ParitySettings(Strict):
     decay: float = Field(default=0.01, gt=0)
     """Lambda."""
     loop_examples: Count = 500
-    """Examples on which the source's loop is timed beside the vectorised step."""
+    """Number of examples for timing the source's loop against the vectorised step."""
 
 
 LIBRARY = {
@@ -179,7 +179,7 @@ COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
 
 
 class Parity(SmallStudy, ParitySettings):
-    """A network written from scratch in NumPy beside the same one in PyTorch, with weight decay."""
+    """A network written from scratch in NumPy and the same one in PyTorch, with weight decay."""
 
     kind: str = "parity"
     version: ClassVar[int] = 2
@@ -193,7 +193,7 @@ class Parity(SmallStudy, ParitySettings):
         Returns:
             For each name in `COMPARED`, after every step, the difference of weights or of costs' gradients, the largest
             over the largest entry of the first network's; of costs, over the first; of accuracies, absolute. With the
-            same lambda the costs have lambda / 2 and lambda times the sum of squares beside the error. `accuracy` of
+            same lambda the costs have lambda / 2 and lambda times the sum of squares besides the error. `accuracy` of
             the network from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of
             different hidden units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over
             `loop_examples` examples, medians of five.
@@ -283,7 +283,7 @@ def parity_rows(records: Listed) -> Iterator[Row]:
 
 
 def loop(found: AnalysisRecord) -> Row:
-    """Return what a step costs vectorised and in the source's loop over examples."""
+    """Return the time of a step, vectorised and in the source's loop over examples."""
     return {name: found.row(name)[0] for name in ("loop_examples", "loop_seconds", "vectorised_seconds")}
 
 

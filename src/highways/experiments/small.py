@@ -51,7 +51,7 @@ class SmallStudy(Measure):
         return lists(self.measure())
 
     def measure(self) -> dict[str, Tensor]:
-        """Return what is found, by name, a version's quantities as `stored` names them; on the CPU."""
+        """Return the findings by name, a version's quantities as `stored` names them, on the CPU."""
         raise NotImplementedError
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:

@@ -143,7 +143,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
 
 
 def step(cost: AnalysisRecord) -> Row:
-    """Return what a training step takes and holds; `checkpoint_every` is empty without activation checkpointing."""
+    """Return the time and memory of a training step; `checkpoint_every` is empty without activation checkpointing."""
     if cost.kind != "cost":
         return {}
     seconds, held = (cost.row(name)[0] for name in ("seconds_per_step", "bytes"))

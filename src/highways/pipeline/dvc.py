@@ -11,7 +11,7 @@ from highways.report.render import render
 
 
 def sources_of(experiment: Experiment) -> list[str]:
-    """Return the files of an experiment's room: its module, and those beside it that begin with its name."""
+    """Return the files of an experiment's room: its module, and others that begin with its name."""
     folder, name = paths.root() / "src/highways/experiments", experiment.schema.__module__.split(".")[2]
     files = [folder / f"{name}.py", *sorted(folder.glob(f"{name}_*.py"))]
     return [path.relative_to(paths.root()).as_posix() for path in files]

@@ -56,7 +56,7 @@ def cost(tables: Iterable[str]) -> str:
 
 
 def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
-    """Return what a page and the report show of an experiment: its question, claims, tables, notes and cost."""
+    """Collect what a page and the report show of an experiment: its question, claims, tables, notes and cost."""
     folder = paths.Results(judged.profile).of(experiment.name).tables
     notes, made = notes_of(experiment.name), [table for table in experiment.tables if judged.text(experiment, table)]
     rows = judged.of(experiment.name)

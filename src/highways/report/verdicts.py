@@ -101,7 +101,7 @@ def _lack(name: str, asked: str, had: str) -> str:
 
 
 def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
-    """Return what a profile lists, as far as it is there, by experiment; of one that it has not, nothing is known."""
+    """Return the records that a profile lists, by experiment; of one that it does not have, nothing is known."""
     return {
         one.name: one.of(profile).records(source) if profile_path(profile, one.name).exists() else Listed(known=False)
         for one in EXPERIMENTS

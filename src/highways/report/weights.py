@@ -20,7 +20,7 @@ from highways.training.checkpoints import load_weights, weights_path, weights_sh
 
 @torch.no_grad()
 def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, float]:
-    """Return what weights give in a run's network: training cross-entropy, nats, and test accuracy, a fraction."""
+    """Evaluate weights in a run's network: training cross-entropy in nats, and test accuracy as a fraction."""
     data = load(record.config.data)
     network = build_network(record.config, data).eval()
     network.load_state_dict(weights)

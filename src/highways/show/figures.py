@@ -111,7 +111,7 @@ def line_panel(
 ) -> Panel:
     """Return a panel of lines, whose alternative text says where each of them begins and ends.
 
-    A line without points stands in the legend alone, which has so many columns at most. `x` and `y` are labels, `log`
+    A line without points stands in the legend alone, which has at most `columns` columns. `x` and `y` are labels, `log`
     is of the vertical axis; `after` draws what else there is, and sets ticks and scales.
     """
     words = "; ".join(f"{one.label}: {_ends(one)}" for one in lines if one.label and len(one.y))
@@ -137,7 +137,7 @@ def _ends(of: Line) -> str:
 
 
 class Drawing:
-    """A figure of panels, so many side by side in the picture of all; one without panels says why it is `empty`."""
+    """A figure of panels, `columns` side by side; one without panels says why it is `empty`."""
 
     def __init__(
         self,

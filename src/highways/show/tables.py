@@ -67,7 +67,7 @@ MACHINE = ["processor", "device", "threads", "workers"]
 
 
 def machine(record: RunRecord | AnalysisRecord) -> Row:
-    """Return what a record was made on, `MACHINE`; for a run resumed elsewhere, every machine that trained it."""
+    """Return a record's machine, `MACHINE`; for a run resumed elsewhere, every machine that trained it."""
     places = [*record.environment.get(EARLIER, ()), record.environment]
     values = {name: list(dict.fromkeys(place[name] for place in places if name in place)) for name in MACHINE[:3]}
     on = {name: some[0] if len(some) == 1 else ", then ".join(map(str, some)) for name, some in values.items()}

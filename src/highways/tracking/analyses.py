@@ -59,7 +59,7 @@ class AnalysisRecord(Record):
 
 
 def rounded(values: Any, digits: int = 6) -> Any:
-    """Return nested lists of numbers to so many significant digits, `None` where one is not finite."""
+    """Round nested lists of numbers to `digits` significant digits, with `None` for one that is not finite."""
     if isinstance(values, list):
         return [rounded(value, digits) for value in values]
     return float(f"{values:.{digits}g}") if math.isfinite(values) else None

@@ -125,7 +125,7 @@ def experiment_tags(
     """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
 
     `title` is one line about it, empty where it is not known. `found` are the views of one profile; `there` are the
-    tags that the experiment has, of which those of other profiles' views stay.
+    the experiment's present tags; other profiles' views among them stay.
     """
     tags = dict(found)
     tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS

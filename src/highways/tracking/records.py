@@ -44,7 +44,7 @@ class Record(Strict):
         raise NotImplementedError
 
     def fault(self) -> str | None:
-        """Return what in the record cannot be, in a few words; `None` where its values fit each other."""
+        """Describe an inconsistency of the record in a few words; `None` if its values fit each other."""
         return None
 
     def content(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class RunRecord(Record):
     images of convolutional networks, the first 10,000): `train_cross_entropy` and `test_cross_entropy`
     (means, nats), `train_accuracy` and `test_accuracy` (fractions); of texts `dev_...`, too."""
     measurements: dict[str, list[float]] = Field(default_factory=dict)
-    """What was measured beside the curves; each training module says what it measures."""
+    """Measurements besides the curves; each training module documents its own."""
     weights_sha256: str | None
     """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
     engine: dict[str, Any]
