@@ -148,6 +148,19 @@ def log_at_once(root: Path, file: Path, trains: bool, start: Any) -> None:
     assert not log.fault
 
 
+def test_a_group_that_starts_again_after_its_worker_was_lost_is_one_run(tracked_project: Path, trained) -> None:
+    record, *_ = trained()
+    runs, started = MlflowRuns("p", "e"), Started((record.run_key,))
+    runs.open({record.run_key: record.config})
+    runs._flush_at = time.monotonic() + 60  # its epochs have not been written when it starts again
+    for _ in range(2):
+        runs.take(started)
+        runs.take(EpochEnded(started.keys, 1, 2, ({"train_cross_entropy": 1.0},), 0.1))
+    runs.close()
+    (run,) = mlflow_runs(kind="run")
+    assert run.data.metrics["train/cross_entropy"] == 1
+
+
 @pytest.mark.pipeline
 def test_processes_at_once_on_a_fresh_checkout_all_log_and_double_nothing(project: Path, trained) -> None:
     files = [RecordStore(paths.Results("p").of("e").runs).path(record.run_key) for record in trained()[:2]]

@@ -94,6 +94,7 @@ class MlflowRuns:
             for run in self.store.search("attributes.status = 'RUNNING'", profile=self.profile, kind="run"):
                 if run.data.tags["run_key"] in configs:
                     self.store.client.delete_run(run.info.run_id)
+                    self._pending.pop(run.info.run_id, None)  # of this process, whose worker was lost
             entries = [self._entry(config, key, fingerprints[key], now) for key, config in configs.items()]
             self._live |= zip(configs, self.store.write(entries), strict=True)
 
