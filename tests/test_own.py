@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toolbox import HERE, refused, write_idx
+from toolbox import HERE, OF_MLFLOW, refused, write_idx
 
 from highways.config import DataConfig, PicturesConfig, RunConfig, load_profile, validate
 from highways.data import Images, Pictures, Sentences, classes, examples, fingerprint, load, majority
 from highways.errors import HighwaysError
-from highways.experiments import BILSTM_DEPTH, DEPTH
+from highways.experiments import BILSTM_DEPTH, DEPTH, INITIALISATION
+from highways.pipeline.readiness import check
 from highways.training import run
 
 TABLE = "id,width,height,kind\n" + "".join(f"{n},{n % 3},{n % 3 - 1.5},{'abc'[n % 3]}\n" for n in range(30))
@@ -224,6 +225,35 @@ def test_folder_of_images_is_flat_or_pictures(project: Path, tmp_path: Path, div
     assert examples(config, "train") == examples(in_pictures, "train") == 16
     torch.testing.assert_close(data.test_x * 255, shown.images["test"].flatten(1).float())
     assert torch.equal((data.train_x[:, 0] * 255 >= 100).long(), data.train_y)
+
+
+@OF_MLFLOW
+def test_stage_trains_on_own_images_and_its_table_counts_them(tracked_project: Path, tmp_path: Path) -> None:
+    pictures(tmp_path / "mine", divided=True)
+    parameters = tracked_project / "profiles" / "mine" / "03_conv.yaml"
+    parameters.parent.mkdir()
+    trained = "profile: mine\ntrainings: [{network: keras-post, data: {%s}, epochs: 1, runs: 1}]\n"
+    parameters.write_text(trained % "file: mine")
+    with refused("network 'keras-post', stage 3: its pooling, 2x2, does not fit"):
+        check("mine", "03_conv")
+    for image in (tmp_path / "mine").rglob("*.png"):
+        Image.open(image).resize((20, 20)).save(image)
+    study = check("mine", "03_conv").of("mine")
+    study.train()
+    (row,) = [row for row in study.table().to_dict("records") if row["data"] == "mine.images"]
+    (record,) = study.records()
+    assert (row["network"], int(row["parameters"])) == ("keras-post", record.parameters)
+    table(tmp_path / "x.csv")
+    parameters.write_text(trained % "file: x.csv, label: kind")
+    with refused("'x.csv' holds no images"):
+        check("mine", "03_conv")
+
+
+def test_initialisations_take_own_data_and_leave_the_sources_study_out(project: Path, tmp_path: Path) -> None:
+    small = load_profile("quick", INITIALISATION.schema)
+    settings = small.model_copy(update={"data": table(tmp_path / "x.csv")})
+    assert {one.data.name for one in settings.runs()} == {"x.csv"}
+    assert len(settings.analyses()) == len(small.analyses()) - 1
 
 
 def test_image_at_fault_is_named(project: Path, tmp_path: Path) -> None:

@@ -169,20 +169,22 @@ class DataConfig(Strict):
         return ("flat",) if kind == "table" or self.name in get_args(FeatureDataName) else ("flat", "pictures")
 
 
-def _or_own(reads: Literal["flat", "text"]) -> WrapValidator:
+def _or_own(reads: Literal["flat", "pictures", "text"]) -> WrapValidator:
     """Return a validator that accepts the description of own data instead of a name."""
+    others = {"flat": "sentences", "pictures": "no images", "text": "no sentences"}[reads]
 
     def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
         if not isinstance(value, Mapping | DataConfig):
             return named(value)
         data = DataConfig.model_validate(value, strict=True)
         if reads not in data.reads:
-            raise ValueError(f"{data.name!r} holds {'no sentences' if reads == 'text' else 'sentences'}")
+            raise ValueError(f"{data.name!r} holds {others}")
         return data
 
     return WrapValidator(check)
 
 
 ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]  # type: ignore[operator]
+PictureData = Annotated[ImageDataName, _or_own("pictures"), SerializeAsAny()]  # type: ignore[operator]
 TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]  # type: ignore[operator]
 """Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""

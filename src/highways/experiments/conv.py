@@ -13,7 +13,8 @@ from highways.claims.values import Interval, Records, calculation, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
 from highways.config.base import Epochs, Strict, Trials, no_repetition
 from highways.config.conv import NETWORKS
-from highways.config.run import AdamConfig, ImageDataName
+from highways.config.data import PictureData
+from highways.config.run import AdamConfig
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import difference_interval, each, mean_interval, moments
@@ -42,7 +43,7 @@ class ConvTraining(Strict):
 
     network: Annotated[str, AfterValidator(_known)]
     """A name in `highways.config.conv.NETWORKS`."""
-    data: ImageDataName
+    data: PictureData
     epochs: Epochs
     runs: Trials
     """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
@@ -76,7 +77,7 @@ class ConvProfile(Profile):
     def _run(self, training: ConvTraining, seed: int) -> RunConfig:
         network, pictures, optimiser, batch_size = recipe(training.network, training.data)
         return RunConfig(
-            data=DataConfig(name=training.data, pictures=pictures),
+            data=DataConfig.of(training.data, pictures=pictures),
             network=network,
             optimiser=optimiser,
             budget=BudgetConfig(batch_size=batch_size, **training.model_dump(include={"epochs", "schedule_epochs"})),
@@ -86,17 +87,23 @@ class ConvProfile(Profile):
         )
 
 
-def recipe(name: str, data: str) -> tuple[ConvConfig, PicturesConfig, CaffeConfig | AdamConfig, int]:
+def home(name: str) -> str:
+    """Return the data set that a network was made for."""
+    return "mnist" if "mnist" in name or name in LABELS else "cifar10"
+
+
+def recipe(name: str, data: str | DataConfig) -> tuple[ConvConfig, PicturesConfig, CaffeConfig | AdamConfig, int]:
     """Return how a network is trained on a data set: the network, the pictures, the optimiser, the batch size.
 
     The networks of P1 Table 1 and P2 Table 2 (A, 2, C, 3, 4, their plain twins, the Fitnets) have translations only,
-    Highway 3 and 4 the first 40,000 images only, as the papers say; the others mirror images, too, as released.
+    Highway 3 and 4 the first 40,000 images only, as the papers say; the others mirror images, too, as released. Images
+    of the user's own are shown as those that the network was made for.
 
     Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks (rate .01 with
     steps at 1/3 and 2/3 on MNIST; .025 with steps at 1/2, 3/4 and 7/8 on CIFAR; batches of 100); the Keras
     convolution post (Adam with Keras's settings, batches of 32, pixels from 0 to 255).
     """
-    network = NETWORKS[name]
+    network, data = NETWORKS[name], home(name) if isinstance(data, DataConfig) else data
     if name in POST:
         adam = AdamConfig(kind="adam", learning_rate=1e-3, epsilon=1e-7 if name == "keras-post" else 1e-8)
         return network, PicturesConfig(scale=1.0), adam, 32
@@ -157,7 +164,7 @@ def named(run: RunRecord) -> Named:
 
 def last_accuracies(cell: Cell) -> list[float]:
     """Return the test accuracy of each run after its last epoch, as the papers have it; one that diverged guesses."""
-    guess = 1 / classes(cell.runs[0].config.data.name)
+    guess = 1 / classes(cell.runs[0].config.data)
     return [run.curves["test_accuracy"][-1] if run.status == "finished" else guess for run in cell.runs]
 
 
@@ -196,7 +203,7 @@ def conv_rows(records: Listed) -> Iterator[Row]:
         paper, cell = papers.get((network, data), {}), ours.get((network, data))
         last = last_accuracies(cell) if cell else []
         mean, deviation = moments(last) if last else (None, None)
-        low, high = mean_interval(last, examples(data, "test")) if last else (None, None)
+        low, high = mean_interval(last, examples(cell.runs[0].config.data, "test")) if cell else (None, None)
         base = network.partition(BEGUN)[0]
         described = base in NETWORKS and data in SHAPES
         yield {
@@ -225,8 +232,7 @@ def conv_rows(records: Listed) -> Iterator[Row]:
 def _order(run: list[Named], others: list[Named]) -> list[Named]:
     """Order the rows' networks and data sets: those run or published, then the others on their own data set."""
     known, names = list(dict.fromkeys([*run, *others])), {name for name, _ in [*run, *others]}
-    own = {name: "mnist" if "mnist" in name or name in LABELS else "cifar10" for name in NETWORKS}
-    known += [pair for pair in own.items() if pair[0] not in names]
+    known += [(name, home(name)) for name in NETWORKS if name not in names]
     order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
 
     def place(pair: Named) -> tuple[bool, int, int, Named]:
@@ -348,7 +354,7 @@ def _difference(records: Records, network: str, theirs: tuple[float, float, int]
     """Return the interval of a network's mean accuracy less another mean, whose deviation and runs are known."""
     if (cell := _by_name(records).get(network)) is None:
         return None
-    last, tested = last_accuracies(cell), examples(cell.runs[0].config.data.name, "test")
+    last, tested = last_accuracies(cell), examples(cell.runs[0].config.data, "test")
     interval = difference_interval((*moments(last), len(last)), theirs, tested)
     return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in last))
 

@@ -13,7 +13,8 @@ from pydantic import Field
 from highways.claims.values import Records, guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
-from highways.config.run import ImageDataName, Initialisation
+from highways.config.data import ImageData
+from highways.config.run import Initialisation
 from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
 from highways.experiments.initialisation_stuck import Stuck
@@ -50,7 +51,7 @@ class InitialisationProfile(Profile):
 
     experiment: ClassVar[str] = "08_initialisation"
 
-    data: ImageDataName
+    data: ImageData
     initialisations: Distinct[Initialisation]
     depths: Distinct[Depth]
     width: Width = 50
@@ -78,7 +79,7 @@ class InitialisationProfile(Profile):
         """Return both kinds, every depth, bias, initialisation, rate and seed, in this order."""
         return [
             RunConfig(
-                data=DataConfig(name=self.data),
+                data=DataConfig.of(self.data),
                 network=DenseConfig(
                     kind=kind,
                     depth=depth,
@@ -98,7 +99,10 @@ class InitialisationProfile(Profile):
         ]
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the signal before training of every network that has blocks, then the four studies."""
+        """Return the signal before training of every network that has blocks, then the studies.
+
+        Own data go without the network of sigmoids, which is the source's on MNIST.
+        """
         untrained = [
             run
             for run in self.runs()
@@ -106,12 +110,13 @@ class InitialisationProfile(Profile):
             if run.network.transform_bias in (self.transform_bias, None)
         ]
         measure = SignalConfig(trained=False, examples=self.signal_examples)
-        studies = (
+        studies = [
             Variance(draws=self.draws),
             Stuck(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
             SmallNet(steps=self.small_net_steps),
-            Saturation(data=self.data, steps=self.saturation_steps),
-        )
+        ]
+        if not isinstance(self.data, DataConfig):
+            studies.append(Saturation(data=self.data, steps=self.saturation_steps))
         signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
         return signals + [AnalysisConfig(measure=study) for study in studies]
 

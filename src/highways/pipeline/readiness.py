@@ -29,10 +29,11 @@ def check(profile: str, notebook: str, train: bool = True) -> Experiment:
         if settings.engine == "local":  # a cluster may have what this machine lacks
             device.resolve(settings.device)
     for data in dict.fromkeys(run.data for run in missing):
-        locate(data.name)
         of_data = [run for run in missing if run.data == data]
-        if any(run.network.reads == "text" for run in of_data):
-            load(data)  # a file that is no text is named here, not in the notebook
+        if data.own or any(run.network.reads == "text" for run in of_data):
+            load(data)  # a file that is at fault is named here, not in the notebook
+        else:
+            locate(data.name)
         if data.vectors or data.pictures:  # each network must fit them
             for run in {run.network: run for run in of_data}.values():
                 build_network(run, load(data))
