@@ -245,7 +245,7 @@ def test_stage_trains_on_own_images_and_its_table_counts_them(tracked_project: P
     assert (row["network"], int(row["parameters"])) == ("keras-post", record.parameters)
     table(tmp_path / "x.csv")
     parameters.write_text(trained % "file: x.csv, label: kind")
-    with refused("'x.csv' holds no images"):
+    with refused("profiles/mine/03_conv.yaml: key 'trainings.0.data': 'x.csv' holds no images"):
         check("mine", "03_conv")
 
 
