@@ -10,7 +10,7 @@ from toolbox import HERE, config_of, forget
 from highways.config import RunConfig
 from highways.data import load
 from highways.experiments.conv import recipe
-from highways.experiments.keras_lasagne_factors import KERAS, LASAGNE, Cell, run_of
+from highways.experiments.keras_lasagne import KERAS, LASAGNE, Cell, KerasLasagneProfile
 from highways.inside.cost import step_cost
 from highways.inside.gates import gates
 from highways.inside.lesions import lesions
@@ -42,7 +42,8 @@ def images(name: str, precision: str) -> RunConfig:
 
 
 def features(cell: Cell) -> RunConfig:
-    return run_of(cell, "weak-signal", training_examples=500, epochs=2, width=8, dropout=0.04, seed=0)
+    small = {"profile": "p", "data": ["weak-signal"], "training_examples": 500, "epochs": 2, "width": 8}
+    return KerasLasagneProfile.model_validate(small | {"fraction": True}).run(cell, "weak-signal")
 
 
 RUNS = {

@@ -4,7 +4,6 @@ import itertools
 import math
 from collections import Counter
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from highways.config import DataConfig
 from highways.data import Images, load
 from highways.data.images import mnist_fours_and_nines
 from highways.errors import HighwaysError
-from highways.experiments.keras_lasagne import KerasLasagneProfile, answer, keras_lasagne_figure, keras_lasagne_rows
-from highways.experiments.keras_lasagne_factors import (
+from highways.experiments.keras_lasagne import (
     FACTORS,
     KERAS,
     KERAS_1_0_0,
@@ -25,11 +23,14 @@ from highways.experiments.keras_lasagne_factors import (
     LASAGNE,
     Cell,
     Factorial,
+    KerasLasagneProfile,
     Logistic,
+    answer,
     cell_of,
     cells,
     factorials,
-    run_of,
+    keras_lasagne_figure,
+    keras_lasagne_rows,
 )
 from highways.inside.analyse import analyse
 from highways.tracking import listed_records
@@ -37,6 +38,7 @@ from highways.training import run, sweep
 
 NAMES = list(FACTORS)
 THERE: dict[str, Any] = HERE | {"experiment": KerasLasagneProfile.experiment}
+WHOLE = KerasLasagneProfile(profile="p", data=["weak-signal"], fraction=False)
 
 
 def with_epochs(chosen: list[Cell]) -> list[Cell]:
@@ -78,33 +80,27 @@ def test_effects_come_out_as_they_were_put_in(fraction: bool) -> None:
     for level, when, effect in ((0, "after 10 epochs", [0.04] * 3), (1, "after 1 epoch", [0.16] * 3)):
         assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
         assert found.effects()[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
-    assert len(found.interactions()) == (0 if fraction else 28), "a fraction mixes pairs"
-    assert found.third_level(0) == ([] if fraction else pytest.approx([-0.04] * 3)), "as the second level, by `made`"
-
-
-def test_shares_add_up_to_the_difference_and_split_an_interaction() -> None:
-    found = made(with_epochs(cells(False)), optimiser=0.1, optimiser_x_epochs=0.06, shuffle=-0.02)
-    shares = {name: fmean(values) for name, values in found.shares().items()}
-    assert math.fsum(shares.values()) == pytest.approx(found.difference(LASAGNE, KERAS)[0])
-    # From (-1, -1) to (1, 1) an interaction changes nothing in the end, and each factor's part of it is 0.
-    assert shares["optimiser"] == pytest.approx(0.1)
-    assert shares["epochs"] == pytest.approx(0.0)
-    assert shares["shuffle"] == pytest.approx(-0.02)
-    assert made(with_epochs(cells(True)), optimiser=0.1).shares() == {}
+    pairs = {term: values for quantity, term, values in found.estimates() if quantity == "interaction"}
+    assert len(pairs) == (0 if fraction else 28), "a fraction mixes pairs"
+    if not fraction:
+        assert pairs["optimiser x epochs"] == pytest.approx([0.06] * 3)
+        assert found.effect("transform_bias", epochs=0, high=2) == pytest.approx([-0.04] * 3), "by `made`, as level 1"
 
 
 def test_cells_hold_both_networks_and_are_told_from_their_runs() -> None:
     assert (len(set(cells(False))), len(set(cells(True)))) == (193, 18)
     for fraction in (True, False):
         assert {KERAS, LASAGNE, KERAS_1_0_0, KERAS_1_2_2} <= set(with_epochs(cells(fraction)))
-    configs = [run_of(cell, "weak-signal", None, 10, 32, 0.04, 0) for cell in cells(False)]
+    configs = [WHOLE.run(cell, "weak-signal") for cell in cells(False)]
     assert [cell_of(config) for config in configs] == cells(False)
     assert len({config.key("") for config in configs}) == 193
 
 
 def test_first_epoch_of_a_long_run_is_a_run_of_one_epoch(project: Path) -> None:
-    first, long = (run_of(LASAGNE, "weak-signal", 300, epochs, 6, 0.04, 0) for epochs in (1, 3))
-    short, curves = run(first, **HERE).curves, run(long, **HERE).curves
+    small = WHOLE.model_copy(update={"training_examples": 300, "width": 6})
+    short, curves = (
+        run(small.model_copy(update={"epochs": epochs}).run(LASAGNE, "weak-signal"), **HERE).curves for epochs in (1, 3)
+    )
     assert {name: curve[:1] for name, curve in curves.items()} == short
 
 

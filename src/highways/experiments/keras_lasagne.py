@@ -1,42 +1,157 @@
-"""Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question)."""
+"""Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question).
 
+A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
+is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to
+1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`,
+which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps no examples for validation
+(`TrainSplit(eval_size=0)`), so that this is no factor. Every seed is a replicate of the whole factorial.
+"""
+
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import mul
 from statistics import fmean
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from matplotlib.axes import Axes
 from pydantic import Field
+from torch import Tensor
 
+from highways.claims.studies import study_value
 from highways.claims.values import Interval, Records, in_units
-from highways.config import AnalysisConfig, RunConfig
-from highways.config.base import Distinct, Width
+from highways.config import AdagradConfig, AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
+from highways.config.base import Distinct, Epochs, Width
 from highways.config.profiles import Profile
-from highways.config.run import FeatureDataName
-from highways.data import examples
+from highways.config.run import AdadeltaConfig, FeatureDataName
+from highways.data import Images, examples, load
+from highways.errors import HighwaysError
 from highways.experiments.base import Experiment, Table
-from highways.experiments.keras_lasagne_factors import (
-    FACTORS,
-    KERAS,
-    LASAGNE,
-    LASAGNE_LONG,
-    NETWORKS,
-    Cell,
-    Factorial,
-    Logistic,
-    cells,
-    factorials,
-    run_of,
-)
+from highways.experiments.small import SmallStudy
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, each, student_interval
 from highways.show.figures import OTHERS, POINTS, Drawing, Line, Panel, legend, level, line_panel
 from highways.show.tables import Row
-from highways.tracking import Listed
+from highways.tracking import Listed, RunRecord
 
-COLOURS = [OTHERS[place] for place in (3, 1, 0, 4, 2)]
+# The factors and their cells
+
+Cell = tuple[int, ...]
+"""A level of every factor, in the order of `FACTORS`."""
 
 
-# Parameters and runs
+class Factor(NamedTuple):
+    """One thing that the two networks differ in; its levels are Keras's, Lasagne's, another version of Keras's."""
+
+    text: str
+    levels: tuple[Any, ...]
+
+
+OPTIMISERS = {
+    "adagrad": AdagradConfig(kind="adagrad"),
+    "adadelta": AdadeltaConfig(kind="adadelta"),
+    "adagrad of Keras 1.0.0": AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+}
+
+FACTORS = {
+    "initialisation": Factor("initial weights", ("glorot_uniform", "orthogonal")),
+    "optimiser": Factor("optimiser", tuple(OPTIMISERS)),
+    "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0)),
+    "first_layer": Factor("first layer", ("linear", "relu")),
+    "highway_layers": Factor("highway layers", (32, 31)),
+    "batch_size": Factor("batch size", (100, 128)),
+    "shuffle": Factor("shuffled every epoch", ("yes", "no")),
+    "epochs": Factor("epochs", (10, 1)),
+}
+"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
+the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
+cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the program sets
+`epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely as one
+epoch."""
+
+KERAS: Cell = (0,) * len(FACTORS)
+LASAGNE: Cell = (1,) * len(FACTORS)
+LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
+KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
+KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
+
+NETWORKS = {
+    "keras-1.0.0": (KERAS_1_0_0, "Keras up to 1.0.2 (the likeliest)"),
+    "keras": (KERAS, "Keras from 1.0.3"),
+    "keras-1.2.2": (KERAS_1_2_2, "Keras 1.2.2, gates start at +1"),
+    "lasagne": (LASAGNE, "Lasagne"),
+    "lasagne-long": (LASAGNE_LONG, "Lasagne, {epochs} epochs"),
+}
+"""What the two networks may have been, and are called, by the names that claims use; `{epochs}` is the larger level."""
+
+WORDS = (
+    ("initialisation", "optimiser", "transform_bias", "highway_layers"),
+    ("optimiser", "transform_bias", "first_layer", "batch_size"),
+    ("initialisation", "transform_bias", "first_layer", "shuffle"),
+)
+"""Of the fraction: in its cells the levels of each of these fours have an even sum."""
+
+
+def _sign(cell: Cell, names: Sequence[str]) -> int:
+    return math.prod(1 if level else -1 for name, level in zip(FACTORS, cell, strict=True) if name in names)
+
+
+def cells(fraction: bool) -> list[Cell]:
+    """Return the cells that are trained, with the epochs at level 0: Lasagne's one is read off the same curves.
+
+    A fraction is an eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
+    is mixed with another or with a pair. Otherwise there are all of them, and with the transform bias of Keras 1.2.2 as
+    a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
+    """
+    levels = [(0, 1, 2) if name == "transform_bias" and not fraction else (0, 1) for name in list(FACTORS)[:-1]]
+    whole = [(*chosen, 0) for chosen in itertools.product(*levels)]
+    if not fraction:
+        return [*whole, KERAS_1_0_0]
+    part = [cell for cell in whole if all(_sign(cell, word) == 1 for word in WORDS)]
+    return [*part, KERAS_1_2_2, KERAS_1_0_0]
+
+
+def cell_of(config: RunConfig) -> Cell:
+    """Return a run's cell, with the epochs at level 0."""
+    network = config.network
+    assert isinstance(network, DenseConfig)
+    levels = {
+        "initialisation": network.block_initialisation or network.initialisation,
+        "optimiser": next(name for name, settings in OPTIMISERS.items() if settings == config.optimiser),
+        "transform_bias": network.transform_bias,
+        "first_layer": network.first,
+        "highway_layers": network.depth - 1,
+        "batch_size": config.budget.batch_size,
+        "shuffle": "yes" if config.budget.shuffle else "no",
+    }
+    return (*(FACTORS[name].levels.index(level) for name, level in levels.items()), 0)
+
+
+class Logistic(SmallStudy):
+    """Logistic regression, the level to beat."""
+
+    kind: str = "logistic"
+    version: ClassVar[int] = 1
+    data: FeatureDataName
+    training_examples: int | None = Field(default=None, ge=1)
+    """Use only this many of the first training examples; all by default."""
+
+    def measure(self) -> dict[str, Tensor]:
+        """Return `test_accuracy` and `train_accuracy` of scikit-learn's with its defaults, on standardised features."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        assert self.data_set is not None
+        data = load(self.data_set)
+        assert isinstance(data, Images)
+        if len(data.train_y.unique()) < 2:
+            raise HighwaysError(f"{self.data}: its first {len(data.train_y)} training examples have one class only")
+        train, test = (data.train_x.numpy(), data.train_y.numpy()), (data.test_x.numpy(), data.test_y.numpy())
+        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(*train)
+        scores = {"test_accuracy": fitted.score(*test), "train_accuracy": fitted.score(*train)}
+        return {name: torch.tensor([score], dtype=torch.float64) for name, score in scores.items()}
 
 
 class KerasLasagneProfile(Profile):
@@ -48,11 +163,10 @@ class KerasLasagneProfile(Profile):
     training_examples: int | None = Field(default=None, ge=1)
     """Use only this many of the first training examples; all by default."""
     fraction: bool
-    """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193. See
-    `highways.experiments.keras_lasagne_factors`."""
+    """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193."""
     seeds: int = Field(default=3, ge=2, le=10_000)
-    """Of initial weights and dropout; each is a whole factorial of its own. The batches come in one order for all."""
-    epochs: int = Field(default=10, ge=2, le=100_000)
+    """Of initial weights and dropout. The batches come in one order for all, so that they train together."""
+    epochs: Epochs = Field(default=10, ge=2)
     """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
     width: Width = 32
     dropout: float = Field(default=0.04, ge=0, lt=1)
@@ -60,11 +174,31 @@ class KerasLasagneProfile(Profile):
     def runs(self) -> list[RunConfig]:
         """Return every data set's cells, each with every seed."""
         return [
-            run_of(cell, data, self.training_examples, self.epochs, self.width, self.dropout, seed)
+            self.run(cell, data, seed)
             for data in self.data
             for cell in cells(self.fraction)
             for seed in range(self.seeds)
         ]
+
+    def run(self, cell: Cell, data: FeatureDataName, seed: int = 0) -> RunConfig:
+        """Return the run of a cell, whose level of the epochs does not matter."""
+        level = {name: factor.levels[place] for (name, factor), place in zip(FACTORS.items(), cell, strict=True)}
+        return RunConfig(
+            data=DataConfig(name=data, training_examples=self.training_examples),
+            network=DenseConfig(
+                kind="highway",
+                depth=level["highway_layers"] + 1,
+                width=self.width,
+                transform_bias=level["transform_bias"],
+                initialisation="glorot_uniform",
+                block_initialisation="orthogonal" if level["initialisation"] == "orthogonal" else None,
+                first_activation="linear" if level["first_layer"] == "linear" else None,
+                dropout=self.dropout,
+            ),
+            optimiser=OPTIMISERS[level["optimiser"]],
+            budget=BudgetConfig(epochs=self.epochs, batch_size=level["batch_size"], shuffle=level["shuffle"] == "yes"),
+            seed=seed,
+        )
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return a logistic regression on each data set."""
@@ -72,21 +206,132 @@ class KerasLasagneProfile(Profile):
         return [AnalysisConfig(measure=level) for level in levels]
 
 
+# Effects
+
+GUESSING = 0.5
+"""Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """Test accuracies by cell.
+
+    Every estimate is a list with one value per seed, each from that seed's runs alone: their spread over seeds is that
+    of the estimate, whatever the runs of one seed have in common. A seed draws initial weights and dropout; the data,
+    the test examples and the order of the batches are the same for all, and their part of the uncertainty is not in it.
+    """
+
+    data: str
+    epochs: int
+    """The larger level of the epochs."""
+    accuracies: dict[Cell, list[float]]
+    """By cell, one value per seed."""
+    logistic: float | None
+    """That of logistic regression; `None` where it was not fitted."""
+
+    @property
+    def full(self) -> bool:
+        """Whether all cells are there, and not a fraction of them, in which pairs of factors are mixed."""
+        return len(self.accuracies) == 2 * len(cells(fraction=False))
+
+    def effect(self, *names: str, epochs: int | None = None, high: int = 1) -> list[float]:
+        """Return the effect of a factor, or the interaction of several.
+
+        A main effect is the mean accuracy at a `high` level, Lasagne's by default, less that at Keras's, over all cells
+        of the levels as written; an interaction of two is half of what the one's effect differs by between the other's
+        levels. `epochs` is a level: its cells alone count.
+        """
+        levels = [(0, high if name in names else 1) for name in FACTORS]
+        chosen = [cell for cell in itertools.product(*levels) if cell in self.accuracies and epochs in (None, cell[-1])]
+        weights = [_sign(cell, names) * 2 / len(chosen) for cell in chosen]
+        of_seeds = zip(*(self.accuracies[cell] for cell in chosen), strict=True)
+        return [math.fsum(map(mul, weights, accuracies)) for accuracies in of_seeds]
+
+    def difference(self, of: Cell, less: Cell | None) -> list[float]:
+        """Return the difference of two cells, or of a cell and logistic regression; empty where one is missing."""
+        ones = self.accuracies.get(of, [])
+        level = [] if self.logistic is None else [self.logistic] * len(ones)
+        others = self.accuracies.get(less, []) if less else level
+        return [one - other for one, other in zip(ones, others, strict=False)]
+
+    def effects(self) -> dict[str, dict[str, list[float]]]:
+        """Return main effects by the number of epochs after which they are measured, then by factor and levels.
+
+        Effects change sign between the two numbers, so that their means over both say nothing.
+        """
+        measured: dict[str, dict[str, list[float]]] = {}
+        for place, epochs in enumerate((self.epochs, 1)):
+            effects = {self.switch(name): self.effect(name, epochs=place) for name in FACTORS if name != "epochs"}
+            if self.full:
+                effects["transform bias: -2 to 1"] = self.effect("transform_bias", epochs=place, high=2)
+            measured[f"after {epochs} epoch{'' if epochs == 1 else 's'}"] = effects
+        return measured | {"over all settings": {self.switch("epochs"): self.effect("epochs")}}
+
+    def configurations(self) -> dict[str, Cell]:
+        """Return the cells of `NETWORKS` by what they are called."""
+        return {text.format_map(vars(self)): cell for cell, text in NETWORKS.values()}
+
+    def switch(self, name: str) -> str:
+        """Return a factor and its two levels, such as `batch size: 100 to 128`."""
+        levels = (self.epochs, 1) if name == "epochs" else FACTORS[name].levels
+        one, other = (str(level).removesuffix(".0").replace("_", " ") for level in levels[:2])
+        return f"{FACTORS[name].text}: {one} to {other}"
+
+    def estimates(self) -> Iterator[tuple[str, str, list[float]]]:
+        """Yield what the table says: quantity, term, and a value per seed, none where cells were not trained."""
+        yield "test accuracy", "logistic regression", [] if self.logistic is None else [self.logistic]
+        for name, cell in self.configurations().items():
+            yield "test accuracy", name, self.accuracies.get(cell, [])
+        for name in FACTORS:
+            one_step = tuple(int(factor == name) for factor in FACTORS)
+            yield "gain", f"Keras, {self.switch(name)}", self.difference(one_step, KERAS)
+        for when, measured in self.effects().items():
+            yield from ((f"effect {when}", term, values) for term, values in measured.items())
+        for pair in itertools.combinations(FACTORS, 2) if self.full else ():
+            yield "interaction", " x ".join(FACTORS[name].text for name in pair), self.effect(*pair)
+
+
+def factorials(records: Listed) -> dict[str, Factorial]:
+    """Return the factorial of each data set that is finished: the whole or the fraction, with every seed."""
+
+    def accuracy(run: RunRecord, level: int) -> float:
+        curve = run.curves.get("test_accuracy", [])
+        return GUESSING if run.status == "diverged" and (level == 0 or not curve) else curve[0 if level else -1]
+
+    made = {}
+    for data in records.data:
+        runs = {(cell_of(run.config), run.config.seed): run for run in records.on(data)}
+        trained, seeds = dict.fromkeys(cell for cell, _ in runs), sorted({seed for _, seed in runs})
+        if len(runs) < len(trained) * len(seeds) or trained.keys() not in (set(cells(True)), set(cells(False))):
+            continue
+        accuracies = {
+            (*cell[:-1], level): [accuracy(runs[cell, seed], level) for seed in seeds]
+            for cell in trained
+            for level in (0, 1)
+        }
+        logistic = study_value(records.on(data), "logistic", "test_accuracy")
+        made[data] = Factorial(data, runs[KERAS, seeds[0]].config.budget.epochs, accuracies, logistic)
+    return made
+
+
+# Table and figure
+
+
 def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
-    """Yield accuracies of the configurations, the effect of every factor and pair, and what makes up the difference.
+    """Yield accuracies of the configurations, and the effect of every factor and pair.
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
-    `effect after ...` (a main effect, after each number of epochs), `interaction` (see `Factorial`), or `share` of the
-    difference of the two networks (Shapley's); the last two of a whole factorial only. Values are fractions of the test
-    set, means over seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more.
+    `effect after ...` (a main effect, after each number of epochs), or `interaction` (see `Factorial.effect`; of a
+    whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals (Student's, over
+    seeds) where there are five seeds or more.
     """
-    for found in factorials(records).values():
-        trained_on = records.on(found.data)[0].config.data.training_examples or examples(found.data, "train")
-        for quantity, term, values in _estimates(found):
-            if values:  # of a fraction not all cells were trained
+    for data, found in factorials(records).items():
+        trained_on = records.on(data)[0].config.data.training_examples or examples(data, "train")
+        for quantity, term, values in found.estimates():
+            if values:
                 low, high = student_interval(values) if len(values) >= FEWEST_FOR_INTERVAL else (None, None)
                 yield {
-                    "data": found.data,
+                    "data": data,
                     "training_examples": trained_on,
                     "quantity": quantity,
                     "term": term,
@@ -96,22 +341,6 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
                     "values": each(values),
                     "seeds": len(values),
                 }
-
-
-def _estimates(found: Factorial) -> Iterator[tuple[str, str, list[float]]]:
-    """Yield a data set's estimates: quantity, term, and a value per seed."""
-    yield "test accuracy", "logistic regression", [] if found.logistic is None else [found.logistic]
-    for name, cell in found.configurations().items():
-        yield "test accuracy", name, found.accuracies.get(cell, [])
-    for name in FACTORS:
-        one_step = tuple(int(factor == name) for factor in FACTORS)
-        yield "gain", f"Keras, {found.switch(name)}", found.difference(one_step, KERAS)
-    for when, measured in found.effects().items():
-        yield from ((f"effect {when}", term, values) for term, values in measured.items())
-    for (one, other), values in found.interactions().items():
-        yield "interaction", f"{FACTORS[one].text} x {FACTORS[other].text}", values
-    for name, values in found.shares().items():
-        yield "share", FACTORS[name].text, values
 
 
 def keras_lasagne_figure(records: Listed) -> Drawing:
@@ -125,9 +354,9 @@ def _cells_panel(found: Factorial) -> Panel:
     ranks, means = range(1, len(ranked) + 1), [fmean(found.accuracies[cell]) for cell in ranked]
     grey = {"marker": ".", "ls": "none", "color": "0.6", "ms": 3.5}
     lines = [Line(f"{len(ranked) // 2} cells at two epochs, by rank", ranks, means, grey)]
-    for (name, cell), marker, colour in zip(found.configurations().items(), POINTS, COLOURS, strict=False):
+    for (name, cell), marker, place in zip(found.configurations().items(), POINTS, (3, 1, 0, 4, 2), strict=False):
         values, rank = found.accuracies[cell], ranked.index(cell) + 1
-        look = {"marker": marker, "color": colour, "ms": 6, "lw": 0}
+        look = {"marker": marker, "color": OTHERS[place], "ms": 6, "lw": 0}
         lines.append(Line(f"{name}: {fmean(values):.3f}, each seed", [rank] * len(values), values, look))
     if (height := found.logistic) is not None:
         lines.append(level(f"logistic regression: {height:.3f}", height, color="0.2", lw=1, ls="--"))
@@ -162,15 +391,12 @@ def _effects_panel(found: Factorial) -> Panel:
     return Panel(f"{found.data}: effects on test accuracy", alt, draw, height=4.2)
 
 
-# Measures: 95 % intervals over seeds
+# Measures: 95 % intervals over seeds. `data` is a data set that no other may stand in for
 
 
 @in_units("points")
 def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
-    """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`.
-
-    `data` is a data set that no other may stand in for.
-    """
+    """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`."""
     found, other = _factorial(records, data), NETWORKS[less][0] if less in NETWORKS else None
     return _over_seeds(found.difference(NETWORKS[of][0], other) if found else [])
 
@@ -180,11 +406,12 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
 
     Over all cells with the larger number of epochs: with one epoch some effects have another sign. `third_level` is
-    Keras 1.2.2's in place of Lasagne's; `data` is a data set that no other may stand in for.
+    Keras 1.2.2's in place of Lasagne's, of a whole factorial only.
     """
-    if (found := _factorial(records, data)) is None:
+    found = _factorial(records, data)
+    if found is None or (third_level and not found.full):
         return None
-    return _over_seeds(found.third_level(epochs=0) if third_level else found.effect(factor, epochs=0))
+    return _over_seeds(found.effect(factor, epochs=0, high=2 if third_level else 1))
 
 
 def _factorial(records: Records, data: str | None) -> Factorial | None:
@@ -199,20 +426,19 @@ def answer(records: Listed) -> str:
     """Return how Lasagne's network compares with Keras's, a sentence per data set."""
     sentences = []
     for found in factorials(records).values():
+        compared = []
+        for cell in (LASAGNE, LASAGNE_LONG):
+            difference = found.difference(cell, KERAS)
+            low, high = student_interval(difference)
+            words = "is better than" if low > 0 else "is worse than" if high < 0 else "cannot be told from"
+            compared.append(f"{words} Keras's ({fmean(difference):+.3f})")
         means = [f"{name} {fmean(found.accuracies[cell]):.3f}" for name, cell in found.configurations().items()]
         level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
         sentences.append(
-            f"**{found.data}**: Lasagne's network {_against_keras(found, LASAGNE)}; trained for {found.epochs} epochs, "
-            f"it {_against_keras(found, LASAGNE_LONG)} ({'; '.join(means)}{level})."
+            f"**{found.data}**: Lasagne's network {compared[0]}; trained for {found.epochs} epochs, it {compared[1]} "
+            f"({'; '.join(means)}{level})."
         )
     return "\n\n".join(sentences) or "Not all runs are there yet."
-
-
-def _against_keras(found: Factorial, cell: Cell) -> str:
-    difference = found.difference(cell, KERAS)
-    low, high = student_interval(difference)
-    words = "is better than" if low > 0 else "is worse than" if high < 0 else "cannot be told from"
-    return f"{words} Keras's ({fmean(difference):+.3f})"
 
 
 KERAS_LASAGNE = Experiment(
