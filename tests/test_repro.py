@@ -9,6 +9,7 @@ import pytest
 import yaml
 from toolbox import OF_MLFLOW, refused
 
+from highways.config.profiles import use_profiles
 from highways.pipeline import stage
 from highways.pipeline.repro import repro
 
@@ -45,6 +46,18 @@ def test_a_stage_that_fails_does_not_stop_the_others(pipeline, project: Path, ca
     repro()
     assert "1 stage was up to date" in capfd.readouterr().out
     assert (project / "b").exists()
+
+
+def test_profile_of_ones_own_needs_no_more_files_than_it_uses(pipeline, project: Path, capfd) -> None:
+    (project / "profiles" / "mine").mkdir()
+    (project / "profiles" / "mine" / "01_depth.yaml").write_text("profile: mine\n")
+    use_profiles(["mine"])
+    stages = {name: {"foreach": ["mine"], "do": {"cmd": f"echo ran >> {name}"}} for name in ("01_depth", "03_conv")}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    repro()
+    assert "mine: parameter files of 1 of 11 notebooks; `highways report --profile mine` " in capfd.readouterr().out
+    assert (project / "01_depth").exists()
+    assert not (project / "03_conv").exists()
 
 
 def test_stages_find_the_commands_beside_the_interpreter(pipeline, project: Path, monkeypatch) -> None:

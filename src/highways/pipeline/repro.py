@@ -13,6 +13,7 @@ from typing import Any
 from highways import paths
 from highways.claims.verdicts import counted
 from highways.config import active_profiles
+from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME
 from highways.quantities import duration
@@ -24,13 +25,13 @@ def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -
     """Run stages of the active profiles; one that fails does not stop the others.
 
     Args:
-        stages: Such as `01_depth@quick`, with those that they follow from; by default all.
+        stages: Such as `01_depth@quick`, with those that they follow from; by default all that profiles have files for.
         train: Let DVC run the stages that are not up to date. Otherwise draw every stage from the records that exist,
             which trains nothing, needs no data and leaves `dvc.lock` as it is.
         force: Run stages that are up to date, too.
     """
     profiles, began = active_profiles(), time.monotonic()
-    failed, current = _run(stages, force) if train else _draw(stages, profiles)
+    failed, current = _run(stages or _partial(profiles), force) if train else _draw(stages, profiles)
     still = f", {current} {'stage was' if current == 1 else 'stages were'} up to date" if current else ""
     print(f"done in {duration(time.monotonic() - began)}{still}")
     for profile in profiles:
@@ -38,6 +39,18 @@ def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -
     if failed:
         raise HighwaysError(f"{len(failed)} of the stages failed: {', '.join(failed)}")
     print(NEXT)
+
+
+def _partial(profiles: Sequence[str]) -> list[str]:
+    """Return the stages that there are parameter files for, none where there are all; say what others are left out."""
+    stages = {name: [one for one in BY_NAME if profile_path(name, one).exists()] for name in profiles}
+    if all(len(names) == len(BY_NAME) for names in stages.values()):
+        return []
+    for profile, names in stages.items():
+        if len(names) < len(BY_NAME):
+            report = f"`highways report --profile {profile}` reports on what there is"
+            print(f"{profile}: parameter files of {len(names)} of {len(BY_NAME)} notebooks; {report}", flush=True)
+    return [f"{name}@{profile}" for profile, names in stages.items() for name in names]
 
 
 def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
