@@ -1,8 +1,7 @@
 """BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
 
 from collections.abc import Callable, Iterable, Iterator
-from operator import itemgetter
-from statistics import mean, median
+from statistics import mean
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
@@ -17,7 +16,7 @@ from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind, TextDa
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
-from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel, whole_ticks
+from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
 from highways.show.tables import Row, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import recorded
@@ -193,8 +192,7 @@ def variant(record: RunRecord) -> str:
     return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
 
 
-CHOSEN = "accuracy_test_best_dev"
-"""Column of the accuracy that figure and claims speak of."""
+BLOCKS = ("first", "last")
 
 
 def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
@@ -206,11 +204,11 @@ def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
         name, depth, data = variant(record), record.config.network.depth, record.config.data.name
         test = accuracies(record)
         low, high = wilson_interval(test.last, examples(record.config.data, "test"))
-        norms = {block: record.measurements.get(f"gradient_norm_{block}_block", []) for block in ("first", "last")}
+        norms = {name: [*record.measurements.get(f"gradient_norm_{name}_block", []), None, None] for name in BLOCKS}
         gradients = {
-            f"gradient_norm_{block}_block_{when}": values[place] if len(values) > place else None
-            for block, values in norms.items()
-            for place, when in enumerate(("start", "end"))
+            f"gradient_norm_{name}_block_{when}": value
+            for name in BLOCKS
+            for when, value in zip(("start", "end"), norms[name], strict=False)
         }
         yield {
             "variant": LABELS.get(name, name),
@@ -250,53 +248,40 @@ def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=frame.columns)
 
 
-def bilstm_figure(records: Listed) -> Drawing:
-    """Draw accuracy over depth, at the best development snapshot, and the gradient that reaches the first block.
-
-    Lines are means over seeds (medians of gradients), small marks every seed; one seed has its 95 % interval shaded.
-    """
-    panels = []
-    for data in records.data:
-        chosen = records.on(data)
-        panels.append(_accuracy_panel(chosen, data))
-        panels.append(_gradient_panel(chosen, data, "start", "before training"))
-        panels.append(_gradient_panel(chosen, data, "end", "after training"))
-    return Drawing(panels)
-
-
-def _of_seeds(rows: Iterable[Row], name: str, column: str) -> dict[int, dict[str, float]]:
-    """Return the values above zero that a variant has in a column of the table, by depth, then by run."""
+def _seeds(records: Iterable[RunRecord], name: str) -> dict[int, dict[str, float]]:
+    """Return a variant's test accuracies, best on the development set, by depth, then by run."""
     values: dict[int, dict[str, float]] = {}
-    for row in sorted(rows, key=itemgetter("depth")):
-        if row["variant"] == LABELS.get(name, name) and row[column]:  # some gradients are 0 in float32
-            values.setdefault(row["depth"], {})[row["run_key"]] = row[column]
+    for record in sorted(records, key=lambda record: record.config.network.depth):
+        if variant(record) == name:
+            values.setdefault(record.config.network.depth, {})[record.run_key] = accuracies(record).best_dev
     return values
 
 
 def by_depth(records: Iterable[RunRecord], name: str) -> dict[int, float]:
     """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
-    return {depth: mean(seeds.values()) for depth, seeds in _of_seeds(bilstm_rows(records), name, CHOSEN).items()}
+    return {depth: mean(seeds.values()) for depth, seeds in _seeds(records, name).items()}
 
 
-def _variants(records: Listed, column: str, middle: Callable[[Iterable[float]], float]) -> list[Line]:
-    """Return a line per variant through the middle of its seeds by depth; where there are several, a mark for each."""
-    lines, rows = [], list(bilstm_rows(records))
-    for name, (colour, marker, dashes) in STYLES.items():
-        if not (seeds := _of_seeds(rows, name, column)):
-            continue
-        middles = {depth: middle(values.values()) for depth, values in seeds.items()}
-        runs = [list(values) for values in seeds.values()]
-        lines.append(line(LABELS.get(name, name), middles, runs, ls=dashes, color=colour, marker=marker))
-        if len(points := [(depth, value) for depth in seeds for value in seeds[depth].values()]) > len(seeds):
-            look = {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}
-            x, y = zip(*points, strict=True)
-            lines.append(Line(None, x, y, look))
-    return lines
+def bilstm_figure(records: Listed) -> Drawing:
+    """Draw accuracy over depth, at the best development snapshot, a panel for each data set.
+
+    Lines are means over seeds, small marks every seed; one seed has its 95 % interval shaded.
+    """
+    return Drawing([_accuracy_panel(records.on(data), data) for data in records.data])
 
 
 def _accuracy_panel(records: Listed, data: str) -> Panel:
-    seeds, tested = len({record.config.seed for record in records}), records[0].config.data
-    lines = _variants(records, CHOSEN, mean)
+    seeds, tested, lines = len({record.config.seed for record in records}), records[0].config.data, []
+    for name, (colour, marker, dashes) in STYLES.items():
+        if not (values := _seeds(records, name)):
+            continue
+        runs = [list(of_seeds) for of_seeds in values.values()]
+        look = {"ls": dashes, "color": colour, "marker": marker}
+        lines.append(line(LABELS.get(name, name), by_depth(records, name), runs, **look))
+        points = [(depth, value) for depth, of_seeds in values.items() for value in of_seeds.values()]
+        if len(points) > len(values):
+            x, y = zip(*points, strict=True)
+            lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
 
     def levels(axes: Axes) -> None:
         for one in lines if seeds == 1 else ():
@@ -313,12 +298,6 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
 
     title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
     return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
-
-
-def _gradient_panel(records: Listed, data: str, when: str, text: str) -> Panel:
-    lines = _variants(records, f"gradient_norm_first_block_{when}", median)
-    title = f"{data}: gradient at the first block, {text}"
-    return line_panel(title, lines, "layers", "norm of the gradient", whole_ticks)
 
 
 # Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count

@@ -9,11 +9,11 @@ which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import mul
 from statistics import fmean
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from matplotlib.axes import Axes
@@ -40,35 +40,30 @@ from highways.tracking import Listed, RunRecord
 Cell = tuple[int, ...]
 """A level of every factor, in the order of `FACTORS`."""
 
-
-class Factor(NamedTuple):
-    """One thing that the two networks differ in; its levels are Keras's, Lasagne's, another version of Keras's."""
-
-    text: str
-    levels: tuple[Any, ...]
-
-
 OPTIMISERS = {
     "adagrad": AdagradConfig(kind="adagrad"),
     "adadelta": AdadeltaConfig(kind="adadelta"),
     "adagrad of Keras 1.0.0": AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
 }
 
-FACTORS = {
-    "initialisation": Factor("initial weights", ("glorot_uniform", "orthogonal")),
-    "optimiser": Factor("optimiser", tuple(OPTIMISERS)),
-    "transform_bias": Factor("transform bias", (-2.0, -4.0, 1.0)),
-    "first_layer": Factor("first layer", ("linear", "relu")),
-    "highway_layers": Factor("highway layers", (32, 31)),
-    "batch_size": Factor("batch size", (100, 128)),
-    "shuffle": Factor("shuffled every epoch", ("yes", "no")),
-    "epochs": Factor("epochs", (10, 1)),
+FACTORS: dict[str, tuple[Any, ...]] = {
+    "initialisation": ("glorot_uniform", "orthogonal"),
+    "optimiser": tuple(OPTIMISERS),
+    "transform_bias": (-2.0, -4.0, 1.0),
+    "first_layer": ("linear", "relu"),
+    "highway_layers": (32, 31),
+    "batch_size": (100, 128),
+    "shuffle": ("yes", "no"),
+    "epochs": (10, 1),
 }
-"""Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial weights are those of
-the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no factor: binary
-cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the program sets
-`epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely as one
-epoch."""
+"""The levels of each. Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial
+weights are those of the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no
+factor: binary cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the
+program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely
+as one epoch."""
+
+TEXTS = {name: name.replace("_", " ") for name in FACTORS}
+TEXTS |= {"initialisation": "initial weights", "shuffle": "shuffled every epoch"}
 
 KERAS: Cell = (0,) * len(FACTORS)
 LASAGNE: Cell = (1,) * len(FACTORS)
@@ -125,7 +120,7 @@ def cell_of(config: RunConfig) -> Cell:
         "batch_size": config.budget.batch_size,
         "shuffle": "yes" if config.budget.shuffle else "no",
     }
-    return (*(FACTORS[name].levels.index(level) for name, level in levels.items()), 0)
+    return (*(FACTORS[name].index(level) for name, level in levels.items()), 0)
 
 
 class Logistic(SmallStudy):
@@ -143,15 +138,14 @@ class Logistic(SmallStudy):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        assert self.data_set is not None
-        data = load(self.data_set)
+        data = load(DataConfig(name=self.data, training_examples=self.training_examples))
         assert isinstance(data, Images)
         if len(data.train_y.unique()) < 2:
             raise HighwaysError(f"{self.data}: its first {len(data.train_y)} training examples have one class only")
         train, test = (data.train_x.numpy(), data.train_y.numpy()), (data.test_x.numpy(), data.test_y.numpy())
         fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(*train)
-        scores = {"test_accuracy": fitted.score(*test), "train_accuracy": fitted.score(*train)}
-        return {name: torch.tensor([score], dtype=torch.float64) for name, score in scores.items()}
+        scores = torch.tensor([[fitted.score(*test)], [fitted.score(*train)]], dtype=torch.float64)
+        return {"test_accuracy": scores[0], "train_accuracy": scores[1]}
 
 
 class KerasLasagneProfile(Profile):
@@ -173,16 +167,12 @@ class KerasLasagneProfile(Profile):
 
     def runs(self) -> list[RunConfig]:
         """Return every data set's cells, each with every seed."""
-        return [
-            self.run(cell, data, seed)
-            for data in self.data
-            for cell in cells(self.fraction)
-            for seed in range(self.seeds)
-        ]
+        chosen = itertools.product(self.data, cells(self.fraction), range(self.seeds))
+        return [self.run(cell, data, seed) for data, cell, seed in chosen]
 
     def run(self, cell: Cell, data: FeatureDataName, seed: int = 0) -> RunConfig:
         """Return the run of a cell, whose level of the epochs does not matter."""
-        level = {name: factor.levels[place] for (name, factor), place in zip(FACTORS.items(), cell, strict=True)}
+        level = {name: levels[place] for (name, levels), place in zip(FACTORS.items(), cell, strict=True)}
         return RunConfig(
             data=DataConfig(name=data, training_examples=self.training_examples),
             network=DenseConfig(
@@ -239,8 +229,10 @@ class Factorial:
 
         A main effect is the mean accuracy at a `high` level, Lasagne's by default, less that at Keras's, over all cells
         of the levels as written; an interaction of two is half of what the one's effect differs by between the other's
-        levels. `epochs` is a level: its cells alone count.
+        levels. `epochs` is a level: its cells alone count. Of a fraction there is no third level.
         """
+        if high == 2 and not self.full:
+            return []
         levels = [(0, high if name in names else 1) for name in FACTORS]
         chosen = [cell for cell in itertools.product(*levels) if cell in self.accuracies and epochs in (None, cell[-1])]
         weights = [_sign(cell, names) * 2 / len(chosen) for cell in chosen]
@@ -262,9 +254,9 @@ class Factorial:
         measured: dict[str, dict[str, list[float]]] = {}
         for place, epochs in enumerate((self.epochs, 1)):
             effects = {self.switch(name): self.effect(name, epochs=place) for name in FACTORS if name != "epochs"}
-            if self.full:
-                effects["transform bias: -2 to 1"] = self.effect("transform_bias", epochs=place, high=2)
-            measured[f"after {epochs} epoch{'' if epochs == 1 else 's'}"] = effects
+            effects["transform bias: -2 to 1"] = self.effect("transform_bias", epochs=place, high=2)
+            when = f"after {epochs} epoch{'' if epochs == 1 else 's'}"
+            measured[when] = {term: values for term, values in effects.items() if values}
         return measured | {"over all settings": {self.switch("epochs"): self.effect("epochs")}}
 
     def configurations(self) -> dict[str, Cell]:
@@ -273,9 +265,9 @@ class Factorial:
 
     def switch(self, name: str) -> str:
         """Return a factor and its two levels, such as `batch size: 100 to 128`."""
-        levels = (self.epochs, 1) if name == "epochs" else FACTORS[name].levels
+        levels = (self.epochs, 1) if name == "epochs" else FACTORS[name]
         one, other = (str(level).removesuffix(".0").replace("_", " ") for level in levels[:2])
-        return f"{FACTORS[name].text}: {one} to {other}"
+        return f"{TEXTS[name]}: {one} to {other}"
 
     def estimates(self) -> Iterator[tuple[str, str, list[float]]]:
         """Yield what the table says: quantity, term, and a value per seed, none where cells were not trained."""
@@ -288,7 +280,7 @@ class Factorial:
         for when, measured in self.effects().items():
             yield from ((f"effect {when}", term, values) for term, values in measured.items())
         for pair in itertools.combinations(FACTORS, 2) if self.full else ():
-            yield "interaction", " x ".join(FACTORS[name].text for name in pair), self.effect(*pair)
+            yield "interaction", " x ".join(map(TEXTS.__getitem__, pair)), self.effect(*pair)
 
 
 def factorials(records: Listed) -> dict[str, Factorial]:
@@ -345,7 +337,7 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
 
 def keras_lasagne_figure(records: Listed) -> Drawing:
     """Draw, for each data set, all cells in order, and the effects."""
-    panels = [panel(found) for found in factorials(records).values() for panel in (_cells_panel, _effects_panel)]
+    panels = [panel for found in factorials(records).values() for panel in (_cells_panel(found), _effects_panel(found))]
     return Drawing(panels, columns=2, empty="no factorial is complete")
 
 
@@ -393,12 +385,14 @@ def _effects_panel(found: Factorial) -> Panel:
 
 # Measures: 95 % intervals over seeds. `data` is a data set that no other may stand in for
 
+Estimate = Callable[[Factorial], list[float]]
+
 
 @in_units("points")
 def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
     """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`."""
-    found, other = _factorial(records, data), NETWORKS[less][0] if less in NETWORKS else None
-    return _over_seeds(found.difference(NETWORKS[of][0], other) if found else [])
+    other = NETWORKS[less][0] if less in NETWORKS else None
+    return _over_seeds(records, data, lambda found: found.difference(NETWORKS[of][0], other))
 
 
 @in_units("points")
@@ -406,20 +400,15 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
 
     Over all cells with the larger number of epochs: with one epoch some effects have another sign. `third_level` is
-    Keras 1.2.2's in place of Lasagne's, of a whole factorial only.
+    Keras 1.2.2's in place of Lasagne's.
     """
-    found = _factorial(records, data)
-    if found is None or (third_level and not found.full):
-        return None
-    return _over_seeds(found.effect(factor, epochs=0, high=2 if third_level else 1))
+    return _over_seeds(records, data, lambda found: found.effect(factor, epochs=0, high=2 if third_level else 1))
 
 
-def _factorial(records: Records, data: str | None) -> Factorial | None:
-    return next((found for name, found in factorials(records).items() if data in (None, name)), None)
-
-
-def _over_seeds(values: list[float]) -> Interval | None:
-    return Interval(*student_interval(values), tuple(values)) if values else None
+def _over_seeds(records: Records, data: str | None, values: Callable[[Factorial], list[float]]) -> Interval | None:
+    factorial = next((found for name, found in factorials(records).items() if data in (None, name)), None)
+    of_seeds = values(factorial) if factorial else []
+    return Interval(*student_interval(of_seeds), tuple(of_seeds)) if of_seeds else None
 
 
 def answer(records: Listed) -> str:
