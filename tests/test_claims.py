@@ -267,10 +267,10 @@ def test_every_claim_has_a_bound() -> None:
     ("given", "instead", "fault"),
     [
         ("name: share_faster", "name: share_slower", "no such measure; there are: .*"),
-        ("factor: 1.25", "factor: few", "factor: .*found 'few'"),
-        (", factor: 1.25", "", "missing a required .*'factor'"),
+        ("factor: 1.25", "factor: few", "key 'factor': .*found 'few'"),
+        (", factor: 1.25", "", "key 'factor' is missing"),
         ("take: [max, min]", "take: [most, min]", "take.*: Input should be 'max', 'min', .*"),
-        ("value: {network: plain", "values: {network: plain", "(values: Extra inputs|one of value, ratio).*"),
+        ("value: {network: plain", "values: {network: plain", "unknown key 'values', did you mean 'value'.*"),
         ("to: 40}}, below: 1.25", "to: 40}}", "a share needs below.*"),
     ],
 )
@@ -335,7 +335,7 @@ SHORT = [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()]
         ({"data": ["mnist", "cifar100"]}, [run_of()], {"data": ("mnist cifar100", "mnist")}),
         ({"epochs": 1000}, [run_of(), run_of("highway", epochs=40)], {"epochs": ("1,000", "40")}),
         ({"trials": 2}, [run_of(), run_of(seed=1), run_of("highway")], {"trials": ("2", "1")}),
-        ({"trials": 2}, SHORT, {}),
+        ({"trials": 2}, SHORT, {"epochs": ("the same of every trial", "fewer of those that did not go on")}),
         ({"survivors": 2}, SHORT, {"survivors": ("2", "1")}),
         ({"seeds": 2}, [run_of(), run_of()], {"seeds": ("2", "1")}),
         ({"training_examples": 70_000}, [run_of()], {"training_examples": ("70,000", "60,000")}),
@@ -360,10 +360,10 @@ def test_each_requirement_says_in_what_it_is_not_met(asked: dict, runs: list[Run
 
 
 def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:
-    study: Any = SimpleNamespace(data="", config=SimpleNamespace(measure=SimpleNamespace(steps=5)))
+    study: Any = SimpleNamespace(data="", kind="it", config=SimpleNamespace(measure=SimpleNamespace(steps=5)))
     asked = {"steps": 10, "draws": 2, "survivors": 1, "depths": [10], "widths": {"plain": 71}, "training_examples": 9}
     required = Required.model_validate(asked)
-    evidence = required.evidence(Listed([run_of(width=5)]), study)
+    evidence = required.evidence(Listed([run_of(width=5)], analyses=[study]), "it")
     assert required.gaps(evidence) == {"steps": ("10", "5"), "draws": ("2", "0")}
     assert required.scope(evidence) == "reduced"
     assert Required.model_validate({"steps": 5, "depths": [10]}).scope(evidence) == "full"

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from highways import paths
-from highways.claims.judge import Claim, evidence_of
+from highways.claims.judge import Claim
 from highways.claims.values import Measures
 from highways.errors import HighwaysError
 from highways.tracking import Listed
@@ -156,9 +156,8 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
     """
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"
-    records = claim.required.of_data_sets(records)
-    evidence = evidence_of(claim, records)
-    made = [evidence.study] if evidence.study is not None else evidence.runs or records.analyses
+    evidence = claim.evidence(records)
+    made = [evidence.study] if evidence.study is not None else evidence.runs or evidence.records.analyses
     if not made or since is None:
         return "" if made else "no runs yet"
     what = "runs" if evidence.study is None else "studies"

@@ -1,9 +1,10 @@
 """From claims and runs to verdicts."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from operator import eq, ge, gt, le, lt
+from operator import ge, gt, le, lt
 from typing import Any, Self
 
 import pandas as pd
@@ -11,7 +12,6 @@ from pydantic import Field, model_validator
 
 from highways import paths
 from highways.claims.required import Evidence, Gap, Required
-from highways.claims.studies import study
 from highways.claims.values import Interval, Measures, Networks, measured, measured_of_networks
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
@@ -20,8 +20,8 @@ from highways.errors import HighwaysError
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
 from highways.tracking import Listed
 
-KEEPS = {"above": gt, "below": lt, "at_least": ge, "at_most": le, "equals": eq}
-"""When a value keeps a bound, by the bound's name."""
+KEEPS = {"above": [gt], "below": [lt], "at_least": [ge], "at_most": [le], "equals": [ge, le]}
+"""How a value that keeps a bound compares with it, by the bound's name."""
 
 
 class Bounds(Strict):
@@ -35,16 +35,13 @@ class Bounds(Strict):
 
     def keep(self, value: float | Interval) -> bool | None:
         """Tell whether a value, or the whole of an interval, is within; `None` of an interval that is partly."""
-        if not isinstance(value, Interval):
-            return self._keep(value)
-        low, high = value.low, value.high
-        if self._keep(low) and self._keep(high):
+        low, high = value[:2] if isinstance(value, Interval) else (value, value)
+        asked = [(keeps, bound) for name, bound in self if bound is not None for keeps in KEEPS[name]]
+        if isinstance(value, Interval) and math.isnan(low + high):
+            return None
+        if all(keeps(end, bound) for keeps, bound in asked for end in (low, high)):
             return True
-        least = max((bound for bound in (self.at_least, self.equals) if bound is not None), default=low)
-        most = min((bound for bound in (self.at_most, self.equals) if bound is not None), default=high)
-        outside = high < least or low > most
-        touches = (self.above is not None and high <= self.above) or (self.below is not None and low >= self.below)
-        return False if outside or touches else None
+        return None if all(keeps(low, bound) or keeps(high, bound) for keeps, bound in asked) else False
 
     def beyond(self, value: float, control: float | None) -> bool | None:
         """Tell whether a value is further than a control's in the direction that is asked for."""
@@ -52,9 +49,6 @@ class Bounds(Strict):
             return None
         upwards = self.above is not None or self.at_least is not None
         return value > control if upwards else value < control
-
-    def _keep(self, value: float) -> bool:
-        return all(KEEPS[name](value, bound) for name, bound in self if bound is not None)
 
 
 class Claim(Strict):
@@ -96,6 +90,10 @@ class Claim(Strict):
                     kept[place] = None
         return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
 
+    def evidence(self, records: Listed) -> Evidence:
+        """Return the evidence for a verdict: runs, or a study if the claim is about one and it has been made."""
+        return self.required.evidence(records, self.of_study)
+
     @property
     def of_study(self) -> str | None:
         """Kind of the study that the claim is about, `None` where it is about runs."""
@@ -121,8 +119,7 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
                 named = f"no such notebook; there are: {', '.join(known)}"
                 raise HighwaysError(f"{where}: {name}: key 'experiment': {named}, found {claim.experiment!r}")
             continue
-        if (fault := known[claim.experiment].fault(claim.measure)) is not None:
-            raise HighwaysError(f"{where}: {name}: key 'measure': {fault}")
+        known[claim.experiment].read(claim.measure, f"{where}: {name}: key 'measure'")
         claims[name] = claim
     return claims
 
@@ -168,8 +165,8 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     were never published *cannot be judged*. It is *not run* as long as a run that it concerns is missing.
     """
     required, calculated = claim.required, measures.needs_no_runs(claim.measure)
-    records = required.of_data_sets(records)
-    evidence = evidence_of(claim, records)
+    evidence = claim.evidence(records)
+    records = evidence.records
     complete = calculated or evidence.study is not None or (records.known and not required.awaits(records))
     try:
         measuring = measured_of_networks if claim.each_network else measured
@@ -195,11 +192,6 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         data="" if verdict == "not run" or calculated else ", ".join(evidence.data),
         profile=profile,
     )
-
-
-def evidence_of(claim: Claim, records: Listed) -> Evidence:
-    """Return the evidence for a verdict: runs, or a study if the claim is about one and it has been made."""
-    return claim.required.evidence(records, study(records, claim.of_study) if claim.of_study else None)
 
 
 def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> Verdict:
@@ -235,7 +227,7 @@ def shortfalls(claim: Claim, records: Listed) -> dict[str, Gap]:
     Returns:
         By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
     """
-    return claim.required.gaps(evidence_of(claim, claim.required.of_data_sets(records)))
+    return claim.required.gaps(claim.evidence(records))
 
 
 WHOSE = {"sources": False, "our_own": True}

@@ -52,28 +52,30 @@ COUNTS: dict[str, Callable[[Cell], int | None]] = {
     "trials": lambda cell: _lengths(cell).count(min(_lengths(cell), default=0)),
     "survivors": _survivors,
     "seeds": lambda cell: len({run.config.seed for run in cell}),
-    "steps": lambda cell: None,
-    "draws": lambda cell: None,
     "training_examples": _training_examples,
 }
-"""How many a cell has; `None` where that cannot be asked. A study is asked for its setting of the same name."""
-OF_RUNS = {"survivors", "training_examples"}
-"""What a study need not have."""
+"""How many a cell has; `None` where that cannot be asked."""
+OF_STUDIES = ("epochs", "trials", "seeds", "steps", "draws")
+"""What a study is asked for: its settings of these names."""
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What a verdict rests on."""
 
-    data: Sequence[str]
+    records: Listed
+    """On the required data sets, or their stand-ins."""
     runs: Sequence[RunRecord]
     """Those that the claim concerns."""
-    study: AnalysisRecord | None = None
-    """The study that the claim is about; then runs do not count."""
-    pruned: bool = False
-    """The runs are the best of a search in which only these were trained to the end."""
     settings: Sequence[str] = ()
     """Settings that distinguish cells, besides kind of network and depth."""
+    study: AnalysisRecord | None = None
+    """The study that the claim is about; then runs do not count."""
+
+    @property
+    def data(self) -> Sequence[str]:
+        """The data sets."""
+        return self.records.data if self.study is None else [self.study.data]
 
     @property
     def lost(self) -> bool:
@@ -172,66 +174,75 @@ class Required(Strict):
         Of a search with rungs those of the last one do not matter once as many as must survive have been trained to
         its end: the search takes the best of the rung before first.
         """
+        cells = self.evidence(records).cells
         for missing in filter(self.concerns, records.missing):
-            key, concerned = cell_of(missing, self.cells), [one for one in records if self.concerns(one.config)]
-            cell = [one for one in concerned if cell_of(one.config, self.cells) == key]
+            cell = cells.get(cell_of(missing, self.cells), [])
             lengths = set(_lengths(cell))
             in_last_rung = len(lengths) > 1 and max(lengths) == missing.budget.epochs >= (self.epochs or 0)
             if not in_last_rung or self.survivors is None or (_survivors(cell) or 0) < self.survivors:
                 return True
         return False
 
-    def evidence(self, records: Listed, study: AnalysisRecord | None = None) -> Evidence:
-        """Return the evidence for a verdict: records on the required data sets or their stand-ins, or a study."""
+    def evidence(self, records: Listed, study: str | None = None) -> Evidence:
+        """Return the evidence for a verdict: records on the required data sets or their stand-ins, or a kind of study.
+
+        A study counts once it has been made.
+        """
+        records = self.of_data_sets(records)
         runs = [record for record in records if self.concerns(record.config)]
-        return Evidence(records.data if study is None else [study.data], runs, study, records.pruned, [*self.cells])
+        return Evidence(
+            records, runs, [*self.cells], next((one for one in records.analyses if one.kind == study), None)
+        )
 
     def scope(self, evidence: Evidence) -> Scope:
         """Return how much of it is met."""
-        gaps, of_runs = self._gaps(evidence), evidence.study is None
+        gaps = self.gaps(evidence)
         if "data" in gaps:
             return "stand-in"
-        if gaps or (of_runs and not evidence.runs):
+        if gaps or (evidence.study is None and not evidence.runs):
             return "reduced"
-        if evidence.pruned and of_runs:
-            return "pruned"
-        one_length = all(len(set(_lengths(cell))) == 1 for cell in evidence.cells.values())
-        if not of_runs or one_length or (self.epochs is not None and min(_lengths(evidence.runs)) >= self.epochs):
-            return "full"  # every trial of a search with rungs had the epochs, not only those that went on
-        return "pruned" if self.survivors is not None else "reduced"
+        return "pruned" if evidence.study is None and self._is_pruned(evidence) else "full"
+
+    def _is_pruned(self, evidence: Evidence) -> bool:
+        """Tell whether only some trials of a search had the required epochs."""
+        lengths = [set(_lengths(cell)) for cell in evidence.cells.values()]
+        some_went_on = any(len(different) > 1 for different in lengths)
+        return evidence.records.pruned or (
+            some_went_on and (self.epochs is None or min(map(min, lengths)) < self.epochs)
+        )
 
     def gaps(self, evidence: Evidence) -> dict[str, Gap]:
         """Return in what it is not met: by name what is required and what there is."""
-        gaps = self._gaps(evidence)
-        if not gaps and self.epochs is not None and self.scope(evidence) == "reduced" and evidence.runs:
-            gaps["epochs"] = (f"{self.epochs:,} of every trial", "fewer of those that did not go on")
-        return gaps
-
-    def _gaps(self, evidence: Evidence) -> dict[str, Gap]:
         gaps: dict[str, Gap] = {}
         if self.data is not None and set(evidence.data) != set(self.data_sets):
             gaps["data"] = (" ".join(self.data_sets), " ".join(evidence.data) or "none")
-        for name, count in COUNTS.items():
+        if evidence.study is not None:
+            counts = {name: [getattr(evidence.study.config.measure, name, 0)] for name in OF_STUDIES}
+        else:
+            cells = list(evidence.cells.values()) or [[]]
+            counts = {name: [count(cell) for cell in cells] for name, count in COUNTS.items()}
+        for name, found in counts.items():
             asked: int | None = getattr(self, name)
-            if asked is None:
-                continue
-            if evidence.study is not None:
-                had: list[Any] = [] if name in OF_RUNS else [getattr(evidence.study.config.measure, name, 0)]
-            else:
-                had = [n for cell in list(evidence.cells.values()) or [[]] if (n := count(cell)) is not None]
-            if (least := min(had, default=asked)) < asked:
+            least = min((number for number in found if number is not None), default=None)
+            if asked is not None and least is not None and least < asked:
                 gaps[name] = (f"{asked:,}", f"{least:,}")
-        return gaps if evidence.study is not None else gaps | self._gaps_of_networks(evidence)
+        if evidence.study is not None:
+            return gaps
+        gaps |= self._gaps_of_networks(evidence)
+        if not gaps and self.survivors is None and not evidence.records.pruned and self._is_pruned(evidence):
+            asked_of_all = "the same" if self.epochs is None else f"{self.epochs:,}"
+            gaps["epochs"] = (f"{asked_of_all} of every trial", "fewer of those that did not go on")
+        return gaps
 
     def _gaps_of_networks(self, evidence: Evidence) -> dict[str, Gap]:
         gaps: dict[str, Gap] = {}
+        networks = [run.config.network for run in evidence.runs]
         losses = [run.best() or math.inf for run in evidence.runs if run.status == "finished"]
         if self.trained_to is not None and (worst := max(losses, default=math.inf)) >= self.trained_to:
             gaps["trained_to"] = (f"below {self.trained_to:g} nats", f"{worst:.3g}")
-        kinds = sorted({run.config.network.kind for run in evidence.runs} | set(self.widths or ())) or [""]
+        kinds = sorted({network.kind for network in networks} | set(self.widths or ())) or [""]
         for name, values in {"depths": self.depths or [], **self.cells}.items():
             setting = "depth" if name == "depths" else name
-            networks = [run.config.network for run in evidence.runs]
             there = {(network.kind, getattr(network, setting, None)) for network in networks}
             missing = []
             for value in values:
@@ -239,7 +250,7 @@ class Required(Strict):
                 missing += [str(value)] if without == kinds else [f"{kind} {value}" for kind in without]
             if missing:
                 gaps[name] = (" ".join(map(str, values)), f"not {', '.join(missing)}")
-        widths = {(run.config.network.kind, run.config.network.width) for run in evidence.runs}
+        widths = {(network.kind, network.width) for network in networks}
         if self.widths is not None and not widths <= set(self.widths.items()):
             gaps["widths"] = (_widths(set(self.widths.items())), _widths(widths))
         return gaps

@@ -3,9 +3,7 @@
 import math
 import re
 
-from highways.claims.judge import Claim
-from highways.claims.studies import study_unit
-from highways.claims.values import Measures, Unit
+from highways.claims.values import Unit
 
 OWN = "our own"
 
@@ -31,13 +29,6 @@ def documents(source: str) -> tuple[str, ...]:
         return (OWN,)
     text = re.sub(r"\([^)]*\)", "", source)
     return tuple(name for name in DOCUMENTS if re.search(rf"\b{re.escape(name)}\b", text)) or (source.split(",")[0],)
-
-
-def unit_of(claim: Claim, measures: Measures) -> Unit:
-    """Return the unit of a claim's number."""
-    if claim.of_study:
-        return study_unit(claim.measure["name"], claim.measure["value"])
-    return measures.unit(claim.measure)
 
 
 def number(value: float) -> str:

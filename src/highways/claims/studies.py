@@ -2,7 +2,7 @@
 
 import math
 
-from highways.claims.values import Interval, Records, Unit
+from highways.claims.values import Interval, Records, in_units
 from highways.inside.statistics import student_interval
 from highways.tracking import AnalysisRecord, Listed
 
@@ -12,6 +12,15 @@ def study(records: Listed, kind: str) -> AnalysisRecord | None:
     return next((analysis for analysis in records.analyses if analysis.kind == kind), None)
 
 
+SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
+"""What is in the name of a number that is a share."""
+
+
+def _is_share(value: str) -> bool:
+    return any(word in value for word in SHARES)
+
+
+@in_units(lambda value: "share" if _is_share(value) and "gap" not in value else "")
 def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
     """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
     found = study(records, of)
@@ -23,6 +32,7 @@ def study_value(records: Records, of: str, value: str, take: str = "last") -> fl
     return {"first": numbers[0], "last": numbers[-1], "largest": largest, "mean": mean}[take]
 
 
+@in_units(lambda value: "points" if _is_share(value) else "")
 def study_difference(records: Records, of: str, value: str, less: str) -> float | Interval | None:
     """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
     pairs = [one - other for one, other in _pairs(records, of, value, less)]
@@ -31,6 +41,7 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
     return Interval(*student_interval(pairs), tuple(pairs))
 
 
+@in_units("ratio")
 def study_ratio(records: Records, of: str, value: str, to: str) -> float | Interval | None:
     """Return the ratio of two values of a study, paired by seed; of several seeds, the 95 % interval of their ratios.
 
@@ -51,19 +62,6 @@ def _pairs(records: Records, of: str, value: str, other: str) -> list[tuple[floa
     if found is None or not {value, other} <= found.values.keys():
         return []
     return list(zip(found.row(value), found.row(other), strict=True))
-
-
-SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
-"""What is in the name of a number that is a share."""
-
-
-def study_unit(measure: str, value: str) -> Unit:
-    """Return the unit of a study's number, from its name in the record."""
-    if measure == "study_ratio":
-        return "ratio"
-    if not any(word in value for word in SHARES):
-        return ""
-    return "points" if measure == "study_difference" else "" if "gap" in value else "share"
 
 
 STUDY_MEASURES = (study_value, study_difference, study_ratio)

@@ -15,13 +15,13 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, get_type_hints
+from functools import cache, partial
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, create_model, model_validator
 
-from highways.config import Strict
+from highways.config import Strict, validate
 from highways.data import classes
 from highways.errors import HighwaysError
 from highways.show.tables import Row
@@ -55,14 +55,8 @@ Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def calculation(function: F) -> F:
-    """Mark a measure that needs no runs."""
-    function.calculation = True  # type: ignore[attr-defined]
-    return function
-
-
-def in_units(unit: Unit) -> Callable[[F], F]:
-    """Say what a measure gives."""
+def in_units(unit: Unit | Callable[[str], Unit]) -> Callable[[F], F]:
+    """Say what a measure gives; a function says it of a study's `value`."""
 
     def mark(function: F) -> F:
         function.unit = unit  # type: ignore[attr-defined]
@@ -79,12 +73,6 @@ def guessing(run: RunRecord) -> float:
 # Expressions
 
 Take = Literal["max", "min", "first", "last", "sum", "mean"]
-
-
-def _reduced(column: NDArray[np.float64], take: str) -> Any:
-    """Return the numbers of a column, `(rows,)` or `(rows, draws)`, as one, or one a draw."""
-    places = {"first": 0, "last": -1}
-    return column[places[take]] if take in places else getattr(np, take)(column, axis=0)
 
 
 class Range(Strict):
@@ -126,10 +114,9 @@ class Expression(Strict):
         return self
 
     @property
-    def in_unit(self) -> Unit:
-        """What the number is in."""
-        default: Unit = "ratio" if self.ratio else "share" if self.share is not None else ""
-        return default if self.unit is None else self.unit
+    def _parts(self) -> list[Where]:
+        """What selects rows: twice of a ratio or difference."""
+        return self.ratio or self.difference or [self.value or self.share or {}]
 
     def on(self, rows: Sequence[Row]) -> Any:
         """Return the number; `None` where a row that it needs, or its number, is missing.
@@ -139,40 +126,31 @@ class Expression(Strict):
         Raises:
             HighwaysError: A column is in no row, or several rows are selected and `take` is not given.
         """
-        parts = self.ratio or self.difference or [self.value or self.share or {}]
-        takes = self.take if isinstance(self.take, list) else [self.take] * len(parts)
+        takes = self.take if isinstance(self.take, list) else [self.take, self.take]
         numbers = []
-        for where, take in zip(parts, takes, strict=True):
-            column = self._column(rows, where)
-            if column is None:
+        for where, take in zip(self._parts, takes, strict=False):
+            column = np.array([row.get(self.of) for row in self._select(rows, where)], dtype=float)
+            if not len(column) or (column.ndim == 1 and np.isnan(column).any()):
                 return None
             if self.below is not None:
                 return float(np.mean(column < self.below))
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
-            numbers.append(_reduced(column, take or "first"))
-        if self.value is not None:
-            return _plain(numbers[0])
-        one, other = numbers
-        if self.difference is not None:
-            return _plain(one - other)
-        if np.ndim(one) == 0 and ((np.isinf(one) and np.isinf(other)) or not other):
-            return None
-        with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
-            return _plain(np.divide(one, other))
+            places = {"first": 0, "last": -1, None: 0}
+            numbers.append(column[places[take]] if take in places else getattr(np, str(take))(column, axis=0))
+        one, *others = numbers
+        for other in others:
+            if self.ratio and np.ndim(one) == 0 and ((np.isinf(one) and np.isinf(other)) or not other):
+                return None
+            with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
+                one = np.divide(one, other) if self.ratio else one - other
+        return float(one) if np.ndim(one) == 0 else one
 
     def selected(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that the number is made of, as far as they are there."""
-        parts = self.ratio or self.difference or [self.value or self.share or {}]
-        return [row for where in parts for row in self._rows(rows, where) or ()]
+        return [row for where in self._parts for row in self._select(rows, where)]
 
-    def _column(self, rows: Sequence[Row], where: Where) -> NDArray[np.float64] | None:
-        if (chosen := self._rows(rows, where)) is None:
-            return None
-        numbers = np.array([row.get(self.of) for row in chosen], dtype=float)
-        return None if not len(numbers) or (numbers.ndim == 1 and np.isnan(numbers).any()) else numbers
-
-    def _rows(self, rows: Sequence[Row], where: Where) -> Sequence[Row] | None:
+    def _select(self, rows: Sequence[Row], where: Where) -> Sequence[Row]:
         columns = {name for row in rows for name in row}
         if rows and (unknown := [name for name in [*where, self.of] if name not in columns]):
             raise HighwaysError(f"no column {unknown[0]!r} in the tables; there are: {', '.join(sorted(columns))}")
@@ -181,16 +159,20 @@ class Expression(Strict):
                 wanted = list(range(wanted.first, wanted.last + 1))
             values = wanted if isinstance(wanted, list) else [wanted]
             if not set(values) <= {row.get(name) for row in rows}:
-                return None
+                return []
             rows = [row for row in rows if row.get(name) in values]
         return rows
 
 
-def _plain(number: Any) -> Any:
-    return float(number) if np.ndim(number) == 0 else number
-
-
 # Measures
+
+
+@cache
+def _arguments(function: Callable[..., Any]) -> type[Strict]:
+    """Return a model of the arguments that a function has behind the records."""
+    _, *parameters = inspect.signature(function, eval_str=True).parameters.values()
+    fields = {one.name: (one.annotation, ... if one.default is one.empty else one.default) for one in parameters}
+    return create_model(function.__name__, __base__=Strict, **fields)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
@@ -204,55 +186,47 @@ class Measures:
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     """Rows with the outcome of a search, and in it that of every draw of its trials, `(draws,)`; NaN of no outcome."""
 
-    def fault(self, measure: Mapping[str, Any]) -> str | None:
-        """Describe the fault of a claim's measure; `None` if there is none."""
-        if "name" not in measure:
-            try:
-                Expression.model_validate(measure)
-            except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(map(str, first["loc"]))
-                return f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
-            return None
-        called, arguments, name = str(measure["name"]), arguments_of(measure), ""
-        if (function := self.functions.get(called)) is None:
-            return f"no such measure; there are: {', '.join(self.functions)}"
-        try:
-            inspect.signature(function).bind((), **arguments)
-            hints = get_type_hints(function)
-            for name in arguments:
-                TypeAdapter(hints[name], config=ConfigDict(strict=True)).validate_python(arguments[name])
-        except TypeError as error:
-            return f"{called}: {error}"
-        except ValidationError as error:
-            return f"{called}: {name}: {error.errors()[0]['msg']}, found {arguments[name]!r}"
-        return None
+    def read(self, measure: Mapping[str, Any], where: str = "measure") -> Expression | partial[Any]:
+        """Return a claim's measure: an expression, or a function of the records with its arguments.
 
-    def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
-        """Tell whether a measure is a calculation."""
-        return getattr(self.functions.get(measure.get("name", "")), "calculation", False)
+        Raises:
+            HighwaysError: It is at fault; one line that begins with `where`.
+        """
+        if "name" not in measure:
+            return validate(Expression, measure, where)
+        if (function := self.functions.get(measure["name"])) is None:
+            raise HighwaysError(f"{where}: no such measure; there are: {', '.join(self.functions)}")
+        given = {key: value for key, value in measure.items() if key != "name"}
+        return partial(function, **dict(validate(_arguments(function), given, where)))
 
     def unit(self, measure: Mapping[str, Any]) -> Unit:
         """Return the unit of a measure's number."""
         if "name" not in measure:
-            return Expression.model_validate(measure).in_unit
-        return getattr(self.functions[measure["name"]], "unit", "")
+            expression = Expression.model_validate(measure)
+            default: Unit = "ratio" if expression.ratio else "share" if expression.share is not None else ""
+            return default if expression.unit is None else expression.unit
+        unit = getattr(self.functions.get(measure["name"]), "unit", "")
+        return unit(measure["value"]) if callable(unit) else unit  # type: ignore[return-value]
+
+    def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
+        """Tell whether a measure is a calculation: parameters are counted on networks built for it."""
+        return self.unit(measure) == "parameters"
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:
-    """Evaluate a claim's measure on records; lists of the YAML file stand for tuples.
+    """Evaluate a claim's measure on records.
 
     Raises:
         HighwaysError: An expression does not fit the tables.
     """
-    if "name" in measure:
-        return measures.functions[measure["name"]](records, **arguments_of(measure))
-    expression = Expression.model_validate(measure)
-    value = expression.on(list(measures.rows(records)))
+    read = measures.read(measure)
+    if not isinstance(read, Expression):
+        return read(records)
+    value = read.on(list(measures.rows(records)))
     draws = measures.draws(records)
-    if value is None or math.isinf(value) or not draws or any(expression.of not in row for row in draws):
+    if value is None or math.isinf(value) or not draws or any(read.of not in row for row in draws):
         return value
-    low, high = np.nanquantile(expression.on(draws), (0.025, 0.975), method="nearest")
+    low, high = np.nanquantile(read.on(draws), (0.025, 0.975), method="nearest")
     return Interval(float(low), float(high), point=value)
 
 
@@ -277,20 +251,9 @@ def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Records
     An expression reads the runs of the rows that it selects; a function all runs, or those of the kinds of network that
     its arguments name.
     """
-    if "name" not in measure:
-        rows = Expression.model_validate(measure).selected(list(measures.rows(records)))
-        keys = [row.get("best_run_key") or row.get("run_key") for row in rows]
+    read = measures.read(measure)
+    if isinstance(read, Expression):
+        keys = [row.get("best_run_key") or row.get("run_key") for row in read.selected(list(measures.rows(records)))]
         return [key for key in keys if key]
-    named = set(map(str, arguments_of(measure).values())) & {run.config.network.kind for run in records}
+    named = set(map(str, read.keywords.values())) & {run.config.network.kind for run in records}
     return [run.run_key for run in records if not named or run.config.network.kind in named]
-
-
-def arguments_of(measure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a measure that is a function, as a claim has them."""
-    return {key: _tuples(value) for key, value in measure.items() if key != "name"}
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_tuples(item) for item in value] if value and isinstance(value[0], list) else tuple(value)
-    return value

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field
 
-from highways.claims.values import Interval, Records, calculation, in_units
+from highways.claims.values import Interval, Records, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
 from highways.config.base import Epochs, Strict, Trials, no_repetition
 from highways.config.conv import NETWORKS
@@ -359,7 +359,6 @@ def _difference(records: Records, network: str, theirs: tuple[float, float, int]
     return Interval(*interval, tuple(accuracy - theirs[0] for accuracy in last))
 
 
-@calculation
 @in_units("parameters")
 def built_parameters(records: Records, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""

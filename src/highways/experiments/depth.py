@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways.claims.values import Records, calculation, in_units
+from highways.claims.values import Records, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.run import ImageData, ImageDataName
@@ -293,7 +293,6 @@ def worst_activation(records: Records, network: str) -> float | None:
     return max(losses) / math.log(classes(runs[0].config.data))
 
 
-@calculation
 @in_units("parameters")
 def built_parameters_per_layer(records: Records, network: Kind, width: int) -> float:
     """Return the parameters that one more layer of a width has, counted on two networks built for it."""
