@@ -299,17 +299,17 @@ def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp
 
 
 def test_tables_are_whole_in_pipes_and_coloured_on_terminals(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [("a-long-key-of-a-run-" * 10, "[red]plain[/red]", "1"), ("b", "highway", "100")]
-    shown.table(("run", "network", "depth"), cells, right=(2,))
+    cells = [("a-long-key-of-a-run-" * 10, "[red]plain[/red]", 1), ("b", "highway", 100)]
+    shown.table(("run", "network", "depth"), cells)
     plain = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in plain[1:]] == [list(row) for row in cells], "markup in a name is text"
+    assert [line.split() for line in plain[1:]] == [[*map(str, row)] for row in cells], "markup in a name is text"
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
     for name, value in (("COLUMNS", "60"), ("TERM", "xterm-256color")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    shown.table(("run", "network", "depth"), cells, right=(2,))
+    shown.table(("run", "network", "depth"), cells)
     shown.line("good", "green")
     assert "\x1b[32m" in terminal.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in terminal.getvalue(), "folded, not cut"

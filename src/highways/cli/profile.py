@@ -69,7 +69,7 @@ def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
         [one.name, f"{one.left} of {one.runs}", duration(one.core_seconds)]
         for one in (*stages, Forecast("all", runs, left, core_seconds))
     ]
-    shown.table(["stage", "runs left", "core time"], cells, right=range(1, 3))
+    shown.table(["stage", "runs left", "core time"], cells)
     for stage in stages:
         for remark in stage.remarks:
             shown.wrapped(f"{stage.name}: {remark}")

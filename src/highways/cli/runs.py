@@ -1,8 +1,10 @@
 """`highways runs`: count, list, filter and rank the recorded runs."""
 
+from __future__ import annotations
+
 import difflib
 import sys
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,15 +12,10 @@ from highways.cli import shown
 from highways.cli.options import AnyProfileOption, ExperimentOption, experiment_given, recorded_profiles
 from highways.errors import HighwaysError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 app = typer.Typer()
-
-
-class Run(NamedTuple):
-    """A record (`RunRecord`) and its place."""
-
-    profile: str
-    experiment: str
-    record: Any
 
 
 @app.command("runs")
@@ -45,49 +42,59 @@ def runs_command(
     if not (experiment or where or best):
         _show_counts(runs)
         return
-    curves = sorted({curve for run in runs for curve in run.record.curves})
-    if runs and by not in curves:
+    if where is not None and len(runs):
+        runs = _filter(runs, where)
+    if runs.empty:
+        shown.line("no such run; `highways runs` counts those that are recorded")
+        return
+    curves = sorted({curve for record in runs.record for curve in record.curves})
+    if by not in curves:
         raise HighwaysError(f"--by {by}: no such curve; there are: {', '.join(curves) or 'none'}")
-    runs = _filter(runs, where) if where is not None else runs
     if best is not None:
-        auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in {run[:2] for run in runs}}
-        counted = {
-            run.record.run_key: run  # several profiles may share a run
-            for run in runs
-            if run.record.run_key not in auxiliary[run[:2]] and run.record.curves.get(by)
-        }
-        runs = sorted(counted.values(), key=lambda run: rank(run.record, by))[:best]
-    _show(runs, by)
+        places = list(zip(runs.profile, runs.experiment, strict=True))
+        auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in set(places)}
+        named = zip(runs.index, runs.run, places, strict=True)
+        counted = runs.loc[[row for row, run, place in named if run not in auxiliary[place]]]
+        runs = counted.dropna(subset=[by]).drop_duplicates("run", keep="last")  # several profiles may share a run
+        runs = runs.loc[sorted(runs.index, key=lambda row: rank(runs.record[row], by))[:best]]
+    heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
+    heads += ("last test loss", "last test accuracy", "profile", "experiment")
+    rows = []
+    for record, value, *place in zip(runs.record, runs[by], runs.profile, runs.experiment, strict=True):
+        config, last = record.config, [record.last("test_cross_entropy"), record.last("test_accuracy")]
+        name = [record.run_key, config.network.shown_as, config.network.depth, config.data.name]
+        rows.append([*name, record.status, record.epochs, value, *last, *place])
+    shown.table(heads, rows)
 
 
-def _recorded_runs(profile: str | None, experiment: str | None) -> list[Run]:
-    """Return the requested runs; a damaged record is named on stderr and left out."""
+def _recorded_runs(profile: str | None, experiment: str | None) -> pd.DataFrame:
+    """Return the requested runs, a row each: settings, the best values of curves, profile, experiment and `record`.
+
+    A damaged record is named on stderr and left out.
+    """
+    import pandas as pd
+
     from highways import paths
+    from highways.tracking.outcomes import columns
     from highways.tracking.records import RecordStore
-
-    def warn(fault: str) -> None:
-        print(f"left out: {fault}", file=sys.stderr)
 
     places = [(one, name) for one in recorded_profiles(profile) for name in paths.Results(one).experiments()]
     chosen = experiment_given(experiment, (name for _, name in places))
-    return [
-        Run(one, name, record)
+    return pd.DataFrame(
+        columns(record) | {"profile": one, "experiment": name, "record": record}
         for one, name in places
         if chosen in (None, name)
-        for record in RecordStore(paths.Results(one).of(name).runs).readable(warn)
-    ]
+        for record in RecordStore(paths.Results(one).of(name).runs).readable(
+            lambda fault: print(f"left out: {fault}", file=sys.stderr)
+        )
+    )
 
 
-def _filter(runs: list[Run], where: str) -> list[Run]:
+def _filter(runs: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return the runs that meet a condition, by pandas."""
     import pandas as pd
 
-    from highways.tracking.outcomes import columns
-
-    if not runs:
-        return []
-    places = [{"profile": run.profile, "experiment": run.experiment} for run in runs]
-    table = pd.DataFrame([columns(run.record) | place for run, place in zip(runs, places, strict=True)])
+    table = runs.drop(columns="record")
     try:
         meets = table.eval(where.strip(), engine="python", local_dict={}, global_dict={})
     except pd.errors.UndefinedVariableError as error:
@@ -100,40 +107,17 @@ def _filter(runs: list[Run], where: str) -> list[Run]:
         raise HighwaysError(f"--where {where}: cannot be evaluated: {reason}") from None
     if getattr(meets, "dtype", None) != "bool":
         raise HighwaysError(f"--where {where}: not a condition such as depth == 50 and network == 'highway'")
-    return [run for run, chosen in zip(runs, meets, strict=True) if chosen]
+    return runs.loc[meets]
 
 
-def _show_counts(runs: list[Run]) -> None:
-    cells: dict[tuple[str, str], list[Any]] = {}
-    for run in runs:
-        cells.setdefault((run.profile, run.experiment), []).append(run.record)
-    rows = []
-    for place, records in cells.items():
-        diverged = sum(record.status == "diverged" for record in records)
-        depths = sorted({record.config.network.depth for record in records})
-        span = f"{depths[0]} to {depths[-1]}" if len(depths) > 1 else str(depths[0])
-        networks = ", ".join(sorted({record.config.network.kind for record in records}))
-        rows.append((*place, str(len(records)), str(diverged), span, networks))
-    if not rows:
+def _show_counts(runs: pd.DataFrame) -> None:
+    if runs.empty:
         shown.line("no runs yet; `make repro` trains those of the active profiles")
         return
-    shown.table(("profile", "experiment", "runs", "diverged", "depths", "networks"), rows, right=(2, 3))
-    shown.line("`highways runs --profile P --experiment E` lists them, --where and --best filter them.")
-
-
-def _show(runs: list[Run], by: str) -> None:
-    from highways.tracking.outcomes import best_value
-
-    if not runs:
-        shown.line("no such run; `highways runs` counts those that are recorded")
-        return
-    heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
-    heads += ("last test loss", "last test accuracy", "profile", "experiment")
     rows = []
-    for profile, experiment, record in runs:
-        config = record.config
-        row = [record.run_key, config.network.shown_as, str(config.network.depth), config.data.name, record.status]
-        values = best_value(record, by), record.last("test_cross_entropy"), record.last("test_accuracy")
-        row += [str(record.epochs), *("" if value is None else f"{value:.4g}" for value in values)]
-        rows.append([*row, profile, experiment])
-    shown.table(heads, rows, right=(2, 5, 6, 7, 8))
+    for (profile, experiment), group in runs.groupby(["profile", "experiment"], sort=False):  # type: ignore[misc]
+        depths, networks = sorted(set(group.depth)), ", ".join(sorted(set(group.kind)))
+        span = f"{depths[0]} to {depths[-1]}" if len(depths) > 1 else str(depths[0])
+        rows.append((profile, experiment, len(group), sum(group.status == "diverged"), span, networks))
+    shown.table(("profile", "experiment", "runs", "diverged", "depths", "networks"), rows)
+    shown.line("`highways runs --profile P --experiment E` lists them, --where and --best filter them.")

@@ -37,12 +37,19 @@ def wrapped(text: str, indent: str = "") -> None:
     line("\n".join(textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)))
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> None:
-    """Print a table; the columns numbered in `right` are aligned right, the first column is never cut."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> None:
+    """Print a table, columns of numbers aligned right, four significant digits each, and nothing for `None` and NaN."""
+    rows = list(rows)
     drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for number, head in enumerate(heads):
-        justify = "right" if number in set(right) else "left"
-        drawn.add_column(head, justify=justify, overflow="fold")
+    for head, *column in zip(heads, *rows, strict=True):
+        of_text = any(isinstance(cell, str) for cell in column)
+        drawn.add_column(head, justify="left" if of_text else "right", overflow="fold")
     for row in rows:
-        drawn.add_row(*map(visible, row))
+        drawn.add_row(*map(_cell, row))
     console().print(drawn)
+
+
+def _cell(value: str | float | None) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else visible(str(value))
