@@ -51,7 +51,7 @@ def test_members_of_unions_are_told_apart_by_their_tags() -> None:
         ("optimiser", {"learning_rate": float("nan")}, "key 'optimiser.learning_rate'"),
         ("optimiser", {"weight_decay": -1.0}, "key 'optimiser.weight_decay'"),
         ("budget", {"epochs": 0}, "key 'budget.epochs'"),
-        ("data", {"name": "imagenet"}, "key 'data.name'"),
+        ("data", {"name": "imagenet"}, "key 'data': no data set"),
         ("network", {"depht": 3}, "unknown key 'network.depht', did you mean 'depth'? (allowed: depth, dropout"),
         ("network", {"family": "cnn"}, "key 'network': Input tag 'cnn'"),
         ("network", {"transform_bias": None}, "key 'network': transform_bias belongs to the kind 'highway'"),

@@ -129,7 +129,7 @@ def test_fault_is_one_line_with_its_number(project: Path, tmp_path: Path, conten
         ({"file": "x.csv", "label": "y", "encoding": "ascci"}, "no such encoding; there are utf-8, latin-1"),
         ({"file": "x.csv", "label": "y", "text": "t", "test": 0.95}, "test and dev leave nothing to train on"),
         ({"file": "x.csv", "label": "y", "name": "digits"}, "own data have the name of their file, 'x.csv'"),
-        ({"name": "x.csv"}, "'x.csv' is no data set; of your own data give the file"),
+        ({"name": "x.csv"}, "no data set 'x.csv'; there are: digits, mnist"),
     ],
 )
 def test_description_at_fault_is_one_line(values: dict[str, Any], message: str) -> None:

@@ -64,7 +64,7 @@ def test_tweets_lose_conflicts_and_duplicates(tmp_path: Path) -> None:
     }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    found = read_tweets([tmp_path / name for name in files], gold="SemEval2017", development="2016devtest")
+    found = read_tweets([tmp_path / name for name in files])
     assert found["train"] == [("love it", 1), ("hate it", 0)]
     assert found["dev"] == [("meh", 0)]
     assert found["test"] == [("also in the test part", 0), ("x", 0)]

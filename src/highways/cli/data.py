@@ -27,10 +27,11 @@ def data_list() -> None:
 @app.command("fetch")
 def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -> None:
     """Fetch missing and altered files, from HIGHWAYS_DATA_MIRROR or from the network."""
-    from highways.data import fetch
+    from highways.data import locate
 
     for name in names:
-        fetch(name)
+        locate(name)
+        print(f"{name}: complete")
 
 
 @app.command("verify")

@@ -53,15 +53,16 @@ def _packages() -> str:
     locks = [paths.root() / name for name in ("requirements.lock", "requirements-torch.lock")]
     text = "\n".join(lock.read_text(encoding="utf-8") for lock in locks if lock.exists())
     locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\\n]+)", text, re.MULTILINE))
-    versions = {name: installed(name) for name in locked}
-    missing = [name for name, version in versions.items() if version is None]
-    other = [
-        f"{name} {version}" for name, version in versions.items() if version and version.split("+")[0] != locked[name]
-    ]
-    if missing:
+    other = {
+        name: version
+        for name, wanted in locked.items()
+        if (version := installed(name)) is None or version.split("+")[0] != wanted
+    }
+    if missing := [name for name, version in other.items() if version is None]:
         raise HighwaysError(f"missing: {', '.join(missing)}; `make setup` installs them")
     if other:
-        return f"not the locked versions: {', '.join(other)}; results may differ, `make setup` installs the locked ones"
+        named = ", ".join(f"{name} {version}" for name, version in other.items())
+        return f"not the locked versions: {named}; results may differ, `make setup` installs the locked ones"
     return f"{len(locked)}, all as locked"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,8 @@ def show_history(profile: str | None) -> None:
 
     With each claim stands when that was before or after the runs of a profile, or of all that have verdicts.
     """
+    import pandas as pd
+
     from highways import paths
     from highways.claims import history
     from highways.files import write_whole
@@ -64,18 +65,15 @@ def show_history(profile: str | None) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_whole(path, text)
             note = f"{paths.shown(path)} is written; `highways claims` brings it into the verdicts"
-    compared: dict[str, dict[str, str]] = {}
-    for name in recorded_profiles(profile):
-        if (file := paths.Results(name).claims).exists():
-            with file.open(encoding="utf-8", newline="") as claims:
-                compared[name] = {row["claim_id"]: row.get("fixed", "") for row in csv.DictReader(claims)}
-    table = [
-        [row.claim_id, row.fixed_at, row.commit[:7], row.changed, str(row.earlier_forms)]
-        + [texts.get(row.claim_id, "") for texts in compared.values()]
-        for row in rows.values()
-    ]
-    shown.table(["claim_id", "fixed_at", "commit", "changed", "earlier_forms", *compared], table)
-    for name, texts in compared.items():
-        shown.wrapped(f"{name}: {history.summary(texts.values())}.")
+    table = pd.DataFrame(rows.values(), columns=pd.Index(history.Fixed._fields)).drop(columns="rest_fixed_at")
+    table["commit"] = table["commit"].str[:7]
+    compared = [name for name in recorded_profiles(profile) if paths.Results(name).claims.exists()]
+    for name in compared:
+        judged = pd.read_csv(paths.Results(name).claims, keep_default_na=False)
+        fixed_then = dict(zip(judged["claim_id"], judged["fixed"], strict=True))
+        table[name] = [fixed_then.get(claim) for claim in table["claim_id"]]
+    shown.table([*table], table.itertuples(index=False))
+    for name in compared:
+        shown.wrapped(f"{name}: {history.summary(table[name].dropna())}.")
     if note:
         shown.wrapped(note)

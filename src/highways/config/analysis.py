@@ -40,7 +40,7 @@ class Measure(Strict):
     @property
     def needs_weights(self) -> bool:
         """Whether the run must have been trained."""
-        return False
+        return getattr(self, "trained", False)
 
     @property
     def control(self) -> bool:
@@ -71,11 +71,6 @@ class OfNetwork(Measure):
     kind: str = ""
     trained: bool = True
     """With the final weights, or with the initial ones."""
-
-    @property
-    def needs_weights(self) -> bool:
-        """See `Measure`."""
-        return self.trained
 
     @property
     def control(self) -> bool:

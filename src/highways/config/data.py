@@ -111,15 +111,10 @@ class OwnFile(Strict):
         return name if "." in name else f"{name}.images"
 
 
-def _with_a_dot(name: Any, named: ValidatorFunctionWrapHandler) -> Any:
-    """Let names of own data pass, which have a dot in them; `DataConfig` checks them."""
-    return name if isinstance(name, str) and "." in name else named(name)
-
-
 class DataConfig(Strict):
     """The data set a run is trained and tested on: a named one, or `{file: my.csv, label: ..., ...}` of one's own."""
 
-    name: Annotated[DataName, WrapValidator(_with_a_dot)]
+    name: str
     own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
     """The user's own data instead of a named set; its fields may stand here directly."""
     vectors: str | None = None
@@ -142,11 +137,12 @@ class DataConfig(Strict):
         return {"name": OwnFile.model_construct(file=str(file)).name} | fields | {"own": own}
 
     @model_validator(mode="after")
-    def _name_of_own(self) -> Self:
+    def _name_fits(self) -> Self:
         if self.own is not None and self.name != self.own.name:
             raise ValueError(f"own data have the name of their file, {self.own.name!r}, found {self.name!r}")
         if self.own is None and self.name not in get_args(DataName):
-            raise ValueError(f"{self.name!r} is no data set; of your own data give the file: {{file: ..., label: ...}}")
+            there = f"there are: {', '.join(get_args(DataName))}; of your own give the file: {{file: ..., label: ...}}"
+            raise ValueError(f"no data set {self.name!r}; {there}")
         return self
 
     @classmethod
@@ -154,11 +150,11 @@ class DataConfig(Strict):
         """Return the configuration of a data set that is named or, of own data, described.
 
         Raises:
-            HighwaysError: The description is at fault; one line.
+            HighwaysError: The name or the description is at fault; one line.
         """
-        if isinstance(data, Mapping):
-            data = validate(cls, data, "data")
-        return data.model_copy(update=more) if isinstance(data, DataConfig) else cls(name=data, **more)  # type: ignore[arg-type]
+        if not isinstance(data, DataConfig):
+            data = validate(cls, {"name": data} if isinstance(data, str) else data, "data")
+        return data.model_copy(update=more)
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -8,4 +8,4 @@ from highways.data.images import Images
 from highways.data.loading import DataSet, classes, examples, load, majority
 from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
-from highways.data.sources import Source, fetch, fingerprint, locate, sources
+from highways.data.sources import Source, fingerprint, locate, sources

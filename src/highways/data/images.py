@@ -2,8 +2,9 @@
 
 import gzip
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,14 +126,10 @@ def mnist(files: dict[str, Path]) -> Examples:
     return *part("train"), *part("t10k")
 
 
-def _cifar10(files: dict[str, Path]) -> Examples:
-    parts = [read_cifar(files[f"data_batch_{n}.bin"], classes=10) for n in range(1, 6)]
-    train_x, train_y = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    return train_x, train_y, *read_cifar(files["test_batch.bin"], classes=10)
-
-
-def _cifar100(files: dict[str, Path]) -> Examples:
-    return *read_cifar(files["train.bin"], classes=100), *read_cifar(files["test.bin"], classes=100)
+def _cifar(files: dict[str, Path], training: Sequence[str], testing: str, classes: int) -> Examples:
+    parts = [read_cifar(files[f"{name}.bin"], classes) for name in (*training, testing)]
+    (*xs, test_x), (*ys, test_y) = zip(*parts, strict=True)
+    return torch.cat(xs), torch.cat(ys), test_x, test_y
 
 
 def _pictures_of_digits(files: dict[str, Path]) -> Examples:
@@ -175,8 +172,8 @@ def mnist_fours_and_nines(files: dict[str, Path]) -> Examples:
 PICTURES: dict[str, Loader] = {
     "digits": _pictures_of_digits,
     "mnist": mnist,
-    "cifar10": _cifar10,
-    "cifar100": _cifar100,
+    "cifar10": partial(_cifar, training=[f"data_batch_{n}" for n in range(1, 6)], testing="test_batch", classes=10),
+    "cifar100": partial(_cifar, training=["train"], testing="test", classes=100),
 }
 FLAT: dict[str, Loader] = {
     "digits": _digits,

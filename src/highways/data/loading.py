@@ -2,13 +2,12 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
 
 from highways.config import DataConfig
-from highways.config.data import DataName, OwnFile, Part
+from highways.config.data import OwnFile, Part
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
 from highways.data.own import own_files, pixels, read_own
 from highways.data.pictures import Pictures, load_pictures
@@ -23,11 +22,8 @@ DataSet = Images | Pictures | Sentences
 
 def load(data: DataConfig | str) -> DataSet:
     """Load a data set by its configuration, or just its name, fetching and preparing it where that is still to do."""
-    if isinstance(data, DataConfig):
-        return _load(data.model_dump_json(), fingerprint(data))
-    if data not in get_args(DataName):
-        raise HighwaysError(f"no data set {data!r}; there are: {', '.join(get_args(DataName))}")
-    return load(DataConfig.model_validate({"name": data}))
+    config = DataConfig.of(data)
+    return _load(config.model_dump_json(), fingerprint(config))
 
 
 @lru_cache(maxsize=2)

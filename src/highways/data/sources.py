@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -144,14 +143,10 @@ def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
     return {file.path: source(name).state(file) for file in source(name).files}
 
 
-def locate(name: str, say: Callable[[str], object] = lambda line: None) -> dict[str, Path]:
-    """Return the checked source files of a data set by file name, fetching what is missing or altered.
+def locate(name: str) -> dict[str, Path]:
+    """Return the checked source files of a data set by file name; fetch what is missing or altered, and say from where.
 
     A file that is not available, or is not what it must be, is one line; what was there stays.
-
-    Args:
-        name: Of the data set.
-        say: Is told where a file came from, in a line.
     """
     entry = source(name)
     for file in entry.files:
@@ -165,14 +160,8 @@ def locate(name: str, say: Callable[[str], object] = lambda line: None) -> dict[
             origin = _retrieve(url, file.path, f"sha256:{file.sha256}", home)
         else:
             origin = _unpack(entry, entry.archive)
-        say(f"{name}: {file.path} from {origin}")
+        print(f"{name}: {file.path} from {origin}", flush=True)
     return {Path(file.path).name: entry.home(file) for file in entry.files}
-
-
-def fetch(name: str) -> None:
-    """Fetch what is missing or altered of a data set, and say so; see `locate`."""
-    locate(name, print)
-    print(f"{name}: complete")
 
 
 def _unpack(entry: Source, archive: Archive) -> str:

@@ -149,7 +149,7 @@ def read_labelled(name: str) -> dict[Part, list[Labelled]]:
         tweets = iter(synthetic_tweets(sum(counts.values()), seed=0))
         return {part: list(islice(tweets, counts[part])) for part in PARTS}
     if name == "tweets":
-        return read_tweets(files.values(), gold="SemEval2017", development="2016devtest")
+        return read_tweets(files.values())
     return {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
 
 
@@ -206,22 +206,18 @@ def normalise(tweet: str) -> str:
     return " ".join(TWEET_TOKEN.findall(text))
 
 
-def read_tweets(files: Iterable[Path], gold: str, development: str) -> dict[Part, list[Labelled]]:
+def read_tweets(files: Iterable[Path]) -> dict[Part, list[Labelled]]:
     """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` a line, as a two-class task.
 
     Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not available
     ("Not Available"), and all but one of those that are equal once normalised; of two such in different
-    parts the test part keeps its own before development and training.
-
-    Args:
-        files: All of them.
-        gold: In the name of the file of test tweets.
-        development: In the name of the file of development tweets; all others are for training.
+    parts the test part keeps its own before development and training. Those of 2017 are for testing, those of
+    2016's `devtest` for development, all others for training.
     """
     tweets: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
     labels: dict[str, set[str]] = {}
     for path in sorted(files):
-        part: Part = "test" if gold in path.name else "dev" if development in path.name else "train"
+        part: Part = "test" if "SemEval2017" in path.name else "dev" if "2016devtest" in path.name else "train"
         for identity, label, tweet, *_ in _split_lines(path, "\t"):
             labels.setdefault(identity, set()).add(label)
             tweets[part][identity] = (label, normalise(tweet))

@@ -1,7 +1,7 @@
 """What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4, Fig. 2, and sec. 4.1, Fig. 3)."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from highways.config import RunConfig
 from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
-from highways.inside.values import lists, network_and_data
+from highways.inside.values import hooked, lists, network_and_data
 from highways.nn import Highway
 
 
@@ -55,29 +55,19 @@ def units_of(x: Tensor) -> Tensor:
     return x.mean(dim=0 if x.dim() == 3 else (2, 3))
 
 
-@contextmanager
-def _watched(blocks: list[Highway]) -> Iterator[list[dict[str, Tensor]]]:
-    """Keep each block's input x, output y and gate t, `(batch, units)`, and change, `(batch,)`, of the latest batch."""
-    seen: list[dict[str, Tensor]] = [{} for _ in blocks]
+Seen = dict[str, Tensor]
+"""Of a block and the latest batch: input x, output y and gate t, `(batch, units)`, and change, `(batch,)`."""
 
-    def watch(block: Highway, now: dict[str, Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
-        def gate(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            now["t"] = units_of(torch.sigmoid(output)).float()
 
-        def whole(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            now["x"], now["y"] = (units_of(tensor).float() for tensor in (inputs[0], output))
-            added = (output - inputs[0]).float()
-            by_example = added.transpose(0, 1) if added.dim() == 3 else added  # of a BiLSTM, time comes first
-            now["change"] = by_example.flatten(1).norm(dim=1)
+def _note_gate(seen: Seen, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    seen["t"] = units_of(torch.sigmoid(output)).float()
 
-        return [block.gate.register_forward_hook(gate), block.register_forward_hook(whole)]
 
-    handles = [handle for block, now in zip(blocks, seen, strict=True) for handle in watch(block, now)]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+def _note_block(seen: Seen, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    seen["x"], seen["y"] = (units_of(tensor).float() for tensor in (inputs[0], output))
+    added = (output - inputs[0]).float()
+    by_example = added.transpose(0, 1) if added.dim() == 3 else added  # of a BiLSTM, time comes first
+    seen["change"] = by_example.flatten(1).norm(dim=1)
 
 
 @torch.no_grad()
@@ -108,7 +98,13 @@ def gates(
     change = torch.zeros(len(blocks), dtype=torch.float64)
     one: tuple[list[Tensor], list[Tensor]] | None = None
     done = 0
-    with _watched(blocks) as seen:
+    seen: list[Seen] = [{} for _ in blocks]
+    hooks = [
+        (module, partial(note, now))
+        for block, now in zip(blocks, seen, strict=True)
+        for module, note in ((block.gate, _note_gate), (block, _note_block))
+    ]
+    with hooked(hooks):
         for x, y in batches:
             if done >= max(examples, example + 1):
                 break

@@ -1,7 +1,7 @@
 """Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
 import torch
@@ -11,7 +11,7 @@ from highways.config import RunConfig
 from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
 from highways.inside.gates import highways
-from highways.inside.values import lists, network_and_data
+from highways.inside.values import hooked, lists, network_and_data
 from highways.nn import DenseNetwork, Highway
 
 
@@ -52,8 +52,7 @@ class _Sums:
         return {"cross_entropy": self.loss / self.count, "accuracy": self.hits / self.count}
 
 
-@contextmanager
-def lesioned(network: nn.Module, layer: int) -> Iterator[None]:
+def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
     """Close the gate of one block, counted from 1: its T is 0, its output its input.
 
     Raises:
@@ -62,11 +61,7 @@ def lesioned(network: nn.Module, layer: int) -> Iterator[None]:
     blocks = highways(network)
     if not 1 <= layer <= len(blocks):
         raise HighwaysError(f"there is no highway layer {layer}: they are 1 to {len(blocks)}")
-    handle = blocks[layer - 1].register_forward_hook(lambda module, inputs, output: inputs[0])
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked([(blocks[layer - 1], lambda module, inputs, output: inputs[0])])
 
 
 @torch.no_grad()

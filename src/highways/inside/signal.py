@@ -11,7 +11,7 @@ from torch.nn import functional
 from highways.config import RunConfig
 from highways.config.analysis import Measure
 from highways.errors import HighwaysError
-from highways.inside.values import lists, network_and_data
+from highways.inside.values import hooked, lists, network_and_data
 
 
 class SignalConfig(Measure):
@@ -28,11 +28,6 @@ class SignalConfig(Measure):
     def label(self) -> str:
         """See `Measure`."""
         return "signal_trained" if self.trained else "signal_initial"
-
-    @property
-    def needs_weights(self) -> bool:
-        """See `Measure`."""
-        return self.trained
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
@@ -64,11 +59,10 @@ def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], example
             output.retain_grad()
             outputs[module] = output
 
-    handles = [block.register_forward_hook(note) for block in blocks]
     squares = torch.zeros(2, len(blocks), dtype=torch.float64)
     elements = torch.zeros(len(blocks), dtype=torch.float64)
     done = 0
-    try:
+    with hooked((block, note) for block in blocks):
         for x, y in batches:
             x, y = x[: examples - done], y[: examples - done]
             if not len(y):
@@ -83,9 +77,6 @@ def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], example
                 squares[1, layer] += gradient.double().square().sum().cpu()
                 elements[layer] += output.numel()
             done += len(y)
-    finally:
-        for handle in handles:
-            handle.remove()
     norms = [
         torch.stack([p.grad.double().square().sum() for p in block.parameters() if p.grad is not None]).sum().sqrt()
         for block in blocks

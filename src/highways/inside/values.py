@@ -1,6 +1,7 @@
-"""What analyses share: the network and its data, and findings as few plain numbers."""
+"""What analyses share: the network and its data, hooks in it, and findings as few plain numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,17 @@ def network_and_data(run: RunConfig, network: nn.Module | None, where: torch.dev
     """Return a run's network, untrained where none is given, and its data set, both on a device."""
     data = load(run.data).to(where)
     return (network or build_network(run, data)).to(where), data
+
+
+@contextmanager
+def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
+    """Call a function with module, inputs and output after each forward pass of a module; the block ends that."""
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:
