@@ -15,8 +15,7 @@ from highways.experiments.foundations import (
     FoundationsProfile,
     Perceptron,
 )
-from highways.experiments.foundations_recurrence import RECURRENCE_VERSIONS, Recurrence, Recurrents
-from highways.experiments.foundations_two_heads import TwoHeads, class_loss
+from highways.experiments.foundations_studies import RECURRENCE_VERSIONS, Recurrence, Recurrents, TwoHeads, class_loss
 from highways.experiments.small import study_panels
 from highways.inside.analyse import analyse
 from highways.show.tables import reference

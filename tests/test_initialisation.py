@@ -10,11 +10,9 @@ from toolbox import texts_of, verdicts_of
 
 from highways.errors import HighwaysError
 from highways.experiments.foundations import Dropout
-from highways.experiments.foundations_recurrence import Recurrence
-from highways.experiments.foundations_two_heads import TwoHeads
+from highways.experiments.foundations_studies import Recurrence, TwoHeads
 from highways.experiments.initialisation import InitialisationProfile, initialisation_figure
-from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
-from highways.experiments.initialisation_stuck import VERSIONS, Stuck
+from highways.experiments.initialisation_studies import VERSIONS, Saturation, SmallNet, Stuck, Variance
 from highways.experiments.l2_parity import Parity, ParityProfile, gradient, gradient_loop, parity_figure, zeros
 from highways.experiments.small import SmallStudy, stored
 from highways.inside.analyse import analyse

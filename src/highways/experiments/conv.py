@@ -251,27 +251,19 @@ def run_first(frame: pd.DataFrame) -> pd.DataFrame:
 def conv_figure(records: Listed) -> Drawing:
     """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
 
-    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set, and one of the
-    losses of the Keras convolution post's network, which shows such curves.
+    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set.
     """
     ours = cells(records, named)
-    errors = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
-    return Drawing(errors + [_losses_panel(name, ours[name, data]) for name, data in ours if name in POST], columns=2)
-
-
-def _finished(name: str, cell: Cell) -> tuple[str, list[RunRecord]]:
-    """Return a network's name in a figure and its runs that are drawn."""
-    runs = [run for run in cell.runs if run.status == "finished"]
-    return LABELS.get(name, name) + (f", {len(runs)} runs" if len(runs) > 1 else ""), runs
+    return Drawing([_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)], columns=2)
 
 
 def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
     chosen = {name: cell for (name, on), cell in ours.items() if on == data}
     colours, lines = _colours(list(chosen)), []
     for place, (name, cell) in enumerate(chosen.items()):
-        label, runs = _finished(name, cell)
-        if runs:
-            errors = 100 * (1 - np.mean([run.curves["test_accuracy"] for run in runs], axis=0))
+        if curves := [run.curves["test_accuracy"] for run in cell.runs if run.status == "finished"]:
+            errors = 100 * (1 - np.mean(curves, axis=0))
+            label = LABELS.get(name, name) + (f", {len(curves)} runs" if len(curves) > 1 else "")
             marker = POINTS[place % 8] if len(errors) < 50 else None
             lines.append(line(label, errors.tolist(), color=colours[name], lw=2.2, marker=marker))
     for dashes, name in zip(DASHES, [name for name, on in AUTHORS_LOGS if on == data], strict=False):
@@ -294,16 +286,6 @@ def _colours(names: list[str]) -> dict[str, str]:
         found |= {name: shade(kind, place, range(len(of_kind))) for place, name in enumerate(of_kind)}
     rest = [name for name in names if name not in found]
     return found | {name: OTHERS[(3 + place) % len(OTHERS)] for place, name in enumerate(rest)}
-
-
-def _losses_panel(name: str, cell: Cell) -> Panel:
-    (title, runs), lines = _finished(name, cell), []
-    for place, run in enumerate(runs):
-        for part, label, dashes in (("train", "training", "-"), ("test", "test", "--")):
-            label += ", each run" if len(runs) > 1 else ""
-            losses = run.curves[f"{part}_cross_entropy"]
-            lines.append(line(None if place else label, losses, color=OTHERS[3], lw=1.3, ls=dashes))
-    return line_panel(f"{title}: cross-entropy over epochs", lines, "epoch", "cross-entropy, nats", log=False)
 
 
 # Measures that no expression over the table says

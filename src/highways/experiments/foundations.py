@@ -17,11 +17,10 @@ from highways.config.base import Count
 from highways.config.profiles import Profile
 from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
-from highways.experiments.foundations_recurrence import Recurrence
-from highways.experiments.foundations_two_heads import TwoHeads
+from highways.experiments.foundations_studies import Recurrence, TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, study_panels, study_rows
 from highways.inside.values import lists
-from highways.show.figures import Drawing, Line, Panel, line, line_panel
+from highways.show.figures import Drawing, Line, Panel, line_panel
 from highways.show.tables import Row, reference
 from highways.tracking import AnalysisRecord
 
@@ -151,24 +150,14 @@ class Perceptron(SmallStudy):
             yield number(version, "loss from the best start", min(found.row(f"{name}_loss")))
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return our loss with the printed rows as crosses, and what the sigmoid unit gets right by its start."""
+        """Return our loss, with the printed rows as crosses."""
         steps = [step + 1 for step in found.row("printed_steps")]
         losses = [
             Line("ours", steps, found.row("sigmoid_loss_rows"), {"color": DARK}),
             Line("printed", steps, found.row("printed_loss"), CROSSES | {"ms": 6}),
         ]
         title = f"(b) loss: {found.row('rows_within')[0]:.0f} of {len(steps)} printed rows met"
-        x, y = "step, and one", "loss"
-        panel = line_panel(title, losses, x, y, lambda axes: axes.set_xscale("log"), log=False)
-        w, b, counts = (np.array(found.row(name)) for name in ("start_w", "start_b", "sigmoid_right"))
-        starts = []
-        for right, colour, marker in zip(sorted(set(counts)), (LIGHT, DARK, "0.5"), "so^", strict=False):
-            label = f"{right:.0f} of 5: {(counts == right).mean():.0%} of starts"
-            look = {"color": colour, "marker": marker, "ms": 3.5, "lw": 0}
-            starts.append(Line(label, w[counts == right], b[counts == right], look))
-        printed = {found.row("printed_weight")[0]: found.row("printed_bias")[0]}
-        starts.append(line("printed start", printed, color="k", marker="*", ms=11, ls="none"))
-        return [panel, line_panel("(b) points that the repaired unit gets right", starts, "w", "b", log=False)]
+        return [line_panel(title, losses, "step, and one", "loss", lambda axes: axes.set_xscale("log"), log=False)]
 
 
 # Dropout

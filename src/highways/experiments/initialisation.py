@@ -16,8 +16,7 @@ from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Tria
 from highways.config.data import ImageData
 from highways.config.run import Initialisation
 from highways.experiments.base import Experiment, Table
-from highways.experiments.initialisation_small import Saturation, SmallNet, Variance
-from highways.experiments.initialisation_stuck import Stuck
+from highways.experiments.initialisation_studies import Saturation, SmallNet, Stuck, Variance
 from highways.experiments.small import studies_of, study_panels, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,16 @@ EVERY, FIRST, LAST = (itemgetter(part) for part in (slice(None), slice(1), slice
 """Which numbers: all seeds', or the one before training, or after it."""
 
 
+class Bars(NamedTuple):
+    """A panel of means over seeds: up to three quantities, by name with a label each, of all versions by default."""
+
+    title: str
+    """Settings may stand in it, such as `{data}`."""
+    quantities: Mapping[str, str]
+    label: str
+    versions: Sequence[str] = ()
+
+
 class SmallStudy(Measure):
     """A small program that answers a question of a source: its settings, what it measures, and how that is shown."""
 
@@ -39,6 +49,11 @@ class SmallStudy(Measure):
     """What is compared."""
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     """Rows of every version, by what they say; `{seeds}` in it is that setting."""
+
+    numbers: ClassVar[Iterable[tuple[str, str, str]]] = ()
+    """Further rows: version, what they say, name in the record."""
+    bars: ClassVar[Sequence[Bars]] = ()
+    """Its panels."""
 
     @property
     def data_set(self) -> DataConfig | None:
@@ -55,11 +70,14 @@ class SmallStudy(Measure):
         raise NotImplementedError
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """Yield the rows of its record: those of `quantities`, as far as a version has them."""
+        """Yield the rows of a record: those of `quantities`, as far as a version has them, then `numbers`."""
         for version in self.versions:
             for text, (quantity, chosen) in self.quantities.items():
                 if (name := stored(version, quantity)) in found.values:
                     yield self.mean(version, text.format_map(vars(self)), name, chosen(found.row(name)))
+        for version, text, name in self.numbers:
+            values = found.row(name)
+            yield self.mean(version, text, name, values) if len(values) > 1 else number(version, text, *values)
 
     def mean(self, version: str, text: str, name: str, values: Numbers) -> Row:
         """Return the mean over seeds with its interval, within what it can be, or the values where they are few.
@@ -76,17 +94,14 @@ class SmallStudy(Measure):
         return row
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return the panels that show its record."""
-        return []
+        """Return the panels that show its record, by default those of `bars`."""
+        return [self._panel(found, bars) for bars in self.bars]
 
-    def bars(
-        self, found: AnalysisRecord, title: str, quantities: Mapping[str, str], label: str, versions: Sequence[str] = ()
-    ) -> Panel:
-        """Return a panel of up to three quantities, by name with a label each, of all versions: means over seeds."""
-        versions = versions or self.versions
+    def _panel(self, found: AnalysisRecord, bars: Bars) -> Panel:
+        versions = bars.versions or self.versions
         means = {
             text: [float(np.mean(found.row(stored(version, quantity)))) for version in versions]
-            for quantity, text in quantities.items()
+            for quantity, text in bars.quantities.items()
         }
 
         def draw(axes: Axes) -> None:
@@ -96,11 +111,13 @@ class SmallStudy(Measure):
                 axes.bar(places + shift, heights, width=width, label=text, color=colour)
             axes.set_xticks(places, [version.replace("_", " ") for version in versions], rotation=20, ha="right")
             axes.grid(visible=False, axis="x")
-            axes.set(ylabel=label)
+            axes.set(ylabel=bars.label)
             legend(axes, gap=54)
 
         alt = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
-        return Panel(title, f"Means over seeds of {', '.join(versions)}. {'; '.join(alt)}.", draw)
+        return Panel(
+            bars.title.format_map(vars(self)), f"Means over seeds of {', '.join(versions)}. {'; '.join(alt)}.", draw
+        )
 
 
 def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
@@ -146,13 +163,6 @@ def by_version(versions: Sequence[str], values: Mapping[str, Tensor]) -> dict[st
 def streams(seeds: Iterable[int]) -> list[torch.Generator]:
     """Return a generator of random numbers for each seed."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
-    """Take a step of gradient descent."""
-    with torch.no_grad():
-        for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            weight -= rate * slope
 
 
 def number(version: str, quantity: str, value: float, **more: float | str | None) -> Row:

@@ -147,26 +147,8 @@ def step(cost: AnalysisRecord) -> Row:
     if cost.kind != "cost":
         return {}
     seconds, held = (cost.row(name)[0] for name in ("seconds_per_step", "bytes"))
-    return {"checkpoint_every": _every(cost), "seconds_per_step": seconds, "mebibytes_per_step": held / 2**20}
-
-
-def _every(cost: AnalysisRecord) -> int | None:
-    return getattr(cost.run.network, "checkpoint_every", None)
-
-
-def step_costs(records: Listed, kind: str) -> list[AnalysisRecord]:
-    """Return the measured steps of one kind of network, without checkpointing, by depth."""
-    costs = [cost for cost in of_kind(records, "cost") if (cost.run.network.kind, _every(cost)) == (kind, None)]
-    return sorted(costs, key=lambda cost: cost.run.network.depth)
-
-
-def step_exponents(records: Listed, kind: str) -> tuple[float, float]:
-    """Return the exponents of time and of memory of a step over depth, from 100 layers on, of one machine."""
-    costs = [cost for cost in step_costs(records, kind) if cost.run.network.depth >= 100]
-    costs = [cost for cost in costs if machine(cost) == machine(costs[-1])]
-    depths = [cost.run.network.depth for cost in costs]
-    seconds, held = ([cost.row(name)[0] for cost in costs] for name in ("seconds_per_step", "bytes"))
-    return exponent(depths, seconds), exponent(depths, held)
+    every = getattr(cost.run.network, "checkpoint_every", None)
+    return {"checkpoint_every": every, "seconds_per_step": seconds, "mebibytes_per_step": held / 2**20}
 
 
 def very_deep_figure(records: Listed) -> Drawing:
@@ -176,9 +158,10 @@ def very_deep_figure(records: Listed) -> Drawing:
         runs = records.on(name)
         panels.append(_training_panel(runs, name))
         panels.append(signal_panel([one for one in runs.analyses if one.kind == "signal"], name))
-    if any(step_costs(records, kind) for kind in NETWORK):
-        panels.append(_cost_panel(records, "seconds_per_step", "what a training step takes", "milliseconds", 1e3))
-        panels.append(_cost_panel(records, "bytes", "what a training step holds", "mebibytes", 2**-20))
+    costs = [one for one in of_kind(records, "cost") if step(one)["checkpoint_every"] is None]
+    if costs := sorted(costs, key=lambda cost: cost.run.network.depth):
+        panels.append(_cost_panel(costs, "seconds_per_step", "what a training step takes", "milliseconds", 1e3))
+        panels.append(_cost_panel(costs, "bytes", "what a training step holds", "mebibytes", 2**-20))
     return Drawing(panels, columns=2)
 
 
@@ -206,12 +189,16 @@ def _training_panel(records: Listed, name: str) -> Panel:
     return line_panel(f"{name}: training", lines, "epoch", "training cross-entropy, nats", ticks, columns=columns)
 
 
-def _cost_panel(records: Listed, name: str, title: str, unit: str, times: float) -> Panel:
+def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, times: float) -> Panel:
+    """Return time or memory of a step over depth, with the exponent from 100 layers on, of one machine."""
     lines = []
     for kind, colour in NETWORK.items():
-        costs = {cost.run.network.depth: cost.row(name)[0] * times for cost in step_costs(records, kind)}
-        power = step_exponents(records, kind)[name == "bytes"]
-        lines.append(line(f"{kind}: depth to the power {power:.2f}", costs, color=colour, marker=MARKERS[kind]))
+        measured = [cost for cost in costs if cost.run.network.kind == kind]
+        points = {cost.run.network.depth: cost.row(name)[0] * times for cost in measured}
+        deep = [one.run.network.depth for one in measured if machine(one) == machine(measured[-1])]
+        deep = [depth for depth in deep if depth >= 100]
+        power = exponent(deep, [points[depth] for depth in deep])
+        lines.append(line(f"{kind}: depth to the power {power:.2f}", points, color=colour, marker=MARKERS[kind]))
 
     def ticks(axes: Axes) -> None:
         axes.set_xscale("log")

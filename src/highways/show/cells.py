@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from highways.tracking import RunRecord
+from highways.tracking.outcomes import best_of
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,8 +38,7 @@ class Cell:
     @property
     def best(self) -> RunRecord | None:
         """The run with the lowest training cross-entropy in any epoch; the test set has no part in the choice."""
-        ranked = [(loss, run.run_key, run) for run in self.counted if (loss := run.best()) is not None]
-        return min(ranked, default=(0.0, "", None))[2]
+        return best_of(self.counted)
 
     @property
     def best_loss(self) -> float:

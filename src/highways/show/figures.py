@@ -211,27 +211,21 @@ def save(drawing: Drawing, path: Path) -> Path:
 
 def svg(panel: Panel) -> str:
     """Return a panel by itself as SVG, without its title; the same text from run to run."""
-    return _svg(alone(panel))
+    return svg_with_places(panel)[0]
 
 
 def svg_with_places(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
     """Return a panel by itself as SVG, and where the points of its lines are: `(points, 2)` each, NaN for none."""
-    figure = alone(panel)
-    text, places = _svg(figure), []
+    figure, text, places = alone(panel), io.StringIO(), []
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     for one in panel.lines:
         points = np.column_stack((one.x, one.y)) if len(one.x) else np.empty((0, 2))
         with np.errstate(all="ignore"):  # no logarithm of what is not above zero
             across, up = figure.axes[0].transData.transform(points).T
         places.append(np.column_stack((across, figure.bbox.height - up)))
-    return text, places
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    return re.sub(r"\n\s*", "\n", found[found.index("<svg") :])
+    return re.sub(r"\n\s*", "\n", found[found.index("<svg") :]), places
 
 
 def legend(axes: Axes, columns: int = 3, gap: float = GAP) -> None:

@@ -1,7 +1,5 @@
 """The toolkit of tables: one way to write a number, a table, a machine."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -31,17 +29,13 @@ class Scrolled(pd.DataFrame):
 
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows([_cell(value) for value in row] for row in frame.itertuples(index=False))
-    return text.getvalue()
+    return frame.map(_cell).to_csv(index=False, lineterminator="\n")
 
 
 def markdown_text(frame: pd.DataFrame) -> str:
     """Return a table as Markdown, with the cells of `csv_text`."""
-    rows = [list(frame.columns), ["---"] * len(frame.columns)]
-    rows += [[plain(_cell(value)).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
+    rows = [frame.columns, ["---"] * len(frame.columns)]
+    rows += frame.map(lambda value: plain(_cell(value)).replace("|", "\\|")).values.tolist()
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -1,0 +1,374 @@
+"""Networks of the initialisation questions: an LSTM that learns x + 1 below 10, else sin(x) (e), and two heads (f)."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from highways.config.base import Count
+from highways.config.run import ImageDataName
+from highways.data import Images, load
+from highways.errors import HighwaysError
+from highways.experiments.small import EVERY, LAST, Bars, Quantity, SmallStudy, by_version, stored, streams
+from highways.inside.values import kept_steps
+
+# The recurrence
+
+RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
+"""`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
+out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
+
+READOUT_BIAS = 0.1
+"""Initial bias of the read-out, the question's."""
+
+PARTS = {"lstm": slice(0, 4), "readout": slice(4, 6)}
+"""Where a network's parts are among the weights of `Recurrents`."""
+
+
+class Recurrence(SmallStudy):
+    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e).
+
+    Adam trains all versions, from several seeds. The windows are the same for all seeds.
+    """
+
+    kind: str = "recurrence"
+    version: ClassVar[int] = 2
+    title: ClassVar[str] = "e: recurrence"
+    versions: ClassVar[tuple[str, ...]] = RECURRENCE_VERSIONS
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "error where x + 1 follows": ("steps_error", EVERY),
+        "error where sin(x) follows": ("sine_error", EVERY),
+        "gradient of the LSTM, first step": ("lstm_gradient_start", EVERY),
+        "gradient of the read-out, first step": ("readout_gradient_start", EVERY),
+        "gradient of the LSTM, last step, mean of seeds": ("lstm_gradient", LAST),
+        "gradient of the read-out, last step, mean of seeds": ("readout_gradient", LAST),
+    }
+    bars: ClassVar = [
+        Bars(
+            "(e) error after training, mean of seeds",
+            {"steps_error": "x + 1 follows", "sine_error": "sin(x) follows"},
+            "root mean square",
+        )
+    ]
+    examples: int = Field(default=1_000, ge=10)
+    length: Count = 5
+    """Numbers that the network sees before it predicts the next one."""
+    hidden: Count = 32
+    steps: Count = 1_000
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of Adam; the question's."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws weights and the order of the windows."""
+    seed: int = Field(default=0, ge=0)
+    """Of the windows."""
+
+    def windows(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Return windows `(examples, length)` of the recurrence, and the number that follows each, `(examples,)`.
+
+        From x follows x + 1 where x is below 10, else sin(x); each window starts at its own place.
+        """
+        numbers = [torch.rand(self.examples, generator=torch.Generator().manual_seed(seed)) * 12 - 1]
+        for _ in range(self.length):
+            now = numbers[-1]
+            numbers.append(torch.where(now < 10, now + 1, torch.sin(now)))
+        return torch.stack(numbers[:-1], dim=1), numbers[-1]
+
+    def measure(self) -> dict[str, Tensor]:
+        """Train the versions, and return what `quantities` say of each.
+
+        A value per seed: root mean square errors on new windows after training, norms of gradients at the first step.
+        And norms averaged over seeds at `kept_steps` of the steps.
+        """
+        (x, y), (test_x, test_y) = self.windows(self.seed), self.windows(self.seed + 1)
+        networks = Recurrents(self.hidden, self.seeds)
+        optimiser = torch.optim.Adam(networks.weights, lr=self.learning_rate)
+        rounds = -(-self.steps // self.examples)  # each seed takes all windows in a random order, round after round
+        orders = [
+            torch.cat([torch.randperm(len(x), generator=one) for _ in range(rounds)])
+            for one in streams(range(self.seeds))
+        ]
+        order = torch.stack(orders).repeat(len(RECURRENCE_VERSIONS), 1)
+        kept, norms = set(kept_steps(self.steps)), []
+        for step in range(self.steps):
+            rows = order[:, step]
+            errors = networks(x[rows][:, None])[:, 0] - y[rows] / networks.scale
+            optimiser.zero_grad()
+            errors.square().sum().backward()  # each network has its own weights, so that each has its own gradient
+            gradients = [weight.grad for weight in networks.weights if weight.grad is not None]
+            if step in kept:
+                norms.append(torch.stack([_norms(gradients[part]) for part in PARTS.values()]))
+            for gradient in gradients[PARTS["lstm"]]:
+                gradient[networks.frozen] = 0
+            optimiser.step()
+        with torch.no_grad():
+            outputs = networks(test_x.expand(len(networks.scale), -1, -1)) * networks.scale[:, None]
+        squares, steps = (outputs - test_y).square(), test_x[:, -1] < 10
+        values = {
+            "steps_error": squares[:, steps].mean(dim=1).sqrt(),
+            "sine_error": squares[:, ~steps].mean(dim=1).sqrt(),
+        }
+        curves = dict(zip(PARTS, torch.stack(norms, dim=2), strict=True))  # by part, (networks, kept steps)
+        values |= {f"{part}_gradient_start": norm[:, 0] for part, norm in curves.items()}
+        means = by_version(RECURRENCE_VERSIONS, {f"{part}_gradient": norm for part, norm in curves.items()})
+        return by_version(RECURRENCE_VERSIONS, values) | {name: norm.mean(dim=0) for name, norm in means.items()}
+
+
+class Recurrents:
+    """Networks of all versions and seeds, which train together: an LSTM and a linear read-out of its last state.
+
+    A seed means the same weights in all versions: the LSTM's as PyTorch draws them, the read-out's from N(0, 1) cut
+    at two deviations, its bias `READOUT_BIAS`; the read-out's are the question's.
+
+    `weights` are the LSTM's for inputs and for states, its two biases, the read-out's weights and bias. Their first
+    axis has all seeds of the first version, then all of the second one, and so on.
+    """
+
+    def __init__(self, hidden: int, seeds: int):
+        drawn: list[list[Tensor]] = []
+        for seed in range(seeds):
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(seed)
+                lstm, readout = nn.LSTM(1, hidden), torch.empty(hidden)
+                nn.init.trunc_normal_(readout, std=1.0, a=-2.0, b=2.0)
+            drawn.append([*(weight.detach() for weight in lstm.parameters()), readout, torch.tensor(READOUT_BIAS)])
+        self.weights = [
+            torch.stack(parts).repeat(len(RECURRENCE_VERSIONS), *[1] * parts[0].dim()).requires_grad_()
+            for parts in zip(*drawn, strict=True)
+        ]
+
+        def of_versions(value: Callable[[str], bool | float]) -> Tensor:
+            return torch.tensor([value(version) for version in RECURRENCE_VERSIONS]).repeat_interleave(seeds)
+
+        self.elu = of_versions(lambda version: version in ("as-asked", "frozen"))
+        self.frozen = of_versions(lambda version: version.endswith("frozen"))
+        self.scale = of_versions(lambda version: 10.0 if version == "scaled" else 1.0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map windows, `(networks, batch, length)`, to the next numbers, scaled, `(networks, batch)`."""
+        of_input, of_state, input_bias, state_bias, readout, bias = self.weights
+        x = x / self.scale[:, None, None]
+        h = c = x.new_zeros(*x.shape[:2], readout.shape[1])
+        into = of_input[:, None, :, 0]
+        biases = (input_bias + state_bias)[:, None]
+        for step in range(x.shape[2]):
+            gates = torch.baddbmm(x[:, :, step, None] * into + biases, h, of_state.transpose(1, 2))
+            i, f, g, o = gates.chunk(4, dim=2)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        y = (h * readout[:, None]).sum(dim=2) + bias[:, None]
+        return torch.where(self.elu[:, None], functional.elu(y), y)
+
+
+def _norms(gradients: list[Tensor]) -> Tensor:
+    """Return each network's norm over some of its weights, `(networks,)`."""
+    return torch.cat([gradient.reshape(len(gradient), -1) for gradient in gradients], dim=1).norm(dim=1)
+
+
+# The two heads
+
+HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
+"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
+rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
+the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
+cross-entropy for each class, the question's own. All see the same batches."""
+
+BATCHES = (8, 32, 100)
+"""Sizes of batches that are compared; the answer asks for 32 rows at least. Which of their rows have a label is chance,
+by the share of `TwoHeads`, so that a batch may have none: the classifier is not updated then."""
+
+METRIC_BATCHES = 1_000
+"""Batches of test examples per seed and size; each has its own accuracy."""
+
+METRIC_ROWS = 1_000
+"""Training rows per seed, or a few more, on which the two metrics are compared."""
+
+
+BY_ROWS = {
+    "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
+    "metrics_labelled_rows": "training accuracy over rows that have a label",
+} | {
+    f"batch_{size}_{quantity}": text.format(f"batches of {size}, labels by chance")
+    for size in BATCHES
+    for quantity, text in {
+        "accuracy": "test accuracy, {}, the same number of examples",
+        "without_label": "batches without a label, of all, {}",
+        "deviation": "standard deviation of a batch's accuracy over labelled rows, {}",
+    }.items()
+}
+"""What is measured of `masked-categorical` besides, by name in the record."""
+
+
+class TwoHeads(SmallStudy):
+    """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f).
+
+    RMSprop trains the versions, from several seeds. Dense layers; the question's own network is convolutional.
+    """
+
+    kind: str = "two-heads"
+    version: ClassVar[int] = 3
+    title: ClassVar[str] = "f: two heads"
+    versions: ClassVar[tuple[str, ...]] = HEAD_VERSIONS
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "gradient that unlabelled rows send into the classifier": ("unlabelled_gradient", EVERY),
+        "gradient that labelled rows among them send into it": ("labelled_gradient", EVERY),
+        "test accuracy": ("accuracy", EVERY),
+        "mean highest probability": ("confidence", EVERY),
+    }
+    numbers: ClassVar = [("masked-categorical", text, name) for name, text in BY_ROWS.items()]
+    bars: ClassVar = [
+        Bars(
+            "(f) {data}: two heads, few labels",
+            {"accuracy": "test accuracy", "confidence": "mean highest probability"},
+            "share",
+        ),
+        Bars(
+            "(f) {data}: batches with labels by chance",
+            {
+                "accuracy": "test accuracy",
+                "deviation": "deviation of a batch's accuracy",
+                "without_label": "batches without a label",
+            },
+            "share",
+            [f"batch_{size}" for size in BATCHES],
+        ),
+    ]
+    data: ImageDataName
+    labelled: int = Field(default=100, ge=10)
+    """Training examples that have a label."""
+    hidden: Count = 64
+    steps: Count = 500
+    batch_size: int = Field(default=100, ge=10)
+    labelled_of_batch: Count = 10
+    """Number of rows of each batch that have a label."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
+    seeds: int = Field(default=5, ge=2)
+    """How many; each draws labels, weights and batches."""
+
+    def measure(self) -> dict[str, Tensor]:
+        """Train the versions, then `masked-categorical` on batches of several sizes.
+
+        Returns:
+            One value per seed of what `quantities` say of each version (gradients before training: of the unlabelled
+            rows of a batch alone, and of the whole batch) and of `BY_ROWS`: a zero vector counts as class 0; batches
+            are of test examples, and one without a label has no accuracy.
+
+        Raises:
+            HighwaysError: There are fewer training examples than labels asked for.
+        """
+        data = load(self.data)
+        assert isinstance(data, Images)
+        if self.labelled >= (count := len(data.train_y)):
+            raise HighwaysError(f"{self.labelled} labelled examples were asked for, {self.data} has {count}")
+        of_seeds = []
+        for seed in range(self.seeds):
+            values: dict[str, Tensor] = {}
+            for version in HEAD_VERSIONS:
+                values |= self._train_version(data, version, seed)
+            for size in BATCHES:
+                values |= self._train_by_chance(data, size, seed)
+            of_seeds.append(values)
+        return {name: torch.stack([values[name] for values in of_seeds]) for name in of_seeds[0]}
+
+    def _train_version(self, data: Images, version: str, seed: int) -> dict[str, Tensor]:
+        trial, found = _Trial(self, data, seed), {}
+        x, target, labelled = trial.batch()
+        for name, part in (("unlabelled", ~labelled), ("labelled", slice(None))):
+            trial.zero_grad()
+            class_loss(version, trial(x[part])[0], target[part], labelled[part]).backward()
+            gradients = [p.grad for p in trial.classifier.parameters() if p.grad is not None]
+            found[stored(version, f"{name}_gradient")] = nn.utils.get_total_norm(gradients)
+        trial.fit(version)
+        with torch.no_grad():
+            logits = trial(data.test_x.cpu())[0]
+        odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
+        found[stored(version, "accuracy")] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+        found[stored(version, "confidence")] = odds.max(dim=1).values.mean().double()
+        if version != "masked-categorical":
+            return found
+        batches = [trial.batch() for _ in range(-(-METRIC_ROWS // self.batch_size))]
+        x, target, labelled = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        with torch.no_grad():
+            right = (trial(x)[0].argmax(dim=1) == target.argmax(dim=1)).double()
+        return found | {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[labelled].mean()}
+
+    def _train_by_chance(self, data: Images, size: int, seed: int) -> dict[str, Tensor]:
+        """Train `masked-categorical` on batches of one size, in which rows have a label by chance."""
+        chance = self.labelled_of_batch / self.batch_size
+        steps = max(1, round(self.steps * self.batch_size / size))
+        trial = _Trial(self.model_copy(update={"batch_size": size, "steps": steps}), data, seed, chance)
+        trial.fit("masked-categorical")
+        with torch.no_grad():
+            right = trial(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
+        batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=trial.random)
+        labelled = torch.rand(METRIC_BATCHES, size, generator=trial.random) < chance
+        accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
+        without = accuracies.isnan()
+        return {
+            f"batch_{size}_accuracy": right.double().mean(),
+            f"batch_{size}_without_label": without.double().mean(),
+            f"batch_{size}_deviation": accuracies[~without].std(),
+        }
+
+
+def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Return the classifier's loss in a version of `HEAD_VERSIONS`.
+
+    Logits and targets, one-hot or zero where there is no label, are `(batch, classes)`; `labelled`, bool, `(batch,)`.
+    """
+    if version.endswith("binary"):
+        rows = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
+    else:
+        rows = -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
+    if version.startswith("zeros"):
+        return rows.mean()
+    return (rows * labelled).sum() / labelled.sum().clamp_min(1)
+
+
+class _Trial(nn.Module):
+    """What a seed draws: an encoder with a classifier and a decoder, the training rows that have a label, batches.
+
+    In a batch as many rows have a label as the study says, or each has one with the probability `chance`.
+    """
+
+    def __init__(self, study: TwoHeads, data: Images, seed: int, chance: float | None = None):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.encoder = nn.Linear(data.features, study.hidden)
+        self.classifier = nn.Linear(study.hidden, data.classes)
+        self.decoder = nn.Linear(study.hidden, data.features)
+        self.study, self.chance, self.random = study, chance, torch.Generator().manual_seed(seed)
+        self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
+        order = torch.randperm(len(self.x), generator=self.random)
+        self.known, self.unknown = order[: study.labelled], order[study.labelled :]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `(batch, features)` to logits of the classes and of the features."""
+        code = torch.relu(self.encoder(x))
+        return self.classifier(code), self.decoder(code)
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero where there is none, and who has one."""
+        size, few = self.study.batch_size, self.study.labelled_of_batch
+        if self.chance is not None:
+            few = int((torch.rand(size, generator=self.random) < self.chance).sum())
+        parts = ((self.known, few), (self.unknown, size - few))
+        rows = torch.cat([part[torch.randint(len(part), (count,), generator=self.random)] for part, count in parts])
+        labelled = torch.arange(size) < few
+        return self.x[rows], self.one_hot[rows] * labelled[:, None], labelled
+
+    def fit(self, version: str) -> None:
+        """Train a version of `HEAD_VERSIONS`."""
+        optimiser = torch.optim.RMSprop(self.parameters(), lr=self.study.learning_rate)
+        for _ in range(self.study.steps):
+            x, target, labelled = self.batch()
+            logits, decoded = self(x)
+            loss = class_loss(version, logits, target, labelled)
+            if version != "alone":
+                loss = loss + functional.binary_cross_entropy_with_logits(decoded, x)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
