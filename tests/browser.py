@@ -33,7 +33,6 @@ document.getElementById("page").onload = event => {
 
 
 def in_browser(test: Any) -> Any:
-    """Mark a test that needs a browser."""
     return pytest.mark.skipif(BROWSER is None, reason="no Chromium")(pytest.mark.pipeline(test))
 
 

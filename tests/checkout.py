@@ -32,7 +32,6 @@ def shrink(folder: Path, notebook: str, **changes: object) -> None:
 
 
 def git(folder: Path, *arguments: str) -> bytes:
-    """Run git and return its output."""
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True).stdout
 
 
@@ -90,6 +89,8 @@ def on_one_core() -> None:
 
 
 def execute(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the checkout, as its user would with the environment active."""
+    """Run a command in the checkout, as its user would with the environment active; it ends well."""
     options = {"env": surroundings(folder) | more, "preexec_fn": on_one_core, "timeout": 1800}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done

@@ -1,18 +1,15 @@
 """What the tests share: a project of their own for every test, and small runs."""
 
 import gc
-import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from checkout import REPOSITORY, lay_out
+from checkout import REPOSITORY, lay_out, shrink
 
 os.environ["HIGHWAYS_PROGRESS"] = "none"
 os.environ["OMP_NUM_THREADS"] = "1"  # threads of processes that share the cores wait for each other, spinning
@@ -33,7 +30,6 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def repository() -> Path:
-    """The checkout."""
     return REPOSITORY
 
 
@@ -80,9 +76,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from highways.training import sweep
 
     folder = lay_out(tmp_path_factory.mktemp("made"))
-    path = folder / "profiles" / "quick" / "01_depth.yaml"
     tiny = {"depths": [2, 10], "trials": 2, "epochs": 1, "workers": 1, "plain_width": 6, "highway_width": 5}
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | tiny))
+    shrink(folder, "01_depth", **tiny)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIGHWAYS_ROOT", str(folder))
         patch.setenv("HIGHWAYS_OFFLINE", "1")
@@ -97,7 +92,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def study(project: Path, made: Path) -> Path:
-    """A copy of `made`."""
     shutil.copytree(made, project, dirs_exist_ok=True)
     return project
 
@@ -119,60 +113,74 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 @pytest.fixture
+def says(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs the command line, which ends well, and returns what it prints."""
+
+    def command(*arguments: str) -> str:
+        capsys.readouterr()
+        assert call(*arguments) == 0
+        return capsys.readouterr().out
+
+    return command
+
+
+@pytest.fixture
+def fails(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs the command line, which fails, and returns its error: one line, printable."""
+
+    def command(*arguments: str) -> str:
+        capsys.readouterr()
+        assert call(*arguments) != 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert line.isprintable()
+        return line.removeprefix("error: ")
+
+    return command
+
+
+@pytest.fixture
 def run_config() -> Callable[..., Any]:
     """Makes small runs on the digits."""
-    from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
+    from toolbox import config_of
 
     def make(
         kind: str = "highway",
         depth: int = 4,
         activation: str = "relu",
-        learning_rate: float = 0.05,
         epochs: int = 2,
+        transform_bias: float = -2.0,
+        learning_rate: float = 0.05,
         momentum: float = 0.9,
         decay: float = 0.95,
-        transform_bias: float = -2.0,
         **more: Any,
-    ) -> RunConfig:
+    ) -> Any:
         bias = {"transform_bias": transform_bias} if kind == "highway" else {}
-        network: dict[str, Any] = {"kind": kind, "depth": depth, "width": 8, "activation": activation} | bias
-        return RunConfig(
-            data=DataConfig(name="digits"),
-            network=DenseConfig(**network),
-            optimiser=SGDConfig(learning_rate=learning_rate, momentum=momentum, decay=decay),
-            budget=BudgetConfig(epochs=epochs, batch_size=50),
-            **more,
-        )
+        network = {"kind": kind, "depth": depth, "width": 8, "activation": activation} | bias
+        sgd = {"learning_rate": learning_rate, "momentum": momentum, "decay": decay}
+        return config_of(network, optimiser=sgd, budget={"epochs": epochs, "batch_size": 50}, **more)
 
     return make
 
 
 @pytest.fixture
-def process(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts processes that train a list of runs, by `driver.py`; `workers` 0 is `run`, others are `sweep`.
+def process(project: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts processes that sweep a list of runs, with options of `sweep`, and note all events in the file `log`.
 
-    They say what is started and what came of it, and note all events in the file `log`. While the file `hold` is there,
-    their training stands still; by the signals of `die` workers die.
+    While the file `hold` is there, their training stands still.
     """
-    running: list[subprocess.Popen[str]] = []
+    from toolbox import FORKED, drive, surroundings
 
-    def begin(
-        configs: list[Any],
-        workers: int = 1,
-        profile: str = "p",
-        hold: str = "-",
-        die: tuple[int, ...] = (),
-        engine: str = "local",
-        log: str = os.devnull,
-    ) -> subprocess.Popen[str]:
-        content = json.dumps([config.model_dump(mode="json") for config in configs])
-        env = os.environ | {"CONFIGS": content, "WORKERS": str(workers), "PROFILE": profile, "HOLD": hold}
-        env |= {"DIE": json.dumps([int(number) for number in die]), "ENGINE": engine, "LOG": log}
-        command = [sys.executable, str(REPOSITORY / "tests" / "driver.py")]
-        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, bufsize=1))
+    running: list[Any] = []
+
+    def begin(configs: list[Any], log: Path, **options: Any) -> Any:
+        contents = [config.model_dump(mode="json") for config in configs]
+        arguments = (surroundings(), contents, log, tmp_path / "hold", options)
+        running.append(FORKED.Process(target=drive, args=arguments))
+        running[-1].start()
         return running[-1]
 
     yield begin
     for one in running:
         one.kill()
-        one.communicate()
+        one.join()

@@ -1,18 +1,25 @@
-"""BiLSTM networks against their equations."""
+"""BiLSTM networks against their equations; trained on texts, measured, and judged."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import pytest
 import torch
-from toolbox import overfitted
+from toolbox import HERE, OF_MLFLOW, overfitted, record_of, verdicts_of
 from torch import nn
 from torch.nn import functional
 
-from highways.config import BagOfWordsConfig, BiLSTMConfig
+from highways.config import BiLSTMConfig, RunConfig
 from highways.config.run import BiLSTMKind
-from highways.nn import BagOfWords, BiLSTMNetwork
+from highways.data import load
+from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
+from highways.nn import BiLSTMNetwork
 from highways.nn.bilstm import initialise
+from highways.tracking import Listed, RunRecord
+from highways.training import run
+
+pytestmark = OF_MLFLOW
 
 KINDS = get_args(BiLSTMKind)
 WORDS, HIDDEN, EMBEDDING = 11, 3, 4
@@ -32,76 +39,48 @@ def tokens(batch: int = 5, time: int = 6) -> torch.Tensor:
     return torch.randint(2, WORDS, (batch, time), generator=torch.Generator().manual_seed(0))
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def lstm(parameters: dict[str, np.ndarray], x: np.ndarray, state: list | None) -> tuple[np.ndarray, list]:
-    """A bidirectional LSTM, gate by gate (Hochreiter and Schmidhuber 1997, with forget gates)."""
-    outputs, states = [], []
-    for direction, suffix in enumerate(("", "_reverse")):
-        h, c = state[direction] if state else (np.zeros((x.shape[1], HIDDEN)),) * 2
-        steps = range(len(x)) if not suffix else reversed(range(len(x)))
-        made: dict[int, np.ndarray] = {}
-        for t in steps:
-            z = x[t] @ parameters[f"weight_ih_l0{suffix}"].T + parameters[f"bias_ih_l0{suffix}"]
-            z = z + h @ parameters[f"weight_hh_l0{suffix}"].T + parameters[f"bias_hh_l0{suffix}"]
-            i, f, g, o = np.split(z, 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-            made[t] = h
-        outputs.append(np.stack([made[t] for t in range(len(x))]))
-        states.append((h, c))
-    return np.concatenate(outputs, axis=2), states
-
-
-def affine(module: nn.Module, x: np.ndarray) -> np.ndarray:
-    return x @ module.weight.detach().numpy().T + module.bias.detach().numpy()
-
-
-def expected(built: BiLSTMNetwork, words: torch.Tensor) -> np.ndarray:
-    """The table in the module's docstring, written out."""
-    kind = built.config.kind
-    x = built.embedding.weight.detach().numpy()[words.numpy()].transpose(1, 0, 2)
+def expected(built: BiLSTMNetwork, words: torch.Tensor) -> torch.Tensor:
+    """The table in the module's docstring, written out; LSTMs and linear maps are torch's."""
+    kind, x, state = built.config.kind, built.embedding(words.t()), None
     if built.matched:
-        x = affine(built.entry, x)
-    state = None
+        x = built.entry(x)
     for block in built.blocks:
         inner = block.transform if kind == "highway" else block
-        parameters = {name: value.detach().numpy() for name, value in inner.lstm.named_parameters()}
-        h, reached = lstm(parameters, x, None if built.matched else state)
+        h, reached = inner.lstm(x, None if built.matched else state)
         if kind == "plain-matched":
             x = h
-            continue
-        if kind == "highway":
-            t = sigmoid(affine(block.gate, x))
+        elif kind == "highway":
+            t = torch.sigmoid(block.gate(x))
             x = h * t + x * (1 - t)
-            continue
-        state = reached
-        if kind == "plain":
-            y = h
-        elif kind == "highway-released":
-            block.gate.calls = 0
-            g = block.gate(torch.from_numpy(x)).numpy()
-            block.gate.calls = 0
-            y = h * sigmoid(g) + g * (1 - sigmoid(g))
-        elif kind == "highway-article":
-            g = affine(block.gate, x)
-            y = h * sigmoid(g) + g * (1 - sigmoid(g))
         else:
-            t = sigmoid(affine(block.gate, x))
-            zeros = np.zeros((*x.shape[:2], 2 * HIDDEN - x.shape[2]))
-            carried = affine(block.carry, x) if kind == "highway-described" else np.concatenate([x, zeros], axis=2)
-            y = h * t + carried * (1 - t)
-        x = affine(block.convert, y)
-    return affine(built.readout, np.tanh(np.tanh(x).max(axis=0)))
+            x, state = block.convert(layer_of_the_source(kind, block, x, h)), reached
+    return built.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
+
+
+def layer_of_the_source(kind: str, block: nn.Module, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    """What a layer makes of its input and its BiLSTM's output, before its linear map."""
+    if kind == "plain":
+        return h
+    g = block.gate(x)
+    if kind == "highway-released":
+        block.gate.calls = 0  # the network draws the same once more
+    t = torch.sigmoid(g)
+    if kind == "highway-described":
+        return h * t + block.carry(x) * (1 - t)
+    if kind == "highway-zero-padding":
+        return h * t + functional.pad(x, (0, 2 * HIDDEN - x.shape[2])) * (1 - t)
+    return h * t + g * (1 - t)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_output_is_the_equation(kind: str) -> None:
+def test_output_is_the_equation_sizes_the_sources_and_any_length_works(kind: str) -> None:
     built = network(kind, depth=3).double().eval()
-    want = expected(built, tokens())
-    np.testing.assert_allclose(built(tokens()).detach().numpy(), want, rtol=1e-10)
+    torch.testing.assert_close(expected(built, tokens()), built(tokens()), rtol=1e-10, atol=0)
+    first, second = network(kind), network(kind).state_dict()
+    assert sum(parameter.numel() for parameter in first.parameters()) == COUNTS[kind]
+    assert all(torch.equal(weights, second[name]) for name, weights in first.state_dict().items())
+    for time in (1, 500):
+        assert first(tokens(2, time)).isfinite().all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,11 +96,6 @@ def test_gradients_are_right(kind: str) -> None:
     assert torch.autograd.gradcheck(same_draws, tuple(built.parameters()), fast_mode=True)
 
 
-def test_parameter_counts() -> None:
-    found = {kind: sum(parameter.numel() for parameter in network(kind).parameters()) for kind in KINDS}
-    assert found == COUNTS
-
-
 def test_released_gate_is_drawn_anew_at_every_call_and_never_learns() -> None:
     built = network("highway-released")
     assert not any("gate" in name for name, _ in built.named_parameters())
@@ -134,33 +108,9 @@ def test_released_gate_is_drawn_anew_at_every_call_and_never_learns() -> None:
     assert torch.equal(resumed(tokens()), second), "and a resumed network goes on with the draws it would have had"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_sentence_of_one_word_and_of_500_work_and_a_seed_is_a_set_of_weights(kind: str) -> None:
-    first, second = network(kind), network(kind).state_dict()
-    assert all(torch.equal(weights, second[name]) for name, weights in first.state_dict().items())
-    for time in (1, 500):
-        assert first(tokens(2, time)).isfinite().all()
-
-
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "highway-released"])
 def test_one_batch_can_be_overfitted(kind: str) -> None:
     assert overfitted(network(kind, hidden=8, embedding=8), tokens(8)) < 0.01
-
-
-def test_gradients_reach_the_first_block_of_a_deep_highway_and_not_of_a_deep_plain_net() -> None:
-    def norm(kind: str) -> float:
-        built = network(kind, depth=20, hidden=16, embedding=16)
-        functional.cross_entropy(built(tokens(20)), torch.arange(20) % 2).backward()
-        return float(torch.nn.utils.get_total_norm([p.grad for p in built.blocks[0].parameters()]))
-
-    assert norm("highway") > 100 * norm("plain-matched")
-
-
-def test_bag_of_words_does_not_see_the_order() -> None:
-    bag = BagOfWords(BagOfWordsConfig(family="bag-of-words"), WORDS, 2).double()
-    nn.init.normal_(bag.embedding.weight)
-    words = tokens()
-    torch.testing.assert_close(bag(words), bag(words.flip(1)), rtol=1e-12, atol=1e-12)
 
 
 def test_layer_that_would_be_drawn_from_the_global_generator_is_refused() -> None:
@@ -168,3 +118,79 @@ def test_layer_that_would_be_drawn_from_the_global_generator_is_refused() -> Non
     built.blocks[0] = nn.Conv1d(EMBEDDING, HIDDEN, 1)
     with pytest.raises(TypeError, match=r"initialise\(\) does not draw Conv1d"):
         initialise(built, seed=0)
+
+
+def settings(**changes: object) -> BiLSTMProfile:
+    content = {"profile": "quick", "data": ["synthetic-tweets"], "variants": ["plain", "highway"], "depths": [1, 2]}
+    content |= {"seeds": 1, "epochs": 1, "batch_size": 200, "hidden": 4, "embedding": 4, "dropout": 0.2}
+    return BiLSTMProfile.model_validate(content | {"snapshot_steps": 20} | changes)
+
+
+def one(kind: str = "highway-released", **changes: object) -> RunConfig:
+    return settings(variants=[kind], depths=[2], **changes).runs()[1]
+
+
+def test_record_has_snapshots_and_gradients(project: Path) -> None:
+    record = run(one(epochs=2), **HERE)
+    measured = record.measurements
+    steps = len(list(load(record.config.data).training_batches(record.config, epoch=lambda: 0)))
+    assert steps > 20
+    assert measured["snapshot_step"] == sorted({20, *range(20, 2 * steps, 20), steps, 2 * steps})
+    assert {len(values) for name, values in measured.items() if name.startswith("snapshot")} == {
+        len(measured["snapshot_step"])
+    }
+    assert measured["snapshot_test_accuracy"][-1] == record.last("test_accuracy")
+    for block in ("first", "last"):
+        before, after = measured[f"gradient_norm_{block}_block"]
+        assert before > 0
+        assert after > 0
+    assert set(record.curves) == {f"{p}_{m}" for p in ("train", "dev", "test") for m in ("cross_entropy", "accuracy")}
+    assert RunRecord.loads(record.dumps(), "x") == record
+
+
+def test_rules_choose_their_snapshot() -> None:
+    measured = {"snapshot_dev_accuracy": [0.5, 0.8, 0.8, 0.7], "snapshot_test_accuracy": [0.9, 0.7, 0.75, 0.6]}
+    record = record_of(one(), {"test_accuracy": [0.6]}, measurements=measured)
+    assert accuracies(record) == (0.6, 0.7, 0.9)
+    assert by_depth([record], "highway-released") == {2: 0.7}
+    assert accuracies(record_of(one(), {}, diverged_epoch=1)) == (0.5, 0.5, 0.5), "a run that diverged is guessing"
+    padded = one("highway-released-padded")
+    assert padded.network == one().network.model_copy(update={"padding": "seen"})
+    assert variant(record.model_copy(update={"config": padded})) == "highway-released-padded"
+
+
+VARIANTS = ["plain", "plain-matched", "highway", "highway-article", "highway-described", "highway-released"]
+CHOSEN = {"profile": "x", "data": ["sst2"], "seeds": 3, "epochs": 10, "hidden": 300, "embedding": 300, "dropout": 0.6}
+CHOSEN |= {"variants": VARIANTS, "depths": [1, 2, 3, 5, 10, 12, 15, 20], "batch_size": 16}
+
+
+def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str, tuple[str, str]]:
+    """Verdicts and scopes for runs with these test accuracies."""
+    chosen = BiLSTMProfile.model_validate(CHOSEN | changes)
+    records = []
+    for config in chosen.runs():
+        value = accuracy(config.network.kind, config.network.depth)
+        measured = {"snapshot_dev_accuracy": [value], "snapshot_test_accuracy": [value]}
+        records.append(record_of(config, {"test_accuracy": [value]}, measurements=measured))
+    return {
+        row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in verdicts_of(chosen, Listed(records))
+    }
+
+
+def as_the_article_says(kind: str, depth: int) -> float:
+    if kind.startswith("plain"):
+        return 0.8 if depth <= 10 else 0.4
+    return 0.8 if depth == 1 else 0.75
+
+
+def test_claims_are_judged_by_what_the_variants_reach() -> None:
+    found = judged(as_the_article_says)
+    assert found.pop("highway-keeps-its-accuracy") == ("not replicated", "full")
+    assert set(found.values()) == {("replicated", "full")}
+    found = judged(lambda kind, depth: 909 / 1821 if kind == "plain" and depth > 10 else 0.8)
+    assert found["plain-at-chance-after-10"] == ("replicated", "full"), "chance is not below chance"
+    assert found["plain-below-chance-after-10"] == ("not replicated", "full")
+    assert found["highway-keeps-its-accuracy"] == ("replicated", "full")
+    found = judged(lambda kind, depth: 0.8)
+    for claim in ("highway-released-declines-less", "highway-declines-less", "released-gate-contributes"):
+        assert found[claim] == ("not replicated", "full"), "equal variants show no difference"

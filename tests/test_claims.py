@@ -6,18 +6,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from pydantic import ValidationError
 from toolbox import record_of, verdicts_of
 
-from highways.claims.judge import Bounds, Claim, Judgement, headline, judge, measured_text, read_claims, shortfalls
+from highways.claims.judge import Bounds, Claim, Judgement, judge, measured_text, read_claims, shortfalls
 from highways.claims.required import Required
+from highways.claims.schema import schema_text
 from highways.claims.sources import numbers_of, spoken
 from highways.claims.studies import study_ratio
 from highways.claims.values import Expression, Interval, Measures, Networks, measured, measured_of_networks
 from highways.config.profiles import load_profile
 from highways.errors import HighwaysError
-from highways.experiments import BILSTM_DEPTH, CONV, DEPTH, GATES, LESION
+from highways.experiments import CONV, DEPTH, EXPERIMENTS, GATES, LESION
 from highways.experiments.conv import ConvProfile
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
@@ -53,7 +56,6 @@ def records(
 
 @cache
 def claims() -> dict[str, Claim]:
-    """All claims, read once."""
     return all_claims()
 
 
@@ -81,52 +83,36 @@ def test_the_papers_own_outcomes_replicate_the_depth_claims_and_equal_networks_d
     assert equal["depth-highway-does-not-degrade"] == ("replicated", "full")
 
 
-@pytest.mark.parametrize(
-    ("changes", "scope"),
-    [
-        ({"epochs": 399}, "reduced"),
-        ({"trials": 39}, "reduced"),
-        ({"plain_width": 100}, "reduced"),
-        ({"data": "digits"}, "stand-in"),
-        ({}, "full"),
-    ],
-)
-def test_scope_follows_data_budget_and_widths_and_decides_what_a_criterion_is_worth(changes: dict, scope: str) -> None:
-    chosen, full = settings(**changes), scope == "full"
-    met, missed = records(chosen, PAPER_P1), records(chosen, NO_DIFFERENCE)
-    assert verdict(BETTER, met) == ("replicated" if full else "consistent", scope)
-    assert verdict(BETTER, missed) == ("not replicated" if full else "inconclusive", scope)
-    assert verdict(DEGRADES, met) == ("replicated" if full else "inconclusive", scope), "less budget makes it easier"
-
-
-def with_rungs(*rungs: tuple[int, int], trials: int = 40) -> Listed:
+def with_rungs(loss: dict, *rungs: tuple[int, int], trials: int = 40) -> Listed:
     """Records of a search of `trials` for 10 epochs, of which each rung kept so many for so many epochs."""
     found = list(records(settings(epochs=10, trials=trials), dict.fromkeys(PAPER_P1, 0.1)))
     for keep, epochs in rungs:
-        found += records(settings(trials=keep, epochs=epochs), PAPER_P1)
+        found += records(settings(trials=keep, epochs=epochs), loss)
     return Listed(found)
 
 
 @pytest.mark.parametrize(
-    ("rungs", "trials", "scope"),
+    ("scope", "listing"),
     [
-        (((10, 40), (3, 400)), 40, "pruned"),
-        (((1, 400),), 40, "pruned"),
-        (((3, 400),), 39, "reduced"),
-        (((10, 40),), 40, "reduced"),
+        ("full", lambda loss: records(settings(), loss)),
+        ("reduced", lambda loss: records(settings(epochs=399), loss)),
+        ("reduced", lambda loss: records(settings(trials=39), loss)),
+        ("reduced", lambda loss: records(settings(plain_width=100), loss)),
+        ("stand-in", lambda loss: records(settings(data="digits"), loss)),
+        ("pruned", lambda loss: with_rungs(loss, (10, 40), (3, 400))),
+        ("pruned", lambda loss: with_rungs(loss, (1, 400))),
+        ("reduced", lambda loss: with_rungs(loss, (3, 400), trials=39)),
+        ("reduced", lambda loss: with_rungs(loss, (10, 40))),
+        ("pruned", lambda loss: Listed(records(settings(), loss), pruned=True)),
+        ("reduced", lambda loss: Listed(records(settings(epochs=10), loss), pruned=True)),
     ],
 )
-def test_search_with_rungs_is_pruned_where_survivors_are_trained_to_the_end(rungs, trials: int, scope: str) -> None:
-    listed = with_rungs(*rungs, trials=trials)
-    assert verdict(DEGRADES, listed) == ("replicated" if scope == "pruned" else "inconclusive", scope)
-    assert judged(f"{BETTER}-top10", listed).verdict == "not run", "three have no top ten"
-
-
-def test_networks_that_a_search_of_their_own_trained_alone_to_the_end_are_pruned() -> None:
-    for pruned, epochs, scope in ((True, 400, "pruned"), (False, 400, "full"), (True, 10, "reduced")):
-        assert judged(DEGRADES, Listed(records(settings(epochs=epochs), PAPER_P1), pruned=pruned)).scope == scope
-    for schema in (GatesProfile, LesionProfile):
-        assert [load_profile(name, schema).pruned for name in ("laptop", "weekend")] == [False, True]
+def test_scope_follows_data_budget_and_widths_and_decides_what_a_criterion_is_worth(scope: str, listing) -> None:
+    """A search is pruned where its survivors are trained to the end, in rungs or by a search of their own."""
+    met, missed, full = listing(PAPER_P1), listing(NO_DIFFERENCE), scope in ("full", "pruned")
+    assert verdict(BETTER, met) == ("replicated" if full else "consistent", scope)
+    assert verdict(BETTER, missed) == ("not replicated" if full else "inconclusive", scope)
+    assert verdict(DEGRADES, met) == ("replicated" if full else "inconclusive", scope), "less budget makes it easier"
 
 
 @pytest.mark.parametrize(("epochs", "scope"), [(10, "full"), (40, "reduced")])
@@ -134,7 +120,7 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
     claim = claims()[DEGRADES]
     required = claim.required.model_copy(update={"epochs": epochs, "survivors": None})
     claim = claim.model_copy(update={"required": required})
-    whole = with_rungs((10, 40), (3, 400))
+    whole = with_rungs(PAPER_P1, (10, 40), (3, 400))
     assert judged(claim, whole).scope == scope
     assert list(shortfalls(claim, whole)) == ([] if scope == "full" else ["epochs"])
 
@@ -149,7 +135,7 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
     ],
 )
 def test_one_that_reached_the_end_is_enough_where_one_survivor_is_required(ended: list[str], expected: str) -> None:
-    whole = with_rungs((10, 40), (3, 400))
+    whole = with_rungs(PAPER_P1, (10, 40), (3, 400))
     plain = [run for run in whole if run.config.network.kind == "plain"]
     last = [run for run in plain if (run.config.budget.epochs, run.config.network.depth) == (400, 100)]
     ends = [run.model_copy(update={"status": status}) for run, status in zip(last, ended, strict=False)]
@@ -159,6 +145,7 @@ def test_one_that_reached_the_end_is_enough_where_one_survivor_is_required(ended
     assert found == (expected, "pruned" if expected == "replicated" else "")
     first = next(run.config for run in plain if run.config.budget.epochs == 10)
     assert judged(DEGRADES, Listed(there, missing=[*missing, first])).verdict == "not run", "of an earlier rung"
+    assert judged(f"{BETTER}-top10", whole).verdict == "not run", "three have no top ten"
 
 
 def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
@@ -174,19 +161,6 @@ def test_missing_runs_matter_to_the_claims_that_they_concern() -> None:
     fewer = records(settings(depths=[10]), PAPER_P1)
     assert judged("depth-highway-converges-faster", fewer).scope == "reduced"
     assert verdict(DEGRADES, fewer) == ("not run", "")
-
-
-def test_parameters_are_counted_on_built_networks_without_any_run() -> None:
-    for name, experiment in (("depth-plain-parameters-per-layer", DEPTH), ("conv-parameters-b", CONV)):
-        row = judge(name, claims()[name], experiment.named_measures, Listed(known=False), "p")
-        assert (row.verdict, row.scope, row.data) == ("replicated", "full", "")
-
-
-def test_own_questions_are_counted_apart() -> None:
-    measures = BILSTM_DEPTH.named_measures
-    named = [(name, claim) for name, claim in claims().items() if claim.experiment == BILSTM_DEPTH.name]
-    rows = [judge(name, claim, measures, Listed(known=False), "p") for name, claim in named]
-    assert headline(rows) == "6 claims of the sources: 6 not run. 4 questions and calculations of our own: 4 not run"
 
 
 def test_network_all_of_whose_trials_diverged_is_infinitely_worse() -> None:
@@ -229,12 +203,18 @@ def test_number_is_within_bounds_or_not_and_an_interval_may_lie_across(bounds: d
             assert found is kept, value
 
 
-@pytest.mark.parametrize(("runs", "text"), [(1, ""), (3, " (0.001, 0.002, 0.003)"), (5, "")])
-def test_few_values_stand_behind_their_interval(runs: int, text: str) -> None:
-    values = tuple(0.001 * (number + 1) for number in range(runs))
-    found = measured_text(Interval(-0.01, 0.02, values))
-    assert found == f"-0.01 to 0.02{text}"
-    assert numbers_of(found) == ([-0.01, 0.02], list(values) if text else [])
+def test_few_values_stand_behind_their_interval_and_networks_are_told_apart() -> None:
+    for runs, text in ((1, ""), (3, " (0.001, 0.002, 0.003)"), (5, "")):
+        values = tuple(0.001 * (number + 1) for number in range(runs))
+        found = measured_text(Interval(-0.01, 0.02, values))
+        assert found == f"-0.01 to 0.02{text}"
+        assert numbers_of(found) == ([-0.01, 0.02], list(values) if text else [])
+    text = measured_text(Networks((-0.657, -0.0681), (-0.34, None)))
+    assert text == "-0.657, -0.0681; untrained -0.34"
+    assert numbers_of(text) == ([-0.657, -0.0681], [-0.657, -0.0681])
+    assert spoken(text, "correlation") == "\u22120.657, \u22120.0681 (untrained \u22120.34)"
+    with pytest.raises(ValidationError, match="beyond_untrained needs each_network"):
+        Claim.model_validate(CLAIM | {"beyond_untrained": True})
 
 
 @pytest.mark.parametrize(
@@ -248,19 +228,13 @@ def test_few_values_stand_behind_their_interval(runs: int, text: str) -> None:
         ([0.9], {"data": "digits"}, ("inconclusive", "stand-in")),
     ],
 )
-def test_convolutional_claims_are_judged_by_an_interval_and_a_margin(
-    accuracies: list, changes: dict, judgement
-) -> None:
+def test_convolutional_claims_are_judged_by_interval_and_margin(accuracies: list, changes: dict, judgement) -> None:
     training = {"network": "highway-mnist-32", "data": "mnist", "epochs": 300, "runs": len(accuracies)} | changes
     chosen = ConvProfile.model_validate({"profile": "x", "trainings": [training]})
     runs = zip(chosen.runs(), accuracies, strict=True)
     listed = Listed(record_of(config, {"test_accuracy": [accuracy]}) for config, accuracy in runs)
     row = judge("x", claims()["conv-mnist-32"], CONV.named_measures, listed, "p")
     assert (row.verdict, row.scope) == judgement
-
-
-def test_every_claim_has_a_bound() -> None:
-    assert not [name for name, claim in claims().items() if not claim.holds.model_dump(exclude_none=True)]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +290,6 @@ def test_an_expression_that_does_not_fit_the_tables_names_the_claim(expression: 
 
 
 def run_of(kind: str = "plain", depth: int = 10, width: int = 71, seed: int = 0, **budget: int) -> RunRecord:
-    """A finished run on MNIST."""
     config = settings(depths=[10], trials=1).runs()[0]
     network = config.network.model_copy(update={"kind": kind, "depth": depth, "width": width})
     record = record_of(config, {"train_cross_entropy": [1e-5]})
@@ -369,24 +342,11 @@ def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:
     assert Required.model_validate({"steps": 5, "depths": [10]}).scope(evidence) == "full"
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"epochs": "10"},
-        {"epochs": True},
-        {"epochs": 0},
-        {"depths": 10},
-        {"width": 5},
-        {"data": []},
-        {"widths": {}},
-        {"cells": {"girth": [1]}},
-        {"trained_to": 0.5},
-        {"trained_to": 0, "depths": [10]},
-    ],
-)
-def test_a_requirement_of_another_kind_is_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        Required.model_validate(bad)
+def test_a_requirement_of_another_kind_is_refused() -> None:
+    bad: list[dict[str, Any]] = [{"epochs": "10"}, {"epochs": 0}, {"depths": 10}, {"width": 5}, {"data": []}]
+    for one in [*bad, {"widths": {}}, {"cells": {"girth": [1]}}, {"trained_to": 0.5}]:
+        with pytest.raises(ValidationError):
+            Required.model_validate(one)
 
 
 def test_networks_that_were_not_trained_as_far_as_required_decide_nothing() -> None:
@@ -396,7 +356,7 @@ def test_networks_that_were_not_trained_as_far_as_required_decide_nothing() -> N
     assert verdict(claim, records(settings(), PAPER_P1)) == ("inconclusive", "reduced")
 
 
-def test_committed_verdicts_say_what_they_fall_short_of(repository: Path) -> None:
+def test_committed_verdicts_say_what_they_fall_short_of_and_which_rest_on_a_search(repository: Path) -> None:
     rows = {row["id"]: row for row in json.loads((repository / "results/laptop/claims.json").read_text())["claims"]}
     below = [row for row in rows.values() if row["scope"] in ("reduced", "stand-in")]
     assert below
@@ -405,9 +365,8 @@ def test_committed_verdicts_say_what_they_fall_short_of(repository: Path) -> Non
     assert rows["conv-parameters-b"]["verdict"] == "replicated"
     unpublished = {row["verdict"] for row in rows.values() if "unpublished" in str(row["required"].get("data"))}
     assert unpublished == {"cannot be judged"}
-
-
-# What an outcome is worth: intervals of ratios and searches, networks beside the best one, networks before training
+    for schema in (GatesProfile, LesionProfile):
+        assert [load_profile(name, schema).pruned for name in ("laptop", "weekend")] == [False, True]
 
 
 def listed_study(**values: list[float]) -> Any:
@@ -439,12 +398,6 @@ def test_a_bound_within_the_interval_of_a_search_leaves_the_claim_open() -> None
     assert low == point == 9e-5 < 1e-4 < high
 
 
-def test_trials_are_drawn_alike_for_all_networks() -> None:
-    row = judged(DEGRADES, records(settings(), PAPER_P1))
-    (low, high), (point,) = numbers_of(row.measured)
-    assert low == high == pytest.approx(point), "every trial is as much worse at 100 layers as the best one"
-
-
 CLAIM = {"experiment": "x", "source": "P1", "statement": "s", "criterion": "c", "measure": {}, "holds": {"above": 0}}
 
 
@@ -467,15 +420,6 @@ def test_two_of_three_networks_must_agree_beyond_those_before_training(values, u
     assert claim.keeps(Networks(values, untrained or (None,) * len(values))) is kept
 
 
-def test_networks_are_told_apart_in_claims_and_in_words() -> None:
-    text = measured_text(Networks((-0.657, -0.0681), (-0.34, None)))
-    assert text == "-0.657, -0.0681; untrained -0.34"
-    assert numbers_of(text) == ([-0.657, -0.0681], [-0.657, -0.0681])
-    assert spoken(text, "correlation") == "\u22120.657, \u22120.0681 (untrained \u22120.34)"
-    with pytest.raises(ValidationError, match="beyond_untrained needs each_network"):
-        Claim.model_validate(CLAIM | {"beyond_untrained": True})
-
-
 def test_no_network_before_training_makes_a_committed_claim_replicated(monkeypatch, repository: Path) -> None:
     monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
     for experiment in (GATES, LESION):
@@ -486,3 +430,26 @@ def test_no_network_before_training_makes_a_committed_claim_replicated(monkeypat
             if found is not None and None not in found.untrained:
                 before = Networks(found.untrained, found.untrained)  # type: ignore[arg-type]
                 assert claim.keeps(before) is not True, name
+
+
+def test_every_claim_passes_the_schema_has_a_bound_and_slips_do_not(repository: Path) -> None:
+    text = schema_text({one.name: one.named_measures for one in EXPERIMENTS})
+    validator = jsonschema.Draft7Validator(json.loads(text))
+    claims = yaml.safe_load((repository / "references/claims.yaml").read_text())
+    assert [error.message for error in validator.iter_errors(claims)] == []
+    claim = claims["depth-plain-degrades"]
+    without = {key: value for key, value in claim.items() if key != "criterion"}
+    slips = [
+        {"experiment": "01_depht"},
+        {"holds": {"over": 10}},
+        {"measure": {"name": "no_such_measure"}},
+        {"measure": {"ratio": [{"depth": 10}], "of": "best_train_cross_entropy"}},
+        {"required": {"epochs": "many"}},
+        {"verdict": "replicated"},
+    ]
+    for wrong in [without, *(claim | slip for slip in slips)]:
+        assert not validator.is_valid({"a": wrong}), wrong
+    assert (repository / "references/claims.schema.json").read_text() == text, "run `make pipeline`"
+    first, _, _ = (repository / "references/claims.yaml").read_text().partition("\n")
+    assert first == "# yaml-language-server: $schema=claims.schema.json"
+    assert all(claim["holds"] for claim in claims.values())

@@ -1,5 +1,6 @@
 """The command line: help everywhere, one clear line for bad input, the right exit status."""
 
+import importlib.metadata
 import io
 import re
 import shutil
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from checkout import shrink
 from toolbox import OF_MLFLOW, record_of
 
 from highways.cli import app, shown
 from highways.config import BudgetConfig, DataConfig, RunConfig, parse_yaml, validate
-from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments import settings_of
 from highways.tracking.records import RecordStore, run_keys
@@ -31,153 +32,134 @@ def commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
         yield from commands(command, *path, name)
 
 
-def test_every_command_has_help(call, capsys) -> None:
+def test_every_command_has_help_and_a_newcomer_is_told_what_to_do_next(project: Path, says) -> None:
     for command in commands(typer.main.get_command(app)):
-        assert call(*command, "--help") == 0
-        assert "Usage: highways" in capsys.readouterr().out, command
+        assert "Usage: highways" in says(*command, "--help"), command
+    assert re.search("\n  make repro.*\n  highways claims", says(), re.DOTALL)
+    assert re.fullmatch(r"highways \d+\.\d+\.\d+, torch \d\S+\n", says("--version"))
 
 
-def test_errors_are_one_line_and_status_1(project: Path, call, capsys) -> None:
-    assert call("profile", "show", "huge") == 1
-    assert capsys.readouterr().err == "error: no profile 'huge'; there are: laptop, paper, quick, weekend\n"
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("frobnicate", "frobnicate"),
+        ("profile show huge", "no profile 'huge'; there are: laptop, paper, quick, weekend"),
+        ("profile check laptop 01_depth", "HIGHWAYS_DATA_MIRROR"),
+        ("data fetch nothing", "no data set 'nothing'; there are: digits, mnist, cifar10, "),
+        ("run", "highways run --example"),
+        ("run --example --family cnn", "bag-of-words, bilstm"),
+        (f"run {'k' * 300}", "no record of a run 'kkk"),
+        ("run /", "/: "),
+        ("runs --profile big", "'big'"),
+        ("runs --experiment 0", "01_depth or 02_bilstm_depth"),
+        ("runs --exp 01", "--exp"),
+        ("claims --verdict maybe", "inconclusive"),
+        ("tables depht", "no table 'depht'; there are: depth"),
+        ("tables --from csv", "records"),
+        ("verify --rerun 0", "Invalid value for '--rerun'"),
+        ("verify --seed 3", "--seed and --device need --rerun"),
+        ("verify --rerun 1", "no records to train again in results"),
+    ],
+)
+def test_wrong_usage_is_one_line(project: Path, monkeypatch, call, fails, arguments: str, message: str) -> None:
+    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
+    assert message in fails(*arguments.split())
     with pytest.raises(HighwaysError, match="no profile 'huge'"):
         call("profile", "show", "huge", "--debug")
 
 
-def test_profile_is_shown_checked_and_used(project: Path, call, capsys) -> None:
-    assert call("profile", "show") == 0
-    out = capsys.readouterr().out
+def test_profile_is_shown_checked_and_used(project: Path, says, fails) -> None:
+    out = says("profile", "show")
     assert "quick (active)" in out
     assert "01_depth: 64 runs" in out
-    assert call("profile", "use", "laptop") == 0
+    says("profile", "use", "laptop")
     assert yaml.safe_load((project / "params.yaml").read_text()) == {"active": ["laptop"]}
-    assert call("profile", "check", "quick", "01_depth") == 0
+    says("profile", "check", "quick", "01_depth")
     path = project / "profiles" / "quick" / "01_depth.yaml"
-    text = path.read_text()
+    whole = yaml.safe_load(path.read_text())
     for wrong, said in (
-        ("colour: red", "unknown key 'colour' (allowed: "),
-        ("depths: 10, 20", "key 'depths': Input should be a valid array, found '10, 20'; a list is written [10, 20]\n"),
-        ("depths: {deep: 10}", "key 'depths': Input should be a valid array; a list is written [{deep: 10}]\n"),
+        ({"colour": "red"}, "unknown key 'colour' (allowed: "),
+        (
+            {"depths": "10, 20"},
+            "key 'depths': Input should be a valid array, found '10, 20'; a list is written [10, 20]",
+        ),
+        ({"depths": {"deep": 10}}, "key 'depths': Input should be a valid array; a list is written [{deep: 10}]"),
     ):
-        name = wrong.partition(":")[0]
-        path.write_text("".join(f"{line}\n" for line in text.splitlines() if not line.startswith(name)) + wrong)
-        capsys.readouterr()
-        assert call("profile", "check", "quick", "01_depth") == 1
-        assert f"profiles/quick/01_depth.yaml: {said}" in capsys.readouterr().err
+        path.write_text(yaml.safe_dump(whole | wrong))
+        assert fails("profile", "check", "quick", "01_depth").startswith(f"profiles/quick/01_depth.yaml: {said}")
 
 
-def test_run_trains_and_shows_the_record(project: Path, run_config, call, capsys, tmp_path: Path) -> None:
+def test_run_trains_and_shows_the_record(project: Path, run_config, says, fails, tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(run_config().model_dump(mode="json")))
-    assert call("run", str(path), "--set", "network.depth=3", "--device", "cpu") == 0
-    out = capsys.readouterr().out
-    assert "epoch 2/2" in out
-    assert "highway-d003-digits" in out
-    assert "finished after 2 epochs" in out
-    assert call("run", str(path), "--set", "network.depth=3") == 0
-    assert "epoch" not in capsys.readouterr().out.split("finished")[0]
-    assert call("run", str(path), "--set", "network.deep=3") == 1
-    assert "unknown key 'network.deep'" in capsys.readouterr().err
+    out = says("run", str(path), "--set", "network.depth=3", "--device", "cpu")
+    for text in ("epoch 2/2", "highway-d003-digits", "finished after 2 epochs"):
+        assert text in out
+    assert "epoch" not in says("run", str(path), "--set", "network.depth=3").split("finished")[0]
+    assert "unknown key 'network.deep'" in fails("run", str(path), "--set", "network.deep=3")
 
 
-def test_data_sets_are_listed_and_verified(project: Path, call, capsys) -> None:
-    assert call("data", "list") == 0
-    out = capsys.readouterr().out
-    assert "digits            complete" in out
-    assert "mnist             0 of 4 files" in out
-    assert "synthetic-tweets  generated" in out
+def test_data_sets_are_listed_and_verified(project: Path, call, says, capsys) -> None:
+    out = says("data", "list")
+    for line in ("digits            complete", "mnist             0 of 4 files", "synthetic-tweets  generated"):
+        assert line in out
     raw = project / "data" / "raw" / "mnist"
     raw.mkdir(parents=True)
     (raw / "train-images-idx3-ubyte.gz").write_bytes(b"x")
     assert call("data", "verify") == 1
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
-    assert call("data", "fetch", "nothing") == 1
-    assert "no data set 'nothing'; there are: digits, mnist, cifar10, " in capsys.readouterr().err
 
 
-def test_wrong_usage_is_one_line(project: Path, monkeypatch, call, capsys) -> None:
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR", raising=False)
-    for arguments, named in {
-        "frobnicate": "frobnicate",
-        "profile check laptop 01_depth": "HIGHWAYS_DATA_MIRROR",
-        "run": "highways run --example",
-        "run --example --family cnn": "bag-of-words, bilstm",
-        f"run {'k' * 300}": "no record of a run 'kkk",
-        "run /": "error: /: ",
-        "runs --profile big": "'big'",
-        "runs --experiment 0": "01_depth or 02_bilstm_depth",
-        "runs --exp 01": "--exp",
-        "claims --verdict maybe": "inconclusive",
-    }.items():
-        assert call(*arguments.split()) != 0
-        error = capsys.readouterr().err
-        assert error.startswith("error: ")
-        assert named in error
-        assert error.count("\n") == 1
-
-
-def test_tables_and_figures_are_made(study: Path, call, capsys, tmp_path: Path) -> None:
-    assert call("tables", "depth", "--output", str(tmp_path / "t")) == 0
-    made = (tmp_path / "t" / "depth.csv").read_bytes()
-    assert made == (study / "results" / "quick" / "01_depth" / "tables" / "depth.csv").read_bytes()
-    figure = study / "results" / "quick" / "01_depth" / "depth.png"
+def test_tables_and_figures_are_made(study: Path, says, tmp_path: Path) -> None:
+    says("tables", "depth", "--output", str(tmp_path / "t"))
+    results = study / "results" / "quick" / "01_depth"
+    assert (tmp_path / "t" / "depth.csv").read_bytes() == (results / "tables" / "depth.csv").read_bytes()
+    figure = results / "depth.png"
     figure.unlink()
-    assert call("figures", "--experiment", "01") == 0
-    assert "results/quick/01_depth/depth.png" in capsys.readouterr().out.splitlines()
+    assert "results/quick/01_depth/depth.png" in says("figures", "--experiment", "01").splitlines()
     assert figure.stat().st_size > 10_000
-    shutil.rmtree(study / "results" / "quick" / "01_depth")
-    assert call("figures") == 0
-    assert capsys.readouterr().out == "quick: no finished runs, no figures\n"
+    shutil.rmtree(results)
+    assert says("figures") == "quick: no finished runs, no figures\n"
 
 
-def test_claims_are_shown_by_verdict_and_chosen(study: Path, call, capsys) -> None:
-    assert call("claims") == 0
-    out = capsys.readouterr().out
+def test_claims_are_shown_by_verdict_and_chosen(study: Path, says) -> None:
+    out = says("claims")
     assert "claims of the sources" in out
     assert max(map(len, out.splitlines())) <= 100
     assert out.index("\nreplicated (") < out.index("  depth-plain-parameters-per-layer\n") < out.index("\nnot run (")
     written = (study / "results" / "quick" / "claims.csv").read_bytes()
-    assert call("claims", "--verdict", "replicated", "--experiment", "01") == 0
-    out = capsys.readouterr().out
+    out = says("claims", "--verdict", "replicated", "--experiment", "01")
     assert ("not run (" in out, "conv-" in out) == (False, False)
     assert (study / "results" / "quick" / "claims.csv").read_bytes() == written, "all are written, whatever is shown"
 
 
-def rows(capsys) -> list[list[str]]:
-    """The cells of the table that was printed, without its head."""
-    return [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+def rows(text: str) -> list[list[str]]:
+    """The cells of a printed table, without its head."""
+    return [line.split() for line in text.splitlines()[1:]]
 
 
-def test_runs_are_counted_filtered_and_ranked(study: Path, call, capsys) -> None:
-    assert call("runs") == 0
-    assert rows(capsys)[0][:4] == ["quick", "01_depth", "8", "0"]
+def test_runs_are_counted_filtered_and_ranked(study: Path, says) -> None:
+    assert rows(says("runs"))[0][:4] == ["quick", "01_depth", "8", "0"]
     for best, by, reverse in ((5, "train_cross_entropy", False), (8, "test_accuracy", True)):
-        assert call("runs", "--best", str(best), "--by", by) == 0
-        values = [float(row[6]) for row in rows(capsys)]
+        values = [float(row[6]) for row in rows(says("runs", "--best", str(best), "--by", by))]
         assert (len(values), values) == (best, sorted(values, reverse=reverse))
     for where, count in (
         ("network == 'highway' and depth == 10", 2),
         ("(seed == 1 or seed == 7) and data in ['digits'] and not momentum > 1", 4),
     ):
-        assert call("runs", "--where", where) == 0
-        assert sum(row[0].startswith(("plain", "highway")) for row in rows(capsys)) == count
+        assert sum(row[0].startswith(("plain", "highway")) for row in rows(says("runs", "--where", where))) == count
 
 
-def test_bad_condition_or_curve_is_refused_in_one_line(study: Path, call, capsys) -> None:
+def test_bad_condition_or_curve_is_refused_in_one_line(study: Path, fails) -> None:
     code = "__import__('os').system('touch hacked') == 0"
     where = [("--where", one) for one in ("depth", "network == highway", "network < 3", "depht == 10", code)]
     for condition in (*where, ("--by", "accuracy", "--best", "1")):
-        assert call("runs", "--experiment", "01", *condition) == 1
-        captured = capsys.readouterr()
-        assert captured.err.startswith(f"error: {condition[0]} ")
-        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        assert fails("runs", "--experiment", "01", *condition).startswith(f"{condition[0]} ")
     assert not Path("hacked").exists()
 
 
-def test_auxiliary_run_is_not_the_best_and_a_damaged_one_is_named(study: Path, call, capsys) -> None:
-    path = study / "profiles" / "quick" / "01_depth.yaml"
-    content = yaml.safe_load(path.read_text()) | {"rungs": [{"epochs": 2, "keep": 1}], "drawn": {2: 1}}
-    path.write_text(yaml.safe_dump(content))
+def test_auxiliary_run_is_not_the_best_and_a_damaged_one_is_named(study: Path, call, says, capsys) -> None:
+    shrink(study, "01_depth", rungs=[{"epochs": 2, "keep": 1}], drawn={2: 1})
     settings = settings_of("quick", "01_depth")
     assert settings is not None
     auxiliary = settings.auxiliary()
@@ -185,9 +167,8 @@ def test_auxiliary_run_is_not_the_best_and_a_damaged_one_is_named(study: Path, c
     for config in settings.runs():
         if run_keys([config])[0] not in {path.stem for path in store}:
             curve = [1.0, 1e-9 if config in auxiliary else 1e-3]
-            store.write(record_of(config, {"train_cross_entropy": curve}, data_fingerprint=fingerprint(config.data)))
-    assert call("runs", "--best", "9") == 0
-    listed = rows(capsys)
+            store.write(record_of(config, {"train_cross_entropy": curve}))
+    listed = rows(says("runs", "--best", "9"))
     assert [row[6] for row in listed[:4]] == ["0.001"] * 4
     assert not {row[0] for row in listed} & set(run_keys(auxiliary))
     damaged = store.path(listed[-1][0])
@@ -199,30 +180,26 @@ def test_auxiliary_run_is_not_the_best_and_a_damaged_one_is_named(study: Path, c
     assert error.startswith(f"left out: results/quick/01_depth/runs/{damaged.name}")
 
 
-def test_results_of_what_was_tried_out_are_verified_and_rebuilt(study: Path, call, capsys) -> None:
+def test_results_of_what_was_tried_out_are_verified_and_rebuilt(study: Path, says, fails) -> None:
     runs = Path("01_depth") / "runs"
     shutil.copytree(study / "results" / "quick" / runs, study / "results" / "explore" / runs)
-    assert call("verify", "--profile", "explore") == 0
-    assert "files are intact" in capsys.readouterr().out
-    assert call("tracking", "rebuild", "--profile", "explore") == 0
-    assert "01_depth (explore): 8 runs" in capsys.readouterr().out
+    assert "files are intact" in says("verify", "--profile", "explore")
+    assert "01_depth (explore): 8 runs" in says("tracking", "rebuild", "--profile", "explore")
     for command in (["verify"], ["tracking", "rebuild"]):
-        assert call(*command, "--profile", "laptop") == 1
-        assert capsys.readouterr().err == "error: no records of a profile 'laptop'; there are: explore, quick\n"
+        assert fails(*command, "--profile", "laptop") == "no records of a profile 'laptop'; there are: explore, quick"
 
 
-def test_run_is_named_by_how_its_key_or_its_hash_begins(study: Path, call, capsys) -> None:
-    keys = sorted(path.stem for path in (study / "results" / "quick" / "01_depth" / "runs").glob("*.json"))
-    for given in (keys[0], keys[0][:-8], keys[0].rpartition("-")[2][:6]):
-        assert call("run", given) == 0
-        assert f"{keys[0]}: finished after 1 epoch," in capsys.readouterr().out
-    assert call("run", "highway-d0") == 1
-    assert "'highway-d0' matches 4 runs (" in capsys.readouterr().err
+def test_run_is_named_by_how_its_key_or_its_hash_begins(study: Path, says, fails) -> None:
+    runs = study / "results" / "quick" / "01_depth" / "runs"
+    key = min(path.stem for path in runs.glob("*.json"))
+    for given in (key, key[:-8], key.rpartition("-")[2][:6]):
+        assert f"{key}: finished after 1 epoch," in says("run", given)
+    assert "'highway-d0' matches 4 runs (" in fails("run", "highway-d0")
     copied = study / "copy.json"
-    copied.write_bytes((study / "results" / "quick" / "01_depth" / "runs" / f"{keys[0]}.json").read_bytes())
-    assert call("run", str(copied)) == 0, "a record under another name"
+    shutil.copyfile(runs / f"{key}.json", copied)
+    assert key in says("run", str(copied)), "a record under another name"
     copied.write_text(copied.read_text().replace("0.", "1."))
-    assert call("run", str(copied)) == 1
+    assert "altered" in fails("run", str(copied))
 
 
 def test_what_is_at_fault_is_refused_before_torch_is_imported(study: Path) -> None:
@@ -240,11 +217,10 @@ def test_what_is_at_fault_is_refused_before_torch_is_imported(study: Path) -> No
     assert "unknown key 'colour' (allowed: budget, " in done.stderr
 
 
-def test_examples_are_valid_and_complete(project: Path, call, capsys) -> None:
+def test_examples_are_valid_and_complete(project: Path, says) -> None:
     fields: dict[str, set[str]] = {"": set(), "data": set(), "budget": set()}
     for family in ("dense", "conv", "bilstm", "bag-of-words"):
-        assert call("run", "--example", "--family", family) == 0
-        text = capsys.readouterr().out
+        text = says("run", "--example", "--family", family)
         run = validate(RunConfig, parse_yaml(text, "example"), "example")
         said = yaml.safe_load(re.sub(r"^( *)# (\w+: .*)$", r"\1\2", text, flags=re.MULTILINE))  # defaults, too
         assert run.network.family == family
@@ -255,22 +231,11 @@ def test_examples_are_valid_and_complete(project: Path, call, capsys) -> None:
             assert set(said["data"]["pictures"]) == set(type(run.data.pictures).model_fields)
         for name, found in fields.items():
             found.update(said[name] if name else said)
-    assert fields == {
-        "": {*RunConfig.model_fields},
-        "data": {*DataConfig.model_fields},
-        "budget": {*BudgetConfig.model_fields},
-    }
+    for name, schema in (("", RunConfig), ("data", DataConfig), ("budget", BudgetConfig)):
+        assert fields[name] == set(schema.model_fields)
     path = project / "run.yaml"
     path.write_text(text)
-    assert call("run", str(path), "--set", "budget.epochs=1", "--device", "cpu") == 0
-    assert "finished after 1 epoch," in capsys.readouterr().out
-
-
-def test_newcomer_is_told_what_to_do_next(project: Path, call, capsys) -> None:
-    assert call() == 0
-    assert re.search("\n  make repro.*\n  highways claims", capsys.readouterr().out, re.DOTALL)
-    assert call("--version") == 0
-    assert re.fullmatch(r"highways \d+\.\d+\.\d+, torch \d\S+\n", capsys.readouterr().out)
+    assert "finished after 1 epoch," in says("run", str(path), "--set", "budget.epochs=1", "--device", "cpu")
 
 
 def test_pipe_that_closes_early_is_no_error_nor_are_outputs_that_are_closed(project: Path) -> None:
@@ -301,11 +266,9 @@ def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp
 def test_tables_are_whole_in_pipes_and_coloured_on_terminals(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [("a-long-key-of-a-run-" * 10, "[red]plain[/red]", 1), ("b", "highway", 100)]
     shown.table(("run", "network", "depth"), cells)
-    plain = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in plain[1:]] == [[*map(str, row)] for row in cells], "markup in a name is text"
-    terminal = io.StringIO()
+    assert rows(capsys.readouterr().out) == [[*map(str, row)] for row in cells], "markup in a name is text"
+    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
     monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr(sys, "stdout", terminal)
     for name, value in (("COLUMNS", "60"), ("TERM", "xterm-256color")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -313,3 +276,56 @@ def test_tables_are_whole_in_pipes_and_coloured_on_terminals(capsys, monkeypatch
     shown.line("good", "green")
     assert "\x1b[32m" in terminal.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in terminal.getvalue(), "folded, not cut"
+
+
+@pytest.fixture
+def examine(project: Path, repository: Path, call, capsys):
+    """Runs the doctor in a project that lacks nothing; returns its status and its lines by check."""
+    for name in ("requirements.lock", "requirements-torch.lock"):
+        (project / name).write_bytes((repository / name).read_bytes())
+
+    def run() -> tuple[int, dict[str, str]]:
+        status = call("doctor")
+        lines = capsys.readouterr().out.splitlines()
+        return status, {line[6:16].strip(): line for line in lines if line.startswith(("ok ", "wrong "))}
+
+    return run
+
+
+def test_doctor_finds_nothing_wrong_and_names_what_is_broken_with_a_cure(examine, project: Path, monkeypatch) -> None:
+    status, lines = examine()
+    assert status == 0
+    assert set(lines) == {"Python", "torch", "packages", "profiles", "data", "MLflow"}
+    assert all(line.startswith("ok ") for line in lines.values())
+    assert "mnist" in lines["data"], "data that are not here are named"
+    path = project / "profiles" / "quick" / "01_depth.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    raw = project / "data" / "raw" / "mnist"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, lines = examine()
+    assert status == 1
+    assert {name for name, line in lines.items() if line.startswith("wrong ")} >= {"profiles", "data", "torch"}
+    assert "profiles/quick/01_depth.yaml: unknown key 'colour'" in lines["profiles"]
+    assert "`highways data fetch mnist" in lines["data"]
+    assert "`make setup`" in lines["torch"]
+    assert lines["MLflow"].startswith("ok ")
+
+
+def test_packages_are_compared_with_the_locks_and_no_password_of_mlflow_is_shown(examine, monkeypatch) -> None:
+    real, versions = importlib.metadata.version, {"tqdm": "0.0"}
+
+    def version(name: str) -> str:
+        if versions.get(name) == "":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return versions.get(name) or real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    status, lines = examine()
+    assert (status, "tqdm 0.0" in lines["packages"]) == (0, True)
+    assert ("127.0.0.1:9" in lines["MLflow"], "secret" in lines["MLflow"]) == (True, False)
+    versions["pandas"] = ""
+    status, lines = examine()
+    assert (status, "missing: pandas" in lines["packages"]) == (1, True)

@@ -1,6 +1,5 @@
 """Every family of networks on a GPU: it trains, it repeats, and it agrees with the CPU."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,11 @@ RUNS = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_run_on_cuda_agrees_with_the_cpu_and_repeats(project, name: str) -> None:
-    cpu, cuda, again = (run(RUNS[name], **HERE | {"profile": device}, device=device) for device in once(project))
+    records = []
+    for device in ("cpu", "cuda", "cuda"):
+        forget(project)
+        records.append(run(RUNS[name], **HERE | {"profile": device}, device=device))
+    cpu, cuda, again = records
     assert cuda.environment["device"] != "cpu"
     assert cuda.status == cpu.status == "finished"
     # Dropout and bfloat16 make a difference; the bag of words has neither.
@@ -66,13 +69,6 @@ def test_run_on_cuda_agrees_with_the_cpu_and_repeats(project, name: str) -> None
     if "bfloat16" not in name:
         assert (cuda.curves, cuda.weights_sha256) == (again.curves, again.weights_sha256)
         assert cuda.measurements == again.measurements
-
-
-def once(project: Path) -> Iterator[str]:
-    """The devices to train on, one after the other, each as if nothing had been trained."""
-    for device in ("cpu", "cuda", "cuda"):
-        forget(project)
-        yield device
 
 
 @pytest.mark.parametrize("kind", ["plain", "highway"])

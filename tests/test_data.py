@@ -1,4 +1,4 @@
-"""Source files: checked to the byte, fetched from mirror or network, never half there."""
+"""Source files: checked to the byte, fetched from mirror or network, never half there; images read and augmented."""
 
 import functools
 import gzip
@@ -8,19 +8,22 @@ import io
 import os
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from toolbox import refused, write_idx
+from toolbox import config_of, refused, write_idx
 
-from highways.data import Batches, Sentences, examples, fingerprint, load, locate, majority
-from highways.data.images import read_idx
+from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.data import Pictures, Sentences, examples, fingerprint, load, locate, majority
+from highways.data.images import read_cifar, read_idx
+from highways.data.pictures import cropped
 from highways.data.sources import _read, state
 from highways.errors import HighwaysError
+from highways.experiments.conv import recipe
 
 CONTENT = b"some data\n" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -47,7 +50,6 @@ def toy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def edit(project: Path, old: str, new: str) -> None:
-    """Replace a text in sources.yaml."""
     path = project / "data" / "sources.yaml"
     path.write_text(path.read_text().replace(old, new))
     _read.cache_clear()
@@ -55,19 +57,6 @@ def edit(project: Path, old: str, new: str) -> None:
 
 def fetched(project: Path) -> list[Path]:
     return [path for path in (project / "data" / "raw").rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("damage", [CONTENT.replace(b"some", b"same"), b""])
-def test_file_comes_from_the_mirror_and_a_damaged_one_is_refused(toy: Path, project: Path, damage: bytes) -> None:
-    file = toy / "toy" / "file.bin"
-    file.write_bytes(damage)
-    with refused(f"{file}") as caught:
-        locate("toy")
-    assert f"expected sha256:{SHA256} but got {hashlib.sha256(damage).hexdigest()}" in str(caught.value)
-    assert not fetched(project)
-    file.write_bytes(CONTENT)
-    assert locate("toy")["file.bin"] == project / "data" / "raw" / "toy" / "file.bin"
-    assert locate("toy")["file.bin"].read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -82,23 +71,33 @@ def test_no_network_is_one_line_that_names_address_and_mirror(toy: Path, project
     assert not fetched(project)
 
 
-def test_file_comes_from_its_address_and_a_damaged_one_leaves_nothing(toy: Path, project: Path, monkeypatch) -> None:
-    """The mirror folder is behind the address, over HTTP, and there is no mirror."""
-    monkeypatch.delenv("HIGHWAYS_OFFLINE")
-    monkeypatch.delenv("HIGHWAYS_DATA_MIRROR")
+@pytest.fixture
+def address(toy: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the mirror folder's file is to be had over HTTP, by the address in sources.yaml."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(toy))
     monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         edit(project, "127.0.0.1:9", f"127.0.0.1:{server.server_port}")
-        (toy / "toy" / "file.bin").write_bytes(CONTENT[:50])
-        with refused(f"http://127.0.0.1:{server.server_port}/toy/file.bin: ") as caught:
-            locate("toy")
-        assert f"expected sha256:{SHA256} but got" in str(caught.value)
-        assert not fetched(project)
-        (toy / "toy" / "file.bin").write_bytes(CONTENT)
-        assert locate("toy")["file.bin"].read_bytes() == CONTENT
+        yield f"http://127.0.0.1:{server.server_port}/toy/file.bin: "
         server.shutdown()
+
+
+@pytest.mark.parametrize("damage", [CONTENT.replace(b"some", b"same"), b"", CONTENT[:50]])
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_file_comes_from_mirror_or_address_if_it_is_whole(toy, address, project, monkeypatch, mirrored, damage) -> None:
+    file = toy / "toy" / "file.bin"
+    if not mirrored:
+        monkeypatch.delenv("HIGHWAYS_OFFLINE")
+        monkeypatch.delenv("HIGHWAYS_DATA_MIRROR")
+    file.write_bytes(damage)
+    with refused(str(file) if mirrored else address) as caught:
+        locate("toy")
+    assert f"expected sha256:{SHA256} but got {hashlib.sha256(damage).hexdigest()}" in str(caught.value)
+    assert not fetched(project)
+    file.write_bytes(CONTENT)
+    assert locate("toy")["file.bin"] == project / "data" / "raw" / "toy" / "file.bin"
+    assert locate("toy")["file.bin"].read_bytes() == CONTENT
 
 
 def test_altered_file_is_replaced_and_stays_until_its_replacement_is_there(toy: Path, capsys) -> None:
@@ -166,19 +165,32 @@ def test_idx_file_is_read_and_one_at_fault_is_named(tmp_path: Path) -> None:
             read_idx(path, dimensions=2)
 
 
-def test_batches_are_a_permutation_that_seed_and_epoch_decide() -> None:
-    x, epoch = torch.arange(23), [0]
-    batches = Batches(x, x, 5, order_seed=1, epoch=lambda: epoch[0])
-    first, again = ([part.tolist() for part, _ in batches] for _ in range(2))
-    assert len(batches) == len(first) == 5
-    assert sorted(row for part in first for row in part) == list(range(23))
-    assert again == first
-    epoch[0] = 1
-    assert [part.tolist() for part, _ in batches] != first
-    assert torch.equal(torch.cat([part for part, _ in Batches(x, x, 5)]), x)
+ORDERED = {
+    "features": config_of({"kind": "plain", "depth": 2, "width": 3}, optimiser={"learning_rate": 0.1}),
+    "pictures": config_of(
+        {"family": "conv", "name": "x", "kind": "plain", "stages": [{"width": 2, "blocks": 0}]},
+        {"name": "digits", "pictures": {"pad": 1, "mirror": True}},
+    ),
+    "sentences": config_of({"family": "bag-of-words"}, "synthetic-tweets"),
+}
 
 
-# Archives
+@pytest.mark.parametrize("name", ORDERED)
+def test_batches_are_a_permutation_that_seed_and_epoch_decide(project: Path, name: str) -> None:
+    data = load(ORDERED[name].data)
+
+    def epoch(number: int, seed: int = 0) -> list[torch.Tensor]:
+        config = ORDERED[name].model_copy(update={"order_seed": seed})
+        return [tensor for batch in data.training_batches(config, lambda: number) for tensor in batch]
+
+    first, *others = epoch(0), epoch(1), epoch(0, seed=1)
+    assert all(map(torch.equal, first, epoch(0)))
+    for other in others:
+        assert not all(one.shape == two.shape and torch.equal(one, two) for one, two in zip(first, other, strict=True))
+    labels = [torch.cat(batches[1::2]).sort().values for batches in (first, *others)]
+    assert len(labels[0]) == data.size("train")
+    assert torch.equal(labels[0], labels[1])
+    assert torch.equal(labels[0], labels[2])
 
 
 @pytest.fixture
@@ -251,3 +263,71 @@ def test_archive_at_fault_is_one_line_and_leaves_nothing(pack, project: Path, ol
         locate("toy")
     assert "\n" not in str(caught.value)
     assert not fetched(project)
+
+
+def pictures(**changes: object) -> Pictures:
+    data = load(DataConfig(name="digits", pictures=PicturesConfig.model_validate(changes)))
+    assert isinstance(data, Pictures)
+    return data
+
+
+@pytest.mark.parametrize(("classes", "head"), [(10, 1), (100, 2)])
+def test_cifar_file_is_read(tmp_path: Path, classes: int, head: int) -> None:
+    table = np.random.default_rng(0).integers(0, 10, (5, head + 3072), dtype=np.uint8)
+    table.tofile(tmp_path / "x.bin")
+    images, labels = read_cifar(tmp_path / "x.bin", classes)
+    assert labels.tolist() == table[:, head - 1].tolist()
+    assert images.shape == (5, 3, 32, 32)
+    assert images[2, 1, 4, 7] == table[2, head + 1024 + 4 * 32 + 7], "planes of red, green, blue, row by row"
+
+
+def test_crops_are_windows_of_the_padded_image_contrast_and_mean_are_taken_out(project: Path) -> None:
+    x = torch.arange(2 * 3 * 4 * 4.0).view(2, 3, 4, 4)
+    out = cropped(x, 2, torch.tensor([[2, 2], [0, 3]]))
+    assert torch.equal(out[0], x[0]), "the middle is the image"
+    assert torch.equal(out[1, :, 2:, :3], x[1, :, :2, 1:])
+    assert (out[1, :, :2] == 0).all()
+    assert (out[1, :, :, 3] == 0).all()
+    data = pictures(contrast=True)
+    x = data.prepared(data.images["train"])
+    torch.testing.assert_close(x.mean(dim=(1, 2, 3)), torch.zeros(len(x)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.square().mean(dim=(1, 2, 3)), torch.ones(len(x)), atol=1e-4, rtol=0)
+    centred = pictures(contrast=True, mean_image=True)
+    y = centred.prepared(centred.images["train"])
+    torch.testing.assert_close(y.mean(dim=0), torch.zeros(1, 8, 8), atol=1e-4, rtol=0)
+    assert centred.mean is not None
+    torch.testing.assert_close(y + centred.mean, x)
+
+
+def run(seed: int = 0) -> RunConfig:
+    network = {"family": "conv", "name": "x", "kind": "plain", "stages": [{"width": 2, "blocks": 0}]}
+    return config_of(network, {"name": "digits", "pictures": {}}, order_seed=seed)
+
+
+def test_mirrors_are_half_of_the_images_and_evaluation_is_not_augmented(project: Path) -> None:
+    plain, mirrored = (
+        torch.cat([x for x, _ in data.training_batches(run(), lambda: 0)])
+        for data in (pictures(), pictures(mirror=True))
+    )
+    same, flipped = ((mirrored == x).all(dim=(1, 2, 3)) for x in (plain, plain.flip(3)))
+    assert (same | flipped).all()
+    assert 600 < same.sum() < 840
+    data = pictures(pad=2, mirror=True)
+    x = torch.cat([x for x, _ in data.evaluation_batches(run(), "test")])
+    assert torch.equal(x, data.images["test"].float() / 256)
+    assert data.size("train") == 1438, "all, where there are fewer than 10,000"
+    cut = pictures(training_images=50)
+    assert (cut.size("train"), cut.size("test")) == (50, data.size("test"))
+    assert torch.equal(cut.images["train"], data.images["train"][:50])
+    with refused("data.pictures.training_images is 9999, but digits has"):
+        pictures(training_images=9999)
+
+
+def test_networks_of_the_tables_are_shown_what_the_papers_say() -> None:
+    def shown(name: str) -> tuple[bool, int | None]:
+        pictures = recipe(name, "cifar10")[1]
+        return pictures.mirror, pictures.training_images
+
+    assert shown("highway-b") == shown("highway-all-conv") == (True, None)  # as released
+    assert shown("highway-a") == shown("plain-a") == shown("highway-c") == shown("fitnet-1") == (False, None)
+    assert shown("highway-3") == shown("plain-4") == (False, 40_000)

@@ -1,7 +1,6 @@
 """A fused step changes a population as the step operation by operation does."""
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -167,18 +166,16 @@ def test_module_trains_fused_where_there_are_kernels(project: Path, run_config, 
 
 
 INTERPRETED = """
-import json, sys
+import itertools, sys
 sys.path.insert(0, {tests!r})
 from test_fused import Pair
 from highways.nn import kernels
 kernels.PRECISION = "ieee"
-for kind in ("plain", "highway"):
-    for activation in ("relu", "tanh"):
-        pair = Pair(kind, activation, kernels, batch=37)
-        for seed in range(3):
-            pair.take(seed)
-        pair.assert_equal()
-        print(json.dumps([kind, activation]))
+for kind, activation in itertools.product(("plain", "highway"), ("relu", "tanh")):
+    pair = Pair(kind, activation, kernels, batch=37)
+    for seed in range(3):
+        pair.take(seed)
+    pair.assert_equal()
 """
 
 
@@ -188,7 +185,6 @@ def test_kernels_do_so_when_interpreted_on_a_cpu() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert len([json.loads(line) for line in ran.stdout.splitlines()]) == 4
 
 
 @pytest.mark.cuda
@@ -206,18 +202,3 @@ def test_kernels_do_so_on_a_gpu_where_all_steps_but_the_first_are_replays(kind: 
         pair.take(5)
         assert pair.step.graphed.graph is not None
         pair.assert_equal(2e-6 if kind == "highway" else 2e-5)  # torch's own float32 is 1e-5 away, without gates
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("kind", ["plain", "highway"])
-def test_replays_equal_what_is_not_recorded_to_the_bit(kind: str) -> None:
-    from highways.nn import kernels
-
-    pairs = [Pair(kind, "relu", kernels, depth=9, batch=100, device="cuda") for _ in range(2)]
-    pairs[1].step.graphed.record = False
-    for seed in range(5):
-        for pair in pairs:
-            pair.take(seed)
-    for name, weight in pairs[0].fused.named_buffers():
-        assert torch.equal(weight, pairs[1].fused.get_buffer(name)), name

@@ -8,18 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from checkout import git
 from toolbox import config_of, record_of
 
-from highways.claims.history import (
-    Fixed,
-    fixed,
-    fixed_by_git,
-    forms_of_claims,
-    history_text,
-    read_history,
-    summary,
-    unsaid,
-)
+from highways.claims.history import Fixed, fixed, fixed_by_git, forms_of_claims, history_text, read_history, unsaid
 from highways.claims.judge import Claim
 from highways.claims.values import Measures
 from highways.tracking import Listed
@@ -30,26 +22,24 @@ Commit = Callable[..., str]
 
 @pytest.fixture
 def commit(project: Path) -> Commit:
-    """Commits claims on a day of January 2026, on the branch `main` or another, and returns the commit."""
+    """Commits claims on a day of January 2026, after some commands of git, and returns the commit."""
 
-    def git(*arguments: str, day: int = 1) -> str:
+    def git(command: str, day: int = 1) -> str:
         date = f"2026-01-{day:02}T12:00:00+01:00"
         who = {f"GIT_{role}_{what}": "t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         environment = os.environ | who | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-        command = ["git", "-C", str(project), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(["git", *command.split()], cwd=project, env=environment, capture_output=True, check=True)
+        return done.stdout.decode().strip()
 
-    def make(day: int, claims: dict[str, Any], branch: str = "", merge: str = "") -> str:
-        if branch:
-            git("checkout", "-q", *(["-b"] if branch != "main" else []), branch)
-        if merge:
-            git("merge", "-q", "--no-commit", "--no-ff", "-s", "ours", merge)
+    def make(day: int, claims: dict[str, Any], *before: str) -> str:
+        for command in before:
+            git(command)
         (project / "references/claims.yaml").write_text(f"# {day}\n{yaml.safe_dump(claims)}")
-        git("add", "references/claims.yaml")
-        git("commit", "-q", "-m", "claims", day=day)
-        return git("rev-parse", "HEAD")
+        git("add references/claims.yaml")
+        git("commit -q -m claims", day)
+        return git("rev-parse HEAD")
 
-    git("init", "-q", "-b", "main")
+    git("init -q -b main")
     return make
 
 
@@ -71,9 +61,9 @@ def test_fixing_commit_is_the_last_that_changed_what_decides(commit: Commit) -> 
 def test_what_was_fixed_on_a_branch_was_fixed_before_its_merge(commit: Commit) -> None:
     changed_a, changed_b = ENTRY | {"criterion": "d"}, ENTRY | {"criterion": "e"}
     commit(1, {"a": ENTRY, "b": ENTRY})
-    on_branch = commit(2, {"a": changed_a, "b": ENTRY}, branch="other")
-    on_main = commit(3, {"a": ENTRY, "b": changed_b}, branch="main")
-    commit(4, {"a": changed_a, "b": changed_b}, merge="other")
+    on_branch = commit(2, {"a": changed_a, "b": ENTRY}, "checkout -q -b other")
+    on_main = commit(3, {"a": ENTRY, "b": changed_b}, "checkout -q main")
+    commit(4, {"a": changed_a, "b": changed_b}, "merge -q --no-commit --no-ff -s ours other")
     forms = forms_of_claims()
     assert forms is not None
     assert {row.claim_id: row.commit for row in fixed_by_git(forms)} == {"a": on_branch, "b": on_main}
@@ -110,31 +100,20 @@ def test_runs_are_counted_by_their_own_times() -> None:
     assert fixed(None, claim, measures, Listed(runs)) == ""
 
 
-def test_summary_counts_before_between_and_after() -> None:
-    written = "after 3 of 3 runs (measure; the rest before its runs)"
-    texts = ["before its runs", "before its studies", "after 2 of 3 runs (new)", written, "no runs yet", ""]
-    assert summary(texts) == (
-        "2 of 4 criteria were fixed before the first of their runs, 1 between, 1 after; "
-        "of those not before, 1 changed only in how the measure is written"
-    )
-
-
 def test_committed_history_is_what_git_says(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
     if (forms := forms_of_claims()) is None:
         pytest.skip("this is no full clone")
-    listed = subprocess.run(["git", "-C", repository, "rev-list", "HEAD"], capture_output=True, text=True, check=True)
-    if not {row.commit for row in read_history().values()} <= set(listed.stdout.split()):
+    if not {row.commit for row in read_history().values()} <= set(git(repository, "rev-list", "HEAD").decode().split()):
         pytest.skip("this clone has another history, of squashed or moved commits")
     current = history_text(fixed_by_git(forms)) == (repository / "references/history.csv").read_text()
     assert current, "once changed claims are committed, run `highways claims --history` and commit what it writes"
     assert unsaid(forms) == [], "these claims have other bounds than before, and no line `restated:` says so"
 
 
-def test_outside_a_full_clone_the_committed_history_is_shown_and_kept(project: Path, call, capsys) -> None:
+def test_outside_a_full_clone_the_committed_history_is_shown_and_kept(project: Path, says) -> None:
     before = (project / "references/history.csv").read_bytes()
-    assert call("claims", "--history") == 0
-    out = capsys.readouterr().out
+    out = says("claims", "--history")
     assert "no full clone" in out
     assert "depth-plain-degrades" in out
     assert (project / "references/history.csv").read_bytes() == before

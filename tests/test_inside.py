@@ -10,18 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from toolbox import OF_MLFLOW, config_of, mlflow_runs, record_of, texts_of, verdicts_of
+from toolbox import HERE, OF_MLFLOW, config_of, mlflow_runs, record_of, texts_of, verdicts_of
 from torch import nn
 
-from highways.config import AnalysisConfig, BiLSTMConfig, DenseConfig, RunConfig, SGDConfig, load_profile, validate
+from highways.config import AnalysisConfig, BiLSTMConfig, DenseConfig, SGDConfig, load_profile
 from highways.config.run import BiLSTMKind
-from highways.data import fingerprint
 from highways.errors import HighwaysError, NotYet
 from highways.experiments.conv import recipe
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile, answer, gates_figure
 from highways.experiments.lesion import LesionProfile, lesion_figure
-from highways.experiments.very_deep import VeryDeepProfile, depth_ratio, share_of_guessing
+from highways.experiments.very_deep import depth_ratio, share_of_guessing, very_deep_figure
 from highways.inside.analyse import analyse
 from highways.inside.cost import CostConfig, exponent, step_cost
 from highways.inside.gates import GatesConfig, gates
@@ -129,12 +128,12 @@ def test_example_or_layer_out_of_range_and_networks_without_gates_are_named() ->
         pass
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_lesions_together_are_those_one_by_one(activation: str) -> None:
-    network, data = dense(depth=9, activation=activation), batches((20, 20, 5))
-    together, alone = lesions(network, data), lesions_one_by_one(network, data)
-    torch.testing.assert_close(together["cross_entropy"], alone["cross_entropy"], rtol=1e-12, atol=0)
-    assert torch.equal(together["accuracy"], alone["accuracy"])
+def test_lesions_together_are_those_one_by_one() -> None:
+    for activation in ("relu", "tanh"):
+        network, data = dense(depth=9, activation=activation), batches((20, 20, 5))
+        together, alone = lesions(network, data), lesions_one_by_one(network, data)
+        torch.testing.assert_close(together["cross_entropy"], alone["cross_entropy"], rtol=1e-12, atol=0)
+        assert torch.equal(together["accuracy"], alone["accuracy"])
 
 
 def test_lesioned_block_is_the_identity() -> None:
@@ -220,7 +219,7 @@ def test_memory_of_a_step_grows_with_depth_and_less_with_checkpointing() -> None
 
 @pytest.fixture
 def trained(project: Path, run_config) -> RunRecord:
-    return run(run_config(depth=4, epochs=1), profile="p", experiment="e", mlflow=False)
+    return run(run_config(depth=4, epochs=1), **HERE)
 
 
 def settings_of(record: RunRecord) -> list[AnalysisConfig]:
@@ -228,32 +227,27 @@ def settings_of(record: RunRecord) -> list[AnalysisConfig]:
     return [AnalysisConfig(run=record.config, measure=measure) for measure in (*of_weights, CostConfig(steps=1))]
 
 
-def test_analyses_are_made_once_and_need_no_weights_afterwards(project: Path, trained: RunRecord, capsys) -> None:
-    first = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
+def test_analyses_are_made_once_and_missing_weights_again_to_the_bit(project: Path, trained, capsys) -> None:
+    first = analyse(settings_of(trained), **HERE)
     weights_path(trained.run_key).unlink()
-    again = analyse(settings_of(trained), experiment="e", profile="p", mlflow=False)
+    again = analyse(settings_of(trained), **HERE)
     assert [record.dumps() for record in again] == [record.dumps() for record in first]
     elsewhere = analyse(settings_of(trained)[:-1], experiment="other", profile="q", mlflow=False)
     assert elsewhere == first[:-1]  # but for the cost, which is a machine's
-    assert "training it again" not in capsys.readouterr().out
-
-
-def test_missing_weights_are_trained_again_to_the_bit(project: Path, trained: RunRecord, capsys) -> None:
-    weights_path(trained.run_key).unlink()
-    lesion = AnalysisConfig(run=trained.config, measure=LesionsConfig())
-    (found,) = analyse([lesion], experiment="e", profile="p", mlflow=False)
+    assert "training it again" not in capsys.readouterr().out, "they need no weights"
+    whole = AnalysisConfig(run=trained.config, measure=GatesConfig(examples=120))
+    (found,) = analyse([whole], **HERE)
     out = capsys.readouterr().out
     assert "training it again" in out
     assert "are those of the record, to the bit" in out
     assert found.weights_sha256 == trained.weights_sha256
-    assert found.row("cross_entropy")[0] == pytest.approx(trained.last("train_cross_entropy"), rel=1e-5)
 
 
 def test_analysis_of_other_weights_is_made_again_and_damage_is_named(project: Path, trained: RunRecord) -> None:
-    (record, *_) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
+    (record, *_) = analyse(settings_of(trained)[:1], **HERE)
     path = project / "results/p/e/analyses" / f"{record.key}.json"
     AnalysisStore(path.parent).write(record.model_copy(update={"weights_sha256": "other"}))
-    (again,) = analyse(settings_of(trained)[:1], experiment="e", profile="p", mlflow=False)
+    (again,) = analyse(settings_of(trained)[:1], **HERE)
     assert again.weights_sha256 == trained.weights_sha256, "that of other weights is made again"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(HighwaysError, match=r"results/p/e/analyses/gates-.*altered"):
@@ -261,9 +255,7 @@ def test_analysis_of_other_weights_is_made_again_and_damage_is_named(project: Pa
     assert [line for line in faults("p")[1] if "altered" in line]
 
 
-def test_analyses_come_out_of_mlflow_as_they_went_in(
-    tracked_project: Path, empty_mlflow: Path, run_config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_analyses_come_out_of_mlflow_as_they_went_in(tracked_project, empty_mlflow, run_config, monkeypatch) -> None:
     config = run_config(depth=4, epochs=1)
     record = sweep([config], profile="p", experiment="e")[0]
     configs = [AnalysisConfig(run=config, measure=LesionsConfig())]
@@ -283,12 +275,12 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(
     assert read_analyses("p", "e", analysis_keys(configs)) == made
 
 
-def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> list[RunConfig]:
-    """Write records of the first trials of the quick search at one depth, and return their configurations.
+def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> None:
+    """Write records of the first trials of the quick search at one depth.
 
     Where the search is to be whole, all its other trials diverged at once.
     """
-    listed, chosen = load_profile("quick", DepthProfile).runs(), []
+    listed = load_profile("quick", DepthProfile).runs()
     store = RecordStore(project / "results/quick/01_depth/runs")
     for kind in ("plain", "highway"):
         runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
@@ -296,38 +288,17 @@ def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> l
             content: dict = {"curves": {}, "diverged_epoch": 1}
             if outcome is not None:
                 content = {"curves": {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]}}
-                chosen.append(config)
-            store.write(record_of(config, **content, data_fingerprint=fingerprint(config.data)))
-    return chosen
+            store.write(record_of(config, **content))
 
 
-SMALL = {"profile": "quick", "data": ["digits"], "epochs": 1, "batch_size": 100, "search": "quick"}
-GATES = SMALL | {"depth": 10, "width": 5, "transform_bias": {"digits": -2.0}}
-VERY_DEEP = SMALL | {"depths": {"digits": [5, 9]}, "plain_width": 6, "highway_width": 5}
-VERY_DEEP |= {"cost_depths": [100, 200], "cost_steps": 1, "search_depth": 10}
-
-
-def test_hyperparameters_are_those_of_the_best_trials_of_the_search(project: Path) -> None:
-    *_, worst, best, second = search(project, 10, 0.9, 0.1, 0.2)
-    (found,) = GatesProfile.model_validate(GATES).runs()
-    assert (found.optimiser, found.network.activation) == (best.optimiser, best.network.activation)  # type: ignore[union-attr]
-    assert found.network.transform_bias == -2.0
-    ranked = GatesProfile.model_validate(GATES | {"ranks": {"digits": [2, 3]}}).runs()
-    assert [run.optimiser for run in ranked] == [second.optimiser, worst.optimiser]
-    assert len(VeryDeepProfile.model_validate(VERY_DEEP | {"highway_ranks": {"digits": [1, 2]}}).runs()) == 2 + 4
-    deep = VeryDeepProfile.model_validate(VERY_DEEP).runs()
-    assert [(run.network.kind, run.network.depth, run.network.transform_bias) for run in deep] == [
-        (kind, depth, None if kind == "plain" else best.network.transform_bias)
-        for kind in ("plain", "highway")
-        for depth in (5, 9)
-    ]
+GATES = {"profile": "quick", "data": ["digits"], "epochs": 1, "batch_size": 100, "search": "quick"}
+GATES |= {"depth": 10, "width": 5, "transform_bias": {"digits": -2.0}}
 
 
 def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     chosen = GatesProfile.model_validate(GATES)
-    with pytest.raises(
-        NotYet, match=r"has 0 of the 8 trials of highway networks of 10 layers, .* && dvc repro 01_depth@quick`"
-    ):
+    none = r"has 0 of the 8 trials of highway networks of 10 layers, .* && dvc repro 01_depth@quick`"
+    with pytest.raises(NotYet, match=none):
         chosen.runs()
     listed = listed_records(chosen)
     assert (list(listed), listed.known) == ([], False)
@@ -342,16 +313,6 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     damaged.write_text("<<<<<<< HEAD")
     with pytest.raises(HighwaysError, match=r"highway-d020.*: truncated or not JSON"):
         GatesProfile.model_validate(GATES | {"depth": 20}).runs()
-
-
-def test_profiles_that_do_not_fit_are_refused() -> None:
-    for schema, values, message in (
-        (GatesProfile, GATES | {"transform_bias": {"mnist": -2.0}}, "transform_bias has none for digits"),
-        (VeryDeepProfile, VERY_DEEP | {"depths": {"mnist": [5]}}, "depths has none for digits"),
-        (VeryDeepProfile, VERY_DEEP | {"cost_depths": [5, 5]}, "5 is given twice"),
-    ):
-        with pytest.raises(HighwaysError, match=message):
-            validate(schema, values, "here")
 
 
 def paper_records(measure: GatesConfig | LesionsConfig, data: str) -> Listed:
@@ -404,7 +365,7 @@ def test_the_papers_own_figures_replicate_their_claims(project: Path, data: str)
 def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> None:
     configs = [run_config(depth=4, epochs=1, learning_rate=rate) for rate in (1e12, 0.05, 0.01)]
     configs.append(run_config(depth=6, epochs=1, learning_rate=1e12))
-    bad, fine, later, diverged = records = sweep(configs, profile="p", experiment="e", mlflow=False)
+    bad, fine, later, diverged = records = sweep(configs, **HERE)
     assert [record.status for record in records] == ["diverged", "finished", "finished", "diverged"]
     assert share_of_guessing(Listed([bad, fine]), "highway", 4) == pytest.approx(fine.best() / np.log(10))
     assert share_of_guessing(Listed([bad]), "highway", 4) == 1
@@ -413,38 +374,30 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
     assert depth_ratio(listed, ("highway", 4), ("highway", 6))[:2] == (0.0, float("inf")), "other settings tell nothing"
     wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
-    analyses = analyse(wanted, experiment="e", profile="p", mlflow=False)
+    analyses = analyse(wanted, **HERE)
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]
     assert of_each_data_set(Listed(list(records), analyses), "gates") == analyses[:1]
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).whole().axes[0].texts
+    assert very_deep_figure(Listed([diverged])).panels[0].title == "digits: training"
     assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
 
 
-def test_show_draws_a_trained_run(project: Path, trained: RunRecord, call, capsys) -> None:
-    for show in ("gates", "lesions", "signal"):
-        assert call("run", "--show", show, trained.run_key) == 0
-        drawn = f"results/adhoc/adhoc/{show}-{trained.run_key}.png"
-        assert capsys.readouterr().out.splitlines()[-1] == drawn
-        assert (project / drawn).stat().st_size > 10_000
-    record = project / "results/p/e/runs" / f"{trained.run_key}.json"
-    weights_path(trained.run_key).unlink()  # its analysis is kept
-    assert call("run", str(record), "--show", "gates", "--output", str(project / "x.png")) == 0
-    assert (project / "x.png").exists()
-
-
-def test_show_says_what_is_wrong_in_one_line(project: Path, trained: RunRecord, call, capsys) -> None:
-    def error(*arguments: str, status: int = 1) -> str:
-        assert call("run", *arguments) == status
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    key = trained.run_key
-    assert f"the nearest are: {key}" in error("--show", "gates", "highway-d004-mnist")
-    assert "'roads' is not one of 'gates', 'lesions', 'signal'" in error("--show", "roads", key, status=2)
-    state = torch.load(weights_path(key))
+def test_show_says_what_is_wrong_in_one_line_and_draws(project: Path, trained: RunRecord, says, fails) -> None:
+    key, state = trained.run_key, torch.load(weights_path(trained.run_key))
+    assert f"the nearest are: {key}" in fails("run", "--show", "gates", "highway-d004-mnist")
+    assert "'roads' is not one of 'gates', 'lesions', 'signal'" in fails("run", "--show", "roads", key)
     torch.save({name: weights + 1 for name, weights in state.items()}, weights_path(key))
-    assert "expected weights of sha256" in error("--show", "gates", key)
+    assert "expected weights of sha256" in fails("run", "--show", "gates", key)
     weights_path(key).unlink()
-    assert "with --weights the run is trained again" in error("--show", "lesions", key)
-    assert call("run", "--show", "lesions", "--weights", key) == 0
+    assert "with --weights the run is trained again" in fails("run", "--show", "lesions", key)
+    says("run", "--show", "lesions", "--weights", key)
+    for show in ("gates", "lesions", "signal"):
+        drawn = f"results/adhoc/adhoc/{show}-{key}.png"
+        assert says("run", "--show", show, key).splitlines()[-1] == drawn
+        assert (project / drawn).stat().st_size > 10_000
+    weights_path(key).unlink()  # its analysis is kept
+    says(
+        "run", str(project / "results/p/e/runs" / f"{key}.json"), "--show", "gates", "--output", str(project / "x.png")
+    )
+    assert (project / "x.png").exists()

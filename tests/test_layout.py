@@ -1,7 +1,6 @@
 """The package's rooms: each imports only from floors below it. And what must not stand in the project."""
 
 import ast
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -42,7 +41,9 @@ def imported(path: Path) -> set[str]:
     return {name.removeprefix("highways.") for name in found if name.startswith("highways.")}
 
 
-def test_rooms_import_from_floors_below_only(repository: Path) -> None:
+def test_rooms_import_from_floors_below_torchtext_in_one_module_and_mlflow_where_the_name_says(
+    repository: Path,
+) -> None:
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
     source, wrong = repository / "src" / "highways", []
     for path in sorted(source.rglob("*.py")):
@@ -51,6 +52,13 @@ def test_rooms_import_from_floors_below_only(repository: Path) -> None:
             if there != here and floor[there] >= floor[here]:
                 wrong.append(f"{path.relative_to(source)} imports {there}")
     assert not wrong
+
+    def users(package: str) -> list[Path]:
+        pattern = re.compile(rf"^\s*(from {package}[. ]|import {package}\b)", re.MULTILINE)
+        return [path for path in (repository / "src").rglob("*.py") if pattern.search(path.read_text())]
+
+    assert len(users("torchtext")) == 1
+    assert all(path.name.startswith("mlflow_") for path in users("mlflow"))
 
 
 def test_experiments_import_sideways_only_what_they_name_in_after(repository: Path) -> None:
@@ -79,21 +87,12 @@ def test_generic_rooms_name_no_experiment_and_no_file_or_function_is_too_long(re
                 assert node.value not in names, path
 
 
-def test_torchtext_is_imported_in_one_module_and_mlflow_in_those_that_bear_its_name(repository: Path) -> None:
-    def users(package: str) -> list[Path]:
-        pattern = re.compile(rf"^\s*(from {package}[. ]|import {package}\b)", re.MULTILINE)
-        return [path for path in (repository / "src").rglob("*.py") if pattern.search(path.read_text())]
-
-    assert len(users("torchtext")) == 1
-    assert all(path.name.startswith("mlflow_") for path in users("mlflow"))
-
-
 def locked(repository: Path, name: str = "requirements.lock") -> dict[str, str]:
     lines = (repository / name).read_text().splitlines()
     return {m[1].lower(): m[2] for line in lines if (m := re.match(r"([A-Za-z0-9_.-]+)==([^ ;\\]+)", line))}
 
 
-def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
+def test_project_locks_and_conda_environment_agree_with_hashes_and_no_addresses(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     lock = locked(repository) | locked(repository, "requirements-torch.lock")
     conda = yaml.safe_load((repository / "environment.yml").read_text())["dependencies"]
@@ -107,9 +106,6 @@ def test_project_lock_and_conda_environment_agree(repository: Path) -> None:
     assert {"triton", "cuda-toolkit"} < cuda
     assert not cuda & locked(repository).keys()
     assert Version(lock["pytorch-lightning"]) >= Version("2.6.4"), "2.6.2 and 2.6.3 were malicious"
-
-
-def test_locks_have_hashes_and_no_addresses(repository: Path) -> None:
     for name in ("requirements.lock", "requirements-torch.lock", "requirements-cuda.lock"):
         text = (repository / name).read_text()
         assert "://" not in text
@@ -126,10 +122,3 @@ def test_no_data_or_databases_are_in_git_and_few_weights(repository: Path) -> No
         assert name == "mlruns/.gitignore" or not name.startswith("mlruns/"), name
     weights = sum(path.stat().st_size for path in (repository / "results").glob("*/weights/*.pt"))
     assert weights <= 6_000_000, "in bytes; every clone carries them"
-
-
-def test_notebooks_have_no_outputs_in_git(repository: Path) -> None:
-    for path in (repository / "notebooks").glob("*.ipynb"):
-        for cell in json.loads(path.read_text())["cells"]:
-            assert not cell.get("outputs"), path
-            assert cell.get("execution_count") is None, path

@@ -1,22 +1,20 @@
 """MLflow: written live by a thread, never twice, rebuilt from the records, and never in training's way."""
 
 import json
-import os
 import re
 import shutil
 import socket
 import sqlite3
-import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
 import pytest
 from requests.utils import get_environ_proxies
-from toolbox import FORKED, OF_MLFLOW, mlflow_runs
+from toolbox import FORKED, OF_MLFLOW, curve, end, forked, free_port, mlflow_runs, serve, settle, surroundings
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -65,24 +63,13 @@ def configs(run_config: Callable[..., Any]) -> list:
 
 def state() -> dict[str, Any]:
     """What MLflow has, clocks and ids left out."""
-    client, found = connect(), {}
+    found = {}
     for run in mlflow_runs():
-        histories = {
-            name: sorted((metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-        }
+        histories = {name: curve(run, name) for name in run.data.metrics}
         tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.user", "git_commit")}
         data = [(used.dataset.name, used.dataset.digest, len(used.tags)) for used in run.inputs.dataset_inputs]
         found[run.info.run_name] = (run.info.status, run.data.params, histories, tags, run.data.metrics, data)
     return json.loads(json.dumps(found))
-
-
-def curve(run: Any) -> list[float]:
-    history = connect().get_metric_history(run.info.run_id, "train/cross_entropy")
-    return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
-
-
-# Written live
 
 
 def test_sweep_is_a_parent_with_a_child_per_run_written_once(tracked_project: Path, run_config) -> None:
@@ -107,9 +94,7 @@ def test_sweep_is_a_parent_with_a_child_per_run_written_once(tracked_project: Pa
     assert state() == before
 
 
-def test_curve_is_there_while_a_run_trains_and_the_record_completes_it(
-    tracked_project: Path, trained, monkeypatch
-) -> None:
+def test_curve_is_live_and_the_record_completes_it(tracked_project: Path, trained, monkeypatch) -> None:
     monkeypatch.setattr(mlflow_log, "FLUSH_S", 0.0)
     record, *_ = trained()
     key, values = record.run_key, record.curves["train_cross_entropy"]
@@ -132,10 +117,9 @@ def test_curve_is_there_while_a_run_trains_and_the_record_completes_it(
     assert [run.info.status for run in mlflow_runs(kind="run")] == ["FINISHED"]
 
 
-def log_at_once(root: Path, file: Path, trains: bool, start: Any) -> None:
+def log_at_once(environment: dict[str, str], file: Path, trains: bool, start: Any) -> None:
     """Log a run, as the sweep that trains it and one that waits for it do; a fault is the process's exit status."""
-    os.environ["HIGHWAYS_ROOT"] = str(root)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    settle(environment)
     mlflow_log.PATIENCE_S = 120.0
     record = RunRecord.read(file)
     log = MlflowLog("p", "e")
@@ -164,43 +148,29 @@ def test_a_group_that_starts_again_after_its_worker_was_lost_is_one_run(tracked_
 @pytest.mark.pipeline
 def test_processes_at_once_on_a_fresh_checkout_all_log_and_double_nothing(project: Path, trained) -> None:
     files = [RecordStore(paths.Results("p").of("e").runs).path(record.run_key) for record in trained()[:2]]
-    start = FORKED.Barrier(4)
-    processes = [
-        FORKED.Process(target=log_at_once, args=(project, file, trains, start)) for file in files for trains in (1, 0)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    start, at_hand = FORKED.Barrier(4), surroundings()
+    assert forked(*((log_at_once, at_hand, file, trains, start) for file in files for trains in (1, 0))) == [0] * 4
     children, (parent,) = mlflow_runs(kind="run"), mlflow_runs(kind="sweep")
     assert {run.info.status for run in children} == {"FINISHED"}
     assert sorted(run.data.tags["run_key"] for run in children) == sorted(file.stem for file in files)
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
 
-# Rebuilt
-
-
-def test_rebuild_restores_all_of_it_also_of_a_broken_or_moved_database(
-    tracked_project: Path, run_config, call, capfd, monkeypatch, tmp_path_factory
-) -> None:
+def test_rebuild_mends_a_broken_database_and_a_moved_one(tracked_project, run_config, fails, says, monkeypatch) -> None:
     records = sweep(configs(run_config), **PLACE)
     before, keys = state(), [record.run_key for record in records]
     path = tracked_project / "mlruns" / "mlflow.db"
     path.write_text("no database " * 1000)
-    assert call("tracking", "rebuild") == 1
-    said = capfd.readouterr().err
-    assert said.count("\n") == 1
+    said = fails("tracking", "rebuild")
     assert "the database is broken: `highways tracking rebuild --fresh` makes it again" in said
-    assert call("tracking", "rebuild", "--fresh") == 0
-    moved = tmp_path_factory.mktemp("elsewhere") / "what? 100%"  # any path will do
+    says("tracking", "rebuild", "--fresh")
+    moved = tracked_project.with_name("what? 100%")  # any path will do
     tracked_project.rename(moved)
     monkeypatch.setenv("HIGHWAYS_ROOT", str(moved))
     with pytest.raises(HighwaysError, match=r"moved or copied.*rebuild --fresh"):
         read_records("p", "e", keys)
-    assert call("tracking", "rebuild", "--fresh") == 0
-    assert capfd.readouterr().out.splitlines()[-1] == f"e (p): 3 runs in {mlflow_address.tracking_uri()}"
+    rebuilt = says("tracking", "rebuild", "--fresh")
+    assert rebuilt.splitlines()[-1] == f"e (p): 3 runs in {mlflow_address.tracking_uri()}"
     assert state() == before
     assert read_records("p", "e", keys) == list(records)
     assert not tracked_project.exists(), "nothing is written to the old place"
@@ -229,24 +199,16 @@ def test_second_rebuild_brings_what_changed_and_removes_what_is_there_twice(trac
     trained(timing={"seconds": 7.0, "group_seconds": 7.0})
     assert len(list(rebuild("p", only_missing=True))) == 1
     assert {run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")} == {7.0}
-
-
-def test_damaged_record_is_named_and_the_others_are_brought(tracked_project: Path, trained) -> None:
-    trained()
-    damaged = sorted((tracked_project / "results/p/e/runs").glob("*.json"))[0]
+    trained(timing={"seconds": 8.0, "group_seconds": 8.0})
+    damaged = min((tracked_project / "results/p/e/runs").glob("*.json"))
     damaged.write_text("{")
     with pytest.raises(HighwaysError, match=f"{damaged.name}: .*; all other records are in MLflow"):
         list(rebuild("p"))
-    assert [run.info.status for run in mlflow_runs(kind="run")] == ["FINISHED"] * 2
-
-
-# In nobody's way
+    assert sorted(run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")) == [7.0, 8.0, 8.0]
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db", "file:mlruns", "locked"])
-def test_mlflow_that_cannot_be_used_costs_one_warning(
-    tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch, uri: str
-) -> None:
+def test_mlflow_that_cannot_be_used_costs_one_warning(tracked_project: Path, run_config, monkeypatch, uri: str) -> None:
     lock = sqlite3.connect(tracked_project / "mlruns" / "mlflow.db")
     if uri == "locked":
         lock.execute("BEGIN EXCLUSIVE")
@@ -284,16 +246,6 @@ def test_training_never_waits_for_a_server_that_does_not_answer(tracked_project,
         with pytest.warns(UserWarning, match="too slow.*all records are whole"):
             log.end()
         assert time.monotonic() - began < 10
-
-
-def test_training_does_without_mlflow(tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.warns(UserWarning, match="MLflow cannot be imported"):
-        (record,) = sweep([run_config()], **PLACE)
-    assert record.status == "finished"
-
-
-# Where it is
 
 
 def test_a_server_on_this_machine_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,3 +316,68 @@ def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyP
     assert "host:5000/x/api" in hidden
     assert mlflow_address.shown_uri() == "http://***@host:5000/x"
     assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")
+
+
+# A real server over HTTP, which keeps the artifacts itself
+
+
+@pytest.fixture
+def switch(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Callable[[bool], None]]:
+    """Starts and kills a server with a database and an artifact store of its own, which is tracked to."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    options = ["--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    options += ["--serve-artifacts", "--artifacts-destination", (folder / "kept").as_uri()]
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    servers = []
+
+    def turn(on: bool) -> None:
+        if on:
+            monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            servers.append(serve(folder / "log", f"http://127.0.0.1:{port}/health", "server", *options))
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        else:
+            end(servers[-1])
+
+    yield turn
+    turn(False)
+
+
+def check(records: list[RunRecord]) -> None:
+    """All runs are there, once each, and are what the records say."""
+    children, (parent,) = mlflow_runs(kind="run"), mlflow_runs(kind="sweep")
+    found = {run.data.tags["run_key"]: run for run in children}
+    assert len(children) == len(found) == len(records)
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert read_records("p", "e", [record.run_key for record in records]) == records
+    for record in records:
+        run = found[record.run_key]
+        assert run.info.artifact_uri.startswith("mlflow-artifacts:"), "the server keeps them"
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        for name, values in record.curves.items():
+            assert curve(run, name.replace("_", "/", 1)) == values
+        (data,) = run.inputs.dataset_inputs
+        assert record.data_fingerprint.startswith(data.dataset.digest)
+
+
+@pytest.mark.pipeline
+def test_live_curves_a_killed_server_and_a_rebuild(project: Path, run_config, switch: Callable) -> None:
+    switch(True)
+    first, more = ([run_config(seed=seed) for seed in seeds] for seeds in (range(3), range(3, 6)))
+    records = list(sweep(first, profile="p", experiment="e"))
+    check(records)
+
+    def kill(event: object) -> None:
+        if isinstance(event, EpochEnded):
+            switch(False)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        records += sweep(more, profile="p", experiment="e", on_event=kill)
+    assert len([one for one in caught if "highways tracking rebuild" in str(one.message)]) == 1
+    assert len(list(RecordStore(paths.Results("p").of("e").runs))) == 6
+
+    switch(True)
+    assert len([run for run in mlflow_runs(kind="run") if run.info.status == "FINISHED"]) < 6
+    for _ in range(2):  # the second time there is nothing to do
+        list(rebuild("p"))
+        check(records)

@@ -1,26 +1,18 @@
 """Networks as MLflow's models: exported without pickle, loadable, and the same network as that of the weights."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 import torch
-from toolbox import config_of, mlflow_runs
+from toolbox import config_of, end, free_port, mlflow_runs, serve
 
 from highways.config import RunConfig
 from highways.data import load
 from highways.report.mlflow_models import VOCABULARY, models
-from highways.report.rebuild import rebuild
 from highways.tracking.mlflow_address import tracking_uri
 from highways.tracking.mlflow_store import connect
 from highways.training import load_network, run
@@ -49,9 +41,7 @@ def networks(run_config) -> dict[str, RunConfig]:
 
 
 @pytest.mark.parametrize("name", ["dense", "conv", "bilstm"])
-def test_best_network_is_a_model_that_answers_as_its_weights_do(
-    tracked_project: Path, run_config, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_best_network_is_a_model_that_answers_as_it_does(tracked_project, run_config, monkeypatch, name: str) -> None:
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
@@ -81,50 +71,30 @@ def test_best_network_is_a_model_that_answers_as_its_weights_do(
         folder = Path(mlflow.artifacts.download_artifacts(uri))
         (vocabulary,) = folder.rglob(VOCABULARY)
         assert json.loads(vocabulary.read_text()) == load(config.data).vocabulary  # type: ignore[union-attr]
-        assert np.allclose(served(uri, x.numpy(), tracked_project), expected.numpy(), atol=1e-5)
+        assert np.allclose(answered(uri, x.numpy(), tracked_project), expected.numpy(), atol=1e-5)
     else:
         assert np.allclose(mlflow.pyfunc.load_model(uri).predict(x.numpy()), expected.numpy(), atol=1e-5)
 
 
-def served(uri: str, inputs: np.ndarray, folder: Path) -> Any:
-    """What `mlflow models serve` answers, once it has started."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local"]
-    question = json.dumps({"inputs": inputs.tolist()}).encode()
-    asked = urllib.request.Request(
-        f"http://127.0.0.1:{port}/invocations", question, {"Content-Type": "application/json"}
-    )
-    until = time.monotonic() + 300
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, start_new_session=True)
+def answered(uri: str, inputs: np.ndarray, folder: Path) -> Any:
+    port, question = str(free_port()), json.dumps({"inputs": inputs.tolist()}).encode()
+    url, options = f"http://127.0.0.1:{port}", ("-m", uri, "--env-manager", "local", "--port", port)
+    server = serve(folder / "server.log", f"{url}/ping", "models", "serve", *options)
     try:
-        while True:
-            try:
-                with urllib.request.urlopen(asked, timeout=30) as answer:
-                    return json.load(answer)["predictions"]
-            except urllib.error.HTTPError as error:
-                raise AssertionError(error.read().decode()) from error
-            except urllib.error.URLError:
-                assert server.poll() is None, "the server has ended"
-                assert time.monotonic() < until, "the server does not answer"
-                time.sleep(0.2)
+        with urlopen(Request(f"{url}/invocations", question, {"Content-Type": "application/json"})) as answer:
+            return json.load(answer)["predictions"]
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        end(server)
 
 
-def test_network_that_draws_weights_at_every_call_keeps_its_weights_instead(tracked_project: Path) -> None:
+def test_network_that_draws_weights_at_every_call_keeps_its_weights_and_without_them_there_is_no_model(
+    tracked_project: Path,
+) -> None:
     record = run(bilstm("highway-released"), profile="quick", experiment="e")
     said = list(models("quick"))[1]
     assert "cannot be exported" in said
     (child,) = mlflow_runs(run_key=record.run_key)
     assert [file.path for file in connect().list_artifacts(child.info.run_id, "weights")] == ["weights/final.pt"]
     assert not connect().search_logged_models([child.info.experiment_id])
-
-
-def test_without_weights_there_is_no_model(tracked_project: Path, run_config) -> None:
-    record = run(run_config(), profile="quick", experiment="e", mlflow=False)
     weights_path(record.run_key).unlink()
-    list(rebuild("quick"))
     assert list(models("quick")) == ["e (quick): weights of 0 of the 1 best networks are kept here"]

@@ -16,15 +16,12 @@ import pytest
 from browser import BROWSER, run_browser
 from toolbox import OF_MLFLOW, mlflow_runs
 
-from highways import paths
 from highways.colours import NETWORK
-from highways.report.rebuild import rebuild
 from highways.tracking import mlflow_ui
 from highways.tracking.mlflow_runs import NOTE, interval, run_name
 from highways.tracking.mlflow_store import connect
 from highways.tracking.mlflow_views import PREFIX, experiment_tags, first_links, links, views
 from highways.tracking.outcomes import rank
-from highways.tracking.records import RecordStore
 from highways.training import sweep
 
 pytestmark = OF_MLFLOW
@@ -43,10 +40,7 @@ def depths(run_config) -> list:
     return [run_config(kind=kind, depth=depth, seed=seed) for kind, depth, seed in cells]
 
 
-# Views
-
-
-def test_there_is_a_view_for_each_depth_at_which_networks_compare() -> None:
+def test_views_are_of_each_depth_weekend_first_others_stay_and_names_differ_before_they_are_cut(run_config) -> None:
     tags = [{"network": kind, "depth": depth} for kind in ("plain", "highway") for depth in ("0010", "0100")]
     found = views("laptop", [*tags, {"network": "highway", "depth": "0900"}])
     assert list(found) == [PREFIX + key for key in ("laptop", "laptop-all", "laptop-d100", "laptop-d10")]
@@ -59,9 +53,6 @@ def test_there_is_a_view_for_each_depth_at_which_networks_compare() -> None:
     grouped = unpacked(found[PREFIX + "laptop-all"])["groupBy"]
     assert [key["groupByData"] for key in grouped["groupByKeys"]] == ["network", "depth"]
     assert views("laptop", []) == {}
-
-
-def test_weekend_comes_first_and_trials_last_and_others_views_stay() -> None:
     runs = [{"network": kind, "depth": f"{depth:04d}"} for kind in ("plain", "highway") for depth in range(60)]
     found = views("weekend", runs)
     assert len(found) < 20, "the page lists at most 40"
@@ -69,14 +60,18 @@ def test_weekend_comes_first_and_trials_last_and_others_views_stay() -> None:
     tags = experiment_tags("Depth", "e", "7", found, there)
     assert max(map(len, tags.values())) < 20_000
     assert tags[NOTE].startswith("Depth: [weekend: plain against highway, depth 59")
-    assert experiment_tags("Depth", "e", "7", found, there | tags) == {}, "what is there is not set again"
-    assert experiment_tags("", "e", "7", found, there | tags) == {}, "a sweep outside of the notebook keeps the title"
+    for title in ("Depth", ""):  # a sweep outside of the notebook keeps the title
+        assert experiment_tags(title, "e", "7", found, there | tags) == {}, "what is there is not set again"
     shown = links("http://127.0.0.1:5001/", "e", "3", there | tags)
     keys = [re.search("viewStateShareKey=([^&]*)", link.url)[1] for link in shown]  # type: ignore[index]
     assert [keys.index(profile) for profile in ("weekend", "laptop", "explore")] == [0, len(found), len(found) + 2]
     assert keys[:3] == ["weekend", "weekend-all", "weekend-d59"]
     assert all(link.url.startswith("http://127.0.0.1:5001/#/experiments/3/runs?workflowType=machine") for link in shown)
     assert [link.name for link in first_links(shown)] == [shown[2].name]
+    names = [run_name(config, f"slug-{number:012x}") for number, config in enumerate(depths(run_config))]
+    assert len({name[:16] for name in names}) == len(names)
+    same = [run_name(run_config(), f"slug-{key}") for key in ("aaaabbbbcccc", "ddddbbbbcccc")]
+    assert same[0] != same[1]
 
 
 def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> None:
@@ -87,9 +82,6 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
     assert best.data.tags["run_key"] == ranked[1].run_key
     (parent,) = mlflow_runs(kind="sweep")
     assert parent.data.metrics["by depth/train_cross_entropy highway digits"] == ranked[1].best()
-
-
-# Runs
 
 
 def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, run_config) -> None:
@@ -128,28 +120,6 @@ def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, ru
     assert {one.step: one.value for one in history} == best
     assert "**parent of 9 runs**" in parent.data.tags["mlflow.note.content"]
     assert len(mlflow_runs(best="true")) == 5
-
-
-def test_names_differ_before_they_are_cut(run_config) -> None:
-    names = [run_name(config, f"slug-{number:012x}") for number, config in enumerate(depths(run_config))]
-    assert len({name[:16] for name in names}) == len(names)
-    same = [run_name(run_config(), f"slug-{key}") for key in ("aaaabbbbcccc", "ddddbbbbcccc")]
-    assert same[0] != same[1]
-
-
-def test_times_of_a_rebuilt_sweep_are_those_of_the_records(tracked_project: Path, run_config) -> None:
-    records = sweep(depths(run_config)[:2], profile="p", experiment="e", mlflow=False)
-    early = records[0].model_copy(update={"finished_at": "2001-02-03T04:05:06+00:00"})
-    RecordStore(paths.Results("p").of("e").runs).write(early)
-    list(rebuild("p"))
-    (parent,) = mlflow_runs(kind="sweep")
-    assert parent.info.start_time == interval(early)[0]
-    assert parent.info.end_time == interval(records[1])[1]
-    (run,) = mlflow_runs(run_key=early.run_key)
-    assert (run.info.start_time, run.info.end_time) == interval(early)
-
-
-# make ui
 
 
 @pytest.mark.pipeline

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import checkout
@@ -34,18 +33,15 @@ def cells_of(notebook: str) -> tuple[list[str], dict]:
 
 
 @pytest.mark.parametrize("notebook", sorted(SCHEMAS))
-def test_notebook_opens_with_its_card_and_its_parameters_cell_is_the_quick_profile(notebook: str) -> None:
+def test_notebook_has_its_card_explains_the_quick_profiles_parameters_and_shows_its_layer(notebook: str) -> None:
     texts, values = cells_of(notebook)
     assert texts[0].startswith("# ")
     assert f"dvc repro {notebook}@quick" in texts[0]
     quick = load_profile("quick", SCHEMAS[notebook])
     assert set(values) == set(quick.model_dump()), "all of them are there to be changed"
     assert SCHEMAS[notebook].model_validate(values) == quick
-
-
-@pytest.mark.parametrize("notebook", sorted(set(SCHEMAS) - {REPORT.name}))
-def test_notebook_explains_its_parameters_and_shows_its_layer(notebook: str) -> None:
-    texts, values = cells_of(notebook)
+    if notebook == REPORT.name:
+        return
 
     def first(*marks: str) -> int:
         return next(number for number, text in enumerate(texts) if any(mark in text for mark in marks))
@@ -105,8 +101,7 @@ def test_plots_are_the_figures_and_a_curve_of_a_table() -> None:
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh checkout whose quick profile is tiny, with what `dvc repro` has made of it."""
     folder = checkout.make(tmp_path_factory.mktemp("clone") / "highways")
-    done = execute(folder, "dvc", "repro")
-    assert done.returncode == 0, done.stdout + done.stderr
+    execute(folder, "dvc", "repro")
     return folder
 
 
@@ -121,7 +116,6 @@ def clone(reproduced: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def records(folder: Path) -> dict[str, int]:
-    """Modification times of the records."""
     return {path.name: path.stat().st_mtime_ns for path in (folder / "results/quick/01_depth/runs").glob("*.json")}
 
 
@@ -146,7 +140,6 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path, call) -> None
     # nothing to do
     began = sum(os.times()[2:4])
     again = execute(clone, "dvc", "repro")
-    assert again.returncode == 0
     assert "up to date" in again.stdout
     assert sum(os.times()[2:4]) - began < 20, "seconds of the processor; 10 s on an idle machine"
     assert git(clone, "status", "--porcelain", "--untracked-files=no") in (b"", b" M dvc.lock\n")
@@ -172,20 +165,19 @@ def test_pipeline_from_fresh_clone_to_report_and_back(clone: Path, call) -> None
 
     # MLflow is rebuilt from nothing
     shutil.rmtree(clone / "mlruns")
-    rebuilt = execute(clone, "highways", "tracking", "rebuild")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert "01_depth (quick): 8 runs" in rebuilt.stdout
-    made = execute(clone, "highways", "tables", "--from", "mlflow", "--output", "out/rebuilt")
-    assert made.returncode == 0, made.stderr
+    assert "01_depth (quick): 8 runs" in execute(clone, "highways", "tracking", "rebuild").stdout
+    execute(clone, "highways", "tables", "--from", "mlflow", "--output", "out/rebuilt")
     assert {name: (clone / "out" / "rebuilt" / name).read_bytes() for name in tables} == tables
 
-    # one more depth in the profile: only its runs are trained
-    shrink(clone, "01_depth", depths=[2, 3, 10])
-    more = execute(clone, "dvc", "repro", "01_depth@quick")
-    assert more.returncode == 0, more.stdout + more.stderr
+    # one more depth, tried as an experiment of DVC's: only its runs are trained
+    deeper = "profiles/quick/01_depth.yaml:depths"
+    execute(clone, "dvc", "exp", "run", "--name", "deeper", "-S", f"{deeper}=[2,3,10]", "01_depth@quick")
     now = records(clone)
     assert len(now) == 12
     assert {name: time for name, time in now.items() if name in trained} == trained
+    listed = execute(clone, "dvc", "exp", "show", "--csv").stdout.splitlines()
+    (row,) = [row for row in csv.DictReader(listed) if row["Experiment"] == "deeper"]
+    assert row[deeper] == "[2, 3, 10]"
 
 
 @pytest.mark.pipeline
@@ -200,7 +192,8 @@ def test_a_stage_that_fails_leaves_what_was_there(clone: Path) -> None:
         book["cells"][-1]["source"] = ["raise ValueError('a fault in the last cell')"]
         path.write_text(json.dumps(book))
     try:
-        done = execute(clone, "dvc", "repro", "--single-item", "--ignore-errors", *(f"{n}@quick" for n in notebooks))
+        options = ("--single-item", "--ignore-errors", *(f"{name}@quick" for name in notebooks))
+        done = execute(clone, "dvc", "repro", *options)
     finally:
         for path, text in texts.items():
             path.write_text(text)
@@ -242,28 +235,6 @@ def test_notebook_runs_from_its_own_folder_as_jupyterlab_does(clone: Path, monke
     theirs = [claim for claim in all_claims().values() if not claim.source.startswith("our ")]
     assert f"{len(theirs)} claims of the sources: " in capsys.readouterr().out
     assert not (clone / "notebooks" / "results").exists()
-
-
-@pytest.mark.pipeline
-def test_dvc_keeps_what_is_tried_as_an_experiment(clone: Path) -> None:
-    profile = clone / "profiles" / "quick" / "01_depth.yaml"
-    before, stood = yaml.safe_load(profile.read_text()), records(clone)
-    epochs = before["epochs"] + 1
-    change = f"{profile.relative_to(clone)}:epochs={epochs}"
-    tried = execute(clone, "dvc", "exp", "run", "--name", "longer", "-S", change, "01_depth@quick")
-    assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert yaml.safe_load(profile.read_text())["epochs"] == epochs
-    now = records(clone)
-    assert {name: time for name, time in now.items() if name in stood} == stood, "nothing is trained again"
-    lengths = Counter(
-        json.loads((clone / "results/quick/01_depth/runs" / name).read_text())["config"]["budget"]["epochs"]
-        for name in now.keys() - stood.keys()
-    )
-    assert lengths == {epochs: before["trials"] * len(before["depths"]) * 2}
-    shown = execute(clone, "dvc", "exp", "show", "--csv")
-    assert shown.returncode == 0, shown.stderr
-    (row,) = [row for row in csv.DictReader(shown.stdout.splitlines()) if row["Experiment"] == "longer"]
-    assert row["profiles/quick/01_depth.yaml:epochs"] == str(epochs)
 
 
 SMALL = {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None}

@@ -37,15 +37,7 @@ def flat(config: DataConfig) -> Images:
     return data
 
 
-def test_description_in_a_notebook_is_checked_and_a_fault_is_one_line() -> None:
-    assert DataConfig.of({"file": "a.csv", "label": "kind"}) == DataConfig.of(
-        DataConfig.of({"file": "a.csv", "label": "kind"})
-    )
-    with refused("data: unknown key 'own.lable', did you mean 'label'?"):
-        DataConfig.of({"file": "a.csv", "lable": "kind"})
-
-
-def test_table_is_standardised_and_counted(project: Path, tmp_path: Path) -> None:
+def test_table_is_standardised_counted_and_divided_by_seed_or_column(project: Path, tmp_path: Path) -> None:
     config = table(tmp_path / "my flowers.csv")
     data = flat(config)
     assert (data.name, data.features, data.classes) == ("my-flowers.csv", 2, 3)
@@ -55,14 +47,16 @@ def test_table_is_standardised_and_counted(project: Path, tmp_path: Path) -> Non
     assert len(set(zip(data.train_x[:, 0].tolist(), data.train_y.tolist(), strict=True))) == 3, "a class has a width"
     with refused("my-flowers.csv has no dev part"):
         examples(config, "dev")
-
-
-def test_parts_follow_from_the_seed_or_from_a_column(project: Path, tmp_path: Path) -> None:
     first, other = (flat(table(tmp_path / "x.csv", split_seed=seed)) for seed in (0, 1))
     assert not torch.equal(first.train_y, other.train_y)
     rows = "".join(f"{n},{'ab'[n % 2]},{'test' if n > 6 else 'train'}\n" for n in range(10))
     divided = flat(table(tmp_path / "y.csv", f"n,kind,part\n{rows}", split="part", without=[]))
     assert (divided.features, divided.size("train"), divided.test_y.tolist()) == (1, 7, [1, 0, 1])
+    assert DataConfig.of({"file": "a.csv", "label": "kind"}) == DataConfig.of(
+        DataConfig.of({"file": "a.csv", "label": "kind"})
+    )
+    with refused("data: unknown key 'own.lable', did you mean 'label'?"):
+        DataConfig.of({"file": "a.csv", "lable": "kind"})
 
 
 def test_sentences_have_three_parts_and_quotation_marks(project: Path, tmp_path: Path) -> None:
@@ -87,7 +81,6 @@ def test_tables_are_read_as_people_have_them(project: Path, tmp_path: Path) -> N
 
 
 def with_line(number: int, line: str) -> str:
-    """The table with another line."""
     lines = TABLE.splitlines(keepends=True)
     return "".join([*lines[: number - 1], f"{line}\n", *lines[number:]])
 
@@ -156,7 +149,9 @@ def dense(data: DataConfig) -> RunConfig:
     return RunConfig.model_validate({"data": data, "budget": {"epochs": 2, "batch_size": 10}} | values)
 
 
-def test_key_follows_from_content_and_description_not_from_the_place(project: Path, tmp_path: Path) -> None:
+def test_key_follows_from_content_and_description_and_paths_are_relative_to_the_root(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def key(config: DataConfig) -> str:
         return dense(config).key(fingerprint(config))
 
@@ -171,9 +166,6 @@ def test_key_follows_from_content_and_description_not_from_the_place(project: Pa
     assert key(table(tmp_path / "x.csv", split_seed=1)) != key(config)
     assert RunConfig.model_validate_json(dense(config).model_dump_json()) == dense(config)
     assert "own" not in DataConfig(name="digits").model_dump()
-
-
-def test_path_is_relative_to_the_projects_root(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table(project / "x.csv")
     monkeypatch.chdir("/")
     record = run(dense(validate(DataConfig, {"file": "x.csv", "label": "kind"}, "test")), **HERE)
@@ -198,9 +190,10 @@ def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: P
     listed = load_profile("quick", BILSTM_DEPTH.schema).model_copy(update={"depths": [1]}).model_dump() | texts
     runs = validate(BILSTM_DEPTH.schema, listed, "test").runs()
     assert {(one.data.name, one.data.vectors) for one in runs} == {("x.tsv", None), ("x.tsv", "v.txt")}
-
-
-# Images
+    small = load_profile("quick", INITIALISATION.schema)
+    settings = small.model_copy(update={"data": table(tmp_path / "x.csv")})
+    assert {one.data.name for one in settings.runs()} == {"x.csv"}
+    assert len(settings.analyses()) == len(small.analyses()) - 1
 
 
 def pictures(folder: Path, divided: bool) -> DataConfig:
@@ -247,13 +240,6 @@ def test_stage_trains_on_own_images_and_its_table_counts_them(tracked_project: P
     parameters.write_text(trained % "file: x.csv, label: kind")
     with refused("profiles/mine/03_conv.yaml: key 'trainings.0.data': 'x.csv' holds no images"):
         check("mine", "03_conv")
-
-
-def test_initialisations_take_own_data_and_leave_the_sources_study_out(project: Path, tmp_path: Path) -> None:
-    small = load_profile("quick", INITIALISATION.schema)
-    settings = small.model_copy(update={"data": table(tmp_path / "x.csv")})
-    assert {one.data.name for one in settings.runs()} == {"x.csv"}
-    assert len(settings.analyses()) == len(small.analyses()) - 1
 
 
 def test_image_at_fault_is_named(project: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""A population does to each member what training it alone does."""
+"""A population does to each member what training it alone does, by an optimiser whose schedule is the settings'."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,12 +12,14 @@ from toolbox import forget
 from torch import nn
 from torch.nn import functional
 
-from highways.config import AdagradConfig, AdamConfig, DenseConfig, RunConfig
+from highways.config import AdamConfig, CaffeConfig, DenseConfig, RunConfig, SGDConfig
+from highways.config.run import NetworkConfig, OptimiserConfig
 from highways.data import load
+from highways.errors import HighwaysError
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
-from highways.training.optimisers import RATES, RULES, Adagrad, Moment, Rule, build
+from highways.training.optimisers import OPTIMISERS, RATES, RULES, Moment, Rule, build, clip, rates
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
@@ -174,9 +178,7 @@ KERAS = {"kind": "adagrad", "epsilon": 0.0, "initial_accumulator": 1e-6}
 @pytest.mark.parametrize(
     ("optimiser", "shuffle"), [({"kind": "adagrad"}, True), (KERAS, False), ({"kind": "adadelta"}, True)]
 )
-def test_member_with_dropout_equals_the_run_trained_alone(
-    project: Path, run_config, optimiser: dict, shuffle: bool
-) -> None:
+def test_member_with_dropout_equals_the_run_alone(project: Path, run_config, optimiser: dict, shuffle: bool) -> None:
     """Adagrad, Adadelta, dropout, a linear first layer, blocks drawn otherwise: as autograd and torch.optim have it."""
     values = run_config(epochs=2).model_dump()
     values["budget"]["shuffle"] = shuffle
@@ -189,9 +191,7 @@ def test_member_with_dropout_equals_the_run_trained_alone(
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adagrad", "adadelta"])
-def test_diverged_member_leaves_with_all_of_its_state_and_costs_the_others_nothing(
-    project: Path, run_config, kind: str
-) -> None:
+def test_diverged_member_leaves_and_costs_the_others_nothing(project: Path, run_config, kind: str) -> None:
     def config(rate: float, seed: int) -> RunConfig:
         return with_optimiser(run_config(epochs=3, seed=seed), kind=kind, learning_rate=rate)
 
@@ -205,15 +205,6 @@ def test_diverged_member_leaves_with_all_of_its_state_and_costs_the_others_nothi
     without = sweep(good, profile="p", experiment="without", mlflow=False, threads=1)
     for ours, theirs in zip(records[::2], without, strict=True):
         assert ours.curves["train_cross_entropy"] == pytest.approx(theirs.curves["train_cross_entropy"], rel=1e-5)
-
-
-def test_first_adagrad_of_keras_has_its_epsilon_under_the_root() -> None:
-    settings = AdagradConfig(kind="adagrad", learning_rate=0.1, epsilon=0.0, initial_accumulator=1e-6)
-    weight = torch.zeros(1, 1, 1, dtype=torch.float64)
-    squares = torch.full_like(weight, Adagrad.initial(settings))
-    gradient = torch.full_like(weight, 1e-4)
-    Adagrad([settings], 0, weight).update(weight, gradient.clone(), squares)
-    assert weight.item() == pytest.approx(-0.1 * 1e-4 / (1e-8 + 1e-6) ** 0.5)
 
 
 @pytest.mark.parametrize("kind", ["plain", "highway"])
@@ -238,3 +229,30 @@ def test_activation_checkpointing_changes_no_bit(kind: str, every: int) -> None:
     assert torch.equal(losses, again)
     assert whole.keys() == kept.keys()
     assert all(torch.equal(whole[place], kept[place]) for place in whole)
+
+
+# Optimisers of single runs
+
+
+def test_every_kind_that_a_configuration_can_name_has_one_and_another_is_an_error() -> None:
+    kinds = {get_args(member)[1].tag for member in get_args(get_args(OptimiserConfig)[0])}
+    assert kinds == set(OPTIMISERS)
+    for member in get_args(get_args(NetworkConfig)[0]):
+        assert set(get_args(member)[0].optimisers) <= set(OPTIMISERS)
+    assert set(DenseConfig.optimisers) == set(RULES), "dense networks train as populations, by a rule"
+    with pytest.raises(HighwaysError, match="no optimiser 'lion': there are sgd, adam, caffe"):
+        build(SimpleNamespace(kind="lion"), nn.Linear(1, 1))
+
+
+def test_rates_decay_or_step_biases_have_twice_as_much_and_the_whole_gradient_is_clipped() -> None:
+    sgd = SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1)
+    assert [rates(sgd, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
+    caffe = CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75))
+    found = [rates(caffe, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
+    assert found == [pytest.approx([r, r, 2 * r]) for r in (0.02, 0.02, 0.002, 0.0002, 0.0002)]
+    network = nn.Linear(1, 1)
+    for bound, norm in ((None, 5.0), (1.0, 1.0), (10.0, 5.0)):
+        network.weight.grad, network.bias.grad = torch.tensor([[3.0]]), torch.tensor([4.0])
+        clip(AdamConfig(kind="adam", learning_rate=0.1, clip_norm=bound), network)
+        found = torch.cat([network.weight.grad.flatten(), network.bias.grad]).norm().item()
+        assert found == pytest.approx(norm, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Profiles: checked before anything runs, and the exact list of a table's runs."""
+"""Profiles: checked before anything runs, the exact list of a table's runs, and what is left of them."""
 
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from highways.config import load_profile
 from highways.config.profiles import profile_names, profile_path
 from highways.experiments import BILSTM_DEPTH
 from highways.experiments.depth import DepthProfile
+from highways.report.forecast import forecast, seconds_per_unit, units
 from highways.report.tables import write_tables
 from highways.report.verdicts import judge_all
+from highways.training import sweep
 
 PROFILES = ["laptop", "paper", "quick", "weekend"]
 
@@ -66,12 +68,9 @@ def test_a_profile_of_ones_own_may_have_some_experiments_only(project: Path) -> 
 
 
 def test_profiles_have_the_sources_networks() -> None:
-    for profile in profile_names():
-        settings = load_profile(profile, DepthProfile)
-        assert settings.depths == [10, 20, 50, 100]
-        assert (settings.plain_width, settings.highway_width) == (71, 50)
     paper = load_profile("paper", DepthProfile)
-    assert (paper.data, paper.trials, paper.epochs) == ("mnist", 40, 400)
+    assert (paper.data, paper.trials, paper.epochs, paper.depths) == ("mnist", 40, 400, [10, 20, 50, 100])
+    assert (paper.plain_width, paper.highway_width) == (71, 50)
     texts = load_profile("paper", BILSTM_DEPTH.schema).model_dump()
     assert {1, 12, 15, 20} <= set(texts["depths"])
     source = {"hidden": 300, "embedding": 300, "epochs": 10, "dropout": 0.6, "learning_rate": 1e-3, "clip_norm": 3.0}
@@ -116,3 +115,30 @@ def test_other_parameters_than_the_profiles_go_to_explore(capsys) -> None:
     assert DepthProfile.from_namespace(values | {"other": 1}).profile == "quick"
     assert DepthProfile.from_namespace(values | {"depths": [10, 30]}).profile == "explore"
     assert "results go to results/explore" in capsys.readouterr().out
+
+
+def test_finished_runs_are_not_left_and_count_in_the_first_stage_that_lists_them(repository, monkeypatch) -> None:
+    monkeypatch.setenv("HIGHWAYS_ROOT", str(repository))
+    stages = {stage.name: stage for stage in forecast("laptop")}
+    assert sum(stage.runs for stage in stages.values()) > 1000
+    assert all(stage.left == stage.core_seconds == 0 for stage in stages.values())
+    assert stages["04_gates"].runs == 6
+    assert stages["05_lesion"].runs == 0, "its runs are those of 04_gates"
+
+
+def test_recorded_seconds_are_scaled_by_layers_units_examples_and_epochs(project: Path, run_config) -> None:
+    trained = sweep([run_config(seed=seed, epochs=3) for seed in range(4)], experiment="x", profile="x", mlflow=False)
+    records = [record.model_copy(update={"timing": {"seconds": 1.5}}) for record in trained]
+    rate = seconds_per_unit(records)["dense"] / records[0].environment["threads"]
+    assert rate * units(run_config(epochs=3), 3) == pytest.approx(1.5)
+    assert rate * units(run_config(), 12) == pytest.approx(6.0)
+    deeper = run_config(depth=2 * run_config().network.depth)
+    assert rate * units(deeper, 3) == pytest.approx(3.0)
+
+
+def test_what_is_not_estimated_is_said(project: Path, says) -> None:
+    out = " ".join(says("profile", "cost", "quick").split())
+    assert "not estimated, as no CPU run of the family is recorded: dense" in out
+    assert "what it runs follows from earlier records" in out
+    out = " ".join(says("profile", "cost", "weekend").split())
+    assert "have later rungs, not counted before the first is done" in out

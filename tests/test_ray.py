@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,15 +10,14 @@ from typing import Any
 
 import psutil
 import pytest
-from toolbox import HERE, texts_of
+from toolbox import HERE, kept, left_over, noted, texts_of, wait_until
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
-from highways.experiments import BILSTM_DEPTH, CONV, DEPTH
+from highways.experiments import DEPTH
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import load_network, sweep, train
-from highways.training.engines import Failed
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
@@ -77,15 +74,6 @@ def content(record: RunRecord) -> str:
     return json.dumps(values | {"engine": how, "timing": 0, "finished_at": 0, "sha256": 0})
 
 
-BY_LOCAL: dict[tuple[str, ...], list[str]] = {}
-"""What the local engine gives, by the keys of a list of runs: several tests train the same."""
-
-
-def kept(project: Path) -> list[Path]:
-    """The resume points."""
-    return sorted(project.glob("checkpoints/resume/*/*.ckpt"))
-
-
 def check_equal_to_local(project: Path, configs: list[RunConfig]) -> None:
     """Compare records and weights with those of the local engine, which trains the runs again."""
     keys = run_keys(configs)
@@ -93,11 +81,9 @@ def check_equal_to_local(project: Path, configs: list[RunConfig]) -> None:
     for record in before:
         load_network(record)
     assert not kept(project)
-    assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
-    if tuple(keys) not in BY_LOCAL:
-        (project / "results").rename(project / "aside")
-        BY_LOCAL[tuple(keys)] = [content(record) for record in sweep(configs, **HERE | {"profile": "local"})]
-    assert [content(record) for record in before] == BY_LOCAL[tuple(keys)]
+    assert not left_over(project)
+    (project / "results").rename(project / "aside")
+    assert [content(record) for record in before] == [content(record) for record in sweep(configs, **HERE)]
 
 
 def check_lost(events: list[Event]) -> int:
@@ -128,7 +114,6 @@ def warm(node: Any) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """The processes that train."""
     running = psutil.process_iter(["cmdline"])
     return [process for process in running if "".join(process.info["cmdline"] or ()).startswith("ray::train_there")]
 
@@ -151,21 +136,10 @@ class Once:
             self.act()
 
 
-@pytest.fixture
-def long(run_config: Callable[..., RunConfig]) -> list[RunConfig]:
+def long(run_config: Callable[..., RunConfig], epochs: int = EPOCHS) -> list[RunConfig]:
     """Four groups of two runs, some seconds each."""
     kinds = [(kind, depth) for kind in ("plain", "highway") for depth in (8, 9)]
-    return [run_config(kind=kind, depth=depth, seed=seed, epochs=EPOCHS) for kind, depth in kinds for seed in (0, 1)]
-
-
-@pytest.fixture
-def longer(long: list[RunConfig]) -> list[RunConfig]:
-    """The same groups, long beside what workers differ by in starting: all are under way at the same time."""
-    budget = long[0].budget.model_copy(update={"epochs": 5 * EPOCHS})
-    return [config.model_copy(update={"budget": budget}) for config in long]
-
-
-# What it gives
+    return [run_config(kind=kind, depth=depth, seed=seed, epochs=epochs) for kind, depth in kinds for seed in (0, 1)]
 
 
 def test_tables_are_those_of_the_local_engine_to_the_byte(connected: Cluster, project: Path) -> None:
@@ -181,28 +155,6 @@ def test_tables_are_those_of_the_local_engine_to_the_byte(connected: Cluster, pr
     assert len(texts[0]) > 0
 
 
-def test_every_family_gives_what_it_gives_here(connected: Cluster, project: Path) -> None:
-    configs = []
-    for experiment in (BILSTM_DEPTH, CONV):
-        first = experiment.of("quick").settings.runs()[0]
-        configs.append(first.model_copy(update={"budget": first.budget.model_copy(update={"epochs": 1})}))
-    records = by_ray(configs)
-    assert {record.engine["workers"] for record in records} == {3}
-    check_equal_to_local(project, configs)
-
-
-def test_progress_is_live_and_in_order(connected: Cluster, run_config, project: Path) -> None:
-    told: list[tuple[float, Event]] = []
-    epochs = 400  # what carries the messages may be there only seconds after the worker
-    configs = [run_config(kind="plain", depth=8, seed=seed, epochs=epochs) for seed in (0, 1)]
-    by_ray(configs, on_event=lambda event: told.append((time.monotonic(), event)))
-    kinds = [type(event).__name__ for _, event in told]
-    assert kinds == ["Started"] + ["EpochEnded"] * epochs + ["Finished"] * 2
-    assert [event.epoch for _, event in told if isinstance(event, EpochEnded)] == list(range(1, epochs + 1))
-    spent = sum(event.seconds for _, event in told if isinstance(event, EpochEnded))
-    assert told[-1][0] - told[0][0] > spent / 2, "they came while it was trained"
-
-
 def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster, monkeypatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
 
@@ -214,13 +166,8 @@ def test_workers_see_what_a_process_of_the_local_engine_sees(connected: Cluster,
     assert on_ray.surroundings("cuda", 2) == {"env_vars": {"OMP_NUM_THREADS": "2"}}
 
 
-# What is lost
-
-
 @pytest.mark.parametrize(("what", "groups"), [("node", 4), ("worker", 3)])
-def test_lost_node_or_worker_costs_an_interval(
-    connected: Cluster, longer, project: Path, capsys, what: str, groups: int
-) -> None:
+def test_lost_node_or_worker_costs_an_interval(connected, run_config, project, capsys, what: str, groups: int) -> None:
     """Lose what one of so many groups that are under way is trained on: this costs no more than an interval."""
     lost = None
     if what == "node":
@@ -229,8 +176,9 @@ def test_lost_node_or_worker_costs_an_interval(
         warm(lost)
     lose = (lambda: workers()[0].kill()) if lost is None else lambda: connected.remove_node(lost, allow_graceful=False)
     watch = Once(lose, groups)
+    configs = long(run_config, 5 * EPOCHS)  # beside what workers differ by in starting: all are under way together
     try:
-        by_ray(longer, on_event=watch)
+        by_ray(configs, on_event=watch)
     finally:
         if lost in connected.worker_nodes:  # it was not lost
             connected.remove_node(lost)
@@ -238,94 +186,42 @@ def test_lost_node_or_worker_costs_an_interval(
     assert len([event for event in watch.events if isinstance(event, Started)]) == 5, "a group began again"
     with capsys.disabled():
         print(f"[lost {what}: {check_lost(watch.events)} epochs done again]", end=" ")
-    check_equal_to_local(project, longer)
+    check_equal_to_local(project, configs)
 
 
 @pytest.fixture
-def start(machines: Cluster, process, monkeypatch) -> Callable[..., subprocess.Popen[str]]:
+def start(machines: Cluster, process, monkeypatch) -> Callable[..., Any]:
     """Starts a driver in a process of its own, which notes its events in a file."""
     monkeypatch.setenv("RAY_ADDRESS", machines.address)
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", str(EVERY_S))
-    return lambda configs, log: process(configs, profile="ray", engine="ray", log=str(log))
+    return lambda configs, log: process(configs, log, profile="ray", engine="ray")
 
 
-def noted(log: Path) -> list[Event]:
-    """The beginnings and epochs that a driver has noted."""
-    entries = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return [
-        Started(tuple(keys)) if kind == "Started" else EpochEnded(tuple(keys), epoch, EPOCHS, (), seconds)
-        for kind, keys, epoch, seconds in entries
-        if kind != "Finished"
-    ]
-
-
-def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_killed_driver_goes_on(start, long, project: Path, tmp_path: Path, capsys) -> None:
+def test_killed_driver_goes_on(start, run_config, project: Path, tmp_path: Path, capsys) -> None:
+    configs = long(run_config)
     log, store = tmp_path / "events", RecordStore(project / "results/ray/e/runs")
 
     def halfway() -> bool:
         epochs = {event.keys: event.epoch for event in noted(log) if isinstance(event, EpochEnded)}
         return len(list(store)) >= 2 and any(15 <= epoch < EPOCHS for epoch in epochs.values())
 
-    first = start(long, log)
+    first = start(configs, log)
     wait_until(halfway, first)
     first.kill()
-    first.wait()
+    first.join()
     stood = {path.stem for path in store}
     number = len(noted(log))
-    assert 2 <= len(stood) < len(long)
-    second = start(long, log)
-    assert second.wait(timeout=150) == 0
+    assert 2 <= len(stood) < len(configs)
+    second = start(configs, log)
+    second.join(150)
+    assert second.exitcode == 0
     events = noted(log)
     begun_again = {key for event in events[number:] if isinstance(event, Started) for key in event.keys}
     assert not begun_again & stood, "none is trained again whose record stood"
-    assert {path.stem for path in store} == set(run_keys(long))
+    assert {path.stem for path in store} == set(run_keys(configs))
     with capsys.disabled():
         print(f"[killed driver: {check_lost(events)} epochs done again]", end=" ")
-    check_equal_to_local(project, long)
-
-
-def test_interrupt_stores_what_is_finished_and_stops_the_rest(start, run_config, project: Path, tmp_path) -> None:
-    configs = [run_config(depth=2, epochs=1), run_config(depth=3, epochs=100_000)]
-    log, store = tmp_path / "events", RecordStore(project / "results/ray/e/runs")
-    process = start(configs, log)
-    wait_until(lambda: len(list(store)) == 1 and len(noted(log)) > 10, process)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert [path.stem for path in store] == run_keys(configs[:1])
-    assert len(kept(project)) == 1
-    deadline = time.monotonic() + 20
-    while workers() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not workers()
-
-
-def test_run_that_fails_is_reported_and_the_others_finish(
-    connected: Cluster, run_config, project: Path, monkeypatch
-) -> None:
-    train_there = on_ray.train_there
-
-    def at_fault(job: Any, *rest: Any) -> Any:
-        if job.configs[0].network.kind == "plain":
-            yield Failed("RuntimeError: out of memory")
-        else:
-            yield from train_there(job, *rest)
-
-    monkeypatch.setattr(on_ray, "train_there", at_fault)
-    with pytest.raises(HighwaysError, match=r"1 of 2 runs failed, .*plain-d004.*: RuntimeError: out of memory"):
-        by_ray([run_config(kind="plain"), run_config()])
-    assert [path.name[:7] for path in (project / "results").rglob("*.json")] == ["highway"]
-
-
-# What is refused
+    check_equal_to_local(project, configs)
 
 
 def test_address_where_nothing_answers_is_one_line_in_time(project: Path, run_config, monkeypatch) -> None:
@@ -350,9 +246,7 @@ def test_more_than_any_node_has_is_one_line_with_what_there_is(connected: Cluste
         by_ray([run_config()], device="cuda")
 
 
-def test_last_node_with_room_that_does_not_come_back_is_one_line(
-    connected: Cluster, project: Path, run_config, monkeypatch
-) -> None:
+def test_last_node_with_room_that_stays_away_is_one_line(connected: Cluster, project, run_config, monkeypatch) -> None:
     monkeypatch.setattr(on_ray, "PATIENCE_S", 3)
     large = connected.add_node(num_cpus=2)
     connected.wait_for_nodes()

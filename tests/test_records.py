@@ -16,17 +16,17 @@ from highways.training import sweep
 
 @pytest.fixture
 def record(project: Path, run_config) -> RunRecord:
-    """A run's record, in its place."""
     return sweep([run_config(epochs=1)], **HERE)[0]
 
 
 @pytest.fixture
 def path(project: Path, record: RunRecord) -> Path:
-    """Its place."""
     return project / "results" / "p" / "e" / "runs" / f"{record.run_key}.json"
 
 
-def test_record_reads_back_and_says_what_the_run_was_and_no_paths(project: Path, record: RunRecord, path) -> None:
+def test_record_reads_back_says_what_the_run_was_and_no_paths_and_has_its_name(
+    project: Path, record: RunRecord, path
+) -> None:
     text = path.read_text()
     assert RunRecord.loads(text, "x") == record
     assert record.dumps() == text
@@ -36,6 +36,9 @@ def test_record_reads_back_and_says_what_the_run_was_and_no_paths(project: Path,
     assert record.timing["group_seconds"] > 0
     assert not [path for path in (project, Path.home()) if str(path) in text]
     assert list(path.parent.iterdir()) == [path], "nothing else lies there"
+    path.rename(path.with_name("other-key.json"))
+    with pytest.raises(HighwaysError, match=f"it is the record of {record.run_key}"):
+        RecordStore(path.parent).read("other-key")
 
 
 def sealed(text: str, **changes: Any) -> str:
@@ -84,18 +87,6 @@ def test_sealed_nonsense_is_refused(path: Path) -> None:
     ]:
         with refused(f"x: not a record of this schema: {message}"):
             RunRecord.loads(sealed(path.read_text(), **change), "x")
-
-
-def test_diverged_run_of_the_project_is_read(project: Path, run_config) -> None:
-    (record,) = sweep([run_config(learning_rate=1e9)], **HERE)
-    assert (record.status, record.diverged_epoch, record.epochs) == ("diverged", 1, 0)
-    assert RunRecord.loads(record.dumps(), "x") == record
-
-
-def test_record_under_another_name_is_noticed(record: RunRecord, path: Path) -> None:
-    path.rename(path.with_name("other-key.json"))
-    with pytest.raises(HighwaysError, match=f"it is the record of {record.run_key}"):
-        RecordStore(path.parent).read("other-key")
 
 
 def test_record_of_another_profile_is_adopted_whatever_copies_are_damaged(project: Path, record, path: Path) -> None:

@@ -1,94 +1,65 @@
 """The report and README: everything in them comes from files, and stands where it can be read."""
 
-import csv
 import json
 import math
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass, replace
-from functools import cached_property
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import pandas as pd
 import pytest
 from browser import in_browser, probed, run_browser
+from bs4 import BeautifulSoup
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from toolbox import read_table
 
 from highways.claims.history import summary
 from highways.claims.judge import Judgement
 from highways.claims.sources import number, numbers_of, spoken
 from highways.cli import shown
+from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
-from highways.experiments import DEPTH
+from highways.experiments import DEPTH, EXPERIMENTS
 from highways.experiments.depth import outcome_panel
-from highways.experiments.initialisation import initialisation_figure
 from highways.report import html, readme
 from highways.report.html import write_report
 from highways.report.pages import cost
 from highways.report.render import cell
 from highways.report.verdicts import Judged, judge_all
-from highways.show.figures import svg
+from highways.show.figures import STYLE, alone, svg
 from highways.show.tables import markdown_text
-from highways.tracking import Listed
-
-
-@dataclass
-class Reported:
-    """The tiny quick profile, with its report, once for all tests."""
-
-    root: Path
-    judged: Judged
-
-    @property
-    def report(self) -> Path:
-        """Where the report lies."""
-        return self.root / "results" / "quick" / "report.html"
-
-    @cached_property
-    def page(self) -> "Page":
-        """The report, parsed."""
-        return Page(self.report.read_text())
 
 
 @pytest.fixture(scope="module")
-def reported(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Reported:
-    """Write the report."""
+def reported(made: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The tiny quick profile and its verdicts, with its report as a file and as a page, once for all tests."""
     root = tmp_path_factory.mktemp("report") / "project"
     shutil.copytree(made, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIGHWAYS_ROOT", str(root))
         judged = judge_all("quick")
-        write_report(judged)
-    return Reported(root, judged)
+        report = write_report(judged)
+    page = BeautifulSoup(report.read_text(), "html.parser")
+    return SimpleNamespace(root=root, judged=judged, report=report, page=page)
 
 
 @pytest.fixture
-def small(reported: Reported, monkeypatch: pytest.MonkeyPatch) -> Reported:
-    """The project, as the one that is worked in."""
+def small(reported: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setenv("HIGHWAYS_ROOT", str(reported.root))
     return reported
 
 
-class Page(HTMLParser):
-    """What a page has: tags with their attributes, and the text of each table's rows."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a tag."""
-        self.tags.append((tag, dict(attrs)))
-
-    def of(self, *tags: str) -> list[dict[str, str | None]]:
-        """The attributes of every tag of a kind."""
-        return [attributes for tag, attributes in self.tags if tag in tags]
-
-
-def test_report_answers_first_and_links_to_what_is_there(small: Reported) -> None:
+def test_report_is_made_by_a_command_answers_first_and_links_to_what_is_there(small: SimpleNamespace, says) -> None:
     path, judgements = small.report, small.judged.judgements
     text = path.read_text()
     first = text[: text.index("Contents")]
@@ -96,44 +67,44 @@ def test_report_answers_first_and_links_to_what_is_there(small: Reported) -> Non
     assert "What did not replicate?" in first
     assert first.count('role="img"') == 1
     page = small.page
-    identifiers = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    identifiers = [tag["id"] for tag in page.select("[id]")]
     assert len(identifiers) == len(set(identifiers))
-    links = [str(attributes["href"]) for attributes in page.of("a")]
+    links = [str(link["href"]) for link in page.select("a")]
     assert {"../../notebooks/01_depth.ipynb", "01_depth/runs", "01_depth/tables/depth.csv"} <= set(links)
     for link in links:
         there = link[1:] in identifiers if link.startswith("#") else (path.parent / link).exists()
         assert there, link
     assert len([link for link in links if link.startswith("#claim-")]) >= len(judgements) / 10
     assert str(small.root) not in text
+    before = small.report.read_text()
+    small.report.unlink()
+    assert says("report", "--profile", "quick") == "results/quick/report.html\n"
+    assert small.report.read_text() == before
 
 
-def test_report_needs_nothing_else(small: Reported) -> None:
+def test_report_needs_nothing_else(small: SimpleNamespace) -> None:
     text = re.sub(r"<svg.*?</svg>|data:image/svg\+xml;base64,[\w+/=]+", "", small.report.read_text(), flags=re.DOTALL)
     assert "//" not in re.sub(r"<script>.*</script>", "", text, flags=re.DOTALL), "no address of a server"
     page = small.page
-    assert not page.of("link", "iframe", "object")
-    assert not [attributes for attributes in page.of("script") if "src" in attributes]
+    assert not page.select("link, iframe, object, script[src]")
     assert "@import" not in text
     assert "url(" not in text
     panels = [panel for draw in DEPTH.figures.values() for panel in draw(DEPTH.of("quick").records()).panels]
-    drawn = [
-        attributes for attributes in page.of("img", "div") if "alt" in attributes or attributes.get("role") == "img"
-    ]
+    drawn = page.select("img[alt], [role=img]")
     assert all(attributes.get("src", "data:image/svg+xml").startswith("data:image/svg+xml") for attributes in drawn)
     assert {attributes.get("alt", attributes.get("aria-label")) for attributes in drawn} == {one.alt for one in panels}
     assert all(any(sign.isdigit() for sign in one.alt) and one.title not in one.alt for one in panels)
 
 
-def test_claims_filter_and_their_counts_are_those_of_the_table(small: Reported) -> None:
+def test_claims_filter_and_their_counts_are_those_of_the_table(small: SimpleNamespace) -> None:
     page = small.page
-    rows = [attributes for attributes in page.of("tr") if str(attributes.get("id", "")).startswith("claim-")]
-    with (small.root / "results" / "quick" / "claims.csv").open() as file:
-        written = list(csv.DictReader(file))
+    rows = page.select("tr[id^=claim-]")
+    written = read_table(small.root / "results" / "quick" / "claims.csv")
     assert [row["id"] for row in rows] == [f"claim-{row['claim_id']}" for row in written]
     assert Counter(row["data-verdict"] for row in rows) == Counter(row["verdict"] for row in written)
     assert Counter(row["data-scope"] for row in rows) == Counter(row["scope"] for row in written)
-    assert {attributes["name"] for attributes in page.of("select")} == {"source", "verdict", "scope"}
-    assert len([attributes for attributes in page.of("th") if "data-sort" in attributes]) == 4
+    assert {choice["name"] for choice in page.select("select")} == {"source", "verdict", "scope"}
+    assert len(page.select("th[data-sort]")) == 4
 
 
 @pytest.fixture
@@ -144,7 +115,7 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> str:
     return evil
 
 
-def test_what_stands_in_records_and_claims_is_escaped(small: Reported, without_figures: str) -> None:
+def test_what_stands_in_records_and_claims_is_escaped(small: SimpleNamespace, without_figures: str) -> None:
     evil = {"statement": without_figures, "source": f"our {without_figures}", "criterion": without_figures}
     changed = [replace(row, **evil) for row in small.judged.judgements]
     text = html.page(replace(small.judged, judgements=changed))
@@ -153,12 +124,11 @@ def test_what_stands_in_records_and_claims_is_escaped(small: Reported, without_f
     assert text.count("<script>") == 1
 
 
-def test_claims_for_machines_say_what_the_table_says(small: Reported) -> None:
-    place = small.root / "results" / "quick" / "claims.json"
-    found = json.loads(place.read_text())
+def test_claims_for_machines_say_what_the_table_says(small: SimpleNamespace) -> None:
+    found = json.loads((small.root / "results" / "quick" / "claims.json").read_text())
     assert found["schema"] == "highways-claims/3"
-    assert [row["id"] for row in found["claims"]] == [row.claim_id for row in small.judged.judgements]
-    assert [row["verdict"] for row in found["claims"]] == [row.verdict for row in small.judged.judgements]
+    verdicts = [(row["id"], row["verdict"]) for row in found["claims"]]
+    assert verdicts == [(row.claim_id, row.verdict) for row in small.judged.judgements]
     first = found["claims"][0]
     differs = first["faithfulness"]["differs"]
     assert differs["data"] == {"required": "mnist", "is": "digits"}
@@ -173,7 +143,7 @@ def test_claims_for_machines_say_what_the_table_says(small: Reported) -> None:
     assert (small.root / records["folder"]).is_dir()
 
 
-def test_not_replicated_is_counted_of_the_sources_alone(small: Reported, without_figures: str) -> None:
+def test_not_replicated_is_counted_of_the_sources_alone(small: SimpleNamespace, without_figures: str) -> None:
     judgements = small.judged.judgements
     claim, own = judgements[0], next(row for row in judgements if row.own)
     failed = [replace(row, verdict="not replicated", scope="full") for row in (claim, own)]
@@ -212,15 +182,7 @@ def test_cells_are_plain_numbers_with_three_digits() -> None:
     assert cell(math.inf) == "infinite"
 
 
-def test_report_is_made_by_a_command(small: Reported, call, capsys) -> None:
-    before = small.report.read_text()
-    small.report.unlink()
-    assert call("report", "--profile", "quick") == 0
-    assert capsys.readouterr().out == "results/quick/report.html\n"
-    assert small.report.read_text() == before
-
-
-def test_panels_are_the_same_bytes_each_time_and_their_text_is_eight_pixels_high_on_a_phone(small: Reported) -> None:
+def test_panels_are_the_same_bytes_each_time_and_legible_on_a_phone(small: SimpleNamespace) -> None:
     panel = outcome_panel(DEPTH.of("quick").records())
     text = svg(panel)
     assert text == svg(panel)
@@ -231,17 +193,6 @@ def test_panels_are_the_same_bytes_each_time_and_their_text_is_eight_pixels_high
     assert min(set(sizes) - set(exponents)) * (390 - 32) / float(width) >= 8
 
 
-def test_initialisations_are_drawn_before_their_analyses_are_made(small: Reported) -> None:
-    titles = [panel.title for panel in initialisation_figure(DEPTH.of("quick").records()).panels]
-    assert titles == [f"{kind}, digits: what training makes of it" for kind in ("plain", "highway")]
-    assert initialisation_figure(Listed()).panels, "and with nothing at all"
-
-
-@pytest.mark.pipeline
-def test_readme_and_pages_show_the_committed_numbers() -> None:
-    assert not readme.stale(), "run `make readme`"
-
-
 def test_verdicts_that_are_not_a_table_of_them_are_named(project: Path) -> None:
     (project / "results/laptop").mkdir(parents=True)
     for content in ("", "claim_id,source\na\x00"):
@@ -250,43 +201,18 @@ def test_verdicts_that_are_not_a_table_of_them_are_named(project: Path) -> None:
             readme.stale()
 
 
-def test_page_goes_from_the_question_to_what_is_open(small: Reported) -> None:
-    results = small.root / "results" / "quick"
-    page = (results / "01_depth" / "README.md").read_text()
-    parts = [
-        "**Do plain networks train worse the deeper they are",
-        "At **2 layers** the best plain network reaches",
-        "The sources' claims: ",
-        "![Plain and highway networks of 10 to 100 layers](depth.png)\n\n*Best training cross-entropy",
-        "## Verdicts",
-        "|  | claim | ours | verdict | criterion | source |",
-        "## Numbers",
-        "training cross-entropy, nats, ours",
-        "4 of 4 rows; all rows and columns: [depth.md](tables/depth.md)",
-        "## How to run it",
-        "dvc repro 01_depth@quick",
-        "of processes' time",
-        "## Where our set-up differs",
-        "Less than the claims require: data: digits for mnist; 1 of 400 epochs; 2 of 40 trials",
-        "(../../../src/highways/experiments/depth.py)",
-        "## What is open",
-        "not run in this profile",
-        "## What was difficult",
-    ]
-    places = [page.find(part) for part in parts]
-    assert -1 not in places, parts[places.index(-1)]
-    assert places == sorted(places)
-    assert "(01_depth/README.md)" in (results / "README.md").read_text()
+PARTS = ["Verdicts", "Numbers", "How to run it", "Where our set-up differs", "What is open"]
+"""Of a page, before what was easy and difficult."""
 
 
-def test_committed_pages_show_the_figure_first_verdicts_by_their_signs_and_the_rows_that_matter(
-    repository: Path,
-) -> None:
+def test_committed_pages_show_figure_first_verdicts_by_signs_and_the_rows_that_matter(repository: Path) -> None:
     for path in (repository / "results").glob("*/[0-9]*/README.md"):
         before, figure, rest = path.read_text().partition("![")
         assert figure, path
         assert len(before.splitlines()) <= 10, path
         assert len(before) < 2000, path
+        heads = re.findall(r"^## (.*)$", rest, flags=re.MULTILINE)
+        assert heads == [part for part in [*PARTS, "What was easy", "What was difficult"] if part in heads], path
         for table in re.findall(r"(?:^\|.*\n)+", rest.partition("## Numbers")[2], flags=re.MULTILINE):
             assert table.count("\n") < 50, path
     page = (repository / "results/laptop/01_depth/README.md").read_text()
@@ -306,11 +232,14 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @in_browser
-def test_report_prints_on_at_most_25_pages(laptop: Path) -> None:
+def test_report_prints_on_at_most_25_pages_and_shuts_no_reader_out(laptop: Path) -> None:
     printed = laptop.with_name("report.pdf")
     run_browser(laptop.parent, f"--print-to-pdf={printed}", "--no-pdf-header-footer", laptop.as_uri())
     pages = len(re.findall(rb"/Type\s*/Page[^s]", printed.read_bytes()))
     assert 5 <= pages <= 25
+    passed, faults = probed(laptop, "return axe();")
+    assert faults == []
+    assert passed > 20
 
 
 FIRST_SCREEN = """
@@ -356,23 +285,15 @@ return [pointed, said.textContent, said.querySelector("a").getAttribute("href"),
 @in_browser
 def test_curves_answer_to_a_pointer_and_claims_show_what_they_rest_on(laptop: Path, repository: Path) -> None:
     pointed, read, record, on, off = probed(laptop, POINTED)
-    rows = csv.DictReader((repository / "results/laptop/01_depth/tables/depth.csv").read_text().splitlines())
+    rows = read_table(repository / "results/laptop/01_depth/tables/depth.csv")
     ten, twenty = [row for row in rows if row["network"] == "plain"][:2]
-    assert (
-        pointed == f"plain, ours, epoch 10; layers 20: {float(twenty['best_train_cross_entropy']):.3g} (record: click)"
-    )
-    assert read.startswith(f"plain, ours, epoch 10; layers 10: {float(ten['best_train_cross_entropy']):.3g}, ")
+    for said, row, layers in ((pointed, twenty, 20), (read, ten, 10)):
+        assert said.startswith(f"plain, ours, epoch 10; layers {layers}: {float(row['best_train_cross_entropy']):.3g}")
+    assert pointed.endswith(" (record: click)")
     assert record == f"01_depth/runs/{ten['best_run_key']}.json"
     assert (repository / "results/laptop" / record).exists()
     assert on == 6, "two points of two panels of outcomes, two training curves"
     assert off == 0
-
-
-@in_browser
-def test_axe_finds_nothing_that_shuts_a_reader_out(laptop: Path) -> None:
-    passed, faults = probed(laptop, "return axe();")
-    assert faults == []
-    assert passed > 20
 
 
 def test_each_claim_counts_where_its_scope_is_best() -> None:
@@ -405,19 +326,16 @@ def test_text_of_records_is_no_markup_in_pages_and_steers_no_terminal(capsys: py
     )
 
 
-def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> None:
+def test_readme_and_pages_have_the_committed_numbers(repository: Path) -> None:
     text = " ".join((repository / "README.md").read_text().split())
-    table = (repository / "results/weekend/claims.csv").read_text()
-    rows = {row["claim_id"]: row for row in csv.DictReader(table.splitlines())}
+    rows = {row["claim_id"]: row for row in read_table(repository / "results/weekend/claims.csv")}
     for claim, said in (
         ("depth-plain-degrades", "the loss is {point} times that with 10 (other draws: {low} to {high} times)"),
         ("depth-highway-two-orders-better", "11,417 in P1, 456 in P2 and {point} here"),
     ):
         (low, high), (point,) = numbers_of(rows[claim]["measured"])
         assert said.format(point=number(point), low=f"{low:.0f}", high=number(high)) in text
-    units = csv.DictReader(
-        (repository / "results/paper/02_bilstm_depth/tables/bilstm_depth.csv").read_text().splitlines()
-    )
+    units = read_table(repository / "results/paper/02_bilstm_depth/tables/bilstm_depth.csv")
     at_300 = {(row["variant"], int(row["depth"])): float(row["accuracy_test_best_dev"]) for row in units}
     assert min(at_300["plain", depth] for depth in (1, 2, 3)) > 0.8
     assert {round(at_300[cell], 2) for cell in (("plain", 5), ("highway-article", 3), ("highway-article", 5))} == {0.5}
@@ -433,3 +351,34 @@ def test_sentences_of_readme_have_the_committed_numbers(repository: Path) -> Non
     said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs"
     said += f" and {after} after"
     assert said in text
+    assert not readme.stale(), "run `make readme`"
+
+
+def cut(figure: Figure) -> Iterator[str]:
+    """Name what reaches over a figure's canvas, or touches its edge."""
+    with matplotlib.rc_context(STYLE):
+        canvas = FigureCanvasAgg(figure)
+        figure.draw_without_rendering()
+    inside = figure.bbox.padded(-figure.dpi / 220)  # half a pixel of a PNG
+    axes = figure.findobj(Axis)
+    ticks = {text for axis in axes for text in axis.findobj(Text)}  # most of which are not drawn: the axis knows
+    shown = [text for text in figure.findobj(Text) if text not in ticks and text.get_visible() and text.get_text()]
+    for artist in [*shown, *figure.findobj(Legend), *axes]:
+        box = artist.get_tightbbox(canvas.get_renderer())
+        if box is not None and not (inside.contains(*box.min) and inside.contains(*box.max)):
+            over = (box.x0, box.y0, figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1)
+            yield f"{artist}: {[round(float(side)) for side in over]}"
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("profile", ["laptop", "weekend", "paper"])
+@pytest.mark.parametrize("experiment", [one for one in EXPERIMENTS if one.figures], ids=lambda one: one.name)
+def test_no_text_reaches_over_the_canvas(repository: Path, experiment, profile: str) -> None:
+    if not profile_path(profile, experiment.name).exists() or (records := experiment.of(profile).records()).empty:
+        pytest.skip("no records")
+    for name, draw in experiment.figures.items():
+        drawing = draw(records)
+        figures = {name: drawing.whole()}
+        if profile == "weekend":  # the report's panels; those of the other profiles differ in numbers
+            figures |= {f"{name}, {panel.title}": alone(panel) for panel in drawing.panels}
+        assert not [f"{where}: {what}" for where, figure in figures.items() for what in cut(figure)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox import FORKED, HERE, OF_MLFLOW, Stopped, forget, mlflow_runs, stop_at
+from toolbox import HERE, OF_MLFLOW, Stopped, config_of, forget, forked, kept, left_over, settle, stop_at, surroundings
 
 from highways.config import RunConfig
 from highways.errors import HighwaysError
@@ -16,15 +16,13 @@ from highways.tracking.environment import describe, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run, sweep
-from highways.training.checkpoints import weights_path
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
 
-def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, str], mlflow: bool) -> None:
+def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, str]) -> None:
     """Run what is given, until the process kills itself at a place."""
-    os.environ |= environment
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    settle(environment)
 
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -43,7 +41,7 @@ def die_at(where: str, contents: list[dict[str, Any]], environment: dict[str, st
 
     for module in (PopulationModule, ClassifierModule):
         module.on_train_batch_start = counting(module.on_train_batch_start)
-    train([RunConfig.model_validate(content) for content in contents], mlflow=mlflow, on_event=watch)
+    train([RunConfig.model_validate(content) for content in contents], on_event=watch)
 
 
 def train(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
@@ -51,25 +49,15 @@ def train(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
     return sweep(configs, **HERE | more) if len(configs) > 1 else [run(configs[0], **HERE | more)]
 
 
-def killed(configs: list[RunConfig], where: str, mlflow: bool = False) -> None:
+def killed(configs: list[RunConfig], where: str) -> None:
     """Run `configs` in a process that kills itself at `where`."""
     contents = [config.model_dump(mode="json") for config in configs]
-    names = ("HIGHWAYS_ROOT", "HIGHWAYS_OFFLINE", "HIGHWAYS_PROGRESS")
-    environment = {name: os.environ[name] for name in names} | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0"}
-    process = FORKED.Process(target=die_at, args=(where, contents, environment, mlflow))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-
-
-def kept(project: Path) -> list[Path]:
-    """The resume points."""
-    return sorted(project.glob("checkpoints/resume/*/*.ckpt"))
+    environment = surroundings() | {"HIGHWAYS_CHECKPOINT_EVERY_S": "0"}
+    assert forked((die_at, where, contents, environment)) == [-signal.SIGKILL]
 
 
 def outcome(records: list[RunRecord]) -> list:
-    """What must be equal to the bit."""
-    return [(record.run_key, record.status, record.curves, record.weights_sha256) for record in records]
+    return [(one.run_key, one.status, one.curves, one.measurements, one.weights_sha256) for one in records]
 
 
 def resumed(configs: list[RunConfig]) -> tuple[list[RunRecord], list[int]]:
@@ -93,16 +81,29 @@ def test_killed_population_resumes_to_the_bit(project: Path, run_config, where: 
     assert outcome(records) == outcome(train(configs)), "as without an interruption"
 
 
-@pytest.mark.parametrize(("optimiser", "trials"), [("adadelta", 2), ("adagrad", 1)])
-def test_killed_run_with_dropout_resumes_to_the_bit(project: Path, run_config, optimiser: str, trials: int) -> None:
-    values = run_config(epochs=4).model_dump() | {"optimiser": {"kind": optimiser}}
-    values["network"] |= {"dropout": 0.1}
-    configs = [RunConfig.model_validate(values | {"seed": seed}) for seed in range(trials)]
+CONV = {"family": "conv", "name": "small", "kind": "highway", "transform_bias": -1.0}
+CONV |= {"stages": [{"width": 4, "blocks": 1, "pool": 2, "dropout": 0.1}]}
+BILSTM = {"family": "bilstm", "kind": "highway-released", "depth": 2, "hidden": 4, "embedding": 4, "dropout": 0.2}
+DENSE = {"kind": "highway", "depth": 3, "width": 5, "transform_bias": -1.0, "dropout": 0.1}
+FOUR = {"epochs": 4, "batch_size": 100}
+OTHERS = {
+    "a population with dropout": [
+        config_of(DENSE, optimiser={"kind": "adadelta"}, budget=FOUR, seed=seed) for seed in (0, 1)
+    ],
+    "dropout": [config_of(DENSE, optimiser={"kind": "adagrad"}, budget=FOUR)],
+    "convolutions": [config_of(CONV, {"name": "digits", "pictures": {"pad": 1, "mirror": True}}, budget=FOUR)],
+    "BiLSTMs": [config_of(BILSTM, "synthetic-tweets", budget=FOUR | {"snapshot_steps": 20})],
+}
+
+
+@OF_MLFLOW
+@pytest.mark.parametrize("name", OTHERS)
+def test_killed_run_of_every_family_resumes_to_the_bit(project: Path, name: str) -> None:
+    configs = OTHERS[name]
     killed(configs, "mid-epoch")
     records, epochs = resumed(configs)
     assert epochs == [3, 4]
     assert "earlier" not in records[0].environment, "it is where it was"
-    assert all(record.engine["population"] is (trials > 1) for record in records)
     forget(project)
     assert outcome(records) == outcome(train(configs))
 
@@ -134,26 +135,6 @@ def test_a_run_that_is_resumed_elsewhere_says_where_it_was(stopped: RunConfig, m
     assert earlier == record.environment, "what ended it has all else in common"
 
 
-def test_resume_point_of_a_run_is_not_taken_for_a_populations(stopped: RunConfig) -> None:
-    (record,) = sweep([stopped], **HERE)
-    assert record.epochs == 4
-
-
-def test_a_sweep_leaves_the_resume_point_of_weights_that_are_made_again(stopped: RunConfig, project: Path) -> None:
-    """A record stands, its weights are gone, and their training was stopped; then a sweep lists the run."""
-    (point,) = kept(project)
-    content = point.read_bytes()
-    [record] = train([stopped])
-    assert not kept(project)
-    weights_path(record.run_key).unlink()
-    cut_off([stopped], weights=True)
-    (of_weights,) = kept(project)
-    point.parent.mkdir()
-    point.write_bytes(content)  # as of a stop after the last record
-    sweep([stopped], **HERE)
-    assert kept(project) == [of_weights]
-
-
 def test_what_was_trained_is_used_whatever_is_listed_since_and_by_nobody_else(project: Path, run_config) -> None:
     configs = [run_config(epochs=4, seed=seed) for seed in range(5)]
     cut_off(configs[:2])
@@ -162,17 +143,6 @@ def test_what_was_trained_is_used_whatever_is_listed_since_and_by_nobody_else(pr
     sweep([*configs[:2], configs[4]], **HERE, on_event=events.append)
     ended = [(len(event.keys), event.epoch) for event in events if isinstance(event, EpochEnded)]
     assert ended == [(2, 3), (2, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
-    assert not kept(project)
-
-
-def test_kill_between_the_new_state_and_the_end_of_the_old_one_loses_nothing(stopped, project: Path) -> None:
-    (old,) = kept(project)
-    content, changed = old.read_bytes(), old.stat().st_mtime_ns
-    cut_off([stopped], epoch=4)
-    assert old not in kept(project)
-    old.write_bytes(content)
-    os.utime(old, ns=(changed, changed))
-    assert resumed([stopped])[1] == [4]
     assert not kept(project)
 
 
@@ -187,7 +157,7 @@ def test_full_disk_stops_at_once_and_is_one_line(project: Path, run_config, monk
         sweep(configs, **HERE, on_event=events.append)
     assert "\n" not in str(caught.value)
     assert len([event for event in events if isinstance(event, Started)]) == 1
-    assert not [path for path in project.rglob("*") if path.suffix in (".part", ".lock")]
+    assert not left_over(project)
 
 
 @pytest.mark.parametrize("place", ["checkpoints", "results"])
@@ -208,19 +178,3 @@ def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> N
     os.utime(folder / names[2], (0, 0))
     sweep([run_config(epochs=1)], **HERE)
     assert [(folder / name).exists() for name in names] == [False, True, True]
-
-
-@OF_MLFLOW
-def test_stop_between_two_records_leaves_mlflow_whole(tracked_project: Path, run_config) -> None:
-    from highways.tracking.mlflow_store import connect
-
-    configs = [run_config(epochs=3, seed=seed) for seed in (0, 1)]
-    killed(configs, "between records", mlflow=True)
-    records = sweep(configs, profile="p", experiment="e", threads=1)
-    runs = {run.data.tags.get("run_key"): run for run in mlflow_runs()}
-    assert len(runs) == 3
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    for record in records:
-        history = connect().get_metric_history(runs[record.run_key].info.run_id, "train/cross_entropy")
-        values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
-        assert values == record.curves["train_cross_entropy"]

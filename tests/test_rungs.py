@@ -1,22 +1,18 @@
 """Searches with rungs: what a later rung holds follows from the records of the earlier one, and from nothing else."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkout import lay_out
-from toolbox import record_of, refused
+from toolbox import config_of, record_of, refused
 
 from highways import paths
-from highways.config import Profile, RunConfig, load_profile
-from highways.data import fingerprint
+from highways.config import Profile, RunConfig
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
+from highways.experiments.very_deep import VeryDeepProfile
 from highways.show.cells import Cell
 from highways.tracking import RecordStore, RunRecord, listed_records
 from highways.tracking.outcomes import best_of, rank
-from highways.tracking.records import run_keys
 from highways.training import sweep, train
 
 SMALL = {"profile": "x", "data": "digits", "depths": [2, 3], "trials": 5, "epochs": 1, "batch_size": 200} | {
@@ -31,55 +27,58 @@ def depth_profile(**changes: object) -> DepthProfile:
     return DepthProfile.model_validate(SMALL | changes)
 
 
-@pytest.fixture
-def record(run_config: Callable) -> Callable[..., RunRecord]:
-    """Makes records with given outcomes."""
-
-    def make(seed: int, curve: list[float], status: str = "finished", **more: object) -> RunRecord:
-        config = run_config(seed=seed, **{"epochs": max(len(curve), 1)} | more)
-        curves = {"train_cross_entropy": curve} if curve else {}
-        lost = {"diverged_epoch": len(curve) + 1} if status == "diverged" else {}
-        return record_of(config, curves, data_fingerprint=fingerprint(config.data), **lost)
-
-    return make
+def record(seed: int, curve: list[float], status: str = "finished", epochs: int = 0) -> RunRecord:
+    network = {"kind": "plain", "depth": 4, "width": 8}
+    budget = {"epochs": epochs or max(len(curve), 1)}
+    config = config_of(network, optimiser={"learning_rate": 0.1}, budget=budget, seed=seed)
+    lost = {"diverged_epoch": len(curve) + 1} if status == "diverged" else {}
+    return record_of(config, {"train_cross_entropy": curve} if curve else {}, **lost)
 
 
-def store_of(experiment: str = "01_depth") -> RecordStore:
-    return RecordStore(paths.Results("x").of(experiment).runs)
+def store_of() -> RecordStore:
+    return RecordStore(paths.Results("x").of("01_depth").runs)
 
 
-def test_the_lowest_loss_so_far_is_best_then_the_key_decides_and_diverged_trials_are_last(record: Callable) -> None:
+def test_lowest_loss_is_best_then_the_key_and_a_diverged_run_counts_by_what_it_reached() -> None:
     late, early = record(0, [1.0, 0.3]), record(1, [0.2, 0.9])
     diverged, at_once = record(2, [0.1], "diverged"), record(3, [], "diverged")
     assert sorted([at_once, diverged, late, early], key=rank) == [early, late, diverged, at_once]
     same = [record(seed, [0.5]) for seed in range(4)]
     assert [one.run_key for one in sorted(same, key=rank)] == sorted(one.run_key for one in same)
+    short, long = record(0, [1.0, 0.3]), record(0, [1.0, 0.2, 0.1, 0.05])
+    diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
+    assert Cell((short, diverged)).counted == [short], "a rung of which nothing is left"
+    both = Cell((short, long, diverged))
+    assert (both.counted, both.epochs) == ([long, diverged], 4)
+    assert both.best_loss == 0.01, "as in the papers"
+    assert best_of([short, long, diverged]) == long, "and the best is a diverged one only where all are"
+    assert best_of([diverged, record(3, [], "diverged", epochs=4)]) == diverged
+    assert best_of([record(3, [], "diverged")]) is None
 
 
-def written(settings: DepthProfile, losses: list[float], record: Callable) -> list[Path]:
+def written(settings: DepthProfile, losses: list[float]) -> list[Path]:
     """Write records of the first trials of every network, with these losses."""
-    paths = []
-    for trials in settings.first_rung().values():
-        for config, loss in zip(trials, losses, strict=False):
-            (key,) = run_keys([config])
-            paths.append(store_of().write(record(0, [loss]).model_copy(update={"config": config, "run_key": key})))
-    return paths
+    return [
+        store_of().write(record_of(config, {"train_cross_entropy": [loss]}))
+        for trials in settings.first_rung().values()
+        for config, loss in zip(trials, losses, strict=False)
+    ]
 
 
-def test_next_rung_waits_for_every_record_of_the_one_before(project: Path, record: Callable) -> None:
+def test_next_rung_waits_for_every_record_of_the_one_before(project: Path) -> None:
     settings = depth_profile(depths=[2], trials=3, rungs=[{"epochs": 5, "keep": 2}], drawn={})
-    written(settings, [0.1, 0.2], record)
+    written(settings, [0.1, 0.2])
     assert [len(ladder) for ladder in settings.ladders().values()] == [1, 1]
-    written(settings, [0.3, 0.2, 0.1], record)
+    written(settings, [0.3, 0.2, 0.1])
     for first, second in settings.ladders().values():
         assert [(run.seed, run.budget.epochs) for run in second] == [(2, 5), (1, 5)]
         assert len(first) == 3
 
 
-def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, record: Callable, monkeypatch) -> None:
+def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, monkeypatch) -> None:
     settings = depth_profile(depths=[2], trials=2, rungs=[{"epochs": 5, "keep": 1}], drawn={})
     read: list[str] = []
-    path = written(settings, [0.1, 0.2], record)[-1]
+    path = written(settings, [0.1, 0.2])[-1]
     original = RecordStore.read
     monkeypatch.setattr(RecordStore, "read", lambda self, key: read.append(key) or original(self, key))
     settings.ladders()
@@ -91,71 +90,40 @@ def test_ladders_are_read_once_as_long_as_no_record_changes(project: Path, recor
         settings.runs()
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[RunConfig]]]:
-    """A project with a whole search, which is copied and never changed, and the portions that it was trained in."""
-    folder = lay_out(tmp_path_factory.mktemp("searched"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HIGHWAYS_ROOT", str(folder))
-        settings, portions = depth_profile(), []
-        assert (len(settings.runs()), len(settings.waiting())) == (4 * 5, 4)
-        for portion in settings.portions():
-            portions.append(portion)
-            sweep(portion, experiment="01_depth", profile="x", mlflow=False)
-    return folder, portions
-
-
-@pytest.fixture
-def search(project: Path, searched: tuple[Path, list[list[RunConfig]]]) -> DepthProfile:
-    """The parameters of a search that is trained."""
-    shutil.copytree(searched[0], project, dirs_exist_ok=True)
-    return depth_profile()
-
-
 def network_of(run: RunConfig) -> tuple[str, int]:
     return run.network.kind, run.network.depth
 
 
-def test_search_is_trained_in_rungs_and_its_drawn_trials_count_for_no_outcome(search: DepthProfile, searched) -> None:
-    portions = searched[1]
+def test_search_is_trained_in_rungs_counts_no_drawn_trial_and_guesses_no_survivor(project: Path) -> None:
+    search, portions = depth_profile(), []
+    assert (len(search.runs()), len(search.waiting())) == (4 * 5, 4)
+    for portion in search.portions():
+        portions.append(portion)
+        sweep(portion, experiment="01_depth", profile="x", mlflow=False)
     assert [len(portion) for portion in portions] == [20, 12, 4, 4 + 2], "of the last rung every network's best first"
     assert {network_of(run) for run in portions[2]} == {(k, d) for k in ("plain", "highway") for d in (2, 3)}
     assert search.waiting() == []
     before = {path: path.stat().st_mtime_ns for path in store_of()}
     assert len(train(search, mlflow=False)) == len(search.runs()) == 4 * (5 + 3 + 2) + 2
     assert {path: path.stat().st_mtime_ns for path in store_of()} == before, "it is not trained again"
+
     listed = listed_records(search)
-    assert not listed.shortfall
+    assert listed.shortfall == ""
     assert (len(listed), len(listed.auxiliary)) == (4 * 10, 2)
     last = [run.config for run in listed if run.config.budget.epochs == 4]
     for one in listed.auxiliary:
         assert (one.config.network.depth, one.config.budget.epochs) == (2, 4)
         assert one.config not in last, "no last rung kept it"
-    store_of().path(listed.auxiliary[0].run_key).unlink()
+    drawn, lost = listed.auxiliary[0], next(one for one in listed if one.config.budget.epochs == 2)
+    store_of().path(drawn.run_key).unlink()
     without = listed_records(search)
-    assert without.shortfall
+    assert without.shortfall == f"1 of the listed runs has no record: {drawn.run_key}."
     assert without.missing == [], "no claim waits for what no outcome counts"
-
-
-def test_a_missing_record_of_a_rung_is_named_and_no_survivor_is_guessed(search: DepthProfile) -> None:
-    assert listed_records(search).shortfall == ""
-    lost = next(one for one in listed_records(search) if one.config.budget.epochs == 2)
+    store_of().write(drawn)
     store_of().path(lost.run_key).unlink()
-    listed = listed_records(search)
-    assert listed.shortfall == f"1 of the listed runs has no record: {lost.run_key}."
-    assert network_of(lost.config) not in {network_of(run.config) for run in listed if run.config.budget.epochs == 4}
-
-
-def test_outcomes_are_of_the_longest_and_a_diverged_run_counts_by_what_it_reached(record: Callable) -> None:
-    short, long = record(0, [1.0, 0.3]), record(0, [1.0, 0.2, 0.1, 0.05])
-    diverged = record(1, [1.0, 0.01], "diverged", epochs=4)
-    assert Cell((short, diverged)).counted == [short], "a rung of which nothing is left"
-    both = Cell((short, long, diverged))
-    assert (both.counted, both.epochs) == ([long, diverged], 4)
-    assert both.best_loss == 0.01, "as in the papers"
-    assert best_of([short, long, diverged]) == long, "and the best is a diverged one only where all are"
-    assert best_of([diverged, record(3, [], "diverged", epochs=4)]) == diverged
-    assert best_of([record(3, [], "diverged")]) is None
+    without = listed_records(search)
+    assert without.shortfall == f"1 of the listed runs has no record: {lost.run_key}."
+    assert network_of(lost.config) not in {network_of(run.config) for run in without if run.config.budget.epochs == 4}
 
 
 OWN = {"trials": 4, "epochs": 1, "keep": 2}
@@ -178,6 +146,11 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     assert {run.budget.epochs for run in by_config} == {3}
 
 
+VERY_DEEP = {"profile": "x", "data": ["digits"], "epochs": 1, "batch_size": 100, "search": "quick", "cost_steps": 1}
+VERY_DEEP |= {"depths": {"digits": [5, 9]}, "cost_depths": [5, 9], "search_depth": 10}
+BASES: dict[type[Profile], dict] = {DepthProfile: SMALL, GatesProfile: GATES, VeryDeepProfile: VERY_DEEP}
+
+
 @pytest.mark.parametrize(
     ("schema", "changes", "message"),
     [
@@ -187,6 +160,9 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
         (DepthProfile, {"rungs": []}, "drawn belongs to searches with rungs"),
         (DepthProfile, {"drawn": {7: 1}}, "its keys are among depths"),
         (GatesProfile, {}, "one of search and own_search is needed"),
+        (GatesProfile, {"search": "quick", "transform_bias": {"mnist": -2.0}}, "transform_bias has none for digits"),
+        (VeryDeepProfile, {"depths": {"mnist": [5]}}, "depths has none for digits"),
+        (VeryDeepProfile, {"cost_depths": [5, 5]}, "5 is given twice"),
         (GatesProfile, {"search": "quick", "own_search": OWN}, "one of search and own_search"),
         (GatesProfile, {"own_search": OWN | {"epochs": 3}}, "a rung of 3 epochs follows one of 3"),
         (GatesProfile, {"own_search": OWN | {"keep": 5}}, "keeps 5 trials, there are 4"),
@@ -194,11 +170,4 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
 )
 def test_bad_searches_are_refused_in_one_line(schema: type[Profile], changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        schema.model_validate((SMALL if schema is DepthProfile else GATES) | changes)
-
-
-def test_weekend_has_the_papers_search_in_rungs() -> None:
-    settings = load_profile("weekend", DepthProfile)
-    assert (settings.trials, settings.epochs) == (40, 10)
-    assert [(rung.keep, rung.epochs) for rung in settings.rungs] == [(10, 40), (3, 400)]
-    assert set(load_profile("laptop", DepthProfile).runs()) <= set(settings.runs()), "the laptop's are shared"
+        schema.model_validate(BASES[schema] | changes)

@@ -1,10 +1,11 @@
-"""Stages of the pipeline: what they run is what they were asked for; one line each; they end with their parent."""
+"""Stages run what they were asked for, one line each, and end with their parent; `highways repro` runs them all."""
 
 import contextlib
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,21 +19,20 @@ import pytest
 import yaml
 from checkout import BIN, CLONED, REPOSITORY, git, in_git, shrink, stand_in
 from papermill.exceptions import PapermillExecutionError
-from toolbox import refused
+from toolbox import OF_MLFLOW, refused, run_cells
 
+from highways.config.profiles import use_profiles
 from highways.errors import HighwaysError
-from highways.experiments import GATES
 from highways.pipeline import stage
+from highways.pipeline.repro import repro
 from highways.pipeline.stage import run_stage
-from highways.tracking import Listed
 from highways.tracking.environment import git_commit
-from highways.tracking.records import RunRecord
 
 OPEN = "from highways.experiments import REPORT\nstudy = REPORT.open(globals())"
 LOG = "results/quick/99_report/notebook.log"
 PARAMETERS = 'profile = "quick"\ndevice = "auto"\nengine = "local"\nworkers = 1'
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = OF_MLFLOW
 
 
 def write_report(project: Path, *cells: str, tag: str = "parameters") -> None:
@@ -49,19 +49,14 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch):
     """Runs the report's stage with a notebook of some cells, which run in this process: a kernel takes seconds."""
 
     def execute(source: str, target: str, parameters: dict, *, kernel_manager_class, stdout_file, **_: object) -> None:
-        namespace: dict[str, object] = {}
         with monkeypatch.context() as patch, contextlib.redirect_stdout(stdout_file):
             for name, value in kernel_manager_class.items():
                 patch.setenv(name, value)
-            for number, cell in enumerate(nbformat.read(source, as_version=4).cells):
-                try:
-                    exec(cell.source, namespace)
-                except Exception as error:
-                    raise PapermillExecutionError(
-                        number, number, cell.source, type(error).__name__, str(error), traceback.format_exception(error)
-                    ) from error
-                if "parameters" in cell.metadata.get("tags", []):
-                    namespace |= parameters
+            try:
+                run_cells(Path(source).stem, parameters)
+            except Exception as error:
+                lines = traceback.format_exception(error)
+                raise PapermillExecutionError(0, 0, "", type(error).__name__, str(error), lines) from error
 
     def run(*cells: str, tag: str = "parameters") -> None:
         write_report(project, *cells, tag=tag)
@@ -74,9 +69,7 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.pipeline
-def test_a_stage_says_when_it_begins_and_ends_logs_what_it_prints_and_runs_in_this_interpreter(
-    project: Path, tmp_path: Path, monkeypatch, capfd
-) -> None:
+def test_a_stage_says_begin_and_end_logs_what_it_prints_and_runs_here(project, tmp_path, monkeypatch, capfd) -> None:
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"argv": ["/no/such/python"], "display_name": "another's", "language": "python"}))
@@ -100,22 +93,20 @@ def test_a_stage_says_when_it_begins_and_ends_logs_what_it_prints_and_runs_in_th
     ids=["tag", "later cell", "other profile"],
 )
 def test_a_stage_that_would_run_with_other_parameters_fails(here, cells: tuple[str, ...], tag: str) -> None:
-    message = r"^99_report@quick: 99_report.ipynb does not run with the (workers|profile)"
-    with pytest.raises(HighwaysError, match=message):
+    with pytest.raises(HighwaysError, match=r"99_report\.ipynb does not run with the (workers|profile)"):
         here(*cells, tag=tag)
 
 
-def test_an_unknown_parameter_fails_before_anything_runs(here, project: Path) -> None:
+def test_a_stage_with_an_unknown_parameter_or_another_package_fails(here, project: Path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "PACKAGE", "/another/highways")
+        with pytest.raises(HighwaysError, match=r"imports highways from .*, its stage from /another/highways"):
+            here(PARAMETERS, OPEN)
+    shutil.rmtree(project / "results")
     shrink(project, "99_report", colour="red")
     with pytest.raises(HighwaysError, match="unknown key 'colour'"):
         here(PARAMETERS, OPEN)
-    assert not (project / "results").exists()
-
-
-def test_a_kernel_with_another_package_fails(here, monkeypatch) -> None:
-    monkeypatch.setattr(stage, "PACKAGE", "/another/highways")
-    with pytest.raises(HighwaysError, match=r"the kernel imports highways from .*, its stage from /another/highways"):
-        here(PARAMETERS, OPEN)
+    assert not (project / "results").exists(), "nothing runs"
 
 
 @CLONED
@@ -123,13 +114,6 @@ def test_the_commit_is_that_of_the_code_not_of_the_project(project: Path, monkey
     monkeypatch.chdir(in_git(project))
     git_commit.cache_clear()
     assert git_commit().removesuffix("-dirty") == git(REPOSITORY, "rev-parse", "HEAD").decode().strip()
-
-
-def test_gates_of_a_run_that_diverged_in_its_first_epoch_are_passed_over(repository: Path) -> None:
-    path = next((repository / "results/laptop/04_gates/runs").glob("*.json"))
-    diverged = RunRecord.read(path).model_copy(update={"status": "diverged", "diverged_epoch": 1, "curves": {}})
-    assert GATES.answer is not None
-    assert GATES.answer(Listed([diverged])) == ""
 
 
 def test_progress_lines_replace_each_other_on_a_terminal_and_a_log_gets_some(monkeypatch, capsys) -> None:
@@ -151,13 +135,18 @@ def test_progress_lines_replace_each_other_on_a_terminal_and_a_log_gets_some(mon
     assert "nothing else" in log.getvalue()
 
 
-def test_a_stage_that_nobody_hears_has_failed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_nobody_hears_has_failed_and_one_whose_dvc_is_gone_ends(project: Path, monkeypatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(stage, "execute_notebook", broken)
     with refused("99_report@quick: stopped, its output is no longer read"):
         run_stage("quick", "99_report")
+    monkeypatch.setenv("DVC_STAGE", "99_report@quick")
+    monkeypatch.setattr(stage.os, "getsid", lambda pid: pid)  # the next process up is of another session
+    with pytest.raises(SystemExit) as stop:
+        run_stage("quick", "99_report")
+    assert stop.value.code == 128 + signal.SIGTERM
 
 
 def test_results_that_cannot_be_written_are_one_line(here, project: Path) -> None:
@@ -184,11 +173,6 @@ def start(project: Path, *command: str) -> tuple[subprocess.Popen[str], psutil.P
     return process, psutil.Process(int(log.read_text().split("asleep ")[1]))
 
 
-def ends(*processes: psutil.Process) -> bool:
-    """Wait until processes have ended, two minutes at most."""
-    return not psutil.wait_procs(processes, timeout=120)[1]
-
-
 @pytest.mark.pipeline
 def test_an_interrupt_ends_stage_and_kernel_with_one_sentence(project: Path) -> None:
     process, kernel = start(project, sys.executable, "-m", "highways.cli", "notebook", "run", "quick", "99_report")
@@ -197,7 +181,7 @@ def test_an_interrupt_ends_stage_and_kernel_with_one_sentence(project: Path) -> 
     assert process.returncode == 130
     assert out.splitlines() == ["99_report@quick: Every claim judged, and the report"]
     assert err == "interrupted; the same command resumes from here\n"
-    assert ends(kernel)
+    assert not psutil.wait_procs([kernel], timeout=120)[1]
 
 
 @pytest.mark.pipeline
@@ -211,7 +195,7 @@ def test_a_stage_ends_with_what_runs_the_pipeline(project: Path, monkeypatch) ->
     assert stage_process is not None
     process.kill()
     process.communicate()
-    assert ends(kernel, stage_process)
+    assert not psutil.wait_procs([kernel, stage_process], timeout=120)[1]
 
 
 def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys) -> None:
@@ -228,15 +212,6 @@ def test_a_name_of_a_profile_is_no_part_of_a_command(project: Path, call, capsys
     assert "error: no notebook 'quick'; there are: 01_depth, " in capsys.readouterr().err
 
 
-def test_a_stage_whose_dvc_was_gone_before_it_looked_ends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DVC_STAGE", "99_report@quick")
-    monkeypatch.setattr(stage.os, "getsid", lambda pid: pid)  # the next process up is of another session
-    with pytest.raises(SystemExit) as stop:
-        run_stage("quick", "99_report")
-    assert stop.value.code == 128 + signal.SIGTERM
-    assert not (project / "results").exists()
-
-
 @CLONED
 def test_what_desktops_and_editors_leave_is_no_change_of_the_code_and_line_ends_stay() -> None:
     left = ["src/highways/nn/.DS_Store", "src/highways/nn/.dense.py.swp", "src/highways/nn/dense.py~", ".mypy_cache/x"]
@@ -244,3 +219,80 @@ def test_what_desktops_and_editors_leave_is_no_change_of_the_code_and_line_ends_
     assert {".DS_Store", ".*.sw[a-p]", "*~", ".mypy_cache"} <= set((REPOSITORY / ".dvcignore").read_text().splitlines())
     ends = git(REPOSITORY, "check-attr", "text", "references/claims.yaml", "src/highways/nn/dense.py").decode()
     assert [line.rsplit(": ", 1)[1] for line in ends.splitlines()] == ["unset", "unset"]
+
+
+@pytest.fixture
+def pipeline(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a DVC pipeline whose stages are commands of the shell; b depends on a."""
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    monkeypatch.chdir(project)
+
+    def write(**commands: str) -> None:
+        stages = {
+            name: {"cmd": command, "outs": [{name: {"cache": False, "persist": True}}], "deps": ["a"] * (name == "b")}
+            for name, command in commands.items()
+        }
+        (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+
+    return write
+
+
+def test_a_stage_that_fails_does_not_stop_the_others(pipeline, project: Path, capfd) -> None:
+    (project / "a").write_text("of an earlier time")
+    pipeline(a="echo 'error: a: no data' >&2; exit 1", b="echo made > b", c="echo made > c")
+    with refused("1 of the stages failed: a"):
+        repro()
+    out, err = capfd.readouterr()
+    assert (project / "c").exists()
+    assert "error: a: no data\n" in err
+    assert "Traceback" not in out + err
+    pipeline(a="echo made > a", b="echo made > b", c="echo made > c")
+    repro()
+    assert "1 stage was up to date" in capfd.readouterr().out
+    assert (project / "b").exists()
+
+
+def test_profile_of_ones_own_needs_no_more_files_than_it_uses(pipeline, project: Path, capfd) -> None:
+    (project / "profiles" / "mine").mkdir()
+    (project / "profiles" / "mine" / "01_depth.yaml").write_text("profile: mine\n")
+    use_profiles(["mine"])
+    stages = {name: {"foreach": ["mine"], "do": {"cmd": f"echo ran >> {name}"}} for name in ("01_depth", "03_conv")}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    repro()
+    assert "mine: parameter files of 1 of 11 notebooks; `highways report --profile mine` " in capfd.readouterr().out
+    assert (project / "01_depth").exists()
+    assert not (project / "03_conv").exists()
+
+
+def test_commands_are_found_an_interrupted_stage_stops_all_and_a_lock_is_one_line(
+    pipeline, project, monkeypatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
+    pipeline(a="command -v highways > a")
+    repro()
+    assert (project / "a").read_text().strip() == str(Path(sys.executable).with_name("highways"))
+    pipeline(a="exit 130", c="echo made > c")
+    with pytest.raises(SystemExit, match="130"):
+        repro()
+    assert not (project / "c").exists()
+    shutil.rmtree(project / ".dvc" / "tmp")
+    (project / ".dvc" / "tmp").write_text("no folder")
+    with refused("dvc: "):
+        repro()
+
+
+def test_no_train_draws_and_leaves_the_lock(project: Path, monkeypatch, capsys) -> None:
+    ran: list[str] = []
+
+    def execute(source: str, *_: object, **__: object) -> None:
+        ran.append(Path(source).stem)
+
+    monkeypatch.setattr(stage, "execute_notebook", execute)
+    repro(train=False)
+    out = capsys.readouterr().out
+    assert "01_depth@quick: there are no records to show\n" in out
+    assert ran == ["99_report"], "nothing else has records"
+    assert not (project / "dvc.lock").exists()
+    with refused("no stage '01@quick'; there are: 01_depth@quick, "):
+        repro(["01@quick"], train=False)

@@ -1,16 +1,23 @@
-"""What a notebook's study says: sentences computed from records, what is kept when it is interrupted, whole tables."""
+"""What a notebook's study says and shows: sentences computed from records, and tables of exactly the listed runs."""
 
+import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from toolbox import OF_MLFLOW, texts_of
 
 from highways.errors import HighwaysError
 from highways.experiments import DEPTH, base
 from highways.experiments.base import Interrupted, Study
+from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
 from highways.nn import Highway
 from highways.show.tables import Scrolled
 from highways.show.teaching import code
+from highways.training import sweep
+
+pytestmark = OF_MLFLOW
 
 
 def one_trial_more() -> Study:
@@ -40,17 +47,38 @@ def test_an_interrupted_cell_says_what_is_kept(study: Path, monkeypatch: pytest.
     assert "Run this cell again" in text
 
 
-def test_an_error_of_the_users_making_is_one_line_in_a_notebook_too() -> None:
-    assert HighwaysError("no such data")._render_traceback_() == ["error: no such data"]
-
-
-def test_tables_are_shown_whole() -> None:
+def test_notebook_shows_tables_whole_code_as_it_is_run_and_errors_in_one_line() -> None:
     html = Scrolled({f"column {number}": ["x" * 100] * 200 for number in range(30)})._repr_html_()
     assert html.count("<tr") == 201
     assert all(part in html for part in ("x" * 100, "column 29", "overflow: auto"))
-
-
-def test_code_is_shown_as_it_is_run_without_its_docstring() -> None:
     shown = code(Highway.transform_gate, Highway.forward).data
     assert "def transform_gate(self, x: Tensor) -> Tensor:\n    return torch.sigmoid(self.gate(x))" in shown
     assert '"""' not in shown
+    assert HighwaysError("no such data")._render_traceback_() == ["error: no such data"]
+
+
+def test_table_holds_the_listed_runs_only(study: Path) -> None:
+    small = DEPTH.of("quick").settings
+    before = texts_of("depth", small)
+    more = small.model_copy(update={"trials": 3})
+    sweep(more.runs(), experiment="01_depth", profile="quick", mlflow=False)
+    assert texts_of("depth", small) == before != texts_of("depth", more)
+    assert texts_of("depth", small.model_copy(update={"depths": [2]}))["depth.csv"].count("\n") == 3
+
+
+def test_intervals_of_means_and_differences() -> None:
+    def around(middle: float, half: float) -> tuple[Any, Any]:
+        return pytest.approx(middle - half, rel=1e-6), pytest.approx(middle + half, rel=1e-6)
+
+    assert mean_interval([0.9], 100) == wilson_interval(0.9, 100) == (pytest.approx(0.825634), pytest.approx(0.944771))
+    assert all(map(math.isnan, mean_interval([0.992, 0.993, 0.994], 10_000))), "fewer than five stand for themselves"
+    two, four = 4.302653, 2.776445  # Student's quantiles by degrees of freedom
+    assert student_interval([0.992, 0.993, 0.994]) == around(0.993, two * 0.001 / 3**0.5)
+    assert mean_interval([0.5, 1.0, 1.0, 1.0, 1.0], 100)[1] == 1, "no accuracy is above 1"
+    assert mean_interval([0.0, 0.0, 0.0, 0.0, 0.5], 100)[0] == 0
+    found = difference_interval((0.992, 0.001, 3), (0.994, 0.001, 3), 10_000)
+    assert found == around(-0.002, four * (2 * 0.001**2 / 3) ** 0.5)
+    found = difference_interval((0.9, math.nan, 1), (0.92, math.nan, 1), 10_000)
+    assert found == around(-0.02, 1.959964 * (0.9 * 0.1 / 1e4 + 0.92 * 0.08 / 1e4) ** 0.5)
+    assert top_mean(range(100), 10) == (4.5, pytest.approx(3.02765, rel=1e-5))
+    assert math.isnan(top_mean([1.0], 10)[0])

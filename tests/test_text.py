@@ -1,9 +1,10 @@
-"""Texts: read line by line with clear errors, cleaned, numbered, and the sizes that are announced."""
+"""Texts: read line by line with clear errors, cleaned, numbered, and in batches of one length."""
 
 import gzip
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from toolbox import config_of, refused
 from highways.config import RunConfig
 from highways.data import Sentences, fingerprint, load
 from highways.data.loading import _load
+from highways.data.sentences import PADDING, SentenceBatches, Split
 from highways.data.synthetic import tweets
 from highways.data.text import clean, normalise, numericalise, read_labelled, read_sst, read_tweets, read_vectors
 from highways.nn import build_network
@@ -22,25 +24,14 @@ from highways.training import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-# The Stanford Sentiment Treebank
 
-
-def test_treebank_is_read_in_five_classes_and_in_two(tmp_path: Path) -> None:
+def test_treebank_is_read_in_five_classes_and_in_two_and_texts_are_cleaned(tmp_path: Path) -> None:
     path = tmp_path / "raw.clean.train"
     path.write_text("A good one . ||| 4\nNot so good ||| 1\nIt is a film ||| 2\n")
     assert read_sst(path, coarse=False) == [("a good one", 4), ("not so good", 1), ("it is a film", 2)]
     assert read_sst(path, coarse=True) == [("a good one", 1), ("not so good", 0)]
-
-
-def test_cleaning_separates_endings_and_marks() -> None:
     assert clean("It 's n't THAT bad-ish, isn't it?!") == "it 's n't that bad ish , is n't it ? !"
     assert clean("They'll (we've) say I'd") == "they 'll ( we 've ) say i 'd"
-
-
-# Tweets
-
-
-def test_tweets_are_normalised() -> None:
     raw = "@You &amp; me: SO #happy :) http://t.co/x don\\u2019t www.a.b"
     assert normalise(raw) == "<user> & me : so #happy :) <url> don ’ t <url>"
     assert normalise("so \\ud83d\\ude00 and \\ud83d !") == "so \U0001f600 and \ufffd !"
@@ -70,10 +61,7 @@ def test_tweets_lose_conflicts_and_duplicates(tmp_path: Path) -> None:
     assert found["test"] == [("also in the test part", 0), ("x", 0)]
 
 
-# Synthetic tweets
-
-
-def test_synthetic_tweets_are_different_and_balanced_and_order_decides_in_them() -> None:
+def test_synthetic_tweets_are_different_and_balanced_and_no_bag_of_words_solves_them(project: Path) -> None:
     made = tweets(20_000, seed=3)
     assert made[:1000] == tweets(1000, seed=3) != tweets(1000, seed=4)
     assert len({text for text, _ in made}) == 20_000
@@ -82,17 +70,11 @@ def test_synthetic_tweets_are_different_and_balanced_and_order_decides_in_them()
     for text, label in made:
         by_bag.setdefault(tuple(sorted(text.split())), set()).add(label)
     assert any(len(labels) == 2 for labels in by_bag.values())
-
-
-def test_bag_of_words_cannot_solve_the_synthetic_tweets(project: Path) -> None:
     labelled = read_labelled("synthetic-tweets")
     count = CountVectorizer(token_pattern=r"\S+")
     (train, y), (test, z) = (zip(*labelled[part], strict=True) for part in ("train", "test"))
     model = LogisticRegression(max_iter=2000).fit(count.fit_transform(train), y)
     assert model.score(count.transform(test), z) < 0.56
-
-
-# Numbers and vectors
 
 
 def test_words_that_only_other_parts_have_are_unknown() -> None:
@@ -200,3 +182,60 @@ def test_damaged_prepared_data_are_made_again(project: Path) -> None:
         _load.cache_clear()
         load("synthetic-tweets")
         assert prepared.read_bytes() == whole
+
+
+LENGTHS = [3, 1, 3, 2, 3, 5, 3, 2, 1, 3]
+
+
+def split() -> Split:
+    """Sentences whose words are their own number."""
+    tokens = torch.full((len(LENGTHS), max(LENGTHS)), PADDING)
+    for row, length in enumerate(LENGTHS):
+        tokens[row, :length] = row + 10
+    return Split(tokens, torch.tensor(LENGTHS), torch.arange(len(LENGTHS)))
+
+
+def batches(size: int | None, seed: int | None, epoch: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return list(SentenceBatches(split(), size, seed, epoch=lambda: epoch))
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 0), (4, 7), (None, None)])
+def test_every_sentence_is_in_one_batch_of_its_length(size: int | None, seed: int | None) -> None:
+    made = batches(size, seed)
+    assert sorted(torch.cat([y for _, y in made]).tolist()) == list(range(len(LENGTHS)))
+    for x, y in made:
+        assert {LENGTHS[row] for row in y.tolist()} == {x.shape[1]}
+        assert torch.equal(x, (y + 10)[:, None].expand_as(x)), "no padding"
+        assert size is None or len(y) <= size
+    assert len(SentenceBatches(split(), size, seed)) == len(made)
+
+
+def of_kind(kind: str, padding: str = "none") -> RunConfig:
+    network = {"family": "bilstm", "kind": kind, "depth": 2, "hidden": 4, "embedding": 4, "padding": padding}
+    network |= {"transform_bias": -1.0} if kind == "highway" else {}
+    return config_of(network, "synthetic-tweets")
+
+
+def logits(config: RunConfig, behind: int = PADDING) -> torch.Tensor:
+    """The test sentences' logits, in the order of the file; `behind` is the word behind each."""
+    data = load("synthetic-tweets")
+    assert isinstance(data, Sentences)
+    network, test = build_network(config, data).eval(), data.splits["test"]
+    past = torch.arange(test.tokens.shape[1])[None] >= test.lengths[:, None]
+    rows = Split(torch.where(past, behind, test.tokens), test.lengths, torch.arange(len(test.labels)))
+    found = torch.empty(data.size("test"), 2)
+    with torch.no_grad():
+        for x, y in replace(data, splits={"test": rows}).evaluation_batches(config, "test"):
+            for block in network.blocks:
+                if hasattr(block, "gate") and hasattr(block.gate, "calls"):
+                    block.gate.calls = 0  # the same gate for all
+            found[y] = network(x)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["plain", "highway", "highway-released"])
+def test_padding_reaches_a_result_only_where_it_is_let_in(project: Path, kind: str) -> None:
+    whole = logits(of_kind(kind))
+    assert torch.equal(logits(of_kind(kind), behind=7), whole)
+    if kind == "highway-released":
+        assert not torch.allclose(logits(of_kind(kind, "seen")), whole, atol=1e-3)

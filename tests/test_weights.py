@@ -22,11 +22,10 @@ def record(project: Path, run_config: Callable):
     return run(run_config(epochs=1), **HERE)
 
 
-def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, call, capsys) -> None:
+def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, says, fails) -> None:
     trained = load_network(record).state_dict()
-    assert call("weights", "keep", record.run_key[-12:]) == 0
     kept = paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt"
-    assert capsys.readouterr().out.strip() == str(kept.relative_to(paths.root()))
+    assert says("weights", "keep", record.run_key[-12:]).strip() == str(kept.relative_to(paths.root()))
     card = kept.with_name("README.md").read_text()
     (row,) = [line for line in card.splitlines() if record.run_key in line]
     loss = f"{record.last('train_cross_entropy'):.6g}"
@@ -35,20 +34,17 @@ def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, 
     assert f"| {record.weights_sha256} | {hashlib.sha256(kept.read_bytes()).hexdigest()} |" in row
     weights_path(record.run_key).unlink()
     assert weights_sha256(load_network(record).state_dict()) == weights_sha256(trained)
-    assert call("run", record.run_key, "--show", "gates") == 0
-    assert "not the record's" not in capsys.readouterr().out
-    assert call("weights", "keep", record.run_key) == 1, "they are not under checkpoints/"
-    assert f"`highways run {record.run_key} --weights` trains" in capsys.readouterr().err
+    assert "not the record's" not in says("run", record.run_key, "--show", "gates")
+    assert f"`highways run {record.run_key} --weights` trains" in fails("weights", "keep", record.run_key)
 
 
-def test_weights_trained_again_are_told_and_others_are_refused(record, call, capsys) -> None:
+def test_weights_trained_again_are_told_and_others_are_refused(record, says, fails, capsys) -> None:
     state = {name: tensor + 1e-3 for name, tensor in load_network(record).state_dict().items()}
     torch.save(state, weights_path(record.run_key))
-    assert call("weights", "keep", record.run_key) == 0
+    says("weights", "keep", record.run_key)
     weights_path(record.run_key).unlink()
     kept = paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt"
     assert "| no |" in kept.with_name("README.md").read_text()
-    capsys.readouterr()
     assert weights_sha256(load_network(record).state_dict()) == weights_sha256(state)
     said = capsys.readouterr().out
     assert (said.count("\n"), "not the record's to the bit" in said) == (1, True)
@@ -57,8 +53,7 @@ def test_weights_trained_again_are_told_and_others_are_refused(record, call, cap
     assert analyse(lesions, experiment="e", profile="p", mlflow=False) == [first], "it is of the weights that count"
 
     torch.save({name: tensor + 1 for name, tensor in state.items()}, kept)
-    assert call("run", record.run_key, "--show", "signal") == 1
-    assert "restore it from git" in capsys.readouterr().err
+    assert "restore it from git" in fails("run", record.run_key, "--show", "signal")
 
 
 def test_committed_weights_are_those_of_their_cards(repository: Path) -> None:

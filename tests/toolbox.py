@@ -1,12 +1,22 @@
 """What tests ask of an experiment with parameters of their own."""
 
+import csv
 import gzip
 import multiprocessing
+import os
+import pickle
 import re
+import signal
+import socket
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import nbformat
 import numpy as np
@@ -16,12 +26,14 @@ import torch
 from highways import paths
 from highways.claims.judge import Judgement
 from highways.config import Profile, RunConfig
+from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS, Study
-from highways.files import write_whole
 from highways.tracking import Listed, RunRecord
+from highways.tracking.events import EpochEnded, Event
 from highways.tracking.reading import Source
 from highways.tracking.records import run_keys
+from highways.training import sweep
 
 OF_MLFLOW = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
 """Passes over the warnings that MLflow is the cause of."""
@@ -55,6 +67,10 @@ def write_idx(path: Path, values: np.ndarray) -> bytes:
     return content
 
 
+def read_table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def verdicts_of(settings: Profile, records: Listed | None = None) -> list[Judgement]:
     """The verdicts on an experiment's claims, on what its parameters list or on given records."""
     study = Study(BY_NAME[settings.experiment], settings)
@@ -64,19 +80,18 @@ def verdicts_of(settings: Profile, records: Listed | None = None) -> list[Judgem
 
 
 def texts_of(name: str, settings: Profile, source: Source = "records") -> dict[str, str]:
-    """The files of a table."""
     experiment = BY_NAME[settings.experiment]
     table = next(table for table in experiment.tables if table.name == name)
     settings.runs()
     return table.texts(Study(experiment, settings).records(source))
 
 
-def written_table(name: str, settings: Profile) -> Path:
-    """The folder that a table's files were written into."""
-    folder = Study(BY_NAME[settings.experiment], settings).results.tables
-    for file, text in texts_of(name, settings).items():
-        write_whole(folder / file, text)
-    return folder
+def left_over(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix in (".part", ".lock")]
+
+
+def kept(project: Path) -> list[Path]:
+    return sorted(project.glob("checkpoints/resume/*/*.ckpt"))
 
 
 def mlflow_runs(condition: str = "", *, experiment: str = "e", **tags: str) -> list[Any]:
@@ -107,7 +122,7 @@ def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) ->
     content = {
         "run_key": run_keys([config])[0],
         "config": config,
-        "data_fingerprint": "f",
+        "data_fingerprint": fingerprint(config.data),
         "numerics": config.numerics,
         "status": "diverged" if more.get("diverged_epoch") else "finished",
         "parameters": 1,
@@ -162,9 +177,89 @@ def forget(project: Path) -> None:
         path.unlink()
 
 
-def wait_until(process: subprocess.Popen[str], text: str) -> str:
-    """Read what a process says up to a line with a text, and return the line."""
-    assert process.stdout is not None
-    while text not in (line := process.stdout.readline()):
-        assert process.poll() is None
-    return line
+def serve(log: Path, url: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a server of MLflow's, in a group of processes of its own, and wait until it answers at an address."""
+    with log.open("ab") as said:
+        command = [sys.executable, "-m", "mlflow", *arguments]
+        server = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while server.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urlopen(url, timeout=5):
+            return server
+        time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    """Kill a server and what it has started."""
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def curve(run: Any, name: str = "train/cross_entropy") -> list[float]:
+    """What MLflow has of a metric of a run, by step."""
+    from highways.tracking.mlflow_store import connect
+
+    history = connect().get_metric_history(run.info.run_id, name)
+    return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
+
+def surroundings() -> dict[str, str]:
+    """What a process that is forked is to know of this one's environment; see `settle`."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("HIGHWAYS_", "MLFLOW_", "RAY_"))}
+
+
+def settle(environment: dict[str, str]) -> None:
+    """Take over an environment in a process that is forked."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    os.environ |= environment
+
+
+def forked(*calls: tuple[Any, ...], seconds: float = 400) -> list[int | None]:
+    """Call functions in processes side by side, and return the processes' exit statuses."""
+    processes = [FORKED.Process(target=function, args=arguments) for function, *arguments in calls]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(seconds)
+    return [process.exitcode for process in processes]
+
+
+def drive(environment: dict[str, str], contents: list[Any], log: Path, hold: Path, options: dict[str, Any]) -> None:
+    """Sweep a list of runs in a process of its own; see the fixture `process`."""
+    settle(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    one_at_a_time = threading.Lock()
+
+    def note(event: Event) -> None:
+        with one_at_a_time, log.open("ab") as file:
+            pickle.dump(event, file)
+        while isinstance(event, EpochEnded) and hold.exists():
+            time.sleep(0.1)
+
+    sweep([RunConfig.model_validate(content) for content in contents], on_event=note, **HERE | options)
+
+
+def noted(log: Path) -> list[Event]:
+    """The events that a process has noted so far."""
+    events: list[Event] = []
+    with suppress(FileNotFoundError, EOFError, pickle.UnpicklingError), log.open("rb") as file:
+        while True:
+            events.append(pickle.load(file))
+    return events
+
+
+def wait_until(happened: Callable[[], Any], process: Any, seconds: float = 120) -> None:
+    """Wait for what a process brings about; it does not end before."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 import checkout
 import psutil
 import pytest
-from toolbox import FORKED, OF_MLFLOW, mlflow_runs
+from toolbox import OF_MLFLOW, forked, mlflow_runs
 
 from . import tiny
 
@@ -22,13 +22,8 @@ REPRO = ("dvc", "repro", "01_depth@quick")
 
 def at_once(root: Path, processes: int) -> None:
     """Run the pipeline in several processes side by side; all of them end well."""
-    running = [FORKED.Process(target=tiny.pipeline, args=(root, 1, False)) for _ in range(processes)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(400)
-    said = (root / "said.txt").read_text()
-    assert [process.exitcode for process in running] == [0] * processes, said
+    statuses, said = forked(*[(tiny.pipeline, root, 1, False)] * processes), (root / "said.txt").read_text()
+    assert statuses == [0] * processes, said
     assert "Traceback" not in said
 
 

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,6 @@ from highways.tracking.records import RunRecord
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
 
-Damage = Callable[[Path], object]
-
 
 def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
     """A few tries in `make test`, many where the long tries are asked for."""
@@ -24,14 +22,7 @@ def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
 
 
 def damaged(path: Path, chance: random.Random, other: bytes | None, flips: int) -> Iterator[str]:
-    """Damage a file in every way, one after the other: it is whole again behind each.
-
-    Args:
-        path: The file.
-        chance: Where a bit is flipped, and what is cut off.
-        other: The content of another file of its kind.
-        flips: How many bits are flipped, one at a time.
-    """
+    """Damage a file in every way, `flips` bits and the content of another file among them; whole again behind each."""
     whole = path.read_bytes()
 
     def flipped() -> bytes:
@@ -68,9 +59,7 @@ def test_damage_to_results_is_named(study: Path, seeded: random.Random, count) -
 
 
 @few_or_many(1, 15)
-def test_damaged_resume_point_is_renamed_and_not_resumed_from(
-    project: Path, seeded: random.Random, run_config, monkeypatch, capsys, count, flips: int
-) -> None:
+def test_damaged_resume_point_is_renamed(project: Path, seeded, run_config, monkeypatch, capsys, count, flips) -> None:
     monkeypatch.setenv("HIGHWAYS_CHECKPOINT_EVERY_S", "0")
     with pytest.raises(Stopped):
         run(run_config(epochs=4), on_event=stop_at(3), **HERE)

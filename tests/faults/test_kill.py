@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from toolbox import FORKED
+from toolbox import FORKED, forked
 
 from . import tiny
 
@@ -36,10 +36,7 @@ def uninterrupted(empty: Path, root: Path, workers: int, text: bool) -> Referenc
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(empty, root)
         began = time.monotonic()
-        process = FORKED.Process(target=tiny.pipeline, args=(root, workers, text))
-        process.start()
-        process.join(300)
-        assert process.exitcode == 0, (root / "said.txt").read_text()
+        assert forked((tiny.pipeline, root, workers, text)) == [0], (root / "said.txt").read_text()
     assert not tiny.left_over(root)
     return Reference(empty, workers, text, tiny.outcomes(root), time.monotonic() - began)
 
@@ -103,9 +100,7 @@ def test_killed_at_random_moments(reference: Reference, tmp_path: Path, seeded: 
 
 
 @pytest.mark.faults
-def test_two_processes_killed_at_random_moments(
-    reference: Reference, tmp_path: Path, seeded: random.Random, count
-) -> None:
+def test_two_processes_killed_at_random_moments(reference: Reference, tmp_path: Path, seeded, count) -> None:
     once = uninterrupted(reference.empty, tmp_path / "once", 2, text=False)
     alone = {name: one for name, one in reference.outcomes.items() if "/01_depth/" in name}
     assert {name: once.outcomes[name] for name in alone} == alone, "as in one process"

@@ -36,11 +36,7 @@ def settle(root: Path) -> None:
 
 
 def watcher(workers: int) -> Callable[[Any], None]:
-    """Return what writes down every epoch, and whether all its records stand: before this process began, at least.
-
-    Args:
-        workers: Where there are several, their epochs are heard of later than their records are written.
-    """
+    """Return what writes down every epoch, and whether all its records stand; those of before, with several workers."""
     from highways import paths
     from highways.tracking.events import EpochEnded
 

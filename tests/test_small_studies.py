@@ -1,4 +1,4 @@
-"""Initial weights, the network that learned nothing, and one network twice."""
+"""Small studies: five points, dropout, a recurrence, two heads, initial weights, and one network twice."""
 
 import math
 from pathlib import Path
@@ -6,24 +6,89 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toolbox import texts_of, verdicts_of
 
 from highways.errors import HighwaysError
-from highways.experiments.foundations import Dropout
-from highways.experiments.foundations_studies import Recurrence, TwoHeads
-from highways.experiments.initialisation import InitialisationProfile, initialisation_figure
+from highways.experiments.foundations import TRAJECTORY, Dropout, Perceptron
+from highways.experiments.foundations_studies import RECURRENCE_VERSIONS, Recurrence, Recurrents, TwoHeads, class_loss
 from highways.experiments.initialisation_studies import VERSIONS, Saturation, SmallNet, Stuck, Variance
-from highways.experiments.l2_parity import Parity, ParityProfile, gradient, gradient_loop, parity_figure, zeros
+from highways.experiments.l2_parity import Parity, gradient, gradient_loop, zeros
 from highways.experiments.small import SmallStudy, stored
-from highways.inside.analyse import analyse
 from highways.nn.dense import drawn
-from highways.tracking import listed_records
-from highways.training import sweep
+from highways.show.tables import reference
+from highways.tracking import AnalysisRecord
+
+
+def test_perceptron_follows_the_printed_trajectory_and_comes_out_as_its_committed_record(repository: Path) -> None:
+    printed = reference(TRAJECTORY)
+    (path,) = repository.glob("results/laptop/10_foundations/analyses/perceptron-*.json")
+    values, found = AnalysisRecord.read(path).values, Perceptron().measure()
+    assert found["printed_steps"].tolist() == printed["step"].tolist()
+    assert found["sigmoid_loss_rows"].tolist() == pytest.approx(printed["loss"].tolist(), rel=0, abs=2.4e-7)
+    points = {"rows_within": 16, "threshold_right": 4, "sigmoid_right_printed_start": 4}
+    for name, count in (points | {"linear_right_printed_start": 3}).items():
+        assert found[name].tolist() == [count], name
+    for name in ("linear_right", "sigmoid_right", "linear_loss"):
+        assert found[name].tolist() == pytest.approx(values[name], rel=1e-4), name
+
+
+def test_dropout_keeps_the_mean_if_it_is_inverted() -> None:
+    study = Dropout(inputs=20_000)
+    found, keep = study.measure(), torch.tensor(study.keep, dtype=torch.float64)
+    error = found["inverted_error"]
+    assert float(found["sum"].abs()) > 0.5 * math.sqrt(study.inputs)
+    assert ((found["inverted"] - 1).abs() <= 4 * error + 1e-6).all()
+    assert ((found["plain"] - keep).abs() <= 4 * error * keep + 1e-6).all()
+    assert ((found["printed_inverted"] - 1).abs() < 0.03).all()
+    assert found["printed_plain"].tolist() == pytest.approx([1, 0.69783, 0.51012, 0.30200], abs=1e-5)
+    assert Dropout(inputs=100, draws=3, keep=(0.9,)).measure()["printed_plain"].isnan().all()
+
+
+def test_windows_of_the_recurrence_follow_its_rule_and_its_networks_are_lstms() -> None:
+    x, y = Recurrence(examples=50, length=6).windows(seed=0)
+    numbers = torch.cat([x, y[:, None]], dim=1)
+    before, after = numbers[:, :-1], numbers[:, 1:]
+    assert torch.equal(after, torch.where(before < 10, before + 1, before.sin()))
+    assert (before[:, -1] >= 10).any()
+    networks = Recurrents(hidden=6, seeds=2)
+    readout, bias = networks.weights[4:]
+    assert readout.abs().max() <= 2
+    place = 2 * RECURRENCE_VERSIONS.index("linear") + 1
+    torch.manual_seed(1)
+    lstm = torch.nn.LSTM(1, 6)
+    x = torch.randn(5, 4)  # windows, length
+    with torch.no_grad():
+        expected = lstm(x.T[..., None])[0][-1] @ readout[place] + 0.1
+        torch.testing.assert_close(networks(x.expand(len(bias), -1, -1))[place], expected)
+
+
+def test_two_heads_learn_small_batches_vary_and_zero_rows_are_silent(project: Path) -> None:
+    found = TwoHeads(data="digits", steps=80, seeds=2).measure()
+    assert float(found["alone_accuracy"].min()) > 0.5
+    assert (found["zeros_binary_confidence"] < found["masked_binary_confidence"]).all()
+    assert (found["metrics_labelled_rows"] > 2 * found["metrics_all_rows"]).all(), "zero rows count as class 0"
+    for size in (8, 32, 100):
+        without = found[f"batch_{size}_without_label"]
+        torch.testing.assert_close(without, torch.full_like(without, 0.9**size), rtol=0, atol=0.06)
+    assert (found["batch_8_deviation"] > found["batch_100_deviation"]).all()
+    with pytest.raises(HighwaysError, match="9999 labelled examples were asked for, digits has"):
+        TwoHeads(data="digits", labelled=9_999).measure()
+    logits = torch.randn(6, 3, requires_grad=True)
+    target, labelled = torch.eye(3).repeat(2, 1), torch.tensor([True, True, False, False, False, False])
+    target = target * labelled[:, None]
+
+    def rows(version: str) -> torch.Tensor:
+        return torch.autograd.grad(class_loss(version, logits, target, labelled), logits)[0].abs().sum(dim=1)
+
+    for silent in ("zeros-categorical", "masked-categorical", "masked-binary", "alone"):
+        assert (rows(silent) > 0).tolist() == labelled.tolist(), silent
+    assert (rows("zeros-binary") > 0).all()
+    torch.testing.assert_close(rows("zeros-categorical")[:2], rows("masked-categorical")[:2] / 3)
+
 
 WIDE, TALL = torch.Size((40, 300)), torch.Size((300, 40))
 
 
-def test_initial_weights_are_what_they_are_called() -> None:
+def test_initial_weights_are_what_they_are_called_and_give_the_variance_of_the_calculation() -> None:
     variances: dict = {"normal": 1.0, "normal_fan_in": 1 / 300, "he_normal": 2 / 300, "glorot_uniform": 2 / 340}
     for how, variance in (variances | {"zeros": 0.0}).items():
         weight = drawn(WIDE, how, torch.Generator().manual_seed(0))
@@ -34,9 +99,6 @@ def test_initial_weights_are_what_they_are_called() -> None:
         weight = drawn(shape, "orthogonal", torch.Generator().manual_seed(0)).double()
         product = weight @ weight.T if shape == WIDE else weight.T @ weight
         torch.testing.assert_close(product, torch.eye(40, dtype=torch.float64), rtol=0, atol=1e-5)
-
-
-def test_variance_of_z_is_that_of_the_calculation() -> None:
     found = {name: float(variance) for name, variance in Variance(draws=40_000).measure().items()}
     assert found == pytest.approx({"normal": 501, "normal_fan_in": 1.5, "he_normal": 2.0}, rel=0.03)
 
@@ -74,18 +136,6 @@ def test_a_study_is_deterministic(project: Path, study: SmallStudy) -> None:
     assert all(torch.equal(one[name].nan_to_num(), other[name].nan_to_num()) for name in one)
 
 
-def test_small_network_learns_and_wide_weights_saturate_sigmoids(project: Path) -> None:
-    small = SmallNet(steps=400, learning_rate=0.01, seeds=8).measure()
-    for name in ("he_normal", "glorot_uniform", "normal_fan_in", "normal"):
-        errors, squares = small[f"{name}_absolute_error"], small[f"{name}_squared_error"]
-        assert (errors.square() <= squares).all(), "as it is for all numbers"
-        assert float(errors.min()) < 0.8 * float(small["guessing_absolute_error"]), "it learns"
-    found = Saturation(data="digits", seeds=3).measure()
-    assert (found["normal_saturated"] > 0.1).all()
-    assert (found["normal_fan_in_saturated"] < 0.01).all()
-    assert (found["normal_accuracy"] > 0.2).all()
-
-
 def test_gradient_of_the_network_from_scratch_is_autograds() -> None:
     random = np.random.default_rng(0)
     x, y = random.random((7, 5)), np.eye(3)[random.integers(0, 3, 7)]
@@ -111,31 +161,3 @@ def test_two_implementations_differ_by_the_factor_two_alone(project: Path) -> No
     assert float(found["hidden_units"]) == 1, "zero weights stay equal"
     with pytest.raises(HighwaysError, match="training_examples is 99999, but digits has"):
         Parity(data="digits", examples=99_999).measure()
-
-
-def test_studies_have_tables_and_are_judged_without_runs(project: Path) -> None:
-    chosen = ParityProfile(
-        profile="quick", data="digits", examples=100, steps=20, learning_rate=1.0, decay=0.01, loop_examples=10
-    )
-    analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    rows = texts_of("l2_parity", chosen)["l2_parity.csv"].splitlines()
-    assert rows[0] == "variant,data,step,difference,source_says"
-    assert [row for row in rows if row.startswith("penalty,digits,20,")]
-    assert [row for row in rows if row.startswith("half-penalty: gradient,digits,20,")]
-    assert parity_figure(listed_records(chosen)).panels
-    judged = {row.claim_id: (row.verdict, row.scope, row.data) for row in verdicts_of(chosen)}
-    assert judged["parity-factor-two"] == ("consistent", "stand-in", "digits")
-    assert {"parity-without-decay", "parity-penalty-differs"} <= judged.keys()
-
-
-def test_initialisations_train_together_and_have_a_table(project: Path) -> None:
-    small = {"profile": "quick", "data": "digits", "depths": [1, 2, 4], "width": 6, "epochs": 1, "batch_size": 100}
-    small |= {"initialisations": ["he_normal", "zeros", "normal"], "learning_rates": [0.1, 0.01]}
-    small |= {"signal_examples": 50, "draws": 100, "stuck_steps": 2, "small_net_steps": 2, "saturation_steps": 2}
-    chosen = InitialisationProfile.model_validate(small)
-    records = sweep(chosen.runs(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    assert {record.engine["group"] for record in records} == {6}
-    analyse(chosen.analyses(), experiment=chosen.experiment, profile="quick", mlflow=False)
-    assert len(texts_of("initialisation", chosen)["initialisation.csv"].splitlines()) == 1 + 2 * 3 * 3
-    assert initialisation_figure(listed_records(chosen)).panels
-    assert listed_records(chosen).shortfall == ""
