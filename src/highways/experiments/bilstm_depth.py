@@ -38,9 +38,6 @@ STYLES = {
 """Colour, marker and dashes of each variant."""
 
 
-# Parameters and runs
-
-
 class StopRule(Strict):
     """When a deep network's second and further seeds are trained: a rule that reads the records of the first alone.
 

@@ -29,9 +29,6 @@ Named = tuple[str, str]
 """A network's name and a data set's."""
 
 
-# Parameters and runs
-
-
 def _known(name: str) -> str:
     if name not in NETWORKS:
         raise ValueError(f"no such network; there are: {', '.join(NETWORKS)}")

@@ -18,8 +18,8 @@ from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, 
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
-from highways.show.cells import Cell, cells, diverged, kind_and_depth
-from highways.show.figures import MARKERS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
+from highways.show.cells import cells, diverged, kind_and_depth
+from highways.show.figures import LOOKS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, reference, reference_rows
 from highways.tracking import Listed, RunRecord
 
@@ -28,9 +28,6 @@ KINDS: tuple[Kind, Kind] = ("plain", "highway")
 LOSS = "training cross-entropy, nats"
 SEARCHED = ("learning_rate", "momentum", "decay", "activation", "transform_bias")
 """What a trial draws."""
-
-
-# Parameters and runs
 
 
 class DepthProfile(Search):
@@ -151,7 +148,8 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
         same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
-        mean, deviation = _top(cell)
+        outcomes = [loss for run in cell.counted if (loss := run.best()) is not None]
+        mean, deviation = top_mean(outcomes if len(cell.counted) >= 20 else [], 10)
         accuracy, tested = best.last("test_accuracy") if best else None, examples(first.config.data, "test")
         low, high = (None, None) if accuracy is None else wilson_interval(accuracy, tested)
         settings = best.config.optimiser.model_dump() | best.config.network.model_dump() if best else {}
@@ -184,12 +182,6 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         }
 
 
-def _top(cell: Cell) -> tuple[float, float]:
-    """Return mean and deviation of the ten lowest outcomes; NaN for fewer than twenty runs."""
-    losses = [loss for run in cell.counted if (loss := run.best()) is not None]
-    return top_mean(losses if len(cell.counted) >= 20 else [], 10)
-
-
 def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
     lost = diverged(rung) if level else 0
     return f"{len(rung)}x{rung[0].config.budget.epochs}" + (f" ({lost} diverged)" if lost else "")
@@ -212,8 +204,7 @@ def outcome_panel(records: Listed) -> Panel:
     networks = cells(records, kind_and_depth)
     data, depths, epochs, budget = _setting(networks)
     lines, papers = [], reference_rows("depth_papers.csv")
-    for kind, colour in NETWORK.items():
-        look = {"color": colour, "marker": MARKERS[kind]}
+    for kind, look in LOOKS.items():
         best = {depth: run for (one, depth), cell in sorted(networks.items()) if one == kind and (run := cell.best)}
         losses = {depth: networks[kind, depth].best_loss for depth in best}
         runs = [[run.run_key] for run in best.values()]

@@ -27,7 +27,6 @@ from highways.tracking import AnalysisRecord
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
 """How printed numbers are drawn."""
 
-# Five points
 
 FLOAT32_DIGITS = 9
 """Significant digits that tell any two numbers of float32 apart."""
@@ -160,8 +159,6 @@ class Perceptron(SmallStudy):
         return [line_panel(title, losses, "step, and one", "loss", lambda axes: axes.set_xscale("log"), log=False)]
 
 
-# Dropout
-
 PRINTED_SUMS = {
     1.0: (-1003.99, -1003.99),
     0.7: (-700.61, -1000.88),
@@ -248,9 +245,6 @@ class Dropout(SmallStudy):
 
         x, y = "probability of keeping an input", "over the sum without dropout"
         return [line_panel("(d) mean sum under dropout", lines, x, y, errors, log=False)]
-
-
-# The experiment
 
 
 class FoundationsProfile(Profile):

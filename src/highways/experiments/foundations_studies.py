@@ -15,8 +15,6 @@ from highways.errors import HighwaysError
 from highways.experiments.small import EVERY, LAST, Bars, Quantity, SmallStudy, by_version, stored, streams
 from highways.inside.values import kept_steps
 
-# The recurrence
-
 RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
 """`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
 out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
@@ -166,8 +164,6 @@ def _norms(gradients: list[Tensor]) -> Tensor:
     """Return each network's norm over some of its weights, `(networks,)`."""
     return torch.cat([gradient.reshape(len(gradient), -1) for gradient in gradients], dim=1).norm(dim=1)
 
-
-# The two heads
 
 HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
 """`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled

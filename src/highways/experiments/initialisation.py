@@ -21,18 +21,7 @@ from highways.experiments.small import studies_of, study_panels, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import cells, diverged
-from highways.show.figures import (
-    NETWORK,
-    OTHERS,
-    POINTS,
-    Drawing,
-    Line,
-    depth_ticks,
-    level,
-    line_panel,
-    positive,
-    whole_ticks,
-)
+from highways.show.figures import NETWORK, OTHERS, POINTS, Drawing, Line, depth_ticks, level, line_panel, whole_ticks
 from highways.show.tables import Row, cost_rows
 from highways.tracking import AnalysisRecord, Listed
 from highways.tracking.outcomes import best_of
@@ -40,9 +29,6 @@ from highways.tracking.outcomes import best_of
 Kind = Literal["plain", "highway"]
 Named = tuple[str, int, str]
 """A kind of network, its depth, its initialisation."""
-
-
-# Parameters, runs and analyses
 
 
 class InitialisationProfile(Profile):
@@ -216,11 +202,8 @@ def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]
     for (name, values), colour, marker in zip(points.items(), OTHERS, POINTS, strict=False):
         if any(values.values()):
             style = {"color": colour, "marker": marker} | look
-            lines.append(Line(name.replace("_", " "), list(values), positive([*values.values()]), style))
+            lines.append(Line(name.replace("_", " "), [*values], [*values.values()], style))
     return lines
-
-
-# A measure that no expression over the table says, and words
 
 
 @in_units("share")

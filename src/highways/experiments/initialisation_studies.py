@@ -86,8 +86,6 @@ def _descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
             weight -= rate * slope
 
 
-# The 7-4-2-1 network
-
 SMALL_NET = (7, 4, 2, 1)
 """Units of its layers, inputs and output among them."""
 
@@ -166,8 +164,6 @@ class SmallNet(SmallStudy):
         return {"guessing_absolute_error": guessing} | by_version(kinds, values)
 
 
-# A hidden layer of sigmoids
-
 SATURATED = 0.01
 """A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
 
@@ -244,8 +240,6 @@ class Saturation(SmallStudy):
         curves = by_version(kinds, {"loss": torch.stack(losses, dim=1)})
         return by_version(kinds, values) | {name: curve.mean(dim=0) for name, curve in curves.items()}
 
-
-# The network that learned nothing
 
 AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})
 """The faults of the network as its question has it.

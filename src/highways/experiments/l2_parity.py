@@ -135,9 +135,6 @@ def train_in_torch(
     return history
 
 
-# Parameters and the study
-
-
 class ParitySettings(Strict):
     """What a profile may set of the study."""
 
@@ -254,8 +251,6 @@ class ParityProfile(Profile, ParitySettings):
         """Return the one study."""
         return [AnalysisConfig(measure=Parity(**self.model_dump(include=set(ParitySettings.model_fields))))]
 
-
-# Numbers, figure, words
 
 SOURCE_SAYS = {"no-decay": "equal to the last digit", "penalty": "different"}
 """What the NumPy/Keras question says; it gives no numbers."""

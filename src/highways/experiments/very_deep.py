@@ -18,27 +18,13 @@ from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import kind_and_depth
-from highways.show.figures import (
-    DASHES,
-    MARKERS,
-    NETWORK,
-    Drawing,
-    Panel,
-    line,
-    line_panel,
-    plain_ticks,
-    shade,
-    whole_ticks,
-)
+from highways.show.figures import DASHES, LOOKS, Drawing, Panel, line, line_panel, plain_ticks, shade, whole_ticks
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, costs, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
 """Depth of a network that has blocks."""
-
-
-# Parameters, runs and analyses
 
 
 class VeryDeepProfile(Profile):
@@ -178,7 +164,7 @@ def _training_panel(records: Listed, name: str) -> Panel:
         place = places[kind_and_depth(record)] = places.get(kind_and_depth(record), -1) + 1
         look = {"ls": DASHES[place % len(DASHES)], "color": shade(network.kind, network.depth, depths), "lw": 2}
         curve = record.curves.get("train_cross_entropy", [])
-        lines.append(line(label, curve, marker=MARKERS[network.kind], **look))
+        lines.append(line(label, curve, marker=LOOKS[network.kind]["marker"], **look))
 
     def ticks(axes: Axes) -> None:
         if axes.get_yscale() == "log":
@@ -192,13 +178,13 @@ def _training_panel(records: Listed, name: str) -> Panel:
 def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, times: float) -> Panel:
     """Return time or memory of a step over depth, with the exponent from 100 layers on, of one machine."""
     lines = []
-    for kind, colour in NETWORK.items():
+    for kind, look in LOOKS.items():
         measured = [cost for cost in costs if cost.run.network.kind == kind]
         points = {cost.run.network.depth: cost.row(name)[0] * times for cost in measured}
         deep = [one.run.network.depth for one in measured if machine(one) == machine(measured[-1])]
         deep = [depth for depth in deep if depth >= 100]
         power = exponent(deep, [points[depth] for depth in deep])
-        lines.append(line(f"{kind}: depth to the power {power:.2f}", points, color=colour, marker=MARKERS[kind]))
+        lines.append(line(f"{kind}: depth to the power {power:.2f}", points, **look))
 
     def ticks(axes: Axes) -> None:
         axes.set_xscale("log")

@@ -10,7 +10,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ from highways.colours import NETWORK as NETWORK
 from highways.colours import OTHERS as OTHERS
 from highways.files import write_whole
 
-MARKERS = {"plain": "s", "highway": "o"}
+LOOKS = {
+    kind: {"color": colour, "marker": marker} for (kind, colour), marker in zip(NETWORK.items(), "so", strict=True)
+}
+"""Of the two kinds of networks."""
 
 SHADES = {"plain": ("#f2a272", "#6b2a00"), "highway": ("#7db8e0", "#00304f")}
 """Of a kind of network by depth, from the shallowest to the deepest."""
@@ -112,8 +115,11 @@ def line_panel(
     """Return a panel of lines, whose alternative text says where each of them begins and ends.
 
     A line without points stands in the legend alone, which has at most `columns` columns. `x` and `y` are labels, `log`
-    is of the vertical axis; `after` draws what else there is, and sets ticks and scales.
+    is of the vertical axis, which then has a gap where a value is not above zero or not finite; `after` draws what else
+    there is, and sets ticks and scales.
     """
+    if log:
+        lines = [replace(one, y=[value if 0 < value < math.inf else math.nan for value in one.y]) for one in lines]
     words = "; ".join(f"{one.label}: {_ends(one)}" for one in lines if one.label and len(one.y))
 
     def draw(axes: Axes) -> None:
@@ -123,7 +129,7 @@ def line_panel(
             else:
                 axes.plot(one.x, one.y, label=one.label, **one.look)
         axes.set(xlabel=x, ylabel=y)
-        if log and any(math.isfinite(value) and value > 0 for one in lines for value in one.y):
+        if log and any(value > 0 for one in lines for value in one.y):
             axes.set_yscale("log")
         after(axes)
         legend(axes, columns=columns)
@@ -272,8 +278,3 @@ def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
     axes.set(xlabel="layers", xscale="log")
     axes.set_xticks(list(depths), [f"{depth:,}" for depth in depths])
     axes.minorticks_off()
-
-
-def positive(values: Sequence[float]) -> list[float]:
-    """Return values as an axis in logarithms takes them: NaN in place of what is not above zero."""
-    return [value if value > 0 and math.isfinite(value) else math.nan for value in values]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.run import STAND_INS
-from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, positive, shade, whole_ticks
+from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
 
@@ -145,7 +145,7 @@ def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
     """Return the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
     depths, lines = sorted({analysis.run.network.depth for analysis in analyses}), []
     for analysis in analyses:
-        network, norms = analysis.run.network, positive(analysis.row("weight_gradient"))
+        network, norms = analysis.run.network, analysis.row("weight_gradient")
         trained, label = analysis.config.measure.label == "signal_trained", f"{network.kind}, {network.depth:,} layers"
         first = not trained and label not in {one.label for one in lines}
         colour = shade("plain" if network.kind.startswith("plain") else "highway", network.depth, depths)
