@@ -265,7 +265,7 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(tracked_project, empty_mlfl
     history = connect().get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
     assert {metric.step: metric.value for metric in history} == dict(enumerate(made[0].values["cross_entropy"]))
     changed = made[0].model_copy(update={"values": {"cross_entropy": [1.0], "accuracy": [0.5]}})
-    MlflowLog("p", "e").bring_analyses([changed])
+    MlflowLog("p", "e").end(lambda runs: runs.bring_analyses([changed]))
     assert read_analyses("p", "e", analysis_keys(configs)) == [changed]
 
     other = tracked_project / "other.db"

@@ -99,8 +99,7 @@ def test_curve_is_live_and_the_record_completes_it(tracked_project: Path, traine
     record, *_ = trained()
     key, values = record.run_key, record.curves["train_cross_entropy"]
     for last in (1, 2):  # the first process is killed: the second has epoch 2 alone
-        runs = MlflowRuns("p", "e")
-        runs.open({key: record.config})
+        runs = MlflowRuns("p", "e", configs={key: record.config})
         runs.take(Started((key,)))
         runs.take(EpochEnded((key,), last, 2, ({"train_cross_entropy": values[last - 1]},), 0.1))
         (live,) = mlflow_runs("attributes.status = 'RUNNING'", kind="run")
@@ -110,8 +109,7 @@ def test_curve_is_live_and_the_record_completes_it(tracked_project: Path, traine
     (run,) = mlflow_runs(kind="run")
     assert curve(run) == values
     assert run.info.run_id == live.info.run_id
-    runs = MlflowRuns("p", "e")  # of a process that waited for the run
-    runs.open({key: record.config})
+    runs = MlflowRuns("p", "e", configs={key: record.config})  # of a process that waited for the run
     list(runs.bring([record]))
     runs.take(Started((key,)))  # the event that begins a run may come after its record
     assert [run.info.status for run in mlflow_runs(kind="run")] == ["FINISHED"]
@@ -122,20 +120,18 @@ def log_at_once(environment: dict[str, str], file: Path, trains: bool, start: An
     settle(environment)
     mlflow_log.PATIENCE_S = 120.0
     record = RunRecord.read(file)
-    log = MlflowLog("p", "e")
     start.wait()
-    log.begin([], {record.run_key: record.config})
+    log = MlflowLog("p", "e", configs={record.run_key: record.config})
     if trains:
         log(Started((record.run_key,)))
     log(Finished(record))
-    log.end()
+    log.end(MlflowRuns.close)
     assert not log.fault
 
 
 def test_a_group_that_starts_again_after_its_worker_was_lost_is_one_run(tracked_project: Path, trained) -> None:
     record, *_ = trained()
-    runs, started = MlflowRuns("p", "e"), Started((record.run_key,))
-    runs.open({record.run_key: record.config})
+    runs, started = MlflowRuns("p", "e", configs={record.run_key: record.config}), Started((record.run_key,))
     runs._flush_at = time.monotonic() + 60  # its epochs have not been written when it starts again
     for _ in range(2):
         runs.take(started)
@@ -217,10 +213,10 @@ def test_mlflow_that_cannot_be_used_costs_one_warning(tracked_project: Path, run
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         records = sweep(configs(run_config), **PLACE)
-        MlflowLog("p", "e").attach([])
+        MlflowLog("p", "e").end(MlflowRuns.close)
     (line,) = [str(one.message) for one in caught if "highways tracking rebuild" in str(one.message)]
     assert "\n" not in line
-    assert (mlflow_address.redacted(uri) if uri != "locked" else "database is locked") in line
+    assert (mlflow_address.without_password(uri) if uri != "locked" else "database is locked") in line
     assert [record.status for record in records] == ["finished", "finished", "diverged"]
     if uri != "locked":
         for attempt in (lambda: read_records("p", "e", ["k"]), lambda: list(rebuild("p"))):
@@ -237,8 +233,8 @@ def test_training_never_waits_for_a_server_that_does_not_answer(tracked_project,
     records = trained()
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
-        began, log = time.monotonic(), MlflowLog("p", "e")
-        log.begin([], {record.run_key: record.config for record in records})
+        began = time.monotonic()
+        log = MlflowLog("p", "e", configs={record.run_key: record.config for record in records})
         log(Started(tuple(record.run_key for record in records)))
         for record in records:
             log(Finished(record))
@@ -294,10 +290,8 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
 def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, capfd, uri: str) -> None:
     records = trained()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    log = MlflowLog("p", "e")
-    log.begin(records)
     with pytest.warns(UserWarning, match="highways tracking rebuild") as caught:
-        log.end()
+        MlflowLog("p", "e", finished=records).end()
     texts = [str(warning.message) for warning in caught]
     for attempt in (lambda: list(rebuild("p")), lambda: read_records("p", "e", ["k"])):
         with pytest.raises(HighwaysError) as raised:
@@ -310,11 +304,10 @@ def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, 
 def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:p%40ss@host:5000/x")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc.def")
-    text = "cannot reach http://user:p%40ss@host:5000/x/api (auth=('user', 'p@ss'), Bearer abc.def), password='other'"
-    hidden = mlflow_address.redacted(text)
-    assert not [secret for secret in ("p%40ss", "p@ss", "abc.def", "other") if secret in hidden]
-    assert "host:5000/x/api" in hidden
-    assert mlflow_address.shown_uri() == "http://***@host:5000/x"
+    hidden = refused(ValueError("cannot reach host:5000/x/api (auth=('user', 'p@ss'), Bearer abc.def)"))
+    assert hidden == "MLflow at http://***@host:5000/x does not take the runs (ValueError)"
+    for name in ("URI", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}")
     assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")
 
 

@@ -57,7 +57,7 @@ def analyse(
             print(f"{experiment}: {key}, {record.timing['seconds']:.1f} s", flush=True)
         records.append(record)
     if mlflow:
-        MlflowLog(profile, experiment).bring_analyses(records)
+        MlflowLog(profile, experiment).end(lambda runs: runs.bring_analyses(records))
     return records
 
 

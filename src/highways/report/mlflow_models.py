@@ -34,9 +34,8 @@ def models(profile: str) -> Iterator[str]:
     for name in paths.Results(profile).experiments():
         records = RecordStore(paths.Results(profile).of(name).runs)
         with asking():
-            store = Store(name, create=False)
-            runs = store.search(profile=profile, kind="run")
-            best = best_of_cells(runs, auxiliary_keys(settings_of(profile, name)))
+            store = Store(profile, name, create=False)
+            best = best_of_cells(store.search(kind="run"), auxiliary_keys(settings_of(profile, name)))
         pairs = [(run.info.run_id, record) for run in best if (record := records.read(run.data.tags["run_key"]))]
         kept = [(run_id, record) for run_id, record in pairs if weights_path(record.run_key).exists()]
         if best:

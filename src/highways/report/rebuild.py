@@ -46,7 +46,7 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     digest, known = hashlib.sha256(), len(faults)
     for file in files:
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    store = Store(name)
+    store = Store(profile, name)
     mark = {".".join(["highways.rebuilt", profile, *store.own.values()]): digest.hexdigest()}
     if only_missing and mark.items() <= store.tags.items():
         return
@@ -55,8 +55,8 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     title, auxiliary = next((one.title for one in EXPERIMENTS if one.name == name), ""), set()
     with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
         auxiliary = auxiliary_keys(settings_of(profile, name))
-    runs = MlflowRuns(profile, name, auxiliary)
-    runs.open({}, min((interval(record)[0] for record in records), default=None))
+    start = min((interval(record)[0] for record in records), default=None)
+    runs = MlflowRuns(profile, name, auxiliary, start_ms=start)
     for number in runs.bring(records):
         if time.monotonic() - said > SAY_S:
             yield f"{name} ({profile}): {number} of {len(records)} runs so far"

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote
 
 from highways import paths
 from highways.errors import HighwaysError
@@ -11,7 +11,6 @@ from highways.errors import HighwaysError
 STORES = ("sqlite", "http", "postgresql", "mysql", "mssql", "databricks")
 """How the addresses begin that MLflow takes."""
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)")
-_NAMED = re.compile(r"(?i)(\w*(?:passw|pwd|secret|token|api_?key|credential)\w*['\"]?\s*[=:]\s*['\"]?)[^&;,\s'\"})]+")
 
 
 def folder() -> Path:
@@ -29,7 +28,7 @@ def tracking_uri() -> str:
         return sqlite_uri(folder() / "mlflow.db")
     if not given.startswith(STORES):
         raise HighwaysError(
-            f"MLFLOW_TRACKING_URI={redacted(given)}: MLflow keeps no runs there; "
+            f"MLFLOW_TRACKING_URI={without_password(given)}: MLflow keeps no runs there; "
             "give a database (sqlite:///my.db) or a server (http://...)"
         )
     if (found := _SQLITE.fullmatch(given)) and found[2] and not found[2].startswith(("/", ":", "file:")):
@@ -62,20 +61,18 @@ def is_served() -> bool:
     return tracking_uri().startswith(("http", "databricks"))
 
 
-def redacted(text: str) -> str:
-    """Return a text without the passwords of addresses, whoever wrote it."""
+def has_password() -> bool:
+    """Return whether a password may be in MLflow's address or the environment, and so in what others say of it."""
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    secrets = {os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")}
-    if user := re.match(r"[\w+.-]+://(.*)@", given):
-        secrets |= {user[1], user[1].partition(":")[2]}
-    values = (pair.partition("=")[2] for pair in given.partition("?")[2].split("&"))
-    secrets |= {value for value in values if len(value) > 3 and value.lower() not in ("true", "false")}
-    secrets |= {decoded(secret) for secret in secrets for decoded in (unquote, unquote_plus)}
-    for secret in sorted(secrets - {""}, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
-    return _NAMED.sub(r"\1***", re.sub(r"(?<=://)[^/?#\s'\"]*@", "***@", text))
+    named = any(os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("PASSWORD", "TOKEN"))
+    return named or "@" in given or "?" in given
+
+
+def without_password(uri: str) -> str:
+    """Return an address as it may be shown: without user, password and query."""
+    return re.sub(r"(?<=://).*@", "***@", uri).partition("?")[0]
 
 
 def shown_uri() -> str:
     """Return MLflow's address as it may be shown."""
-    return redacted(tracking_uri())
+    return without_password(tracking_uri())

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from highways.config import RunConfig
 from highways.data import fingerprint
@@ -26,20 +26,14 @@ from highways.tracking import mlflow_views as views
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.mlflow_bulk import Entry, Metric
-from highways.tracking.mlflow_store import (
-    ANALYSIS,
-    SHA256,
-    Store,
-    has_record,
-    import_mlflow,
-    locked,
-    refused,
-)
+from highways.tracking.mlflow_store import ANALYSIS, SHA256, Store, has_record, import_mlflow, locked, refused
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+AT_ONCE = 50
+"""Records that are brought to a server while other processes of this checkout wait."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
 PATIENCE_S, EACH_S = 10.0, 0.1
@@ -52,31 +46,40 @@ WARNED: set[str] = set()
 """Values of MLFLOW_TRACKING_URI about which this process has warned."""
 
 
-class MlflowRuns:
-    """The runs of one profile in one experiment; every call waits for MLflow, and raises what it raises.
+class MlflowRuns(Store):
+    """A sweep's runs and their parent, which is found or made; every call waits for MLflow, and raises what it raises.
 
-    The experiment bears the notebook's name; `auxiliary` are the keys of runs that no outcome counts.
+    Args:
+        profile, experiment: The experiment bears the notebook's name.
+        auxiliary: Keys of runs that no outcome counts.
+        configs: The runs that may train, by key.
+        start_ms: When the parent began.
     """
 
-    def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = ()):
-        self.profile, self.experiment, self.auxiliary = profile, experiment, set(auxiliary)
+    def __init__(
+        self,
+        profile: str,
+        experiment: str,
+        auxiliary: Collection[str] = (),
+        configs: Mapping[str, RunConfig] | None = None,
+        start_ms: int | None = None,
+    ):
+        super().__init__(profile, experiment)
+        self.experiment, self.auxiliary, self._configs = experiment, set(auxiliary), dict(configs or {})
         self._live: dict[str, str] = {}
         """MLflow's id of each run that trains here, by key."""
         self._pending: dict[str, list[Metric]] = defaultdict(list)
         """Epochs that it does not have yet, by id."""
-        self._flush_at = 0.0
-
-    def open(self, configs: Mapping[str, RunConfig] | None = None, start_ms: int | None = None) -> None:
-        """Find or create the parent run, which began at `start_ms`; `configs` are those that may train, by key."""
-        self.store, self._configs = Store(self.experiment), dict(configs or {})
+        self._flush_at, self._is_open = 0.0, True
         with locked():
-            parents = self.store.search(profile=self.profile, kind="sweep")
-            if not parents:
-                tags = shown.provenance(self.experiment, self.profile) | {"kind": "sweep"}
-                parents = [self.store.create(f"{self.profile}: all of {self.experiment}", tags, start_ms)]
-        self._parent, self._is_open = parents[0].info.run_id, parents[0].info.status != "FINISHED" or bool(configs)
+            if parents := self.search(kind="sweep"):
+                self._parent = parents[0].info.run_id
+                self._is_open = parents[0].info.status != "FINISHED" or bool(configs)
+            else:
+                tags = shown.provenance(experiment, profile) | {"kind": "sweep"}
+                self._parent = self.create(f"{profile}: all of {experiment}", tags, start_ms)
         if self._is_open:
-            self.store.client.update_run(self._parent, status="RUNNING")
+            self.client.update_run(self._parent, status="RUNNING")
 
     def take(self, event: Event) -> None:
         """Take a training event."""
@@ -91,28 +94,23 @@ class MlflowRuns:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
         now, fingerprints = int(time.time() * 1000), {key: fingerprint(one.data) for key, one in configs.items()}
         with locked():
-            for run in self.store.search("attributes.status = 'RUNNING'", profile=self.profile, kind="run"):
+            for run in self.search("attributes.status = 'RUNNING'", kind="run"):
                 if run.data.tags["run_key"] in configs:
-                    self.store.client.delete_run(run.info.run_id)
+                    self.client.delete_run(run.info.run_id)
                     self._pending.pop(run.info.run_id, None)  # of this process, whose worker was lost
             entries = [self._entry(config, key, fingerprints[key], now) for key, config in configs.items()]
-            self._live |= zip(configs, self.store.write(entries), strict=True)
+            self._live |= zip(configs, self.write(entries), strict=True)
 
-    def _entry(
-        self, config: RunConfig, key: str, data: str, start_ms: int, record: RunRecord | None = None, run_id: str = ""
-    ) -> Entry:
-        """Return a run as it begins, with the fingerprint of its data, or as its record says.
-
-        `run_id` is MLflow's of the begun run that the record completes.
-        """
+    def _entry(self, config: RunConfig, key: str, data: str, start_ms: int, record: RunRecord | None = None) -> Entry:
+        """Return a run as it begins, with the fingerprint of its data, or as its record says."""
         commit = "" if record is None else str(record.environment.get("git_commit", "unknown"))
-        tags = shown.provenance(self.experiment, self.profile, commit) | shown.run_tags(config, key) | self.store.own
+        tags = shown.provenance(self.experiment, self.profile, commit) | shown.run_tags(config, key) | self.own
         tags |= {"mlflow.parentRunId": self._parent}
         tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
         if key in self.auxiliary:
             tags[shown.AUXILIARY] = "true"
         params = {name: str(value) for name, value in config.flat().items() if value is not None}
-        run = Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms, run_id=run_id)
+        run = Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms)
         if record is None:
             return run
         tags |= {SHA256: record.sha256, "status": record.status}
@@ -132,134 +130,114 @@ class MlflowRuns:
 
     def _flush(self) -> None:
         for run_id, metrics in self._pending.items():
-            self.store.log(run_id, metrics)
+            self.log(run_id, metrics)
         self._pending.clear()
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
-        for record in records:
-            self._configs.pop(record.run_key, None)  # it may come before the event that it begins
-        runs = self._by_key(records)
-        lacking = [one for one in records if [has_record(run, one) for run in runs[one.run_key]] != [True]]
-        size = max(1, len(lacking)) if self.store.database else 1
-        for first in range(0, len(lacking), size):
-            chosen = lacking[first : first + size]
+        at_once = AT_ONCE if self.database is None else max(1, len(records))
+        for first in range(0, len(records), at_once):
+            chosen = records[first : first + at_once]
             with locked():
-                runs = self._by_key(chosen)
-                self.store.write([entry for one in chosen for entry in self._completed(one, runs[one.run_key])])
-            yield len(records) - len(lacking) + first + size
-
-    def _by_key(self, records: Sequence[RunRecord]) -> dict[str, list[Run]]:
-        """Return the runs that MLflow has of some records, at least, by key."""
-        only, found = {"run_key": records[0].run_key} if len(records) == 1 else {}, defaultdict(list)
-        for run in self.store.search(profile=self.profile, kind="run", **only):
-            found[run.data.tags["run_key"]].append(run)
-        return found
+                runs = defaultdict(list)
+                only = {"run_key": chosen[0].run_key} if len(chosen) == 1 else {}
+                for run in self.search(kind="run", **only):
+                    runs[run.data.tags["run_key"]].append(run)
+                self.write([entry for one in chosen for entry in self._completed(one, runs[one.run_key])])
+            yield first + len(chosen)
 
     def _completed(self, record: RunRecord, runs: Sequence[Run]) -> Iterator[Entry]:
         """Yield what is to be written of a record: to the run that trains, here or elsewhere, or else to a new one."""
-        self._pending.pop(self._live.pop(record.run_key, ""), None)
+        key = record.run_key
+        self._configs.pop(key, None)  # it may come before the event that it begins
+        self._pending.pop(self._live.pop(key, ""), None)
         whole = [run for run in runs if has_record(run, record)]
         kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
         for run in runs:
             if run not in kept:
-                self.store.client.delete_run(run.info.run_id)
+                self.client.delete_run(run.info.run_id)
         if not whole:
-            key, start, run_id = record.run_key, shown.interval(record)[0], kept[0].info.run_id if kept else ""
-            yield self._entry(record.config, key, record.data_fingerprint, start, record, run_id)
+            entry = self._entry(record.config, key, record.data_fingerprint, shown.interval(record)[0], record)
+            yield replace(entry, run_id=kept[0].info.run_id if kept else "")
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
-        parent = self.store.client.get_run(self._parent)
+        there = self.client.get_run(self._parent).data.tags.items()
         for record in records:
             tag = {ANALYSIS + record.key: record.sha256}
-            if not tag.items() <= parent.data.tags.items():
-                self.store.client.log_text(self._parent, record.dumps(), f"analyses/{record.key}.json")
-                self.store.log(self._parent, tags=tag)
+            if not tag.items() <= there:
+                self.client.log_text(self._parent, record.dumps(), f"analyses/{record.key}.json")
+                self.log(self._parent, tags=tag)
             if record.config.run is not None:
-                run_key = record.run.key(record.data_fingerprint)
-                for run in self.store.search(profile=self.profile, run_key=run_key):
+                for run in self.search(run_key=record.run.key(record.data_fingerprint)):
                     if not tag.items() <= run.data.tags.items():
-                        self.store.log(run.info.run_id, shown.layers(record), tag)
+                        self.log(run.info.run_id, shown.layers(record), tag)
 
     def attach(self, files: Iterable[Path]) -> None:
         """Make tables and figures artifacts of the parent run."""
         for file in files:
-            self.store.client.log_artifact(self._parent, str(file))
+            self.client.log_artifact(self._parent, str(file))
 
     def close(self, status: str = "FINISHED", title: str = "") -> None:
         """Mark the best runs, end the parent, and give the experiment its views and a note with `title`."""
         self._flush()
-        runs = self.store.search(profile=self.profile, kind="run")
+        runs = self.search(kind="run")
         best = shown.best_of_cells(runs, self.auxiliary)
         note = f"`{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**, with tables, figures and analyses."
-        self.store.log(self._parent, shown.by_depth(best), {shown.NOTE: note})
+        self.log(self._parent, shown.of_sweep(runs, best), {shown.NOTE: note})
         for run in runs:
             wanted = {shown.BEST: "true" if run in best else "false"}
             if run.data.tags["run_key"] in self.auxiliary:
                 wanted[shown.AUXILIARY] = "true"
-            self.store.log(run.info.run_id, tags=dict(wanted.items() - run.data.tags.items()))
-        of_profile, number = views.views(self.profile, [run.data.tags for run in runs]), self.store.experiment_id
-        self.store.tag_experiment(views.experiment_tags(title, self.experiment, number, of_profile, self.store.tags))
+            self.log(run.info.run_id, tags=dict(wanted.items() - run.data.tags.items()))
+        of_profile = views.views(self.profile, [run.data.tags for run in runs])
+        self.tag_experiment(views.experiment_tags(title, self.experiment, self.experiment_id, of_profile, self.tags))
         if self._is_open:
             end = max((run.info.end_time or 0 for run in runs), default=None)
-            self.store.client.set_terminated(self._parent, status, end_time=end)
+            self.client.set_terminated(self._parent, status, end_time=end)
 
 
 class MlflowLog:
-    """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events. See `MlflowRuns`."""
+    """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events.
 
-    def __init__(self, profile: str, experiment: str, auxiliary: Collection[str] = ()):
+    Args:
+        profile, experiment, auxiliary: See `MlflowRuns`.
+        finished: Records that the sweep begins with.
+        configs: The runs that will be trained, by key.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        experiment: str,
+        auxiliary: Collection[str] = (),
+        finished: Sequence[RunRecord] = (),
+        configs: Mapping[str, RunConfig] | None = None,
+    ):
         self.fault = ""
         """Why it does nothing more."""
-        self._runs = MlflowRuns(profile, experiment, auxiliary)
-        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
-        self._count = 0
+        self._experiment, self._count = experiment, len(finished) + len(configs or {})
+        self._calls: queue.SimpleQueue[Callable[[MlflowRuns], object] | None] = queue.SimpleQueue()
+        start = min((shown.interval(one)[0] for one in finished), default=None)
+        opened = (profile, experiment, auxiliary, configs, start)
+        self._thread = threading.Thread(target=self._work, args=opened, name="mlflow", daemon=True)
+        self._calls.put(lambda runs: list(runs.bring(finished)))
         try:
             import_mlflow()  # here: two threads that import at once may meet half a module
             os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # the database may be made again
             self._thread.start()
         except ImportError as error:
             self.fault = f"MLflow cannot be imported ({error})"
-
-    def begin(self, finished: Iterable[RunRecord] = (), configs: Mapping[str, RunConfig] | None = None) -> None:
-        """Open the parent run and bring the finished runs; `configs` are those that will be trained, by key."""
-        records = list(finished)
-        self._count = len(records) + len(configs or {})
-        start = min((shown.interval(one)[0] for one in records), default=None)
-        self._calls.put(lambda: self._runs.open(configs or {}, start))
-        self._calls.put(lambda: list(self._runs.bring(records)))
         self._warn()
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
         if not self.fault:
-            self._calls.put(lambda: self._runs.take(event))
+            self._calls.put(lambda runs: runs.take(event))
         self._warn()
 
-    def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
-        """Bring analyses to MLflow; see `MlflowRuns.bring_analyses`."""
-        self._finish(self._runs.open, lambda: self._runs.bring_analyses(records))
-
-    def attach(self, files: Iterable[Path], title: str = "") -> None:
-        """Bring tables and figures to MLflow, and end the sweep; `title` is one line about the experiment."""
-        self._finish(self._runs.open, lambda: self._runs.attach(files), lambda: self._runs.close(title=title))
-
-    def end(self, complete: bool = True) -> None:
-        """Close the parent run; what MLflow does not take in time is left to `highways tracking rebuild`."""
-        self._finish(lambda: self._runs.close("FINISHED" if complete else "FAILED"))
-
-    def _work(self) -> None:
-        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
-        while (call := self._calls.get()) is not None and not self.fault:
-            try:
-                call()
-            except Exception as error:
-                self.fault = refused(error)
-
-    def _finish(self, *last: Callable[[], object]) -> None:
-        """Let the thread make the last calls and wait for it; say so where that takes long."""
+    def end(self, *last: Callable[[MlflowRuns], object]) -> None:
+        """Make the last calls and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
         for call in (*last, None):
             self._calls.put(call)
         given = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -267,11 +245,20 @@ class MlflowLog:
         if self._thread.is_alive():
             self._thread.join(SAY_S)
         if self._thread.is_alive():
-            print(f"{self._runs.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
+            print(f"{self._experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
             self._thread.join(patience)
         if self._thread.is_alive():
             self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
         self._warn()
+
+    def _work(self, *opened: Any) -> None:
+        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
+        try:
+            runs = MlflowRuns(*opened)
+            while (call := self._calls.get()) is not None and not self.fault:
+                call(runs)
+        except Exception as error:
+            self.fault = refused(error)
 
     def _warn(self) -> None:
         given = os.environ.get("MLFLOW_TRACKING_URI", "")

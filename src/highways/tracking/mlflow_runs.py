@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from math import fsum
 from typing import TYPE_CHECKING
 
 from highways.colours import NETWORK, OTHERS
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 NOTE = "mlflow.note.content"
 AUXILIARY, BEST = "auxiliary", "best"
 """Tags: of a run that no outcome counts; whether a run is the best of its network, depth and data set."""
-BEST_LOSS, DIVERGED = "summary/best_train_cross_entropy", "summary/diverged"
+BEST_LOSS, ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
+DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
 _PARTS = ("train", "dev", "test")
 
 
@@ -37,14 +39,9 @@ def metric_name(curve: str) -> str:
     return f"{part}/{rest}" if part in _PARTS and rest else f"measured/{curve}"
 
 
-def milliseconds(timestamp: str) -> int:
-    """Return a record's time as MLflow counts it."""
-    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
-
-
-def interval(record: RunRecord) -> tuple[int, int]:
+def interval(record: RunRecord | AnalysisRecord) -> tuple[int, int]:
     """Return when a run began and ended, in milliseconds: it ended with its record and took its own seconds."""
-    end = milliseconds(record.finished_at)
+    end = int(datetime.fromisoformat(record.finished_at).timestamp() * 1000)
     return end - max(1, round(1000 * record.timing["seconds"])), end
 
 
@@ -60,7 +57,7 @@ def metrics_of(record: RunRecord) -> list[Metric]:
         DIVERGED: float(record.status == "diverged"),
         BEST_LOSS: record.best(),
         "summary/parameters": float(record.parameters),
-        "summary/seconds": record.timing["seconds"],
+        SECONDS: record.timing["seconds"],
     } | {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
     metrics += [(name, value, end, 0) for name, value in summary.items() if value is not None]
     for name, measured in record.measurements.items():
@@ -73,7 +70,7 @@ def metrics_of(record: RunRecord) -> list[Metric]:
 
 def layers(record: AnalysisRecord) -> list[Metric]:
     """Return an analysis's values per layer, the layer in place of the epoch."""
-    end, first = milliseconds(record.finished_at), 0 if record.kind == "lesions" else 1  # 0 is the whole network
+    end, first = interval(record)[1], 0 if record.kind == "lesions" else 1  # 0 is the whole network
     return [
         (f"layers/{record.config.measure.label}_{name}", float(value), end, layer)
         for name, values in record.values.items()
@@ -166,13 +163,19 @@ def best_of_cells(runs: Iterable[Run], auxiliary: Collection[str] = ()) -> list[
     return [best[key] for key in sorted(best)]
 
 
-def by_depth(best: Iterable[Run]) -> list[Metric]:
-    """Return a sweep's metrics, `by depth/...`: those of the best run of each network, with the depth as the step."""
-    metrics, names = [], {"train_cross_entropy": BEST_LOSS, "test_accuracy": "summary/test_accuracy"}
+def of_sweep(runs: Iterable[Run], best: Sequence[Run]) -> list[Metric]:
+    """Return a sweep's metrics: `summary/...` over all finished runs; `by depth/...`, the best, the depth as step."""
+    finished = [run for run in runs if is_finished(run)]
+    end = max((run.info.end_time or 0 for run in finished), default=0)
+    metrics = [("summary/runs", float(len(finished)), end, 0)]
+    metrics += [(name, fsum(run.data.metrics[name] for run in finished), end, 0) for name in (DIVERGED, SECONDS)]
+    for name, chosen in ((BEST_LOSS, min), (ACCURACY, max)):
+        if values := [run.data.metrics[name] for run in best if name in run.data.metrics]:
+            metrics.append((name, chosen(values), end, 0))
     for run in best:
-        values, network = run.data.metrics, "{network} {data}".format_map(run.data.tags)
+        values, where = run.data.metrics, "{network} {data}".format_map(run.data.tags)
         depth, end = int(run.data.tags["depth"]), run.info.end_time or 0
-        metrics += [
-            (f"by depth/{name} {network}", values[key], end, depth) for name, key in names.items() if key in values
-        ]
+        for name, key in (("train_cross_entropy", BEST_LOSS), ("test_accuracy", ACCURACY)):
+            if key in values:
+                metrics.append((f"by depth/{name} {where}", values[key], end, depth))
     return metrics

@@ -62,12 +62,13 @@ def import_mlflow() -> None:
 
 
 def refused(error: Exception, what: str = "does not take the runs") -> str:
-    """Return one line without secrets for an MLflow that refuses."""
-    reason = printable((address.redacted(str(error)).strip().splitlines() or [""])[0])
+    """Return one line for an MLflow that refuses; what others say is left out where a password may be in it."""
+    reason = printable((str(error).strip().splitlines() or [""])[0])
     if isinstance(error, HighwaysError):
         return f"MLflow: {reason}"
+    said = type(error).__name__ + ("" if address.has_password() else f": {reason}")
     broken = f"; the database is broken: {FRESH}" if address.is_own() and _BROKEN.search(str(error)) else ""
-    return f"MLflow at {address.shown_uri()} {what} ({type(error).__name__}: {reason}{broken})"
+    return f"MLflow at {address.shown_uri()} {what} ({said}{broken})"
 
 
 @contextlib.contextmanager
@@ -128,14 +129,15 @@ def remove() -> None:
 
 
 class Store:
-    """The runs of one experiment in MLflow that this checkout wrote; `create` makes what is missing."""
+    """The runs of one profile in one experiment that this checkout wrote; `create` makes a missing experiment."""
 
-    def __init__(self, experiment: str, create: bool = True):
+    def __init__(self, profile: str, experiment: str, create: bool = True):
         path = address.database()
         if not create and path is not None and not path.exists():
             raise HighwaysError(f"there is no {path}; `highways tracking rebuild` makes it from the records")
         self.client = connect()
         self.own = {} if address.is_own() else {CHECKOUT: checkout_id()}
+        self.profile = profile
         # A server knows where its artifacts go; a database does not, and would take the current folder.
         location = None if address.is_served() else (address.folder() / "artifacts" / experiment).as_uri()
         found = self.client.get_experiment_by_name(experiment)
@@ -156,20 +158,21 @@ class Store:
 
     def search(self, condition: str = "", **tags: str) -> list[Run]:
         """Return the runs with certain tags that meet a condition, the earliest first."""
-        conditions = [f"tags.`{name}` = '{value}'" for name, value in {**tags, **self.own}.items()]
-        condition = " and ".join([condition, *conditions] if condition else conditions)
-        found, token = [], None
+        wanted = {"profile": self.profile, **tags, **self.own}.items()
+        condition = " and ".join([*filter(None, [condition]), *(f"tags.`{name}` = '{tag}'" for name, tag in wanted)])
+        runs: list[Run] = []
+        token = None
         while self.experiment_id:
             page = self.client.search_runs([self.experiment_id], condition, max_results=BATCH, page_token=token)
-            found.extend(page)
+            runs.extend(page)
             if not (token := page.token):
                 break
-        return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
-    def create(self, name: str, tags: Mapping[str, str], start_ms: int | None = None) -> Run:
-        """Create a run."""
+    def create(self, name: str, tags: Mapping[str, str], start_ms: int | None) -> str:
+        """Create a run and return its id."""
         tags = {**tags, **self.own}
-        return self.client.create_run(self.experiment_id, start_time=start_ms, tags=tags, run_name=name)
+        return self.client.create_run(self.experiment_id, start_time=start_ms, tags=tags, run_name=name).info.run_id
 
     def write(self, entries: Sequence[Entry]) -> list[str]:
         """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
@@ -189,7 +192,7 @@ class Store:
             for name in run.data.metrics:
                 there |= {(name, metric.step) for metric in self.client.get_metric_history(run_id, name)}
         else:
-            run_id = self.create(entry.name, entry.tags, start).info.run_id
+            run_id = self.create(entry.name, entry.tags, start)
         self.client.log_inputs(run_id, [entry.data])
         self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
         if entry.end is not None:
@@ -249,15 +252,15 @@ def has_record(run: Run, record: RunRecord) -> bool:
 def read_records(profile: str, experiment: str, run_keys: Iterable[str]) -> list[RunRecord]:
     """Return the records of the runs that MLflow has, in the given order, from their artifacts."""
     with asking():
-        store = Store(experiment, create=False)
-        runs = {run.data.tags["run_key"]: run for run in store.search(profile=profile, kind="run") if is_finished(run)}
+        store = Store(profile, experiment, create=False)
+        runs = {run.data.tags["run_key"]: run for run in store.search(kind="run") if is_finished(run)}
         return [store.read(RunRecord, runs[key], RECORD, key, SHA256) for key in run_keys if key in runs]
 
 
 def read_analyses(profile: str, experiment: str, keys: Iterable[str]) -> list[AnalysisRecord]:
     """Return the records of the analyses that MLflow has, in the given order; see `read_records`."""
     with asking():
-        store = Store(experiment, create=False)
-        parents = {tag: run for run in store.search(profile=profile, kind="sweep") for tag in run.data.tags}
+        store = Store(profile, experiment, create=False)
+        parents = {tag: run for run in store.search(kind="sweep") for tag in run.data.tags}
         tags = {key: ANALYSIS + key for key in keys if ANALYSIS + key in parents}
         return [store.read(AnalysisRecord, parents[tag], f"analyses/{key}.json", key, tag) for key, tag in tags.items()]

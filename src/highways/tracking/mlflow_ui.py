@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from highways.errors import HighwaysError, printable
 from highways.tracking import mlflow_address as address
 from highways.tracking.mlflow_store import asking, connect
-from highways.tracking.mlflow_views import first_links, links
+from highways.tracking.mlflow_views import links
 
 HOST, PORT = "127.0.0.1", 5000
 STARTING_S = 120.0
@@ -33,10 +33,11 @@ def serve(port: int | None = None) -> Iterator[str]:
     server = address.shown_uri() if address.is_served() else f"http://{HOST}:{chosen}"
     with asking():
         experiments = sorted(connect().search_experiments(), key=lambda one: one.name)
-    found = [link for one in experiments for link in links(server, one.name, one.experiment_id, one.tags)]
-    if not found:
+    found = [links(server, one.name, one.experiment_id, one.tags)[:1] for one in experiments]
+    first_views = [link for links_of_one in found for link in links_of_one]
+    if not first_views:
         raise HighwaysError("MLflow has no views yet; `highways tracking rebuild` makes them")
-    lines = [printable(f"{link.experiment}, {link.name}") + f"\n  {link.url}" for link in first_links(found)]
+    lines = [printable(f"{link.experiment}, {link.name}") + f"\n  {link.url}" for link in first_views]
     if address.is_served():
         yield from lines
         return
@@ -54,8 +55,7 @@ def serve(port: int | None = None) -> Iterator[str]:
                 raise HighwaysError(f"MLflow's server does not answer at {server}: {why}")
             time.sleep(0.2)
         yield from lines
-        begin = next((link for link in found if link.compares), found[0])
-        yield f"MLflow is served (Ctrl-C ends it); begin at\n  {begin.url}"
+        yield f"MLflow is served (Ctrl-C ends it); begin at\n  {first_views[0].url}"
         raise HighwaysError(f"MLflow's server ended by itself (exit status {process.wait()})")
     except KeyboardInterrupt:
         yield "MLflow's page is closed; all runs stay"

@@ -9,10 +9,9 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from highways.config.profiles import EXPLORE
@@ -76,22 +75,19 @@ def _view(key: str, name: str, condition: str, group: Sequence[str] = ()) -> str
     return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """A link to a view of an experiment."""
 
     experiment: str
     name: str
     url: str
 
-    @property
-    def compares(self) -> bool:
-        """Networks stand against each other."""
-        return " against " in self.name
-
 
 def links(server: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> list[Link]:
-    """Return links to the views of an experiment, profile by profile; `server` is empty for links within its page."""
+    """Return links to the views of an experiment, by profile: comparisons first, of these that of the deepest networks.
+
+    `server` is empty for links within its page.
+    """
     found = []
     for key in sorted((tag.removeprefix(PREFIX) for tag in tags if tag.startswith(PREFIX)), key=_place):
         try:
@@ -99,24 +95,15 @@ def links(server: str, name: str, experiment_id: str, tags: Mapping[str, str]) -
         except (ValueError, KeyError, TypeError):
             continue  # somebody shared it in the page: it has no name
         query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
-        found.append(
-            Link(name, view, f"{server and server.rstrip('/') + '/'}#/experiments/{experiment_id}/runs?{query}")
-        )
+        place = f"#/experiments/{experiment_id}/runs?{query}"
+        found.append(Link(name, view, f"{server.rstrip('/')}/{place}" if server else place))
     return found
 
 
-def _place(key: str) -> tuple[int, str, int, int]:
-    """Sort profiles by `_PROFILES`; of one the first view, that of all runs, and the depths, the deepest first."""
-    found = re.fullmatch(r"(.*?)(-all|-d(\d+))?", key)
-    profile, rest, depth = found.groups() if found else (key, None, None)
-    return _PROFILES.get(profile, 1), profile, bool(rest) + bool(depth), -int(depth or 0)
-
-
-def first_links(found: Iterable[Link]) -> Iterator[Link]:
-    """Yield one link per experiment: its first comparison, else its first view."""
-    for _, of_one in groupby(found, key=lambda link: link.experiment):
-        shown = list(of_one)
-        yield next((link for link in shown if link.compares), shown[0])
+def _place(key: str) -> tuple[int, str, int]:
+    """Sort profiles by `_PROFILES`; of one the depths, the deepest first, the best runs, and all runs."""
+    profile, rest, depth = re.fullmatch(r"(?s)(.*?)(-all|-d(\d+))?", key).groups()  # type: ignore[union-attr]
+    return _PROFILES.get(profile, 1), profile, -int(depth) if depth else bool(rest)
 
 
 def experiment_tags(
@@ -125,23 +112,21 @@ def experiment_tags(
     """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
 
     `title` is one line about it, empty where it is not known. `found` are the views of one profile; `there` are the
-    the experiment's present tags; other profiles' views among them stay.
+    experiment's present tags; other profiles' views among them stay.
     """
     tags = dict(found)
     tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS
     tags["mlflow.experiment.primaryMetric.greaterIsBetter"] = "False"
     if title:
         tags["highways.title"] = title
-    shown = links("", name, experiment_id, {**there, **tags})
-    compared = [link for link in shown if link.compares][:2]  # what stands first is seen at once
-    first = ", ".join(f"[{link.name}]({link.url})" for link in compared or shown[:1])
+    shown = [f"[{link.name}]({link.url})" for link in links("", name, experiment_id, {**there, **tags})]
     title = title or there.get("highways.title", name)
     lines = [
-        f"{title}: {first}" if first else title,
+        f"{title}: {', '.join(shown[:2])}" if shown else title,  # what stands first is seen at once
         "One parent run per profile (the sweep), one child per run. The project's own page: "
         f"`results/<profile>/{name}/README.md`.",
     ]
     if shown:
-        lines += ["Views, also in the menu above:", "\n".join(f"- [{link.name}]({link.url})" for link in shown)]
+        lines += ["Views, also in the menu above:", "\n".join(f"- {link}" for link in shown)]
     tags[NOTE] = "\n\n".join(lines)
     return {tag: value for tag, value in tags.items() if there.get(tag) != value}

@@ -5,42 +5,31 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from highways.config import RunConfig
 from highways.quantities import duration
 from highways.tracking.events import EpochEnded, Event, Finished, Listener
 from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.records import RunRecord
 
 
 @contextlib.contextmanager
-def telling(
-    listeners: Iterable[Listener | None],
-    log: MlflowLog | None,
-    finished: Iterable[RunRecord],
-    missing: Mapping[str, RunConfig],
-) -> Iterator[Listener]:
-    """Yield what tells MLflow, if there is a log, and then the listeners, of every event, from one thread at a time.
-
-    The log begins with the runs that are `finished` and those that are `missing`, by key, and is ended.
-    """
+def telling(log: MlflowLog | None, *listeners: Listener | None) -> Iterator[Listener]:
+    """Yield what tells the log and the listeners of every event, from one thread at a time; at the end end the log."""
     told = [listener for listener in (log, *listeners) if listener is not None]
-    one_at_a_time, complete = threading.Lock(), False
+    one_at_a_time, status = threading.Lock(), "FAILED"
 
     def tell(event: Event) -> None:
         with one_at_a_time:
             for listener in told:
                 listener(event)
 
-    if log is not None:
-        log.begin(finished, missing)
     try:
         yield tell
-        complete = True
+        status = "FINISHED"
     finally:
         if log is not None:
-            log.end(complete=complete)
+            log.end(lambda runs: runs.close(status))
 
 
 LINE_EVERY_S = 2.0

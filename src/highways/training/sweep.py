@@ -46,10 +46,6 @@ def train(settings: Profile, *, engine: str | None = None, threads: int | None =
     """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
 
     See `sweep` for the arguments; the engine is by default that of the parameters.
-
-    Raises:
-        HighwaysError: See `sweep`.
-        NotYet: The runs follow from results of an earlier stage, which has not been run.
     """
     found: dict[RunConfig, RunRecord] = {}
     for portion in settings.portions():
@@ -88,9 +84,6 @@ def sweep(
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
         auxiliary: Keys of runs that no outcome counts; MLflow marks none of them as the best.
         on_event: Told about every event, after progress and MLflow.
-
-    Raises:
-        HighwaysError: Bad input; runs that failed, all others being finished; a full disk.
     """
     by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -105,10 +98,9 @@ def sweep(
             jobs = [replace(job, device=on_device) for job in jobs]
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
             load(data)  # here, once: workers would fetch and prepare the same files side by side
-        log = MlflowLog(profile, experiment, auxiliary=auxiliary) if mlflow else None
         missing = {key: config for key, config in by_key.items() if key not in found}
-        progress = Progress(experiment, by_key, found, len(jobs))
-        with telling([progress, on_event], log, found.values(), missing) as tell:
+        log = MlflowLog(profile, experiment, auxiliary, [*found.values()], missing) if mlflow else None
+        with telling(log, Progress(experiment, by_key, found, len(jobs)), on_event) as tell:
             failures = train_all(trainer, jobs, tell)
             if lost := [key for job, _ in failures for key in job.keys if store.read(key) is None]:
                 raise HighwaysError(
@@ -150,9 +142,6 @@ def run(
         config: The run.
         experiment, profile, device, threads, mlflow, on_event: See `sweep`.
         weights: Train again where the final weights are not kept here, and say how they compare with the record.
-
-    Raises:
-        HighwaysError: The record, the data or the weights are at fault, or something cannot be written.
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -167,9 +156,8 @@ def run(
         cores = min(record.environment.get("threads", 1), cores)
     how = {"records": store.folder, "device": devices.resolve(device).type, "threads": threads or cores}
     job = Job((config,), (key,), population, weights=record is not None, **how)  # type: ignore[arg-type]
-    log, said = MlflowLog(profile, experiment) if mlflow else None, set[str]()
-    finished, missing = ([], {key: config}) if record is None else ([record], {})
-    with telling([on_event], log, finished, missing) as tell:
+    finished, missing, said = ([], {key: config}, set()) if record is None else ([record], {}, set())
+    with telling(MlflowLog(profile, experiment, (), finished, missing) if mlflow else None, on_event) as tell:
         while (records := complete(job, train_job, tell)) is None:
             say_waiting(job, said)
     if record is not None:
@@ -190,11 +178,7 @@ def _compare(record: RunRecord, trained: RunRecord) -> None:
 
 
 def load_network(record: RunRecord) -> nn.Module:
-    """Return the trained network of a record, on the CPU.
-
-    Raises:
-        HighwaysError: Its weights are not kept here, or are not the record's.
-    """
+    """Return the trained network of a record, on the CPU."""
     state = load_weights(record.run_key, record.weights_sha256)
     if state is None:
         raise HighwaysError(
