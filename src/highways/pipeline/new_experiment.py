@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import nbformat
-
 from highways import paths
 from highways.errors import HighwaysError
 from highways.files import write_whole
@@ -22,7 +20,7 @@ def new_experiment(name: str) -> list[Path]:
     words |= {"camel": short.title().replace("_", ""), "title": short.replace("_", " ").capitalize()}
     made = {
         root / "src/highways/experiments" / f"{short}.py": "module.py.j2",
-        root / "notebooks" / f"{name}.ipynb": "notebook.py.j2",
+        root / "notebooks" / f"{name}.ipynb": "notebook.ipynb.j2",
         root / "profiles/quick" / f"{name}.yaml": "profile.yaml.j2",
         root / "tests" / f"test_{short}.py": "test.py.j2",
     }
@@ -34,7 +32,7 @@ def new_experiment(name: str) -> list[Path]:
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
     for path, text in texts.items():
-        write_whole(path, nbformat.writes(_notebook(text)) + "\n" if path.suffix == ".ipynb" else text)
+        write_whole(path, text)
     return list(texts)
 
 
@@ -45,23 +43,3 @@ def _registered(text: str, short: str) -> str:
     before = later[0] if later else "\nEXPERIMENTS: "
     text = text.replace(before, line + before, 1)
     return text.replace("    REPORT,\n)", f"    {short.upper()},\n    REPORT,\n)", 1)
-
-
-def _notebook(text: str) -> nbformat.NotebookNode:
-    """Return a notebook from its text: `# %%` opens a cell."""
-    notebook = nbformat.v4.new_notebook(
-        metadata={
-            "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
-            "language_info": {"name": "python"},
-        }
-    )
-    for index, part in enumerate(re.split(r"^# %%", text, flags=re.MULTILINE)[1:]):
-        head, _, source = part.partition("\n")
-        if "[markdown]" in head:
-            prose = re.sub(r"^# ?", "", source.strip(), flags=re.MULTILINE)
-            cell = nbformat.v4.new_markdown_cell(prose)
-        else:
-            cell = nbformat.v4.new_code_cell(source.strip(), metadata={"tags": head.split()} if head.split() else {})
-        cell["id"] = f"cell-{index:02}"
-        notebook.cells.append(cell)
-    return notebook
