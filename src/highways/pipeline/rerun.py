@@ -10,9 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -43,8 +42,7 @@ CONDITIONS = {
 """What in a record's environment decides the last bits, and in words that it differs."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """A recorded run, and the runs that are trained together with it."""
 
     record: RunRecord
@@ -57,8 +55,7 @@ class Sample:
         return len(self.group) == self.record.engine.get("group", 1)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a run that was trained again compares with its record."""
 
     run_key: str
@@ -69,18 +66,11 @@ class Outcome:
     expected: str
     passed: bool
 
-    def __str__(self) -> str:
-        verdict = "as expected" if self.passed else "NOT as expected"
-        at = f" ({self.where})" if self.where else ""
-        return f"{self.run_key}: largest relative difference {self.difference:.2g}{at}; {verdict}: {self.expected}"
-
 
 def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     """Return the records of runs of some profiles, each run once."""
-    files: dict[str, Path] = {}
-    for folder in (paths.Results(profile).folder for profile in profiles):
-        for path in sorted(folder.glob(f"*/{RecordStore.kind}/*.json")):
-            files.setdefault(path.stem, path)
+    folders = [paths.Results(profile).folder for profile in reversed(profiles)]
+    files = {path.stem: path for folder in folders for path in sorted(folder.glob(f"*/{RecordStore.kind}/*.json"))}
     records = map(RunRecord.read, files.values())
     return [record for record in records if record.numerics == record.config.numerics]
 
@@ -185,17 +175,15 @@ def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple
     """
     if bool(record.curves) != bool(made.curves):
         return math.inf, "one of the two diverged in the first epoch"
-    largest, where = 0.0, ""
+    found = [(0.0, "")]
     for name, curve in record.curves.items():
         other = made.curves.get(name, [])
         if epochs is None and len(other) != len(curve):
             return math.inf, f"{name} has {len(other)} epochs, in the record {len(curve)}"
         if epochs is None or name.endswith("_cross_entropy"):
-            for epoch, (then, now) in enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1):
-                difference = abs(now - then) / max(abs(then), 1e-12)
-                if difference > largest:
-                    largest, where = difference, f"{name}, epoch {epoch}"
-    return largest, where
+            pairs = enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1)
+            found += [(abs(b - a) / max(abs(a), 1e-12), f"{name}, epoch {epoch}") for epoch, (a, b) in pairs]
+    return max(found, key=lambda difference: difference[0])
 
 
 def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
@@ -211,7 +199,8 @@ def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") 
         runs = f"with the {len(sample.group) - 1} runs of its group" if len(sample.group) > 1 else "alone"
         took = duration(sample.record.timing["group_seconds"])
         print(f"{number}/{len(samples)} {sample.record.run_key}, {runs}; it took {took}", flush=True)
-        outcome = again(sample, device)
-        print(outcome, flush=True)
-        bad += not outcome.passed
+        run_key, difference, where, expected, passed = again(sample, device)
+        at, verdict = f" ({where})" if where else "", "as expected" if passed else "NOT as expected"
+        print(f"{run_key}: largest relative difference {difference:.2g}{at}; {verdict}: {expected}", flush=True)
+        bad += not passed
     return bad
