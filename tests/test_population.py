@@ -19,7 +19,7 @@ from highways.errors import HighwaysError
 from highways.nn import DenseNetwork, DensePopulation
 from highways.nn.dense import dropout_masks
 from highways.training import load_network, run, sweep
-from highways.training.optimisers import OPTIMISERS, RATES, RULES, Moment, Rule, build, clip, rates
+from highways.training.optimisers import OPTIMISERS, RATES, RULES, Moment, Rule, build, clip
 
 
 def members(kind: str, activation: str, depth: int = 5, count: int = 3, **more) -> list[DenseNetwork]:
@@ -246,9 +246,9 @@ def test_every_kind_that_a_configuration_can_name_has_one_and_another_is_an_erro
 
 def test_rates_decay_or_step_biases_have_twice_as_much_and_the_whole_gradient_is_clipped() -> None:
     sgd = SGDConfig(learning_rate=0.5, momentum=0.9, decay=0.1)
-    assert [rates(sgd, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
+    assert [RATES["sgd"](sgd, epoch, 0.0) for epoch in range(3)] == [pytest.approx([r]) for r in (0.5, 0.05, 0.005)]
     caffe = CaffeConfig(kind="caffe", learning_rate=0.02, milestones=(0.5, 0.75))
-    found = [rates(caffe, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
+    found = [RATES["caffe"](caffe, 0, done) for done in (0.0, 0.49, 0.5, 0.75, 1.0)]
     assert found == [pytest.approx([r, r, 2 * r]) for r in (0.02, 0.02, 0.002, 0.0002, 0.0002)]
     network = nn.Linear(1, 1)
     for bound, norm in ((None, 5.0), (1.0, 1.0), (10.0, 5.0)):

@@ -46,9 +46,6 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
     Args:
         run_key: The run.
         expected_sha256: The record's, or the one accepted by `accept_weights`; `None` accepts any.
-
-    Raises:
-        HighwaysError: They are other weights, or damaged.
     """
     path, accepted, remedy = weights_path(run_key), accepted_sha256(run_key), "delete it"
     if not path.exists():
@@ -104,9 +101,6 @@ def locked(group: str) -> Iterator[bool]:
 
     The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
     that no two wait for each other. Groups are named by `highways.training.execute.group_name`.
-
-    Raises:
-        CannotWrite: There cannot be a file for the lock.
     """
     path = paths.checkpoints() / "locks" / f"{group}.lock"
     lock = FileLock(path)
@@ -167,11 +161,7 @@ class ResumePoints:
         return ResumePoint(tuple(content["trials"]["keys"]), state)
 
     def save(self, keys: Sequence[str], state: bytes) -> None:
-        """Save the state of runs, atomically.
-
-        Raises:
-            CannotWrite: No space is left, or the place is read-only; the state before is still there.
-        """
+        """Save the state of runs, atomically."""
         runs = self._runs(keys)
         path = self.folder / f"{runs}-{hashlib.sha256(state).hexdigest()[:16]}.ckpt"
         write_whole(path, state)

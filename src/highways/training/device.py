@@ -16,11 +16,7 @@ from highways.errors import HighwaysError
 
 @lru_cache(maxsize=8)
 def resolve(device: str) -> torch.device:
-    """Return the device that `auto`, `cpu` or `cuda` means here; says so once where `auto` finds no GPU.
-
-    Raises:
-        HighwaysError: `cuda` was asked for and there is none.
-    """
+    """Return the device that `auto`, `cpu` or `cuda` means here; says so once where `auto` finds no GPU."""
     if device == "cuda" and not torch.cuda.is_available():
         raise HighwaysError("device 'cuda' was asked for, but no CUDA device is available; use 'cpu' or 'auto'")
     if device == "auto":

@@ -10,7 +10,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -35,6 +35,8 @@ from highways.training.checkpoints import (
 )
 from highways.training.execute import Job, Save, Trained, train_job
 
+TRIES = 3
+"""Attempts at a job whose process is lost; the count restarts at every state that it reaches."""
 Trainer = Callable[[Job, ResumePoint | None, Save, Listener], list[Trained]]
 """Trains a job somewhere; see `highways.training.execute.train_job`."""
 
@@ -43,14 +45,16 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
     """Train the runs of a group that have no record, and return all records in the order of its keys.
 
     Runs that were interrupted together are resumed together, even if the group has gained others since. The listener
-    receives every record, including those that exist already.
-
-    Returns:
-        `None` if another process has locked the group.
-
-    Raises:
-        HighwaysError: The data or a resume point are at fault, or something cannot be written.
+    receives every record, including those that exist already. If the process that trains is lost, training goes on from
+    the last state. `None` is returned if another process has locked the group.
     """
+    tries, portion = TRIES, job
+
+    def save(state: bytes) -> None:
+        nonlocal tries
+        points.save(portion.keys, state)
+        tries = TRIES
+
     with locked(job.group) as free:
         if not free:
             return None
@@ -62,7 +66,12 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
         lacking = [key for key in job.keys if (load_weights(key, None) is None if job.weights else key not in records)]
         while lacking:
             point, portion = _next(job, lacking, points)
-            trained = trainer(portion, point, lambda state, keys=portion.keys: points.save(keys, state), listener)
+            try:
+                trained = trainer(portion, point, save, listener)
+            except Lost:
+                if not (tries := tries - 1):
+                    raise
+                continue
             for one in trained:
                 records[one.record.run_key] = _store(one, store, job.weights, listener)
             lacking = [key for key in lacking if key not in portion.keys]
@@ -107,8 +116,6 @@ def say_waiting(job: Job, said: set[str]) -> None:
 # Where they are trained
 
 
-TRIES = 3
-"""Attempts at a job whose process is lost; the count restarts at every state that it reaches."""
 Message = Event | bytes | Exception | list[Trained]
 """What a process that trains sends: what happens, the states that it reaches, and at the end the outcome."""
 
@@ -128,11 +135,7 @@ class Engine:
     """Jobs that may ever be under way at the same time."""
 
     def open(self, device: str, threads: int) -> str:
-        """Prepare for jobs of `threads` threads on `auto`, `cpu` or `cuda`, and return the device that they get.
-
-        Raises:
-            HighwaysError: There is no such device, or nothing to train on.
-        """
+        """Prepare for jobs of `threads` threads on `auto`, `cpu` or `cuda`, and return the device that they get."""
         return devices.resolve(device).type
 
     def room(self) -> int:
@@ -174,23 +177,15 @@ def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[t
     They start in the given order; those that other processes have locked are looked at again after all others. The
     listener is called from several threads.
     """
-    waiting, failures, tries, said = deque(jobs), list[tuple[Job, str]](), Counter[str](), set[str]()
+    waiting, failures, said = deque(jobs), list[tuple[Job, str]](), set[str]()
     running: dict[Future[list[RunRecord] | None], Job] = {}
-
-    def train(job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-        def saved(state: bytes) -> None:
-            save(state)
-            tries.pop(job.group, None)
-
-        return engine.train(job, point, saved, listener)
-
     with _Here() if engine.most == 1 else ThreadPoolExecutor(engine.most) as pool:
         try:
             while waiting or running:
                 room = engine.room()
                 while waiting and len(running) < room:
                     job = waiting.popleft()
-                    running[pool.submit(complete, job, train, listener)] = job
+                    running[pool.submit(complete, job, engine.train, listener)] = job
                 for future in wait(running, POLL_S, FIRST_COMPLETED).done:
                     job = running.pop(future)
                     try:
@@ -200,11 +195,7 @@ def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[t
                     except HighwaysError:
                         raise
                     except Exception as error:
-                        tries[job.group] += 1
-                        if isinstance(error, Lost) and tries[job.group] < TRIES:
-                            waiting.appendleft(job)
-                        else:
-                            failures.append((job, reason_of(error)))
+                        failures.append((job, reason_of(error)))
         except BaseException:  # an interrupt, or bad input: do not wait for hours of training
             engine.stop()
             raise
@@ -322,11 +313,7 @@ def die_with_parent() -> None:
 
 
 def engine_named(name: str, workers: int) -> Engine:
-    """Return an engine, `local` or `ray`, for a number of processes side by side.
-
-    Raises:
-        HighwaysError: There is none of that name, or what it needs is not installed.
-    """
+    """Return an engine, `local` or `ray`, for a number of processes side by side."""
     if name == "local":
         return Processes(workers) if workers > 1 else Engine()
     if name != "ray":

@@ -146,9 +146,6 @@ def train_job(
         save: Takes a state, every `job.every_s` seconds at an epoch's end, and when training ends.
         listener: Told of its start and of every epoch.
         data: Its data set; by default it is loaded here.
-
-    Raises:
-        HighwaysError: The data are at fault, or it cannot be resumed there.
     """
     data = data or load(job.configs[0].data)
     devices.prepare(job.threads)
@@ -198,17 +195,18 @@ def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trai
 
 
 def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> None:
-    from highways.training.modules import SaveState, StateIO
+    from highways.training.modules import MEMORY, STATE, SaveState
 
     config = job.configs[0]
-    states = StateIO(b"" if point is None else point.state, save)
-    keep = SaveState(job.every_s)
-    trainer = trainer_of(config.precision, job.device, config.budget.epochs, callbacks=[keep], plugins=[states])
+    if point is not None:
+        MEMORY.pipe_file(STATE, point.state)
+    keep = SaveState(job.every_s, save)
+    trainer = trainer_of(config.precision, job.device, config.budget.epochs, callbacks=[keep])
     listener(Started(keys=tuple(job.keys)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
         try:
-            trainer.fit(module, ckpt_path=None if point is None else "state", weights_only=True)
+            trainer.fit(module, ckpt_path=None if point is None else STATE, weights_only=True)
         except SystemExit:  # what Lightning makes of a KeyboardInterrupt
             raise KeyboardInterrupt from None
 

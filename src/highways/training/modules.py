@@ -5,17 +5,15 @@ so that a checkpoint carries them. `ClassifierModule` is the textbook way, autog
 adds dropout, `SentenceModule` adds what is measured on texts; see `highways.training.together` for populations.
 """
 
-import io
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
+import fsspec
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -174,10 +172,11 @@ class ClassifierModule(TrialsModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of the step."""
-        batches = cast(int, self.trainer.num_training_batches)
+        settings, batches = self.configs[0].optimiser, cast(int, self.trainer.num_training_batches)
         done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.scheduled * batches)
-        if (rates := optimisers.rates(self.configs[0].optimiser, self.current_epoch, done)) is not None:
-            for group, rate in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
+        if (rates := optimisers.RATES.get(settings.kind)) is not None:
+            groups = self.trainer.optimizers[0].param_groups
+            for group, rate in zip(groups, rates(settings, self.current_epoch, done), strict=True):
                 group["lr"] = rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -282,38 +281,27 @@ class SentenceModule(ClassifierModule):
 
 # Resume points
 
-
-class StateIO(TorchCheckpointIO):
-    """Turns the trainer's states into bytes, for `save`, and back: a process that trains needs no file for them."""
-
-    def __init__(self, state: bytes, save: Callable[[bytes], None]):
-        super().__init__()
-        self.state, self.save = state, save
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Hand a state to `save`; `path` and `storage_options` are not used."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        self.save(content.getvalue())
-
-    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = True) -> Any:
-        """Return the state; `path` is not used."""
-        return torch.load(io.BytesIO(self.state), map_location=map_location or "cpu", weights_only=True)
+MEMORY, STATE = fsspec.filesystem("memory"), "memory://state.ckpt"
+"""Where the trainer writes and reads its state: a process that trains needs no file for it."""
 
 
 class SaveState(Checkpoint):
-    """Saves the state when training ends, and after an epoch whenever the last one is `every_s` seconds old."""
+    """Gives the state, as bytes, to `save`: when training ends, and after an epoch if `every_s` seconds have passed."""
 
-    def __init__(self, every_s: float):
-        self.every_s = every_s
+    def __init__(self, every_s: float, save: Callable[[bytes], None]):
+        self.every_s, self.save = every_s, save
         self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is time to."""
         if time.monotonic() - self._saved_at >= self.every_s:
-            trainer.save_checkpoint("state")
-            self._saved_at = time.monotonic()
+            self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, so that a stop between two records of the group costs no training."""
-        trainer.save_checkpoint("state")
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(STATE)
+        self.save(MEMORY.cat_file(STATE))
+        self._saved_at = time.monotonic()

@@ -79,11 +79,7 @@ def there_is(there: Sequence[Node]) -> str:
 
 
 def connect(cpus: int) -> bool:
-    """Connect to the cluster at `RAY_ADDRESS`, else start Ray on `cpus` of this machine; tell whether it did so.
-
-    Raises:
-        HighwaysError: No cluster answers there, or it cannot be used.
-    """
+    """Connect to the cluster at `RAY_ADDRESS`, else start Ray on `cpus` of this machine; tell whether it did so."""
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -114,11 +110,7 @@ def versions() -> str:
 
 
 def check_versions(there: Sequence[Node]) -> None:
-    """Compare the versions of all nodes with those here.
-
-    Raises:
-        HighwaysError: One has others, or starts no process that knows; the line has both.
-    """
+    """Compare the versions of all nodes with those here."""
 
     def look() -> str:
         return versions()
@@ -188,11 +180,7 @@ class RayEngine(Engine):
         return "cuda" if on_gpu else "cpu"
 
     def room(self) -> int:
-        """Return how many jobs fit on the present nodes, plus a few that wait for the first to end.
-
-        Raises:
-            HighwaysError: No node has room for one, from the start or for a while.
-        """
+        """Return how many jobs fit on the present nodes, plus a few that wait for the first to end."""
         there, now = nodes(), time.monotonic()
         if fit := sum(node.room(self._need) for node in there):
             self._slots, self._had_room_at = fit, now

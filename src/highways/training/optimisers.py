@@ -56,30 +56,15 @@ RATES: dict[str, Callable[[Any, int, float], Sequence[float]]] = {
     "sgd": lambda own, epoch, done: [own.learning_rate * own.decay**epoch],
     "caffe": _stepwise,
 }
-"""By kind, where rates change: the learning rate of every parameter group; see `rates`."""
+"""By kind, where rates change: the learning rate of every parameter group for the next step, from the optimiser's
+settings, the epoch from 0, and the fraction of the schedule's steps that has been taken."""
 
 
 def build(settings: Any, network: nn.Module) -> optim.Optimizer:
-    """Return the optimiser of a network's weights.
-
-    Raises:
-        HighwaysError: There is none of this kind.
-    """
+    """Return the optimiser of a network's weights."""
     if settings.kind not in OPTIMISERS:
         raise HighwaysError(f"a single run has no optimiser {settings.kind!r}: there are {', '.join(OPTIMISERS)}")
     return OPTIMISERS[settings.kind](settings, network)
-
-
-def rates(settings: Any, epoch: int, done: float) -> Sequence[float] | None:
-    """Return the learning rate of every parameter group for the next step, `None` if they never change.
-
-    Args:
-        settings: Of the optimiser.
-        epoch: From 0.
-        done: The fraction of the schedule's steps that has been taken.
-    """
-    changing = RATES.get(settings.kind)
-    return None if changing is None else changing(settings, epoch, done)
 
 
 def clip(settings: Any, network: nn.Module) -> None:
