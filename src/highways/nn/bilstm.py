@@ -28,7 +28,7 @@ September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
 
 import hashlib
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,20 +134,14 @@ class BiLSTMNetwork(nn.Module):
         self.matched = config.kind in ("highway", "plain-matched")
         self.entry = nn.Linear(config.embedding, wide) if self.matched else nn.Identity()
         widths = [config.embedding] + [hidden] * (config.depth - 1)
-        self.blocks = nn.ModuleList(
-            self._block(config) if self.matched else SourceLayer(config, inputs, f"{seed} {layer}")
-            for layer, inputs in enumerate(widths)
-        )
+        self.blocks = nn.ModuleList()
+        for layer, inputs in enumerate(widths):
+            block = BiLSTM(wide, hidden) if self.matched else SourceLayer(config, inputs, f"{seed} {layer}")
+            if config.transform_bias is not None:
+                block = Highway(block, nn.Linear(wide, wide), config.transform_bias)
+            self.blocks.append(block)
         self.readout = nn.Linear(wide if self.matched else hidden, classes)
         initialise(self, seed)
-
-    @staticmethod
-    def _block(config: BiLSTMConfig) -> nn.Module:
-        wide = 2 * config.hidden
-        transform = BiLSTM(wide, config.hidden)
-        if config.kind == "plain-matched":
-            return transform
-        return Highway(transform, nn.Linear(wide, wide), cast(float, config.transform_bias))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map sentences of one length, `(batch, time)` int64, to logits `(batch, classes)`."""
@@ -162,11 +156,7 @@ class BiLSTMNetwork(nn.Module):
 
 
 def build(config: BiLSTMConfig, data: Any, seed: int) -> BiLSTMNetwork:
-    """Return the untrained network for a data set, with the word vectors of the data where there are any.
-
-    Raises:
-        HighwaysError: The vectors are not as wide as the network's embedding.
-    """
+    """Return the untrained network for a data set, with the word vectors of the data where there are any."""
     network = BiLSTMNetwork(config, len(data.vocabulary), data.classes, seed)
     fill_embedding(network.embedding, data)
     return network
@@ -188,16 +178,13 @@ def initialise(network: nn.Module, seed: int) -> None:
 
     Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
     0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
-    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own. Where the network
-    has shapes only (device `meta`), nothing is drawn.
+    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own.
 
     Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
 
     Raises:
         TypeError: A module of another kind has weights; its own draws would come from torch's global generator.
     """
-    if all(parameter.is_meta for parameter in network.parameters()):
-        return
     random = torch.Generator().manual_seed(seed)
 
     def uniform(parameter: Tensor, bound: float) -> None:

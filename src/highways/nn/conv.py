@@ -3,7 +3,6 @@
 Source: P2 sec. 3.2 and 3.3, and the networks that the authors released (`highways.config.conv`).
 """
 
-import math
 from typing import Any, cast
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from highways.config import ConvConfig
 from highways.errors import HighwaysError
+from highways.nn.dense import drawn
 from highways.nn.highway import Highway
 
 
@@ -59,37 +59,34 @@ class ConvNetwork(nn.Module):
         shape: Of an image, `(channels, height, width)`.
         classes: Number of classes.
         seed: Of the initial weights.
-
-    Raises:
-        HighwaysError: A convolution or a pooling window does not fit; the message names the stage.
     """
 
     def __init__(self, config: ConvConfig, shape: tuple[int, int, int], classes: int, seed: int = 0):
         super().__init__()
         self.config = config
-        channels, *size = shape
+        channels, x = shape[0], torch.zeros(1, *shape)
         layers: list[nn.Module] = [nn.Dropout(config.input_dropout)]
         self.blocks: list[nn.Module] = []
         """The highway blocks, or the plain layers in their place, in order."""
         for number, stage in enumerate(config.stages, start=1):
             where = f"network {config.name!r}, stage {number}"
             if stage.entry is not None:
-                if stage.entry_padding == "none":
-                    size = [side - stage.entry + 1 for side in size]
-                _check(size, where, f"its first convolution, {stage.entry}x{stage.entry},", shape)
                 layers.append(Activated(channels, stage.width, config.activation, stage.entry, stage.entry_padding))
+                x = _through(layers[-1], x, f"{where}: its first convolution, {stage.entry}x{stage.entry},", shape)
             elif channels != stage.width:
                 raise HighwaysError(f"{where}: {channels} channels come in, its width is {stage.width}")
             channels = stage.width
             for index in range(stage.blocks):
-                block = self._block(channels, stage.kernels[index % len(stage.kernels)])
+                kernel = stage.kernels[index % len(stage.kernels)]
+                block: nn.Module = Activated(channels, channels, config.activation, kernel)
+                if config.transform_bias is not None:
+                    block = Highway(block, Conv(channels, channels, kernel), config.transform_bias)
                 self.blocks.append(block)
                 layers.append(block)
             if stage.pool is not None:
-                stride, up = stage.pool_stride or stage.pool, config.pool_rounding == "up"
-                size = [_pooled(side, stage.pool, stride, up) for side in size]
-                _check(size, where, f"its pooling, {stage.pool}x{stage.pool},", shape)
-                layers.append(nn.MaxPool2d(stage.pool, stride, ceil_mode=up))
+                up = config.pool_rounding == "up"
+                layers.append(nn.MaxPool2d(stage.pool, stage.pool_stride or stage.pool, ceil_mode=up))
+                x = _through(layers[-1], x, f"{where}: its pooling, {stage.pool}x{stage.pool},", shape)
             layers.append(nn.Dropout(stage.dropout))
         if config.one_by_one is not None:
             layers.append(Activated(channels, config.one_by_one, config.activation, 1))
@@ -99,7 +96,7 @@ class ConvNetwork(nn.Module):
             self.classifier: nn.Module = Conv(channels, classes, 1)
         else:
             layers += [nn.AdaptiveAvgPool2d(1)] if config.head == "average" else []
-            features = channels * (1 if config.head == "average" else math.prod(size))
+            features = channels * (1 if config.head == "average" else x[0, 0].numel())
             layers += [nn.Flatten(), nn.Dropout(config.head_dropout)]
             for width in config.hidden:
                 layers += [Activated(features, width, config.activation, None), nn.Dropout(config.hidden_dropout)]
@@ -108,12 +105,6 @@ class ConvNetwork(nn.Module):
             self.classifier = nn.Linear(features, classes)
         initialise(self, seed)
 
-    def _block(self, width: int, kernel: int) -> nn.Module:
-        transform = Activated(width, width, self.config.activation, kernel)
-        if self.config.kind == "plain":
-            return transform
-        return Highway(transform, Conv(width, width, kernel), cast(float, self.config.transform_bias))
-
     def forward(self, x: Tensor) -> Tensor:
         """Map images `(batch, channels, height, width)` to logits `(batch, classes)`."""
         x = self.classifier(self.body(x))
@@ -121,27 +112,18 @@ class ConvNetwork(nn.Module):
 
 
 def build(config: ConvConfig, data: Any, seed: int) -> nn.Module:
-    """Return the untrained network for a data set.
-
-    Raises:
-        HighwaysError: The images are too small for the network.
-    """
+    """Return the untrained network for a data set."""
     network = ConvNetwork(config, data.shape, data.classes, seed)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _pooled(side: int, window: int, stride: int, up: bool) -> int:
-    """Return the number of pooling windows along a side, as `nn.MaxPool2d` counts them."""
-    if side < 1:
-        return 0
-    steps = (side - window) / stride
-    count = (math.ceil(steps) if up else math.floor(steps)) + 1
-    return count - 1 if up and (count - 1) * stride >= side else count  # each window starts inside
-
-
-def _check(size: list[int], where: str, what: str, shape: tuple[int, int, int]) -> None:
-    if min(size) < 1:
-        raise HighwaysError(f"{where}: {what} does not fit; the image is {shape[1]}x{shape[2]} at the start")
+@torch.no_grad()
+def _through(layer: nn.Module, x: Tensor, what: str, shape: tuple[int, int, int]) -> Tensor:
+    """Return what a layer makes of an image; of one that is too small the error says `what` layer it is."""
+    try:
+        return layer(x)
+    except RuntimeError:
+        raise HighwaysError(f"{what} does not fit; the image is {shape[1]}x{shape[2]} at the start") from None
 
 
 def initialise(network: ConvNetwork, seed: int) -> None:
@@ -151,22 +133,12 @@ def initialise(network: ConvNetwork, seed: int) -> None:
     """
     config, random = network.config, torch.Generator().manual_seed(seed)
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    deviations = {network.classifier: config.classifier_std, layers[0]: config.first_std}
     with torch.no_grad():
         for layer in layers:
-            weight = layer.weight
-            fan_in = weight[0].numel()
-            fan_out = weight.numel() // weight.shape[1]
-            if config.initialisation == "glorot_uniform":
-                drawn = torch.rand(weight.shape, generator=random, dtype=torch.float32)
-                drawn = (2 * drawn - 1) * math.sqrt(6 / (fan_in + fan_out))
-            else:
-                deviation = math.sqrt(2 / fan_in)
-                if layer is layers[0] and config.first_std is not None:
-                    deviation = config.first_std
-                if layer is network.classifier and config.classifier_std is not None:
-                    deviation = config.classifier_std
-                drawn = torch.randn(weight.shape, generator=random, dtype=torch.float32) * deviation
-            weight.copy_(drawn)
+            std = deviations.get(layer) if config.initialisation == "he_normal" else None
+            weight = drawn(layer.weight.shape, config.initialisation if std is None else "normal", random)
+            layer.weight.copy_(weight if std is None else weight * std)
             cast(Tensor, layer.bias).zero_()
         for module in network.modules():
             if isinstance(module, Highway):

@@ -1,8 +1,6 @@
 """Plain and highway fully-connected networks (P1 sec. 3.1, P2 sec. 3.1)."""
 
-import contextlib
 import math
-from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -55,20 +53,15 @@ class DenseNetwork(nn.Module):
 
     def __init__(self, config: DenseConfig, inputs: int, classes: int, seed: int = 0):
         super().__init__()
-        width = config.width
+        width, bias = config.width, config.transform_bias
         self.config = config
         self.first = Dense(inputs, width, config.first)
-        self.blocks = nn.ModuleList(self._block(config) for _ in range(config.depth - 1))
+        self.blocks = nn.ModuleList()
+        for _ in range(config.depth - 1):
+            block = Dense(width, width, config.activation)
+            self.blocks.append(block if bias is None else Highway(block, nn.Linear(width, width), bias))
         self.readout = nn.Linear(width, classes)
         initialise(self, seed)
-
-    @staticmethod
-    def _block(config: DenseConfig) -> nn.Module:
-        width = config.width
-        transform = Dense(width, width, config.activation)
-        if config.kind == "plain":
-            return transform
-        return Highway(transform, nn.Linear(width, width), cast(float, config.transform_bias))
 
     def forward(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         """Map `(batch, inputs)` to logits `(batch, classes)`.
@@ -100,26 +93,15 @@ def build(config: DenseConfig, data: Any, seed: int) -> DenseNetwork:
     return DenseNetwork(config, data.features, data.classes, seed)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread in the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Tensor:
-    """Return initial weights of a linear map, float32; see `highways.config.run.Initialisation`.
+    """Return initial weights of a linear map or a convolution, float32; see `highways.config.run.Initialisation`.
 
     Args:
-        shape: `(outputs, inputs)`.
+        shape: `(outputs, inputs)`, of a convolution with its kernel's sides; of both the kernel's pixels count.
         how: The initialisation's name.
         random: Drawn from.
     """
-    outputs, inputs = shape
+    inputs, outputs = shape[1:].numel(), shape.numel() // shape[1]
     if how == "zeros":
         return torch.zeros(shape)
     if how == "glorot_uniform":
@@ -127,8 +109,10 @@ def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Te
     weight = torch.randn(shape, generator=random, dtype=torch.float32)
     if how == "orthogonal":
         tall = weight if outputs >= inputs else weight.T
-        with _one_thread():  # its last bits depend on the number of threads, and training makes them large
-            q, r = torch.linalg.qr(tall)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # its last bits depend on the number of threads, and training makes them large
+        q, r = torch.linalg.qr(tall)
+        torch.set_num_threads(threads)
         q = q * r.diagonal().sign()  # else not uniform over the orthogonal matrices
         return q if outputs >= inputs else q.T
     return weight * {"he_normal": math.sqrt(2 / inputs), "normal": 1.0, "normal_fan_in": math.sqrt(1 / inputs)}[how]

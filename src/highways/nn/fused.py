@@ -1,5 +1,6 @@
 """A population's training step on a GPU: few launches, recorded once as a CUDA graph and replayed.
 
+A small network's step is hundreds of operations, each over before the next one has been launched from Python.
 Written for SGD with momentum, the optimiser of the papers' random searches. All else, and all CPUs, take the way of
 `highways.nn.population`, operation by operation; `tests/test_fused.py` holds the two together.
 """
@@ -10,19 +11,19 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from highways.nn.gpu import CudaGraphed
 from highways.nn.population import DensePopulation
 
 
 class FusedStep:
     """A step of SGD with momentum on batches of one size, for a population's weights.
 
-    On a GPU it is recorded; the tensors of population and velocity must stay where they are.
+    The first step is run, which gets everything ready that must not happen in a recording; the second is recorded and
+    replayed, and all later ones are replays. The tensors of population and velocity must stay where they are.
 
     Args:
         velocity: By the weights' names, of their shapes; changed, as the weights are.
         kernels: See `highways.nn.gpu.kernels_for`.
-        record: See `CudaGraphed`.
+        record: Without it, as on a CPU, every step is run.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class FusedStep:
         self.t = like.new_empty(layers, *one) if population.highway else None
         # A plain block's output is the next one's input, which is needed until the weights are changed.
         self.dh = self.h if population.highway else like.new_empty(layers, *one)
-        self.graphed = CudaGraphed(self._run, record)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.record, self._is_ready = record, False
         self._given: Tensor | None = None
 
     @torch.no_grad()
@@ -59,7 +61,15 @@ class FusedStep:
             self._given = step
         self.x.copy_(x)
         self.y.copy_(y)
-        self.graphed()
+        if self.record and self._is_ready and self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._run()
+        if self.graph is not None:
+            self.graph.replay()
+        else:
+            self._run()
+        self._is_ready = True
 
     def _run(self) -> None:
         population, activation = self.population, self.population.config.activation

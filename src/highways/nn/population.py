@@ -8,8 +8,9 @@ soon as their gradient is known, while it is still in the cache. `tests/test_pop
 each gradient against autograd's in float64.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -41,26 +42,6 @@ def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     gradient -= (target[:, None] == torch.arange(classes, device=target.device)).to(gradient.dtype)
     gradient /= batch
     return loss, gradient
-
-
-@dataclass
-class _Workspace:
-    """Buffers for one batch size; `layers` is the number of blocks of a segment (without checkpointing, of all)."""
-
-    x: Tensor  # (layers + 1, trials, batch, width): input of every block, and the last one's output
-    h: Tensor  # (layers, trials, batch, width): H of every block (of a plain block, its output)
-    t: Tensor  # (layers, trials, batch, width): T of every block; empty for plain networks
-    first: Tensor  # (trials, batch, width): output of the first layer; without dropout that is x[0]
-    kept: Tensor  # (segments - 1, trials, batch, width): input of every segment but the last
-    dx: Tensor  # (trials, batch, width): gradient with respect to a block's output, then input
-    dh: Tensor  # (trials, batch, width): gradient with respect to H, then its pre-activation
-    dt: Tensor  # (trials, batch, width): gradient with respect to T, then its pre-activation
-    dw: Tensor  # (trials, width, width): gradient with respect to a weight matrix
-
-    def __post_init__(self) -> None:
-        """Take the layers apart once: a step asks for each of them several times."""
-        self.xs, self.hs = self.x.unbind(), self.h.unbind()
-        self.ts: Sequence[Tensor | None] = self.t.unbind() if len(self.t) else [None] * len(self.hs)
 
 
 class DensePopulation(nn.Module):
@@ -142,35 +123,13 @@ class DensePopulation(nn.Module):
 
     def _workspace(self, batch: int) -> _Workspace:
         if batch not in self._workspaces:
-            like, width, trials = self.first_weight, self.config.width, self.trials
-            segments = self._segments()
-            layers = max((len(segment) for segment in segments), default=0)
-            x = like.new_empty(layers + 1, trials, batch, width)
-            whole, one = (layers, trials, batch, width), (trials, batch, width)
-            dropout = self.config.dropout > 0
-            self._workspaces[batch] = _Workspace(
-                x=x,
-                h=like.new_empty(whole) if self.highway or dropout else x[1:],
-                t=like.new_empty(whole if self.highway else (0,)),
-                first=like.new_empty(one) if dropout else x[0],
-                kept=like.new_empty(max(len(segments) - 1, 0), trials, batch, width),
-                dx=like.new_empty(one),
-                dh=like.new_empty(one),
-                dt=like.new_empty(one),
-                dw=like.new_empty(trials, width, width),
-            )
+            self._workspaces[batch] = _Workspace(self, batch)
         return self._workspaces[batch]
-
-    def _segments(self) -> list[range]:
-        """Return the blocks in portions whose activations are held at the same time."""
-        layers = len(self.h_weight)
-        every = self.config.checkpoint_every or max(layers, 1)
-        return [range(start, min(start + every, layers)) for start in range(0, layers, every)]
 
     def step_bytes(self, batch: int) -> int:
         """Return the bytes of the weights and of a training step's buffers for this many examples."""
-        space = self._workspace(batch)
-        storages = [t.untyped_storage() for t in (*self.buffers(), *(getattr(space, f.name) for f in fields(space)))]
+        buffers = [buffer for buffer in vars(self._workspace(batch)).values() if isinstance(buffer, Tensor)]
+        storages = [tensor.untyped_storage() for tensor in (*self.buffers(), *buffers)]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())  # some share memory
 
     def first(self, x: Tensor, out: Tensor) -> None:
@@ -226,10 +185,10 @@ class DensePopulation(nn.Module):
         Returns:
             Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
         """
-        space, segments = self._workspace(len(x)), self._segments()
-        top = self._up(x, space, segments, masks)
+        space = self._workspace(len(x))
+        top = self._up(x, space, masks)
         loss = self.read_out(top, target, space.dx, update)
-        self._down(space, segments, masks, update)
+        self._down(space, masks, update)
         self.first_backward(x, space.dx, space.first, update)
         return loss
 
@@ -251,18 +210,18 @@ class DensePopulation(nn.Module):
         update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
         update("first_bias", 0, dx.sum(1, keepdim=True))
 
-    def _up(self, x: Tensor, space: _Workspace, segments: list[range], masks: Tensor | None) -> Tensor:
+    def _up(self, x: Tensor, space: _Workspace, masks: Tensor | None) -> Tensor:
         """Fill the workspace from the batch upwards; return the last block's output, `(trials, batch, width)`."""
         self.first(x, space.first)
         if masks is not None:
             torch.mul(space.first, masks[0], out=space.xs[0])
-        for segment, kept in zip(segments, space.kept.unbind(), strict=False):  # all but the last one
+        *others, last = space.segments
+        for segment, kept in zip(others, space.kept.unbind(), strict=True):
             kept.copy_(space.xs[0])
             self._pass(segment, space, masks)
             space.xs[0].copy_(space.xs[len(segment)])
-        for segment in segments[-1:]:
-            self._pass(segment, space, masks)
-        return space.xs[len(segments[-1])] if segments else space.xs[0]
+        self._pass(last, space, masks)
+        return space.xs[len(last)]
 
     def _pass(self, segment: range, space: _Workspace, masks: Tensor | None) -> None:
         """Compute the blocks of a segment from its input, which stands at the workspace's beginning."""
@@ -272,10 +231,10 @@ class DensePopulation(nn.Module):
             if masks is not None:
                 torch.mul(above if self.highway else space.hs[place], masks[layer + 1], out=above)
 
-    def _down(self, space: _Workspace, segments: list[range], masks: Tensor | None, update: Update) -> None:
+    def _down(self, space: _Workspace, masks: Tensor | None, update: Update) -> None:
         """Turn `space.dx`, the gradient of the last block's output, into that of the first layer's."""
-        for number, segment in reversed(list(enumerate(segments))):
-            if number < len(segments) - 1:  # its activations have been overwritten
+        for number, segment in reversed(list(enumerate(space.segments))):
+            if number < len(space.segments) - 1:  # its activations have been overwritten
                 space.xs[0].copy_(space.kept[number])
                 self._pass(segment, space, masks)
             for place, layer in reversed(list(enumerate(segment))):
@@ -305,3 +264,26 @@ class DensePopulation(nn.Module):
             torch.bmm(dh, self.h_weight[layer].mT, out=dx)
         update("h_weight", layer, torch.bmm(below.mT, dh, out=space.dw))
         update("h_bias", layer, dh.sum(1, keepdim=True))
+
+
+class _Workspace:
+    """Buffers for one batch size. A segment has the blocks whose activations are held at the same time."""
+
+    def __init__(self, population: DensePopulation, batch: int):
+        config, like, layers = population.config, population.first_weight, len(population.h_weight)
+        every = config.checkpoint_every or max(layers, 1)
+        self.segments = [range(start, min(start + every, layers)) for start in range(0, max(layers, 1), every)]
+        one, held = (population.trials, batch, config.width), min(every, layers)
+        self.x = like.new_empty(held + 1, *one)  # input of every block of a segment, and the last one's output
+        # H of every block; of a plain one its output, which is the next one's input unless dropout comes between.
+        self.h = like.new_empty(held, *one) if population.highway or config.dropout else self.x[1:]
+        self.t = like.new_empty(held if population.highway else 0, *one)  # T
+        self.first = like.new_empty(one) if config.dropout else self.x[0]  # output of the first layer
+        self.kept = like.new_empty(len(self.segments) - 1, *one)  # input of every segment but the last
+        self.dx = like.new_empty(one)  # gradient with respect to a block's output, then input
+        self.dh = like.new_empty(one)  # gradient with respect to H, then its pre-activation
+        self.dt = like.new_empty(one)  # gradient with respect to T, then its pre-activation
+        self.dw = like.new_empty(one[0], config.width, config.width)  # gradient with respect to a weight matrix
+        # Taken apart once: a step asks for each layer several times.
+        self.xs, self.hs = self.x.unbind(), self.h.unbind()
+        self.ts: Sequence[Tensor | None] = self.t.unbind() if population.highway else [None] * held
