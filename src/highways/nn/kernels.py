@@ -7,6 +7,10 @@ third kernel, one program for each layer and trial, which changes the weights as
 
 Products are in float32. `tf32x3` takes each factor apart into two parts that tensor cores can multiply, and adds three
 of the four products: as exact as float32, to its last bit or two. `ieee` does without tensor cores.
+
+Of all blocks, tensors are `(layers, trials, batch, width)`: inputs `x`; `h`, H, of plain blocks their output; `t`, T of
+highway blocks; `dh` and `dt`, gradients with respect to their pre-activations. Of one block they have no `layers`.
+`weights` are weights and biases of H and, of highway blocks, those of T: `DensePopulation.blocks`.
 """
 
 # Triton comes with torch's builds for GPUs alone, and a kernel is started by a subscript.
@@ -173,15 +177,9 @@ def up(
     h: Tensor | None = None,
     t: Tensor | None = None,
 ) -> None:
-    """Take a batch through all blocks.
+    """Take the first block's input `x` through all blocks; `out` takes every block's output, or the last one's alone.
 
-    Args:
-        x: Input of the first block, `(trials, batch, width)`.
-        weights: Weights and biases of H, and those of T of highway blocks; see `DensePopulation`.
-        activation: Of H: `relu` or `tanh`.
-        out: Takes every block's output, `(layers, trials, batch, width)`, or the last one's, `(trials, batch, width)`.
-        h: Takes every highway block's H, `(layers, trials, batch, width)`, where `out` takes every output.
-        t: Takes its T.
+    Where it takes all, `h` and `t` take H and T of highway blocks. `activation` is `relu` or `tanh`.
     """
     trials, batch, width = x.shape
     columns = _columns(width)
@@ -198,17 +196,9 @@ def down(
     dx: Tensor, x: Tensor, h: Tensor, t: Tensor | None, weights: tuple[Tensor, ...], activation: str,
     dh: Tensor, dt: Tensor | None,
 ) -> None:  # fmt: skip
-    """Take the gradient of the loss from the last block's output down to the first block's input.
+    """Take `dx`, the gradient of the loss, from the last block's output down to the first block's input, in place.
 
-    Args:
-        dx: The gradient, `(trials, batch, width)`; changed in place.
-        x: Input of every block, `(layers, trials, batch, width)`.
-        h: H of every block, the same shape; of plain blocks their output.
-        t: T of every highway block.
-        weights: As for `up`.
-        activation: Of H.
-        dh: Takes the gradient with respect to H's pre-activation, of every block; may be `h` of highway blocks.
-        dt: Takes that of T's; may be `t`.
+    `dh` and `dt` are filled; of highway blocks they may be `h` and `t`.
     """
     trials, batch, width = dx.shape
     columns = _columns(width)
@@ -224,16 +214,9 @@ def down(
 def change(
     x: Tensor, d: Tensor, weight: Tensor, bias: Tensor, velocity: tuple[Tensor, Tensor], step: Tensor, momentum: Tensor
 ) -> None:
-    """Change weights and biases of all blocks by SGD: v = momentum * v + gradient; w = w + step * v.
+    """Change weights, biases and their velocities by SGD: v = momentum * v + gradient; w = w + step * v.
 
-    Args:
-        x: Input of every block, `(layers, trials, batch, width)`.
-        d: Gradient with respect to the pre-activation, the same shape.
-        weight: `(layers, trials, width, width)`; changed in place, as are the next two.
-        bias: `(layers, trials, 1, width)`.
-        velocity: Of weight and bias.
-        step: Minus the learning rate, by trial.
-        momentum: By trial.
+    `d` is `dh` or `dt`; `step`, minus the learning rate, and `momentum` have a value for each trial.
     """
     layers, trials, batch, width = d.shape
     columns = _columns(width)
