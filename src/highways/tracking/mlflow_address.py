@@ -61,11 +61,11 @@ def is_served() -> bool:
     return tracking_uri().startswith(("http", "databricks"))
 
 
-def has_password() -> bool:
-    """Return whether a password may be in MLflow's address or the environment, and so in what others say of it."""
+def may_leak(text: str) -> bool:
+    """Return whether what others say of MLflow may hold a password, that of its address or the environment's."""
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    named = any(os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("PASSWORD", "TOKEN"))
-    return named or "@" in given or "?" in given
+    secrets = [os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("PASSWORD", "TOKEN")]
+    return "@" in given or "?" in given or any(secret and secret in text for secret in secrets)
 
 
 def without_password(uri: str) -> str:

@@ -66,7 +66,7 @@ def refused(error: Exception, what: str = "does not take the runs") -> str:
     reason = printable((str(error).strip().splitlines() or [""])[0])
     if isinstance(error, HighwaysError):
         return f"MLflow: {reason}"
-    said = type(error).__name__ + ("" if address.has_password() else f": {reason}")
+    said = type(error).__name__ + ("" if address.may_leak(str(error)) else f": {reason}")
     broken = f"; the database is broken: {FRESH}" if address.is_own() and _BROKEN.search(str(error)) else ""
     return f"MLflow at {address.shown_uri()} {what} ({said}{broken})"
 
