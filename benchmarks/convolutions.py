@@ -133,7 +133,7 @@ def random_pictures(count: int, shown: PicturesConfig) -> Pictures:
     torch.manual_seed(0)
     images, labels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8), torch.randint(0, 10, (count,))
     pictures = Pictures(
-        "cifar10", {"train": images, "test": images}, {"train": labels, "test": labels}, 10, "random", shown
+        "cifar10", 10, "random", {"train": images, "test": images}, {"train": labels, "test": labels}, shown
     )
     return Pictures(**{**vars(pictures), "mean": contrasted(images, shown).mean(dim=0)})
 

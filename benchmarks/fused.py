@@ -91,7 +91,7 @@ def main() -> None:
     torch.manual_seed(0)
     count, device = BATCH * arguments.steps, torch.device("cuda")
     x, y = torch.rand(count, FEATURES, device=device), torch.randint(0, CLASSES, (count,), device=device)
-    data = Images("mnist", x, y, x, y, CLASSES, "random")
+    data = Images("mnist", CLASSES, "random", x, y, x, y)
     few = max(1, arguments.steps // 5)
 
     rows = []

@@ -159,7 +159,7 @@ def main() -> None:
     torch.manual_seed(0)
     count = BATCH * arguments.steps
     x, y = torch.rand(count, FEATURES), torch.randint(0, CLASSES, (count,))
-    data = Images("mnist", x, y, x, y, CLASSES, "random")
+    data = Images("mnist", CLASSES, "random", x, y, x, y)
 
     rows = []
     for depth in arguments.depths:

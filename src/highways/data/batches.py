@@ -11,8 +11,13 @@ from highways.config.data import Part
 
 
 @dataclass(frozen=True)
-class Tensors:
-    """Base of the data sets, whose fields are tensors, dictionaries of tensors and other values."""
+class Labelled:
+    """Base of the data sets, whose further fields are tensors, dictionaries of tensors and other values."""
+
+    name: str
+    classes: int
+    fingerprint: str
+    """Of the source files, the preparation and, of sentences, the word vectors."""
 
     parts: ClassVar[tuple[Part, ...]] = ("train", "test")
 
@@ -22,7 +27,7 @@ class Tensors:
         def moved(value: Any) -> Any:
             if isinstance(value, dict):
                 return {name: moved(one) for name, one in value.items()}
-            return value.to(device) if isinstance(value, Tensor | Tensors) else value
+            return value.to(device) if hasattr(value, "to") else value
 
         return replace(self, **{field.name: moved(getattr(self, field.name)) for field in fields(self)})
 

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 from highways.config import RunConfig
 from highways.config.data import Part
 from highways.data import synthetic
-from highways.data.batches import Batches, Tensors
+from highways.data.batches import Batches, Labelled
 from highways.data.sources import source
 from highways.errors import HighwaysError
 
@@ -29,22 +29,18 @@ Loader = Callable[[dict[str, Path]], Examples]
 
 
 @dataclass(frozen=True)
-class Images(Tensors):
+class Images(Labelled):
     """A data set of images, flattened, or of other examples with a fixed number of features.
 
     Attributes:
         train_x: `(examples, features)`, float32, of images in [0, 1].
         train_y: `(examples,)`, int64 in [0, classes).
-        fingerprint: Of the source files and the preparation.
     """
 
-    name: str
     train_x: Tensor
     train_y: Tensor
     test_x: Tensor
     test_y: Tensor
-    classes: int
-    fingerprint: str
 
     @property
     def features(self) -> int:
@@ -52,7 +48,7 @@ class Images(Tensors):
         return self.train_x.shape[1]
 
     def targets(self, part: Part) -> Tensor:
-        """See `Tensors`."""
+        """See `Labelled`."""
         return self.train_y if part == "train" else self.test_y
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
@@ -63,12 +59,6 @@ class Images(Tensors):
     def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a whole part, in the order of the data."""
         return Batches(self.train_x if part == "train" else self.test_x, self.targets(part), EVALUATION_BATCH)
-
-    def first(self, count: int | None) -> "Images":
-        """Return the data set with only the first `count` training examples; an error if there are fewer."""
-        if count is not None and count > len(self.train_y):
-            raise HighwaysError(f"data.training_examples is {count}, but {self.name} has {len(self.train_y)}")
-        return replace(self, train_x=self.train_x[:count], train_y=self.train_y[:count])
 
 
 def flattened(pictures: Examples) -> Examples:

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from highways.config import DataConfig
 from highways.config.data import OwnFile, Part
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
 from highways.data.own import own_files, pixels, read_own
-from highways.data.pictures import Pictures, load_pictures
+from highways.data.pictures import Pictures, as_shown
 from highways.data.sentences import Sentences
 from highways.data.sources import fingerprint, locate, source
 from highways.errors import HighwaysError
 
 DataSet = Images | Pictures | Sentences
-"""What all data sets have: `name`, `classes`, `fingerprint`, what `Tensors` has, `training_batches` and
-`evaluation_batches`."""
+"""What all data sets have: what `Labelled` has, `training_batches` and `evaluation_batches`."""
 
 
 def load(data: DataConfig | str) -> DataSet:
@@ -35,31 +35,29 @@ def _load(text: str, mark: str) -> DataSet:
 
         return load_sentences(config)
     flat = config.pictures is None
-    examples = _examples(config.name, flat) if config.own is None else _own_examples(config.own, flat)
-    count = int(examples[1].max()) + 1 if config.own else source(config.name).classes
-    if flat:
-        return Images(config.name, *examples, count, mark).first(config.training_examples)
-    return load_pictures(config, examples, count)
+    loaders = FLAT if flat and config.name in FLAT else PICTURES
+    examples = loaders[config.name](locate(config.name)) if config.own is None else _own_examples(config.own)
+    train_x, train_y, *tested = flattened(examples) if flat and examples[0].dim() == 4 else examples
+    count = int(train_y.max()) + 1 if config.own else source(config.name).classes
+    key, most = "training_examples", config.training_examples
+    if config.pictures is not None:
+        key, most = "pictures.training_images", config.pictures.training_images
+    if most is not None and most > len(train_y):
+        raise HighwaysError(f"data.{key} is {most}, but {config.name} has {len(train_y)}")
+    if config.pictures is None:
+        return Images(config.name, count, mark, train_x[:most], train_y[:most], *tested)
+    images: dict[Part, Tensor] = {"train": train_x[:most], "test": tested[0]}
+    labels: dict[Part, Tensor] = {"train": train_y[:most], "test": tested[1]}
+    return as_shown(Pictures(config.name, count, mark, images, labels, config.pictures))
 
 
-def _examples(name: str, flat: bool) -> Examples:
-    if flat and name in FLAT:
-        return FLAT[name](locate(name))
-    pictures = PICTURES[name](locate(name))
-    return flattened(pictures) if flat else pictures
-
-
-def _own_examples(own: OwnFile, flat: bool) -> Examples:
-    if own.kind == "table":
-        table = read_own(own)
-        return standardised(np.array(table.x), table.y, table.part == "train")
-    files = {path.name: path for path in own_files(own).values()}
-    pictures = _own_idx(own, files) if any(name.endswith("-ubyte.gz") for name in files) else _own_pictures(own)
-    return flattened(pictures) if flat else pictures
-
-
-def _own_pictures(own: OwnFile) -> Examples:
+def _own_examples(own: OwnFile) -> Examples:
+    files = {path.name: path for path in own_files(own).values()} if own.kind == "images" else {}
+    if any(name.endswith("-ubyte.gz") for name in files):
+        return _own_idx(own, files)
     held = read_own(own)
+    if own.kind == "table":
+        return standardised(np.array(held.x), held.y, held.part == "train")
     x, y, training = torch.from_numpy(pixels(held.x)), torch.from_numpy(held.y), torch.from_numpy(held.part == "train")
     return x[training], y[training], x[~training], y[~training]
 

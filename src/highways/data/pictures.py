@@ -11,33 +11,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config import DataConfig, PicturesConfig, RunConfig
+from highways.config import PicturesConfig, RunConfig
 from highways.config.data import Part
-from highways.data.batches import Batches, Tensors
-from highways.data.images import EVALUATION_BATCH, Examples
-from highways.data.sources import fingerprint
-from highways.errors import HighwaysError
+from highways.data.batches import Batches, Labelled
+from highways.data.images import EVALUATION_BATCH
 
 TRAINING_EXAMPLES_EVALUATED = 10_000
 """Of the training part that many, the first, are evaluated after an epoch: all would cost a third of the training."""
 
 
 @dataclass(frozen=True)
-class Pictures(Tensors):
+class Pictures(Labelled):
     """A data set of images, and how a network is shown them.
 
     Attributes:
         images: By part, `(examples, channels, height, width)`, uint8.
         labels: By part, `(examples,)`, int64 in [0, classes).
-        fingerprint: Of the source files and the preparation.
         mean: The mean image of the training part, where it is subtracted, `(channels, height, width)`.
     """
 
-    name: str
     images: dict[Part, Tensor]
     labels: dict[Part, Tensor]
-    classes: int
-    fingerprint: str
     config: PicturesConfig
     mean: Tensor | None = None
 
@@ -48,11 +42,11 @@ class Pictures(Tensors):
         return channels, height, width
 
     def targets(self, part: Part) -> Tensor:
-        """See `Tensors`."""
+        """See `Labelled`."""
         return self.labels[part]
 
     def size(self, part: Part) -> int:
-        """See `Tensors`."""
+        """See `Labelled`."""
         count = len(self.labels[part])
         return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
 
@@ -70,26 +64,17 @@ class Pictures(Tensors):
         return PictureBatches(self, part, EVALUATION_BATCH)
 
 
-def load_pictures(config: DataConfig, examples: Examples, classes: int) -> Pictures:
-    """Return pictures as a convolutional network is shown them; an error if there are fewer than asked for."""
-    assert config.pictures is not None
-    times, count = config.pictures.enlarge, config.pictures.training_images
-    train_x, train_y, test_x, test_y = examples
-    if count is not None and count > len(train_y):
-        raise HighwaysError(f"data.pictures.training_images is {count}, but {config.name} has {len(train_y)}")
-
-    def enlarged(images: Tensor) -> Tensor:
-        return images.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
-
-    pictures = Pictures(
-        name=config.name,
-        images={"train": enlarged(train_x[:count]), "test": enlarged(test_x)},
-        labels={"train": train_y[:count], "test": test_y},
-        classes=classes,
-        fingerprint=fingerprint(config),
-        config=config.pictures,
-    )
-    return replace(pictures, mean=_mean(pictures)) if config.pictures.mean_image else pictures
+def as_shown(pictures: Pictures) -> Pictures:
+    """Return pictures enlarged, and with their mean image, if so configured."""
+    config = pictures.config
+    images = {
+        part: x.repeat_interleave(config.enlarge, dim=2).repeat_interleave(config.enlarge, dim=3)
+        for part, x in pictures.images.items()
+    }
+    portions = images["train"].split(5_000) if config.mean_image else ()
+    sums = [contrasted(portion, config).double().sum(dim=0) for portion in portions]
+    mean = (torch.stack(sums).sum(dim=0) / len(images["train"])).float() if sums else None
+    return replace(pictures, images=images, mean=mean)
 
 
 def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
@@ -99,11 +84,6 @@ def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
         x = x - x.mean(dim=(1, 2, 3), keepdim=True)
         x = x / x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-8)
     return x
-
-
-def _mean(pictures: Pictures) -> Tensor:
-    sums = [contrasted(part, pictures.config).double().sum(dim=0) for part in pictures.images["train"].split(5_000)]
-    return (torch.stack(sums).sum(dim=0) / len(pictures.images["train"])).float()
 
 
 class PictureBatches(Batches):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from highways.config import RunConfig
 from highways.config.data import Part
-from highways.data.batches import Batches, Tensors
+from highways.data.batches import Batches, Labelled
 
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
 UNKNOWN, PADDING = 0, 1
@@ -19,7 +19,7 @@ EVALUATION_WORDS = 8192
 
 
 @dataclass(frozen=True)
-class Split(Tensors):
+class Split:
     """Sentences of one part of a data set.
 
     Attributes:
@@ -38,20 +38,16 @@ class Split(Tensors):
 
 
 @dataclass(frozen=True)
-class Sentences(Tensors):
+class Sentences(Labelled):
     """A data set of labelled sentences.
 
     Attributes:
         vocabulary: Words by number; those of the training part.
-        fingerprint: Of the sources, the preparation and the word vectors.
         vectors: Word vectors given by the user, `(words, width)`, NaN for words that have none.
     """
 
-    name: str
     splits: dict[Part, Split]
     vocabulary: list[str]
-    classes: int
-    fingerprint: str
     vectors: Tensor | None = None
 
     parts: ClassVar[tuple[Part, ...]] = PARTS
@@ -67,7 +63,7 @@ class Sentences(Tensors):
         return 0 if self.vectors is None else int((~self.vectors[2:].isnan().all(dim=1)).sum())
 
     def targets(self, part: Part) -> Tensor:
-        """See `Tensors`."""
+        """See `Labelled`."""
         return self.splits[part].labels
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:

@@ -28,8 +28,8 @@ from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
 from highways.files import write_whole
 
-Labelled = tuple[str, int]
-"""A sentence, its words separated by blanks, and its class."""
+Sentence = tuple[str, int]
+"""Its words, separated by blanks, and its class."""
 
 
 def load_sentences(config: DataConfig) -> Sentences:
@@ -53,7 +53,7 @@ def load_sentences(config: DataConfig) -> Sentences:
         torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, packed)
         write_whole(path, packed.getvalue())
     count = source(config).classes if config.own is None else int(splits["train"].labels.max()) + 1
-    data = Sentences(config.name, splits, vocabulary, count, mark, vectors)
+    data = Sentences(config.name, count, mark, splits, vocabulary, vectors)
     if vectors is not None:
         if not data.words_with_vectors:
             raise HighwaysError(f"{config.vectors}: it has none of the {data.words:,} words of {data.name}")
@@ -65,7 +65,7 @@ def load_sentences(config: DataConfig) -> Sentences:
 # Words to numbers
 
 
-def numericalise(labelled: Mapping[Part, Sequence[Labelled]]) -> tuple[list[str], dict[Part, Split]]:
+def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str], dict[Part, Split]]:
     """Number the words of the training part, most frequent first, and write all sentences in these numbers.
 
     Words of other parts that the training part lacks become unknown. Returns the vocabulary and the parts.
@@ -141,7 +141,7 @@ def _unpacked(path: Path) -> IO[bytes]:
 # Files to sentences, the sources' checked to the byte before
 
 
-def read_labelled(name: str) -> dict[Part, list[Labelled]]:
+def read_labelled(name: str) -> dict[Part, list[Sentence]]:
     """Return the labelled sentences of a data set by part, cleaned, their words separated by blanks."""
     files = locate(name)
     if name == "synthetic-tweets":
@@ -153,10 +153,10 @@ def read_labelled(name: str) -> dict[Part, list[Labelled]]:
     return {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
 
 
-def own_labelled(own: OwnFile) -> dict[Part, list[Labelled]]:
+def own_labelled(own: OwnFile) -> dict[Part, list[Sentence]]:
     """Return a user's sentences by part, normalised as tweets are."""
     held = read_own(own)
-    labelled: dict[Part, list[Labelled]] = {part: [] for part in PARTS}
+    labelled: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
     for text, label, part in zip(held.x, held.y.tolist(), held.part.tolist(), strict=True):
         labelled[part].append((normalise(str(text)) or "<empty>", label))
     return labelled
@@ -167,7 +167,7 @@ def _split_lines(path: Path, separator: str) -> list[list[str]]:
         return [line.rstrip("\r\n").split(separator) for line in file]
 
 
-def read_sst(path: Path, coarse: bool) -> list[Labelled]:
+def read_sst(path: Path, coarse: bool) -> list[Sentence]:
     """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it: `sentence ||| label`.
 
     Args:
@@ -206,7 +206,7 @@ def normalise(tweet: str) -> str:
     return " ".join(TWEET_TOKEN.findall(text))
 
 
-def read_tweets(files: Iterable[Path]) -> dict[Part, list[Labelled]]:
+def read_tweets(files: Iterable[Path]) -> dict[Part, list[Sentence]]:
     """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` a line, as a two-class task.
 
     Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not available
@@ -222,7 +222,7 @@ def read_tweets(files: Iterable[Path]) -> dict[Part, list[Labelled]]:
             labels.setdefault(identity, set()).add(label)
             tweets[part][identity] = (label, normalise(tweet))
     seen = {"", "not available"}
-    kept: dict[Part, list[Labelled]] = {part: [] for part in PARTS}
+    kept: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
     for part in reversed(PARTS):
         for identity, (label, text) in tweets[part].items():
             if len(labels[identity]) == 1 and label in TWEET_LABELS and text not in seen:
