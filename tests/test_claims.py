@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 from toolbox import record_of, verdicts_of
 
-from highways.claims.judge import Bounds, Claim, Judgement, judge, measured_text, read_claims, shortfalls
+from highways.claims.judge import Bounds, Claim, Judgement, judge, measured_text, read_claims
 from highways.claims.required import Required
 from highways.claims.schema import schema_text
 from highways.claims.sources import numbers_of, spoken
@@ -122,7 +122,7 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
     claim = claim.model_copy(update={"required": required})
     whole = with_rungs(PAPER_P1, (10, 40), (3, 400))
     assert judged(claim, whole).scope == scope
-    assert list(shortfalls(claim, whole)) == ([] if scope == "full" else ["epochs"])
+    assert list(claim.gaps(whole)) == ([] if scope == "full" else ["epochs"])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import ge, gt, le, lt
 from typing import Any, Self
@@ -89,6 +89,10 @@ class Claim(Strict):
                 if kept[place] and not self.holds.beyond(trained, control):
                     kept[place] = None
         return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
+
+    def gaps(self, records: Listed) -> dict[str, Gap]:
+        """Return in what the listed runs that a verdict rests on fall short of what the claim requires."""
+        return self.required.gaps(self.evidence(records))
 
     def evidence(self, records: Listed) -> Evidence:
         """Return the evidence for a verdict: runs, or a study if the claim is about one and it has been made."""
@@ -210,27 +214,17 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
 def measured_text(value: float | Interval | Networks) -> str:
     """Format a measured value as `claims.csv` has it."""
     if isinstance(value, Networks):
-        text = ", ".join(f"{one:.4g}" for one in value.values)
         controls = [one for one in value.untrained if one is not None]
-        return text + (f"; untrained {', '.join(f'{one:.4g}' for one in controls)}" if controls else "")
+        return _listed(value.values) + (f"; untrained {_listed(controls)}" if controls else "")
     if not isinstance(value, Interval):
-        return f"{value:.4g}"
-    if value.point is not None:
-        return f"{value.low:.4g} to {value.high:.4g} ({value.point:.4g})"
-    few = ", ".join(f"{one:.4g}" for one in value.values) if 1 < len(value.values) < FEWEST_FOR_INTERVAL else ""
-    return f"{value.low:.4g} to {value.high:.4g}" + (f" ({few})" if few else "")
+        return _listed([value])
+    few = value.values if 1 < len(value.values) < FEWEST_FOR_INTERVAL else ()
+    behind = _listed(few if value.point is None else [value.point])
+    return f"{value.low:.4g} to {value.high:.4g}" + (f" ({behind})" if behind else "")
 
 
-def shortfalls(claim: Claim, records: Listed) -> dict[str, Gap]:
-    """Return in what the listed runs that a verdict rests on fall short of what the claim requires.
-
-    Returns:
-        By what it is (`data`, `epochs`, `trials`, `seeds`, `depths`, `widths`, ...): what is required, what there is.
-    """
-    return claim.required.gaps(claim.evidence(records))
-
-
-WHOSE = {"sources": False, "our_own": True}
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
@@ -240,10 +234,12 @@ def headline(judgements: Sequence[Judgement]) -> str:
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
 
 
-def by_whose(judgements: Sequence[Judgement]) -> dict[str, dict[str, int]]:
+def by_whose(judgements: Sequence[Judgement]) -> dict[str, Counter[str]]:
     """Return the number of each verdict, sorted: on the `sources`' claims and on `our_own`."""
-    verdicts = {name: sorted(row.verdict for row in judgements if row.own == own) for name, own in WHOSE.items()}
-    return {name: dict(Counter(of)) for name, of in verdicts.items()}
+    counts = {"sources": Counter[str](), "our_own": Counter[str]()}
+    for verdict, own in sorted((row.verdict, row.own) for row in judgements):
+        counts["our_own" if own else "sources"][verdict] += 1
+    return counts
 
 
 def _counts(judgements: Sequence[Judgement]) -> str:

@@ -129,7 +129,7 @@ def load_profile(profile: str, schema: type[P]) -> P:
     """Read and check the parameters of one notebook."""
     check_profiles([profile])
     path = profile_path(profile, schema.experiment)
-    where = str(path.relative_to(paths.root()))
+    where = paths.shown(path)
     settings = validate(schema, read_yaml(path), where)
     if settings.profile != profile:
         raise HighwaysError(f"{where}: key 'profile' must be {profile!r}, found {settings.profile!r}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from highways import paths
 from highways.claims.history import fixed, read_history
-from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims, shortfalls
+from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
 from highways.claims.sources import documents, spoken
 from highways.config.profiles import profile_path
 from highways.experiments import BY_NAME, EXPERIMENTS
@@ -74,7 +74,7 @@ class Judged:
         claim, named = self.claims[row.claim_id], documents(row.source)
         unit, differs = BY_NAME[claim.experiment].named_measures.unit(claim.measure), {}
         if row.verdict != "not run" and row.scope not in ("", "full"):
-            differs = shortfalls(claim, self.listed[claim.experiment])
+            differs = claim.gaps(self.listed[claim.experiment])
         is_yes = row.measured == "1" and claim.holds.equals == 1  # a share of 1 that the criterion asks for
         return vars(row) | {
             "own": row.own,
