@@ -15,7 +15,7 @@ from highways.claims.required import Evidence, Gap, Required
 from highways.claims.values import Interval, Measures, Networks, measured, measured_of_networks
 from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
 from highways.config import Strict, read_mapping, validate
-from highways.config.run import UNPUBLISHED
+from highways.config.data import UNPUBLISHED
 from highways.errors import HighwaysError
 from highways.inside.statistics import FEWEST_FOR_INTERVAL
 from highways.tracking import Listed

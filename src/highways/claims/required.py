@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from highways.claims.verdicts import Scope
 from highways.config import RunConfig, Strict
-from highways.config.run import STAND_INS, NetworkConfig
+from highways.config.data import STAND_INS
+from highways.config.run import NetworkConfig
 from highways.data import examples
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 

@@ -7,6 +7,7 @@ the notebooks and turns them into the list of runs of a sweep.
 from highways.config.analysis import AnalysisConfig, Measure
 from highways.config.base import Network, Strict, validate
 from highways.config.conv import ConvConfig
+from highways.config.data import DataConfig, PicturesConfig
 from highways.config.profiles import Profile, active_profiles, load_profile, use_profiles
 from highways.config.reading import parse_yaml, read_mapping, read_yaml
 from highways.config.run import (
@@ -17,9 +18,7 @@ from highways.config.run import (
     BiLSTMConfig,
     BudgetConfig,
     CaffeConfig,
-    DataConfig,
     DenseConfig,
-    PicturesConfig,
     RunConfig,
     SGDConfig,
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, SerializeAsAny
 
 from highways.config.base import Strict
-from highways.config.run import DataConfig, RunConfig
+from highways.config.data import DataConfig
+from highways.config.run import RunConfig
 
 if TYPE_CHECKING:
     import torch

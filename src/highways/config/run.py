@@ -12,18 +12,7 @@ from pydantic import Field, Tag, model_validator
 
 from highways.config.base import BatchSize, Count, Depth, Epochs, Network, Seed, Strict, Width, tagged_union
 from highways.config.conv import ConvConfig
-from highways.config.data import (  # noqa: F401  the other rooms have them from here
-    STAND_INS,
-    UNPUBLISHED,
-    DataConfig,
-    DataName,
-    FeatureDataName,
-    ImageData,
-    ImageDataName,
-    PicturesConfig,
-    TextData,
-    TextDataName,
-)
+from highways.config.data import DataConfig
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
 """`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from highways.claims.values import Records, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
-from highways.config.run import ImageData, ImageDataName
+from highways.config.data import ImageData, ImageDataName
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Lead, Table
 from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws

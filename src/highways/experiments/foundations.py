@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from highways.config import RunConfig
 from highways.config.analysis import AnalysisConfig
 from highways.config.base import Count
+from highways.config.data import ImageDataName
 from highways.config.profiles import Profile
-from highways.config.run import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_studies import Recurrence, TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, study_panels, study_rows

@@ -10,7 +10,7 @@ from highways.claims.values import Records, in_units
 from highways.config import AnalysisConfig, BudgetConfig, RunConfig, Strict
 from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
-from highways.config.run import STAND_INS, ImageDataName
+from highways.config.data import STAND_INS, ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs

@@ -21,7 +21,7 @@ from torch.nn import functional
 from highways.claims.studies import study
 from highways.config import AnalysisConfig, DataConfig, Profile
 from highways.config.base import Count, Strict, Width
-from highways.config.run import ImageDataName
+from highways.config.data import ImageDataName
 from highways.data import Images, load
 from highways.experiments.base import Experiment, Table
 from highways.experiments.small import SmallStudy

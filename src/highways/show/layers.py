@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from highways.config import DenseConfig
-from highways.config.run import STAND_INS
+from highways.config.data import STAND_INS
 from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
