@@ -171,10 +171,7 @@ def gates_rows(records: Listed) -> Iterator[Row]:
 
 def gates_figure(records: Listed) -> Drawing:
     """Draw the gates of the best network of each data set, nine panels each; see `gate_panels`."""
-    panels = []
-    for found in inside(records, "gates").values():
-        panels += gate_panels(found.networks[0], others=found.networks[1:], controls=found.controls)
-    return Drawing(panels)
+    return Drawing([panel for found in inside(records, "gates").values() for panel in gate_panels(found)])
 
 
 # Measures that no expression over the table says

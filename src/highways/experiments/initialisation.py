@@ -88,12 +88,10 @@ class InitialisationProfile(Profile):
 
         Own data go without the network of sigmoids, which is the source's on MNIST.
         """
-        untrained = [
-            run
-            for run in self.runs()
-            if (run.optimiser.learning_rate, run.seed) == (self.learning_rates[0], 0) and run.network.depth > 1
-            if run.network.transform_bias in (self.transform_bias, None)
-        ]
+        untrained: dict[Named, RunConfig] = {}
+        for run in self.runs():
+            if run.network.depth > 1:
+                untrained.setdefault(_named(run), run)
         measure = SignalConfig(trained=False, examples=self.signal_examples)
         studies = [
             Variance(draws=self.draws),
@@ -102,7 +100,7 @@ class InitialisationProfile(Profile):
         ]
         if not isinstance(self.data, DataConfig):
             studies.append(Saturation(data=self.data, steps=self.saturation_steps))
-        signals = [AnalysisConfig(run=run, measure=measure) for run in untrained]
+        signals = [AnalysisConfig(run=run, measure=measure) for run in untrained.values()]
         return signals + [AnalysisConfig(measure=study) for study in studies]
 
 

@@ -66,8 +66,7 @@ def lesion_rows(records: Listed) -> Iterator[Row]:
 
 def lesion_figure(records: Listed) -> Drawing:
     """Draw the training cross-entropy over the lesioned layer, a panel for each data set."""
-    found = inside(records, "lesions").values()
-    return Drawing([lesion_panel(one.networks[0], one.networks[1:], one.controls) for one in found])
+    return Drawing([lesion_panel(found) for found in inside(records, "lesions").values()])
 
 
 def answer(records: Listed) -> str:

@@ -9,6 +9,7 @@ from highways.data import classes as classes_of
 from highways.errors import HighwaysError
 from highways.inside.analyse import analyse
 from highways.inside.gates import GatesConfig
+from highways.inside.layers import Inside
 from highways.inside.lesions import LesionsConfig
 from highways.inside.signal import SignalConfig
 from highways.show.figures import Drawing, save
@@ -50,7 +51,7 @@ def draw_inside(
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
     if show == "gates":
-        panels = gate_panels(analyses[0], routed)
+        panels = gate_panels(Inside(analyses, []), routed)
     else:
-        panels = [lesion_panel(analyses[0]) if show == "lesions" else signal_panel(analyses)]
+        panels = [lesion_panel(Inside(analyses, [])) if show == "lesions" else signal_panel(analyses)]
     return save(Drawing(panels), output or results.figures / f"{show}-{key}.png")

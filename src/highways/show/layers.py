@@ -1,6 +1,6 @@
 """Panels of gates, lesions and signal, drawn from the records of analyses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.data import STAND_INS
+from highways.inside.layers import Inside
 from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
@@ -28,18 +29,13 @@ UNTRAINED: dict[str, Any] = {"color": "0.5", "lw": 0.9, "ls": ":"}
 """How networks before training are drawn."""
 
 
-def gate_panels(
-    analysis: AnalysisRecord,
-    classes: Sequence[int] | None = None,
-    others: Sequence[AnalysisRecord] = (),
-    controls: Sequence[AnalysisRecord] = (),
-) -> list[Panel]:
-    """Return the panels of one network's gates.
+def gate_panels(found: Inside, classes: Sequence[int] | None = None) -> list[Panel]:
+    """Return the panels of the best network's gates.
 
-    First the layers' means, the paper's dashed, other networks' thin and those of networks before training (`controls`)
-    dotted; then P1 Fig. 2: biases, mean gates, gates and outputs for one example; then the routing of two classes
-    (P2 Fig. 3), by default those of `ROUTED`.
+    First the layers' means, the paper's dashed, see `_lines`; then P1 Fig. 2: biases, mean gates, gates and outputs for
+    one example; then the routing of two classes (P2 Fig. 3), by default those of `ROUTED`.
     """
+    analysis = found.networks[0]
     values: Any = analysis.values
     measure, data = analysis.config.measure, analysis.data
     example, count = getattr(measure, "example", 0), getattr(measure, "examples", 0)
@@ -54,7 +50,7 @@ def gate_panels(
     for label in classes or ROUTED.get(data, (0, 1)):
         difference = _matrix([of_layer[label] for of_layer in values["class_means"]]) - mean
         maps.append(_map(f"{data}: class {label}, its mean gate minus that of all", difference, "coolwarm"))
-    return _mean_panels(analysis, others, controls) + maps
+    return _mean_panels(found) + maps
 
 
 def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
@@ -83,11 +79,13 @@ def _map(
     return Panel(title, alt, draw)
 
 
-def _next_to_ours(others: Sequence[Sequence[float]], controls: Sequence[Sequence[float]]) -> list[Line]:
-    """Return lines over layers of networks after the best one, thin, and of networks before training, dotted."""
-    lines = [line(None if index else "other networks", values, **OTHER) for index, values in enumerate(others)]
-    before = [line(None if index else "before training", values, **UNTRAINED) for index, values in enumerate(controls)]
-    return lines + before
+def _lines(found: Inside, values: Callable[[AnalysisRecord], Sequence[float]], **look: Any) -> list[Line]:
+    """Return lines over layers: of the best network, of the others, thin, and of networks before training, dotted."""
+    ours, *others = found.networks
+    lines = [line(f"ours, {ours.data}", values(ours), **OURS, **look)]
+    for label, analyses, style in (("other networks", others, OTHER), ("before training", found.controls, UNTRAINED)):
+        lines += [line(None if place else label, values(one), **style) for place, one in enumerate(analyses)]
+    return lines
 
 
 def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
@@ -99,16 +97,13 @@ def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
     return {name: [float(np.mean(layer)) for layer in layers] for name, layers in rows.items()}
 
 
-def _mean_panels(
-    analysis: AnalysisRecord, others: Sequence[AnalysisRecord], controls: Sequence[AnalysisRecord]
-) -> list[Panel]:
+def _mean_panels(found: Inside) -> list[Panel]:
     """Return a panel for each of the layers' means; P1's are read off its Fig. 2."""
     columns = {"transform bias": "gate_bias", "transform gate": "mean_transform_gate"}
-    paper, rows = PAPER_DATA.get(analysis.data), reference_rows("highway2015_fig2_layer_means.csv")
-    panels = []
+    analysis, rows, panels = found.networks[0], reference_rows("highway2015_fig2_layer_means.csv"), []
+    paper = PAPER_DATA.get(analysis.data)
     for name, means in _layer_means(analysis).items():
-        lines = [line(f"ours, {analysis.data}", means, lw=2, **OURS)]
-        lines += _next_to_ours(*([_layer_means(one)[name] for one in some] for some in (others, controls)))
+        lines = _lines(found, lambda one, name=name: _layer_means(one)[name], lw=2)
         if paper and name in columns and len(rows) == len(means):
             theirs = {row["layer"]: row[f"{paper}_{columns[name]}"] for row in rows}
             lines.append(line(f"P1, {paper}", theirs, **PAPERS, **SOURCE))
@@ -120,17 +115,12 @@ def _mean_panels(
     return panels
 
 
-def lesion_panel(
-    analysis: AnalysisRecord, others: Sequence[AnalysisRecord] = (), controls: Sequence[AnalysisRecord] = ()
-) -> Panel:
-    """Return a network's training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4).
-
-    That of other networks is thin, of networks before training dotted.
-    """
+def lesion_panel(found: Inside) -> Panel:
+    """Return the training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4); see `_lines`."""
+    analysis = found.networks[0]
     whole, *losses = analysis.row("cross_entropy")
-    lines = [line(f"ours, {analysis.data}", losses, marker="o", ms=3, **OURS)]
-    lines.append(level("ours, without lesion", whole, lw=1, **OURS))
-    lines += _next_to_ours(*([one.row("cross_entropy")[1:] for one in some] for some in (others, controls)))
+    lines = _lines(found, lambda one: one.row("cross_entropy")[1:], marker="o", ms=3)
+    lines.insert(1, level("ours, without lesion", whole, lw=1, **OURS))
     paper, rows = PAPER_DATA.get(analysis.data), reference_rows("verydeep2015_fig4_lesion.csv")
     if paper and len(rows) == 1 + len(losses):
         without, *theirs = (row[f"{paper}_train_cross_entropy"] for row in rows)
