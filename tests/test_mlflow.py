@@ -311,9 +311,6 @@ def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyP
     assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")
 
 
-# A real server over HTTP, which keeps the artifacts itself
-
-
 @pytest.fixture
 def switch(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Callable[[bool], None]]:
     """Starts and kills a server with a database and an artifact store of its own, which is tracked to."""

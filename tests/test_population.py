@@ -231,9 +231,6 @@ def test_activation_checkpointing_changes_no_bit(kind: str, every: int) -> None:
     assert all(torch.equal(whole[place], kept[place]) for place in whole)
 
 
-# Optimisers of single runs
-
-
 def test_every_kind_that_a_configuration_can_name_has_one_and_another_is_an_error() -> None:
     kinds = {get_args(member)[1].tag for member in get_args(get_args(OptimiserConfig)[0])}
     assert kinds == set(OPTIMISERS)

@@ -239,8 +239,8 @@ def drive(environment: dict[str, str], contents: list[Any], log: Path, hold: Pat
     one_at_a_time = threading.Lock()
 
     def note(event: Event) -> None:
-        with one_at_a_time, log.open("ab") as file:
-            pickle.dump(event, file)
+        with one_at_a_time, log.open("ab", buffering=0) as file:  # whole, whenever this process is killed
+            file.write(pickle.dumps(event))
         while isinstance(event, EpochEnded) and hold.exists():
             time.sleep(0.1)
 
