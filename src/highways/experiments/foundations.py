@@ -305,6 +305,6 @@ FOUNDATIONS = Experiment(
             rows=answers_in_short,
         ),
     ),
-    figures={"foundations": lambda records: Drawing(study_panels(records), empty="no study has been made")},
+    figures={"foundations": lambda records: Drawing(study_panels(records))},
     references=(TRAJECTORY,),
 )

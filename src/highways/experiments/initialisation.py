@@ -191,7 +191,7 @@ def initialisation_figure(records: Listed) -> Drawing:
         deepest = {name: signals[key] for name in names if (key := (kind, depths[-1], name)) in signals}
         blocks = {name: dict(enumerate(signal.row(column), start=1)) for name, signal in deepest.items()}
         panels.append(line_panel(title, _lines(blocks, marker=None, lw=1.4), "block", y, whole_ticks))
-    return Drawing(panels + study_panels(records), empty="no run has finished")
+    return Drawing(panels + study_panels(records))
 
 
 def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]:

@@ -339,7 +339,7 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
 def keras_lasagne_figure(records: Listed) -> Drawing:
     """Draw, for each data set, all cells in order, and the effects."""
     panels = [panel for found in factorials(records).values() for panel in (_cells_panel(found), _effects_panel(found))]
-    return Drawing(panels, columns=2, empty="no factorial is complete")
+    return Drawing(panels, columns=2)
 
 
 def _cells_panel(found: Factorial) -> Panel:

@@ -297,7 +297,7 @@ def parity_figure(records: Listed) -> Drawing:
             lines.append(line(label, gaps, color=OTHERS[place], ls=DASHES[place % 4], lw=2.6 - 0.25 * place))
         title, y = f"{found.data}: how far apart two networks are", "largest difference over largest weight"
         panels.append(line_panel(title, lines, "step", y, lambda axes: axes.set_xscale("log"), height=3.6))
-    return Drawing(panels, empty="the study has not been made")
+    return Drawing(panels)
 
 
 def answer(records: Listed) -> str:

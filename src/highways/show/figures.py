@@ -143,15 +143,10 @@ def _ends(of: Line) -> str:
 
 
 class Drawing:
-    """A figure of panels, `columns` side by side; one without panels says why it is `empty`."""
+    """A figure of panels, `columns` side by side; one without panels says so."""
 
-    def __init__(
-        self,
-        panels: Sequence[Panel],
-        columns: int = 3,
-        empty: str = "every run has diverged: there are no weights to look into",
-    ):
-        self.panels = tuple(panels) or (_words(empty),)
+    def __init__(self, panels: Sequence[Panel], columns: int = 3):
+        self.panels = tuple(panels) or (Panel("nothing to show", f"Empty: {NOTHING}.", _nothing, height=0.6),)
         self.columns = min(columns, len(self.panels))
 
     def whole(self) -> Figure:
@@ -186,12 +181,12 @@ def _grid(rows: Sequence[Sequence[Panel]], dpi: int, titles: bool) -> Figure:
     return figure
 
 
-def _words(text: str) -> Panel:
-    def draw(axes: Axes) -> None:
-        axes.text(0.5, 0.5, text, ha="center", va="center")
-        axes.set_axis_off()
+NOTHING = "no run or study that it shows has finished"
 
-    return Panel("nothing to show", f"Empty: {text}.", draw, height=0.6)
+
+def _nothing(axes: Axes) -> None:
+    axes.text(0.5, 0.5, NOTHING, ha="center", va="center")
+    axes.set_axis_off()
 
 
 def _keep_legends_inside(figure: Figure) -> None:
