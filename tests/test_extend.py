@@ -13,9 +13,9 @@ import checkout
 import nbformat
 import numpy as np
 import pytest
-import yaml
 from toolbox import record_of, write_idx
 
+from highways.claims.judge import read_claims
 from highways.config import load_profile
 from highways.tracking import Listed
 
@@ -101,9 +101,8 @@ def source(project: Path, repository: Path) -> Path:
     return project
 
 
-def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, call, capsys) -> None:
-    assert call("new", "experiment", "97_tried") == 0
-    assert capsys.readouterr().out.splitlines()[:2] == list(MADE[:2])
+def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, says) -> None:
+    assert says("new", "experiment", "97_tried").splitlines()[:2] == list(MADE[:2])
     for command in (["format", "--check"], ["check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "src", *MADE]
         subprocess.run(ruff, cwd=source, check=True, capture_output=True)
@@ -125,8 +124,7 @@ def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, cal
     )
     assert [tuple(row.values())[::2] for row in experiment.rows(records)] == [(4, 1.5), (16, 1.0)]
     assert experiment.figures["tried"](records).panels[0].lines
-    claim = yaml.safe_load((source / "references/claims.yaml").read_text())["tried-16-suffice"]
-    assert experiment.named_measures.fault(claim["measure"]) is None
+    assert set(read_claims({experiment.name: experiment.named_measures})) == {"tried-16-suffice"}
 
     cells = nbformat.read(source / MADE[1], as_version=4).cells
     values: dict = {}
@@ -134,14 +132,10 @@ def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, cal
     assert experiment.schema.model_validate(values) == settings
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("width", "error: 'width': an experiment is called by two digits and a word, such as 11_width\n"),
-        ("05_width", "error: notebooks/05_lesion.ipynb: there is one already\n"),
-    ],
-)
-def test_name_must_be_free_and_have_a_number(source: Path, call, capsys, name: str, message: str) -> None:
-    assert call("new", "experiment", name) == 1
-    assert capsys.readouterr().err == message
-    assert not (source / MADE[0]).exists()
+def test_name_must_be_free_and_have_a_number(source: Path, fails) -> None:
+    for name, message in (
+        ("width", "'width': an experiment is called by two digits and a word, such as 11_width"),
+        ("05_width", "notebooks/05_lesion.ipynb: there is one already"),
+    ):
+        assert fails("new", "experiment", name) == message
+        assert not (source / MADE[0]).exists()
