@@ -37,25 +37,19 @@ app.add_typer(doctor.app)
 app.add_typer(results.app)
 
 
-def _version(requested: bool) -> None:
-    if requested:
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the versions of highways and torch.")] = False,
+) -> None:
+    """Define the options of every command; `main` looks for `--debug` itself."""
+    if version:
         from highways import __version__
         from highways.packages import installed
 
         print(f"highways {__version__}, torch {installed('torch') or 'not installed'}")
         raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def options(
-    context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the versions of highways and torch."),
-    ] = False,
-) -> None:
-    """Define the options of every command; `main` looks for `--debug` itself."""
     if context.invoked_subcommand is None:
         print(WELCOME)
 
