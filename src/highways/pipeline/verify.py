@@ -11,11 +11,9 @@ from highways.experiments import EXPERIMENTS, REPORT
 from highways.report.export import export_text
 from highways.report.pages import pages
 from highways.report.verdicts import judge_all
-from highways.show.tables import table_files
 from highways.tracking import AnalysisStore, RecordStore
 
 REMAKE = "`highways tables` and `highways claims` make it"
-NOT_INTACT = HighwaysError("its records are not intact")
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
@@ -27,52 +25,44 @@ def faults(profile: str) -> tuple[int, list[str]]:
         How many files were checked, and one line for each that is not intact.
     """
     results, lines = paths.Results(profile), []
-    recorded, broken, checked = set[str](), set[str](), 0
+    recorded, checked = set[str](), 0
     for store in (RecordStore, AnalysisStore):
         for path in sorted(results.folder.glob(f"*/{store.kind}/*.json")):
-            experiment, checked = path.parents[1].name, checked + 1
-            recorded.add(experiment)
+            checked += 1
+            recorded.add(path.parents[1].name)
             try:
                 store.record.read(path)
             except HighwaysError as error:
                 lines.append(str(error))
-                broken.add(experiment)
-    tables: dict[Path, str | HighwaysError] = {}
+    tables: dict[Path, str] = {}
     for one in EXPERIMENTS:
+        folder = results.of(one.name).tables
         if one.name not in recorded or not profile_path(profile, one.name).exists():
             continue
-        folder = results.of(one.name).tables
         try:
-            if one.name in broken:
-                raise NOT_INTACT
             records = one.of(profile).records()
             tables |= {folder / name: text for table in one.tables for name, text in table.texts(records).items()}
         except HighwaysError as error:
-            tables |= {folder / name: error for table in one.tables for name in table_files(table.name)}
+            lines.append(f"{paths.shown(folder)}: cannot be checked: {error}")
     lines += _differences(tables)
-    judged: dict[Path, str | HighwaysError] = {}
+    judged: dict[Path, str] = {}
     published = any(path.exists() for path in (results.claims, results.claims_json, results.page))
     if published and profile_path(profile, REPORT.name).exists():
         try:
-            if broken:
-                raise NOT_INTACT
             verdicts = judge_all(profile)
             judged = {results.claims: claims_text(verdicts.judgements), results.claims_json: export_text(verdicts)}
             judged |= {} if lines else pages(verdicts)  # they show all the rest
         except HighwaysError as error:
-            judged = dict.fromkeys((results.claims, results.claims_json), error)
+            lines.append(f"{paths.shown(results.claims)}: cannot be checked: {error}")
     return checked + len(tables) + len(judged), lines + _differences(judged)
 
 
-def _differences(expected: Mapping[Path, str | HighwaysError]) -> list[str]:
-    """Return a line for each file that is not what it should be; of one with an error that is not known."""
+def _differences(expected: Mapping[Path, str]) -> list[str]:
+    """Return a line for each file that is not what it should be."""
     lines = []
     for path, text in expected.items():
-        where = paths.shown(path)
-        if isinstance(text, HighwaysError):
-            lines.append(f"{where}: cannot be checked: {text}")
-        elif not path.exists():
-            lines.append(f"{where}: missing; {REMAKE}")
+        if not path.exists():
+            lines.append(f"{paths.shown(path)}: missing; {REMAKE}")
         elif path.read_bytes() != text.encode():
-            lines.append(f"{where}: not what the records give; {REMAKE} again")
+            lines.append(f"{paths.shown(path)}: not what the records give; {REMAKE} again")
     return lines
