@@ -304,4 +304,5 @@ class SaveState(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(STATE)
         self.save(MEMORY.cat_file(STATE))
+        MEMORY.rm_file(STATE)
         self._saved_at = time.monotonic()

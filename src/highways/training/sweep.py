@@ -156,8 +156,9 @@ def run(
         cores = min(record.environment.get("threads", 1), cores)
     how = {"records": store.folder, "device": devices.resolve(device).type, "threads": threads or cores}
     job = Job((config,), (key,), population, weights=record is not None, **how)  # type: ignore[arg-type]
-    finished, missing, said = ([], {key: config}, set()) if record is None else ([record], {}, set())
-    with telling(MlflowLog(profile, experiment, (), finished, missing) if mlflow else None, on_event) as tell:
+    finished, missing = ([], {key: config}) if record is None else ([record], {})
+    log, said = MlflowLog(profile, experiment, (), finished, missing) if mlflow else None, set[str]()
+    with telling(log, on_event) as tell:
         while (records := complete(job, train_job, tell)) is None:
             say_waiting(job, said)
     if record is not None:
