@@ -18,6 +18,7 @@ from highways.experiments.conv import (
     SHAPES,
     ConvProfile,
     authors_log,
+    built_multiplications,
     conv_rows,
     difference_from_log,
     parameters,
@@ -50,6 +51,13 @@ def test_parameter_counts_and_depths_are_the_releases_and_the_papers() -> None:
     assert parameters("keras-post", "mnist") == 65_240
     down = NETWORKS["highway-mnist-32"].model_copy(update={"pool_rounding": "down"})
     assert sum(p.numel() for p in ConvNetwork(down, (1, 28, 28), 10).parameters()) == 150_090, "Caffe rounds up"
+
+
+def test_multiplications_of_the_fitnets_are_those_that_were_published() -> None:
+    """Romero et al. 2015, Table 5: 30 and 382 million."""
+    published = {"fitnet-1": 30e6, "fitnet-4": 382e6}
+    for network, count in published.items():
+        assert built_multiplications([], network, "cifar10") == pytest.approx(count, rel=0.01)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

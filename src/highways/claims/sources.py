@@ -70,7 +70,14 @@ def spoken(measured: str, unit: Unit) -> str:
     return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
 
 
-WORDS = {"nats": " nats", "ratio": " times", "parameters": " parameters", "share": " %", "points": " points"}
+WORDS = {
+    "nats": " nats",
+    "ratio": " times",
+    "parameters": " parameters",
+    "multiplications": " multiplications",
+    "share": " %",
+    "points": " points",
+}
 """Of a unit that stands behind its number."""
 
 

@@ -48,9 +48,9 @@ class Networks(NamedTuple):
     """Of the same networks before training, `None` where that was not measured."""
 
 
-Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", ""]
+Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", "multiplications", ""]
 """Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
-`parameters`, counted."""
+`parameters` or `multiplications`, counted."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -209,8 +209,8 @@ class Measures:
         return unit(measure["value"]) if callable(unit) else unit  # type: ignore[return-value]
 
     def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
-        """Tell whether a measure is a calculation: parameters are counted on networks built for it."""
-        return self.unit(measure) == "parameters"
+        """Tell whether a measure is a calculation: what is counted, is so on networks built for it."""
+        return self.unit(measure) in ("parameters", "multiplications")
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field
+from torch.utils.flop_counter import FlopCounterMode
 
 from highways.claims.values import Interval, Records, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
@@ -139,12 +141,17 @@ SHAPES: dict[str, tuple[int, int, int]] = {
 }
 
 
-def parameters(network: str, data: str) -> int:
-    """Return the number of weights and biases of a network on a data set, from its description."""
+def built(network: str, data: str) -> tuple[ConvNetwork, tuple[int, int, int]]:
+    """Return an untrained network for a data set, and the shape of its images, by its description."""
     described, pictures, _, _ = recipe(network, data)
     channels, height, width = SHAPES[data]
     shape = channels, height * pictures.enlarge, width * pictures.enlarge
-    return sum(parameter.numel() for parameter in ConvNetwork(described, shape, classes(data)).parameters())
+    return ConvNetwork(described, shape, classes(data)), shape
+
+
+def parameters(network: str, data: str) -> int:
+    """Return the number of weights and biases of a network on a data set, from its description."""
+    return sum(parameter.numel() for parameter in built(network, data)[0].parameters())
 
 
 BEGUN = ", schedule of "
@@ -344,6 +351,15 @@ def built_parameters(records: Records, network: str, data: str) -> float:
     return parameters(network, data)
 
 
+@in_units("multiplications")
+def built_multiplications(records: Records, network: str, data: str) -> float:
+    """Return how often a network multiplies for an image, counted on one built for a data set; nothing is trained."""
+    module, shape = built(network, data)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.eval()(torch.zeros(1, *shape))
+    return counter.get_total_flops() // 2  # it counts the additions, too
+
+
 def answer(records: Listed) -> str:
     """Return every network's test accuracy, with the papers' where they have one on these data."""
     parts = []
@@ -378,7 +394,13 @@ CONV = Experiment(
         ),
     ),
     figures={"conv": conv_figure},
-    measures=(difference_from_paper, difference_from_log, difference_of_networks, built_parameters),
+    measures=(
+        difference_from_paper,
+        difference_from_log,
+        difference_of_networks,
+        built_parameters,
+        built_multiplications,
+    ),
     references=(
         "conv_papers.csv",
         "authors_log_cifar10.csv",
