@@ -255,10 +255,12 @@ def run_first(frame: pd.DataFrame) -> pd.DataFrame:
 def conv_figure(records: Listed) -> Drawing:
     """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
 
-    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set.
+    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set, and one of the
+    losses of the Keras convolution post's network, which are the post's own figure.
     """
     ours = cells(records, named)
-    return Drawing([_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)], columns=2)
+    errors = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
+    return Drawing(errors + [_losses_panel(name, ours[name, data]) for name, data in ours if name in POST], columns=2)
 
 
 def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
@@ -280,6 +282,17 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
         plain_ticks(axes.xaxis, subs=(1,))
 
     return line_panel(f"{data}: test error over epochs", lines, "epoch", "test error, %", scales)
+
+
+def _losses_panel(name: str, cell: Cell) -> Panel:
+    losses = ("train_cross_entropy", "training", "-"), ("test_cross_entropy", "test", "--")
+    lines = [
+        line(None if place else label, run.curves[curve], color=OTHERS[3], lw=1.3, ls=dashes)
+        for place, run in enumerate(cell.runs)
+        for curve, label, dashes in losses
+    ]
+    title = f"{LABELS.get(name, name)}: cross-entropy over epochs, each run"
+    return line_panel(title, lines, "epoch", "cross-entropy, nats", log=False)
 
 
 def _colours(names: list[str]) -> dict[str, str]:
