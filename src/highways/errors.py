@@ -1,6 +1,7 @@
 """The one exception that users are meant to see, and its kinds.
 
-Every function raises it for what the user can mend, such as a file at fault; docstrings do not repeat that.
+Every function raises it for what the user can mend, such as a file at fault; docstrings below the
+public functions do not repeat that.
 """
 
 import contextlib

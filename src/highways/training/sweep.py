@@ -84,6 +84,9 @@ def sweep(
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
         auxiliary: Keys of runs that no outcome counts; MLflow marks none of them as the best.
         on_event: Told about every event, after progress and MLflow.
+
+    Raises:
+        HighwaysError: The data, a device or a record are at fault, or runs failed; finished ones have their records.
     """
     by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -142,6 +145,9 @@ def run(
         config: The run.
         experiment, profile, device, threads, mlflow, on_event: See `sweep`.
         weights: Train again where the final weights are not kept here, and say how they compare with the record.
+
+    Raises:
+        HighwaysError: As of `sweep`; or it diverged when it was trained again.
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -179,7 +185,11 @@ def _compare(record: RunRecord, trained: RunRecord) -> None:
 
 
 def load_network(record: RunRecord) -> nn.Module:
-    """Return the trained network of a record, on the CPU."""
+    """Return the trained network of a record, on the CPU.
+
+    Raises:
+        HighwaysError: Its weights are not kept here, or are others than the record's.
+    """
     state = load_weights(record.run_key, record.weights_sha256)
     if state is None:
         raise HighwaysError(
