@@ -338,7 +338,8 @@ def test_readme_and_pages_have_the_committed_numbers(repository: Path) -> None:
     units = read_table(repository / "results/paper/02_bilstm_depth/tables/bilstm_depth.csv")
     at_300 = {(row["variant"], int(row["depth"])): float(row["accuracy_test_best_dev"]) for row in units}
     assert min(at_300["plain", depth] for depth in (1, 2, 3)) > 0.8
-    assert {round(at_300[cell], 2) for cell in (("plain", 5), ("highway-article", 3), ("highway-article", 5))} == {0.5}
+    guessing = [("plain", 5), ("plain", 10), *(("highway-article", depth) for depth in (3, 5, 10))]
+    assert {round(at_300[cell], 2) for cell in guessing} == {0.5}
     assert f"{at_300['highway-released', 5]:.2f} with 5" in text
     inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
     counts = [
