@@ -38,7 +38,7 @@ help:  ## Show the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The scripts in .venv name its place: where the checkout was moved, it is made anew.
+# The scripts in .venv name its place: where the checkout was moved, it is made again.
 # (Compared by the shell, and .venv by its relative path everywhere: there may be blanks and quotes in the place.)
 MOVED := $(if $(wildcard $(STAMP)),$(shell [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || echo yes))
 ifeq ($(MOVED),yes)

@@ -320,7 +320,7 @@ L2_PARITY = Experiment(
         Table(
             "l2_parity",
             parity_rows,
-            "NumPy beside PyTorch with Keras's penalty (the NumPy/Keras question)",
+            "NumPy and PyTorch with Keras's penalty (the NumPy/Keras question)",
             shown={name: name.replace("_", " ") for name in ("variant", "data", "step", "difference", "source_says")},
             rows=lambda frame: frame.loc[frame["step"].isin([1, frame["step"].max()])],
             cost=lambda records: costs(records, loop),

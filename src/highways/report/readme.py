@@ -45,7 +45,7 @@ def _judged(profile: str) -> Judged | None:
     except (ValueError, OSError):
         table = pd.DataFrame()
     if list(table.columns) != [field.name for field in fields(Judgement)]:
-        cure = f"`highways claims --profile {profile}` makes it anew"
+        cure = f"`highways claims --profile {profile}` makes it again"
         raise HighwaysError(f"{paths.shown(path)}: not the verdicts on claims; {cure}")
     known = all_claims()  # `highways verify` names a file that has others
     rows = [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
