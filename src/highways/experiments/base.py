@@ -264,8 +264,7 @@ class Study:
         """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""
         auxiliary = [record.run_key for record in self.records().auxiliary]
         files, title = list(dict.fromkeys(self._written)), self.experiment.title
-        log = MlflowLog(self.settings.profile, self.experiment.name, auxiliary)
-        log.end(lambda runs: runs.attach(files), lambda runs: runs.close(title=title))
+        MlflowLog(self.settings.profile, self.experiment.name, auxiliary).attach(files, title)
         place = paths.shown(self.results.folder)
         if self.settings.profile == EXPLORE:
             return _markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")

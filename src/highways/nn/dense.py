@@ -1,6 +1,7 @@
 """Plain and highway fully-connected networks (P1 sec. 3.1, P2 sec. 3.1)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -93,7 +94,7 @@ def build(config: DenseConfig, data: Any, seed: int) -> DenseNetwork:
     return DenseNetwork(config, data.features, data.classes, seed)
 
 
-def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Tensor:
+def drawn(shape: Sequence[int], how: Initialisation, random: torch.Generator) -> Tensor:
     """Return initial weights of a linear map or a convolution, float32; see `highways.config.run.Initialisation`.
 
     Args:
@@ -101,7 +102,7 @@ def drawn(shape: torch.Size, how: Initialisation, random: torch.Generator) -> Te
         how: The initialisation's name.
         random: Drawn from.
     """
-    inputs, outputs = shape[1:].numel(), shape.numel() // shape[1]
+    inputs, outputs = math.prod(shape[1:]), math.prod(shape) // shape[1]
     if how == "zeros":
         return torch.zeros(shape)
     if how == "glorot_uniform":

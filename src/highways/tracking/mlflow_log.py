@@ -236,6 +236,10 @@ class MlflowLog:
             self._calls.put(lambda runs: runs.take(event))
         self._warn()
 
+    def attach(self, files: Iterable[Path], title: str = "") -> None:
+        """Keep files, such as figures and tables, with the sweep, and end it."""
+        self.end(lambda runs: runs.attach(files), lambda runs: runs.close(title=title))
+
     def end(self, *last: Callable[[MlflowRuns], object]) -> None:
         """Make the last calls and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
         for call in (*last, None):
