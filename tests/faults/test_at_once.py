@@ -94,6 +94,7 @@ def test_dvc_repro_killed_at_random_moments(tmp_path: Path, seeded, count) -> No
         now = tiny.records(folder)
         assert not tiny.differing(before, now)
         before = now
+    tiny.age_unfinished(folder)
     [(status, said)] = ends(start(folder, *REPRO))
     assert status == 0, said
     now = tiny.records(folder)

@@ -6,6 +6,7 @@ It runs in processes that are forked from one that has imported everything, so t
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
     return [name for name in expected if name not in found or found[name] != expected[name]]
 
 
+PARTS = "**/.*.part"
+"""Files that a killed process was writing; a sweep removes those of a day ago."""
+
+
+def age_unfinished(root: Path) -> None:
+    """Make unfinished files two days old."""
+    for path in root.glob(PARTS):
+        os.utime(path, times=(time.time() - 2 * 24 * 3600,) * 2)
+
+
 def left_over(root: Path) -> list[Path]:
     """Unfinished files, locks, and resume points."""
-    return [path for kind in ("**/*.part", "checkpoints/locks/*", "checkpoints/resume/*") for path in root.glob(kind)]
+    return [path for kind in (PARTS, "checkpoints/locks/*", "checkpoints/resume/*") for path in root.glob(kind)]
