@@ -13,7 +13,7 @@ from highways.config import AnalysisConfig
 from highways.inside.analyse import analyse
 from highways.inside.lesions import LesionsConfig
 from highways.training import load_network, run
-from highways.training.checkpoints import weights_path, weights_sha256
+from highways.training.checkpoints import read_weights, weights_path, weights_sha256
 
 
 @pytest.fixture
@@ -38,6 +38,16 @@ def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, 
     assert f"`highways run {record.run_key} --weights` trains" in fails("weights", "keep", record.run_key)
 
 
+def test_weights_in_half_the_space_are_loaded_as_float32(record, says) -> None:
+    trained = load_network(record).state_dict()
+    says("weights", "keep", "--half", record.run_key)
+    weights_path(record.run_key).unlink()
+    kept = torch.load(paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt", weights_only=True)
+    for name, tensor in load_network(record).state_dict().items():
+        assert torch.equal(tensor, trained[name].half().float())
+        assert kept[name].dtype == torch.float16
+
+
 def test_weights_trained_again_are_told_and_others_are_refused(record, says, fails, capsys) -> None:
     state = {name: tensor + 1e-3 for name, tensor in load_network(record).state_dict().items()}
     torch.save(state, weights_path(record.run_key))
@@ -60,4 +70,4 @@ def test_committed_weights_are_those_of_their_cards(repository: Path) -> None:
     for path in repository.glob("results/*/weights/*.pt"):
         (row,) = [line for line in path.with_name("README.md").read_text().splitlines() if f"[{path.stem}]" in line]
         assert hashlib.sha256(path.read_bytes()).hexdigest() in row
-        assert weights_sha256(torch.load(path, weights_only=True)) in row
+        assert weights_sha256(read_weights(path)) in row

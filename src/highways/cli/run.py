@@ -104,11 +104,12 @@ def _with_settings(content: Any, settings: list[str]) -> Any:
 @weights.command("keep")
 def keep_command(
     run_keys: Annotated[list[str], typer.Argument(help="Keys of runs whose weights are under checkpoints/.")],
+    half: Annotated[bool, typer.Option("--half", help="Keep them as float16, in half the space.")] = False,
 ) -> None:
     """Copy weights from checkpoints/ into results/PROFILE/weights and write the card that lists them."""
     from highways.report.weights import keep
 
-    for path in keep([run_given(key).stem for key in run_keys]):
+    for path in keep([run_given(key).stem for key in run_keys], half):
         print(paths.shown(path))
 
 

@@ -21,7 +21,11 @@ DataSet = Images | Pictures | Sentences
 
 
 def load(data: DataConfig | str) -> DataSet:
-    """Load a data set by its configuration, or just its name, fetching and preparing it where that is still to do."""
+    """Load a data set by its configuration, or just its name, fetching and preparing it where that is still to do.
+
+    Raises:
+        HighwaysError: There is none of that name, it cannot be fetched, or the user's own file is at fault.
+    """
     config = DataConfig.of(data)
     return _load(config.model_dump_json(), fingerprint(config))
 

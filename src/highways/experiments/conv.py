@@ -288,7 +288,7 @@ def _losses_panel(name: str, cell: Cell) -> Panel:
     losses = ("train_cross_entropy", "training", "-"), ("test_cross_entropy", "test", "--")
     lines = [
         line(None if place else label, run.curves[curve], color=OTHERS[3], lw=1.3, ls=dashes)
-        for place, run in enumerate(cell.runs)
+        for place, run in enumerate(run for run in cell.runs if run.status == "finished")
         for curve, label, dashes in losses
     ]
     title = f"{LABELS.get(name, name)}: cross-entropy over epochs, each run"

@@ -22,6 +22,9 @@ def build_network(config: RunConfig, data: Any) -> nn.Module:
     Args:
         config: The run.
         data: Its data set, as `highways.data.load` returns it.
+
+    Raises:
+        HighwaysError: The data do not fit the network.
     """
     family = importlib.import_module(f"{__name__}.{config.network.family.replace('-', '_')}")
     return family.build(config.network, data, config.seed)

@@ -59,6 +59,9 @@ class ConvNetwork(nn.Module):
         shape: Of an image, `(channels, height, width)`.
         classes: Number of classes.
         seed: Of the initial weights.
+
+    Raises:
+        HighwaysError: A convolution or a pooling window does not fit; the message names the stage.
     """
 
     def __init__(self, config: ConvConfig, shape: tuple[int, int, int], classes: int, seed: int = 0):

@@ -1,6 +1,7 @@
 """Weights in the repository: those of a few networks, `results/<profile>/weights/<run_key>.pt`, and their card."""
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from highways.files import write_whole
 from highways.nn import build_network
 from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord
-from highways.training.checkpoints import load_weights, weights_path, weights_sha256
+from highways.training.checkpoints import load_weights, read_weights, weights_path, weights_sha256
 
 
 @torch.no_grad()
@@ -32,21 +33,25 @@ def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, flo
     return loss / data.size("train"), hits / data.size("test")
 
 
-def keep(run_keys: Sequence[str]) -> list[Path]:
+def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
     """Copy the weights of recorded runs from `checkpoints/` into their profiles' folders, and write the cards.
 
     Of several profiles with the run's record, one that keeps weights already takes them, else one with parameters.
-    Weights that are not the record's to the bit (trained again on another processor) are kept, too: the card says it.
+    Weights that are not the record's to the bit (trained again on another processor, or stored as float16 where `half`
+    is wanted) are kept, too: the card says it.
     """
     copies: dict[Path, bytes] = {}
     for run_key in run_keys:
         source = weights_path(run_key)
-        if not source.exists() or load_weights(run_key, None) is None:
+        if not source.exists() or (state := load_weights(run_key, None)) is None:
             cure = f"`highways run {run_key} --weights` trains the run again for them"
             raise HighwaysError(f"{run_key}: no weights at {paths.shown(source)}; {cure}")
         profiles = [path.parents[2] for path in RecordStore.copies(run_key)]
         profiles.sort(key=lambda path: ((path / "weights").exists(), (paths.root() / "profiles" / path.name).exists()))
-        copies[profiles[-1] / "weights" / f"{run_key}.pt"] = source.read_bytes()
+        content = io.BytesIO(source.read_bytes())
+        if half:
+            torch.save({name: tensor.half() for name, tensor in state.items()}, content := io.BytesIO())
+        copies[profiles[-1] / "weights" / f"{run_key}.pt"] = content.getvalue()
     for home, content in copies.items():
         write_whole(home, content)
     for folder in {home.parent for home in copies}:
@@ -61,7 +66,7 @@ def card(folder: Path) -> str:
         record_path = min(folder.parent.glob(f"*/runs/{path.stem}.json"), default=None) or RecordStore.find(path.stem)
         if record_path is None:
             raise HighwaysError(f"{paths.shown(path)}: weights of a run that has no record")
-        record, state = RunRecord.read(record_path), torch.load(path, map_location="cpu", weights_only=True)
+        record, state = RunRecord.read(record_path), read_weights(path)
         own = weights_sha256(state)
         rows.append(
             {

@@ -38,6 +38,12 @@ def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
     write_whole(weights_path(run_key), content.getvalue())
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights of a file, as float32 where they are kept as float16."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in state.items()}
+
+
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
     """Return the final weights of a run, or `None` where they are neither kept here nor in git.
 
@@ -53,7 +59,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
             return None
         accepted, remedy = _listed_sha256(path), "restore it from git"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_weights(path)
         actual = weights_sha256(state)
     except Exception as error:  # torch.load raises many kinds for a damaged file
         raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); {remedy}") from None
@@ -61,7 +67,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
         raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; {remedy}")
     if path == weights_in_git(run_key) and expected_sha256 not in (None, actual):
         card = paths.shown(path.with_name("README.md"))
-        print(f"{run_key}: these weights are not the record's to the bit, the run was trained again; see {card}")
+        print(f"{run_key}: these weights are not the record's to the bit (trained again, or float16); see {card}")
     return state
 
 
