@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from toolbox import record_of, verdicts_of
 
 from highways.claims.judge import Bounds, Claim, Judgement, judge, measured_text, read_claims
-from highways.claims.required import Required
+from highways.claims.required import Evidence, Required
 from highways.claims.schema import schema_text
 from highways.claims.sources import numbers_of, spoken
 from highways.claims.studies import study_ratio
@@ -122,7 +122,7 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
     claim = claim.model_copy(update={"required": required})
     whole = with_rungs(PAPER_P1, (10, 40), (3, 400))
     assert judged(claim, whole).scope == scope
-    assert list(claim.gaps(whole)) == ([] if scope == "full" else ["epochs"])
+    assert list(claim.evidence(whole).gaps) == ([] if scope == "full" else ["epochs"])
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,6 @@ ROWS = [{"kind": "a", "layer": layer, "loss": float(layer), "none": None} for la
         ({"value": {"layer": {"from": 2, "to": 4}}, "take": "mean", "of": "loss"}, 3.0),
         ({"ratio": [{"layer": [1, 2]}, {"kind": "a"}], "take": "sum", "of": "loss"}, 0.3),
         ({"ratio": [{"layer": [3, 4]}, {"layer": [1, 2]}], "take": ["max", "min"], "of": "loss"}, 4.0),
-        ({"difference": [{"kind": "a"}, {"kind": "a"}], "take": ["last", "first"], "of": "loss"}, 3.0),
         ({"share": {"kind": "a"}, "below": 3, "of": "loss"}, 0.5),
         ({"value": {"layer": [4, 5]}, "take": "max", "of": "loss"}, None),
         ({"value": {"layer": 1}, "of": "none"}, None),
@@ -295,6 +294,11 @@ def run_of(kind: str = "plain", depth: int = 10, width: int = 71, seed: int = 0,
     record = record_of(config, {"train_cross_entropy": [1e-5]})
     update = {"network": network, "budget": config.budget.model_copy(update=budget), "seed": seed}
     return record.model_copy(update={"config": config.model_copy(update=update)})
+
+
+def evidence_for(asked: dict, runs: list[RunRecord], study: Any = None) -> Evidence:
+    required = Required.model_validate(asked)
+    return Evidence(required, required.of_data_sets(Listed(runs)), study)
 
 
 SHORT = [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()]
@@ -328,18 +332,15 @@ SHORT = [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()]
     ],
 )
 def test_each_requirement_says_in_what_it_is_not_met(asked: dict, runs: list[RunRecord], lack: dict) -> None:
-    required = Required.model_validate(asked)
-    assert required.gaps(required.evidence(Listed(runs))) == lack
+    assert evidence_for(asked, runs).gaps == lack
 
 
 def test_a_study_has_numbers_of_its_own_and_no_networks() -> None:
     study: Any = SimpleNamespace(data="", kind="it", config=SimpleNamespace(measure=SimpleNamespace(steps=5)))
     asked = {"steps": 10, "draws": 2, "survivors": 1, "depths": [10], "widths": {"plain": 71}, "training_examples": 9}
-    required = Required.model_validate(asked)
-    evidence = required.evidence(Listed([run_of(width=5)], analyses=[study]), "it")
-    assert required.gaps(evidence) == {"steps": ("10", "5"), "draws": ("2", "0")}
-    assert required.scope(evidence) == "reduced"
-    assert Required.model_validate({"steps": 5, "depths": [10]}).scope(evidence) == "full"
+    evidence = evidence_for(asked, [run_of(width=5)], study)
+    assert (evidence.gaps, evidence.scope) == ({"steps": ("10", "5"), "draws": ("2", "0")}, "reduced")
+    assert evidence_for({"steps": 5, "depths": [10]}, [], study).scope == "full"
 
 
 def test_a_requirement_of_another_kind_is_refused() -> None:
@@ -371,7 +372,8 @@ def test_committed_verdicts_say_what_they_fall_short_of_and_which_rest_on_a_sear
 
 def listed_study(**values: list[float]) -> Any:
     """Records with a study of the kind `it`."""
-    return SimpleNamespace(analyses=[SimpleNamespace(kind="it", values=values, row=values.__getitem__)])
+    study: Any = SimpleNamespace(kind="it", values=values, row=values.__getitem__)
+    return Listed(analyses=[study])
 
 
 def test_a_ratio_over_seeds_has_the_interval_of_its_logarithms() -> None:

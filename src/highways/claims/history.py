@@ -57,13 +57,14 @@ class Fixed(NamedTuple):
 def forms_of_claims() -> Forms | None:
     """Return all forms of each claim of the last commit; `None` outside a full clone."""
     try:
-        if _git("rev-parse", "--is-shallow-repository").strip() != b"false":
+        if _git("rev-parse", "--is-shallow-repository").strip() != "false":
             return None
         log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
-        if not (commits := [line.split("|") for line in log.decode().splitlines()]):
-            return None
-        versions = _versions([commit for commit, _, _ in commits])
-    except (OSError, subprocess.SubprocessError):
+        commits = [line.split("|") for line in log.splitlines()]
+        versions = {one: yaml.load(_git("show", f"{one}:./{CLAIMS}"), SafeLoader) or {} for one, _, _ in commits}
+    except (OSError, subprocess.SubprocessError):  # no git here, or one that does not answer
+        return None
+    if not commits:
         return None
     parents = {commit: before.split() for commit, before, _ in commits}
     dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
@@ -82,20 +83,10 @@ def forms_of_claims() -> Forms | None:
     return found
 
 
-def _git(*arguments: str, stdin: bytes = b"") -> bytes:
+def _git(*arguments: str) -> str:
+    """Return what git prints; nothing of a file that a commit does not have, or outside a clone."""
     command = ["git", "-C", str(paths.root()), *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=True).stdout
-
-
-def _versions(commits: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the claims of each commit by id."""
-    asked = "".join(f"{commit}:./{CLAIMS}\n" for commit in commits)
-    answer, versions = _git("cat-file", "--batch", stdin=asked.encode()), {}
-    for commit in commits:
-        head, _, answer = answer.partition(b"\n")
-        size = 0 if head.endswith(b" missing") else int(head.split()[2])
-        versions[commit], answer = yaml.load(answer[:size], SafeLoader) or {}, answer[size + 1 :] if size else answer
-    return versions
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60).stdout
 
 
 def fixed_by_git(forms: Forms) -> list[Fixed]:

@@ -11,9 +11,9 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from highways import paths
-from highways.claims.required import Evidence, Gap, Required
+from highways.claims.required import Evidence, Required
 from highways.claims.values import Interval, Measures, Networks, measured, measured_of_networks
-from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict
+from highways.claims.verdicts import SCOPES, VERDICTS, Scope, Verdict, counted
 from highways.config import Strict, read_mapping, validate
 from highways.config.data import UNPUBLISHED
 from highways.errors import HighwaysError
@@ -42,13 +42,6 @@ class Bounds(Strict):
         if all(keeps(end, bound) for keeps, bound in asked for end in (low, high)):
             return True
         return None if all(keeps(low, bound) or keeps(high, bound) for keeps, bound in asked) else False
-
-    def beyond(self, value: float, control: float | None) -> bool | None:
-        """Tell whether a value is further than a control's in the direction that is asked for."""
-        if control is None:
-            return None
-        upwards = self.above is not None or self.at_least is not None
-        return value > control if upwards else value < control
 
 
 class Claim(Strict):
@@ -83,20 +76,18 @@ class Claim(Strict):
         """Tell whether what was measured keeps the criterion; `None` where it does not say."""
         if not isinstance(value, Networks):
             return self.holds.keep(value)
-        kept = [self.holds.keep(one) for one in value.values]
-        if self.beyond_untrained:
-            for place, (trained, control) in enumerate(zip(value.values, value.untrained, strict=True)):
-                if kept[place] and not self.holds.beyond(trained, control):
-                    kept[place] = None
+        upwards = self.holds.above is not None or self.holds.at_least is not None
+        kept = []
+        for trained, control in zip(value.values, value.untrained, strict=True):
+            beyond = control is not None and (trained > control if upwards else trained < control)
+            keeps = self.holds.keep(trained)
+            kept.append(None if keeps and self.beyond_untrained and not beyond else keeps)
         return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
 
-    def gaps(self, records: Listed) -> dict[str, Gap]:
-        """Return in what the listed runs that a verdict rests on fall short of what the claim requires."""
-        return self.required.gaps(self.evidence(records))
-
     def evidence(self, records: Listed) -> Evidence:
-        """Return the evidence for a verdict: runs, or a study if the claim is about one and it has been made."""
-        return self.required.evidence(records, self.of_study)
+        """Return the evidence for a verdict, of the listed runs: on the required data sets or their stand-ins."""
+        records = self.required.of_data_sets(records)
+        return Evidence(self.required, records, records.study(self.of_study) if self.of_study else None)
 
     @property
     def of_study(self) -> str | None:
@@ -168,28 +159,26 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     *inconclusive*. Networks that were not trained as far as required (`trained_to`) decide nothing. A claim whose data
     were never published *cannot be judged*. It is *not run* as long as a run that it concerns is missing.
     """
-    required, calculated = claim.required, measures.needs_no_runs(claim.measure)
-    evidence = claim.evidence(records)
-    records = evidence.records
-    complete = calculated or evidence.study is not None or (records.known and not required.awaits(records))
+    evidence, calculated = claim.evidence(records), measures.needs_no_runs(claim.measure)
+    measuring = measured_of_networks if claim.each_network else measured
     try:
-        measuring = measured_of_networks if claim.each_network else measured
-        value = measuring(measures, claim.measure, records) if complete and (calculated or not records.empty) else None
+        judged = calculated or (evidence.complete and not evidence.records.empty)
+        value = measuring(measures, claim.measure, evidence.records) if judged else None
     except HighwaysError as error:
         raise HighwaysError(f"references/claims.yaml: {name}: key 'measure': {error}") from None
     verdict: Verdict = "not run"
     scope: Scope = ""
     if value is not None:
-        scope = "full" if calculated else required.scope(evidence)
-        verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in required.gaps(evidence))
-    elif complete and evidence.lost:
-        verdict, scope = "inconclusive", required.scope(evidence)  # there is nothing to measure
+        scope = "full" if calculated else evidence.scope
+        verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in evidence.gaps)
+    elif evidence.complete and evidence.lost:
+        verdict, scope = "inconclusive", evidence.scope  # there is nothing to measure
     return Judgement(
         claim_id=name,
         source=claim.source,
         statement=claim.statement,
         criterion=claim.criterion,
-        required=required.text(),
+        required=claim.required.text(),
         measured="" if value is None else measured_text(value),
         verdict=verdict,
         scope=scope,
@@ -234,22 +223,18 @@ def headline(judgements: Sequence[Judgement]) -> str:
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
 
 
+def _counts(judgements: Iterable[Judgement]) -> str:
+    scopes: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
+    for row in judgements:
+        scopes[row.verdict].append(row.scope)
+    parts = [f"{len(of)} {verdict} ({counted(of, SCOPES)})".removesuffix(" ()") for verdict, of in scopes.items() if of]
+    return ", ".join(parts) or "none"
+
+
 def by_whose(judgements: Sequence[Judgement]) -> dict[str, Counter[str]]:
     """Return the number of each verdict, sorted: on the `sources`' claims and on `our_own`."""
-    counts = {"sources": Counter[str](), "our_own": Counter[str]()}
-    for verdict, own in sorted((row.verdict, row.own) for row in judgements):
-        counts["our_own" if own else "sources"][verdict] += 1
-    return counts
-
-
-def _counts(judgements: Sequence[Judgement]) -> str:
-    parts = []
-    for verdict in VERDICTS:
-        chosen = [judgement.scope for judgement in judgements if judgement.verdict == verdict]
-        scopes = [f"{chosen.count(scope)} {scope}" for scope in SCOPES if scope in chosen]
-        if chosen:
-            parts.append(f"{len(chosen)} {verdict}" + (f" ({', '.join(scopes)})" if scopes else ""))
-    return ", ".join(parts) or "none"
+    theirs, ours = (Counter(sorted(row.verdict for row in judgements if row.own == own)) for own in (False, True))
+    return {"sources": theirs, "our_own": ours}
 
 
 def frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

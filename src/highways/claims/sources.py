@@ -33,13 +33,11 @@ def documents(source: str) -> tuple[str, ...]:
 
 def number(value: float) -> str:
     """Return a number with three significant digits, as one reads it; a whole one has all of them."""
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         return {"inf": "infinite", "-inf": "minus infinite"}.get(str(value), "not a number")
-    if value == 0:
-        return "0"
     whole = value == int(value) and abs(value) < 1e12
     if whole or 1e-3 <= abs(value) < 1e6:
-        text = f"{value:,.0f}" if whole or abs(value) >= 100 else f"{value:.3g}"
+        text = f"{value + 0:,.0f}" if whole or abs(value) >= 100 else f"{value:.3g}"
         return text.replace("-", "\u2212")
     mantissa, power = f"{value:.1e}".split("e")
     digits = str(int(power)).translate(RAISED)

@@ -4,26 +4,20 @@ import math
 
 from highways.claims.values import Interval, Records, in_units
 from highways.inside.statistics import student_interval
-from highways.tracking import AnalysisRecord, Listed
-
-
-def study(records: Listed, kind: str) -> AnalysisRecord | None:
-    """Return the study of one kind, `None` where it has not been made."""
-    return next((analysis for analysis in records.analyses if analysis.kind == kind), None)
-
 
 SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
 """What is in the name of a number that is a share."""
 
 
-def _is_share(value: str) -> bool:
+def is_share(value: str) -> bool:
+    """Tell by its name whether a number of a study is a share."""
     return any(word in value for word in SHARES)
 
 
-@in_units(lambda value: "share" if _is_share(value) and "gap" not in value else "")
+@in_units(lambda value: "share" if is_share(value) and "gap" not in value else "")
 def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
     """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
-    found = study(records, of)
+    found = records.study(of)
     if found is None or value not in found.values:
         return None
     numbers = found.row(value)
@@ -32,7 +26,7 @@ def study_value(records: Records, of: str, value: str, take: str = "last") -> fl
     return {"first": numbers[0], "last": numbers[-1], "largest": largest, "mean": mean}[take]
 
 
-@in_units(lambda value: "points" if _is_share(value) else "")
+@in_units(lambda value: "points" if is_share(value) else "")
 def study_difference(records: Records, of: str, value: str, less: str) -> float | Interval | None:
     """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
     pairs = [one - other for one, other in _pairs(records, of, value, less)]
@@ -58,7 +52,7 @@ def study_ratio(records: Records, of: str, value: str, to: str) -> float | Inter
 
 def _pairs(records: Records, of: str, value: str, other: str) -> list[tuple[float, float]]:
     """Return two values of a study for each seed; none where one of them is missing."""
-    found = study(records, of)
+    found = records.study(of)
     if found is None or not {value, other} <= found.values.keys():
         return []
     return list(zip(found.row(value), found.row(other), strict=True))

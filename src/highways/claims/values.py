@@ -72,7 +72,7 @@ def guessing(run: RunRecord) -> float:
 
 # Expressions
 
-Take = Literal["max", "min", "first", "last", "sum", "mean"]
+Take = Literal["max", "min", "sum", "mean"]
 
 
 class Range(Strict):
@@ -84,39 +84,37 @@ class Range(Strict):
 
 Where = dict[str, int | float | str | list[int | float | str] | Range]
 """Values of columns that select rows. Of several values of one column each must be there."""
-Pair = Annotated[list[Where], Field(min_length=2, max_length=2)]
 
 
 class Expression(Strict):
-    """A number from a table: the `value` of a row, the `ratio` or `difference` of two, or the `share` of rows below."""
+    """A number from a table: the `value` of a row, the `ratio` of two, or the `share` of rows below a bound."""
 
     value: Where | None = None
-    ratio: Pair | None = None
-    difference: Pair | None = None
+    ratio: Annotated[list[Where], Field(min_length=2, max_length=2)] | None = None
     share: Where | None = None
     of: str
     """The column."""
     take: Take | Annotated[list[Take], Field(min_length=2, max_length=2)] | None = None
-    """How several rows become one number; one for both parts of a ratio or difference, or one for each."""
+    """How several rows become one number; one for both parts of a ratio, or one for each."""
     below: float | None = None
     """The bound of a share, strict."""
     unit: Unit | None = None
-    """Of the number: by default `ratio` or `share` for these, none for a value or a difference."""
+    """Of the number: by default `ratio` or `share` for these, none for a value."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if sum(part is not None for part in (self.value, self.ratio, self.difference, self.share)) != 1:
-            raise ValueError("one of value, ratio, difference and share is needed, or the name of a function")
+        if sum(part is not None for part in (self.value, self.ratio, self.share)) != 1:
+            raise ValueError("one of value, ratio and share is needed, or the name of a function")
         if (self.share is None) != (self.below is None):
             raise ValueError("a share needs below, and nothing else has it")
-        if isinstance(self.take, list) and self.ratio is None and self.difference is None:
+        if isinstance(self.take, list) and self.ratio is None:
             raise ValueError("take is one word here")
         return self
 
     @property
     def _parts(self) -> list[Where]:
-        """What selects rows: twice of a ratio or difference."""
-        return self.ratio or self.difference or [self.value or self.share or {}]
+        """What selects rows: twice of a ratio."""
+        return self.ratio or [self.value or self.share or {}]
 
     def on(self, rows: Sequence[Row]) -> Any:
         """Return the number; `None` where a row that it needs, or its number, is missing.
@@ -136,15 +134,13 @@ class Expression(Strict):
                 return float(np.mean(column < self.below))
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
-            places = {"first": 0, "last": -1, None: 0}
-            numbers.append(column[places[take]] if take in places else getattr(np, str(take))(column, axis=0))
-        one, *others = numbers
-        for other in others:
-            if self.ratio and np.ndim(one) == 0 and ((np.isinf(one) and np.isinf(other)) or not other):
-                return None
-            with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
-                one = np.divide(one, other) if self.ratio else one - other
-        return float(one) if np.ndim(one) == 0 else one
+            numbers.append(getattr(np, take or "sum")(column, axis=0))
+        number, *to = numbers
+        if to and number.ndim == 0 and ((np.isinf(number) and np.isinf(to[0])) or not to[0]):
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
+            number = number / to[0] if to else number
+        return float(number) if number.ndim == 0 else number
 
     def selected(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that the number is made of, as far as they are there."""

@@ -1,7 +1,7 @@
 """The words of a judgement, and how they are counted."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 Verdict = Literal[
@@ -15,7 +15,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)[:-1]
 """Those that a claim which was run can have, the best first."""
 
 
-def counted(verdicts: Iterable[str] | Mapping[str, int]) -> str:
-    """Return verdicts, or numbers of them, on one line, in the order of `VERDICTS`."""
-    numbers = Counter(verdicts)
-    return ", ".join(f"{numbers[verdict]} {verdict}" for verdict in VERDICTS if numbers[verdict])
+def counted(words: Iterable[str] | Mapping[str, int], order: Sequence[str] = VERDICTS) -> str:
+    """Return verdicts or scopes, or numbers of them, on one line, in an order."""
+    numbers = Counter(words)
+    return ", ".join(f"{numbers[word]} {word}" for word in order if numbers[word])

@@ -18,7 +18,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from highways.claims.studies import study
 from highways.config import AnalysisConfig, DataConfig, Profile
 from highways.config.base import Count, Strict, Width
 from highways.config.data import ImageDataName
@@ -302,7 +301,7 @@ def parity_figure(records: Listed) -> Drawing:
 
 def answer(records: Listed) -> str:
     """Return how far apart the two networks are after the last step, without decay, with it, and with half of it."""
-    if (found := study(records, "parity")) is None:
+    if (found := records.study("parity")) is None:
         return ""
     parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
     hidden, accuracy = found.row("hidden_units")[0], found.row("accuracy")[0]

@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from highways.claims.studies import SHARES
+from highways.claims.studies import is_share
 from highways.config import DataConfig, RunConfig
 from highways.config.analysis import Measure
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
@@ -89,7 +89,7 @@ class SmallStudy(Measure):
             row["values"] = " ".join(f"{value:.3g}" for value in values)
         elif len(values) > 1:
             low, high = student_interval(values)
-            most = 1.0 if any(word in name for word in SHARES) else math.inf
+            most = 1.0 if is_share(name) else math.inf
             row |= {"interval_low": max(low, 0.0), "interval_high": min(high, most)}
         return row
 

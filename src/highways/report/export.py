@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from highways import paths
 from highways.claims.history import read_history
 from highways.claims.judge import by_whose
-from highways.claims.required import cell_of
 from highways.claims.sources import numbers_of
 from highways.experiments import BY_NAME
 from highways.tracking import AnalysisRecord, RunRecord
@@ -69,12 +68,11 @@ def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -
         results.runs: [run for run in listed if required.concerns(run.config)],
         results.analyses: listed.analyses,
     }
-    of_trials = [] if claim.of_study or not there else required.of_data_sets(listed)
-    concerned = [run.config for run in of_trials if required.concerns(run.config)]
+    concerned = [run.config for run in claim.evidence(listed).runs] if there and not claim.of_study else []
     return {
         "experiment": experiment.name,
         "data": row["data"],
-        "trials": dict(Counter(" ".join(map(str, cell_of(config, required.cells))) for config in concerned)),
+        "trials": dict(Counter(" ".join(map(str, required.cell_of(config))) for config in concerned)),
         "networks": len(listed.networks()) if there and claim.each_network else None,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(sums[one.own_key] for one in own)}

@@ -74,7 +74,7 @@ class Judged:
         claim, named = self.claims[row.claim_id], documents(row.source)
         unit, differs = BY_NAME[claim.experiment].named_measures.unit(claim.measure), {}
         if row.verdict != "not run" and row.scope not in ("", "full"):
-            differs = claim.gaps(self.listed[claim.experiment])
+            differs = claim.evidence(self.listed[claim.experiment]).gaps
         is_yes = row.measured == "1" and claim.holds.equals == 1  # a share of 1 that the criterion asks for
         return vars(row) | {
             "own": row.own,

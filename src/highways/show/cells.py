@@ -19,10 +19,14 @@ class Cell:
     runs: tuple[RunRecord, ...]
 
     @cached_property
+    def lengths(self) -> list[int]:
+        """Numbers of epochs of the rungs, the shortest first."""
+        return sorted({run.config.budget.epochs for run in self.runs})
+
+    @cached_property
     def rungs(self) -> list[list[RunRecord]]:
         """Runs by their number of epochs, the shortest first."""
-        lengths = sorted({run.config.budget.epochs for run in self.runs})
-        return [[run for run in self.runs if run.config.budget.epochs == length] for length in lengths]
+        return [[run for run in self.runs if run.config.budget.epochs == length] for length in self.lengths]
 
     @property
     def counted(self) -> list[RunRecord]:

@@ -51,6 +51,10 @@ class Listed(list[RunRecord]):
         names = [*(run.config.data.name for run in self), *(analysis.data for analysis in self.analyses)]
         return list(dict.fromkeys(name for name in names if name))
 
+    def study(self, kind: str) -> AnalysisRecord | None:
+        """Return the study of one kind, `None` where it has not been made."""
+        return next((analysis for analysis in self.analyses if analysis.kind == kind), None)
+
     def on(self, *data: str | None) -> "Listed":
         """Return those on some data sets, and the studies that make their own examples."""
         return replace(
