@@ -1,7 +1,5 @@
 """When criteria were fixed: what git says, the committed file, and the comparison with the runs' own times."""
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import yaml
 from checkout import git
 from toolbox import config_of, record_of
 
-from highways.claims.history import Fixed, fixed, fixed_by_git, forms_of_claims, history_text, read_history, unsaid
+from highways.claims.history import Fixed, Forms, fixed, fixed_by_git, forms_of_claims, history_text, read_history
 from highways.claims.judge import Claim
 from highways.claims.values import Measures
 from highways.tracking import Listed
@@ -21,25 +19,22 @@ Commit = Callable[..., str]
 
 
 @pytest.fixture
-def commit(project: Path) -> Commit:
+def commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
     """Commits claims on a day of January 2026, after some commands of git, and returns the commit."""
 
-    def git(command: str, day: int = 1) -> str:
-        date = f"2026-01-{day:02}T12:00:00+01:00"
-        who = {f"GIT_{role}_{what}": "t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        environment = os.environ | who | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-        done = subprocess.run(["git", *command.split()], cwd=project, env=environment, capture_output=True, check=True)
-        return done.stdout.decode().strip()
-
     def make(day: int, claims: dict[str, Any], *before: str) -> str:
+        who = {"NAME": "t", "EMAIL": "t", "DATE": f"2026-01-{day:02}T12:00:00+01:00"}
+        for name, value in who.items():
+            monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
+            monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
         for command in before:
-            git(command)
+            git(project, *command.split())
         (project / "references/claims.yaml").write_text(f"# {day}\n{yaml.safe_dump(claims)}")
-        git("add references/claims.yaml")
-        git("commit -q -m claims", day)
-        return git("rev-parse HEAD")
+        git(project, "add", "references/claims.yaml")
+        git(project, "commit", "-q", "-m", "claims")
+        return git(project, "rev-parse", "HEAD").decode().strip()
 
-    git("init -q -b main")
+    git(project, "init", "-q", "-b", "main")
     return make
 
 
@@ -67,6 +62,16 @@ def test_what_was_fixed_on_a_branch_was_fixed_before_its_merge(commit: Commit) -
     forms = forms_of_claims()
     assert forms is not None
     assert {row.claim_id: row.commit for row in fixed_by_git(forms)} == {"a": on_branch, "b": on_main}
+
+
+def unsaid(forms: Forms) -> list[str]:
+    """Return the claims whose bounds changed last without a new `restated:` line."""
+    found = []
+    for name, (now, *before) in forms.items():
+        earlier = next((one for one in before if "bounds" in now.changed(one)), None)
+        if earlier and now.entry.get("restated") in (None, "", earlier.entry.get("restated")):
+            found.append(name)
+    return found
 
 
 def test_changed_bound_needs_a_new_line(commit: Commit) -> None:

@@ -179,7 +179,7 @@ def test_signal_of_every_kind_is_measured_and_drawn(project: Path) -> None:
         assert (found["output_gradient"] > 0).all()
         config = AnalysisConfig(run=config_of(network.config, "synthetic-tweets"), measure=SignalConfig(trained=False))
         analyses.append(AnalysisRecord.model_construct(config=config, values=lists(found)))
-    drawn = svg(signal_panel(analyses))
+    drawn, _ = svg(signal_panel(analyses))
     assert all(f"{kind}, 3 layers" in drawn for kind in get_args(BiLSTMKind))
 
 

@@ -7,18 +7,16 @@ authors, *Training Very Deep Networks* (arXiv 1507.06228). Docstrings cite them 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from highways.packages import installed
 
 if TYPE_CHECKING:
     from highways.config import RunConfig
     from highways.experiments import records
     from highways.training import run, sweep
 
-try:
-    __version__ = version("highways")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "0+unknown"
+__version__ = installed("highways") or "0+unknown"  # of a checkout that is not installed
 
 PUBLIC = {
     "RunConfig": "highways.config",

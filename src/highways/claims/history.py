@@ -99,16 +99,6 @@ def fixed_by_git(forms: Forms) -> list[Fixed]:
     return rows
 
 
-def unsaid(forms: Forms) -> list[str]:
-    """Return the claims whose bounds changed last without a new `restated:` line."""
-    found = []
-    for name, (now, *before) in forms.items():
-        earlier = next((one for one in before if "bounds" in now.changed(one)), None)
-        if earlier and now.entry.get("restated") in (None, "", earlier.entry.get("restated")):
-            found.append(name)
-    return found
-
-
 def history_file() -> Path:
     """Return the place of the committed history."""
     return paths.references() / "history.csv"

@@ -63,11 +63,6 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
 def claims_command(
     profile: ProfileOption = None,
     from_: SourceOption = "records",
-    verdict: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Show only this verdict ({', '.join(verdicts.VERDICTS)}); can be repeated."),
-    ] = None,
-    experiment: ExperimentOption = None,
     history: Annotated[
         bool, typer.Option("--history", help="Show when each criterion was fixed; write references/history.csv.")
     ] = False,
@@ -83,9 +78,8 @@ def claims_command(
         judged = judge_all(name, from_)
         path = write_claims(judged)
         write_pages(judged)
-        rows = verdicts.choose(judged, verdict or (), experiment)
-        shown.wrapped(f"{name}: {headline(rows)}. All claims are in {paths.shown(path)}")
-        verdicts.show(rows, verdict or ())
+        shown.wrapped(f"{name}: {headline(judged.judgements)}. All claims are in {paths.shown(path)}")
+        verdicts.show(judged.judgements)
         if altered := judged.altered():
             named = ", ".join(map(paths.shown, altered))
             raise HighwaysError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,19 +91,12 @@ def _recorded_runs(profile: str | None, experiment: str | None) -> pd.DataFrame:
 
 def _filter(runs: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return the runs that meet a condition, by pandas."""
-    import pandas as pd
-
     table = runs.drop(columns="record")
     try:
         meets = table.eval(where.strip(), engine="python", local_dict={}, global_dict={})
-    except pd.errors.UndefinedVariableError as error:
-        name = str(error).split("'")[1]
-        near = difflib.get_close_matches(name, map(str, table)) or sorted(table)
-        reason = f"no column {name!r}; words need quotation marks; see {', '.join(near)}"
-        raise HighwaysError(f"--where {where}: {reason}") from None
     except Exception as error:  # whatever the parser says, or pandas of a word that is compared with a number
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise HighwaysError(f"--where {where}: cannot be evaluated: {reason}") from None
+        reason, columns = str(error).partition("\n")[0] or type(error).__name__, ", ".join(map(str, table))
+        raise HighwaysError(f"--where {where}: {reason}; text needs quotes, columns are: {columns}") from None
     if getattr(meets, "dtype", None) != "bool":
         raise HighwaysError(f"--where {where}: not a condition such as depth == 50 and network == 'highway'")
     return runs.loc[meets]

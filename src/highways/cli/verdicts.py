@@ -7,34 +7,22 @@ from typing import TYPE_CHECKING
 
 from highways.claims.verdicts import VERDICTS
 from highways.cli import shown
-from highways.cli.options import experiment_given, recorded_profiles
-from highways.errors import HighwaysError
+from highways.cli.options import recorded_profiles
 
 if TYPE_CHECKING:
     from highways.claims.judge import Judgement
-    from highways.report.verdicts import Judged
 
 STYLES = {"replicated": "green", "not replicated": "red", "inconclusive": "yellow", "not run": "dim"}
 
 
-def choose(judged: Judged, verdicts: Sequence[str], experiment: str | None) -> list[Judgement]:
-    """Return the judgements with one of some verdicts, on claims of an experiment; empty means all."""
-    for verdict in verdicts:
-        if verdict not in VERDICTS:
-            raise HighwaysError(f"--verdict {verdict}: there are: {', '.join(VERDICTS)}")
-    name = experiment_given(experiment)
-    rows = [row for row in judged.judgements if name in (None, judged.claims[row.claim_id].experiment)]
-    return [row for row in rows if not verdicts or row.verdict in verdicts]
-
-
-def show(judgements: Sequence[Judgement], in_full: Sequence[str] = ()) -> None:
-    """Show judgements by verdict; of claims not run only the names, unless `in_full` holds that verdict."""
+def show(judgements: Sequence[Judgement]) -> None:
+    """Show judgements by verdict; of claims not run only the names."""
     for verdict in VERDICTS:
         rows = [row for row in judgements if row.verdict == verdict]
         if not rows:
             continue
         shown.line(f"\n{verdict} ({len(rows)})", STYLES.get(verdict, "yellow"))
-        if verdict == "not run" and verdict not in in_full:
+        if verdict == "not run":
             shown.wrapped(", ".join(row.claim_id for row in rows), "  ")
             continue
         for row in rows:

@@ -35,23 +35,15 @@ class _Refused(yaml.MarkedYAMLError):
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """PyYAML's safe loader without tags, keys given twice, and words that not every reader takes for the same."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if (tag := getattr(event, "tag", None)) is not None:
-            raise _Refused(problem=f"a tag ({tag[:60]}); leave it out", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+    """PyYAML's safe loader without keys given twice and words that not every reader takes for the same."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         keys = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _Refused(problem="a key must be text or a number", problem_mark=key.start_mark)
-            if key.value in keys:
-                raise _Refused(problem=f"key {quoted(key.value)} is given twice", problem_mark=key.start_mark)
-            keys.add(key.value)
+            if (name := str(key.value)) in keys:
+                raise _Refused(problem=f"key {quoted(name)} is given twice", problem_mark=key.start_mark)
+            keys.add(name)
         return node
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
@@ -81,7 +73,7 @@ def parse_yaml(text: str, where: str) -> Any:
     """Parse a YAML text strictly; messages begin with `where`, its file or origin."""
     try:
         return yaml.load(text, _SafeLoader)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line if mark is not None else text.count("\n", 0, getattr(error, "position", 0))
         problem = printable(str(getattr(error, "problem", None) or getattr(error, "reason", None) or error), 300)

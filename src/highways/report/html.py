@@ -82,7 +82,7 @@ def paragraphs(text: str) -> list[Markup]:
 def panel_view(panel: Panel, experiment: str, behind: Records) -> dict[str, Any]:
     """Return a panel with its title, its alternative text and its SVG: as an image, or with its curves to be read."""
     live = curves(panel, experiment, behind)
-    image = {} if live else {"image": f"data:image/svg+xml;base64,{base64.b64encode(svg(panel).encode()).decode()}"}
+    image = {} if live else {"image": f"data:image/svg+xml;base64,{base64.b64encode(svg(panel)[0].encode()).decode()}"}
     return {"title": panel.title, "alt": panel.alt} | (live or image)
 
 

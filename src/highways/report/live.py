@@ -14,7 +14,7 @@ from highways import paths
 from highways.claims.values import runs_behind
 from highways.experiments import BY_NAME
 from highways.report.verdicts import Judged
-from highways.show.figures import Panel, svg_with_places
+from highways.show.figures import Panel, svg
 
 
 class Records:
@@ -51,7 +51,7 @@ def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | 
     """
     if not any(line.runs for line in panel.lines):
         return None
-    text, places = svg_with_places(panel)
+    text, places = svg(panel)
     found, number = [], records.panels
     records.panels += 1
     for line, there in zip(panel.lines, places, strict=True):

@@ -210,13 +210,11 @@ def save(drawing: Drawing, path: Path) -> Path:
     return path
 
 
-def svg(panel: Panel) -> str:
-    """Return a panel by itself as SVG, without its title; the same text from run to run."""
-    return svg_with_places(panel)[0]
+def svg(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
+    """Return a panel by itself, without its title, as SVG; and the coordinates of its lines' points there.
 
-
-def svg_with_places(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
-    """Return a panel by itself as SVG, and where the points of its lines are: `(points, 2)` each, NaN for none."""
+    The text is the same from run to run; coordinates are `(points, 2)` for each line, NaN for what is not drawn.
+    """
     figure, text, places = alone(panel), io.StringIO(), []
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
