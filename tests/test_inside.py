@@ -35,8 +35,8 @@ from highways.show.figures import svg
 from highways.show.layers import signal_panel
 from highways.show.tables import reference
 from highways.tracking import AnalysisRecord, AnalysisStore, Listed, RunRecord, analysis_keys, listed_records
-from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.mlflow_store import connect, read_analyses
+from highways.tracking.mlflow_log import MlflowLog, read
+from highways.tracking.mlflow_store import connect
 from highways.tracking.records import RecordStore
 from highways.training import run, sweep
 from highways.training.checkpoints import weights_path
@@ -260,19 +260,19 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(tracked_project, empty_mlfl
     record = sweep([config], profile="p", experiment="e")[0]
     configs = [AnalysisConfig(run=config, measure=LesionsConfig())]
     made = analyse(configs, experiment="e", profile="p")
-    assert read_analyses("p", "e", analysis_keys(configs)) == made
+    assert read(AnalysisRecord, "p", "e", analysis_keys(configs)) == made
     (child,) = mlflow_runs(run_key=record.run_key)
     history = connect().get_metric_history(child.info.run_id, "layers/lesions_cross_entropy")
     assert {metric.step: metric.value for metric in history} == dict(enumerate(made[0].values["cross_entropy"]))
     changed = made[0].model_copy(update={"values": {"cross_entropy": [1.0], "accuracy": [0.5]}})
     MlflowLog("p", "e").end(lambda runs: runs.bring_analyses([changed]))
-    assert read_analyses("p", "e", analysis_keys(configs)) == [changed]
+    assert read(AnalysisRecord, "p", "e", analysis_keys(configs)) == [changed]
 
     other = tracked_project / "other.db"
     shutil.copyfile(empty_mlflow, other)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
     assert "e (p): 1 runs and 1 analyses" in list(rebuild("p"))[-1]
-    assert read_analyses("p", "e", analysis_keys(configs)) == made
+    assert read(AnalysisRecord, "p", "e", analysis_keys(configs)) == made
 
 
 def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> None:

@@ -19,10 +19,10 @@ from toolbox import FORKED, OF_MLFLOW, curve, end, forked, free_port, mlflow_run
 from highways import paths
 from highways.errors import HighwaysError
 from highways.report.rebuild import rebuild
-from highways.tracking import mlflow_address, mlflow_log
+from highways.tracking import mlflow_log
 from highways.tracking.events import EpochEnded, Finished, Started
-from highways.tracking.mlflow_log import MlflowLog, MlflowRuns
-from highways.tracking.mlflow_store import checkout_id, connect, import_mlflow, read_records, refused, remove
+from highways.tracking.mlflow_log import MlflowLog, MlflowRuns, read
+from highways.tracking.mlflow_store import asking, checkout_id, connect, import_mlflow, remove, where
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run as train_one
 from highways.training import sweep
@@ -37,7 +37,6 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing has been warned of yet; other work on this machine does not make MLflow too slow."""
     monkeypatch.setattr(mlflow_log, "WARNED", set())
     monkeypatch.setattr(mlflow_log, "PATIENCE_S", 120.0)
-    monkeypatch.setattr("highways.report.rebuild.SAY_S", 120.0)
 
 
 @pytest.fixture
@@ -164,21 +163,21 @@ def test_rebuild_mends_a_broken_database_and_a_moved_one(tracked_project, run_co
     tracked_project.rename(moved)
     monkeypatch.setenv("HIGHWAYS_ROOT", str(moved))
     with pytest.raises(HighwaysError, match=r"moved or copied.*rebuild --fresh"):
-        read_records("p", "e", keys)
+        read(RunRecord, "p", "e", keys)
     rebuilt = says("tracking", "rebuild", "--fresh")
-    assert rebuilt.splitlines()[-1] == f"e (p): 3 runs in {mlflow_address.tracking_uri()}"
+    assert rebuilt.splitlines()[-1] == f"e (p): 3 runs in {where().uri}"
     assert state() == before
-    assert read_records("p", "e", keys) == list(records)
+    assert read(RunRecord, "p", "e", keys) == list(records)
     assert not tracked_project.exists(), "nothing is written to the old place"
 
 
 def test_second_rebuild_brings_what_changed_and_removes_what_is_there_twice(tracked_project: Path, trained) -> None:
     records = trained()
     keys = [record.run_key for record in records]
-    assert len(list(rebuild("p"))) == 1
+    list(rebuild("p"))
     assert list(rebuild("p", only_missing=True)) == []
-    assert read_records("p", "e", keys[::-1]) == records[::-1]
-    assert read_records("q", "e", keys) == read_records("p", "none", keys) == []
+    assert read(RunRecord, "p", "e", keys[::-1]) == records[::-1]
+    assert read(RunRecord, "q", "e", keys) == read(RunRecord, "p", "none", keys) == []
     before, client = state(), connect()
     ids = {run.info.run_id for run in mlflow_runs()}
     first, second = mlflow_runs(kind="run")[:2]
@@ -189,11 +188,11 @@ def test_second_rebuild_brings_what_changed_and_removes_what_is_there_twice(trac
     other = next(one for one in records if one.run_key != first.data.tags["run_key"])
     client.log_text(first.info.run_id, other.dumps(), "record.json")
     with pytest.raises(HighwaysError, match=f"{re.escape(first.data.tags['run_key'])}: .*another record"):
-        read_records("p", "e", [first.data.tags["run_key"]])
+        read(RunRecord, "p", "e", [first.data.tags["run_key"]])
     list(rebuild("p"))
-    assert read_records("p", "e", keys) == records, "a rebuild compares the artifacts, too"
+    assert read(RunRecord, "p", "e", keys) == records, "a rebuild compares the artifacts, too"
     trained(timing={"seconds": 7.0, "group_seconds": 7.0})
-    assert len(list(rebuild("p", only_missing=True))) == 1
+    assert list(rebuild("p", only_missing=True))
     assert {run.data.metrics["summary/seconds"] for run in mlflow_runs(kind="run")} == {7.0}
     trained(timing={"seconds": 8.0, "group_seconds": 8.0})
     damaged = min((tracked_project / "results/p/e/runs").glob("*.json"))
@@ -216,10 +215,10 @@ def test_mlflow_that_cannot_be_used_costs_one_warning(tracked_project: Path, run
         MlflowLog("p", "e").end(MlflowRuns.close)
     (line,) = [str(one.message) for one in caught if "highways tracking rebuild" in str(one.message)]
     assert "\n" not in line
-    assert (mlflow_address.without_password(uri) if uri != "locked" else "database is locked") in line
+    assert (uri if uri != "locked" else "database is locked") in line
     assert [record.status for record in records] == ["finished", "finished", "diverged"]
     if uri != "locked":
-        for attempt in (lambda: read_records("p", "e", ["k"]), lambda: list(rebuild("p"))):
+        for attempt in (lambda: read(RunRecord, "p", "e", ["k"]), lambda: list(rebuild("p"))):
             with pytest.raises(HighwaysError, match=re.escape(uri.removeprefix("sqlite:///"))):
                 attempt()
     lock.close()
@@ -240,7 +239,7 @@ def test_training_never_waits_for_a_server_that_does_not_answer(tracked_project,
             log(Finished(record))
         assert time.monotonic() - began < 5, "no call is made here"
         with pytest.warns(UserWarning, match="too slow.*all records are whole"):
-            log.end()
+            log.end(MlflowRuns.close)
         assert time.monotonic() - began < 10
 
 
@@ -262,7 +261,7 @@ def test_runs_of_another_checkout_are_never_touched(project: Path, empty_mlflow:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///../shared.db")  # relative to the checkout's root
         records = trained(**changes)
         list(rebuild("p"))
-        assert read_records("p", "e", [record.run_key for record in records]) == records
+        assert read(RunRecord, "p", "e", [record.run_key for record in records]) == records
         return records
 
     checkout("one")
@@ -291,9 +290,9 @@ def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, 
     records = trained()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.warns(UserWarning, match="highways tracking rebuild") as caught:
-        MlflowLog("p", "e", finished=records).end()
+        MlflowLog("p", "e", finished=records).end(MlflowRuns.close)
     texts = [str(warning.message) for warning in caught]
-    for attempt in (lambda: list(rebuild("p")), lambda: read_records("p", "e", ["k"])):
+    for attempt in (lambda: list(rebuild("p")), lambda: read(RunRecord, "p", "e", ["k"])):
         with pytest.raises(HighwaysError) as raised:
             attempt()
         texts.append(str(raised.value))
@@ -304,11 +303,17 @@ def test_password_is_shown_nowhere(tracked_project: Path, trained, monkeypatch, 
 def test_passwords_in_the_words_of_others_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:p%40ss@host:5000/x")
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc.def")
-    hidden = refused(ValueError("cannot reach host:5000/x/api (auth=('user', 'p@ss'), Bearer abc.def)"))
-    assert hidden == "MLflow at http://***@host:5000/x does not take the runs (ValueError)"
+    hidden = reason(ValueError("cannot reach host:5000/x/api (auth=('user', 'p@ss'), Bearer abc.def)"))
+    assert hidden == "MLflow at http://***@host:5000/x cannot be read (ValueError)"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert "abc.def" not in refused(ValueError("401 for Bearer abc.def"))
-    assert refused(ValueError("\x1b[31mred\nand more")).endswith(r"does not take the runs (ValueError: \x1b[31mred)")
+    assert "abc.def" not in reason(ValueError("401 for Bearer abc.def"))
+    assert reason(ValueError("\x1b[31mred\nand more")).endswith(r"cannot be read (ValueError: \x1b[31mred)")
+
+
+def reason(error: Exception) -> str:
+    with pytest.raises(HighwaysError) as raised, asking():
+        raise error
+    return str(raised.value)
 
 
 @pytest.fixture
@@ -338,7 +343,7 @@ def check(records: list[RunRecord]) -> None:
     found = {run.data.tags["run_key"]: run for run in children}
     assert len(children) == len(found) == len(records)
     assert {run.info.status for run in children} == {"FINISHED"}
-    assert read_records("p", "e", [record.run_key for record in records]) == records
+    assert read(RunRecord, "p", "e", [record.run_key for record in records]) == records
     for record in records:
         run = found[record.run_key]
         assert run.info.artifact_uri.startswith("mlflow-artifacts:"), "the server keeps them"

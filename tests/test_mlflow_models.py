@@ -13,8 +13,7 @@ from toolbox import config_of, end, free_port, mlflow_runs, serve
 from highways.config import RunConfig
 from highways.data import load
 from highways.report.mlflow_models import VOCABULARY, models
-from highways.tracking.mlflow_address import tracking_uri
-from highways.tracking.mlflow_store import connect
+from highways.tracking.mlflow_store import connect, where
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path
 
@@ -45,7 +44,7 @@ def test_best_network_is_a_model_that_answers_as_it_does(tracked_project, run_co
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())  # what MLflow writes there ends with the test
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", where().uri)  # what MLflow writes there ends with the test
     config = networks(run_config)[name]
     record = run(config, profile="quick", experiment="e")
     first, second = models("quick")

@@ -88,9 +88,9 @@ def _data() -> str:
 
 
 def _mlflow() -> str:
-    from highways.tracking.mlflow_address import shown_uri
+    from highways.tracking.mlflow_store import where
 
-    return f"{installed('mlflow') or 'not installed'}; runs are at {shown_uri()}"
+    return f"{installed('mlflow') or 'not installed'}; runs are at {where().shown}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {

@@ -262,9 +262,8 @@ class Study:
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""
-        auxiliary = [record.run_key for record in self.records().auxiliary]
-        files, title = list(dict.fromkeys(self._written)), self.experiment.title
-        MlflowLog(self.settings.profile, self.experiment.name, auxiliary).attach(files, title)
+        files = dict.fromkeys(self._written)
+        MlflowLog(self.settings.profile, self.experiment.name).attach(files, self.experiment.title)
         place = paths.shown(self.results.folder)
         if self.settings.profile == EXPLORE:
             return _markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")

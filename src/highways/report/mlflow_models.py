@@ -12,13 +12,10 @@ from torch import Tensor, nn
 
 from highways import paths
 from highways.data import Sentences, load
-from highways.experiments import settings_of
-from highways.tracking import RecordStore
-from highways.tracking.mlflow_address import tracking_uri
+from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_runs import best_of_cells
-from highways.tracking.mlflow_store import Store, asking
-from highways.tracking.outcomes import auxiliary_keys
-from highways.tracking.records import RunRecord
+from highways.tracking.mlflow_store import asking, where
+from highways.tracking.records import RecordStore, RunRecord
 from highways.training import load_network
 from highways.training.checkpoints import weights_path
 
@@ -34,32 +31,30 @@ def models(profile: str) -> Iterator[str]:
     for name in paths.Results(profile).experiments():
         records = RecordStore(paths.Results(profile).of(name).runs)
         with asking():
-            store = Store(profile, name, create=False)
-            best = best_of_cells(store.search(kind="run"), auxiliary_keys(settings_of(profile, name)))
-        pairs = [(run.info.run_id, record) for run in best if (record := records.read(run.data.tags["run_key"]))]
-        kept = [(run_id, record) for run_id, record in pairs if weights_path(record.run_key).exists()]
+            runs = MlflowRuns(profile, name, create=False)
+            best = {run.data.tags["run_key"]: run.info.run_id for run in best_of_cells(runs.search(kind="run"))}
+        kept = [record for record in records.read_all(best) if weights_path(record.run_key).exists()]
         if best:
             yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
-        for run_id, record in kept:
+        for record in kept:
             with asking():
-                yield f"  {record.run_key}: {_bring(store, run_id, record)}"
+                yield f"  {record.run_key}: {_bring(runs, best[record.run_key], record)}"
 
 
-def _bring(store: Store, run_id: str, record: RunRecord) -> str:
+def _bring(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
     """Make a network a model of its run, unless MLflow has it, and return what was done."""
     from mlflow.entities import LoggedModelOutput
 
-    client, config, data = store.client, record.config, load(record.config.data)
-    tags = {"run_key": record.run_key, "weights_sha256": str(record.weights_sha256), "data": config.data.name}
-    earlier = list(client.search_logged_models([store.experiment_id], f"tags.run_key = '{record.run_key}'"))
+    client, experiment_id, data = runs.client, runs.home.experiment_id, load(record.config.data)
+    tags = {"run_key": record.run_key, "weights_sha256": str(record.weights_sha256), "data": record.config.data.name}
+    earlier = list(client.search_logged_models([experiment_id], f"tags.run_key = '{record.run_key}'"))
     done, vocabulary = "there already", data.vocabulary if isinstance(data, Sentences) else []
     if not any(one.tags == one.tags | tags and one.status == "READY" for one in earlier):
-        network, name = load_network(record).eval(), f"{config.network.shown_as}-d{config.network.depth:03d}"
-        example = next(x[:4] for x, _ in data.evaluation_batches(config, "test") if len(x) > 1)
-        name = f"{name}-{config.data.name}"
-        model = client.create_logged_model(store.experiment_id, name, run_id, tags, model_type="classifier")
+        example = next(x[:4] for x, _ in data.evaluation_batches(record.config, "test") if len(x) > 1)
+        name = f"{record.config.network.shown_as}-d{record.config.network.depth:03d}-{record.config.data.name}"
+        model = client.create_logged_model(experiment_id, name, run_id, tags, model_type="classifier")
         try:
-            _export(name, model.model_id, record, network, example, vocabulary)
+            _export(name, model.model_id, record, example, vocabulary)
             client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=record.epochs)])
             done = f"models:/{model.model_id}"
         except Exception as error:
@@ -75,25 +70,16 @@ def _bring(store: Store, run_id: str, record: RunRecord) -> str:
     return done
 
 
-def _export(
-    name: str, model_id: str, record: RunRecord, network: nn.Module, example: Tensor, vocabulary: list[str]
-) -> None:
-    """Log a network as a model, with a batch of examples, and for texts the words by number, next to it."""
+def _export(name: str, model_id: str, record: RunRecord, example: Tensor, vocabulary: list[str]) -> None:
+    """Log a record's network as a model, with a batch of examples, and for texts the words by number, next to it."""
     import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.models import infer_signature
 
+    network, inputs = load_network(record).eval(), example.contiguous().numpy()
     if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in network.modules()):
         raise NotImplementedError("it keeps a state that no graph holds: it draws weights at every call")
-    mlflow.set_tracking_uri(tracking_uri())  # the last function takes no client
-    inputs = example.contiguous().numpy()
-    with torch.no_grad():
-        classes = network(example).shape[1]
-    signature = ModelSignature(  # torch.export unrolls LSTMs: sentences are as long as the example's
-        inputs=Schema([TensorSpec(inputs.dtype, (-1, *inputs.shape[1:]))]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
-    )
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    mlflow.set_tracking_uri(where().uri)  # the last function takes no client
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         words = Path(folder) / VOCABULARY
         words.write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -101,7 +87,8 @@ def _export(
             network,
             name=name,
             model_id=model_id,
-            signature=signature,
+            # torch.export unrolls LSTMs: sentences are as long as the example's
+            signature=infer_signature(inputs, network(example).numpy()),
             input_example=inputs,
             serialization_format="pt2",
             pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", f"numpy=={np.__version__}"],

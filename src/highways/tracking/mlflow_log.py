@@ -7,228 +7,312 @@ order: training never waits for MLflow. The first error is one warning, and `hig
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 import time
+import uuid
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from highways.config import RunConfig
 from highways.data import fingerprint
-from highways.tracking import mlflow_address as address
+from highways.errors import HighwaysError
 from highways.tracking import mlflow_runs as shown
-from highways.tracking import mlflow_views as views
+from highways.tracking import mlflow_store as store
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
-from highways.tracking.mlflow_bulk import Entry, Metric
-from highways.tracking.mlflow_store import ANALYSIS, SHA256, Store, has_record, import_mlflow, locked, refused
-from highways.tracking.records import RunRecord
+from highways.tracking.mlflow_runs import AUXILIARY, BEST, NOTE, RECORD, SHA256, Entry, is_finished
+from highways.tracking.mlflow_views import experiment_tags, views
+from highways.tracking.records import Record, RunRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
-AT_ONCE = 50
-"""Records that are brought to a server while other processes of this checkout wait."""
+R = TypeVar("R", bound=Record)
+ANALYSIS = "analysis."
+"""Tag of a sweep and of an analysed run, an analysis's key behind it: the checksum of its record."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
-PATIENCE_S, EACH_S = 10.0, 0.1
-"""Seconds that the end of a sweep waits for a server, and for each of its runs more."""
-LOCAL_S = 300.0
-"""Seconds that it waits for a local database, which answers or fails: on a busy machine making one takes a minute."""
-SAY_S = 3.0
-"""Seconds after which it says so."""
+PATIENCE_S, LOCAL_S = 10.0, 300.0
+"""Seconds that the end of a sweep waits: for a server, and for each run a tenth more; for a local database, which
+answers or fails (on a busy machine making one takes a minute)."""
 WARNED: set[str] = set()
 """Values of MLFLOW_TRACKING_URI about which this process has warned."""
 
 
-class MlflowRuns(Store):
-    """A sweep's runs and their parent, which is found or made; every call waits for MLflow, and raises what it raises.
+@dataclass
+class MlflowRuns:
+    """The runs of one profile in one experiment that this checkout wrote; every call waits for MLflow."""
 
-    Args:
-        profile, experiment: The experiment bears the notebook's name.
-        auxiliary: Keys of runs that no outcome counts.
-        configs: The runs that may train, by key.
-        start_ms: When the parent began.
-    """
+    profile: str
+    experiment: str
+    auxiliary: Collection[str] = ()
+    """Keys of runs that no outcome counts."""
+    configs: dict[str, RunConfig] = field(default_factory=dict)
+    """Runs that may train, by key; a record takes its run out."""
+    create: bool = True
+    """Make the experiment where there is none."""
 
-    def __init__(
-        self,
-        profile: str,
-        experiment: str,
-        auxiliary: Collection[str] = (),
-        configs: Mapping[str, RunConfig] | None = None,
-        start_ms: int | None = None,
-    ):
-        super().__init__(profile, experiment)
-        self.experiment, self.auxiliary, self._configs = experiment, set(auxiliary), dict(configs or {})
-        self._live: dict[str, str] = {}
-        """MLflow's id of each run that trains here, by key."""
-        self._pending: dict[str, list[Metric]] = defaultdict(list)
-        """Epochs that it does not have yet, by id."""
-        self._flush_at, self._is_open = 0.0, True
-        with locked():
-            if parents := self.search(kind="sweep"):
-                self._parent = parents[0].info.run_id
-                self._is_open = parents[0].info.status != "FINISHED" or bool(configs)
-            else:
-                tags = shown.provenance(experiment, profile) | {"kind": "sweep"}
-                self._parent = self.create(f"{profile}: all of {experiment}", tags, start_ms)
-        if self._is_open:
-            self.client.update_run(self._parent, status="RUNNING")
+    def __post_init__(self) -> None:
+        place = store.where()
+        if not self.create and place.database is not None and not place.database.exists():
+            raise HighwaysError(f"there is no {place.database}; `highways tracking rebuild` makes it from the records")
+        self._live: dict[str, tuple[str, list[Metric]]] = {}
+        """Of each run that trains here, by key: MLflow's id, and epochs that it does not have yet."""
+        self._flush_at, self._parent = 0.0, ""
+        self.client = store.connect()
+        self.own = {} if place.is_own else {"highways.checkout": store.checkout_id()}
+        """Tag of a run on a shared server or database: the checkout that wrote it."""
+        # A server knows where its artifacts go; a database does not, and would take the current folder.
+        location = None if place.is_served else (store.folder() / "artifacts" / self.experiment).as_uri()
+        self.home: Any = self.client.get_experiment_by_name(self.experiment)
+        if self.home is None and self.create:
+            with contextlib.suppress(Exception):  # another process may make it at the same time
+                tags = {"mlflow.experimentKind": "custom_model_development"}
+                self.client.create_experiment(self.experiment, location, tags)
+            self.home = self.client.get_experiment_by_name(self.experiment)
+        if self.home is not None and place.is_own and self.home.artifact_location != location:
+            moved = "belongs to another folder (was the checkout moved or copied?)"
+            raise HighwaysError(f"{place.database} {moved}: {store.FRESH}")
+
+    def search(self, *conditions: str, **tags: str) -> list[Run]:
+        """Return the runs with certain tags that meet conditions, the earliest first."""
+        if self.home is None:
+            return []
+        tags |= {"profile": self.profile, **self.own}
+        query = " and ".join([*conditions, *(f"tags.`{name}` = '{value}'" for name, value in tags.items())])
+        order, most = ["attributes.start_time"], 50_000  # what every server gives at once
+        return self.client.search_runs([self.home.experiment_id], query, max_results=most, order_by=order)
+
+    def parent(self, start_ms: int | None = None) -> str:
+        """Return MLflow's id of the sweep; where there is none it is made, and began then."""
+        if not self._parent:
+            with store.locked():
+                there = [run.info.run_id for run in self.search(kind="sweep")]
+                tags = shown.provenance(self.profile, self.experiment) | {"kind": "sweep"} | self.own
+                name = f"{self.profile}: all of {self.experiment}"
+                self._parent = there[0] if there else self._create(name, tags, start_ms)
+            if self.configs:
+                self.client.update_run(self._parent, "RUNNING")
+        return self._parent
+
+    def _create(self, name: str, tags: dict[str, str], start_ms: int | None) -> str:
+        return self.client.create_run(self.home.experiment_id, start_ms, tags, name).info.run_id
 
     def take(self, event: Event) -> None:
-        """Take a training event."""
+        """Take a training event; epochs are gathered, and written every `FLUSH_S`."""
+        from mlflow.entities import Metric
+
         if isinstance(event, Started):
-            self._start({key: self._configs[key] for key in event.keys if key in self._configs})
+            self._start([key for key in event.keys if key in self.configs])
         elif isinstance(event, EpochEnded):
-            self._epoch(event)
+            now = int(time.time() * 1000)
+            for key, metrics in zip(event.keys, event.metrics, strict=True):
+                if metrics is not None and key in self._live:
+                    values = [Metric(shown.metric_name(name), one, now, event.epoch) for name, one in metrics.items()]
+                    self._live[key][1].extend(values)
+            if time.monotonic() >= self._flush_at:
+                self._flush()
+                self._flush_at = time.monotonic() + FLUSH_S
         else:
             list(self.bring([event.record]))
 
-    def _start(self, configs: Mapping[str, RunConfig]) -> None:
+    def _start(self, keys: Sequence[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
-        now, fingerprints = int(time.time() * 1000), {key: fingerprint(one.data) for key, one in configs.items()}
-        with locked():
+        configs = [self.configs[key] for key in keys]
+        entries = [
+            self._entry(config, key, fingerprint(config.data)) for key, config in zip(keys, configs, strict=True)
+        ]
+        with store.locked():
             for run in self.search("attributes.status = 'RUNNING'", kind="run"):
-                if run.data.tags["run_key"] in configs:
+                if run.data.tags["run_key"] in keys:
                     self.client.delete_run(run.info.run_id)
-                    self._pending.pop(run.info.run_id, None)  # of this process, whose worker was lost
-            entries = [self._entry(config, key, fingerprints[key], now) for key, config in configs.items()]
-            self._live |= zip(configs, self.write(entries), strict=True)
-
-    def _entry(self, config: RunConfig, key: str, data: str, start_ms: int, record: RunRecord | None = None) -> Entry:
-        """Return a run as it begins, with the fingerprint of its data, or as its record says."""
-        commit = "" if record is None else str(record.environment.get("git_commit", "unknown"))
-        tags = shown.provenance(self.experiment, self.profile, commit) | shown.run_tags(config, key) | self.own
-        tags |= {"mlflow.parentRunId": self._parent}
-        tags[shown.NOTE] = shown.run_note(config, self.experiment, self.profile, record)
-        if key in self.auxiliary:
-            tags[shown.AUXILIARY] = "true"
-        params = {name: str(value) for name, value in config.flat().items() if value is not None}
-        run = Entry(shown.run_name(config, key), tags, params, shown.data_input(config, data), start_ms)
-        if record is None:
-            return run
-        tags |= {SHA256: record.sha256, "status": record.status}
-        end = shown.interval(record)[1]
-        return replace(run, end=end, metrics=shown.metrics_of(record), record=record.dumps())
-
-    def _epoch(self, event: EpochEnded) -> None:
-        """Take the epoch of a group; what has gathered is written every `FLUSH_S`."""
-        now = int(time.time() * 1000)
-        for key, metrics in zip(event.keys, event.metrics, strict=True):
-            if metrics is not None and key in self._live:
-                values = [(shown.metric_name(name), value, now, event.epoch) for name, value in metrics.items()]
-                self._pending[self._live[key]] += values
-        if time.monotonic() >= self._flush_at:
-            self._flush()
-            self._flush_at = time.monotonic() + FLUSH_S
+            self._live |= {key: (run_id, []) for key, run_id in zip(keys, self._write(entries), strict=True)}
 
     def _flush(self) -> None:
-        for run_id, metrics in self._pending.items():
-            self.log(run_id, metrics)
-        self._pending.clear()
+        for run_id, metrics in self._live.values():
+            self.client.log_batch(run_id, metrics)
+            metrics.clear()
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
-        at_once = AT_ONCE if self.database is None else max(1, len(records))
+        self.parent(min((shown.interval(record)[0] for record in records), default=None))
+        at_once = 50 if store.where().is_served else max(1, len(records))  # other processes wait meanwhile
         for first in range(0, len(records), at_once):
             chosen = records[first : first + at_once]
-            with locked():
+            with store.locked():
                 runs = defaultdict(list)
-                only = {"run_key": chosen[0].run_key} if len(chosen) == 1 else {}
-                for run in self.search(kind="run", **only):
+                for run in self.search(kind="run", **({"run_key": chosen[0].run_key} if len(chosen) == 1 else {})):
                     runs[run.data.tags["run_key"]].append(run)
-                self.write([entry for one in chosen for entry in self._completed(one, runs[one.run_key])])
+                self._write([entry for one in chosen for entry in self._completed(one, runs[one.run_key])])
             yield first + len(chosen)
 
     def _completed(self, record: RunRecord, runs: Sequence[Run]) -> Iterator[Entry]:
         """Yield what is to be written of a record: to the run that trains, here or elsewhere, or else to a new one."""
         key = record.run_key
-        self._configs.pop(key, None)  # it may come before the event that it begins
-        self._pending.pop(self._live.pop(key, ""), None)
-        whole = [run for run in runs if has_record(run, record)]
+        self.configs.pop(key, None)  # it may come before the event that it begins
+        self._live.pop(key, None)
+        whole = [run for run in runs if self._has(run, record)]
         kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
         for run in runs:
             if run not in kept:
                 self.client.delete_run(run.info.run_id)
+        if whole and key in self.auxiliary and AUXILIARY not in whole[0].data.tags:
+            self.client.set_tag(whole[0].info.run_id, AUXILIARY, "true")
         if not whole:
-            entry = self._entry(record.config, key, record.data_fingerprint, shown.interval(record)[0], record)
-            yield replace(entry, run_id=kept[0].info.run_id if kept else "")
+            entry = self._entry(record.config, key, record.data_fingerprint, record)
+            entry.run_id = kept[0].info.run_id if kept else ""
+            yield entry
+
+    def _has(self, run: Run, record: RunRecord) -> bool:
+        """Return whether a run is a record's, by its tags and, on this machine, by its artifact."""
+        file, tags = _local(run, RECORD), run.data.tags
+        return (
+            is_finished(run)
+            and tags[SHA256] == record.sha256
+            and (file is None or (file.is_file() and file.read_text("utf-8", errors="replace") == record.dumps()))
+        )
+
+    def _entry(self, config: RunConfig, key: str, data: str, record: RunRecord | None = None) -> Entry:
+        """Return a run as it begins, with the fingerprint of its data, or as its record says."""
+        entry = shown.entry_of((self.profile, self.experiment), config, key, data, record)
+        entry.tags |= {"mlflow.parentRunId": self.parent(), **self.own}
+        if key in self.auxiliary:
+            entry.tags[AUXILIARY] = "true"
+        return entry
+
+    def _write(self, entries: Sequence[Entry]) -> list[str]:
+        """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
+        if (database := store.where().database) is None or not self.home.artifact_location.startswith("file:"):
+            return [self._send(entry) for entry in entries]
+        runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
+        store.write_runs(database, self.home.experiment_id, self.home.artifact_location, runs)
+        return [*runs]
+
+    def _send(self, entry: Entry) -> str:
+        """Write a run by MLflow's calls, as to a server, and return its id."""
+        from mlflow.entities import Param, RunTag
+
+        run_id, start, there = entry.run_id, entry.start, set[tuple[str, int]]()
+        if run_id:
+            run = self.client.get_run(run_id)
+            start = run.info.start_time
+            for name in run.data.metrics:
+                there |= {(name, metric.step) for metric in self.client.get_metric_history(run_id, name)}
+        else:
+            run_id = self._create(entry.name, entry.tags, start)
+        self.client.log_inputs(run_id, [entry.data])
+        self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
+        if entry.end is not None:
+            self.client.log_text(run_id, entry.record, RECORD)
+            metrics = [metric for metric in entry.metrics if (metric.key, metric.step) not in there]
+            self.client.log_batch(run_id, metrics, tags=[RunTag(*pair) for pair in entry.tags.items()])
+            end = start + entry.end - entry.start  # its duration is its own, not its group's
+            self.client.set_terminated(run_id, "FINISHED", end)  # last: what is FINISHED is whole
+        return run_id
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
         """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
-        there = self.client.get_run(self._parent).data.tags.items()
+        there = self.client.get_run(self.parent()).data.tags
         for record in records:
-            tag = {ANALYSIS + record.key: record.sha256}
-            if not tag.items() <= there:
-                self.client.log_text(self._parent, record.dumps(), f"analyses/{record.key}.json")
-                self.log(self._parent, tags=tag)
+            name, sha256 = ANALYSIS + record.key, record.sha256
+            if there.get(name) != sha256:
+                self.client.log_text(self.parent(), record.dumps(), f"analyses/{record.key}.json")
+                self.client.set_tag(self.parent(), name, sha256)
             if record.config.run is not None:
                 for run in self.search(run_key=record.run.key(record.data_fingerprint)):
-                    if not tag.items() <= run.data.tags.items():
-                        self.log(run.info.run_id, shown.layers(record), tag)
+                    if run.data.tags.get(name) != sha256:
+                        self.client.log_batch(run.info.run_id, shown.layers(record))
+                        self.client.set_tag(run.info.run_id, name, sha256)
 
-    def attach(self, files: Iterable[Path]) -> None:
-        """Make tables and figures artifacts of the parent run."""
-        for file in files:
-            self.client.log_artifact(self._parent, str(file))
-
-    def close(self, status: str = "FINISHED", title: str = "") -> None:
-        """Mark the best runs, end the parent, and give the experiment its views and a note with `title`."""
+    def close(
+        self, status: str = "FINISHED", title: str = "", files: Iterable[Path] = (), tags: Mapping[str, str] = {}
+    ) -> None:
+        """Mark the best runs; end the parent, with files; give the experiment its views, a note and more tags."""
         self._flush()
+        for file in files:
+            self.client.log_artifact(self.parent(), str(file))
         runs = self.search(kind="run")
-        best = shown.best_of_cells(runs, self.auxiliary)
-        note = f"`{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**, with tables, figures and analyses."
-        self.log(self._parent, shown.of_sweep(runs, best), {shown.NOTE: note})
+        best = shown.best_of_cells(runs)
         for run in runs:
-            wanted = {shown.BEST: "true" if run in best else "false"}
-            if run.data.tags["run_key"] in self.auxiliary:
-                wanted[shown.AUXILIARY] = "true"
-            self.log(run.info.run_id, tags=dict(wanted.items() - run.data.tags.items()))
-        of_profile = views.views(self.profile, [run.data.tags for run in runs])
-        self.tag_experiment(views.experiment_tags(title, self.experiment, self.experiment_id, of_profile, self.tags))
-        if self._is_open:
-            end = max((run.info.end_time or 0 for run in runs), default=None)
-            self.client.set_terminated(self._parent, status, end_time=end)
+            if run.data.tags[BEST] != (mark := "true" if run in best else "false"):
+                self.client.set_tag(run.info.run_id, BEST, mark)
+        note = f"`{self.experiment}@{self.profile}`: **parent of {len(runs)} runs**, with tables, figures and analyses."
+        self.client.set_tag(self.parent(), NOTE, note)
+        self.client.log_batch(self.parent(), shown.of_sweep(runs, best))
+        found = views(self.profile, [run.data.tags for run in runs])
+        found |= experiment_tags(title, self.experiment, self.home.experiment_id, self.home.tags | found)
+        for name, value in {**found, **tags}.items():
+            if self.home.tags.get(name) != value:
+                self.client.set_experiment_tag(self.home.experiment_id, name, value)
+        self.client.set_terminated(self.parent(), status, max((run.info.end_time or 0 for run in runs), default=None))
 
 
+def _local(run: Run, path: str) -> Path | None:
+    """Return where an artifact is on this machine, `None` where it is a server's."""
+    place = urlsplit(run.info.artifact_uri)
+    return Path(unquote(place.path)) / path if place.scheme == "file" else None
+
+
+def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) -> list[R]:
+    """Return the records of runs, or of analyses, that MLflow has, in the given order, from their artifacts."""
+    records: list[R] = []
+    with store.asking():
+        there = MlflowRuns(profile, experiment, create=False)
+        if kind is RunRecord:
+            runs = {run.data.tags["run_key"]: run for run in there.search(kind="run") if is_finished(run)}
+        else:
+            runs = {key: run for run in there.search(kind="sweep") for key in keys if ANALYSIS + key in run.data.tags}
+        for key in filter(runs.__contains__, keys):
+            path, tag = (RECORD, SHA256) if kind is RunRecord else (f"analyses/{key}.json", ANALYSIS + key)
+            try:  # MLflow is slow to find a local one
+                file = _local(runs[key], path) or Path(there.client.download_artifacts(runs[key].info.run_id, path))
+                record: Any = kind.loads(file.read_text(encoding="utf-8"), f"MLflow: {key}")
+            except FileNotFoundError:
+                raise HighwaysError(f"MLflow: {key}: its artifact is missing; {store.FRESH}") from None
+            if record.own_key != key or record.sha256 != runs[key].data.tags[tag]:
+                raise HighwaysError(f"MLflow: {key}: the artifact is another record; {store.FRESH}")
+            records.append(record)
+    return records
+
+
+@dataclass
 class MlflowLog:
-    """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events.
+    """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events."""
 
-    Args:
-        profile, experiment, auxiliary: See `MlflowRuns`.
-        finished: Records that the sweep begins with.
-        configs: The runs that will be trained, by key.
-    """
+    profile: str
+    experiment: str
+    auxiliary: Collection[str] = ()
+    finished: Sequence[RunRecord] = ()
+    """Records that the sweep begins with; for the other arguments see `MlflowRuns`."""
+    configs: Mapping[str, RunConfig] = field(default_factory=dict)
+    fault: str = field(default="", init=False)
+    """Why it does nothing more."""
 
-    def __init__(
-        self,
-        profile: str,
-        experiment: str,
-        auxiliary: Collection[str] = (),
-        finished: Sequence[RunRecord] = (),
-        configs: Mapping[str, RunConfig] | None = None,
-    ):
-        self.fault = ""
-        """Why it does nothing more."""
-        self._experiment, self._count = experiment, len(finished) + len(configs or {})
+    def __post_init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[MlflowRuns], object] | None] = queue.SimpleQueue()
-        start = min((shown.interval(one)[0] for one in finished), default=None)
-        opened = (profile, experiment, auxiliary, configs, start)
-        self._thread = threading.Thread(target=self._work, args=opened, name="mlflow", daemon=True)
-        self._calls.put(lambda runs: list(runs.bring(finished)))
+        self._calls.put(lambda runs: list(runs.bring(self.finished)))
+        with contextlib.suppress(ImportError):  # the thread says so
+            store.import_mlflow()  # here: two threads that import at once may meet half a module
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
         try:
-            import_mlflow()  # here: two threads that import at once may meet half a module
-            os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # the database may be made again
-            self._thread.start()
-        except ImportError as error:
-            self.fault = f"MLflow cannot be imported ({error})"
-        self._warn()
+            with store.asking("does not take the runs"):
+                runs = MlflowRuns(self.profile, self.experiment, self.auxiliary, dict(self.configs))
+                while (call := self._calls.get()) is not None and not self.fault:
+                    call(runs)
+        except HighwaysError as error:
+            self.fault = str(error)
 
     def __call__(self, event: Event) -> None:
         """Take a training event."""
@@ -238,31 +322,21 @@ class MlflowLog:
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
         """Keep files, such as figures and tables, with the sweep, and end it."""
-        self.end(lambda runs: runs.attach(files), lambda runs: runs.close(title=title))
+        self.end(lambda runs: runs.close(title=title, files=files))
 
-    def end(self, *last: Callable[[MlflowRuns], object]) -> None:
-        """Make the last calls and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
-        for call in (*last, None):
-            self._calls.put(call)
-        given = os.environ.get("MLFLOW_TRACKING_URI", "")
-        patience = LOCAL_S if not given or given.startswith("sqlite") else PATIENCE_S + EACH_S * self._count
+    def end(self, last: Callable[[MlflowRuns], object]) -> None:
+        """Make a last call and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
+        self._calls.put(last)
+        self._calls.put(None)
+        is_local = os.environ.get("MLFLOW_TRACKING_URI", "sqlite").startswith("sqlite")
+        patience = LOCAL_S if is_local else PATIENCE_S + (len(self.finished) + len(self.configs)) / 10
+        self._thread.join(3.0)
         if self._thread.is_alive():
-            self._thread.join(SAY_S)
-        if self._thread.is_alive():
-            print(f"{self._experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
+            print(f"{self.experiment}: MLflow is being written ({patience:.0f} s at most)", flush=True)
             self._thread.join(patience)
         if self._thread.is_alive():
-            self.fault = f"MLflow at {address.shown_uri()} is too slow: not all of it was taken in {patience:.0f} s"
+            self.fault = f"MLflow at {store.where().shown} is too slow: not all of it was taken in {patience:.0f} s"
         self._warn()
-
-    def _work(self, *opened: Any) -> None:
-        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
-        try:
-            runs = MlflowRuns(*opened)
-            while (call := self._calls.get()) is not None and not self.fault:
-                call(runs)
-        except Exception as error:
-            self.fault = refused(error)
 
     def _warn(self) -> None:
         given = os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -11,25 +11,24 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from highways.config.profiles import EXPLORE
 from highways.tracking.mlflow_runs import BEST, BEST_LOSS, NOTE
 
 PREFIX = "mlflow.sharedViewState."
-COMPARED_DEPTHS = 8
-"""Depths, the deepest first, that have a view of their own: the page lists at most 40 views of an experiment."""
 _PAGE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 """What the page keeps of every view, and of a chart."""
-_PROFILES = {"weekend": 0, EXPLORE: 2}
-"""The order of profiles: published full schedules first, trials last."""
+_CHARTS = [
+    _PAGE["chart"] | {"uuid": metric, "scaleType": scale, "metricKey": metric, "selectedMetricKeys": [metric]}
+    for metric, scale in _PAGE["lines"]
+]
 
 
 def views(profile: str, runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return the views of a profile's runs, given their tags `network` and `depth`, as tags of the experiment.
 
-    The page opens on the first one.
+    The page lists at most 40 views of an experiment: the eight deepest depths have one of their own.
     """
     networks: dict[str, set[str]] = defaultdict(set)
     for tags in runs:
@@ -37,90 +36,65 @@ def views(profile: str, runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
     if not networks:
         return {}
     of_profile = f"tags.profile = '{profile}' and tags.kind = 'run'"
-    best, everything = f"{of_profile} and tags.{BEST} = 'true'", f"{profile}: all runs, by network and depth"
+    best = f"{of_profile} and tags.{BEST} = 'true'"
     found = {
-        PREFIX + profile: _view(profile, f"{profile}: the best run of each network", best),
-        f"{PREFIX}{profile}-all": _view(f"{profile}-all", everything, of_profile, ("network", "depth")),
+        profile: _view(f"{profile}: the best run of each network", best),
+        f"{profile}-all": _view(f"{profile}: all runs, by network and depth", of_profile, ("network", "depth")),
     }
-    for depth in sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)[:COMPARED_DEPTHS]:
+    for depth in sorted((depth for depth, kinds in networks.items() if len(kinds) > 1), reverse=True)[:8]:
         names = sorted(networks[depth])
         first = [one for kind in ("plain", "highway") for one in [one for one in names if one.startswith(kind)][:1]]
         against = " against ".join(list(dict.fromkeys([*first, *names]))[:2])
         others = f" and {len(names) - 2} more" if len(names) > 2 else ""
-        key, name = f"{profile}-d{int(depth)}", f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
-        found[PREFIX + key] = _view(key, name, f"{best} and tags.depth = '{depth}'")
-    return found
+        name = f"{profile}: {against}{others}, depth {int(depth)}, loss over epochs"
+        found[f"{profile}-d{int(depth)}"] = _view(name, f"{best} and tags.depth = '{depth}'")
+    return {PREFIX + key: view for key, view in found.items()}
 
 
-def _view(key: str, name: str, condition: str, group: Sequence[str] = ()) -> str:
+def _view(name: str, condition: str, group: Sequence[str] = ()) -> str:
     """Return a view as the experiment's tag: of the runs that meet a condition, grouped by the values of some tags.
 
     Of a group, charts show the lowest value at every epoch.
     """
-    section = f"{key}-epochs"
-    charts = [
-        _PAGE["chart"]
-        | {"uuid": f"{key}-{metric}", "metricSectionId": section, "scaleType": scale}
-        | {"metricKey": metric, "selectedMetricKeys": [metric]}
-        for metric, scale in _PAGE["lines"]
-    ]
     keys = [{"mode": "tag", "groupByData": tag} for tag in group]
     state = _PAGE["view"] | {
         "searchFilter": condition,
-        "compareRunCharts": charts,
-        "compareRunSections": [_PAGE["section"] | {"uuid": section}],
+        "compareRunCharts": _CHARTS,
         "groupBy": {"aggregateFunction": "min", "groupByKeys": keys} if keys else None,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), level=9)).decode()
     return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"})
 
 
-class Link(NamedTuple):
-    """A link to a view of an experiment."""
+def links(server: str, experiment_id: str, tags: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return names and addresses of an experiment's views, within the page where `server` is empty.
 
-    experiment: str
-    name: str
-    url: str
-
-
-def links(server: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> list[Link]:
-    """Return links to the views of an experiment, by profile: comparisons first, of these that of the deepest networks.
-
-    `server` is empty for links within its page.
+    Full schedules come first and trials last; of a profile the depths, the deepest first, the best runs, all runs.
     """
+
+    def place(key: str) -> tuple[int, str, int]:
+        profile, rest, depth = re.fullmatch(r"(?s)(.*?)(-all|-d(\d+))?", key).groups()  # type: ignore[union-attr]
+        return {"weekend": 0, EXPLORE: 2}.get(profile, 1), profile, -int(depth) if depth else bool(rest)
+
     found = []
-    for key in sorted((tag.removeprefix(PREFIX) for tag in tags if tag.startswith(PREFIX)), key=_place):
+    for key in sorted((tag.removeprefix(PREFIX) for tag in tags if tag.startswith(PREFIX)), key=place):
+        query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
         try:
-            view = json.loads(tags[PREFIX + key])["name"]
+            found.append(
+                (json.loads(tags[PREFIX + key])["name"], f"{server}#/experiments/{experiment_id}/runs?{query}")
+            )
         except (ValueError, KeyError, TypeError):
             continue  # somebody shared it in the page: it has no name
-        query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
-        place = f"#/experiments/{experiment_id}/runs?{query}"
-        found.append(Link(name, view, f"{server.rstrip('/')}/{place}" if server else place))
     return found
 
 
-def _place(key: str) -> tuple[int, str, int]:
-    """Sort profiles by `_PROFILES`; of one the depths, the deepest first, the best runs, and all runs."""
-    profile, rest, depth = re.fullmatch(r"(?s)(.*?)(-all|-d(\d+))?", key).groups()  # type: ignore[union-attr]
-    return _PROFILES.get(profile, 1), profile, -int(depth) if depth else bool(rest)
+def experiment_tags(title: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return an experiment's tags besides its views, which are among `tags`: its note and its primary metric.
 
-
-def experiment_tags(
-    title: str, name: str, experiment_id: str, found: Mapping[str, str], there: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the missing or changed tags of an experiment: its views, its note, its primary metric.
-
-    `title` is one line about it, empty where it is not known. `found` are the views of one profile; `there` are the
-    experiment's present tags; other profiles' views among them stay.
+    `title` is one line about it, empty where it is not known.
     """
-    tags = dict(found)
-    tags["mlflow.experiment.primaryMetric.name"] = BEST_LOSS
-    tags["mlflow.experiment.primaryMetric.greaterIsBetter"] = "False"
-    if title:
-        tags["highways.title"] = title
-    shown = [f"[{link.name}]({link.url})" for link in links("", name, experiment_id, {**there, **tags})]
-    title = title or there.get("highways.title", name)
+    title = title or tags.get("highways.title", name)
+    shown = [f"[{view}]({url})" for view, url in links("", experiment_id, tags)]
     lines = [
         f"{title}: {', '.join(shown[:2])}" if shown else title,  # what stands first is seen at once
         "One parent run per profile (the sweep), one child per run. The project's own page: "
@@ -128,5 +102,9 @@ def experiment_tags(
     ]
     if shown:
         lines += ["Views, also in the menu above:", "\n".join(f"- {link}" for link in shown)]
-    tags[NOTE] = "\n\n".join(lines)
-    return {tag: value for tag, value in tags.items() if there.get(tag) != value}
+    return {
+        "mlflow.experiment.primaryMetric.name": BEST_LOSS,
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        "highways.title": title,
+        NOTE: "\n\n".join(lines),
+    }

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError, NotYet
-from highways.tracking import mlflow_store
 from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
+from highways.tracking.mlflow_log import read
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 Source = Literal["records", "mlflow"]
@@ -101,8 +101,8 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     auxiliary, analysed = set(run_keys(settings.auxiliary())), analysis_keys(analyses)
     if source == "mlflow":
         place = (settings.profile, settings.experiment)
-        runs = mlflow_store.read_records(*place, wanted)
-        made = mlflow_store.read_analyses(*place, analysed) if analyses else []
+        runs = read(RunRecord, *place, wanted)
+        made = read(AnalysisRecord, *place, analysed) if analyses else []
     else:
         folder = paths.Results(settings.profile).of(settings.experiment)
         runs, made = RecordStore(folder.runs).read_all(wanted), AnalysisStore(folder.analyses).read_all(analysed)
