@@ -81,6 +81,9 @@ class MlflowRuns:
         if self.home is not None and place.is_own and self.home.artifact_location != location:
             moved = "belongs to another folder (was the checkout moved or copied?)"
             raise HighwaysError(f"{place.database} {moved}: {store.FRESH}")
+        has_files = self.home is not None and self.home.artifact_location.startswith("file:")
+        self._database = place.database if has_files else None
+        """Of an experiment whose artifacts are files, too: runs are written to it many at a time."""
 
     def search(self, *conditions: str, **tags: str) -> list[Run]:
         """Return the runs with certain tags that meet conditions, the earliest first."""
@@ -144,7 +147,7 @@ class MlflowRuns:
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
         """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
         self.parent(min((shown.interval(record)[0] for record in records), default=None))
-        at_once = 50 if store.where().is_served else max(1, len(records))  # other processes wait meanwhile
+        at_once = 50 if self._database is None else max(1, len(records))  # other processes wait meanwhile
         for first in range(0, len(records), at_once):
             chosen = records[first : first + at_once]
             with store.locked():
@@ -190,10 +193,10 @@ class MlflowRuns:
 
     def _write(self, entries: Sequence[Entry]) -> list[str]:
         """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
-        if (database := store.where().database) is None or not self.home.artifact_location.startswith("file:"):
+        if self._database is None:
             return [self._send(entry) for entry in entries]
         runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
-        store.write_runs(database, self.home.experiment_id, self.home.artifact_location, runs)
+        store.write_runs(self._database, self.home.experiment_id, self.home.artifact_location, runs)
         return [*runs]
 
     def _send(self, entry: Entry) -> str:
@@ -328,7 +331,7 @@ class MlflowLog:
         """Make a last call and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
         self._calls.put(last)
         self._calls.put(None)
-        is_local = os.environ.get("MLFLOW_TRACKING_URI", "sqlite").startswith("sqlite")
+        is_local = (os.environ.get("MLFLOW_TRACKING_URI") or "sqlite").startswith("sqlite")
         patience = LOCAL_S if is_local else PATIENCE_S + (len(self.finished) + len(self.configs)) / 10
         self._thread.join(3.0)
         if self._thread.is_alive():
