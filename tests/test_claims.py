@@ -127,7 +127,12 @@ def test_search_with_rungs_is_full_where_all_its_trials_had_the_epochs(epochs: i
 
 @pytest.mark.parametrize(
     ("ended", "expected"),
-    [([], "not run"), (["diverged"], "not run"), (["finished"], "replicated"), (["diverged", "finished"], "replicated")],
+    [
+        ([], "not run"),
+        (["diverged"], "not run"),
+        (["finished"], "replicated"),
+        (["diverged", "finished"], "replicated"),
+    ],
 )
 def test_one_that_reached_the_end_is_enough_where_one_survivor_is_required(ended: list[str], expected: str) -> None:
     whole = with_rungs(PAPER_P1, (10, 40), (3, 400))
