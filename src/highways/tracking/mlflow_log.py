@@ -185,7 +185,7 @@ class MlflowRuns:
 
     def _entry(self, config: RunConfig, key: str, data: str, record: RunRecord | None = None) -> Entry:
         """Return a run as it begins, with the fingerprint of its data, or as its record says."""
-        entry = shown.entry_of((self.profile, self.experiment), config, key, data, record)
+        entry = shown.entry_of(self.profile, self.experiment, config, key, data, record)
         entry.tags |= {"mlflow.parentRunId": self.parent(), **self.own}
         if key in self.auxiliary:
             entry.tags[AUXILIARY] = "true"

@@ -52,13 +52,14 @@ class Entry:
 
 
 def entry_of(
-    place: tuple[str, str], config: RunConfig, key: str, fingerprint: str, record: RunRecord | None = None
+    profile: str, experiment: str, config: RunConfig, key: str, fingerprint: str, record: RunRecord | None = None
 ) -> Entry:
-    """Return a run, its profile and experiment, as it begins, with its data's fingerprint, or as its record says."""
+    """Return a run as it begins, with the fingerprint of its data, or as its record says."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     network, data = config.network, config.data
-    tags = provenance(*place, "" if record is None else record.environment.get("git_commit", "unknown")) | {
+    commit = "" if record is None else record.environment.get("git_commit", "unknown")
+    tags = provenance(profile, experiment, commit) | {
         "kind": "run",
         "run_key": key,
         "network": network.shown_as,
@@ -67,7 +68,7 @@ def entry_of(
         "data": data.name,
         BEST: "false",
         "mlflow.runColor": NETWORK.get(network.kind) or OTHERS[1 + sum(network.kind.encode()) % (len(OTHERS) - 1)],
-        NOTE: _note(config, *place, record),
+        NOTE: _note(config, profile, experiment, record),
     }
     params = {name: str(value) for name, value in config.flat().items() if value is not None}
     source = {"highways": data.model_dump(mode="json", exclude_none=True), "fingerprint": fingerprint}

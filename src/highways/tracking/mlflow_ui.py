@@ -20,13 +20,13 @@ def serve(port: int = 5000) -> Iterator[str]:
 
     Where the port is taken the next free one is used.
     """
-    last = min(port + 20, 65536) - 1
-    chosen = next((one for one in range(port, last + 1) if where().is_served or not _listens(one)), None)
+    place, ports = where(), range(port, min(port + 20, 65536))
+    chosen = next((one for one in ports if place.is_served or not _listens(one)), None)
     if chosen is None:
-        raise HighwaysError(f"ports {port} to {last} of {HOST} are taken; make ui PORT=... names another")
+        raise HighwaysError(f"ports {port} to {ports[-1]} of {HOST} are taken; make ui PORT=... names another")
     if chosen != port:
         yield f"port {port} is taken"
-    server = f"{where().shown.rstrip('/')}/" if where().is_served else f"http://{HOST}:{chosen}/"
+    server = f"{place.shown.rstrip('/')}/" if place.is_served else f"http://{HOST}:{chosen}/"
     with asking():
         experiments = sorted(connect().search_experiments(), key=lambda one: one.name)
     first = [(one.name, *view) for one in experiments for view in links(server, one.experiment_id, one.tags)[:1]]
@@ -34,11 +34,11 @@ def serve(port: int = 5000) -> Iterator[str]:
         raise HighwaysError("MLflow has no views yet; `highways tracking rebuild` makes them")
     for experiment, view, url in first:
         yield printable(f"{experiment}, {view}") + f"\n  {url}"
-    if where().is_served:
+    if place.is_served:
         return
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(chosen), "--workers", "1"]
     environment = {"MLFLOW_DISABLE_TELEMETRY": "true"} | os.environ
-    environment |= {"MLFLOW_BACKEND_STORE_URI": where().uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment |= {"MLFLOW_BACKEND_STORE_URI": place.uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this process
     # Its log would push the links off the screen.
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -47,7 +47,7 @@ def serve(port: int = 5000) -> Iterator[str]:
                 time.sleep(0.2)
             if process.poll() is None:
                 yield f"MLflow is served (Ctrl-C ends it); begin at\n  {first[0][2]}"
-            why = f"`mlflow ui --port {port} --backend-store-uri {where().shown}` shows why"
+            why = f"`mlflow ui --port {port} --backend-store-uri {place.shown}` shows why"
             raise HighwaysError(f"MLflow's server ended by itself (exit status {process.wait()}): {why}")
         except KeyboardInterrupt:
             yield "MLflow's page is closed; all runs stay"
