@@ -105,7 +105,7 @@ def test_the_page_says_whether_the_weights_are_the_records(trained: list[Path], 
     weights_path(key).unlink()
     touch(trained[0], output=home)
     said = unescape(home.read_text())
-    assert "not the record's to the bit: the run was trained again, and ends at" in said
+    assert "not the record's to the bit (trained again, or float16) and end at" in said
     assert sha256 not in said
 
 

@@ -42,10 +42,8 @@ def test_weights_in_half_the_space_are_loaded_as_float32(record, says) -> None:
     trained = load_network(record).state_dict()
     says("weights", "keep", "--half", record.run_key)
     weights_path(record.run_key).unlink()
-    kept = torch.load(paths.root() / "results" / "p" / "weights" / f"{record.run_key}.pt", weights_only=True)
     for name, tensor in load_network(record).state_dict().items():
         assert torch.equal(tensor, trained[name].half().float())
-        assert kept[name].dtype == torch.float16
 
 
 def test_weights_trained_again_are_told_and_others_are_refused(record, says, fails, capsys) -> None:

@@ -48,10 +48,9 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
             raise HighwaysError(f"{run_key}: no weights at {paths.shown(source)}; {cure}")
         profiles = [path.parents[2] for path in RecordStore.copies(run_key)]
         profiles.sort(key=lambda path: ((path / "weights").exists(), (paths.root() / "profiles" / path.name).exists()))
-        content = io.BytesIO(source.read_bytes())
-        if half:
-            torch.save({name: tensor.half() for name, tensor in state.items()}, content := io.BytesIO())
-        copies[profiles[-1] / "weights" / f"{run_key}.pt"] = content.getvalue()
+        content = io.BytesIO()
+        torch.save({name: tensor.half() for name, tensor in state.items()}, content)
+        copies[profiles[-1] / "weights" / f"{run_key}.pt"] = content.getvalue() if half else source.read_bytes()
     for home, content in copies.items():
         write_whole(home, content)
     for folder in {home.parent for home in copies}:

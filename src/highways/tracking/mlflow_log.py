@@ -78,6 +78,8 @@ class MlflowRuns:
                 tags = {"mlflow.experimentKind": "custom_model_development"}
                 self.client.create_experiment(self.experiment, location, tags)
             self.home = self.client.get_experiment_by_name(self.experiment)
+        if self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in MLflow's page
+            self.client.restore_experiment(self.home.experiment_id)
         if self.home is not None and place.is_own and self.home.artifact_location != location:
             moved = "belongs to another folder (was the checkout moved or copied?)"
             raise HighwaysError(f"{place.database} {moved}: {store.FRESH}")
