@@ -126,13 +126,14 @@ def test_what_stands_in_records_and_claims_is_escaped(small: SimpleNamespace, wi
 
 def test_claims_for_machines_say_what_the_table_says(small: SimpleNamespace) -> None:
     found = json.loads((small.root / "results" / "quick" / "claims.json").read_text())
-    assert found["schema"] == "highways-claims/3"
+    assert found["schema"] == "highways-claims/4"
     verdicts = [(row["id"], row["verdict"]) for row in found["claims"]]
     assert verdicts == [(row.claim_id, row.verdict) for row in small.judged.judgements]
     first = found["claims"][0]
-    differs = first["faithfulness"]["differs"]
+    differs = first["differs"]
     assert differs["data"] == {"required": "mnist", "is": "digits"}
     assert differs["trials"] == {"required": "40", "is": "2"}
+    assert "ranges of the search" in found["notes"]["01_depth"]
     assert first["unit"] == "nats"
     assert first["measured"]["text"].startswith(f"{first['measured']['low']:.4g} to ")
     assert first["measured"]["each"] == [first["measured"]["low"]], "the best of the search, and of any draw of it"

@@ -22,7 +22,7 @@ from highways.tracking import AnalysisRecord, RunRecord
 if TYPE_CHECKING:
     from highways.report.verdicts import Judged
 
-SCHEMA = "highways-claims/3"
+SCHEMA = "highways-claims/4"
 
 
 def export_text(judged: Judged) -> str:
@@ -36,7 +36,8 @@ def export_text(judged: Judged) -> str:
         fixed = {"text": row["fixed"]} | ({"at": commit.fixed_at, "commit": commit.commit} if commit else {})
         rows.append(_claim(row, judged) | {"evidence": _evidence(row, judged, sums), "fixed": fixed})
     counts = by_whose(judged.judgements)
-    content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "claims": rows}
+    notes = {name: BY_NAME[name].notes for name in dict.fromkeys(row["evidence"]["experiment"] for row in rows)}
+    content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "notes": notes, "claims": rows}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -52,10 +53,7 @@ def _claim(row: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
         **{name: row[name] for name in ("verdict", "scope")},
         "measured": {"low": finite[0], "high": finite[-1], "text": row["measured"], "each": each},
         "unit": row["unit"],
-        "faithfulness": {
-            "differs": {name: {"required": asked, "is": had} for name, (asked, had) in row["differs"].items()},
-            "notes": BY_NAME[claim.experiment].notes,
-        },
+        "differs": {name: {"required": asked, "is": had} for name, (asked, had) in row["differs"].items()},
     }
 
 
