@@ -34,21 +34,6 @@ def squares(folder: Path) -> dict[str, str]:
     return sums
 
 
-def notebook(text: str) -> nbformat.NotebookNode:
-    """A notebook from its text: `# %%` opens a cell."""
-    made = nbformat.v4.new_notebook()
-    made.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
-        head, _, source = part.partition("\n")
-        if "[markdown]" in head:
-            made.cells.append(nbformat.v4.new_markdown_cell(re.sub(r"^# ?", "", source.strip(), flags=re.MULTILINE)))
-        else:
-            cell = nbformat.v4.new_code_cell(source.strip())
-            cell.metadata["tags"] = re.findall(r'"(\w+)"', head)
-            made.cells.append(cell)
-    return made
-
-
 @pytest.mark.pipeline
 def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
     project = checkout.make(tmp_path / "highways")
@@ -72,15 +57,15 @@ def test_the_page_does_what_it_says(repository: Path, tmp_path: Path) -> None:
             old, new = content.split("===\n")
             assert path.read_text().count(old) == 1, f"{name}: {old}"
             path.write_text(path.read_text().replace(old, new))
-        elif action == "notebook":
-            nbformat.write(notebook(content), path)
         else:
             for line in content.splitlines():
                 call(*line.split())
     folder = project / "results" / "quick" / "11_width"
     assert {path.name for path in folder.iterdir()} >= {"README.md", "width.png", "tables", "runs", "notebook.ipynb"}
     assert len(list((folder / "runs").glob("*.json"))) == 2
-    assert "Sixteen units suffice." in (folder / "README.md").read_text()
+    results = (folder / "README.md").read_text()
+    assert "Sixteen units suffice." in results
+    assert "The least width that learns anything" in results
     squared = (project / "profiles/quick/11_width.yaml").read_text().replace("data: digits", "data: squares")
     (project / "profiles/quick/11_width.yaml").write_text(squared)
     call("dvc", "repro", "11_width@quick")
