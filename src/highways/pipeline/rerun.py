@@ -7,12 +7,13 @@ import os
 import random
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 
 from highways import paths
@@ -21,7 +22,7 @@ from highways.data import locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
-from highways.tracking.environment import moved, processor
+from highways.tracking.environment import EARLIER, processor
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training import sweep
@@ -42,27 +43,13 @@ CONDITIONS = {
 """What in a record's environment decides the last bits, and in words that it differs."""
 
 
-class Sample(NamedTuple):
-    """A recorded run, and the runs that are trained together with it."""
-
-    record: RunRecord
-    group: tuple[RunConfig, ...]
-    """In the order in which the profile lists them: it decides where in memory a network lies, and so the last bits."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether the run was recorded in a group of this size."""
-        return len(self.group) == self.record.engine.get("group", 1)
-
-
 class Outcome(NamedTuple):
     """How a run that was trained again compares with its record."""
 
-    run_key: str
     difference: float
     """The largest relative difference of a measured value, over all epochs or the first one."""
     where: str
-    """The value and epoch that differ most."""
+    """The value and epoch that differ most; empty where none does."""
     expected: str
     passed: bool
 
@@ -76,7 +63,10 @@ def read_records(profiles: Sequence[str]) -> list[RunRecord]:
 
 
 def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
-    """Return the group that every listed run is trained in, by the run's key."""
+    """Return the group that every listed run is trained in, by the run's key, in the order in which it is listed.
+
+    The order decides where in memory a network lies, and so the last bits.
+    """
     found: dict[str, tuple[RunConfig, ...]] = {}
     for profile, experiment in itertools.product(profiles, EXPERIMENTS):
         with suppress(HighwaysError):  # it cannot be listed here, or not yet
@@ -88,19 +78,13 @@ def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
     return found
 
 
-def sampled(
-    records: Sequence[RunRecord], count: int, seed: int, listed: Mapping[str, tuple[RunConfig, ...]]
-) -> list[Sample]:
+def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[RunRecord]:
     """Draw `count` records, all where there are fewer: the families take turns, the quickest first; each by chance."""
     by_family: dict[str, list[RunRecord]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: record.run_key):
+    for record in random.Random(seed).sample(sorted(records, key=lambda record: record.run_key), len(records)):
         by_family[record.config.network.family].append(record)
-    chance = random.Random(seed)
-    for family in sorted(by_family):
-        chance.shuffle(by_family[family])
     turns = sorted(by_family.values(), key=lambda runs: min(run.timing["group_seconds"] for run in runs))
-    order = [run for turn in itertools.zip_longest(*turns) for run in turn if run is not None]
-    return [Sample(record, listed.get(record.run_key, (record.config,))) for record in order[:count]]
+    return [run for turn in itertools.zip_longest(*turns) for run in turn if run is not None][:count]
 
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
@@ -117,12 +101,11 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
     return here
 
 
-def again(sample: Sample, device: str) -> Outcome:
-    """Train a sample's group again, in a process and a project of its own, and compare the run with its record.
+def again(record: RunRecord, group: Sequence[RunConfig], device: str) -> RunRecord:
+    """Train a recorded run again with its group, in a process and a project of its own; return its new record.
 
     The project is temporary: everything of this one but results, weights and MLflow.
     """
-    record = sample.record
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="highways-rerun-") as root:
@@ -130,8 +113,8 @@ def again(sample: Sample, device: str) -> Outcome:
             if path.name not in HIDDEN and not path.name.startswith("."):
                 (Path(root) / path.name).symlink_to(path)
         with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
-            records = pool.submit(_train, root, list(sample.group), device, threads).result()
-    return compared(record, next(one for one in records if one.run_key == record.run_key), sample.whole)
+            records = pool.submit(_train, root, list(group), device, threads).result()
+    return next(one for one in records if one.run_key == record.run_key)
 
 
 def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> list[RunRecord]:
@@ -140,50 +123,50 @@ def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> li
     return list(sweep(configs, experiment="rerun", profile="rerun", device=device, threads=threads, mlflow=False))
 
 
-def compared(record: RunRecord, made: RunRecord, whole: bool) -> Outcome:
-    """Compare a record with that of the same run, trained again; `whole`: together with all runs of its group."""
-    conditions = _other_conditions(record, made, whole)
+def compared(record: RunRecord, made: RunRecord) -> Outcome:
+    """Compare a record with that of the same run, trained again."""
+    conditions = _other_conditions(record, made)
     if conditions or record.config.precision != "float32":
-        difference, where = _difference(record, made, 1)
+        difference, where = _difference(record, made, first=True)
         network = record.config.network
         most = PLAIN if network.family == "dense" and network.kind == "plain" else network.tolerance
         most = BFLOAT16 if record.config.precision == "bfloat16" else most
         expected = f"{most:g} after one epoch ({', '.join(conditions) or 'bfloat16'})"
-        return Outcome(record.run_key, difference, where, expected, difference <= most)
-    difference, where = _difference(record, made, None)
+        return Outcome(difference, where, expected, difference <= most)
+    difference, where = _difference(record, made)
     same = record.weights_sha256 == made.weights_sha256 and record.status == made.status
     where = where if same or difference else "the weights"
-    return Outcome(record.run_key, difference, where, "equal to the bit", same and difference == 0)
+    return Outcome(difference, where, "equal to the bit", same and difference == 0)
 
 
-def _other_conditions(record: RunRecord, made: RunRecord, whole: bool) -> list[str]:
-    """Return the conditions that decide the last bits and differ from those of the record."""
-    found = [said for key, said in CONDITIONS.items() if record.environment.get(key) != made.environment.get(key)]
-    if moved(record.environment, list(CONDITIONS)):
-        found.append("it was resumed elsewhere")
+def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
+    """Return the conditions that decide the last bits and differ from those of the record, wherever it was trained."""
+    places = [record.environment, *record.environment.get(EARLIER, [])]
+    found = [
+        said for key, said in CONDITIONS.items() if any(place.get(key) != made.environment.get(key) for place in places)
+    ]
     if any(record.engine.get(way) != made.engine.get(way) for way in ("fused", "recorded")):
         found.append("other kernels")
-    if not whole or record.engine.get("group") != made.engine.get("group"):
+    if record.engine.get("group") != made.engine.get("group"):
         found.append("another grouping")
     return found
 
 
-def _difference(record: RunRecord, made: RunRecord, epochs: int | None) -> tuple[float, str]:
-    """Return the largest relative difference of a curve's values within some epochs, or all, and where it is.
+def _difference(record: RunRecord, made: RunRecord, first: bool = False) -> tuple[float, str]:
+    """Return the largest relative difference of a curve's values, or of the losses of the `first` epoch, and where.
 
     Accuracies are compared where everything is: a single example may move them by more than any tolerance.
     """
-    if bool(record.curves) != bool(made.curves):
-        return math.inf, "one of the two diverged in the first epoch"
-    found = [(0.0, "")]
-    for name, curve in record.curves.items():
-        other = made.curves.get(name, [])
-        if epochs is None and len(other) != len(curve):
-            return math.inf, f"{name} has {len(other)} epochs, in the record {len(curve)}"
-        if epochs is None or name.endswith("_cross_entropy"):
-            pairs = enumerate(zip(curve[:epochs], other[:epochs], strict=False), start=1)
-            found += [(abs(b - a) / max(abs(a), 1e-12), f"{name}, epoch {epoch}") for epoch, (a, b) in pairs]
-    return max(found, key=lambda difference: difference[0])
+    expected, found = (pd.DataFrame(one.curves, index=range(1, one.epochs + 1)) for one in (record, made))
+    if first:
+        expected, found = (curves.filter(like="_cross_entropy")[:1] for curves in (expected, found))
+    if expected.shape != found.shape:
+        return math.inf, f"it ended after {made.epochs} epochs, in the record after {record.epochs}"
+    relative: Any = ((found - expected).abs() / expected.abs().clip(lower=1e-12)).stack()
+    if not relative.any():
+        return 0.0, ""
+    epoch, name = relative.idxmax()
+    return float(relative.max()), f"{name}, epoch {epoch}"
 
 
 def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
@@ -191,16 +174,17 @@ def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") 
     records = at_hand(read_records(profiles))
     if not records:
         raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
-    samples = sampled(records, count, seed, listed_groups(profiles))
+    drawn, listed = sampled(records, count, seed), listed_groups(profiles)
     here = f"{processor()}, torch {torch.__version__}"
-    print(f"{len(samples)} of {len(records)} records, drawn with seed {seed}, on {here}", flush=True)
+    print(f"{len(drawn)} of {len(records)} records, drawn with seed {seed}, on {here}", flush=True)
     bad = 0
-    for number, sample in enumerate(samples, start=1):
-        runs = f"with the {len(sample.group) - 1} runs of its group" if len(sample.group) > 1 else "alone"
-        took = duration(sample.record.timing["group_seconds"])
-        print(f"{number}/{len(samples)} {sample.record.run_key}, {runs}; it took {took}", flush=True)
-        run_key, difference, where, expected, passed = again(sample, device)
+    for number, record in enumerate(drawn, start=1):
+        group = listed.get(record.run_key, (record.config,))
+        runs = f"with the {len(group) - 1} runs of its group" if len(group) > 1 else "alone"
+        took = duration(record.timing["group_seconds"])
+        print(f"{number}/{len(drawn)} {record.run_key}, {runs}; it took {took}", flush=True)
+        difference, where, expected, passed = compared(record, again(record, group, device))
         at, verdict = f" ({where})" if where else "", "as expected" if passed else "NOT as expected"
-        print(f"{run_key}: largest relative difference {difference:.2g}{at}; {verdict}: {expected}", flush=True)
+        print(f"{record.run_key}: largest relative difference {difference:.2g}{at}; {verdict}: {expected}", flush=True)
         bad += not passed
     return bad

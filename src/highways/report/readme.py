@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.history import summary
-from highways.claims.judge import Judgement
 from highways.claims.sources import DOCUMENTS, OWN
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
@@ -19,7 +17,7 @@ from highways.experiments import EXPERIMENTS
 from highways.files import write_whole
 from highways.report.pages import answers, counts, pages
 from highways.report.render import render
-from highways.report.verdicts import LEAD, LEADING, Judged, all_claims, read_listed
+from highways.report.verdicts import LEAD, LEADING, judge_all
 
 COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
@@ -35,49 +33,15 @@ SECTIONS = ("numbers", "headline", "experiments")
 """Sections of README; their template is `readme.md.j2`."""
 
 
-def _judged(profile: str) -> Judged | None:
-    """Return the committed verdicts of a profile, `None` where there are none."""
-    path = paths.Results(profile).claims
-    if not path.exists():
-        return None
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError):
-        table = pd.DataFrame()
-    if list(table.columns) != [field.name for field in fields(Judgement)]:
-        cure = f"`highways claims --profile {profile}` makes it again"
-        raise HighwaysError(f"{paths.shown(path)}: not the verdicts on claims; {cure}")
-    known = all_claims()  # `highways verify` names a file that has others
-    rows = [Judgement(**row) for row in table.to_dict("records") if row["claim_id"] in known]
-    return Judged(profile, known, read_listed(profile), rows)
-
-
-def best_of(committed: Sequence[Judged]) -> dict[str, Judged]:
-    """Return by claim the profile whose judgement has the best scope, of several the last; they come by budget."""
+def best_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the row of every claim whose scope is best, of several the last; profiles come by budget."""
     order: Sequence[str] = [*SCOPES, ""]  # what was not run comes last
-    best: dict[str, tuple[int, Judged]] = {}
-    for judged in committed:
-        for row in judged.judgements:
-            rank = order.index(row.scope)
-            if row.claim_id not in best or rank <= best[row.claim_id][0]:
-                best[row.claim_id] = rank, judged
-    return {name: judged for name, (_, judged) in best.items()}
-
-
-def _summary(committed: Sequence[Judged], rows: Mapping[str, Mapping[str, Any]], headline: str) -> str:
-    """Return `docs/summary.md`."""
-    folders = [paths.Results(one.profile).folder for one in committed]
-    runs = {path.stem: path for folder in folders for path in sorted(folder.glob("*/runs/*.json"))}
-    return render(
-        "summary.md.j2",
-        papers=[row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]],
-        rows=rows,
-        runs=len(runs),
-        hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs.values()) / 3600,
-        fixed={one.profile: summary(row.fixed for row in one.judgements) for one in committed},
-        headlines=headline,
-        answers=answers(rows),
-    )
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        other = best.setdefault(row["claim_id"], row)
+        if order.index(row["scope"]) <= order.index(other["scope"]):
+            best[row["claim_id"]] = row
+    return best
 
 
 def filled(sections: Mapping[str, str]) -> str:
@@ -93,8 +57,8 @@ def filled(sections: Mapping[str, str]) -> str:
 
 def current() -> Iterator[tuple[Path, str]]:
     """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
-    committed = [judged for profile in COMMITTED if (judged := _judged(profile)) is not None]
-    rows = {name: judged.rows[name] for name, judged in best_of(committed).items()}
+    committed = [judge_all(profile) for profile in COMMITTED if paths.Results(profile).claims.exists()]
+    rows = best_of(row for judged in committed for row in judged.rows.values())
     complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
     facts = {"committed": committed, "rows": rows, "numbers": [*LEAD.rows(complete[-1])] if complete else []}
     facts |= {"verdicts": VERDICTS, "whose": WHOSE, "experiments": [one for one in EXPERIMENTS if one.tables]}
@@ -104,7 +68,21 @@ def current() -> Iterator[tuple[Path, str]]:
     yield paths.root() / "benchmarks" / "README.md", render("benchmarks.md.j2", tables=tables)
     for judged in committed:
         yield from pages(judged).items()
-    yield paths.root() / "docs" / "summary.md", _summary(committed, rows, sections["headline"])
+    folders = [paths.Results(judged.profile).folder for judged in committed]
+    runs = {path.stem: json.loads(path.read_bytes()) for folder in folders for path in folder.glob("*/runs/*.json")}
+    yield (
+        paths.root() / "docs" / "summary.md",
+        render(
+            "summary.md.j2",
+            papers=[row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]],
+            rows=rows,
+            runs=len(runs),
+            hours=sum(run["timing"]["seconds"] for run in runs.values()) / 3600,
+            fixed={judged.profile: summary(row.fixed for row in judged.judgements) for judged in committed},
+            headlines=sections["headline"],
+            answers=answers(rows),
+        ),
+    )
     yield paths.root() / "README.md", filled(sections)
 
 

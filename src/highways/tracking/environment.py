@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,11 +46,6 @@ def processor() -> str:
 EARLIER = "earlier"
 """In a record's environment, of a run that was resumed elsewhere: those before, in order, each with the number of
 `epochs` that it came to there."""
-
-
-def moved(environment: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Tell whether a run was trained in environments that differ in one of `names`."""
-    return any(one.get(name) != environment.get(name) for one in environment.get(EARLIER, []) for name in names)
 
 
 def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
