@@ -33,7 +33,6 @@ def notebook_run(
 def repro_command(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages, such as 01_depth@quick; by default all.")] = None,
     no_train: NoTrain = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Run stages that are up to date, too.")] = False,
 ) -> None:
     """Run the pipeline on the active profiles, as `dvc repro` does, with one line per stage and a summary.
 
@@ -41,4 +40,4 @@ def repro_command(
     """
     from highways.pipeline.repro import repro
 
-    repro(stages or (), train=not no_train, force=force)
+    repro(stages or (), train=not no_train)

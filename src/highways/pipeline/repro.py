@@ -21,21 +21,20 @@ from highways.quantities import duration
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
 
 
-def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -> None:
+def repro(stages: Sequence[str] = (), train: bool = True) -> None:
     """Run stages of the active profiles; one that fails does not stop the others.
 
     Args:
         stages: Such as `01_depth@quick`, with those that they follow from; by default all that profiles have files for.
         train: Let DVC run the stages that are not up to date. Otherwise draw every stage from the records that exist,
             which trains nothing, needs no data and leaves `dvc.lock` as it is.
-        force: Run stages that are up to date, too.
     """
     profiles, began = active_profiles(), time.monotonic()
-    failed, current = _run(stages or _partial(profiles), force) if train else _draw(stages, profiles)
+    failed, current = _run(stages or _partial(profiles)) if train else (_draw(stages, profiles), 0)
     still = f", {current} {'stage was' if current == 1 else 'stages were'} up to date" if current else ""
     print(f"done in {duration(time.monotonic() - began)}{still}")
     for profile in profiles:
-        _summarise(paths.Results(profile), profile)
+        _summarise(profile)
     if failed:
         raise HighwaysError(f"{len(failed)} of the stages failed: {', '.join(failed)}")
     print(NEXT)
@@ -44,16 +43,14 @@ def repro(stages: Sequence[str] = (), train: bool = True, force: bool = False) -
 def _partial(profiles: Sequence[str]) -> list[str]:
     """Return the stages that there are parameter files for, none where there are all; say what others are left out."""
     stages = {name: [one for one in BY_NAME if profile_path(name, one).exists()] for name in profiles}
-    if all(len(names) == len(BY_NAME) for names in stages.values()):
-        return []
-    for profile, names in stages.items():
-        if len(names) < len(BY_NAME):
-            report = f"`highways report --profile {profile}` reports on what there is"
-            print(f"{profile}: parameter files of {len(names)} of {len(BY_NAME)} notebooks; {report}", flush=True)
-    return [f"{name}@{profile}" for profile, names in stages.items() for name in names]
+    partial = [profile for profile, names in stages.items() if len(names) < len(BY_NAME)]
+    for profile in partial:
+        report = f"`highways report --profile {profile}` reports on what there is"
+        print(f"{profile}: parameter files of {len(stages[profile])} of {len(BY_NAME)} notebooks; {report}", flush=True)
+    return [f"{name}@{profile}" for profile, names in stages.items() for name in names] if partial else []
 
 
-def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
+def _run(stages: Sequence[str]) -> tuple[list[str], int]:
     """Run `dvc repro --ignore-errors`; return the stages that failed, and how many were up to date."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -80,16 +77,14 @@ def _run(stages: Sequence[str], force: bool) -> tuple[list[str], int]:
 
     try:
         with Repo(str(paths.root())) as repo:
-            repo.reproduce(  # type: ignore[call-arg]
-                targets=list(stages) or None, on_error="ignore", force=force, repro_fn=reproduce
-            )
+            repo.reproduce(targets=list(stages) or None, on_error="ignore", repro_fn=reproduce)  # type: ignore[call-arg]
     except (DvcException, OSError, sqlite3.Error) as error:  # of a full or read-only disk all three speak
         raise HighwaysError(f"dvc: {error}") from None
     return failed, current
 
 
-def _draw(stages: Sequence[str], profiles: Sequence[str]) -> tuple[list[str], int]:
-    """Execute the notebooks without training; return the stages that failed, and 0."""
+def _draw(stages: Sequence[str], profiles: Sequence[str]) -> list[str]:
+    """Execute the notebooks without training; return the stages that failed."""
     from highways.pipeline.stage import run_stage
 
     names = [f"{name}@{profile}" for profile in profiles for name in BY_NAME]
@@ -103,11 +98,12 @@ def _draw(stages: Sequence[str], profiles: Sequence[str]) -> tuple[list[str], in
         except HighwaysError as error:
             print(f"error: {error}", flush=True)
             failed.append(stage)
-    return failed, 0
+    return failed
 
 
-def _summarise(results: paths.Results, profile: str) -> None:
+def _summarise(profile: str) -> None:
     """Print how many claims a profile's results replicate, and where its report is, as far as they exist."""
+    results = paths.Results(profile)
     try:
         counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # made again with the report

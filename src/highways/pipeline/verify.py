@@ -24,24 +24,18 @@ def faults(profile: str) -> tuple[int, list[str]]:
     Returns:
         How many files were checked, and one line for each that is not intact.
     """
-    results, lines = paths.Results(profile), []
-    recorded, checked = set[str](), 0
-    for store in (RecordStore, AnalysisStore):
-        for path in sorted(results.folder.glob(f"*/{store.kind}/*.json")):
-            checked += 1
-            recorded.add(path.parents[1].name)
-            try:
-                store.record.read(path)
-            except HighwaysError as error:
-                lines.append(str(error))
+    results, lines, checked = paths.Results(profile), list[str](), 0
+    for name in results.experiments():
+        folder = results.of(name)
+        for store in (RecordStore(folder.runs), AnalysisStore(folder.analyses)):
+            checked += len([*store])
+            list(store.readable(lines.append))
     tables: dict[Path, str] = {}
     for one in EXPERIMENTS:
         folder = results.of(one.name).tables
-        if one.name not in recorded or not profile_path(profile, one.name).exists():
-            continue
         try:
-            records = one.of(profile).records()
-            tables |= {folder / name: text for table in one.tables for name, text in table.texts(records).items()}
+            if profile_path(profile, one.name).exists() and not (records := one.of(profile).records()).empty:
+                tables |= {folder / name: text for table in one.tables for name, text in table.texts(records).items()}
         except HighwaysError as error:
             lines.append(f"{paths.shown(folder)}: cannot be checked: {error}")
     lines += _differences(tables)

@@ -40,7 +40,7 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
     Weights that are not the record's to the bit (trained again on another processor, or stored as float16 where `half`
     is wanted) are kept, too: the card says it.
     """
-    copies: dict[Path, bytes] = {}
+    copies: dict[Path, bytes] = {}  # written once all are at hand
     for run_key in run_keys:
         source = weights_path(run_key)
         if not source.exists() or (state := load_weights(run_key, None)) is None:

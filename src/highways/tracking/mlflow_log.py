@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from highways.config import RunConfig
-from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_store as store
@@ -131,10 +130,7 @@ class MlflowRuns:
 
     def _start(self, keys: Sequence[str]) -> None:
         """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
-        configs = [self.configs[key] for key in keys]
-        entries = [
-            self._entry(config, key, fingerprint(config.data)) for key, config in zip(keys, configs, strict=True)
-        ]
+        entries = [self._entry(self.configs[key], key) for key in keys]
         with store.locked():
             for run in self.search("attributes.status = 'RUNNING'", kind="run"):
                 if run.data.tags["run_key"] in keys:
@@ -172,7 +168,7 @@ class MlflowRuns:
         if whole and key in self.auxiliary and AUXILIARY not in whole[0].data.tags:
             self.client.set_tag(whole[0].info.run_id, AUXILIARY, "true")
         if not whole:
-            entry = self._entry(record.config, key, record.data_fingerprint, record)
+            entry = self._entry(record.config, key, record)
             entry.run_id = kept[0].info.run_id if kept else ""
             yield entry
 
@@ -185,9 +181,9 @@ class MlflowRuns:
             and (file is None or (file.is_file() and file.read_text("utf-8", errors="replace") == record.dumps()))
         )
 
-    def _entry(self, config: RunConfig, key: str, data: str, record: RunRecord | None = None) -> Entry:
-        """Return a run as it begins, with the fingerprint of its data, or as its record says."""
-        entry = shown.entry_of(self.profile, self.experiment, config, key, data, record)
+    def _entry(self, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
+        """Return a run as it begins, or as its record says."""
+        entry = shown.entry_of(self.profile, self.experiment, config, key, record)
         entry.tags |= {"mlflow.parentRunId": self.parent(), **self.own}
         if key in self.auxiliary:
             entry.tags[AUXILIARY] = "true"
@@ -203,7 +199,7 @@ class MlflowRuns:
 
     def _send(self, entry: Entry) -> str:
         """Write a run by MLflow's calls, as to a server, and return its id."""
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import DatasetInput, Param, RunTag
 
         run_id, start, there = entry.run_id, entry.start, set[tuple[str, int]]()
         if run_id:
@@ -213,7 +209,7 @@ class MlflowRuns:
                 there |= {(name, metric.step) for metric in self.client.get_metric_history(run_id, name)}
         else:
             run_id = self._create(entry.name, entry.tags, start)
-        self.client.log_inputs(run_id, [entry.data])
+        self.client.log_inputs(run_id, [DatasetInput(entry.data)])
         self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
         if entry.end is not None:
             self.client.log_text(run_id, entry.record, RECORD)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from highways.colours import NETWORK, OTHERS
 from highways.config import RunConfig
+from highways.data import fingerprint
 from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
 from highways.tracking.outcomes import Rank, place
 from highways.tracking.records import RunRecord
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Metric, Run
+    from mlflow.entities import Dataset, Metric, Run
 
 RECORD, SHA256 = "record.json", "record_sha256"
 """Artifact and tag of a run: its record and the record's checksum; both are written last."""
@@ -42,7 +43,7 @@ class Entry:
     name: str
     tags: dict[str, str]
     params: dict[str, str]
-    data: DatasetInput
+    data: Dataset
     start: int
     end: int | None = None
     metrics: Sequence[Metric] = ()
@@ -51,11 +52,9 @@ class Entry:
     """MLflow's, empty for a new run."""
 
 
-def entry_of(
-    profile: str, experiment: str, config: RunConfig, key: str, fingerprint: str, record: RunRecord | None = None
-) -> Entry:
-    """Return a run as it begins, with the fingerprint of its data, or as its record says."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+def entry_of(profile: str, experiment: str, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
+    """Return a run as it begins, or as its record says."""
+    from mlflow.entities import Dataset
 
     network, data = config.network, config.data
     commit = "" if record is None else record.environment.get("git_commit", "unknown")
@@ -71,14 +70,13 @@ def entry_of(
         NOTE: _note(config, profile, experiment, record),
     }
     params = {name: str(value) for name, value in config.flat().items() if value is not None}
-    source = {"highways": data.model_dump(mode="json", exclude_none=True), "fingerprint": fingerprint}
-    text = json.dumps(source, sort_keys=True)
-    used = Dataset(name=data.name, digest=fingerprint[:36], source_type="highways", source=text)  # MLflow takes 36
-    shown = DatasetInput(used, [InputTag("mlflow.data.context", "training and test")])
+    digest = fingerprint(data) if record is None else record.data_fingerprint
+    source = json.dumps({"fingerprint": digest, "highways": data.model_dump(mode="json", exclude_none=True)})
+    used = Dataset(name=data.name, digest=digest[:36], source_type="highways", source=source)  # MLflow takes 36
     if record is None:
-        return Entry(run_name(config, key), tags, params, shown, int(time.time() * 1000))
+        return Entry(run_name(config, key), tags, params, used, int(time.time() * 1000))
     tags |= {SHA256: record.sha256, "status": record.status}
-    return Entry(run_name(config, key), tags, params, shown, *interval(record), _metrics(record), record.dumps())
+    return Entry(run_name(config, key), tags, params, used, *interval(record), _metrics(record), record.dumps())
 
 
 def run_name(config: RunConfig, key: str) -> str:
@@ -112,9 +110,6 @@ def _note(config: RunConfig, profile: str, experiment: str, record: RunRecord | 
     if record is not None and record.status == "diverged":
         lines.append(f"**It diverged** in epoch {record.diverged_epoch}: its loss stopped being finite.")
     if record is not None:
-        together, group_s = int(record.engine.get("group", 1)), record.timing["group_seconds"]
-        shared = f", its share of the {group_s:.0f} s of {together} runs trained together" if together > 1 else ""
-        lines.append(f"It took {record.timing['seconds']:.4g} s{shared}; that is the duration shown.")
         lines.append(f"Record: `results/{profile}/{experiment}/runs/{record.run_key}.json`, the artifact `{RECORD}`.")
     return "\n\n".join(lines)
 

@@ -175,13 +175,12 @@ def write_runs(database: Path, experiment_id: str, artifacts: str, runs: Mapping
         times = {"status": status, "start_time": entry.start, "end_time": entry.end, "lifecycle_stage": "active"}
         place = {"name": entry.name, "experiment_id": experiment_id, "artifact_uri": folder, "user_id": "unknown"}
         tables["runs"].append(run | times | place)
-        data, tags = entry.data.dataset, {"mlflow.runName": entry.name, **entry.tags}
+        data, tags = entry.data, {"mlflow.runName": entry.name, **entry.tags}
         data_id = uuid.uuid5(uuid.NAMESPACE_URL, f"{experiment_id}/{data.name}/{data.digest}").hex
         named = {"dataset_uuid": data_id, "experiment_id": experiment_id, "name": data.name, "digest": data.digest}
         tables["datasets"].append(named | {"dataset_source_type": data.source_type, "dataset_source": data.source})
         used = {"input_uuid": run_id, "source_type": "DATASET", "source_id": data_id, "step": 0}
         tables["inputs"].append(used | {"destination_type": "RUN", "destination_id": run_id})
-        tables["input_tags"] += [{"input_uuid": run_id, "name": tag.key, "value": tag.value} for tag in entry.data.tags]
         tables["tags"] += [run | {"key": key, "value": value} for key, value in tags.items()]
         tables["params"] += [run | {"key": key, "value": value} for key, value in entry.params.items()]
         metrics = [
