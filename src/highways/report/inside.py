@@ -15,7 +15,7 @@ from highways.inside.signal import SignalConfig
 from highways.show.figures import Drawing, save
 from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
-from highways.training.checkpoints import load_weights, weights_path
+from highways.training import load_network
 from highways.training.sweep import ADHOC
 
 
@@ -44,9 +44,8 @@ def draw_inside(
         record = RecordStore(results.runs).adopt(key)
         if record is None:
             raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
-        if record.status == "finished" and load_weights(key, record.weights_sha256) is None:
-            missing = f"{key}: no weights at {weights_path(key)}"
-            raise HighwaysError(f"{missing}; with --weights the run is trained again for them")
+        if record.status == "finished":
+            load_network(record)  # it says what to do where the weights are missing
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")

@@ -58,9 +58,8 @@ def cost(tables: Iterable[str]) -> str:
 def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
     """Collect what a page and the report show of an experiment: its question, claims, tables, notes and cost."""
     folder = paths.Results(judged.profile).of(experiment.name).tables
-    notes, made = notes_of(experiment.name), [table for table in experiment.tables if judged.text(experiment, table)]
-    rows = judged.of(experiment.name)
-    costs = [folder / f"{table.name}_cost.csv" for table in experiment.tables]
+    texts = {path.stem: text for path, text in judged.tables.items() if path.parent == folder and path.suffix == ".csv"}
+    notes, rows = notes_of(experiment.name), judged.of(experiment.name)
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -70,8 +69,12 @@ def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
         "command": experiment.command(judged.profile),
         "run": [row for row in rows if row["verdict"] != "not run"],
         "waiting": [row for row in rows if row["verdict"] == "not run"],
-        "tables": [table_view(one, pd.read_csv(io.StringIO(judged.text(experiment, one)))) for one in made],
-        "cost": cost(judged.tables[path] for path in costs if path in judged.tables),
+        "tables": [
+            table_view(table, pd.read_csv(io.StringIO(texts[table.name])))
+            for table in experiment.tables
+            if table.name in texts
+        ],
+        "cost": cost(text for name, text in texts.items() if name.endswith("_cost")),
     }
 
 

@@ -13,7 +13,6 @@ from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge
 from highways.claims.sources import documents, spoken
 from highways.config.profiles import profile_path
 from highways.experiments import BY_NAME, EXPERIMENTS
-from highways.experiments.base import Experiment, Table
 from highways.files import remove_strays, write_whole
 from highways.report.export import export_text
 from highways.tracking import Listed
@@ -52,10 +51,6 @@ class Judged:
                 for table in one.tables:
                     texts |= {folder / name: text for name, text in table.texts(records).items()}
         return {path: text for path, text in texts.items() if path.exists()}
-
-    def text(self, experiment: Experiment, table: Table) -> str:
-        """Return a table as CSV, empty where it has not been made."""
-        return self.tables.get(paths.Results(self.profile).of(experiment.name).tables / f"{table.name}.csv", "")
 
     def altered(self) -> list[Path]:
         """Return the tables' files that are not what the records give."""

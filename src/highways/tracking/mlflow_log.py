@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 ANALYSIS = "analysis."
-"""Tag of a sweep and of an analysed run, an analysis's key behind it: the checksum of its record."""
+"""Tag of a sweep, an analysis's key behind it: the checksum of its record."""
 FLUSH_S = 5.0
 """Seconds between two writes of epochs while runs train."""
 PATIENCE_S, LOCAL_S = 10.0, 300.0
@@ -220,18 +220,13 @@ class MlflowRuns:
         return run_id
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
-        """Write what MLflow lacks of analyses: artifacts of the parent, metrics per layer of the analysed run."""
+        """Write what MLflow lacks of analyses, as artifacts of the parent."""
         there = self.client.get_run(self.parent()).data.tags
         for record in records:
             name, sha256 = ANALYSIS + record.key, record.sha256
             if there.get(name) != sha256:
                 self.client.log_text(self.parent(), record.dumps(), f"analyses/{record.key}.json")
                 self.client.set_tag(self.parent(), name, sha256)
-            if record.config.run is not None:
-                for run in self.search(run_key=record.run.key(record.data_fingerprint)):
-                    if run.data.tags.get(name) != sha256:
-                        self.client.log_batch(run.info.run_id, shown.layers(record))
-                        self.client.set_tag(run.info.run_id, name, sha256)
 
     def close(
         self, status: str = "FINISHED", title: str = "", files: Iterable[Path] = (), tags: Mapping[str, str] = {}

@@ -1,7 +1,7 @@
 """What MLflow shows of a run: its name, tags, note, colour, data set, and its metrics in groups.
 
 `train/...`, `dev/...`, `test/...` are curves, one value per epoch; `summary/...` is one value per run;
-`snapshots/...` has one value per snapshot, `layers/...` one per layer; `measured/...` holds the other measurements.
+`snapshots/...` has one value per snapshot; `measured/...` holds the other measurements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from highways.colours import NETWORK, OTHERS
 from highways.config import RunConfig
 from highways.data import fingerprint
-from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.environment import git_commit
 from highways.tracking.outcomes import Rank, place
 from highways.tracking.records import RunRecord
@@ -114,7 +113,7 @@ def _note(config: RunConfig, profile: str, experiment: str, record: RunRecord | 
     return "\n\n".join(lines)
 
 
-def interval(record: RunRecord | AnalysisRecord) -> tuple[int, int]:
+def interval(record: RunRecord) -> tuple[int, int]:
     """Return when a run began and ended, in milliseconds: it ended with its record and took its own seconds."""
     end = int(datetime.fromisoformat(record.finished_at).timestamp() * 1000)
     return end - max(1, round(1000 * record.timing["seconds"])), end
@@ -149,19 +148,6 @@ def _metrics(record: RunRecord) -> list[Metric]:
         group = f"snapshots/{name.removeprefix('snapshot_')}" if snapshot else f"measured/{name}"
         metrics += [Metric(group, value, end, int(step)) for step, value in zip(steps, measured, strict=True)]
     return metrics
-
-
-def layers(record: AnalysisRecord) -> list[Metric]:
-    """Return an analysis's values per layer, the layer in place of the epoch."""
-    from mlflow.entities import Metric
-
-    end, first = interval(record)[1], 0 if record.kind == "lesions" else 1  # 0 is the whole network
-    return [
-        Metric(f"layers/{record.config.measure.label}_{name}", float(value), end, layer)
-        for name, values in record.values.items()
-        for layer, value in enumerate(values, start=first)
-        if isinstance(value, int | float)
-    ]
 
 
 def is_finished(run: Run) -> bool:

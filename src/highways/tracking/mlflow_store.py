@@ -132,6 +132,10 @@ def connect() -> MlflowClient:
     """Return a client of the tracking store; the database is made where there is none."""
     import_mlflow()
     from mlflow import MlflowClient
+    from sqlalchemy import Engine, event
+
+    def hasten(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
 
     if (path := where().database) is not None:
         if not path.exists():
@@ -140,7 +144,9 @@ def connect() -> MlflowClient:
                 if not path.exists():
                     part = path.with_name(f".{path.name}.part")  # MLflow takes seconds to make its tables
                     part.unlink(missing_ok=True)
+                    event.listen(Engine, "connect", hasten)
                     MlflowClient(sqlite_uri(part)).search_experiments(max_results=1)
+                    event.remove(Engine, "connect", hasten)
                     part.replace(path)
         with contextlib.closing(sqlite3.connect(path)) as connection:  # of a broken one MLflow asks for minutes
             connection.execute("SELECT version_num FROM alembic_version").fetchall()
