@@ -1,12 +1,14 @@
 """Claims: the rules of judging, and the claims of the depth study on known outcomes."""
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -192,7 +194,7 @@ def test_faster_means_fewer_epochs_at_every_depth_by_a_factor() -> None:
         ({"above": 1}, [1.1, (1.1, 2)], [1.0, (0.5, 1), (1, 1)], [(0.9, 1.1)]),  # it touches a strict bound outside
         ({"below": 1}, [0.9], [1.0, (1.0, 2.0)], []),
         ({"at_least": 1, "at_most": 2}, [1.0, (1.1, 1.9)], [2.1, (2.1, 2.3), (0.1, 0.9)], [(1.5, 2.5), (0.5, 2.5)]),
-        ({"equals": 3}, [3.0], [3.1], []),
+        ({"equals": 3}, [3.0], [3.1], [math.nan, (2.0, math.nan)]),
         ({"at_least": 0}, [], [], [(-0.02, 0.0)]),
     ],
 )
@@ -244,6 +246,7 @@ def test_convolutional_claims_are_judged_by_interval_and_margin(accuracies: list
         ("factor: 1.25", "factor: few", "key 'factor': .*found 'few'"),
         (", factor: 1.25", "", "key 'factor' is missing"),
         ("take: [max, min]", "take: [most, min]", "take.*: Input should be 'max', 'min', .*"),
+        ("name: study_value,", "name: study_value, take: median,", "take': Input should be 'first', 'last', .*"),
         ("value: {network: plain", "values: {network: plain", "unknown key 'values', did you mean 'value'.*"),
         ("to: 40}}, below: 1.25", "to: 40}}", "a share needs below.*"),
     ],
@@ -398,6 +401,14 @@ def test_a_bound_within_the_interval_of_a_search_leaves_the_claim_open() -> None
     assert (close.verdict, far.verdict) == ("inconclusive", "replicated")
     (low, high), (point,) = numbers_of(close.measured)
     assert low == point == 9e-5 < 1e-4 < high
+
+
+def test_a_share_has_the_interval_of_its_draws_and_none_where_they_do_not_say_it() -> None:
+    draws = [{"layer": layer, "loss": np.array([1.0, 4.0, below, np.nan])} for layer, below in ((1, 1.0), (2, 5.0))]
+    measures, share = Measures({}, lambda records: ROWS, lambda records: draws), {"of": "loss", "below": 3}
+    assert measured(measures, share | {"share": {"layer": [1, 2]}}, Listed()) == Interval(0.0, 1.0, point=1.0)
+    for lacking in ({"kind": "a"}, {"layer": [3, 4]}):
+        assert measured(measures, share | {"share": lacking}, Listed()) == (0.5 if "kind" in lacking else 0.0)
 
 
 CLAIM = {"experiment": "x", "source": "P1", "statement": "s", "criterion": "c", "measure": {}, "holds": {"above": 0}}

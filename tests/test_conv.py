@@ -144,6 +144,15 @@ def test_description_that_does_not_fit_names_the_stage(stages: list, message: st
         ConvNetwork(small(stages=stages, pool_rounding="down"), (2, 8, 8), 2)
 
 
+def test_settings_that_would_do_nothing_are_refused() -> None:
+    for given, message in (
+        ({"head": "convolution", "hidden": [4]}, "no hidden layers before it"),
+        ({"initialisation": "glorot_uniform", "classifier_std": 0.1}, "belong to the initialisation 'he_normal'"),
+    ):
+        with pytest.raises(ValidationError, match=message):
+            small(**given)
+
+
 def config(epochs: int = 2, schedule_epochs: int | None = None, **more: object) -> RunConfig:
     stages = [{"width": 4, "blocks": 1, "pool": 2, "dropout": 0.1}, {"width": 4, "blocks": 1}]
     network = small(stages=stages, head="flatten").model_dump()

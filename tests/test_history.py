@@ -29,7 +29,7 @@ def commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
             monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
         for command in before:
             git(project, *command.split())
-        (project / "references/claims.yaml").write_text(f"# {day}\n{yaml.safe_dump(claims)}")
+        (project / "references/claims.yaml").write_text(f"# {day}\n{yaml.safe_dump(claims)}{'}' * (not claims)}")
         git(project, "add", "references/claims.yaml")
         git(project, "commit", "-q", "-m", "claims")
         return git(project, "rev-parse", "HEAD").decode().strip()
@@ -41,6 +41,7 @@ def commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
 def test_fixing_commit_is_the_last_that_changed_what_decides(commit: Commit) -> None:
     first = commit(1, {"a": ENTRY, "b": ENTRY, "gone": ENTRY})
     second = commit(2, {"a": ENTRY | {"source": "other"}, "b": ENTRY | {"holds": {"below": 2}}})
+    commit(3, {})  # no valid YAML
     third = commit(3, {"a": ENTRY, "b": ENTRY | {"holds": {"below": 2}, "measure": {"name": "n"}}, "c": ENTRY})
     forms = forms_of_claims()
     assert forms is not None

@@ -16,6 +16,8 @@ from highways.tracking.environment import describe, processor
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import run, sweep
+from highways.training.checkpoints import ResumePoints
+from highways.training.execute import group_name
 from highways.training.modules import ClassifierModule, TrialsModule
 from highways.training.together import PopulationModule
 
@@ -167,6 +169,17 @@ def test_read_only_place_is_one_line_before_anything_is_trained(project: Path, r
     with pytest.raises(HighwaysError, match=rf"^[^\n]*/{place}/.*: cannot be written: Not a directory$"):
         sweep([run_config(epochs=1)], **HERE, on_event=events.append)
     assert not events
+
+
+def test_what_finished_runs_have_left_is_removed_and_no_job(project: Path, run_config) -> None:
+    record = run(config := run_config(epochs=1), **HERE)
+    points = ResumePoints(group_name(config, record.run_key), True)
+    points.folder.mkdir(parents=True)
+    (points.folder / "other.damaged").touch()
+    events: list = []
+    assert sweep([config], **HERE, on_event=events.append) == [record]
+    assert not events
+    assert not points.folder.exists()
 
 
 def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> None:

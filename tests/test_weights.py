@@ -35,6 +35,8 @@ def test_weights_in_the_repository_are_found_after_those_of_checkpoints(record, 
     weights_path(record.run_key).unlink()
     assert weights_sha256(load_network(record).state_dict()) == weights_sha256(trained)
     assert "not the record's" not in says("run", record.run_key, "--show", "gates")
+    assert "its weights are kept already, at results/p/weights/" in fails("weights", "keep", record.run_key)
+    kept.unlink()
     assert f"`highways run {record.run_key} --weights` trains" in fails("weights", "keep", record.run_key)
 
 

@@ -1,6 +1,7 @@
 """Atomic file writes: a file is either complete or absent."""
 
 import contextlib
+import fnmatch
 import hashlib
 import os
 import time
@@ -46,11 +47,12 @@ def check_writable(path: Path) -> None:
 
 def remove_strays(*folders: Path) -> None:
     """Remove unfinished files in and below folders that killed processes have left a day ago or earlier."""
-    for folder in folders:
-        for path in folder.rglob(".*.part"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > STRAY_S:
-                    path.unlink()
+    for top in folders:
+        for folder, _, names in os.walk(top):  # which passes over folders that others remove meanwhile
+            for path in (Path(folder, name) for name in fnmatch.filter(names, ".*.part")):
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > STRAY_S:
+                        path.unlink()
 
 
 def check_is_file(path: Path) -> None:

@@ -61,12 +61,18 @@ def forms_of_claims() -> Forms | None:
             return None
         log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
         commits = [line.split("|") for line in log.splitlines()]
-        versions = {one: yaml.load(_git("show", f"{one}:./{CLAIMS}"), SafeLoader) or {} for one, _, _ in commits}
+        texts = {commit: _git("show", f"{commit}:./{CLAIMS}") for commit, _, _ in commits}
     except (OSError, subprocess.SubprocessError):  # no git here, or one that does not answer
         return None
     if not commits:
         return None
     parents = {commit: before.split() for commit, before, _ in commits}
+    versions: dict[str, dict[str, Any]] = {}
+    for commit, text in reversed(texts.items()):
+        try:
+            versions[commit] = yaml.load(text, SafeLoader) or {}
+        except yaml.YAMLError:  # mended by a later commit: as it was before
+            versions[commit] = next((versions[one] for one in parents[commit]), {})
     dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
     found: dict[str, list[Form]] = {}
     latest: str = commits[0][0]

@@ -34,10 +34,10 @@ class Bounds(Strict):
     equals: float | None = None
 
     def keep(self, value: float | Interval) -> bool | None:
-        """Tell whether a value, or the whole of an interval, is within; `None` of an interval that is partly."""
+        """Tell whether a value, or the whole of an interval, is within; `None` of NaN and where a part of it is."""
         low, high = value[:2] if isinstance(value, Interval) else (value, value)
         asked = [(keeps, bound) for name, bound in self if bound is not None for keeps in KEEPS[name]]
-        if isinstance(value, Interval) and math.isnan(low + high):
+        if math.isnan(low + high):
             return None
         if all(keeps(end, bound) for keeps, bound in asked for end in (low, high)):
             return True

@@ -12,7 +12,7 @@ from highways.claims.verdicts import Scope
 from highways.config import RunConfig, Strict
 from highways.config.data import STAND_INS
 from highways.config.run import NetworkConfig
-from highways.data import examples
+from highways.data import trained_on
 from highways.show.cells import Cell, cells
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 
@@ -119,17 +119,12 @@ def _survivors(cell: Cell) -> int | None:
     return sum(run.status == "finished" for run in cell.rungs[-1]) if len(cell.rungs) > 1 else None
 
 
-def _training_examples(cell: Cell) -> int:
-    data = [run.config.data for run in cell.runs]
-    return min(one.training_examples or examples(one, "train") for one in data)
-
-
 COUNTS: dict[str, Callable[[Cell], int | None]] = {
     "epochs": lambda cell: cell.lengths[-1],
     "trials": lambda cell: len(cell.rungs[0]),
     "survivors": _survivors,
     "seeds": lambda cell: len({run.config.seed for run in cell.runs}),
-    "training_examples": _training_examples,
+    "training_examples": lambda cell: min(trained_on(run.config.data) for run in cell.runs),
 }
 """How many a cell has; `None` where that cannot be asked."""
 OF_STUDIES = ("epochs", "trials", "seeds", "steps", "draws")
@@ -230,8 +225,9 @@ class Evidence:
         gaps: dict[str, Gap] = {}
         trained_to, required_widths = self.required.trained_to, set((self.required.widths or {}).items())
         networks = [run.config.network for run in self.runs]
-        losses = [run.best() or math.inf for run in self.runs if run.status == "finished"]
-        if trained_to is not None and (worst := max(losses, default=math.inf)) >= trained_to:
+        losses = [run.best() for run in self.runs if run.status == "finished"]
+        worst = max((math.inf if loss is None else loss for loss in losses), default=math.inf)
+        if trained_to is not None and worst >= trained_to:
             gaps["trained_to"] = (f"below {trained_to:g} nats", f"{worst:.3g}")
         kinds = sorted({network.kind for network in networks} | dict(required_widths).keys()) or [""]
         for name, values in self.required.settings.items():

@@ -80,7 +80,7 @@ WORDS = {
 
 
 def _spoken(values: list[float], between: str, unit: Unit) -> str:
-    if any(map(math.isinf, values)):
+    if not all(map(math.isfinite, values)):
         return between.join(map(number, values))
     texts = [_percent(100 * value, unit) if unit in ("share", "points") else number(value) for value in values]
     return between.join(texts) + WORDS.get(unit, "")

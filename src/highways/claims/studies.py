@@ -1,6 +1,7 @@
 """Numbers of studies, which any experiment's claims may speak of."""
 
 import math
+from typing import Literal
 
 from highways.claims.values import Interval, Records, in_units
 from highways.inside.statistics import student_interval
@@ -14,8 +15,11 @@ def is_share(value: str) -> bool:
     return any(word in value for word in SHARES)
 
 
+Which = Literal["first", "last", "largest", "mean"]
+
+
 @in_units(lambda value: "share" if is_share(value) and "gap" not in value else "")
-def study_value(records: Records, of: str, value: str, take: str = "last") -> float | None:
+def study_value(records: Records, of: str, value: str, take: Which = "last") -> float | None:
     """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
     found = records.study(of)
     if found is None or value not in found.values:

@@ -116,6 +116,11 @@ class Expression(Strict):
         """What selects rows: twice of a ratio."""
         return self.ratio or [self.value or self.share or {}]
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns of the tables that it reads."""
+        return {self.of}.union(*self._parts)
+
     def on(self, rows: Sequence[Row]) -> Any:
         """Return the number; `None` where a row that it needs, or its number, is missing.
 
@@ -131,7 +136,7 @@ class Expression(Strict):
             if not len(column) or (column.ndim == 1 and np.isnan(column).any()):
                 return None
             if self.below is not None:
-                return float(np.mean(column < self.below))
+                column, take = np.where(np.isnan(column), np.nan, column < self.below), "mean"
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
             numbers.append(getattr(np, take or "sum")(column, axis=0))
@@ -218,11 +223,12 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
     read = measures.read(measure)
     if not isinstance(read, Expression):
         return read(records)
-    value = read.on(list(measures.rows(records)))
-    draws = measures.draws(records)
-    if value is None or math.isinf(value) or not draws or any(read.of not in row for row in draws):
+    value, draws = read.on(list(measures.rows(records))), measures.draws(records)
+    if value is None or math.isinf(value) or any(read.columns - row.keys() for row in draws):
         return value
-    low, high = np.nanquantile(read.on(draws), (0.025, 0.975), method="nearest")
+    if (drawn := read.on(draws)) is None:
+        return value
+    low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
     return Interval(float(low), float(high), point=value)
 
 

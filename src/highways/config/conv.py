@@ -80,6 +80,10 @@ class ConvConfig(Network):
             if stage.entry is None and stage.width != before.width:
                 change = f"from {before.width} to {stage.width}"
                 raise ValueError(f"stage {number}: the width changes {change} without a convolution at its entry")
+        if self.head == "convolution" and self.hidden:
+            raise ValueError("the head 'convolution' is the classifier: there are no hidden layers before it")
+        if self.initialisation != "he_normal" and (self.first_std or self.classifier_std):
+            raise ValueError("first_std and classifier_std belong to the initialisation 'he_normal'")
         return self
 
     @property

@@ -72,7 +72,7 @@ class OwnFile(Strict):
     """
 
     file: Annotated[str, Field(min_length=1)]
-    """Its path, absolute or from the project's root. Its content, not its place, enters the run's key."""
+    """Its path, absolute or from the project's root. Its name and content, not its folder, enter the run's key."""
     label: str | None = None
     """The column that has the classes; a folder of images has none."""
     text: str | None = None

@@ -87,7 +87,7 @@ class Profile(Strict):
         values = {name: namespace[name] for name in cls.model_fields if name in namespace}
         settings = validate(cls, values, f"parameters of {cls.experiment}.ipynb")
         if stage := os.environ.get(STAGE):
-            if (code := os.environ[STAGE_CODE]) != PACKAGE:
+            if (code := os.environ.get(STAGE_CODE)) != PACKAGE:
                 raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
             asked = load_profile(stage, cls)
             if others := {name: value for name, value in settings if value != getattr(asked, name)}:

@@ -5,7 +5,7 @@
 
 from highways.data.batches import Batches
 from highways.data.images import Images
-from highways.data.loading import DataSet, classes, examples, load, majority
+from highways.data.loading import DataSet, classes, examples, load, majority, trained_on
 from highways.data.pictures import Pictures
 from highways.data.sentences import Sentences
 from highways.data.sources import Source, fingerprint, locate, sources

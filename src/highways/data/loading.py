@@ -94,6 +94,13 @@ def examples(data: DataConfig | str, part: Part) -> int:
     return len(load(data).targets(part)) if _is_own(data) else source(data).examples[part]
 
 
+def trained_on(config: DataConfig) -> int:
+    """Return how many of a data set's training examples a run is trained on."""
+    pictures = config.pictures
+    fewer = config.training_examples or (pictures.training_images if pictures is not None else None)
+    return fewer or examples(config, "train")
+
+
 def classes(data: DataConfig | str) -> int:
     """Return the number of classes of a data set."""
     return load(data).classes if _is_own(data) else source(data).classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from highways import paths
 from highways.config import RunConfig
 from highways.config.profiles import profile_path
-from highways.data import examples
+from highways.data import trained_on
 from highways.errors import HighwaysError, NotYet
 from highways.experiments import EXPERIMENTS
 from highways.tracking import RecordStore, RunRecord, run_keys
@@ -69,6 +69,4 @@ def seconds_per_unit(records: Iterable[RunRecord]) -> dict[str, float]:
 
 def units(config: RunConfig, epochs: int) -> float:
     """Return a measure of a training's arithmetic: layers x units (`network.work`) x examples x epochs."""
-    pictures = config.data.pictures
-    fewer = config.data.training_examples or (pictures.training_images if pictures is not None else None)
-    return config.network.work * (fewer or examples(config.data, "train")) * epochs
+    return config.network.work * trained_on(config.data) * epochs

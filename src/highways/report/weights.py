@@ -16,7 +16,7 @@ from highways.files import write_whole
 from highways.nn import build_network
 from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord
-from highways.training.checkpoints import load_weights, read_weights, weights_path, weights_sha256
+from highways.training.checkpoints import load_weights, read_weights, weights_in_git, weights_path, weights_sha256
 
 
 @torch.no_grad()
@@ -43,6 +43,8 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
     copies: dict[Path, bytes] = {}  # written once all are at hand
     for run_key in run_keys:
         source = weights_path(run_key)
+        if not source.exists() and (home := weights_in_git(run_key)) is not None:
+            raise HighwaysError(f"{run_key}: its weights are kept already, at {paths.shown(home)}")
         if not source.exists() or (state := load_weights(run_key, None)) is None:
             cure = f"`highways run {run_key} --weights` trains the run again for them"
             raise HighwaysError(f"{run_key}: no weights at {paths.shown(source)}; {cure}")

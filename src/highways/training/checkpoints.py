@@ -78,8 +78,9 @@ def accept_weights(run_key: str, sha256: str | None) -> None:
 
 def accepted_sha256(run_key: str) -> str | None:
     """Return the sha256 accepted in place of the record's: noted by `accept_weights`, else listed by a card in git."""
-    path = weights_path(run_key).with_name("retrained.sha256")
-    return path.read_text().strip() if path.exists() else _listed_sha256(weights_in_git(run_key))
+    path = weights_path(run_key)
+    note = path.with_name("retrained.sha256")
+    return note.read_text().strip() if path.exists() and note.exists() else _listed_sha256(weights_in_git(run_key))
 
 
 def weights_in_git(run_key: str) -> Path | None:
@@ -180,7 +181,7 @@ class ResumePoints:
         for path in list(self.folder.glob("*.ckpt")):
             if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
                 path.unlink()
-        for part in self.folder.glob(".*.part"):  # of a process that was killed as it wrote
-            part.unlink()
+        for left in (*self.folder.glob(".*.part"), *self.folder.glob("*.damaged")):
+            left.unlink()
         with contextlib.suppress(OSError):
             self.folder.rmdir()

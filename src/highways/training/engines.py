@@ -11,7 +11,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -259,13 +259,10 @@ class Processes(Engine):
                 raise Lost("stopped")
             connection = self._idle.pop() if self._idle else self._start()
         try:
-            connection.send_bytes(pickle.dumps((job, point)))
-            trained = follow(iter(lambda: pickle.loads(connection.recv_bytes()), None), save, listener)
+            trained = follow(_messages(connection, job, point), save, listener)
         except Failed:
             self._idle.append(connection)
             raise
-        except (EOFError, OSError) as error:
-            raise Lost("the process that trained was killed, perhaps because memory ran out") from error
         self._idle.append(connection)
         return trained
 
@@ -285,6 +282,15 @@ class Processes(Engine):
             for process in self._processes:
                 process.kill()
                 process.join()
+
+
+def _messages(connection: Connection, job: Job, point: ResumePoint | None) -> Iterator[Message]:
+    try:
+        connection.send_bytes(pickle.dumps((job, point)))
+        while True:
+            yield pickle.loads(connection.recv_bytes())
+    except (EOFError, OSError) as error:
+        raise Lost("the process that trained was killed, perhaps because memory ran out") from error
 
 
 def _work(connection: Connection) -> None:

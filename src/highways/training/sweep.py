@@ -19,7 +19,7 @@ from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.outcomes import auxiliary_keys
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
-from highways.training.checkpoints import ResumePoints, load_weights, weights_path
+from highways.training.checkpoints import ResumePoints, load_weights, locked, weights_path
 from highways.training.engines import complete, engine_named, say_waiting, train_all
 from highways.training.execute import Job, groups, train_job, trains_together
 from highways.training.listeners import Progress, telling
@@ -32,7 +32,7 @@ class Sweep(list[RunRecord]):
     """The records of a sweep, in the order of its configurations."""
 
     def table(self) -> pd.DataFrame:
-        """Return one row a run: key, status, every setting, best and last value of every curve."""
+        """Return a row per run: key, status, settings, last value of every curve, lowest training cross-entropy."""
         return pd.DataFrame(
             {"run_key": record.run_key, "status": record.status, "parameters": record.parameters}
             | record.config.flat()
@@ -116,15 +116,18 @@ def sweep(
 def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: Mapping[str, Any]) -> list[Job]:
     """Return the groups with runs that are left, the longest first, so that no worker is left alone with it.
 
-    A group that was stopped after its last record is one of them: its resume point is left.
+    Of a group that was stopped after its last record the resume point is removed.
     """
     jobs = []
     for group in groups(configs, keys):
         runs, names = tuple(configs[index] for index in group), tuple(keys[index] for index in group)
         job = Job(configs=runs, keys=names, population=trains_together(runs[0]), **how)
-        left = len(set(names) - finished)
-        if left or ResumePoints(job.group, job.population).folder.exists():
+        if left := len(set(names) - finished):
             jobs.append((left * runs[0].network.work * runs[0].budget.epochs, job))
+        elif (points := ResumePoints(job.group, job.population)).folder.exists():
+            with locked(job.group) as free:
+                if free:
+                    points.remove(names)
     return [job for _, job in sorted(jobs, key=lambda one: one[0], reverse=True)]
 
 
@@ -167,7 +170,7 @@ def run(
     with telling(log, on_event) as tell:
         while (records := complete(job, train_job, tell)) is None:
             say_waiting(job, said)
-    if record is not None:
+    if record is not None and records[0] != record:  # equal, where another process has made the weights meanwhile
         _compare(record, records[0])
     return records[0]
 
