@@ -1,6 +1,5 @@
 """What is made of the records: `highways tables`, `figures`, `claims`, `report`, `verify`, `readme`, `pipeline`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +33,7 @@ def tables_command(
     from highways.report.tables import write_tables
 
     for name in profiles_given(profile):
-        written = write_tables(name, names or (), from_, output, tell=lambda line: print(line, file=sys.stderr))
-        for path in written:
+        for path in (written := write_tables(name, names or (), from_, output)):
             print(paths.shown(path))
         if not written:
             print(f"{name}: no finished runs, no tables")

@@ -1,6 +1,7 @@
 """All comparison tables of a profile."""
 
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from highways.config.profiles import profile_path
@@ -18,11 +19,10 @@ def write_tables(
     names: Collection[str] = (),
     source: Source = "records",
     folder: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
     """Write tables, by default all that the profile has runs of, each into its experiment's folder; return their paths.
 
-    `tell` is called with a line on each experiment that lacks runs.
+    What lacks runs is said on the error stream.
     """
     if unknown := [name for name in names if name not in TABLES]:
         raise HighwaysError(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}")
@@ -36,7 +36,7 @@ def write_tables(
         if not names and records.empty:
             continue  # the profile has not run this notebook yet
         if records.shortfall:
-            tell(f"{profile}/{experiment.name}: {records.shortfall}")
+            print(f"{profile}/{experiment.name}: {records.shortfall}", file=sys.stderr)
         study.settings.runs()
         texts = {name: text for table in chosen for name, text in table.texts(records).items()}
         for name, text in texts.items():

@@ -1,6 +1,7 @@
 """What a run was made with: versions, machine, commit. No paths, no host names."""
 
 import platform
+import re
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -36,11 +37,8 @@ def git_commit() -> str:
 def processor() -> str:
     """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    named = re.search(r"^model name\s*:(.*)", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 EARLIER = "earlier"

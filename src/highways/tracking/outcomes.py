@@ -29,29 +29,19 @@ Rank = tuple[bool, int, float, str]
 """Sort key of a run, the best first."""
 
 
-def place(diverged: bool, value: float | None, key: str, higher_is_better: bool = False, epochs: int = 0) -> Rank:
-    """Return the rank of an outcome: runs that diverged come last, then longer ones first, then by value, then by key.
+def place(diverged: bool, cost: float | None, key: str, epochs: int = 0) -> Rank:
+    """Return the rank of an outcome: runs that diverged come last, then longer ones first, then by cost, then by key.
 
-    Runs without a best value come after those with one; `epochs` is 0 where the length does not matter.
+    Runs without a cost come after those with one; `epochs` is 0 where the length does not matter.
     """
-    cost = math.inf if value is None else -value if higher_is_better else value
-    return diverged, -epochs, cost, key
-
-
-def higher_is_better(metric: str) -> bool:
-    """Return whether a higher value of a curve is better: of an accuracy it is, of a loss it is not."""
-    return metric.endswith("_accuracy")
-
-
-def best_value(record: RunRecord, metric: str) -> float | None:
-    """Return the best value of a curve, `None` where it has none."""
-    return (max if higher_is_better(metric) else min)(record.curves.get(metric, []), default=None)
+    return diverged, -epochs, math.inf if cost is None else cost, key
 
 
 def rank(record: RunRecord, metric: str = "train_cross_entropy", epochs: int = 0) -> Rank:
     """Return the rank of a run by the best value of a curve; see `place`."""
-    value = best_value(record, metric)
-    return place(record.status == "diverged", value, record.run_key, higher_is_better(metric), epochs)
+    best = record.best(metric)
+    cost = -best if best is not None and metric.endswith("_accuracy") else best
+    return place(record.status == "diverged", cost, record.run_key, epochs)
 
 
 def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -> RunRecord | None:
@@ -59,7 +49,7 @@ def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -
 
     A run that diverged is best only where all did. Of a search with rungs the longest rung that a run finished counts.
     """
-    with_value = [record for record in records if best_value(record, metric) is not None]
+    with_value = [record for record in records if record.best(metric) is not None]
     return min(with_value, key=lambda one: rank(one, metric, one.config.budget.epochs), default=None)
 
 
@@ -74,7 +64,7 @@ def columns(record: RunRecord) -> dict[str, Any]:
     count = Counter(short.values())
     return {
         **{short[name] if count[short[name]] == 1 else name.replace(".", "_"): settings[name] for name in settings},
-        **{curve: best_value(record, curve) for curve in record.curves},
+        **{curve: record.best(curve) for curve in record.curves},
         "run": record.run_key,
         "network": config.network.shown_as,
         "kind": config.network.kind,

@@ -155,8 +155,8 @@ class RunRecord(Record):
         return len(self.curves.get("train_cross_entropy", []))
 
     def best(self, metric: str = "train_cross_entropy") -> float | None:
-        """Return the lowest value of a curve, or `None` where it has none."""
-        return min(self.curves.get(metric, []), default=None)
+        """Return the best value of a curve, the lowest of a loss, or `None` where it has none."""
+        return (max if metric.endswith("_accuracy") else min)(self.curves.get(metric, []), default=None)
 
     def last(self, metric: str) -> float | None:
         """Return the last value of a curve, or `None` where it has none."""
