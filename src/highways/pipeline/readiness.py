@@ -23,7 +23,8 @@ def check(profile: str, notebook: str, train: bool = True) -> Experiment:
     for analysis, key in zip(analyses, analysis_keys(analyses), strict=True):
         if analysis.run is None and analysis.data is not None and store.read(key) is None:
             load(analysis.data)
-    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if RecordStore.find(key) is None]
+    recorded = RecordStore.everywhere()
+    missing = [run for run, key in zip(runs, run_keys(runs), strict=True) if key not in recorded]
     if missing:
         engine_named(settings.engine, settings.workers)
         if settings.engine == "local":  # a cluster may have what this machine lacks

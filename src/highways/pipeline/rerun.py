@@ -56,9 +56,7 @@ class Outcome(NamedTuple):
 
 def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     """Return the records of runs of some profiles, each run once."""
-    folders = [paths.Results(profile).folder for profile in reversed(profiles)]
-    files = {path.stem: path for folder in folders for path in sorted(folder.glob(f"*/{RecordStore.kind}/*.json"))}
-    records = map(RunRecord.read, files.values())
+    records = map(RunRecord.read, RecordStore.everywhere(profiles).values())
     return [record for record in records if record.numerics == record.config.numerics]
 
 

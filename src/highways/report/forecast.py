@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from highways import paths
 from highways.config import RunConfig
 from highways.config.profiles import profile_path
 from highways.data import trained_on
@@ -33,7 +32,7 @@ def forecast(profile: str) -> list[Forecast]:
     experiments = [one for one in EXPERIMENTS if profile_path(profile, one.name).exists()]
     if not experiments:
         raise HighwaysError(f"profiles/{profile} has no notebook's parameters")
-    recorded = {path.stem: path for path in sorted((paths.root() / "results").glob(f"*/*/{RecordStore.kind}/*.json"))}
+    recorded = RecordStore.everywhere()
     rates, listed, stages = seconds_per_unit(map(RunRecord.read, recorded.values())), set[str](), []
     for experiment in experiments:
         stages.append(stage := Forecast(experiment.name))

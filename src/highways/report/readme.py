@@ -18,6 +18,7 @@ from highways.files import write_whole
 from highways.report.pages import answers, counts, pages
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, judge_all
+from highways.tracking import RecordStore
 
 COMMITTED = ("laptop", "weekend", "paper")
 """Profiles whose results are in git."""
@@ -68,8 +69,7 @@ def current() -> Iterator[tuple[Path, str]]:
     yield paths.root() / "benchmarks" / "README.md", render("benchmarks.md.j2", tables=tables)
     for judged in committed:
         yield from pages(judged).items()
-    folders = [paths.Results(judged.profile).folder for judged in committed]
-    runs = {path.stem: json.loads(path.read_bytes()) for folder in folders for path in folder.glob("*/runs/*.json")}
+    runs = RecordStore.everywhere(judged.profile for judged in committed).values()
     yield (
         paths.root() / "docs" / "summary.md",
         render(
@@ -77,7 +77,7 @@ def current() -> Iterator[tuple[Path, str]]:
             papers=[row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]],
             rows=rows,
             runs=len(runs),
-            hours=sum(run["timing"]["seconds"] for run in runs.values()) / 3600,
+            hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs) / 3600,
             fixed={judged.profile: summary(row.fixed for row in judged.judgements) for judged in committed},
             headlines=sections["headline"],
             answers=answers(rows),

@@ -99,8 +99,8 @@ def touchable_line() -> str:
     """Return which networks can be touched, as the end of a message: dense ones whose weights are kept here."""
     kept = {path.parent.name for path in paths.checkpoints().glob("*/final.pt")}
     kept |= {path.stem for path in (paths.root() / "results").glob("*/weights/*.pt")}
-    found = [path for key in sorted(kept) if (path := RecordStore.find(key)) is not None]
-    keys = [path.stem for path in found if is_touchable(RunRecord.read(path))]
+    recorded = RecordStore.everywhere()
+    keys = [key for key in sorted(kept & recorded.keys()) if is_touchable(RunRecord.read(recorded[key]))]
     if not keys:
         return "there is none that can be touched; `highways run KEY --weights` trains one for its weights"
     return f"these can be touched: {', '.join(keys[:NAMED])}{' and others' if len(keys) > NAMED else ''}"

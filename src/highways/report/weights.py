@@ -62,17 +62,16 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
 
 def card(folder: Path) -> str:
     """Return the card of a profile's weights, which it computes from them and their records."""
-    rows = []
+    rows, records = [], RecordStore.everywhere([folder.parent.name, "*"])
     for path in sorted(folder.glob("*.pt")):
-        record_path = min(folder.parent.glob(f"*/runs/{path.stem}.json"), default=None) or RecordStore.find(path.stem)
-        if record_path is None:
+        if path.stem not in records:
             raise HighwaysError(f"{paths.shown(path)}: weights of a run that has no record")
-        record, state = RunRecord.read(record_path), read_weights(path)
+        record, state = RunRecord.read(records[path.stem]), read_weights(path)
         own = weights_sha256(state)
         rows.append(
             {
                 "record": record,
-                "link": os.path.relpath(record_path, folder),
+                "link": os.path.relpath(records[path.stem], folder),
                 "scores": scores(record, state),
                 "same": own == record.weights_sha256,
                 "sha256": own,

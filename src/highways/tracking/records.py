@@ -242,9 +242,11 @@ class Store(Generic[R]):
         return sorted((paths.root() / "results").glob(f"*/*/{cls.kind}/{glob.escape(key)}.json"))
 
     @classmethod
-    def find(cls, key: str) -> Path | None:
-        """Return the path of a record in any profile and experiment, or `None`."""
-        return next(iter(cls.copies(key)), None)
+    def everywhere(cls, profiles: Iterable[str] = ("*",)) -> dict[str, Path]:
+        """Return the paths of all records of some profiles, by key; of a record in several the first."""
+        results = paths.root() / "results"
+        files = [path for profile in profiles for path in sorted(results.glob(f"{profile}/*/{cls.kind}/*.json"))]
+        return {path.stem: path for path in reversed(files)}
 
     def __iter__(self) -> Iterator[Path]:
         return iter(sorted(self.folder.glob("*.json")))
