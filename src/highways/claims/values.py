@@ -56,7 +56,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_units(unit: Unit | Callable[[str], Unit]) -> Callable[[F], F]:
-    """Say what a measure gives; a function says it of a study's `value`."""
+    """Mark a function of the records as a measure, and say what it gives; a function says it of a study's `value`."""
 
     def mark(function: F) -> F:
         function.unit = unit  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """What an experiment is: one room, with one name.
 
-An `Experiment` says what its parameters are, which tables and figures show it, and what its claims are measured
-with. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
+An `Experiment` says what its parameters are and which tables and figures show it; a function of its module that is
+`in_units` measures its claims. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,6 @@ class Experiment:
         schema: Its parameters, which list its runs and analyses.
         tables: Its comparison tables.
         figures: Draws each figure from the records, by the name of the file.
-        measures: Functions that its claims are measured by.
         draws: See `Measures`.
         after: Experiments whose records or parameters it uses; it may import no other.
         references: Files of `references/` that its tables and figures read.
@@ -139,7 +139,6 @@ class Experiment:
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
     figures: Mapping[str, Callable[[Listed], Drawing]] = field(default_factory=dict)
-    measures: tuple[Callable[..., Any], ...] = ()
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
@@ -148,9 +147,10 @@ class Experiment:
 
     @property
     def named_measures(self) -> Measures:
-        """Its measures by name, those of studies, which every experiment has, and the rows of its tables."""
-        functions = {function.__name__: function for function in (*self.measures, *STUDY_MEASURES)}
-        return Measures(functions, self.rows, self.draws)
+        """The functions of its module that are `in_units`, those of studies, and the rows of its tables."""
+        module = self.schema.__module__
+        own = [one for one in vars(sys.modules[module]).values() if hasattr(one, "unit") and one.__module__ == module]
+        return Measures({one.__name__: one for one in (*own, *STUDY_MEASURES)}, self.rows, self.draws)
 
     def rows(self, records: Listed) -> Iterator[Row]:
         """Yield the rows of its tables."""

@@ -376,7 +376,6 @@ BILSTM_DEPTH = Experiment(
         ),
     ),
     figures={"bilstm_depth": bilstm_figure},
-    measures=(mean_accuracy, largest_gain_from_depth, decline, difference_in_decline, mean_difference),
     references=("bilstm_sources.csv",),
     answer=answer,
 )

@@ -407,13 +407,6 @@ CONV = Experiment(
         ),
     ),
     figures={"conv": conv_figure},
-    measures=(
-        difference_from_paper,
-        difference_from_log,
-        difference_of_networks,
-        built_parameters,
-        built_multiplications,
-    ),
     references=(
         "conv_papers.csv",
         "authors_log_cifar10.csv",

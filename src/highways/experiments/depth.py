@@ -356,7 +356,6 @@ DEPTH = Experiment(
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },
     draws=drawn_rows,
-    measures=(share_faster, worst_activation, built_parameters_per_layer),
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(

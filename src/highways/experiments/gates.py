@@ -191,6 +191,7 @@ def _measured(
     return None if None in numbers else float(numbers[0] - sum(numbers[1:]))
 
 
+@in_units("")
 def mean_bias_change(records: Records) -> float | None:
     """Return how far the transform biases have moved from their initial value, the mean over all units."""
     return _measured(records, lambda gates: (gates.bias - gates.initial_bias).mean())
@@ -313,20 +314,6 @@ GATES = Experiment(
         ),
     ),
     figures={"gates": gates_figure},
-    measures=(
-        mean_bias_change,
-        share_of_biases_below_start,
-        trend_over_layers,
-        bias_gate_correlation,
-        difference_in_first_layers,
-        gate_over_bias,
-        share_of_open_gates,
-        share_of_an_examples_gates,
-        difference_of_an_examples_gates,
-        share_of_outputs_that_stay,
-        deviation_of_an_examples_gates,
-        difference_of_class_differences,
-    ),
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
     answer=answer,

@@ -269,6 +269,5 @@ INITIALISATION = Experiment(
         ),
     ),
     figures={"initialisation": initialisation_figure},
-    measures=(initialisation_share_of_guessing,),
     answer=answer,
 )

@@ -445,6 +445,5 @@ KERAS_LASAGNE = Experiment(
         ),
     ),
     figures={"keras_lasagne": keras_lasagne_figure},
-    measures=(configuration_difference, factor_effect),
     answer=answer,
 )

@@ -270,7 +270,6 @@ VERY_DEEP = Experiment(
         ),
     ),
     figures={"very_deep": very_deep_figure},
-    measures=(share_of_guessing, depth_ratio),
     after=("01_depth",),
     answer=answer,
 )
