@@ -24,7 +24,7 @@ from highways.experiments.very_deep import depth_ratio, share_of_guessing, very_
 from highways.inside.analyse import analyse
 from highways.inside.cost import CostConfig, exponent, step_cost
 from highways.inside.gates import GatesConfig, gates
-from highways.inside.layers import of_each_data_set
+from highways.inside.layers import inside
 from highways.inside.lesions import LesionsConfig, lesioned, lesions, lesions_one_by_one
 from highways.inside.signal import SignalConfig, signal
 from highways.inside.values import lists
@@ -372,11 +372,11 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
     analyses = analyse(wanted, **HERE)
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]
-    assert of_each_data_set(Listed(list(records), analyses), "gates") == analyses[:1]
+    assert inside(Listed(list(records), analyses), "gates")["digits"].networks == analyses
     for draw in (gates_figure, lesion_figure):
         assert draw(Listed([diverged])).whole().axes[0].texts
     assert very_deep_figure(Listed([diverged])).panels[0].title == "digits: training"
-    assert answer(Listed([diverged.model_copy(update={"curves": {}})])) == ""
+    assert not [*answer(Listed([diverged.model_copy(update={"curves": {}})]))]
 
 
 def test_show_says_what_is_wrong_in_one_line_and_draws(project: Path, trained: RunRecord, says, fails) -> None:

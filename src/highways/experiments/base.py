@@ -130,7 +130,7 @@ class Experiment:
         draws: See `Measures`.
         after: Experiments whose records or parameters it uses; it may import no other.
         references: Files of `references/` that its tables and figures read.
-        answer: Says what came out, from the records, in a sentence or a few.
+        answer: Says what came out, from the records, a paragraph for each data set or one for all.
         lead: What the report begins with, for the first experiment that has one.
     """
 
@@ -142,7 +142,7 @@ class Experiment:
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    answer: Callable[[Listed], str] = lambda records: ""
+    answer: Callable[[Listed], Iterable[str]] = lambda records: ()
     lead: Lead | None = None
 
     @property
@@ -256,9 +256,9 @@ class Study:
     def conclusion(self) -> Markdown:
         """Summarise the outcome and the verdicts in sentences computed from the records."""
         listed, counts = self.records(), Counter(judgement.verdict for judgement in self.judgements())
-        answer = "" if listed.empty else self.experiment.answer(listed)
+        answers = () if listed.empty else self.experiment.answer(listed)
         claims = f"Of {counts.total()} claims and questions: {counted(counts)}." if counts else ""
-        return _markdown("\n\n".join(part for part in (answer, listed.shortfall, claims) if part))
+        return _markdown("\n\n".join(part for part in (*answers, listed.shortfall, claims) if part))
 
     def publish(self) -> Markdown:
         """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""

@@ -338,9 +338,8 @@ def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int])
     return mean(values) if values else None
 
 
-def answer(records: Listed) -> str:
-    """Return each variant's accuracy at its least and its greatest depth, a sentence per data set."""
-    sentences = []
+def answer(records: Listed) -> Iterator[str]:
+    """Say for each data set what accuracy each variant has at its least and its greatest depth."""
     for data in records.data:
         chosen, parts = records.on(data), []
         for name in dict.fromkeys(variant(run) for run in chosen):
@@ -349,8 +348,7 @@ def answer(records: Listed) -> str:
                 layers = f"{least} layer{'s' if least > 1 else ''}"
                 parts.append(f"`{LABELS.get(name, name)}` from {shallow:.3f} with {layers} to {deep:.3f} with {most}")
         if parts:
-            sentences.append(f"**{data}**: test accuracy goes {'; '.join(parts)}.")
-    return "\n\n".join(sentences)
+            yield f"**{data}**: test accuracy goes {'; '.join(parts)}."
 
 
 BILSTM_DEPTH = Experiment(

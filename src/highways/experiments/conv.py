@@ -373,14 +373,15 @@ def built_multiplications(records: Records, network: str, data: str) -> float:
     return counter.get_total_flops() // 2  # it counts the additions, too
 
 
-def answer(records: Listed) -> str:
-    """Return every network's test accuracy, with the papers' where they have one on these data."""
+def answer(records: Listed) -> Iterator[str]:
+    """Say every network's test accuracy, with the papers' where they have one on these data."""
     parts = []
     for row in conv_rows(records):
         if row["runs"]:
             paper = "" if row["paper"] is None or math.isnan(row["paper"]) else f" (paper {row['paper']:.4f})"
             parts.append(f"`{row['network']}` on {row['data']} {row['accuracy_last_mean']:.4f}{paper}")
-    return f"Test accuracy after the last epoch: {'; '.join(parts)}." if parts else ""
+    if parts:
+        yield f"Test accuracy after the last epoch: {'; '.join(parts)}."
 
 
 CONV = Experiment(

@@ -293,8 +293,8 @@ def built_parameters_per_layer(records: Records, network: Kind, width: int) -> f
     return eleven - ten
 
 
-def answer(records: Listed) -> str:
-    """Return how the best highway network compares with the best plain one, at the least and the greatest depth."""
+def answer(records: Listed) -> Iterator[str]:
+    """Say how the best highway network compares with the best plain one, at the least and the greatest depth."""
     rows = {(row["network"], row["depth"]): row for row in depth_rows(records)}
     depths = sorted(depth for kind, depth in rows if kind == "plain" and ("highway", depth) in rows)
     sentences = []
@@ -315,7 +315,7 @@ def answer(records: Listed) -> str:
             f"Of trials that the rungs threw out some were trained as long: the best of them ended lower than what was "
             f"kept in {lower} of {len(drawn)} networks."
         )
-    return " ".join(sentences)
+    yield " ".join(sentences)
 
 
 def lead_rows(records: Listed) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
-from highways.inside.layers import GateLayers, inside, layers_of, numbered, of_each_data_set, of_kind
+from highways.inside.layers import GateLayers, inside, layers_of, numbered, of_kind
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
@@ -273,20 +273,18 @@ def difference_of_class_differences(records: Records, above: float, data: str, l
     return _measured(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
 
 
-def answer(records: Listed) -> str:
-    """Return how well each network is trained, what that made of its biases, and how far its gates are open."""
+def answer(records: Listed) -> Iterator[str]:
+    """Say how well each network is trained, what that made of its biases, and how far its gates are open."""
     ends = {run.config: run.last("train_cross_entropy") for run in records}
-    sentences = []
-    for analysis in of_each_data_set(records, "gates"):
-        layers = layers_of(analysis)
-        trained = f"ends at a training cross-entropy of {end:.2g}; it " if (end := ends.get(analysis.run)) else ""
-        sentences.append(
-            f"**{analysis.data}**: the network {trained}moved {layers.share_below_start:.0%} of its transform biases "
-            f"below their start ({layers.initial_bias:g}); the gates are open by {layers.gate.mean():.0%} in the mean, "
-            f"from {layers.gate.min():.0%} to {layers.gate.max():.0%} layer by layer, and the first 15 layers make "
+    for data, found in inside(records, "gates").items():
+        layers, end = layers_of(found.networks[0]), ends.get(found.networks[0].run)
+        trained = f"ends at a training cross-entropy of {end:.2g}; it " if end else ""
+        yield (
+            f"**{data}**: the network {trained}moved {layers.share_below_start:.0%} of its transform biases below "
+            f"their start ({layers.initial_bias:g}); the gates are open by {layers.gate.mean():.0%} in the mean, from "
+            f"{layers.gate.min():.0%} to {layers.gate.max():.0%} layer by layer, and the first 15 layers make "
             f"{layers.change[:15].sum() / layers.change.sum():.0%} of the change."
         )
-    return "\n\n".join(sentences)
 
 
 GATES = Experiment(

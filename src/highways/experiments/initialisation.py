@@ -220,8 +220,8 @@ def initialisation_share_of_guessing(
     return max(losses[name] for name in names) / guessing(records[0])
 
 
-def answer(records: Listed) -> str:
-    """Return which initial weights did best and worst at the greatest depth, a sentence a kind of network."""
+def answer(records: Listed) -> Iterator[str]:
+    """Say which initial weights did best and worst at the greatest depth, for each kind of network."""
     rows, sentences = sorted(initialisation_rows(records), key=itemgetter(BEST)), []
     for kind in dict.fromkeys(run.config.network.kind for run in records):
         depth = max(row["depth"] for row in rows if row["network"] == kind)
@@ -234,7 +234,7 @@ def answer(records: Listed) -> str:
             f"With {depth} layers {kind} networks end lowest from `{best['initialisation']}`, at a training "
             f"cross-entropy of {best[BEST]:.3g}, and highest from `{worst['initialisation']}`, {last}."
         )
-    return " ".join(sentences)
+    yield " ".join(sentences)
 
 
 INITIALISATION = Experiment(

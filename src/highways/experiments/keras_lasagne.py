@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import mul
+from operator import attrgetter, mul
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from highways.claims.studies import study_value
 from highways.claims.values import Interval, Records, in_units
-from highways.config import AdagradConfig, AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, RunConfig
+from highways.config import AdagradConfig, AnalysisConfig, DataConfig, RunConfig
 from highways.config.base import Distinct, Epochs, Width
 from highways.config.data import FeatureDataName
 from highways.config.profiles import Profile
@@ -41,27 +41,28 @@ from highways.tracking import Listed, RunRecord
 Cell = tuple[int, ...]
 """A level of every factor, in the order of `FACTORS`."""
 
-OPTIMISERS = {
-    "adagrad": AdagradConfig(kind="adagrad"),
-    "adadelta": AdadeltaConfig(kind="adadelta"),
-    "adagrad of Keras 1.0.0": AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+FACTORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "initialisation": ("network.block_initialisation", {"glorot uniform": None, "orthogonal": "orthogonal"}),
+    "optimiser": (
+        "optimiser",
+        {
+            "adagrad": AdagradConfig(kind="adagrad"),
+            "adadelta": AdadeltaConfig(kind="adadelta"),
+            "adagrad of Keras 1.0.0": AdagradConfig(kind="adagrad", epsilon=0.0, initial_accumulator=1e-6),
+        },
+    ),
+    "transform_bias": ("network.transform_bias", {"-2": -2.0, "-4": -4.0, "1": 1.0}),
+    "first_layer": ("network.first_activation", {"linear": "linear", "relu": None}),
+    "highway_layers": ("network.depth", {"32": 33, "31": 32}),
+    "batch_size": ("budget.batch_size", {"100": 100, "128": 128}),
+    "shuffle": ("budget.shuffle", {"yes": True, "no": False}),
+    "epochs": ("budget.epochs", {"10": 10, "1": 1}),
 }
-
-FACTORS: dict[str, tuple[Any, ...]] = {
-    "initialisation": ("glorot_uniform", "orthogonal"),
-    "optimiser": tuple(OPTIMISERS),
-    "transform_bias": (-2.0, -4.0, 1.0),
-    "first_layer": ("linear", "relu"),
-    "highway_layers": (32, 31),
-    "batch_size": (100, 128),
-    "shuffle": ("yes", "no"),
-    "epochs": (10, 1),
-}
-"""The levels of each. Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and nolearn. The initial
-weights are those of the highway layers, H and T; the layers around them are Glorot-uniform in both. The loss is no
-factor: binary cross-entropy, averaged over the two outputs of a softmax, is categorical cross-entropy. For Lasagne the
-program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not printed (`LASAGNE_LONG`) is as likely
-as one epoch."""
+"""Where each stands in a run, and its levels. Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and
+nolearn. The initial weights are those of the highway layers, H and T; the layers around them are Glorot-uniform in
+both. The loss is no factor: binary cross-entropy, averaged over the two outputs of a softmax, is categorical
+cross-entropy. For Lasagne the program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not
+printed (`LASAGNE_LONG`) is as likely as one epoch."""
 
 TEXTS = {name: name.replace("_", " ") for name in FACTORS}
 TEXTS |= {"initialisation": "initial weights", "shuffle": "shuffled every epoch"}
@@ -110,18 +111,8 @@ def cells(fraction: bool) -> list[Cell]:
 
 def cell_of(config: RunConfig) -> Cell:
     """Return a run's cell, with the epochs at level 0."""
-    network = config.network
-    assert isinstance(network, DenseConfig)
-    levels = {
-        "initialisation": network.block_initialisation or network.initialisation,
-        "optimiser": next(name for name, settings in OPTIMISERS.items() if settings == config.optimiser),
-        "transform_bias": network.transform_bias,
-        "first_layer": network.first,
-        "highway_layers": network.depth - 1,
-        "batch_size": config.budget.batch_size,
-        "shuffle": "yes" if config.budget.shuffle else "no",
-    }
-    return (*(FACTORS[name].index(level) for name, level in levels.items()), 0)
+    trained = [*FACTORS.values()][:-1]
+    return (*([*levels.values()].index(attrgetter(place)(config)) for place, levels in trained), 0)
 
 
 class Logistic(SmallStudy):
@@ -173,23 +164,15 @@ class KerasLasagneProfile(Profile):
 
     def run(self, cell: Cell, data: FeatureDataName, seed: int = 0) -> RunConfig:
         """Return the run of a cell, whose level of the epochs does not matter."""
-        level = {name: levels[place] for (name, levels), place in zip(FACTORS.items(), cell, strict=True)}
-        return RunConfig(
-            data=DataConfig(name=data, training_examples=self.training_examples),
-            network=DenseConfig(
-                kind="highway",
-                depth=level["highway_layers"] + 1,
-                width=self.width,
-                transform_bias=level["transform_bias"],
-                initialisation="glorot_uniform",
-                block_initialisation="orthogonal" if level["initialisation"] == "orthogonal" else None,
-                first_activation="linear" if level["first_layer"] == "linear" else None,
-                dropout=self.dropout,
-            ),
-            optimiser=OPTIMISERS[level["optimiser"]],
-            budget=BudgetConfig(epochs=self.epochs, batch_size=level["batch_size"], shuffle=level["shuffle"] == "yes"),
-            seed=seed,
-        )
+        network = {"kind": "highway", "width": self.width, "dropout": self.dropout, "initialisation": "glorot_uniform"}
+        data_set = DataConfig(name=data, training_examples=self.training_examples)
+        settings: dict[str, Any] = {"data": data_set, "network": network, "budget": {}, "seed": seed}
+        for (place, levels), number in zip(FACTORS.values(), cell, strict=True):
+            part, _, field = place.partition(".")
+            value = [*levels.values()][number]
+            settings[part] = settings[part] | {field: value} if field else value
+        settings["budget"]["epochs"] = self.epochs
+        return RunConfig.model_validate(settings)
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return a logistic regression on each data set."""
@@ -266,8 +249,7 @@ class Factorial:
 
     def switch(self, name: str) -> str:
         """Return a factor and its two levels, such as `batch size: 100 to 128`."""
-        levels = (self.epochs, 1) if name == "epochs" else FACTORS[name]
-        one, other = (str(level).removesuffix(".0").replace("_", " ") for level in levels[:2])
+        one, other = (self.epochs, 1) if name == "epochs" else [*FACTORS[name][1]][:2]
         return f"{TEXTS[name]}: {one} to {other}"
 
     def estimates(self) -> Iterator[tuple[str, str, list[float]]]:
@@ -406,15 +388,14 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
     return _over_seeds(records, data, lambda found: found.effect(factor, epochs=0, high=2 if third_level else 1))
 
 
-def _over_seeds(records: Records, data: str | None, values: Callable[[Factorial], list[float]]) -> Interval | None:
+def _over_seeds(records: Records, data: str | None, values: Estimate) -> Interval | None:
     factorial = next((found for name, found in factorials(records).items() if data in (None, name)), None)
     of_seeds = values(factorial) if factorial else []
     return Interval(*student_interval(of_seeds), tuple(of_seeds)) if of_seeds else None
 
 
-def answer(records: Listed) -> str:
-    """Return how Lasagne's network compares with Keras's, a sentence per data set."""
-    sentences = []
+def answer(records: Listed) -> Iterator[str]:
+    """Say for each data set how Lasagne's network compares with Keras's."""
     for found in factorials(records).values():
         compared = []
         for cell in (LASAGNE, LASAGNE_LONG):
@@ -424,11 +405,10 @@ def answer(records: Listed) -> str:
             compared.append(f"{words} Keras's ({fmean(difference):+.3f})")
         means = [f"{name} {fmean(found.accuracies[cell]):.3f}" for name, cell in found.configurations().items()]
         level = "" if found.logistic is None else f", logistic regression {found.logistic:.3f}"
-        sentences.append(
+        yield (
             f"**{found.data}**: Lasagne's network {compared[0]}; trained for {found.epochs} epochs, it {compared[1]} "
             f"({'; '.join(means)}{level})."
         )
-    return "\n\n".join(sentences) or "Not all runs are there yet."
 
 
 KERAS_LASAGNE = Experiment(

@@ -299,16 +299,15 @@ def parity_figure(records: Listed) -> Drawing:
     return Drawing(panels)
 
 
-def answer(records: Listed) -> str:
-    """Return how far apart the two networks are after the last step, without decay, with it, and with half of it."""
-    if (found := records.study("parity")) is None:
-        return ""
-    parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
-    hidden, accuracy = found.row("hidden_units")[0], found.row("accuracy")[0]
-    return (
-        f"Largest difference of two weights after the last step, over the largest weight: {parts}. Of the hidden units "
-        f"{hidden:.0f} differ from each other; the accuracy on the training examples is {accuracy:.3f}."
-    )
+def answer(records: Listed) -> Iterator[str]:
+    """Say how far apart the two networks are after the last step, without decay, with it, and with half of it."""
+    for found in of_kind(records, "parity"):
+        parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
+        yield (
+            f"Largest difference of two weights after the last step, over the largest weight: {parts}. Of the hidden "
+            f"units {found.row('hidden_units')[0]:.0f} differ from each other; the accuracy on the training examples "
+            f"is {found.row('accuracy')[0]:.3f}."
+        )
 
 
 L2_PARITY = Experiment(

@@ -6,7 +6,7 @@ from typing import ClassVar
 from highways.config import AnalysisConfig, Profile, RunConfig, load_profile
 from highways.experiments.base import Experiment, Table
 from highways.experiments.gates import GatesProfile, with_controls
-from highways.inside.layers import inside, numbered, of_each_data_set
+from highways.inside.layers import inside, numbered
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel
@@ -69,18 +69,15 @@ def lesion_figure(records: Listed) -> Drawing:
     return Drawing([lesion_panel(found) for found in inside(records, "lesions").values()])
 
 
-def answer(records: Listed) -> str:
-    """Return how many layers a network can do without, one at a time, a sentence per data set."""
-    sentences = []
-    for analysis in of_each_data_set(records, "lesions"):
-        whole, *losses = analysis.row("cross_entropy")
+def answer(records: Listed) -> Iterator[str]:
+    """Say for each data set how many layers the network can do without, one at a time."""
+    for data, found in inside(records, "lesions").items():
+        whole, *losses = found.networks[0].row("cross_entropy")
         worst, idle = max(losses), sum(loss < 1.1 * whole for loss in losses) / len(losses)
-        sentences.append(
-            f"**{analysis.data}**: without one layer in {idle:.0%} of the cases training cross-entropy rises by "
-            f"less than a tenth; without layer {losses.index(worst) + 1}, the worst, it goes from {whole:.3g} "
-            f"to {worst:.3g}."
+        yield (
+            f"**{data}**: without one layer in {idle:.0%} of the cases training cross-entropy rises by less than a "
+            f"tenth; without layer {losses.index(worst) + 1}, the worst, it goes from {whole:.3g} to {worst:.3g}."
         )
-    return "\n\n".join(sentences)
 
 
 LESION = Experiment(

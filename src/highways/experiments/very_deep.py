@@ -233,14 +233,15 @@ def _best_or_guessing(run: RunRecord) -> float:
     return guessing(run) if run.status == "diverged" or best is None else best
 
 
-def answer(records: Listed) -> str:
-    """Return how far below guessing each network came."""
+def answer(records: Listed) -> Iterator[str]:
+    """Say how far below guessing each network came."""
     parts = []
     for run in records:
         lost, (kind, depth) = run.status == "diverged" or run.best() is None, kind_and_depth(run)
         outcome = "diverged" if lost else f"{run.best():.3g} (guessing {guessing(run):.3g})"
         parts.append(f"{kind}, {depth:,} layers on {run.config.data.name}: {outcome}")
-    return f"Best training cross-entropy: {'; '.join(parts)}." if parts else ""
+    if parts:
+        yield f"Best training cross-entropy: {'; '.join(parts)}."
 
 
 VERY_DEEP = Experiment(

@@ -42,11 +42,6 @@ def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
     return [analysis for analysis in records.analyses if analysis.kind == kind]
 
 
-def of_each_data_set(records: Listed, kind: str) -> list[AnalysisRecord]:
-    """Return the first analysis of one kind of every data set: that of the first run that did not diverge."""
-    return list({analysis.data: analysis for analysis in reversed(of_kind(records, kind))}.values())[::-1]
-
-
 class Inside(NamedTuple):
     """Analyses of one kind of the networks of one data set, the best first; and of the same before training."""
 

@@ -34,22 +34,14 @@ class LesionsConfig(OfNetwork):
 Data = Iterable[tuple[Tensor, Tensor]]
 
 
-class _Sums:
-    def __init__(self, rows: int):
-        self.loss = torch.zeros(rows, dtype=torch.float64)
-        self.hits = torch.zeros(rows, dtype=torch.float64)
-        self.count = 0
+def _sums(logits: Tensor, y: Tensor) -> Tensor:
+    """Return sums over a batch, `(2, rows)`: cross-entropy, nats, and right answers.
 
-    def add(self, logits: Tensor, y: Tensor) -> None:
-        """Add a batch: logits `(rows, batch, classes)`, classes `(batch,)`."""
-        log_p = torch.log_softmax(logits.double(), dim=-1)
-        self.loss -= log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).sum(dim=(1, 2)).cpu()
-        self.hits += (logits.argmax(dim=-1) == y).sum(dim=1).cpu()
-        self.count += len(y)
-
-    def means(self) -> dict[str, Tensor]:
-        """Return `cross_entropy`, nats, and `accuracy`, a fraction, over all examples; `(rows,)` each."""
-        return {"cross_entropy": self.loss / self.count, "accuracy": self.hits / self.count}
+    Logits are `(rows, batch, classes)`, classes `(batch,)`.
+    """
+    log_p = torch.log_softmax(logits.double(), dim=-1)
+    loss = -log_p.gather(-1, y.expand(len(logits), -1).unsqueeze(-1)).sum(dim=(1, 2))
+    return torch.stack([loss, (logits.argmax(dim=-1) == y).sum(dim=1)]).cpu()
 
 
 def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
@@ -68,15 +60,12 @@ def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
 def lesions_one_by_one(network: nn.Module, batches: Data) -> dict[str, Tensor]:
     """Measure every lesion in a pass of its own: the textbook way, for any network with highway blocks."""
     network.eval()
-    batches = list(batches)
-    rows = []
+    batches, rows = list(batches), []
     for layer in range(len(highways(network)) + 1):
-        sums = _Sums(1)
         with lesioned(network, layer) if layer else nullcontext():
-            for x, y in batches:
-                sums.add(network(x)[None], y)
-        rows.append(sums.means())
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+            rows.append(torch.stack([_sums(network(x)[None], y) for x, y in batches]).sum(dim=0))
+    loss, accuracy = torch.cat(rows, dim=1) / sum(len(y) for _, y in batches)
+    return {"cross_entropy": loss, "accuracy": accuracy}
 
 
 @torch.no_grad()
@@ -98,7 +87,7 @@ def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
         return lesions_one_by_one(network, batches)
     blocks = highways(network)
     network.eval()
-    sums, width = _Sums(len(blocks) + 1), network.config.width
+    sums, count, width = torch.zeros(2, len(blocks) + 1, dtype=torch.float64), 0, network.config.width
     states = h = t = torch.empty(0)
     for x, y in batches:
         if states.shape[1:2] != y.shape:
@@ -107,8 +96,10 @@ def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
         for number, block in enumerate(blocks, start=1):
             states[number] = states[0]  # what a closed block gives
             _through(block, states[:number], h[:number], t[:number])
-        sums.add(network.readout(states), y)
-    return sums.means()
+        sums += _sums(network.readout(states), y)
+        count += len(y)
+    loss, accuracy = sums / count
+    return {"cross_entropy": loss, "accuracy": accuracy}
 
 
 def _through(block: Highway, states: Tensor, h: Tensor, t: Tensor) -> None:

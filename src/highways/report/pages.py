@@ -87,7 +87,7 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
     """Return the page of one experiment in one profile, which has its tables."""
     results, records = paths.Results(judged.profile).of(experiment.name), judged.listed[experiment.name]
     shown = view(experiment, judged)
-    paragraphs = experiment.answer(records).split("\n\n") if not records.empty else [""]
+    paragraphs = [] if records.empty else [*experiment.answer(records)]
     if len(paragraphs) > 1:  # each data set has one: its first sentence
         paragraphs = [re.split(r"(?<=\.) ", paragraph, maxsplit=1)[0] for paragraph in paragraphs]
     for table in shown["tables"]:
