@@ -24,7 +24,6 @@ from highways.claims.studies import STUDY_MEASURES
 from highways.claims.values import Measures
 from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
-from highways.config.profiles import EXPLORE
 from highways.errors import HighwaysError
 from highways.files import write_whole
 from highways.inside.analyse import analyse
@@ -122,7 +121,6 @@ class Experiment:
     """An experiment.
 
     Attributes:
-        name: Of its notebook, stage, parameter files, folder of results and MLflow experiment.
         title: Its subject, on one line.
         schema: Its parameters, which list its runs and analyses.
         tables: Its comparison tables.
@@ -134,7 +132,6 @@ class Experiment:
         lead: What the report begins with, for the first experiment that has one.
     """
 
-    name: str
     title: str
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
@@ -144,6 +141,11 @@ class Experiment:
     references: tuple[str, ...] = ()
     answer: Callable[[Listed], Iterable[str]] = lambda records: ()
     lead: Lead | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its notebook, stage, parameter files, folder of results and MLflow experiment."""
+        return self.schema.experiment
 
     @property
     def named_measures(self) -> Measures:
@@ -264,10 +266,7 @@ class Study:
         """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""
         files = dict.fromkeys(self._written)
         MlflowLog(self.settings.profile, self.experiment.name).attach(files, self.experiment.title)
-        place = paths.shown(self.results.folder)
-        if self.settings.profile == EXPLORE:
-            return _markdown(f"What you tried out is in `{place}`; the profiles' own results are as they were.")
-        return _markdown(f"Records, tables and figures are in `{place}`.")
+        return _markdown(f"Records, tables and figures are in `{paths.shown(self.results.folder)}`.")
 
 
 def _markdown(text: str) -> Markdown:

@@ -352,7 +352,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 BILSTM_DEPTH = Experiment(
-    name="02_bilstm_depth",
     title="BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment",
     schema=BiLSTMProfile,
     tables=(

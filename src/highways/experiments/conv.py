@@ -385,7 +385,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 CONV = Experiment(
-    name="03_conv",
     title="Convolutional highway networks on MNIST and CIFAR",
     schema=ConvProfile,
     tables=(

@@ -328,7 +328,6 @@ def lead_rows(records: Listed) -> Iterator[Row]:
 
 
 DEPTH = Experiment(
-    name="01_depth",
     title="Plain and highway networks of 10 to 100 layers",
     schema=DepthProfile,
     tables=(

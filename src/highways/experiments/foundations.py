@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from statistics import fmean
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from highways.config import RunConfig
 from highways.config.analysis import AnalysisConfig
 from highways.config.base import Count
 from highways.config.data import ImageDataName
@@ -19,17 +18,12 @@ from highways.config.profiles import Profile
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_studies import Recurrence, TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, study_panels, study_rows
-from highways.inside.values import lists
 from highways.show.figures import Drawing, Line, Panel, line_panel
 from highways.show.tables import Row, reference
 from highways.tracking import AnalysisRecord
 
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
 """How printed numbers are drawn."""
-
-
-FLOAT32_DIGITS = 9
-"""Significant digits that tell any two numbers of float32 apart."""
 
 POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
 """Inputs and classes, the source's."""
@@ -56,18 +50,13 @@ class Perceptron(SmallStudy):
     kind: str = "perceptron"
     version: ClassVar[int] = 3
     title: ClassVar[str] = "b: perceptron"
+    digits: ClassVar[int] = 9  # they tell any two numbers of float32 apart
     learning_rate: float = Field(default=0.01, gt=0)
     """The source's, as are the steps."""
     steps: int = Field(default=10_000, ge=1)
     starts: int = Field(default=500, ge=1)
     """Initial states, drawn from N(0, 1)."""
     seed: int = Field(default=0, ge=0)
-
-    def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
-        found = self.measure()
-        exact = {name: value for name, value in found.items() if name.startswith("printed_") or name.endswith("_rows")}
-        return lists(found) | lists(exact, digits=FLOAT32_DIGITS)
 
     def measure(self) -> dict[str, Tensor]:
         """Train the unit.
@@ -284,7 +273,6 @@ def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 FOUNDATIONS = Experiment(
-    name="10_foundations",
     title="Five points, dropout, a recurrence, two heads",
     schema=FoundationsProfile,
     tables=(

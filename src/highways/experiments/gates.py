@@ -288,7 +288,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 GATES = Experiment(
-    name="04_gates",
     title="Transform gates of 50-layer highway networks",
     schema=GatesProfile,
     tables=(

@@ -22,7 +22,7 @@ from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.cells import cells, diverged
 from highways.show.figures import NETWORK, OTHERS, POINTS, Drawing, Line, depth_ticks, level, line_panel, whole_ticks
-from highways.show.tables import Row, cost_rows
+from highways.show.tables import Row, costs
 from highways.tracking import AnalysisRecord, Listed
 from highways.tracking.outcomes import best_of
 
@@ -238,7 +238,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 INITIALISATION = Experiment(
-    name="08_initialisation",
     title="Initial weights by depth, and a network that learned nothing",
     schema=InitialisationProfile,
     tables=(
@@ -257,7 +256,7 @@ INITIALISATION = Experiment(
             }
             | WEIGHTS,
             rows=side_by_side,
-            cost=lambda records: cost_rows([*records, *of_kind(records, "signal")]),
+            cost=lambda records: costs([*records, *of_kind(records, "signal")]),
         ),
         Table(
             "initialisation_studies",
@@ -265,7 +264,7 @@ INITIALISATION = Experiment(
             "The variance of a unit's input, saturation, small and stuck networks (the initialisation questions, a, c)",
             shown={name: name for name in ("study", "version", "quantity", "value", "paper")},
             rows=lambda frame: frame.loc[(frame["study"] == Variance.title) | (frame["quantity"] == "accuracy after")],
-            cost=lambda records: cost_rows(found for _, found in studies_of(records)),
+            cost=lambda records: costs(found for _, found in studies_of(records)),
         ),
     ),
     figures={"initialisation": initialisation_figure},

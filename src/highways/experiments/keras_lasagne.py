@@ -412,7 +412,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 KERAS_LASAGNE = Experiment(
-    name="07_keras_vs_lasagne",
     title="One network in Keras and in Lasagne, two results",
     schema=KerasLasagneProfile,
     tables=(

@@ -311,7 +311,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 L2_PARITY = Experiment(
-    name="09_l2_parity",
     title="One network in NumPy and in a library, with weight decay",
     schema=ParityProfile,
     tables=(

@@ -10,7 +10,7 @@ from highways.inside.layers import inside, numbered
 from highways.inside.lesions import LesionsConfig
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, lesion_panel
-from highways.show.tables import Row, cost_rows, few_layers, reference_rows
+from highways.show.tables import Row, costs, few_layers, reference_rows
 from highways.tracking import Listed
 
 
@@ -81,7 +81,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 LESION = Experiment(
-    name="05_lesion",
     title="Lesions of 50-layer highway networks",
     schema=LesionProfile,
     tables=(
@@ -99,7 +98,7 @@ LESION = Experiment(
                 "paper_data": "P2's data",
             },
             rows=few_layers,
-            cost=lambda records: cost_rows([*records.analyses, *records.controls]),  # 04_gates has that of training
+            cost=lambda records: costs([*records.analyses, *records.controls]),  # 04_gates has that of training
         ),
     ),
     figures={"lesion": lesion_figure},

@@ -12,4 +12,4 @@ class ReportProfile(Profile):
     experiment: ClassVar[str] = "99_report"
 
 
-REPORT = Experiment(name="99_report", title="Every claim judged, and the report", schema=ReportProfile)
+REPORT = Experiment(title="Every claim judged, and the report", schema=ReportProfile)

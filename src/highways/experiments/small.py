@@ -54,6 +54,8 @@ class SmallStudy(Measure):
     """Further rows: version, what they say, name in the record."""
     bars: ClassVar[Sequence[Bars]] = ()
     """Its panels."""
+    digits: ClassVar[int] = 6
+    """Significant ones of the numbers that are kept."""
 
     @property
     def data_set(self) -> DataConfig | None:
@@ -63,7 +65,7 @@ class SmallStudy(Measure):
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
-        return lists(self.measure())
+        return lists(self.measure(), self.digits)
 
     def measure(self) -> dict[str, Tensor]:
         """Return the findings by name, a version's quantities as `stored` names them, on the CPU."""

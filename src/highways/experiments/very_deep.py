@@ -245,7 +245,6 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 VERY_DEEP = Experiment(
-    name="06_very_deep",
     title="Networks of 200 to 1,001 layers",
     schema=VeryDeepProfile,
     tables=(

@@ -68,14 +68,17 @@ def machine(record: RunRecord | AnalysisRecord) -> Row:
     return on | {"workers": record.engine["workers"] if isinstance(record, RunRecord) else 1}
 
 
-def cost_rows(
+def costs(
     records: Iterable[RunRecord | AnalysisRecord], more: Callable[[AnalysisRecord], Row] = lambda analysis: {}
 ) -> Iterator[Row]:
     """Yield what runs and analyses cost, a row for each kind of work, data set, network, depth and machine.
 
-    `work` is `training` or what was analysed; a study has no network. Workers are those of the first record; `more`
-    returns what an analysis has measured with a clock, as further columns.
+    Of an experiment's records all count, auxiliary runs and controls, too. `work` is `training` or what was analysed; a
+    study has no network. Workers are those of the first record; `more` returns what an analysis has measured with a
+    clock, as further columns.
     """
+    if isinstance(records, Listed):
+        records = [*records, *records.auxiliary, *records.analyses, *records.controls]
     rows: dict[tuple[object, ...], Row] = {}
     for record in records:
         if isinstance(record, RunRecord):
@@ -94,11 +97,6 @@ def cost_rows(
         same = tuple(value for column, value in row.items() if column != "workers")
         rows.setdefault(same, row)["process_seconds"] += record.timing["seconds"]
     yield from rows.values()
-
-
-def costs(records: Listed, more: Callable[[AnalysisRecord], Row] = lambda analysis: {}) -> Iterator[Row]:
-    """Yield what all of an experiment cost; see `cost_rows`."""
-    return cost_rows([*records, *records.auxiliary, *records.analyses, *records.controls], more)
 
 
 def reference(file: str) -> pd.DataFrame:
