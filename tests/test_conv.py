@@ -19,9 +19,9 @@ from highways.experiments.conv import (
     ConvProfile,
     authors_log,
     built_multiplications,
+    built_parameters,
     conv_rows,
     difference_from_log,
-    parameters,
     recipe,
 )
 from highways.nn import ConvNetwork, Highway
@@ -46,9 +46,9 @@ RELEASED = {
 
 def test_parameter_counts_and_depths_are_the_releases_and_the_papers() -> None:
     for (network, data), (count, rounded, layers) in RELEASED.items():
-        assert (parameters(network, data), NETWORKS[network].depth) == (count, layers)
+        assert (built_parameters([], network, data), NETWORKS[network].depth) == (count, layers)
         assert count == pytest.approx(rounded, rel=0.02)
-    assert parameters("keras-post", "mnist") == 65_240
+    assert built_parameters([], "keras-post", "mnist") == 65_240
     down = NETWORKS["highway-mnist-32"].model_copy(update={"pool_rounding": "down"})
     assert sum(p.numel() for p in ConvNetwork(down, (1, 28, 28), 10).parameters()) == 150_090, "Caffe rounds up"
 

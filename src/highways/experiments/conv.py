@@ -149,11 +149,6 @@ def built(network: str, data: str) -> tuple[ConvNetwork, tuple[int, int, int]]:
     return ConvNetwork(described, shape, classes(data)), shape
 
 
-def parameters(network: str, data: str) -> int:
-    """Return the number of weights and biases of a network on a data set, from its description."""
-    return sum(parameter.numel() for parameter in built(network, data)[0].parameters())
-
-
 BEGUN = ", schedule of "
 """In the name of a network that was trained for the beginning of its schedule alone."""
 
@@ -214,7 +209,11 @@ def conv_rows(records: Listed) -> Iterator[Row]:
             "network": LABELS.get(network, network),
             "data": data,
             "layers": NETWORKS[base].depth if base in NETWORKS else None,
-            "parameters": cell.runs[0].parameters if cell else parameters(network, data) if described else None,
+            "parameters": cell.runs[0].parameters
+            if cell
+            else built_parameters(records, network, data)
+            if described
+            else None,
             "paper_parameters": paper.get("paper_parameters"),
             "epochs": cell.epochs if cell else None,
             "runs": len(cell.runs) if cell else None,
@@ -339,19 +338,20 @@ def difference_from_log(records: Records, network: str, data: str, epochs: tuple
 @in_units("points")
 def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy of two networks."""
-    other = _by_name(records).get(to)
-    last = last_accuracies(other) if other else []
-    return _difference(records, of, (*moments(last), len(last))) if last else None
+    if (other := _cell(records, to)) is None:
+        return None
+    last = last_accuracies(other)
+    return _difference(records, of, (*moments(last), len(last)))
 
 
-def _by_name(records: Records) -> dict[str, Cell]:
-    """Return the runs of each network on the first data set that it was trained on."""
-    return {name: cell for (name, _), cell in reversed(cells(records, named).items())}
+def _cell(records: Records, network: str) -> Cell | None:
+    """Return the runs of a network on the first data set that it was trained on."""
+    return next((cell for (name, _), cell in cells(records, named).items() if name == network), None)
 
 
 def _difference(records: Records, network: str, theirs: tuple[float, float, int]) -> Interval | None:
     """Return the interval of a network's mean accuracy less another mean, whose deviation and runs are known."""
-    if (cell := _by_name(records).get(network)) is None:
+    if (cell := _cell(records, network)) is None:
         return None
     last, tested = last_accuracies(cell), examples(cell.runs[0].config.data, "test")
     interval = difference_interval((*moments(last), len(last)), theirs, tested)
@@ -361,7 +361,7 @@ def _difference(records: Records, network: str, theirs: tuple[float, float, int]
 @in_units("parameters")
 def built_parameters(records: Records, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
-    return parameters(network, data)
+    return sum(parameter.numel() for parameter in built(network, data)[0].parameters())
 
 
 @in_units("multiplications")

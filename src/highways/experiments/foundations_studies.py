@@ -1,6 +1,6 @@
 """Networks of the initialisation questions: an LSTM that learns x + 1 below 10, else sin(x) (e), and two heads (f)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -15,27 +15,39 @@ from highways.errors import HighwaysError
 from highways.experiments.small import EVERY, LAST, Bars, Quantity, SmallStudy, by_version, stored, streams
 from highways.inside.values import kept_steps
 
-RECURRENCE_VERSIONS = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
-"""`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
-out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
 
-READOUT_BIAS = 0.1
-"""Initial bias of the read-out, the question's."""
+class Recurrent(nn.Module):
+    """An LSTM, its weights as PyTorch draws them, and a linear read-out of its last state.
 
-PARTS = {"lstm": slice(0, 4), "readout": slice(4, 6)}
-"""Where a network's parts are among the weights of `Recurrents`."""
+    The read-out is the question's: weights from N(0, 1) cut at two deviations, the bias 0.1.
+    """
+
+    def __init__(self, hidden: int, seed: int):
+        super().__init__()
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            self.lstm, self.readout = nn.LSTM(1, hidden), nn.Parameter(torch.empty(hidden))
+            nn.init.trunc_normal_(self.readout, std=1.0, a=-2.0, b=2.0)
+        self.bias = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map windows, `(batch, length)`, to the next numbers, `(batch,)`."""
+        return self.lstm(x.T[..., None])[0][-1] @ self.readout + self.bias
 
 
 class Recurrence(SmallStudy):
     """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e).
 
-    Adam trains all versions, from several seeds. The windows are the same for all seeds.
+    Adam trains all versions, from several seeds. The windows are the same for all seeds; a seed means the same weights
+    and the same order of the windows in all versions.
     """
 
     kind: str = "recurrence"
     version: ClassVar[int] = 2
     title: ClassVar[str] = "e: recurrence"
-    versions: ClassVar[tuple[str, ...]] = RECURRENCE_VERSIONS
+    versions: ClassVar[tuple[str, ...]] = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
+    """`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
+    out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "error where x + 1 follows": ("steps_error", EVERY),
         "error where sin(x) follows": ("sine_error", EVERY),
@@ -80,89 +92,33 @@ class Recurrence(SmallStudy):
         A value per seed: root mean square errors on new windows after training, norms of gradients at the first step.
         And norms averaged over seeds at `kept_steps` of the steps.
         """
+        trained = [self._train(version, seed) for version in self.versions for seed in range(self.seeds)]
+        return by_version(self.versions, {name: torch.stack([one[name] for one in trained]) for name in trained[0]})
+
+    def _train(self, version: str, seed: int) -> dict[str, Tensor]:
         (x, y), (test_x, test_y) = self.windows(self.seed), self.windows(self.seed + 1)
-        networks = Recurrents(self.hidden, self.seeds)
-        optimiser = torch.optim.Adam(networks.weights, lr=self.learning_rate)
-        rounds = -(-self.steps // self.examples)  # each seed takes all windows in a random order, round after round
-        orders = [
-            torch.cat([torch.randperm(len(x), generator=one) for _ in range(rounds)])
-            for one in streams(range(self.seeds))
-        ]
-        order = torch.stack(orders).repeat(len(RECURRENCE_VERSIONS), 1)
+        network, scale = Recurrent(self.hidden, seed), 10.0 if version == "scaled" else 1.0
+        output = functional.elu if version in ("as-asked", "frozen") else nn.Identity()
+        parts = {"lstm": [*network.lstm.parameters()], "readout": [network.readout, network.bias]}
+        learning = parts["readout"] if version.endswith("frozen") else [*network.parameters()]
+        adam, (random,) = torch.optim.Adam(learning, lr=self.learning_rate), streams([seed])
+        rounds = -(-self.steps // self.examples)  # all windows in a random order, round after round
+        order = torch.cat([torch.randperm(len(x), generator=random) for _ in range(rounds)])[: self.steps]
         kept, norms = set(kept_steps(self.steps)), []
-        for step in range(self.steps):
-            rows = order[:, step]
-            errors = networks(x[rows][:, None])[:, 0] - y[rows] / networks.scale
-            optimiser.zero_grad()
-            errors.square().sum().backward()  # each network has its own weights, so that each has its own gradient
-            gradients = [weight.grad for weight in networks.weights if weight.grad is not None]
+        for step, row in enumerate(order.tolist()):
+            network.zero_grad()
+            error = output(network(x[row : row + 1] / scale)) - y[row] / scale
+            error.square().sum().backward()
             if step in kept:
-                norms.append(torch.stack([_norms(gradients[part]) for part in PARTS.values()]))
-            for gradient in gradients[PARTS["lstm"]]:
-                gradient[networks.frozen] = 0
-            optimiser.step()
+                gradients = ([weight.grad for weight in part if weight.grad is not None] for part in parts.values())
+                norms.append(torch.stack([nn.utils.get_total_norm(part) for part in gradients]))
+            adam.step()
         with torch.no_grad():
-            outputs = networks(test_x.expand(len(networks.scale), -1, -1)) * networks.scale[:, None]
-        squares, steps = (outputs - test_y).square(), test_x[:, -1] < 10
-        values = {
-            "steps_error": squares[:, steps].mean(dim=1).sqrt(),
-            "sine_error": squares[:, ~steps].mean(dim=1).sqrt(),
-        }
-        curves = dict(zip(PARTS, torch.stack(norms, dim=2), strict=True))  # by part, (networks, kept steps)
-        values |= {f"{part}_gradient_start": norm[:, 0] for part, norm in curves.items()}
-        means = by_version(RECURRENCE_VERSIONS, {f"{part}_gradient": norm for part, norm in curves.items()})
-        return by_version(RECURRENCE_VERSIONS, values) | {name: norm.mean(dim=0) for name, norm in means.items()}
-
-
-class Recurrents:
-    """Networks of all versions and seeds, which train together: an LSTM and a linear read-out of its last state.
-
-    A seed means the same weights in all versions: the LSTM's as PyTorch draws them, the read-out's from N(0, 1) cut
-    at two deviations, its bias `READOUT_BIAS`; the read-out's are the question's.
-
-    `weights` are the LSTM's for inputs and for states, its two biases, the read-out's weights and bias. Their first
-    axis has all seeds of the first version, then all of the second one, and so on.
-    """
-
-    def __init__(self, hidden: int, seeds: int):
-        drawn: list[list[Tensor]] = []
-        for seed in range(seeds):
-            with torch.random.fork_rng(devices=()):
-                torch.manual_seed(seed)
-                lstm, readout = nn.LSTM(1, hidden), torch.empty(hidden)
-                nn.init.trunc_normal_(readout, std=1.0, a=-2.0, b=2.0)
-            drawn.append([*(weight.detach() for weight in lstm.parameters()), readout, torch.tensor(READOUT_BIAS)])
-        self.weights = [
-            torch.stack(parts).repeat(len(RECURRENCE_VERSIONS), *[1] * parts[0].dim()).requires_grad_()
-            for parts in zip(*drawn, strict=True)
-        ]
-
-        def of_versions(value: Callable[[str], bool | float]) -> Tensor:
-            return torch.tensor([value(version) for version in RECURRENCE_VERSIONS]).repeat_interleave(seeds)
-
-        self.elu = of_versions(lambda version: version in ("as-asked", "frozen"))
-        self.frozen = of_versions(lambda version: version.endswith("frozen"))
-        self.scale = of_versions(lambda version: 10.0 if version == "scaled" else 1.0)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Map windows, `(networks, batch, length)`, to the next numbers, scaled, `(networks, batch)`."""
-        of_input, of_state, input_bias, state_bias, readout, bias = self.weights
-        x = x / self.scale[:, None, None]
-        h = c = x.new_zeros(*x.shape[:2], readout.shape[1])
-        into = of_input[:, None, :, 0]
-        biases = (input_bias + state_bias)[:, None]
-        for step in range(x.shape[2]):
-            gates = torch.baddbmm(x[:, :, step, None] * into + biases, h, of_state.transpose(1, 2))
-            i, f, g, o = gates.chunk(4, dim=2)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)
-        y = (h * readout[:, None]).sum(dim=2) + bias[:, None]
-        return torch.where(self.elu[:, None], functional.elu(y), y)
-
-
-def _norms(gradients: list[Tensor]) -> Tensor:
-    """Return each network's norm over some of its weights, `(networks,)`."""
-    return torch.cat([gradient.reshape(len(gradient), -1) for gradient in gradients], dim=1).norm(dim=1)
+            squares, steps = (output(network(test_x / scale)) * scale - test_y).square(), test_x[:, -1] < 10
+        curves = dict(zip(parts, torch.stack(norms, dim=1), strict=True))
+        found = {"steps_error": squares[steps].mean().sqrt(), "sine_error": squares[~steps].mean().sqrt()}
+        found |= {f"{part}_gradient_start": curve[0] for part, curve in curves.items()}
+        return found | {f"{part}_gradient": curve for part, curve in curves.items()}
 
 
 HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")

@@ -177,10 +177,8 @@ def initialisation_figure(records: Listed) -> Drawing:
     rows, signals, panels = sorted(initialisation_rows(records), key=itemgetter("depth")), _signals(records), []
     depths, names = sorted({row["depth"] for row in rows}), dict.fromkeys(row["initialisation"] for row in rows)
     for kind in NETWORK if rows else ():
-        losses: dict[str, dict[int, float]] = {name: {} for name in names}
-        for row in rows:
-            if row["network"] == kind:
-                losses[row["initialisation"]][row["depth"]] = row[BEST]
+        chosen = [row for row in rows if row["network"] == kind]
+        losses = {name: {row["depth"]: row[BEST] for row in chosen if row["initialisation"] == name} for name in names}
         guess = level("guessing", guessing(records[0]), color="0.4", lw=1, ls=":")
         title, y = f"{kind}, {rows[0]['data']}: what training makes of it", "best training cross-entropy, nats"
         panels.append(line_panel(title, [*_lines(losses), guess], "layers", y, partial(depth_ticks, depths=depths)))

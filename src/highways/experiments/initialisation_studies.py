@@ -237,9 +237,9 @@ class Saturation(SmallStudy):
             "saturated": (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2)),
             "relative_gradient": slope / size,
             "accuracy": right.double().mean(dim=1),
+            "loss": torch.stack(losses, dim=1),
         }
-        curves = by_version(kinds, {"loss": torch.stack(losses, dim=1)})
-        return by_version(kinds, values) | {name: curve.mean(dim=0) for name, curve in curves.items()}
+        return by_version(kinds, values)
 
 
 AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})

@@ -151,12 +151,12 @@ def stored(version: str, quantity: str) -> str:
 
 
 def by_version(versions: Sequence[str], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return each version's values, `(seeds, ...)`, by their names in a record.
+    """Return each version's values, `(seeds,)`, by their names in a record; of curves, `(steps,)`, the mean over seeds.
 
     The first axis of a quantity's values has all seeds of the first version, then all of the second, and so on.
     """
     return {
-        stored(version, quantity): part
+        stored(version, quantity): part if part.dim() == 1 else part.mean(dim=0)
         for quantity, all_ in values.items()
         for version, part in zip(versions, all_.chunk(len(versions)), strict=True)
     }
