@@ -101,7 +101,7 @@ class Recurrence(SmallStudy):
         output = functional.elu if version in ("as-asked", "frozen") else nn.Identity()
         parts = {"lstm": [*network.lstm.parameters()], "readout": [network.readout, network.bias]}
         learning = parts["readout"] if version.endswith("frozen") else [*network.parameters()]
-        adam, (random,) = torch.optim.Adam(learning, lr=self.learning_rate), streams([seed])
+        adam, (random,) = torch.optim.Adam(learning, lr=self.learning_rate, fused=True), streams([seed])
         rounds = -(-self.steps // self.examples)  # all windows in a random order, round after round
         order = torch.cat([torch.randperm(len(x), generator=random) for _ in range(rounds)])[: self.steps]
         kept, norms = set(kept_steps(self.steps)), []
