@@ -133,12 +133,8 @@ LABELS = {"seed-003": "keras-post, epsilon 1e-8"}
 POST = ("keras-post", *LABELS)
 """Networks that are the Keras convolution post's."""
 
-SHAPES: dict[str, tuple[int, int, int]] = {
-    "digits": (1, 8, 8),
-    "mnist": (1, 28, 28),
-    "cifar10": (3, 32, 32),
-    "cifar100": (3, 32, 32),
-}
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
+"""Channels, height and width of the images."""
 
 
 def built(network: str, data: str) -> tuple[ConvNetwork, tuple[int, int, int]]:

@@ -1,8 +1,7 @@
 """What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4, Fig. 2, and sec. 4.1, Fig. 3)."""
 
 from collections.abc import Iterable
-from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -55,19 +54,21 @@ def units_of(x: Tensor) -> Tensor:
     return x.mean(dim=0 if x.dim() == 3 else (2, 3))
 
 
-Seen = dict[str, Tensor]
-"""Of a block and the latest batch: input x, output y and gate t, `(batch, units)`, and change, `(batch,)`."""
+class Seen(NamedTuple):
+    """A block and a batch: input, output and transform gate, `(batch, units)`, and norms of the change, `(batch,)`."""
+
+    x: Tensor
+    y: Tensor
+    t: Tensor
+    change: Tensor
 
 
-def _note_gate(seen: Seen, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    seen["t"] = units_of(torch.sigmoid(output)).float()
-
-
-def _note_block(seen: Seen, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    seen["x"], seen["y"] = (units_of(tensor).float() for tensor in (inputs[0], output))
-    added = (output - inputs[0]).float()
+def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> Seen:
+    """Return what is to be seen of a block whose forward pass has just ended."""
+    added = (y - inputs[0]).float()
     by_example = added.transpose(0, 1) if added.dim() == 3 else added  # of a BiLSTM, time comes first
-    seen["change"] = by_example.flatten(1).norm(dim=1)
+    x, y, t = (units_of(part).float() for part in (inputs[0], y, block.transform_gate(inputs[0])))
+    return Seen(x, y, t, by_example.flatten(1).norm(dim=1))
 
 
 @torch.no_grad()
@@ -93,33 +94,27 @@ def gates(
     """
     network.eval()
     blocks = highways(network)
-    count = torch.zeros(classes, dtype=torch.float64)
-    sums = [torch.zeros(classes, 0, dtype=torch.float64) for _ in blocks]
-    change = torch.zeros(len(blocks), dtype=torch.float64)
-    one: tuple[list[Tensor], list[Tensor]] | None = None
+    count, change = (torch.zeros(size, dtype=torch.float64) for size in (classes, len(blocks)))
+    sums: list[Any] = [0] * len(blocks)
     done = 0
-    seen: list[Seen] = [{} for _ in blocks]
-    hooks = [
-        (module, partial(note, now))
-        for block, now in zip(blocks, seen, strict=True)
-        for module, note in ((block.gate, _note_gate), (block, _note_block))
-    ]
-    with hooked(hooks):
+    one: tuple[list[Tensor], list[Tensor]] | None = None
+    seen: list[Seen] = []
+    with hooked((block, lambda *call: seen.append(seen_of(*call))) for block in blocks):
         for x, y in batches:
             if done >= max(examples, example + 1):
                 break
+            seen.clear()
             network(x)
             if done <= example < done + len(y):
                 row = example - done
-                one = [now["t"][row].cpu() for now in seen], [now["x"][row].cpu() for now in seen]
-                one[1].append(seen[-1]["y"][row].cpu())
+                outputs = [*(now.x for now in seen), seen[-1].y]
+                one = [now.t[row].cpu() for now in seen], [output[row].cpu() for output in outputs]
             used = max(min(len(y), examples - done), 0)
             member = torch.nn.functional.one_hot(y[:used].cpu(), classes).double()
             count += member.sum(dim=0)
             for layer, now in enumerate(seen):
-                total = member.T @ now["t"][:used].cpu().double()
-                sums[layer] = total if done == 0 else sums[layer] + total
-                change[layer] += now["change"][:used].cpu().double().sum()
+                sums[layer] += member.T @ now.t[:used].cpu().double()
+                change[layer] += now.change[:used].cpu().double().sum()
             done += len(y)
     if one is None:
         raise HighwaysError(f"there is no training example {example}: they are 0 to {done - 1}")
