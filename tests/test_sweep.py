@@ -48,7 +48,7 @@ def test_a_run_is_trained_once_and_an_added_one_is_trained_too(project: Path, ru
     assert {key for event in events if isinstance(event, Started) for key in event.keys} == {more[2].run_key}
     table = more.table()
     assert list(table["seed"]) == [0, 1, 2]
-    assert {"run_key", "network.depth", "optimiser.learning_rate", "best_train_cross_entropy"} <= set(table.columns)
+    assert {"run", "depth", "learning_rate", "train_cross_entropy"} <= set(table.columns)
 
 
 @pytest.mark.pipeline

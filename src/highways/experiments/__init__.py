@@ -21,7 +21,7 @@ from highways.experiments.l2_parity import L2_PARITY
 from highways.experiments.lesion import LESION
 from highways.experiments.report import REPORT
 from highways.experiments.very_deep import VERY_DEEP
-from highways.tracking.outcomes import columns
+from highways.training import Sweep
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     DEPTH,
@@ -69,4 +69,5 @@ def records(profile: str, experiment: str) -> pd.DataFrame:
     if found is None:
         raise HighwaysError(f"no experiment {experiment!r}; there are: {', '.join(one.name for one in EXPERIMENTS)}")
     listed = found.of(profile).records()
-    return pd.DataFrame([columns(run) | {"curves": run.curves} for run in (*listed, *listed.auxiliary)])
+    runs = Sweep([*listed, *listed.auxiliary])
+    return runs.table().assign(curves=[run.curves for run in runs])

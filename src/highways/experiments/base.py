@@ -222,9 +222,7 @@ class Study:
 
     def runs(self, *columns: str) -> pd.DataFrame:
         """Return the listed runs that are finished as a table: their keys, and such columns of `Sweep.table`."""
-        records = self.records()
-        table = Sweep([*records, *records.auxiliary]).table()
-        return Scrolled(table[["run_key", *columns]] if len(table) else table)
+        return Scrolled(Sweep([*self.records(), *self.records().auxiliary]).table().filter(["run", *columns]))
 
     def figure(self, name: str | None = None) -> Image:
         """Draw a figure, the first by default, save it as PNG, and return it to be shown."""

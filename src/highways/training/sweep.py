@@ -16,7 +16,7 @@ from highways.files import remove_strays
 from highways.nn import build_network
 from highways.tracking.events import Listener
 from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.outcomes import auxiliary_keys
+from highways.tracking.outcomes import auxiliary_keys, columns
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoints, load_weights, locked, weights_path
@@ -32,14 +32,8 @@ class Sweep(list[RunRecord]):
     """The records of a sweep, in the order of its configurations."""
 
     def table(self) -> pd.DataFrame:
-        """Return a row per run: key, status, settings, last value of every curve, lowest training cross-entropy."""
-        return pd.DataFrame(
-            {"run_key": record.run_key, "status": record.status, "parameters": record.parameters}
-            | record.config.flat()
-            | {f"last_{name}": record.last(name) for name in sorted(record.curves)}
-            | {"best_train_cross_entropy": record.best()}
-            for record in self
-        )
+        """Return a row per run, its columns those of `highways runs --where`: settings, and each curve's best value."""
+        return pd.DataFrame(map(columns, self))
 
 
 def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
