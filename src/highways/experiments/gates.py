@@ -15,7 +15,7 @@ from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
-from highways.inside.layers import GateLayers, inside, layers_of, numbered, of_kind
+from highways.inside.layers import GateLayers, inside, numbered, of_kind
 from highways.inside.statistics import rank_correlation
 from highways.show.figures import Drawing
 from highways.show.layers import PAPER_DATA, gate_panels
@@ -151,7 +151,7 @@ def gates_rows(records: Listed) -> Iterator[Row]:
     """
     theirs = reference_rows("highway2015_fig2_layer_means.csv")
     for data, number, analysis in numbered(records, "gates"):
-        layers = layers_of(analysis)
+        layers = GateLayers(analysis)
         paper = PAPER_DATA.get(data) if len(layers.bias) == len(theirs) else None
         for index in range(len(layers.bias)):
             yield {
@@ -187,7 +187,7 @@ def _measured(
     numbers = []
     for name in (data, less) if less else (data,):
         chosen = records if name is None else records.on(name if name in records.data else STAND_INS.get(name))
-        numbers.append(next((value(layers_of(found)) for found in of_kind(chosen, "gates")), None))
+        numbers.append(next((value(GateLayers(found)) for found in of_kind(chosen, "gates")), None))
     return None if None in numbers else float(numbers[0] - sum(numbers[1:]))
 
 
@@ -240,31 +240,36 @@ def gate_over_bias(records: Records, layers: int) -> float | None:
 @in_units("share")
 def share_of_open_gates(records: Records, above: float) -> float | None:
     """Return the fraction of the gates, means over the examples, that are above a value."""
-    return _measured(records, lambda gates: (gates.gates > above).mean())
+    return _measured(records, lambda gates: (gates.units("mean") > above).mean())
 
 
 @in_units("share")
 def share_of_an_examples_gates(records: Records, above: float) -> float | None:
     """Return the fraction of one example's gates that are above a value."""
-    return _measured(records, lambda gates: (gates.of_example > above).mean())
+    return _measured(records, lambda gates: (gates.units("example_gates") > above).mean())
 
 
 @in_units("points")
 def difference_of_an_examples_gates(records: Records, above: float, data: str, less: str) -> float | None:
     """Return the difference between two data sets in the fraction of one example's gates that are above a value."""
-    return _measured(records, lambda gates: (gates.of_example > above).mean(), data, less)
+    return _measured(records, lambda gates: (gates.units("example_gates") > above).mean(), data, less)
 
 
 @in_units("share")
 def share_of_outputs_that_stay(records: Records, within: float) -> float | None:
     """Return the fraction of one example's outputs that change by less than a bound from a layer to the next."""
-    return _measured(records, lambda gates: (np.abs(np.diff(gates.outputs, axis=0)) < within).mean())
+    return _measured(records, lambda gates: (np.abs(np.diff(gates.units("example_outputs"), axis=0)) < within).mean())
 
 
 @in_units("ratio")
 def deviation_of_an_examples_gates(records: Records) -> float | None:
     """Return by how much one example's gates differ from the means over all examples, in parts of these."""
-    return _measured(records, lambda gates: np.abs(gates.of_example - gates.gates).mean() / gates.gates.mean())
+
+    def deviation(gates: GateLayers) -> float:
+        mean = gates.units("mean")
+        return np.abs(gates.units("example_gates") - mean).mean() / mean.mean()
+
+    return _measured(records, deviation)
 
 
 @in_units("points")
@@ -277,7 +282,7 @@ def answer(records: Listed) -> Iterator[str]:
     """Say how well each network is trained, what that made of its biases, and how far its gates are open."""
     ends = {run.config: run.last("train_cross_entropy") for run in records}
     for data, found in inside(records, "gates").items():
-        layers, end = layers_of(found.networks[0]), ends.get(found.networks[0].run)
+        layers, end = GateLayers(found.networks[0]), ends.get(found.networks[0].run)
         trained = f"ends at a training cross-entropy of {end:.2g}; it " if end else ""
         yield (
             f"**{data}**: the network {trained}moved {layers.share_below_start:.0%} of its transform biases below "

@@ -1,40 +1,51 @@
 """Gates and lesions by layer, from the records of analyses."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from highways.config import DenseConfig
 from highways.tracking import AnalysisRecord, Listed
 
 Row = NDArray[np.float64]
 
 
-class GateLayers(NamedTuple):
-    """Means over the units of each highway layer, `(layers,)` each."""
+class GateLayers:
+    """A record of gates by highway layer, `(layers,)` where nothing else is said.
 
-    initial_bias: float
-    """Transform bias before training."""
-    bias: Row
-    """After it."""
-    share_below_start: float
-    """Fraction of all biases that are below the initial value."""
-    gate: Row
-    """Mean transform gate over the examples."""
-    gates: Row
-    """The same unit by unit, `(layers, units)`."""
-    change: Row
-    """Mean length over the examples of what the layer adds to its input."""
-    by_class: Row
-    """The mean gates of each class less those of all examples, `(layers, classes, units)`."""
-    routing: Row
-    """Mean absolute difference of a class's mean gate and that of all examples."""
-    of_example: Row
-    """One example's gates, `(layers, units)`."""
-    outputs: Row
-    """For it, the input of the first layer and the output of each, `(layers + 1, units)`."""
+    What is unit by unit is of networks alone whose layers are equally wide.
+    """
+
+    def __init__(self, analysis: AnalysisRecord):
+        values: Any = analysis.values
+        self.values = values
+        self.initial_bias = float(analysis.run.network.transform_bias or 0.0)
+        self.bias: Row = np.array([np.mean(layer) for layer in values["biases"]])
+        """Mean transform bias after training."""
+        self.gate: Row = np.array([np.mean(layer) for layer in values["mean"]])
+        """Mean transform gate over the examples."""
+        self.change: Row = np.array(values["change"])
+        """Mean length over the examples of what the layer adds to its input."""
+
+    @property
+    def share_below_start(self) -> float:
+        """Fraction of all biases that are below the initial value."""
+        return float((np.array(self.values["biases"]) < self.initial_bias).mean())
+
+    @property
+    def by_class(self) -> Row:
+        """The mean gates of each class less those of all examples, `(layers, classes, units)`."""
+        return np.array(self.values["class_means"]) - self.units("mean")[:, None]
+
+    @property
+    def routing(self) -> Row:
+        """Mean absolute difference of a class's mean gate and that of all examples."""
+        return np.abs(self.by_class).mean(axis=(1, 2))
+
+    def units(self, name: Literal["mean", "example_gates", "example_outputs"]) -> Row:
+        """Return mean gates, one example's gates, or for it the first layer's input and all outputs, by unit."""
+        return np.array(self.values[name])
 
 
 def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
@@ -62,24 +73,3 @@ def numbered(records: Listed, kind: str) -> Iterator[tuple[str, str, AnalysisRec
         number = {analysis.run: place for place, analysis in enumerate(found.networks, start=1)}
         yield from ((data, str(number[analysis.run]), analysis) for analysis in found.networks)
         yield from ((data, f"untrained {number[one.run]}", one) for one in found.controls if one.run in number)
-
-
-def layers_of(analysis: AnalysisRecord) -> GateLayers:
-    """Return the layers' means of one record of gates of a dense network."""
-    network = analysis.run.network
-    assert isinstance(network, DenseConfig)
-    start = float(network.transform_bias or 0.0)
-    biases, mean = np.array(analysis.values["biases"]), np.array(analysis.values["mean"])
-    by_class = np.array(analysis.values["class_means"]) - mean[:, None]
-    return GateLayers(
-        initial_bias=start,
-        bias=biases.mean(axis=1),
-        share_below_start=float((biases < start).mean()),
-        gate=mean.mean(axis=1),
-        gates=mean,
-        change=np.array(analysis.row("change")),
-        by_class=by_class,
-        routing=np.abs(by_class).mean(axis=(1, 2)),
-        of_example=np.array(analysis.values["example_gates"]),
-        outputs=np.array(analysis.values["example_outputs"]),
-    )

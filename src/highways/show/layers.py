@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from highways.config import DenseConfig
 from highways.config.data import STAND_INS
-from highways.inside.layers import Inside
+from highways.inside.layers import GateLayers, Inside
 from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, shade, whole_ticks
 from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
@@ -88,24 +88,19 @@ def _lines(found: Inside, values: Callable[[AnalysisRecord], Sequence[float]], *
     return lines
 
 
-def _layer_means(analysis: AnalysisRecord) -> dict[str, list[float]]:
-    """Return the layers' means by what they are of: bias, gate and, of a dense network, change of the state."""
-    values: Any = analysis.values
-    rows = {"transform bias": values["biases"], "transform gate": values["mean"]}
-    if isinstance(analysis.run.network, DenseConfig):
-        rows["change of the state"] = values["change"]
-    return {name: [float(np.mean(layer)) for layer in layers] for name, layers in rows.items()}
+MEANS = {"transform bias": ("bias", "gate_bias"), "transform gate": ("gate", "mean_transform_gate")}
+"""What the panels of means show: its name in `GateLayers`, and in the table that is read off P1's Fig. 2."""
 
 
 def _mean_panels(found: Inside) -> list[Panel]:
-    """Return a panel for each of the layers' means; P1's are read off its Fig. 2."""
-    columns = {"transform bias": "gate_bias", "transform gate": "mean_transform_gate"}
+    """Return a panel for each of the layers' means, of a dense network that of the change of the state, too."""
     analysis, rows, panels = found.networks[0], reference_rows("highway2015_fig2_layer_means.csv"), []
-    paper = PAPER_DATA.get(analysis.data)
-    for name, means in _layer_means(analysis).items():
-        lines = _lines(found, lambda one, name=name: _layer_means(one)[name], lw=2)
-        if paper and name in columns and len(rows) == len(means):
-            theirs = {row["layer"]: row[f"{paper}_{columns[name]}"] for row in rows}
+    paper = PAPER_DATA.get(analysis.data) if len(rows) == len(analysis.row("change")) else None
+    state = {"change of the state": ("change", "")} if isinstance(analysis.run.network, DenseConfig) else {}
+    for name, (mean, column) in (MEANS | state).items():
+        lines = _lines(found, lambda one, mean=mean: getattr(GateLayers(one), mean), lw=2)
+        if paper and column:
+            theirs = {row["layer"]: row[f"{paper}_{column}"] for row in rows}
             lines.append(line(f"P1, {paper}", theirs, **PAPERS, **SOURCE))
         start = analysis.run.network.transform_bias
         if name == "transform bias" and start is not None:
