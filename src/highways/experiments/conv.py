@@ -233,11 +233,8 @@ def _order(run: list[Named], others: list[Named]) -> list[Named]:
     known, names = list(dict.fromkeys([*run, *others])), {name for name, _ in [*run, *others]}
     known += [(name, home(name)) for name in NETWORKS if name not in names]
     order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
-
-    def place(pair: Named) -> tuple[bool, int, int, Named]:
-        return pair not in run, order.index(pair[0].partition(BEGUN)[0]), data_sets.index(pair[1]), pair
-
-    return sorted(known, key=place)
+    places = {(name, data): (order.index(name.partition(BEGUN)[0]), data_sets.index(data)) for name, data in known}
+    return sorted(known, key=lambda pair: (pair not in run, places[pair], pair))
 
 
 def run_first(frame: pd.DataFrame) -> pd.DataFrame:
