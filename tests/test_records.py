@@ -78,7 +78,7 @@ def test_text_that_is_no_record_is_one_line(text: str) -> None:
 
 def test_sealed_nonsense_is_refused(path: Path) -> None:
     for change, message in [
-        ({"timing": {"seconds": 10**400, "group_seconds": 1.0}}, "timing.seconds"),
+        ({"timing": {"seconds": 10**400, "group_seconds": 1.0}}, "key 'timing.seconds': "),
         ({"curves": {"a": [0.5], "b": [0.5, 0.5]}}, "curves: of unequal lengths, 1 and 2"),
         ({"curves": {"train_cross_entropy": [0.5, 0.5]}}, "curves: 2 epochs of a run that finished 1"),
         ({"status": "diverged"}, "curves: 1 epochs of a run that diverged in epoch None"),

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from highways import paths
-from highways.config import RunConfig, Strict
+from highways.config import RunConfig, Strict, validate
 from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.files import write_whole
@@ -76,12 +76,7 @@ class Record(Strict):
             raise HighwaysError(f"{where}: unknown schema version {found!r}, this release reads {SCHEMA_VERSION}")
         if (expected := values.pop("sha256", None)) != content:
             raise HighwaysError(f"{where}: altered: it says sha256 {expected!s:.64}, its content has {content}")
-        try:
-            record = cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise HighwaysError(f"{where}: not a record of this schema: {place}: {first['msg']}") from None
+        record = validate(cls, values, f"{where}: not a record of this schema")
         if (fault := record.fault()) is not None:
             raise HighwaysError(f"{where}: not a record of this schema: {fault}")
         if record.expected_key() not in (None, record.own_key):
