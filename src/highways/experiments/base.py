@@ -28,7 +28,7 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
-from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text, markdown_text, shown, table_files
+from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text, shown
 from highways.tracking import Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
@@ -57,7 +57,7 @@ class Table:
     """A comparison table.
 
     Attributes:
-        name: Stem of its files, `NAME.csv`, `NAME.md` and `NAME_cost.csv`.
+        name: Stem of its files, `NAME.csv` and `NAME_cost.csv`.
         build: Makes its rows.
         title: One line for the report.
         shown: The columns that a page shows, with their heads; all by default.
@@ -78,7 +78,7 @@ class Table:
         """Return the content of the table's files, by file name; one without rows has the columns that a page shows."""
         built = _frame(self.build(records), self.shown)
         cost = _frame(self.cost(records), ["process_seconds", *MACHINE])
-        return dict(zip(table_files(self.name), (csv_text(built), markdown_text(built), csv_text(cost)), strict=True))
+        return {f"{self.name}.csv": csv_text(built), f"{self.name}_cost.csv": csv_text(cost)}
 
 
 def _frame(rows: Iterable[Row], columns: Iterable[str]) -> pd.DataFrame:
@@ -239,7 +239,7 @@ class Study:
         for file, text in table.texts(self.records()).items():
             write_whole(self.results.tables / file, text)
             self._written.append(self.results.tables / file)
-        return Scrolled(shown(self.results.tables / table_files(table.name)[2 if part == "cost" else 0]))
+        return Scrolled(shown(self.results.tables / f"{table.name}{'_cost' if part == 'cost' else ''}.csv"))
 
     def judgements(self, source: Source = "records") -> list[Judgement]:
         """Return the verdicts on the experiment's claims."""

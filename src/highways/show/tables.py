@@ -32,13 +32,6 @@ def csv_text(frame: pd.DataFrame) -> str:
     return frame.map(_cell).to_csv(index=False, lineterminator="\n")
 
 
-def markdown_text(frame: pd.DataFrame) -> str:
-    """Return a table as Markdown, with the cells of `csv_text`."""
-    rows = [frame.columns, ["---"] * len(frame.columns)]
-    rows += frame.map(lambda value: plain(_cell(value)).replace("|", "\\|")).values.tolist()
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
 def _cell(value: object) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return ""
@@ -50,11 +43,6 @@ def _cell(value: object) -> str:
 def plain(text: str) -> str:
     """Return a text that others wrote, such as the name of a machine in a record, as Markdown without markup."""
     return TAG.sub("&lt;", printable(text, 500)).replace("](", "]\\(")
-
-
-def table_files(name: str) -> tuple[str, str, str]:
-    """Return the names of a table's files: CSV, Markdown, costs."""
-    return f"{name}.csv", f"{name}.md", f"{name}_cost.csv"
 
 
 MACHINE = ["processor", "device", "threads", "workers"]
