@@ -28,7 +28,7 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
-from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text, shown
+from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text
 from highways.tracking import Listed, RecordStore, listed_records, run_keys
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.reading import Source
@@ -239,7 +239,8 @@ class Study:
         for file, text in table.texts(self.records()).items():
             write_whole(self.results.tables / file, text)
             self._written.append(self.results.tables / file)
-        return Scrolled(shown(self.results.tables / f"{table.name}{'_cost' if part == 'cost' else ''}.csv"))
+        path = self.results.tables / f"{table.name}{'_cost' if part == 'cost' else ''}.csv"
+        return Scrolled(pd.read_csv(path, dtype=str, keep_default_na=False))
 
     def judgements(self, source: Source = "records") -> list[Judgement]:
         """Return the verdicts on the experiment's claims."""

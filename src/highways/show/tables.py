@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -102,8 +101,3 @@ def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
     with_none = 0 in set(frame["layer"])
     layers = (0, 1, 5, 15, 30, 49) if with_none else (1, 5, 10, 20, 40, 49)
     return frame.loc[frame["layer"].isin(layers) & (frame["network"].astype(str) == "1")]
-
-
-def shown(path: Path) -> pd.DataFrame:
-    """Return a table as it stands in its file: the cells as text, empty where there is nothing."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
