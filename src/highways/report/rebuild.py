@@ -42,8 +42,8 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
         return
     lines = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files]
     runs, digest = MlflowRuns(profile, name), hashlib.sha256("".join(lines).encode()).hexdigest()
-    mark = {".".join(["highways.rebuilt", profile, *runs.own.values()]): digest}
-    if only_missing and mark.items() <= runs.home.tags.items():
+    mark = ".".join(["highways.rebuilt", profile, *runs.own.values()])
+    if only_missing and runs.home.tags.get(mark) == digest:
         return
     with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
         runs.auxiliary = auxiliary_keys(settings_of(profile, name))
@@ -55,6 +55,8 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
             said = time.monotonic()
     runs.bring_analyses(analyses)
     title = BY_NAME[name].title if name in BY_NAME else ""
-    runs.close(title=title, files=outputs, tags=mark if len(faults) == known else {})
+    runs.close(title=title, files=outputs)
+    if len(faults) == known:
+        runs.client.set_experiment_tag(runs.home.experiment_id, mark, digest)
     and_analyses = f" and {len(analyses)} analyses" if analyses else ""
     yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {where().shown}"

@@ -228,10 +228,8 @@ class MlflowRuns:
                 self.client.log_text(self.parent(), record.dumps(), f"analyses/{record.key}.json")
                 self.client.set_tag(self.parent(), name, sha256)
 
-    def close(
-        self, status: str = "FINISHED", title: str = "", files: Iterable[Path] = (), tags: Mapping[str, str] = {}
-    ) -> None:
-        """Mark the best runs; end the parent, with files; give the experiment its views, a note and more tags."""
+    def close(self, status: str = "FINISHED", title: str = "", files: Iterable[Path] = ()) -> None:
+        """Mark the best runs; end the parent, with files; give the experiment its views and a note."""
         self._flush()
         for file in files:
             self.client.log_artifact(self.parent(), str(file))
@@ -245,7 +243,7 @@ class MlflowRuns:
         self.client.log_batch(self.parent(), shown.of_sweep(runs, best))
         found = views(self.profile, [run.data.tags for run in runs])
         found |= experiment_tags(title, self.experiment, self.home.experiment_id, self.home.tags | found)
-        for name, value in {**found, **tags}.items():
+        for name, value in found.items():
             if self.home.tags.get(name) != value:
                 self.client.set_experiment_tag(self.home.experiment_id, name, value)
         self.client.set_terminated(self.parent(), status, max((run.info.end_time or 0 for run in runs), default=None))

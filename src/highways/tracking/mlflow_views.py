@@ -5,6 +5,7 @@ and a state, which is compressed JSON. `?viewStateShareKey=<KEY>` opens one. Sou
 """
 
 import base64
+import contextlib
 import json
 import re
 import zlib
@@ -76,16 +77,13 @@ def links(server: str, experiment_id: str, tags: Mapping[str, str]) -> list[tupl
         profile, rest, depth = re.fullmatch(r"(?s)(.*?)(-all|-d(\d+))?", key).groups()  # type: ignore[union-attr]
         return {"weekend": 0, EXPLORE: 2}.get(profile, 1), profile, -int(depth) if depth else bool(rest)
 
-    found = []
-    for key in sorted((tag.removeprefix(PREFIX) for tag in tags if tag.startswith(PREFIX)), key=place):
-        query = f"workflowType=machine_learning&viewStateShareKey={quote(key)}&compareRunsMode=CHART"
-        try:
-            found.append(
-                (json.loads(tags[PREFIX + key])["name"], f"{server}#/experiments/{experiment_id}/runs?{query}")
-            )
-        except (ValueError, KeyError, TypeError):
-            continue  # somebody shared it in the page: it has no name
-    return found
+    names: dict[str, str] = {}
+    for tag, view in tags.items():
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # somebody shared it in the page: it has no name
+            if tag.startswith(PREFIX):
+                names[tag.removeprefix(PREFIX)] = json.loads(view)["name"]
+    page = f"{server}#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    return [(names[key], f"{page}&viewStateShareKey={quote(key)}") for key in sorted(names, key=place)]
 
 
 def experiment_tags(title: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> dict[str, str]:
