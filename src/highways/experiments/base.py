@@ -41,13 +41,6 @@ Builder = Callable[[Listed], Iterable[Row]]
 """Makes the rows of a table from an experiment's records."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A cell was interrupted; it says what is kept, in a sentence in place of a traceback, and no cell follows."""
-
-    def _render_traceback_(self) -> list[str]:  # what IPython asks for
-        return [str(self)]
-
-
 NO_TRAINING = "HIGHWAYS_NO_TRAINING"
 """Environment variable in the kernel of a stage that only shows what the records hold."""
 
@@ -212,10 +205,10 @@ class Study:
     def _interruptible(self) -> Iterator[None]:
         try:
             yield
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # as an error of one line, in place of a traceback: no cell follows it, either
             keys, store = run_keys(self.settings.runs()), RecordStore(self.results.runs)
-            raise Interrupted(
-                f"Interrupted. {sum(store.path(key).exists() for key in keys)} of {len(keys)} runs have their records "
+            raise HighwaysError(
+                f"interrupted; {sum(store.path(key).exists() for key in keys)} of {len(keys)} runs have their records "
                 f"in {paths.shown(self.results.runs)}; what was being trained is kept as of its last checkpoint (one "
                 "in 30 s, at the end of an epoch). Run this cell again, or Run All, to go on from there."
             ) from None

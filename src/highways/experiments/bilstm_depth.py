@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
 from highways.claims.values import Records, in_units
-from highways.config import BiLSTMConfig, BudgetConfig, DataConfig, RunConfig
+from highways.config import AdamConfig, BagOfWordsConfig, BiLSTMConfig, BudgetConfig, DataConfig, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
 from highways.config.data import TextData
-from highways.config.profiles import Profile
-from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMKind
+from highways.config.run import BiLSTMKind
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval

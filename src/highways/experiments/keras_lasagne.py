@@ -22,11 +22,9 @@ from torch import Tensor
 
 from highways.claims.studies import study_value
 from highways.claims.values import Interval, Records, in_units
-from highways.config import AdagradConfig, AnalysisConfig, DataConfig, RunConfig
+from highways.config import AdadeltaConfig, AdagradConfig, AnalysisConfig, DataConfig, Profile, RunConfig
 from highways.config.base import Distinct, Epochs, Width
 from highways.config.data import FeatureDataName
-from highways.config.profiles import Profile
-from highways.config.run import AdadeltaConfig
 from highways.data import Images, examples, load
 from highways.errors import HighwaysError
 from highways.experiments.base import Experiment, Table

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from highways.claims.studies import is_share
-from highways.config import DataConfig, RunConfig
-from highways.config.analysis import Measure
+from highways.config import DataConfig, Measure, RunConfig
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
 from highways.inside.values import lists
 from highways.show.figures import OTHERS, Panel, legend

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from highways.config import RunConfig
-from highways.config.analysis import Measure
+from highways.config import Measure, RunConfig
 from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.tracking.analyses import rounded

@@ -1,6 +1,5 @@
 """What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4, Fig. 2, and sec. 4.1, Fig. 3)."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from highways.config import RunConfig
 from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
-from highways.inside.values import hooked, lists, network_and_data
+from highways.inside.values import Batches, hooked, lists, network_and_batches
 from highways.nn import Highway
 
 
@@ -26,9 +25,7 @@ class GatesConfig(OfNetwork):
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
-        assert run is not None
-        built, data = network_and_data(run, network, where)
-        found = gates(built, data.evaluation_batches(run, "train"), data.classes, self.examples, self.example)
+        found = gates(*network_and_batches(run, network, where), self.examples, self.example)
         return lists(found, digits=4) | lists({"biases": found["biases"]})
 
 
@@ -72,9 +69,7 @@ def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> Seen:
 
 
 @torch.no_grad()
-def gates(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], classes: int, examples: int, example: int = 0
-) -> dict[str, Any]:
+def gates(network: nn.Module, batches: Batches, classes: int, examples: int, example: int = 0) -> dict[str, Any]:
     """Return a network's transform gates T by block and unit.
 
     Of a convolution a unit is a channel, and T is averaged over positions; of a BiLSTM over time. By name:

@@ -1,6 +1,5 @@
 """Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
@@ -11,7 +10,7 @@ from highways.config import RunConfig
 from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
 from highways.inside.gates import highways
-from highways.inside.values import hooked, lists, network_and_data
+from highways.inside.values import Batches, hooked, lists, network_and_batches
 from highways.nn import DenseNetwork, Highway
 
 
@@ -26,12 +25,7 @@ class LesionsConfig(OfNetwork):
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
-        assert run is not None
-        built, data = network_and_data(run, network, where)
-        return lists(lesions(built, data.evaluation_batches(run, "train")))
-
-
-Data = Iterable[tuple[Tensor, Tensor]]
+        return lists(lesions(*network_and_batches(run, network, where)[:2]))
 
 
 def _sums(logits: Tensor, y: Tensor) -> Tensor:
@@ -57,7 +51,7 @@ def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
 
 
 @torch.no_grad()
-def lesions_one_by_one(network: nn.Module, batches: Data) -> dict[str, Tensor]:
+def lesions_one_by_one(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
     """Measure every lesion in a pass of its own: the textbook way, for any network with highway blocks."""
     network.eval()
     batches, rows = list(batches), []
@@ -69,7 +63,7 @@ def lesions_one_by_one(network: nn.Module, batches: Data) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def lesions(network: nn.Module, batches: Data) -> dict[str, Tensor]:
+def lesions(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
     """Measure every lesion, each over all the examples.
 
     Returns `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 of the whole

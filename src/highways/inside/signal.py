@@ -1,6 +1,5 @@
 """How signal and gradient fare from layer to layer."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -8,10 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config import RunConfig
-from highways.config.analysis import Measure
+from highways.config import Measure, RunConfig
 from highways.errors import HighwaysError
-from highways.inside.values import hooked, lists, network_and_data
+from highways.inside.values import Batches, hooked, lists, network_and_batches
 
 
 class SignalConfig(Measure):
@@ -31,12 +29,10 @@ class SignalConfig(Measure):
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """See `Measure`."""
-        assert run is not None
-        built, data = network_and_data(run, network, where)
-        return lists(signal(built, data.evaluation_batches(run, "train"), self.examples))
+        return lists(signal(*network_and_batches(run, network, where)[:2], self.examples))
 
 
-def signal(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], examples: int) -> dict[str, Tensor]:
+def signal(network: nn.Module, batches: Batches, examples: int) -> dict[str, Tensor]:
     """Measure outputs and gradients of a network's blocks on the first examples, without dropout; `(blocks,)` each.
 
     - `output`: root mean square of the block's outputs, over examples and units;

@@ -8,15 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from highways.config import RunConfig
-from highways.data import DataSet, load
+from highways.data import load
 from highways.nn import build_network
 from highways.tracking.analyses import rounded
 
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Of inputs and classes."""
 
-def network_and_data(run: RunConfig, network: nn.Module | None, where: torch.device) -> tuple[nn.Module, DataSet]:
-    """Return a run's network, untrained where none is given, and its data set, both on a device."""
+
+def network_and_batches(
+    run: RunConfig | None, network: nn.Module | None, where: torch.device
+) -> tuple[nn.Module, Batches, int]:
+    """Return a run's network, untrained where none is given, its training set, both on a device, and its classes."""
+    assert run is not None
     data = load(run.data).to(where)
-    return (network or build_network(run, data)).to(where), data
+    return (network or build_network(run, data)).to(where), data.evaluation_batches(run, "train"), data.classes
 
 
 @contextmanager
