@@ -5,7 +5,6 @@ from typing import Literal
 
 from highways import paths
 from highways.config import AnalysisConfig, RunConfig
-from highways.data import classes as classes_of
 from highways.errors import HighwaysError
 from highways.inside.analyse import analyse
 from highways.inside.gates import GatesConfig
@@ -13,7 +12,7 @@ from highways.inside.layers import Inside
 from highways.inside.lesions import LesionsConfig
 from highways.inside.signal import SignalConfig
 from highways.show.figures import Drawing, save
-from highways.show.layers import ROUTED, gate_panels, lesion_panel, signal_panel
+from highways.show.layers import gate_panels, lesion_panel, signal_panel
 from highways.tracking import AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.training import load_network
 from highways.training.sweep import ADHOC
@@ -31,7 +30,6 @@ def draw_inside(
     The analysis becomes a record of that profile, so a second figure needs no weights. Where the weights are missing
     here, the run is trained again with `weights`, and without it is an error.
     """
-    routed = [label for label in (*ROUTED.get(run.data.name, (0, 7)), 1) if label < classes_of(run.data)][:2]
     measures = {
         "gates": [GatesConfig()],
         "lesions": [LesionsConfig()],
@@ -50,7 +48,7 @@ def draw_inside(
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
     if show == "gates":
-        panels = gate_panels(Inside(analyses, []), routed)
+        panels = gate_panels(Inside(analyses, []))
     else:
         panels = [lesion_panel(Inside(analyses, [])) if show == "lesions" else signal_panel(analyses)]
     return save(Drawing(panels), output or results.figures / f"{show}-{key}.png")

@@ -29,11 +29,11 @@ UNTRAINED: dict[str, Any] = {"color": "0.5", "lw": 0.9, "ls": ":"}
 """How networks before training are drawn."""
 
 
-def gate_panels(found: Inside, classes: Sequence[int] | None = None) -> list[Panel]:
+def gate_panels(found: Inside) -> list[Panel]:
     """Return the panels of the best network's gates.
 
     First the layers' means, the paper's dashed, see `_lines`; then P1 Fig. 2: biases, mean gates, gates and outputs for
-    one example; then the routing of two classes (P2 Fig. 3), by default those of `ROUTED`.
+    one example; then the routing of two classes (P2 Fig. 3), those of `ROUTED`.
     """
     analysis = found.networks[0]
     values: Any = analysis.values
@@ -47,7 +47,7 @@ def gate_panels(found: Inside, classes: Sequence[int] | None = None) -> list[Pan
         _map(f"{data}: transform gates for example {example}", gates, "viridis", 0, 1),
         _map(f"{data}: block outputs for example {example}", outputs, "coolwarm"),
     ]
-    for label in classes or ROUTED.get(data, (0, 1)):
+    for label in ROUTED.get(data, (0, 1)):
         difference = _matrix([of_layer[label] for of_layer in values["class_means"]]) - mean
         maps.append(_map(f"{data}: class {label}, its mean gate minus that of all", difference, "coolwarm"))
     return _mean_panels(found) + maps
