@@ -44,19 +44,14 @@ RELEASED = {
 """Parameters, the papers' rounded number of them, and layers."""
 
 
-def test_parameter_counts_and_depths_are_the_releases_and_the_papers() -> None:
+def test_parameters_depths_and_multiplications_are_those_that_were_published() -> None:
     for (network, data), (count, rounded, layers) in RELEASED.items():
         assert (built_parameters([], network, data), NETWORKS[network].depth) == (count, layers)
         assert count == pytest.approx(rounded, rel=0.02)
     assert built_parameters([], "keras-post", "mnist") == 65_240
     down = NETWORKS["highway-mnist-32"].model_copy(update={"pool_rounding": "down"})
     assert sum(p.numel() for p in ConvNetwork(down, (1, 28, 28), 10).parameters()) == 150_090, "Caffe rounds up"
-
-
-def test_multiplications_of_the_fitnets_are_those_that_were_published() -> None:
-    """Romero et al. 2015, Table 5: 30 and 382 million."""
-    published = {"fitnet-1": 30e6, "fitnet-4": 382e6}
-    for network, count in published.items():
+    for network, count in {"fitnet-1": 30e6, "fitnet-4": 382e6}.items():  # Romero et al. 2015, Table 5
         assert built_multiplications([], network, "cifar10") == pytest.approx(count, rel=0.01)
 
 

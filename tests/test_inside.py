@@ -1,6 +1,5 @@
 """Inside trained networks: gates, lesions, signal, the cost of depth; their records; `run --show`."""
 
-import itertools
 import shutil
 from pathlib import Path
 from typing import get_args
@@ -271,20 +270,11 @@ def test_analyses_come_out_of_mlflow_as_they_went_in(tracked_project, empty_mlfl
     assert read(AnalysisRecord, "p", "e", analysis_keys(configs)) == made
 
 
-def search(project: Path, depth: int, *outcomes: float, whole: bool = True) -> None:
-    """Write records of the first trials of the quick search at one depth.
-
-    Where the search is to be whole, all its other trials diverged at once.
-    """
-    listed = load_profile("quick", DepthProfile).runs()
-    store = RecordStore(project / "results/quick/01_depth/runs")
-    for kind in ("plain", "highway"):
-        runs = [run for run in listed if (run.network.kind, run.network.depth) == (kind, depth)]
-        for config, outcome in itertools.zip_longest(runs if whole else runs[: len(outcomes)], outcomes):
-            content: dict = {"curves": {}, "diverged_epoch": 1}
-            if outcome is not None:
-                content = {"curves": {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [outcome]}}
-            store.write(record_of(config, **content))
+def searched(project: Path, depth: int) -> None:
+    """Write the record of a trial of the quick search: of the first highway network of a depth."""
+    config = load_profile("quick", DepthProfile).first_rung()["highway", depth][0]
+    curves = {"train_cross_entropy": [2.3] * (config.budget.epochs - 1) + [0.1]}
+    RecordStore(project / "results/quick/01_depth/runs").write(record_of(config, curves))
 
 
 GATES = {"profile": "quick", "data": ["digits"], "epochs": 1, "batch_size": 100, "search": "quick"}
@@ -299,10 +289,10 @@ def test_search_that_has_not_been_run_is_named(project: Path) -> None:
     listed = listed_records(chosen)
     assert (list(listed), listed.known) == ([], False)
     assert {row.verdict for row in verdicts_of(chosen)} == {"not run"}
-    search(project, 20, 0.1)
+    searched(project, 20)
     with pytest.raises(NotYet):
         texts_of("gates", chosen)
-    search(project, 10, 0.1, whole=False)
+    searched(project, 10)
     with pytest.raises(NotYet, match=r"has 1 of the \d+ trials of highway networks of 10 layers, 1 of which learned"):
         chosen.runs()
     damaged = next((project / "results/quick/01_depth/runs").glob("highway-d020*"))
