@@ -3,8 +3,9 @@
 import math
 from typing import Literal
 
-from highways.claims.values import Interval, Records, in_units
+from highways.claims.values import Interval, in_units
 from highways.inside.statistics import student_interval
+from highways.tracking import Listed
 
 SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
 """What is in the name of a number that is a share."""
@@ -19,7 +20,7 @@ Which = Literal["first", "last", "largest", "mean"]
 
 
 @in_units(lambda value: "share" if is_share(value) and "gap" not in value else "")
-def study_value(records: Records, of: str, value: str, take: Which = "last") -> float | None:
+def study_value(records: Listed, of: str, value: str, take: Which = "last") -> float | None:
     """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
     found = records.study(of)
     if found is None or value not in found.values:
@@ -31,7 +32,7 @@ def study_value(records: Records, of: str, value: str, take: Which = "last") -> 
 
 
 @in_units(lambda value: "points" if is_share(value) else "")
-def study_difference(records: Records, of: str, value: str, less: str) -> float | Interval | None:
+def study_difference(records: Listed, of: str, value: str, less: str) -> float | Interval | None:
     """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
     pairs = [one - other for one, other in _pairs(records, of, value, less)]
     if len(pairs) < 2:
@@ -40,7 +41,7 @@ def study_difference(records: Records, of: str, value: str, less: str) -> float 
 
 
 @in_units("ratio")
-def study_ratio(records: Records, of: str, value: str, to: str) -> float | Interval | None:
+def study_ratio(records: Listed, of: str, value: str, to: str) -> float | Interval | None:
     """Return the ratio of two values of a study, paired by seed; of several seeds, the 95 % interval of their ratios.
 
     It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
@@ -54,7 +55,7 @@ def study_ratio(records: Records, of: str, value: str, to: str) -> float | Inter
     return Interval(low, high, tuple(ratios), point=math.exp(math.fsum(logs) / len(logs)))
 
 
-def _pairs(records: Records, of: str, value: str, other: str) -> list[tuple[float, float]]:
+def _pairs(records: Listed, of: str, value: str, other: str) -> list[tuple[float, float]]:
     """Return two values of a study for each seed; none where one of them is missing."""
     found = records.study(of)
     if found is None or not {value, other} <= found.values.keys():

@@ -27,8 +27,6 @@ from highways.errors import HighwaysError
 from highways.show.tables import Row
 from highways.tracking import Listed, RunRecord
 
-Records = Listed
-
 
 class Interval(NamedTuple):
     """A 95 % interval, with the values that it was made of, one a run or seed."""
@@ -214,7 +212,7 @@ class Measures:
         return self.unit(measure) in ("parameters", "multiplications")
 
 
-def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -> float | Interval | None:
+def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) -> float | Interval | None:
     """Evaluate a claim's measure on records.
 
     Raises:
@@ -232,7 +230,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Records) -
     return Interval(float(low), float(high), point=value)
 
 
-def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Records) -> Networks | None:
+def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Listed) -> Networks | None:
     """Evaluate a claim's measure for each analysed network; `None` if it is missing for one.
 
     Raises:
@@ -247,7 +245,7 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
     return Networks(tuple(values), tuple(untrained))  # type: ignore[arg-type]
 
 
-def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Records) -> list[str]:
+def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Listed) -> list[str]:
     """Return the keys of the runs that a claim's measure reads.
 
     An expression reads the runs of the rows that it selects; a function all runs, or those of the kinds of network that

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways.claims.values import Records, in_units
+from highways.claims.values import in_units
 from highways.config import AdamConfig, BagOfWordsConfig, BiLSTMConfig, BudgetConfig, DataConfig, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
 from highways.config.data import TextData
@@ -301,14 +301,14 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
 
 
 @in_units("share")
-def mean_accuracy(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+def mean_accuracy(records: Listed, variant: str, depths: tuple[int, int]) -> float | None:
     """Return the mean accuracy of a variant over a range of depths."""
     values = [value for depth, value in by_depth(records, variant).items() if depths[0] <= depth <= depths[1]]
     return mean(values) if values else None
 
 
 @in_units("points")
-def largest_gain_from_depth(records: Records, variant: str) -> float | None:
+def largest_gain_from_depth(records: Listed, variant: str) -> float | None:
     """Return how much the best deeper network of a variant is better than that of one layer."""
     values = by_depth(records, variant)
     shallow = values.pop(1, None)
@@ -316,21 +316,21 @@ def largest_gain_from_depth(records: Records, variant: str) -> float | None:
 
 
 @in_units("points")
-def decline(records: Records, variant: str, depths: tuple[int, int]) -> float | None:
+def decline(records: Listed, variant: str, depths: tuple[int, int]) -> float | None:
     """Return accuracy at one layer less the mean accuracy over a range of depths."""
     shallow, deep = by_depth(records, variant).get(1), mean_accuracy(records, variant, depths)
     return None if shallow is None or deep is None else shallow - deep
 
 
 @in_units("points")
-def difference_in_decline(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+def difference_in_decline(records: Listed, of: str, to: str, depths: tuple[int, int]) -> float | None:
     """Return how much further the accuracy of one variant declines than that of another."""
     one, other = (decline(records, variant, depths) for variant in (of, to))
     return None if one is None or other is None else one - other
 
 
 @in_units("points")
-def mean_difference(records: Records, of: str, to: str, depths: tuple[int, int]) -> float | None:
+def mean_difference(records: Listed, of: str, to: str, depths: tuple[int, int]) -> float | None:
     """Return the mean difference in accuracy of two variants over a range of depths."""
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]

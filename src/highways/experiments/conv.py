@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field
 from torch.utils.flop_counter import FlopCounterMode
 
-from highways.claims.values import Interval, Records, in_units
+from highways.claims.values import Interval, in_units
 from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
 from highways.config.base import Epochs, Strict, Trials, no_repetition
 from highways.config.conv import NETWORKS
@@ -304,7 +304,7 @@ SINGLE_RUN_SD = 0.0016
 
 
 @in_units("points")
-def difference_from_paper(records: Records, network: str, data: str, other: str | None = None) -> Interval | None:
+def difference_from_paper(records: Listed, network: str, data: str, other: str | None = None) -> Interval | None:
     """Return the interval of our mean accuracy on one data set less the paper's on `data`, of `other` if given.
 
     Where the paper states no mean, its number is taken for one run with the deviation of Highway B (P2), 0.0016.
@@ -316,7 +316,7 @@ def difference_from_paper(records: Records, network: str, data: str, other: str 
 
 
 @in_units("points")
-def difference_from_log(records: Records, network: str, data: str, epochs: tuple[int, int]) -> Interval | None:
+def difference_from_log(records: Listed, network: str, data: str, epochs: tuple[int, int]) -> Interval | None:
     """Return our test accuracy less that in the authors' log, means over epochs at the beginning of the same schedule.
 
     The interval goes from the lowest to the highest run, both ends of the epochs count.
@@ -329,7 +329,7 @@ def difference_from_log(records: Records, network: str, data: str, epochs: tuple
 
 
 @in_units("points")
-def difference_of_networks(records: Records, of: str, to: str) -> Interval | None:
+def difference_of_networks(records: Listed, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy of two networks."""
     if (other := _cell(records, to)) is None:
         return None
@@ -337,12 +337,12 @@ def difference_of_networks(records: Records, of: str, to: str) -> Interval | Non
     return _difference(records, of, (*moments(last), len(last)))
 
 
-def _cell(records: Records, network: str) -> Cell | None:
+def _cell(records: Listed, network: str) -> Cell | None:
     """Return the runs of a network on the first data set that it was trained on."""
     return next((cell for (name, _), cell in cells(records, named).items() if name == network), None)
 
 
-def _difference(records: Records, network: str, theirs: tuple[float, float, int]) -> Interval | None:
+def _difference(records: Listed, network: str, theirs: tuple[float, float, int]) -> Interval | None:
     """Return the interval of a network's mean accuracy less another mean, whose deviation and runs are known."""
     if (cell := _cell(records, network)) is None:
         return None
@@ -352,13 +352,13 @@ def _difference(records: Records, network: str, theirs: tuple[float, float, int]
 
 
 @in_units("parameters")
-def built_parameters(records: Records, network: str, data: str) -> float:
+def built_parameters(records: Listed, network: str, data: str) -> float:
     """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
     return sum(parameter.numel() for parameter in built(network, data)[0].parameters())
 
 
 @in_units("multiplications")
-def built_multiplications(records: Records, network: str, data: str) -> float:
+def built_multiplications(records: Listed, network: str, data: str) -> float:
     """Return how often a network multiplies for an image, counted on one built for a data set; nothing is trained."""
     module, shape = built(network, data)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

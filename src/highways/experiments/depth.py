@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways.claims.values import Records, in_units
+from highways.claims.values import in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.data import ImageData, ImageDataName
@@ -259,7 +259,7 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
 
 
 @in_units("share")
-def share_faster(records: Records, losses: tuple[float, ...], factor: float) -> float | None:
+def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> float | None:
     """Return at what share of depths and losses (that either reaches) plain takes `factor` times the epochs or more."""
     networks, faster = cells(records, kind_and_depth), []
     for depth in sorted({depth for _, depth in networks}):
@@ -273,7 +273,7 @@ def share_faster(records: Records, losses: tuple[float, ...], factor: float) -> 
 
 
 @in_units("share")
-def worst_activation(records: Records, network: str) -> float | None:
+def worst_activation(records: Listed, network: str) -> float | None:
     """Return the best training cross-entropy over that of guessing, of the worse activation at its worst depth."""
     runs = [run for run in records if run.config.network.kind == network]
     networks = cells(runs, lambda run: (run.config.network.depth, getattr(run.config.network, "activation", "")))
@@ -285,7 +285,7 @@ def worst_activation(records: Records, network: str) -> float | None:
 
 
 @in_units("parameters")
-def built_parameters_per_layer(records: Records, network: Kind, width: int) -> float:
+def built_parameters_per_layer(records: Listed, network: Kind, width: int) -> float:
     """Return the parameters that one more layer of a width has, counted on two networks built for it."""
     bias = -1.0 if network == "highway" else None
     shapes = [DenseConfig(kind=network, depth=depth, width=width, transform_bias=bias) for depth in (10, 11)]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from highways.claims.values import Records, in_units
+from highways.claims.values import in_units
 from highways.config import AnalysisConfig, BudgetConfig, RunConfig, Strict
 from highways.config.analysis import OfNetwork
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
@@ -178,7 +178,7 @@ def gates_figure(records: Listed) -> Drawing:
 
 
 def _measured(
-    records: Records, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
+    records: Listed, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
 ) -> float | None:
     """Return a number of the first network's gates, by default of any data set, or its difference from that on another.
 
@@ -192,31 +192,31 @@ def _measured(
 
 
 @in_units("")
-def mean_bias_change(records: Records) -> float | None:
+def mean_bias_change(records: Listed) -> float | None:
     """Return how far the transform biases have moved from their initial value, the mean over all units."""
     return _measured(records, lambda gates: (gates.bias - gates.initial_bias).mean())
 
 
 @in_units("share")
-def share_of_biases_below_start(records: Records) -> float | None:
+def share_of_biases_below_start(records: Listed) -> float | None:
     """Return the fraction of all transform biases that are below their initial value."""
     return _measured(records, lambda gates: gates.share_below_start)
 
 
 @in_units("correlation")
-def trend_over_layers(records: Records, of: str) -> float | None:
+def trend_over_layers(records: Listed, of: str) -> float | None:
     """Return Spearman's correlation of layers' means (`bias`, `gate`, `change`, `routing`) with the layer's number."""
     return _measured(records, lambda gates: rank_correlation(range(len(gates.bias)), getattr(gates, of)))
 
 
 @in_units("correlation")
-def bias_gate_correlation(records: Records) -> float | None:
+def bias_gate_correlation(records: Listed) -> float | None:
     """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
     return _measured(records, lambda gates: rank_correlation(gates.bias, gates.gate))
 
 
 @in_units("points")
-def difference_in_first_layers(records: Records, of: str, layers: int, data: str, less: str) -> float | None:
+def difference_in_first_layers(records: Listed, of: str, layers: int, data: str, less: str) -> float | None:
     """Return by how much more of a sum over all layers the first ones have on one data set than on another."""
 
     def share(gates: GateLayers) -> float | None:
@@ -227,7 +227,7 @@ def difference_in_first_layers(records: Records, of: str, layers: int, data: str
 
 
 @in_units("ratio")
-def gate_over_bias(records: Records, layers: int) -> float | None:
+def gate_over_bias(records: Listed, layers: int) -> float | None:
     """Return the mean transform gate of the first layers over the gate that their mean biases alone would give."""
 
     def ratio(gates: GateLayers) -> float | None:
@@ -238,31 +238,31 @@ def gate_over_bias(records: Records, layers: int) -> float | None:
 
 
 @in_units("share")
-def share_of_open_gates(records: Records, above: float) -> float | None:
+def share_of_open_gates(records: Listed, above: float) -> float | None:
     """Return the fraction of the gates, means over the examples, that are above a value."""
     return _measured(records, lambda gates: (gates.units("mean") > above).mean())
 
 
 @in_units("share")
-def share_of_an_examples_gates(records: Records, above: float) -> float | None:
+def share_of_an_examples_gates(records: Listed, above: float) -> float | None:
     """Return the fraction of one example's gates that are above a value."""
     return _measured(records, lambda gates: (gates.units("example_gates") > above).mean())
 
 
 @in_units("points")
-def difference_of_an_examples_gates(records: Records, above: float, data: str, less: str) -> float | None:
+def difference_of_an_examples_gates(records: Listed, above: float, data: str, less: str) -> float | None:
     """Return the difference between two data sets in the fraction of one example's gates that are above a value."""
     return _measured(records, lambda gates: (gates.units("example_gates") > above).mean(), data, less)
 
 
 @in_units("share")
-def share_of_outputs_that_stay(records: Records, within: float) -> float | None:
+def share_of_outputs_that_stay(records: Listed, within: float) -> float | None:
     """Return the fraction of one example's outputs that change by less than a bound from a layer to the next."""
     return _measured(records, lambda gates: (np.abs(np.diff(gates.units("example_outputs"), axis=0)) < within).mean())
 
 
 @in_units("ratio")
-def deviation_of_an_examples_gates(records: Records) -> float | None:
+def deviation_of_an_examples_gates(records: Listed) -> float | None:
     """Return by how much one example's gates differ from the means over all examples, in parts of these."""
 
     def deviation(gates: GateLayers) -> float:
@@ -273,7 +273,7 @@ def deviation_of_an_examples_gates(records: Records) -> float | None:
 
 
 @in_units("points")
-def difference_of_class_differences(records: Records, above: float, data: str, less: str) -> float | None:
+def difference_of_class_differences(records: Listed, above: float, data: str, less: str) -> float | None:
     """Return the difference of two data sets in the fraction of a class's mean gates that are off those of all."""
     return _measured(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
 

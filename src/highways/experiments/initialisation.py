@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 import pandas as pd
 from pydantic import Field
 
-from highways.claims.values import Records, guessing, in_units
+from highways.claims.values import guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
 from highways.config.data import ImageData
@@ -204,7 +204,7 @@ def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]
 
 @in_units("share")
 def initialisation_share_of_guessing(
-    records: Records, network: str, depth: int, names: tuple[str, ...], biases: tuple[float, ...] = ()
+    records: Listed, network: str, depth: int, names: tuple[str, ...], biases: tuple[float, ...] = ()
 ) -> float | None:
     """Return the best training cross-entropy with the worst of some initialisations over that of guessing.
 

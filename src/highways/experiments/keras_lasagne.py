@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from highways.claims.studies import study_value
-from highways.claims.values import Interval, Records, in_units
+from highways.claims.values import Interval, in_units
 from highways.config import AdadeltaConfig, AdagradConfig, AnalysisConfig, DataConfig, Profile, RunConfig
 from highways.config.base import Distinct, Epochs, Width
 from highways.config.data import FeatureDataName
@@ -370,14 +370,14 @@ Estimate = Callable[[Factorial], list[float]]
 
 
 @in_units("points")
-def configuration_difference(records: Records, of: str, less: str, data: str | None = None) -> Interval | None:
+def configuration_difference(records: Listed, of: str, less: str, data: str | None = None) -> Interval | None:
     """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`."""
     other = NETWORKS[less][0] if less in NETWORKS else None
     return _over_seeds(records, data, lambda found: found.difference(NETWORKS[of][0], other))
 
 
 @in_units("points")
-def factor_effect(records: Records, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
+def factor_effect(records: Listed, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
     """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
 
     Over all cells with the larger number of epochs: with one epoch some effects have another sign. `third_level` is
@@ -386,7 +386,7 @@ def factor_effect(records: Records, factor: str, third_level: bool = False, data
     return _over_seeds(records, data, lambda found: found.effect(factor, epochs=0, high=2 if third_level else 1))
 
 
-def _over_seeds(records: Records, data: str | None, values: Estimate) -> Interval | None:
+def _over_seeds(records: Listed, data: str | None, values: Estimate) -> Interval | None:
     factorial = next((found for name, found in factorials(records).items() if data in (None, name)), None)
     of_seeds = values(factorial) if factorial else []
     return Interval(*student_interval(of_seeds), tuple(of_seeds)) if of_seeds else None

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
 
-from highways.claims.values import Interval, Records, guessing, in_units
+from highways.claims.values import Interval, guessing, in_units
 from highways.config import AnalysisConfig, BudgetConfig, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Width, no_repetition
 from highways.config.data import ImageDataName
@@ -198,14 +198,14 @@ def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, t
 
 
 @in_units("share")
-def share_of_guessing(records: Records, network: str, depth: int) -> float | None:
+def share_of_guessing(records: Listed, network: str, depth: int) -> float | None:
     """Return the best training cross-entropy of a run over that of guessing; a run that diverged guesses."""
     run = _judged(records).get((network, depth))
     return None if run is None else _best_or_guessing(run) / guessing(run)
 
 
 @in_units("ratio")
-def depth_ratio(records: Records, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
+def depth_ratio(records: Listed, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
     """Return the ratio of the best training cross-entropies of two single runs of the same settings.
 
     One that has not learned, that is, diverged or is within 5 % of guessing, makes it infinite. Where the first

@@ -143,7 +143,7 @@ def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
     found = [
         said for key, said in CONDITIONS.items() if any(place.get(key) != made.environment.get(key) for place in places)
     ]
-    if any(record.engine.get(way) != made.engine.get(way) for way in ("fused", "recorded")):
+    if record.engine.get("fused") != made.engine.get("fused"):
         found.append("other kernels")
     if record.engine.get("group") != made.engine.get("group"):
         found.append("another grouping")

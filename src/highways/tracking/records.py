@@ -122,8 +122,7 @@ class RunRecord(Record):
     weights_sha256: str | None
     """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
     engine: dict[str, Any]
-    """How it was trained: engine, workers, `group` (runs trained together); on a GPU `fused`, by
-    kernels of our own, and `recorded`, its steps replayed."""
+    """How it was trained: engine, workers, `group` (runs trained together); on a GPU `fused`, by kernels of our own."""
     timing: dict[str, float]
     """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
 
