@@ -131,7 +131,7 @@ class BiLSTMProfile(Profile):
         """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
         assert self.stop is not None
         runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
-        reached = [accuracies(one).best_dev for one in recorded(self.profile, self.experiment, runs) if one is not None]
+        reached = [accuracies(record).best_dev for record in recorded(self.profile, self.experiment, runs)]
         low, high = self.stop.chance
         off_chance = any(not low <= accuracy <= high for accuracy in reached)
         return len(reached) == len(runs) and (off_chance or max(reached) - min(reached) > self.stop.difference)

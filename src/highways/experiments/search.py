@@ -79,7 +79,7 @@ class Search(Profile):
 
     def ranking(self, runs: Sequence[RunConfig]) -> list[RunRecord]:
         """Return the records that runs have, the best first."""
-        return sorted((one for one in recorded(self.profile, self.experiment, runs) if one is not None), key=rank)
+        return sorted(recorded(self.profile, self.experiment, runs), key=rank)
 
     def levels(self) -> Iterator[Ladder]:
         """Yield rung by rung the runs of every network."""

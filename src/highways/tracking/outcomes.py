@@ -11,10 +11,9 @@ from highways.errors import NotYet
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 
 
-def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> list[RunRecord | None]:
-    """Return the records of runs, in their order, `None` for a run without one."""
-    store = RecordStore(paths.Results(profile).of(experiment).runs)
-    return [store.read(key) for key in run_keys(configs)]
+def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> list[RunRecord]:
+    """Return those of the runs' records that there are, in the runs' order."""
+    return RecordStore(paths.Results(profile).of(experiment).runs).read_all(run_keys(configs))
 
 
 def auxiliary_keys(settings: Profile | None) -> set[str]:
