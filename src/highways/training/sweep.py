@@ -14,7 +14,7 @@ from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
 from highways.nn import build_network
-from highways.tracking.events import Listener
+from highways.tracking.events import Event, Listener, Started
 from highways.tracking.mlflow_log import MlflowLog
 from highways.tracking.outcomes import auxiliary_keys, columns
 from highways.tracking.records import RecordStore, RunRecord, run_keys
@@ -161,10 +161,11 @@ def run(
     job = Job((config,), (key,), population, weights=record is not None, **how)  # type: ignore[arg-type]
     finished, missing = ([], {key: config}) if record is None else ([record], {})
     log, said = MlflowLog(profile, experiment, (), finished, missing) if mlflow else None, set[str]()
-    with telling(log, on_event) as tell:
+    events: list[Event] = []
+    with telling(log, on_event, events.append) as tell:
         while (records := complete(job, train_job, tell)) is None:
             say_waiting(job, said)
-    if record is not None and records[0] != record:  # equal, where another process has made the weights meanwhile
+    if record is not None and any(isinstance(event, Started) for event in events):  # else another process has done it
         _compare(record, records[0])
     return records[0]
 
