@@ -200,16 +200,14 @@ def conv_rows(records: Listed) -> Iterator[Row]:
         mean, deviation = moments(last) if last else (None, None)
         low, high = mean_interval(last, examples(cell.runs[0].config.data, "test")) if cell else (None, None)
         base = network.partition(BEGUN)[0]
-        described = base in NETWORKS and data in SHAPES
+        parameters = cell.runs[0].parameters if cell else None
+        if cell is None and base in NETWORKS and data in SHAPES:
+            parameters = built_parameters(records, network, data)
         yield {
             "network": LABELS.get(network, network),
             "data": data,
             "layers": NETWORKS[base].depth if base in NETWORKS else None,
-            "parameters": cell.runs[0].parameters
-            if cell
-            else built_parameters(records, network, data)
-            if described
-            else None,
+            "parameters": parameters,
             "paper_parameters": paper.get("paper_parameters"),
             "epochs": cell.epochs if cell else None,
             "runs": len(cell.runs) if cell else None,
