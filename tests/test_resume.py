@@ -175,11 +175,12 @@ def test_what_finished_runs_have_left_is_removed_and_no_job(project: Path, run_c
     record = run(config := run_config(epochs=1), **HERE)
     points = ResumePoints(group_name(config, record.run_key), True)
     points.folder.mkdir(parents=True)
-    (points.folder / "other.damaged").touch()
+    for left in (".half.part", "other.damaged"):
+        (points.folder / left).touch()
     events: list = []
     assert sweep([config], **HERE, on_event=events.append) == [record]
     assert not events
-    assert not points.folder.exists()
+    assert [path.name for path in points.folder.iterdir()] == ["other.damaged"]
 
 
 def test_unfinished_files_of_yesterday_are_swept(project: Path, run_config) -> None:

@@ -30,7 +30,7 @@ def named(text: str) -> str:
 
 
 def test_published_results_are_intact_and_nothing_is_not(published: Path, says, fails) -> None:
-    assert "15 files are intact" in says("verify")  # 8 records, a table in 3 files, claims in 2, 2 pages
+    assert "14 files are intact" in says("verify")  # 8 records, a table in 2 files, claims in 2, 2 pages
     shutil.rmtree(published)
     assert fails("verify") == "there are no results to verify"
     assert fails("verify", "--profile", "quick") == "no records of a profile 'quick'; there are: none"

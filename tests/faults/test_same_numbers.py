@@ -5,7 +5,7 @@ import os
 import pytest
 from checkout import REPOSITORY
 
-from highways.pipeline.rerun import Sample, again, at_hand, read_records
+from highways.pipeline.rerun import again, at_hand, compared, read_records
 
 
 @pytest.mark.faults
@@ -22,7 +22,7 @@ def test_committed_records_come_out_again(family: str, monkeypatch: pytest.Monke
     ]
     quickest = sorted(alone, key=lambda record: record.timing["group_seconds"])[:2]
     assert quickest
-    outcomes = [again(Sample(record, (record.config,)), "cpu") for record in quickest]
+    outcomes = [compared(record, again(record, [record.config], "cpu")) for record in quickest]
     assert all(outcome.passed for outcome in outcomes), outcomes
     how = "to the bit" if {one.expected for one in outcomes} == {"equal to the bit"} else "within the tolerances"
     count("same numbers", f"committed records of {family} networks, trained again: equal {how}", len(outcomes))

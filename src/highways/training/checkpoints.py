@@ -181,7 +181,7 @@ class ResumePoints:
         for path in list(self.folder.glob("*.ckpt")):
             if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
                 path.unlink()
-        for left in (*self.folder.glob(".*.part"), *self.folder.glob("*.damaged")):
-            left.unlink()
+        for part in self.folder.glob(".*.part"):  # of a process that was killed as it wrote
+            part.unlink()
         with contextlib.suppress(OSError):
             self.folder.rmdir()
