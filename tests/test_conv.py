@@ -123,7 +123,7 @@ def test_initialisation_is_the_releases() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stages", "message"),
+    ("given", "message"),
     [
         ([{"width": 4, "blocks": 1, "entry": 9, "entry_padding": "none"}], r"stage 1: its first convolution, 9x9,"),
         ([{"width": 4, "blocks": 0, "pool": 2}, {"width": 4, "blocks": 0, "pool": 9}], r"stage 2: its pooling, 9x9,"),
@@ -132,20 +132,14 @@ def test_initialisation_is_the_releases() -> None:
             [{"width": 4, "blocks": 1}, {"width": 6, "entry": None, "blocks": 1}],
             "stage 2: the width changes from 4 to 6",
         ),
-    ],
-)
-def test_description_that_does_not_fit_names_the_stage(stages: list, message: str) -> None:
-    with pytest.raises((HighwaysError, ValidationError), match=message):
-        ConvNetwork(small(stages=stages, pool_rounding="down"), (2, 8, 8), 2)
-
-
-def test_settings_that_would_do_nothing_are_refused() -> None:
-    for given, message in (
         ({"head": "convolution", "hidden": [4]}, "no hidden layers before it"),
         ({"initialisation": "glorot_uniform", "classifier_std": 0.1}, "belong to the initialisation 'he_normal'"),
-    ):
-        with pytest.raises(ValidationError, match=message):
-            small(**given)
+    ],
+)
+def test_description_that_does_not_fit_says_where(given: Any, message: str) -> None:
+    more = given if isinstance(given, dict) else {"stages": given, "pool_rounding": "down"}
+    with pytest.raises((HighwaysError, ValidationError), match=message):
+        ConvNetwork(small(**more), (2, 8, 8), 2)
 
 
 def config(epochs: int = 2, schedule_epochs: int | None = None, **more: object) -> RunConfig:
