@@ -262,13 +262,13 @@ def by_depth(records: Iterable[RunRecord], name: str) -> dict[int, float]:
 def bilstm_figure(records: Listed) -> Drawing:
     """Draw accuracy over depth, at the best development snapshot, a panel for each data set.
 
-    Lines are means over seeds, small marks every seed; one seed has its 95 % interval shaded.
+    Lines are means over seeds, small marks every seed; where there is one seed, its 95 % interval is shaded.
     """
     return Drawing([_accuracy_panel(records.on(data), data) for data in records.data])
 
 
 def _accuracy_panel(records: Listed, data: str) -> Panel:
-    seeds, tested, lines = len({record.config.seed for record in records}), records[0].config.data, []
+    tested, lines, alone, numbers = records[0].config.data, [], [], set[int]()
     for name, (colour, marker, dashes) in STYLES.items():
         if not (values := _seeds(records, name)):
             continue
@@ -276,15 +276,17 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
         look = {"ls": dashes, "color": colour, "marker": marker}
         lines.append(line(LABELS.get(name, name), by_depth(records, name), runs, **look))
         points = [(depth, value) for depth, of_seeds in values.items() for value in of_seeds.values()]
+        numbers |= {len(of_seeds) for of_seeds in values.values()}
+        alone.append((colour, [(depth, value) for depth, value in points if len(values[depth]) == 1]))
         if len(points) > len(values):
             x, y = zip(*points, strict=True)
             lines.append(Line(None, x, y, {"marker": marker, "color": colour, "ms": 3, "alpha": 0.45, "lw": 0}))
 
     def levels(axes: Axes) -> None:
-        for one in lines if seeds == 1 else ():
-            ends = [wilson_interval(value, examples(tested, "test")) for value in one.y]
-            low, high = zip(*ends, strict=True)
-            axes.fill_between(one.x, low, high, color=one.look["color"], alpha=0.1, lw=0)
+        for colour, points in alone:
+            ends = [wilson_interval(value, examples(tested, "test")) for _, value in points]
+            low, high = zip(*ends, strict=True) if ends else ((), ())
+            axes.fill_between([depth for depth, _ in points], low, high, color=colour, alpha=0.1, lw=0)
         for level in by_depth(records, "bag-of-words").values():
             axes.axhline(level, color="0.1", lw=1.2, ls="-.", label=f"bag of words, {level:.3f}")
         axes.axhline(majority(tested), color="0.4", lw=1, ls=":", label=f"the majority, {majority(tested):.3f}")
@@ -293,7 +295,8 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
         ticks = sorted({record.config.network.depth for record in records} - {0})
         axes.set_xticks(ticks, [str(d) if len(ticks) < 12 or d in (1, 5, 10, 15, 20) else "" for d in ticks])
 
-    title = f"{data}: test accuracy by depth, {seeds} seed{'s' if seeds > 1 else ''}"
+    seeds = " to ".join(map(str, sorted({min(numbers, default=0), max(numbers, default=0)})))
+    title = f"{data}: test accuracy by depth, {seeds} seed{'' if seeds == '1' else 's'}"
     return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
 
 
