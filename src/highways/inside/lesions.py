@@ -1,7 +1,7 @@
 """Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from highways.config.analysis import OfNetwork
 from highways.errors import HighwaysError
 from highways.inside.gates import highways
 from highways.inside.values import Batches, hooked, lists, network_and_batches
-from highways.nn import DenseNetwork, Highway
+from highways.nn import DenseNetwork
 
 
 class LesionsConfig(OfNetwork):
@@ -24,7 +24,6 @@ class LesionsConfig(OfNetwork):
     version: ClassVar[int] = 1
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
         return lists(lesions(*network_and_batches(run, network, where)[:2]))
 
 
@@ -39,11 +38,7 @@ def _sums(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
-    """Close the gate of one block, counted from 1: its T is 0, its output its input.
-
-    Raises:
-        HighwaysError: There is no such block.
-    """
+    """Close the gate of one block, counted from 1, if there is such a block: its T is 0, its output its input."""
     blocks = highways(network)
     if not 1 <= layer <= len(blocks):
         raise HighwaysError(f"there is no highway layer {layer}: they are 1 to {len(blocks)}")
@@ -72,35 +67,20 @@ def lesions(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
     Of a dense network all lesions go through together: a lesioned network is the whole one up to its lesion,
     so that it joins the batch there, with the closed block's input for its output. A block then sees the
     whole network's state and those of the lesions before it; on average half the work of a pass each, in
-    products that are larger.
-
-    Raises:
-        HighwaysError: The network has no gates.
+    products that are larger. A network without gates is refused.
     """
     if not isinstance(network, DenseNetwork):
         return lesions_one_by_one(network, batches)
     blocks = highways(network)
     network.eval()
-    sums, count, width = torch.zeros(2, len(blocks) + 1, dtype=torch.float64), 0, network.config.width
-    states = h = t = torch.empty(0)
+    sums, count = torch.zeros(2, len(blocks) + 1, dtype=torch.float64), 0
     for x, y in batches:
-        if states.shape[1:2] != y.shape:
-            states, h, t = (x.new_empty(len(blocks) + 1, len(y), width) for _ in range(3))
+        states = x.new_empty(len(blocks) + 1, len(y), network.config.width)
         states[0] = network.first(x)
         for number, block in enumerate(blocks, start=1):
             states[number] = states[0]  # what a closed block gives
-            _through(block, states[:number], h[:number], t[:number])
+            states[:number] = block(states[:number])
         sums += _sums(network.readout(states), y)
         count += len(y)
     loss, accuracy = sums / count
     return {"cross_entropy": loss, "accuracy": accuracy}
-
-
-def _through(block: Highway, states: Tensor, h: Tensor, t: Tensor) -> None:
-    """Replace states by the block's outputs, without a new tensor: y = x + T * (H - x)."""
-    flat = states.flatten(0, 1)
-    transform, gate = cast(nn.Linear, block.transform.linear), cast(nn.Linear, block.gate)
-    torch.addmm(transform.bias, flat, transform.weight.T, out=h.flatten(0, 1))
-    h.relu_() if block.transform.activation is torch.relu else h.tanh_()
-    torch.addmm(gate.bias, flat, gate.weight.T, out=t.flatten(0, 1))
-    torch.lerp(states, h, t.sigmoid_(), out=states)
