@@ -45,23 +45,23 @@ class Labelled:
         return self.targets("train").device
 
 
+@dataclass(eq=False)
 class Batches:
     """An epoch's batches, in an order that depends on `(order_seed, epoch)` alone.
 
     That an epoch's order needs no state makes a run resumable.
-
-    Args:
-        x: Examples, `(examples, ...)`.
-        y: Classes, `(examples,)`.
-        size: Examples a batch; the last one has what is left.
-        order_seed: Seed of the orders; `None` keeps the order of the data.
-        epoch: Returns the number of the epoch, from 0; asked when its first batch is.
     """
 
-    def __init__(
-        self, x: Tensor, y: Tensor, size: int, order_seed: int | None = None, epoch: Callable[[], int] = lambda: 0
-    ):
-        self.x, self.y, self.size, self.order_seed, self.epoch = x, y, size, order_seed, epoch
+    x: Tensor
+    """Examples, `(examples, ...)`."""
+    y: Tensor
+    """Classes, `(examples,)`."""
+    size: int
+    """Examples a batch; the last one has what is left."""
+    order_seed: int | None = None
+    """Seed of the orders; `None` keeps the order of the data."""
+    epoch: Callable[[], int] = lambda: 0
+    """Returns the number of the epoch, from 0; asked when its first batch is."""
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.size)

@@ -48,7 +48,6 @@ class Images(Labelled):
         return self.train_x.shape[1]
 
     def targets(self, part: Part) -> Tensor:
-        """See `Labelled`."""
         return self.train_y if part == "train" else self.test_y
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:

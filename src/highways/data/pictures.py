@@ -5,7 +5,7 @@ the whole data set lies on.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -42,11 +42,9 @@ class Pictures(Labelled):
         return channels, height, width
 
     def targets(self, part: Part) -> Tensor:
-        """See `Labelled`."""
         return self.labels[part]
 
     def size(self, part: Part) -> int:
-        """See `Labelled`."""
         count = len(self.labels[part])
         return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
 
@@ -57,11 +55,13 @@ class Pictures(Labelled):
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, augmented, in a random order; see `Batches`."""
-        return PictureBatches(self, "train", config.budget.batch_size, config.order_seed, epoch)
+        x, y = self.images["train"], self.labels["train"]
+        return PictureBatches(x, y, config.budget.batch_size, config.order_seed, epoch, pictures=self)
 
     def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a part, not augmented, in the order of the data."""
-        return PictureBatches(self, part, EVALUATION_BATCH)
+        count = self.size(part)
+        return PictureBatches(self.images[part][:count], self.labels[part][:count], EVALUATION_BATCH, pictures=self)
 
 
 def as_shown(pictures: Pictures) -> Pictures:
@@ -86,20 +86,11 @@ def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
     return x
 
 
+@dataclass(eq=False)
 class PictureBatches(Batches):
-    """Batches of images: without a seed as they are evaluated, as many as are; with one shuffled, cropped, mirrored."""
+    """Batches of images: with a seed shuffled, cropped and mirrored, without one as they are evaluated."""
 
-    def __init__(
-        self,
-        pictures: Pictures,
-        part: Part,
-        size: int,
-        order_seed: int | None = None,
-        epoch: Callable[[], int] = lambda: 0,
-    ):
-        count = pictures.size(part) if order_seed is None else None
-        super().__init__(pictures.images[part][:count], pictures.labels[part][:count], size, order_seed, epoch)
-        self.pictures = pictures
+    pictures: Pictures = field(kw_only=True)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         random, config, count = self.random(), self.pictures.config, len(self.y)

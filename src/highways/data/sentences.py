@@ -63,7 +63,6 @@ class Sentences(Labelled):
         return 0 if self.vectors is None else int((~self.vectors[2:].isnan().all(dim=1)).sum())
 
     def targets(self, part: Part) -> Tensor:
-        """See `Labelled`."""
         return self.splits[part].labels
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
@@ -112,7 +111,6 @@ class SentenceBatches(PaddedBatches):
         return len(self.rows(None))
 
     def rows(self, random: torch.Generator | None) -> Sequence[Tensor]:
-        """See `PaddedBatches`."""
         order = self._order(random)
         order = order[torch.argsort(self.lengths[order], stable=True)]
         lengths, counts = self.lengths[order].unique_consecutive(return_counts=True)

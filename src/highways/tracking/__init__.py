@@ -3,14 +3,3 @@
 from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
 from highways.tracking.reading import Listed, listed_records
 from highways.tracking.records import RecordStore, RunRecord, run_keys
-
-__all__ = [
-    "AnalysisRecord",
-    "AnalysisStore",
-    "Listed",
-    "RecordStore",
-    "RunRecord",
-    "analysis_keys",
-    "listed_records",
-    "run_keys",
-]

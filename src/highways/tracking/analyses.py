@@ -33,7 +33,6 @@ class AnalysisRecord(Record):
     """`seconds`: of the analysis."""
 
     def expected_key(self) -> str | None:
-        """See `Record`."""
         current = self.version == self.config.measure.version and self.numerics == self.config.numerics
         return self.config.key(self.data_fingerprint) if current else None
 

@@ -127,11 +127,9 @@ class RunRecord(Record):
     """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
 
     def expected_key(self) -> str | None:
-        """See `Record`."""
         return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
 
     def fault(self) -> str | None:
-        """See `Record`."""
         planned, lengths = self.config.budget.epochs, {len(curve) for curve in self.curves.values()}
         if not 1 <= self.numerics <= self.config.numerics:
             return f"numerics: {self.numerics}, there are versions 1 to {self.config.numerics}"

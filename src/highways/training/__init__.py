@@ -1,5 +1,3 @@
 """Training: `run` one configuration, `sweep` many; both resume, and neither trains a finished run again."""
 
 from highways.training.sweep import Sweep, load_network, run, sweep, train
-
-__all__ = ["Sweep", "load_network", "run", "sweep", "train"]
