@@ -116,11 +116,7 @@ def history_text(rows: Iterable[Fixed]) -> str:
 
 
 def read_history() -> dict[str, Fixed]:
-    """Return the committed history by claim; empty where there is none.
-
-    Raises:
-        HighwaysError: The file is damaged.
-    """
+    """Return the committed history by claim, checked; empty where there is none."""
     path = history_file()
     if not path.exists():
         return {}

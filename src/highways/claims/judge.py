@@ -96,14 +96,11 @@ class Claim(Strict):
 
 
 def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
-    """Return the claims of the experiments `known`, by id, in the order of `references/claims.yaml`.
+    """Return the claims, checked, of the experiments `known`, by id, in the order of `references/claims.yaml`.
 
     Args:
         known: Their measures, by name.
         every: These are all the experiments there are; a claim of another one is at fault.
-
-    Raises:
-        HighwaysError: An entry is at fault; one line that names it.
     """
     where = "references/claims.yaml"
     claims = {}

@@ -186,11 +186,7 @@ class Measures:
     """Rows with the outcome of a search, and in it that of every draw of its trials, `(draws,)`; NaN of no outcome."""
 
     def read(self, measure: Mapping[str, Any], where: str = "measure") -> Expression | partial[Any]:
-        """Return a claim's measure: an expression, or a function of the records with its arguments.
-
-        Raises:
-            HighwaysError: It is at fault; one line that begins with `where`.
-        """
+        """Return a claim's measure, checked: an expression, or a function of the records with its arguments."""
         if "name" not in measure:
             return validate(Expression, measure, where)
         if (function := self.functions.get(measure["name"])) is None:
@@ -213,11 +209,7 @@ class Measures:
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) -> float | Interval | None:
-    """Evaluate a claim's measure on records.
-
-    Raises:
-        HighwaysError: An expression does not fit the tables.
-    """
+    """Evaluate a claim's measure on records; an expression that does not fit the tables is at fault."""
     read = measures.read(measure)
     if not isinstance(read, Expression):
         return read(records)
@@ -231,11 +223,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) ->
 
 
 def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Listed) -> Networks | None:
-    """Evaluate a claim's measure for each analysed network; `None` if it is missing for one.
-
-    Raises:
-        HighwaysError: An expression does not fit the tables.
-    """
+    """Evaluate a claim's measure, as `measured`, for each analysed network; `None` if it is missing for one."""
     pairs = records.networks()
     values = [measured(measures, measure, network) for network, _ in pairs]
     controls = [None if control.empty else measured(measures, measure, control) for _, control in pairs]

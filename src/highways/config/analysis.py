@@ -75,12 +75,10 @@ class OfNetwork(Measure):
 
     @property
     def control(self) -> bool:
-        """See `Measure`."""
         return not self.trained
 
     @property
     def label(self) -> str:
-        """See `Measure`."""
         return self.kind if self.trained else f"{self.kind}_untrained"
 
 

@@ -94,7 +94,6 @@ class ConvConfig(Network):
 
     @property
     def shown_as(self) -> str:
-        """See `Network`."""
         return self.name
 
     @property
@@ -104,7 +103,6 @@ class ConvConfig(Network):
 
     @property
     def work(self) -> float:
-        """See `Network`."""
         gates = 2 if self.kind == "highway" else 1
         return sum(gates * (stage.blocks + 1) * stage.width**2 / 4**n for n, stage in enumerate(self.stages))
 

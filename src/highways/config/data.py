@@ -147,11 +147,7 @@ class DataConfig(Strict):
 
     @classmethod
     def of(cls, data: "str | Mapping[str, Any] | DataConfig", **more: Any) -> "DataConfig":
-        """Return the configuration of a data set that is named or, of own data, described.
-
-        Raises:
-            HighwaysError: The name or the description is at fault; one line.
-        """
+        """Return the configuration of a data set that is named or, of own data, described; both are checked."""
         if not isinstance(data, DataConfig):
             data = validate(cls, {"name": data} if isinstance(data, str) else data, "data")
         return data.model_copy(update=more)

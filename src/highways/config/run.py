@@ -52,7 +52,6 @@ class DenseConfig(Network):
     first one's input is kept for the backward pass, the rest is recomputed. The numbers are the same."""
 
     def slug_parts(self, optimiser: str) -> list[str]:
-        """See `Network`."""
         parts: list[str] = [self.activation]
         if self.initialisation != "he_normal":
             parts.append(self.initialisation.replace("_", "-"))
@@ -69,7 +68,6 @@ class DenseConfig(Network):
 
     @property
     def work(self) -> float:
-        """See `Network`."""
         return self.depth * self.width**2 * (2 if self.kind == "highway" else 1)
 
 
@@ -121,7 +119,6 @@ class BiLSTMConfig(Network):
         return self
 
     def slug_parts(self, optimiser: str) -> list[str]:
-        """See `Network`."""
         return [f"h{self.hidden}" + ("-padded" if self.padding == "seen" else "")]
 
     @property
@@ -131,7 +128,6 @@ class BiLSTMConfig(Network):
 
     @property
     def work(self) -> float:
-        """See `Network`."""
         return self.depth * self.hidden**2 + 1
 
 

@@ -41,11 +41,7 @@ BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def settings_of(profile: str, name: str) -> Profile | None:
-    """Return an experiment's parameters in a profile, `None` where no file sets them, as for `explore` and `adhoc`.
-
-    Raises:
-        HighwaysError: The file is at fault.
-    """
+    """Return an experiment's parameters in a profile, `None` where no file sets them, as for `explore` and `adhoc`."""
     experiment = BY_NAME.get(name)
     if experiment is None or not profile_path(profile, name).exists():
         return None

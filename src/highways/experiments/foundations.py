@@ -115,7 +115,6 @@ class Perceptron(SmallStudy):
         return right, (out - y).square().mean(dim=1).double(), torch.cat(states)
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """See `SmallStudy`."""
         sigmoid, linear = (f"{output}, from the printed start" for output in ("sigmoid", "linear output"))
         steps = found.row("printed_steps")
         for name in STATE:
@@ -219,7 +218,6 @@ class Dropout(SmallStudy):
         yield number("keep 1", "sum without dropout, of other weights than the source's", found.row("sum")[0])
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """See `SmallStudy`."""
         lines = [
             Line("plain", self.keep, found.row("plain"), {"color": LIGHT, "marker": "s", "ls": "none"}),
             Line("printed", self.keep, found.row("printed_inverted"), CROSSES | {"ms": 8}),

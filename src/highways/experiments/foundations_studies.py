@@ -207,9 +207,6 @@ class TwoHeads(SmallStudy):
             One value per seed of what `quantities` say of each version (gradients before training: of the unlabelled
             rows of a batch alone, and of the whole batch) and of `BY_ROWS`: a zero vector counts as class 0; batches
             are of test examples, and one without a label has no accuracy.
-
-        Raises:
-            HighwaysError: There are fewer training examples than labels asked for.
         """
         data = load(self.data)
         assert isinstance(data, Images)

@@ -29,11 +29,7 @@ class Rung(Strict):
 
 
 def check_rungs(rungs: Sequence[Rung], trials: int, epochs: int) -> None:
-    """Check that rungs become narrower and longer than the first one, of some trials and epochs.
-
-    Raises:
-        ValueError: One keeps more trials than there are, or is no longer than the one before.
-    """
+    """Check that rungs become narrower and longer than the first one, of some trials and epochs, for a validator."""
     for rung in rungs:
         if rung.keep > trials:
             raise ValueError(f"a rung of {rung.epochs} epochs keeps {rung.keep} trials, there are {trials} before it")
@@ -108,7 +104,6 @@ class Search(Profile):
 
         Raises:
             NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
-            HighwaysError: A record is damaged.
         """
         trials = self.first_rung().get(network, [])
         records = self.ranking(trials)

@@ -58,12 +58,10 @@ class SmallStudy(Measure):
 
     @property
     def data_set(self) -> DataConfig | None:
-        """See `Measure`."""
         name, examples = (getattr(self, field, None) for field in ("data", "training_examples"))
         return None if name is None else DataConfig(name=name, training_examples=examples)
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
         return lists(self.measure(), self.digits)
 
     def measure(self) -> dict[str, Tensor]:

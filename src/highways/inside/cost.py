@@ -26,21 +26,17 @@ class CostConfig(Measure):
     """Timed, after one to warm up; the fastest counts."""
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
         assert run is not None
         seconds, held = step_cost(run, where, self.steps)
         return {"seconds_per_step": [rounded(seconds)], "bytes": [float(held)]}
 
 
 def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[float, int]:
-    """Return seconds and bytes of a training step of an untrained dense network, on the first examples.
+    """Return seconds and bytes of a training step of an untrained network, which must be dense, on the first examples.
 
     Seconds are the fastest step's after a warm-up step, since other load on the machine only adds. Bytes are on a
     GPU the most that was allocated, on a CPU what the step holds, counted: weights, velocities, activations and
     gradient buffers.
-
-    Raises:
-        HighwaysError: The network is not dense.
     """
     from highways.training.together import PopulationModule  # with Lightning, which takes seconds to import
 

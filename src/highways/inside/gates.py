@@ -24,17 +24,12 @@ class GatesConfig(OfNetwork):
     """Number of the training example whose gates and block outputs are kept."""
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
         found = gates(*network_and_batches(run, network, where), self.examples, self.example)
         return lists(found, digits=4) | lists({"biases": found["biases"]})
 
 
 def highways(network: nn.Module) -> list[Highway]:
-    """Return a network's highway blocks, in order.
-
-    Raises:
-        HighwaysError: It has none.
-    """
+    """Return a network's highway blocks, in order; a network without any is refused."""
     blocks = [module for module in network.modules() if isinstance(module, Highway)]
     if not blocks:
         raise HighwaysError("the network has no highway layers, and so no gates")
@@ -82,10 +77,7 @@ def gates(network: nn.Module, batches: Batches, classes: int, examples: int, exa
     - `change`: mean norm over the examples of what each block adds to its input, `(blocks,)`.
 
     The first `examples` of the batches are looked at, all where there are fewer; `example` is the
-    number of the one whose gates and outputs are kept.
-
-    Raises:
-        HighwaysError: The network has no gates, or there are fewer examples than `example` says.
+    number of the one whose gates and outputs are kept, if there is one. A network without gates is refused.
     """
     network.eval()
     blocks = highways(network)

@@ -24,23 +24,20 @@ class SignalConfig(Measure):
 
     @property
     def label(self) -> str:
-        """See `Measure`."""
         return "signal_trained" if self.trained else "signal_initial"
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """See `Measure`."""
         return lists(signal(*network_and_batches(run, network, where)[:2], self.examples))
 
 
 def signal(network: nn.Module, batches: Batches, examples: int) -> dict[str, Tensor]:
-    """Measure outputs and gradients of a network's blocks on the first examples, without dropout; `(blocks,)` each.
+    """Measure outputs and gradients of the blocks that a network has, on the first examples, without dropout.
+
+    Each is `(blocks,)`:
 
     - `output`: root mean square of the block's outputs, over examples and units;
     - `output_gradient`: the same of the gradient of an example's loss with respect to them;
     - `weight_gradient`: norm of the gradient of the mean loss with respect to all of the block's parameters.
-
-    Raises:
-        HighwaysError: The network has no blocks.
     """
     blocks = list(getattr(network, "blocks", []))
     if not blocks:

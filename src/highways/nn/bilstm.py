@@ -178,12 +178,10 @@ def initialise(network: nn.Module, seed: int) -> None:
 
     Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
     0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
-    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own.
+    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own. A module of
+    another kind that has weights is a `TypeError`: its own draws would come from torch's global generator.
 
     Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
-
-    Raises:
-        TypeError: A module of another kind has weights; its own draws would come from torch's global generator.
     """
     random = torch.Generator().manual_seed(seed)
 

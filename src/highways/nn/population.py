@@ -49,10 +49,7 @@ class DensePopulation(nn.Module):
 
     Weights are stored as `(trials, inputs, outputs)`, those of the blocks as
     `(layers, trials, width, width)`; biases have 1 in place of the inputs. `h_*` belong to H,
-    `t_*` to the transform gate T.
-
-    Raises:
-        ValueError: The members' shapes or operations differ.
+    `t_*` to the transform gate T. Members whose shapes or operations differ are a `ValueError`.
     """
 
     def __init__(self, members: Sequence[DenseNetwork]):

@@ -253,7 +253,6 @@ class Processes(Engine):
         self._stopped = False
 
     def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-        """See `Engine`."""
         with self._lock:
             if self._stopped:
                 raise Lost("stopped")
@@ -276,7 +275,6 @@ class Processes(Engine):
         return ours
 
     def stop(self) -> None:
-        """See `Engine`."""
         with self._lock:
             self._stopped = True
             for process in self._processes:

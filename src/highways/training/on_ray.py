@@ -190,7 +190,6 @@ class RayEngine(Engine):
         return fit + max(1, fit // 4)
 
     def train(self, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> list[Trained]:
-        """See `Engine`."""
         with self._lock:
             if self._stopped:
                 raise Lost("stopped")
@@ -216,7 +215,6 @@ class RayEngine(Engine):
             self._running.discard(running)
 
     def stop(self) -> None:
-        """See `Engine`."""
         with self._lock:
             self._stopped = True
             for running in list(self._running):

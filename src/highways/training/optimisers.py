@@ -131,7 +131,6 @@ class SGD(Rule[SGDConfig]):
         self.momentum = _column([one.momentum for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
-        """See `Rule`."""
         (velocity,) = state
         torch.addcmul(gradient, velocity, self.momentum, out=velocity)
         weight.addcmul_(velocity, self.step)
@@ -144,7 +143,6 @@ class Adagrad(Rule[AdagradConfig]):
 
     @staticmethod
     def initial(settings: AdagradConfig) -> float:
-        """See `Rule`."""
         return settings.initial_accumulator
 
     def __init__(self, settings: Sequence[AdagradConfig], moment: Moment, like: Tensor):
@@ -152,7 +150,6 @@ class Adagrad(Rule[AdagradConfig]):
         self.epsilon = _column([one.epsilon for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
-        """See `Rule`."""
         (squares,) = state
         squares.addcmul_(gradient, gradient)
         weight.addcmul_(gradient.div_(squares.sqrt().add_(self.epsilon)), self.step)
@@ -169,7 +166,6 @@ class Adadelta(Rule[AdadeltaConfig]):
         self.epsilon = _column([one.epsilon for one in settings], like)
 
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
-        """See `Rule`."""
         squares, deltas = state
         squares.lerp_(gradient.square(), self.rest)
         gradient.mul_((deltas + self.epsilon).div_(squares + self.epsilon).sqrt_())
