@@ -23,7 +23,7 @@ from torch.nn import functional
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.data import Images
 from highways.nn import DenseNetwork
-from highways.nn.gpu import SWITCH
+from highways.nn.population import SWITCH
 from highways.training import device as devices
 from highways.training.together import PopulationModule
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from highways import nn
 from highways.config import DenseConfig
 from highways.errors import HighwaysError
-from highways.nn import DenseNetwork, DensePopulation, gpu
+from highways.nn import DenseNetwork, DensePopulation, population
 from highways.nn.fused import FusedStep
-from highways.nn.gpu import kernels_for
+from highways.nn.population import kernels_for
 from highways.training import sweep
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
@@ -128,7 +128,7 @@ def dense(**changes) -> DenseConfig:
 def test_kernels_are_for_gpus_and_a_switch_turns_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
     there: Any = SimpleNamespace(is_cuda=True, dtype=torch.float32)
     monkeypatch.setattr(nn, "kernels", IN_TORCH, raising=False)
-    monkeypatch.setattr(gpu, "TRITON", True)
+    monkeypatch.setattr(population, "TRITON", True)
     assert kernels_for(dense(), there) is IN_TORCH
     assert kernels_for(dense(), torch.zeros(1)) is None
     others = [dense(width=129), dense(dropout=0.1), dense(checkpoint_every=2), dense(depth=1)]

@@ -29,7 +29,7 @@ from highways.inside.signal import SignalConfig, signal
 from highways.inside.values import lists
 from highways.nn import BiLSTMNetwork, ConvNetwork, DenseNetwork, Highway
 from highways.pipeline.verify import faults
-from highways.report.rebuild import rebuild
+from highways.report.mlflow_results import rebuild
 from highways.show.figures import svg
 from highways.show.layers import signal_panel
 from highways.show.tables import reference

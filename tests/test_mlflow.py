@@ -18,7 +18,7 @@ from toolbox import FORKED, OF_MLFLOW, curve, end, forked, free_port, mlflow_run
 
 from highways import paths
 from highways.errors import HighwaysError
-from highways.report.rebuild import rebuild
+from highways.report.mlflow_results import rebuild
 from highways.tracking import mlflow_log
 from highways.tracking.events import EpochEnded, Finished, Started
 from highways.tracking.mlflow_log import MlflowLog, MlflowRuns, read

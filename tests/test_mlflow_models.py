@@ -12,7 +12,7 @@ from toolbox import config_of, end, free_port, mlflow_runs, serve
 
 from highways.config import RunConfig
 from highways.data import load
-from highways.report.mlflow_models import VOCABULARY, models
+from highways.report.mlflow_results import VOCABULARY, models
 from highways.tracking.mlflow_store import connect, where
 from highways.training import load_network, run
 from highways.training.checkpoints import weights_path

@@ -17,7 +17,7 @@ from toolbox import OF_MLFLOW, SCHEMAS, run_cells
 
 from highways.config import load_profile
 from highways.experiments import EXPERIMENTS, REPORT
-from highways.pipeline import dvc
+from highways.pipeline.generated import dvc_text, sources_of
 from highways.report.tables import TABLES
 from highways.report.verdicts import all_claims
 
@@ -55,7 +55,7 @@ def test_notebook_has_its_card_explains_the_quick_profiles_parameters_and_shows_
 
 def test_stages_are_the_notebooks_and_depend_on_their_own_room_and_those_before_it() -> None:
     text = (REPOSITORY / "dvc.yaml").read_text()
-    assert text == dvc.text(), "run `make pipeline`"
+    assert text == dvc_text(), "run `make pipeline`"
     assert max(len(part.splitlines()) for part in text.partition("\nplots:\n")[0].split("\n\n")) <= 16
     stages = yaml.safe_load(text)["stages"]
     assert set(stages) == set(SCHEMAS) == {path.stem for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
@@ -76,7 +76,7 @@ def test_stages_are_the_notebooks_and_depend_on_their_own_room_and_those_before_
         assert not {"references", "src/highways/claims"} & set(deps)
         before = [one for one in EXPERIMENTS if f"results/${{item}}/{one.name}/runs" in deps]
         assert {one.name for one in before} >= set(experiment.after)
-        own = {path for one in [experiment, *before] for path in dvc.sources_of(one)}
+        own = {path for one in [experiment, *before] for path in sources_of(one)}
         rooms = {dep for dep in deps if dep.startswith("src/highways/experiments/")}
         assert rooms == own | {f"src/highways/experiments/{name}.py" for name in ("base", "search", "small")}
     assert len(set(outputs)) == len(outputs)

@@ -10,9 +10,8 @@ from highways.config import Profile, RunConfig
 from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.experiments.very_deep import VeryDeepProfile
-from highways.show.cells import Cell
 from highways.tracking import RecordStore, RunRecord, listed_records
-from highways.tracking.outcomes import best_of, rank
+from highways.tracking.outcomes import Cell, best_of, rank
 from highways.training import sweep, train
 
 SMALL = {"profile": "x", "data": "digits", "depths": [2, 3], "trials": 5, "epochs": 1, "batch_size": 200} | {

@@ -13,8 +13,8 @@ from highways.config import RunConfig, Strict
 from highways.config.data import STAND_INS
 from highways.config.run import NetworkConfig
 from highways.data import trained_on
-from highways.show.cells import Cell, cells
 from highways.tracking import AnalysisRecord, Listed, RunRecord
+from highways.tracking.outcomes import Cell, cells
 
 Gap = tuple[str, str]
 """What is required, and what there is."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from highways.cli import data, doctor, notebook, profile, results, run, runs, tracking
+from highways.cli import data, doctor, profile, results, run, runs, tracking
 from highways.errors import HighwaysError
 
 app = typer.Typer(
@@ -28,9 +28,9 @@ WELCOME = """Highway Networks, replicated so that you can check it. Start with:
 app.add_typer(data.app, name="data")
 app.add_typer(profile.app, name="profile")
 app.add_typer(tracking.app, name="tracking")
-app.add_typer(notebook.app, name="notebook")
+app.add_typer(profile.notebooks, name="notebook")
 app.add_typer(run.weights, name="weights")
-app.add_typer(notebook.top)
+app.add_typer(profile.top)
 app.add_typer(run.app)
 app.add_typer(runs.app)
 app.add_typer(doctor.app)

@@ -1,4 +1,4 @@
-"""`highways profile`."""
+"""The pipeline: `highways profile` and its stages, `highways notebook` and `highways repro`."""
 
 from typing import Annotated
 
@@ -9,6 +9,12 @@ from highways.cli.options import profiles_given
 from highways.errors import NotYet
 
 app = typer.Typer(help="Show, check and activate profiles.", no_args_is_help=True)
+notebooks = typer.Typer(help="Notebooks: run one as a stage of the pipeline.", no_args_is_help=True)
+top = typer.Typer()
+
+NoTrain = Annotated[
+    bool, typer.Option("--no-train", help="Draw from the records that exist: train nothing, ask for no data.")
+]
 
 
 @app.command("show")
@@ -74,3 +80,34 @@ def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
         for remark in stage.remarks:
             shown.wrapped(f"{stage.name}: {remark}")
     print("Core time: a rough estimate from recorded runs of the same family of networks; without analyses.")
+
+
+@notebooks.command("run")
+def notebook_run(
+    profile: Annotated[str, typer.Argument(help="Profile; or a stage, such as 01_depth@quick.")],
+    notebook: Annotated[str | None, typer.Argument(help="Notebook, such as 01_depth; none with a stage.")] = None,
+    no_train: NoTrain = False,
+) -> None:
+    """Check what a notebook needs and execute it with Papermill, as `dvc repro` does.
+
+    Its output goes to notebook.log next to the executed notebook, in results/PROFILE/NOTEBOOK.
+    """
+    from highways.pipeline.stage import run_stage
+
+    if notebook is None:  # DVC puts the file before it when it runs in another folder
+        notebook, _, profile = profile.rpartition(":")[2].partition("@")
+    run_stage(profile, notebook, train=not no_train)
+
+
+@top.command("repro")
+def repro_command(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages, such as 01_depth@quick; by default all.")] = None,
+    no_train: NoTrain = False,
+) -> None:
+    """Run the pipeline on the active profiles, as `dvc repro` does, with one line per stage and a summary.
+
+    Where a stage fails, the others are still made.
+    """
+    from highways.pipeline.repro import repro
+
+    repro(stages or (), train=not no_train)

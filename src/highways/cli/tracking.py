@@ -27,7 +27,7 @@ def tracking_rebuild(
 
 def _rebuild(profile: str | None, only_missing: bool) -> list[str]:
     """Rebuild one profile, or all that have results; return one line per profile that failed."""
-    from highways.report.rebuild import rebuild
+    from highways.report.mlflow_results import rebuild
 
     faults = []
     for name in recorded_profiles(profile):
@@ -42,7 +42,7 @@ def _rebuild(profile: str | None, only_missing: bool) -> list[str]:
 @app.command("models")
 def tracking_models(profile: ProfileOption = None) -> None:
     """Export the best networks to MLflow as models, where their weights are kept here."""
-    from highways.report.mlflow_models import models
+    from highways.report.mlflow_results import models
 
     for name in profiles_given(profile):
         for line in models(name):

@@ -164,9 +164,5 @@ PICTURES: dict[str, Loader] = {
     "cifar10": partial(_cifar, training=[f"data_batch_{n}" for n in range(1, 6)], testing="test_batch", classes=10),
     "cifar100": partial(_cifar, training=["train"], testing="test", classes=100),
 }
-FLAT: dict[str, Loader] = {
-    "digits": _digits,
-    "weak-signal": _weak_signal,
-    "mnist-4-9": mnist_fours_and_nines,
-}
+FLAT: dict[str, Loader] = {"digits": _digits, "weak-signal": _weak_signal, "mnist-4-9": mnist_fours_and_nines}
 """What has other flat examples than its pictures over 255."""

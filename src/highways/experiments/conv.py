@@ -21,10 +21,10 @@ from highways.data import classes, examples
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import difference_interval, each, mean_interval, moments
 from highways.nn import ConvNetwork
-from highways.show.cells import Cell, cells, diverged
 from highways.show.figures import DASHES, OTHERS, POINTS, SOURCE, Drawing, Panel, line, line_panel, plain_ticks, shade
 from highways.show.tables import Row, reference_rows
 from highways.tracking import Listed, RunRecord
+from highways.tracking.outcomes import Cell, cells, diverged
 
 Precision = Literal["float32", "bfloat16"]
 Named = tuple[str, str]

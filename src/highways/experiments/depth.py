@@ -18,10 +18,10 @@ from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, 
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import top_mean, wilson_interval
 from highways.nn import DenseNetwork
-from highways.show.cells import cells, diverged, kind_and_depth
 from highways.show.figures import LOOKS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, reference, reference_rows
 from highways.tracking import Listed, RunRecord
+from highways.tracking.outcomes import cells, diverged, kind_and_depth
 
 Kind = Literal["plain", "highway"]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from highways.claims.judge import Claim, read_claims
 from highways.claims.values import Expression, Measures
-from highways.show.cells import Cell, cells, kind_and_depth
 from highways.show.figures import Drawing, Panel
 from highways.show.tables import Row
 from highways.tracking import Listed
+from highways.tracking.outcomes import Cell, cells, kind_and_depth
 
 DRAWS, SEED = 2_000, 0
 OUTCOME = "best_train_cross_entropy"

@@ -20,11 +20,10 @@ from highways.experiments.initialisation_studies import Saturation, SmallNet, St
 from highways.experiments.small import studies_of, study_panels, study_rows
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
-from highways.show.cells import cells, diverged
 from highways.show.figures import NETWORK, OTHERS, POINTS, Drawing, Line, depth_ticks, level, line_panel, whole_ticks
 from highways.show.tables import Row, costs
 from highways.tracking import AnalysisRecord, Listed
-from highways.tracking.outcomes import best_of
+from highways.tracking.outcomes import best_of, cells, diverged
 
 Kind = Literal["plain", "highway"]
 Named = tuple[str, int, str]

@@ -17,11 +17,11 @@ from highways.experiments.depth import SEARCHED, Kind, like, trial_of_search
 from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
-from highways.show.cells import kind_and_depth
 from highways.show.figures import DASHES, LOOKS, Drawing, Panel, line, line_panel, plain_ticks, shade, whole_ticks
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, costs, machine
 from highways.tracking import AnalysisRecord, Listed, RunRecord
+from highways.tracking.outcomes import kind_and_depth
 
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
 """Depth of a network that has blocks."""

@@ -22,7 +22,7 @@ class FusedStep:
 
     Args:
         velocity: By the weights' names, of their shapes; changed, as the weights are.
-        kernels: See `highways.nn.gpu.kernels_for`.
+        kernels: See `highways.nn.population.kernels_for`.
         record: Without it, as on a CPU, every step is run.
     """
 

@@ -10,13 +10,17 @@ each gradient against autograd's in float64.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+from highways.config import DenseConfig
+from highways.errors import HighwaysError
 from highways.nn.dense import DenseNetwork
-from highways.nn.gpu import kernels_for
 
 Update = Callable[[str, int, Tensor], None]
 """Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape
@@ -284,3 +288,31 @@ class _Workspace:
         # Taken apart once: a step asks for each layer several times.
         self.xs, self.hs = self.x.unbind(), self.h.unbind()
         self.ts: Sequence[Tensor | None] = self.t.unbind() if population.highway else [None] * held
+
+
+# On a GPU
+
+SWITCH = "HIGHWAYS_FUSED"
+"""Environment variable: 0 trains on a GPU operation by operation, as on a CPU; 1, the default, fused and as a graph."""
+WIDEST = 128
+"""Units of a block: its weights must fit into one program's registers."""
+TRITON = importlib.util.find_spec("triton") is not None
+
+
+def kernels_for(config: DenseConfig, like: Tensor) -> ModuleType | None:
+    """Return `highways.nn.kernels` where they fit networks of this kind; `None` leaves them to torch's operations.
+
+    Blocks wider than `WIDEST`, dropout, activation checkpointing, and weights `like` others than float32 on a GPU do
+    not fit.
+    """
+    fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
+    plain_step = config.dropout == 0 and config.checkpoint_every is None
+    if not (fits and plain_step and TRITON):
+        return None
+    if (given := os.environ.get(SWITCH, "1")) not in ("0", "1"):
+        raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
+    if given == "0":
+        return None
+    from highways.nn import kernels
+
+    return kernels

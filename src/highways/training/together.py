@@ -11,7 +11,7 @@ from highways.data import DataSet
 from highways.nn import DenseNetwork, DensePopulation, build_network
 from highways.nn.dense import dropout_masks
 from highways.nn.fused import FusedStep
-from highways.nn.gpu import kernels_for
+from highways.nn.population import kernels_for
 from highways.tracking.events import Listener
 from highways.training.modules import TrialsModule
 from highways.training.optimisers import RULES, SGD, Moment, Rule

@@ -1,7 +1,13 @@
-"""The best networks as MLflow's models: exported graphs without pickle, which `mlflow models serve` answers with."""
+"""What the results hold, brought to MLflow: records, tables, figures; and the best networks as models.
 
+A model is an exported graph without pickle, which `mlflow models serve` answers with.
+"""
+
+import contextlib
+import hashlib
 import json
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +18,65 @@ from torch import Tensor, nn
 
 from highways import paths
 from highways.data import Sentences, load
+from highways.errors import HighwaysError
+from highways.experiments import BY_NAME, REPORT, settings_of
+from highways.tracking import AnalysisStore, RecordStore, RunRecord
 from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_runs import best_of_cells
 from highways.tracking.mlflow_store import asking, where
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking.outcomes import auxiliary_keys
 from highways.training import load_network
 from highways.training.checkpoints import weights_path
 
 VOCABULARY = "vocabulary.json"
 """Of a model of texts: its words by number."""
+
+
+def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
+    """Bring a profile's records, tables and figures to MLflow, and yield one line per experiment.
+
+    A damaged record is left out and named in the error, when everything else has been brought over. `only_missing`
+    leaves experiments alone whose files have not changed since they were brought over, whatever MLflow has lost since.
+    """
+    faults: list[str] = []
+    with warnings.catch_warnings(), asking("does not take the runs"):
+        warnings.simplefilter("ignore")  # MLflow's own
+        for name in dict.fromkeys([*paths.Results(profile).experiments(), *BY_NAME]):
+            yield from _bring(profile, name, only_missing, faults)
+    if faults:
+        others = f" (and {len(faults) - 1} more damaged records: `highways verify` names them)" if faults[1:] else ""
+        raise HighwaysError(f"{faults[0]}{others}; all other records are in MLflow")
+
+
+def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> Iterator[str]:
+    """Bring an experiment to MLflow; see `rebuild`. What is wrong with records is added to `faults`."""
+    results = paths.Results(profile)
+    folder, known, said = results.of(name), len(faults), time.monotonic()
+    outputs = [*sorted(folder.tables.glob("*")), *sorted(folder.figures.glob("*.png"))]
+    outputs += [file for file in (results.claims, results.report) if name == REPORT.name and file.exists()]
+    files = [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *outputs]
+    if not files:
+        return
+    lines = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files]
+    runs, digest = MlflowRuns(profile, name), hashlib.sha256("".join(lines).encode()).hexdigest()
+    mark = ".".join(["highways.rebuilt", profile, *runs.own.values()])
+    if only_missing and runs.home.tags.get(mark) == digest:
+        return
+    with contextlib.suppress(HighwaysError):  # a damaged record is among the faults
+        runs.auxiliary = auxiliary_keys(settings_of(profile, name))
+    records = list(RecordStore(folder.runs).readable(faults.append))
+    analyses = list(AnalysisStore(folder.analyses).readable(faults.append))
+    for number in runs.bring(records):
+        if time.monotonic() - said > 3:
+            yield f"{name} ({profile}): {number} of {len(records)} runs so far"
+            said = time.monotonic()
+    runs.bring_analyses(analyses)
+    title = BY_NAME[name].title if name in BY_NAME else ""
+    runs.close(title=title, files=outputs)
+    if len(faults) == known:
+        runs.client.set_experiment_tag(runs.home.experiment_id, mark, digest)
+    and_analyses = f" and {len(analyses)} analyses" if analyses else ""
+    yield f"{name} ({profile}): {len(records)} runs{and_analyses} in {where().shown}"
 
 
 def models(profile: str) -> Iterator[str]:
@@ -38,10 +94,10 @@ def models(profile: str) -> Iterator[str]:
             yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
         for record in kept:
             with asking():
-                yield f"  {record.run_key}: {_bring(runs, best[record.run_key], record)}"
+                yield f"  {record.run_key}: {_bring_model(runs, best[record.run_key], record)}"
 
 
-def _bring(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
+def _bring_model(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
     """Make a network a model of its run, unless MLflow has it, and return what was done."""
     from mlflow.entities import LoggedModelOutput
 

@@ -1,0 +1,63 @@
+"""What follows from the experiments: `dvc.yaml`, and a JSON Schema of `references/claims.yaml` for editors.
+
+`make pipeline` writes both, a test says that they are current.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic.json_schema import models_json_schema
+
+from highways import paths
+from highways.claims.judge import Claim
+from highways.claims.values import Expression
+from highways.config.profiles import profile_names
+from highways.experiments import BY_NAME, EXPERIMENTS
+from highways.experiments.base import Experiment
+from highways.files import write_whole
+from highways.report.render import render
+
+
+def sources_of(experiment: Experiment) -> list[str]:
+    """Return the files of an experiment's room: its module, and others that begin with its name."""
+    folder, name = paths.root() / "src/highways/experiments", experiment.schema.__module__.split(".")[2]
+    files = [folder / f"{name}.py", *sorted(folder.glob(f"{name}_*.py"))]
+    return [path.relative_to(paths.root()).as_posix() for path in files]
+
+
+def _all_before(experiment: Experiment) -> list[Experiment]:
+    """Return the experiments whose records an experiment uses, directly or not, the earliest first."""
+    before = [one for one in EXPERIMENTS if one.name in experiment.after]
+    return list({other.name: other for one in before for other in [*_all_before(one), one]}.values())
+
+
+def dvc_text() -> str:
+    """Return the content of `dvc.yaml`."""
+    before = {experiment.name: _all_before(experiment) for experiment in EXPERIMENTS}
+    sources = {experiment.name: sources_of(experiment) for experiment in EXPERIMENTS}
+    return render("dvc.yaml.j2", experiments=EXPERIMENTS, before=before, sources=sources, profiles=profile_names())
+
+
+def schema_text() -> str:
+    """Return the content of `claims.schema.json`, which cannot say what arguments a measure takes: `claims` does."""
+    _, schema = models_json_schema([(Claim, "validation"), (Expression, "validation")])
+    names = sorted({name for one in EXPERIMENTS for name in one.named_measures.functions})
+    function = {"type": "object", "required": ["name"], "properties": {"name": {"enum": names}}}
+    properties = schema["$defs"]["Claim"]["properties"]
+    properties["experiment"] = {"enum": list(BY_NAME), "description": "Notebook whose records judge it."}
+    properties["measure"] = {"anyOf": [{"$ref": "#/$defs/Expression"}, function]}
+    content = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Claims by id",
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/Claim"},
+    }
+    return json.dumps(content | schema, indent=1) + "\n"
+
+
+def write() -> list[Path]:
+    """Write both files and return their paths."""
+    made = {paths.root() / "dvc.yaml": dvc_text(), paths.references() / "claims.schema.json": schema_text()}
+    for path, text in made.items():
+        write_whole(path, text)
+    return list(made)
