@@ -24,6 +24,7 @@ from pydantic import Field, create_model, model_validator
 from highways.config import Strict, validate
 from highways.data import classes
 from highways.errors import HighwaysError
+from highways.inside.statistics import middle
 from highways.show.tables import Row
 from highways.tracking import Listed, RunRecord
 
@@ -218,8 +219,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) ->
         return value
     if (drawn := read.on(draws)) is None:
         return value
-    low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
-    return Interval(float(low), float(high), point=value)
+    return Interval(*middle(drawn), point=value)
 
 
 def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Listed) -> Networks | None:

@@ -38,7 +38,7 @@ app.add_typer(results.app)
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def every_command(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the versions of highways and torch.")] = False,

@@ -10,17 +10,7 @@ import typer
 
 from highways import paths
 from highways.claims.verdicts import VERDICTS
-from highways.cli import shown
-from highways.cli.options import (
-    AnyProfileOption,
-    DeviceOption,
-    ExperimentOption,
-    ProfileOption,
-    SourceOption,
-    experiment_given,
-    profiles_given,
-    recorded_profiles,
-)
+from highways.cli import options, shown
 from highways.errors import HighwaysError
 
 if TYPE_CHECKING:
@@ -32,14 +22,14 @@ app = typer.Typer()
 @app.command("tables")
 def tables_command(
     names: Annotated[list[str] | None, typer.Argument(help="Tables; by default all whose runs are recorded.")] = None,
-    from_: SourceOption = "records",
-    profile: ProfileOption = None,
+    from_: options.SourceOption = "records",
+    profile: options.ProfileOption = None,
     output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/EXPERIMENT/tables.")] = None,
 ) -> None:
     """Build the comparison tables from the runs that the profile lists."""
     from highways.report.tables import write_tables
 
-    for name in profiles_given(profile):
+    for name in options.profiles_given(profile):
         for path in (written := write_tables(name, names or (), from_, output)):
             print(paths.shown(path))
         if not written:
@@ -47,12 +37,12 @@ def tables_command(
 
 
 @app.command("figures")
-def figures_command(profile: ProfileOption = None, experiment: ExperimentOption = None) -> None:
+def figures_command(profile: options.ProfileOption = None, experiment: options.ExperimentOption = None) -> None:
     """Draw the figures of the experiments that have records."""
     from highways.experiments import EXPERIMENTS, Study, settings_of
 
-    name = experiment_given(experiment)
-    for one in profiles_given(profile):
+    name = options.experiment_given(experiment)
+    for one in options.profiles_given(profile):
         requested = [(known, settings_of(one, known.name)) for known in EXPERIMENTS if name in (None, known.name)]
         studies = [Study(known, settings) for known, settings in requested if settings is not None]
         recorded = [study for study in studies if not study.records().empty]
@@ -66,8 +56,8 @@ def figures_command(profile: ProfileOption = None, experiment: ExperimentOption 
 
 @app.command("claims")
 def claims_command(
-    profile: ProfileOption = None,
-    from_: SourceOption = "records",
+    profile: options.ProfileOption = None,
+    from_: options.SourceOption = "records",
     history: Annotated[
         bool, typer.Option("--history", help="Show when each criterion was fixed; write references/history.csv.")
     ] = False,
@@ -79,7 +69,7 @@ def claims_command(
     from highways.report.pages import write_pages
     from highways.report.verdicts import judge_all, write_claims
 
-    for name in profiles_given(profile):
+    for name in options.profiles_given(profile):
         judged = judge_all(name, from_)
         path = write_claims(judged)
         write_pages(judged)
@@ -134,7 +124,7 @@ def _show_history(profile: str | None) -> None:
             note = f"{paths.shown(path)} is written; `highways claims` brings it into the verdicts"
     table = pd.DataFrame(rows.values(), columns=pd.Index(history.Fixed._fields)).drop(columns="rest_fixed_at")
     table["commit"] = table["commit"].str[:7]
-    compared = [name for name in recorded_profiles(profile) if paths.Results(name).claims.exists()]
+    compared = [name for name in options.recorded_profiles(profile) if paths.Results(name).claims.exists()]
     for name in compared:
         judged = pd.read_csv(paths.Results(name).claims, keep_default_na=False)
         fixed_then = dict(zip(judged["claim_id"], judged["fixed"], strict=True))
@@ -147,23 +137,23 @@ def _show_history(profile: str | None) -> None:
 
 
 @app.command("report")
-def report_command(profile: ProfileOption = None) -> None:
+def report_command(profile: options.ProfileOption = None) -> None:
     """Write report.html from what a profile has so far."""
     from highways.report.html import write_report
     from highways.report.verdicts import judge_all
 
-    for name in profiles_given(profile):
+    for name in options.profiles_given(profile):
         print(paths.shown(write_report(judge_all(name))))
 
 
 @app.command("verify")
 def verify_command(
-    profile: AnyProfileOption = None,
+    profile: options.AnyProfileOption = None,
     rerun: Annotated[
         int | None, typer.Option("--rerun", min=1, help="Train this many sampled runs again and compare them instead.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="With --rerun: seed of the sample.")] = 0,
-    device: DeviceOption = "auto",
+    device: options.DeviceOption = "auto",
 ) -> None:
     """Check records, tables, claims and pages; name each file that is not intact and exit with status 1.
 
@@ -171,7 +161,7 @@ def verify_command(
     """
     from highways.pipeline.verify import faults
 
-    chosen = recorded_profiles(profile)
+    chosen = options.recorded_profiles(profile)
     if rerun is not None:
         from highways.pipeline.rerun import rerun as train_again
 

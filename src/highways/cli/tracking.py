@@ -50,9 +50,7 @@ def tracking_models(profile: ProfileOption = None) -> None:
 
 
 @app.command("ui")
-def tracking_ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Or the next free port.")] = 5000,
-) -> None:
+def tracking_ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Or the next free port.")] = 5000) -> None:
     """Write missing records to MLflow, print links to its views, and serve its page on this machine."""
     from highways.tracking.mlflow_ui import serve
 

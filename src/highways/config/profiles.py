@@ -5,7 +5,6 @@ passes it with `-f`. Its schema (`highways.experiments`) turns it into the exact
 table holds these runs and no others.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -153,8 +152,8 @@ def use_profiles(names: list[str]) -> None:
     text = (
         read_text(path) if path.exists() else "# The profiles that `dvc repro` runs; `highways profile use` sets it.\n"
     )
-    head = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True))
-    write_whole(path, "".join(head) + yaml.safe_dump({"active": names}, default_flow_style=None))
+    head = re.match(r"(#.*\n)*", text)[0]  # type: ignore[index]
+    write_whole(path, head + yaml.safe_dump({"active": names}, default_flow_style=None))
 
 
 class _Parameters(Strict):

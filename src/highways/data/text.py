@@ -116,13 +116,7 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
                     known[word] = vector
     except ValueError as error:
         raise HighwaysError(f"{path}, line {number}: {error}") from None
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        zipfile.BadZipFile,
-        RuntimeError,
-    ) as error:  # the last: encrypted, or packed oddly
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:  # also encrypted, oddly packed
         raise HighwaysError(f"{path}: {getattr(error, 'strerror', None) or error or 'cannot be read'}") from None
     if width is None:
         raise HighwaysError(f"{path}: no word vectors in it")

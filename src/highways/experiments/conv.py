@@ -295,8 +295,6 @@ def _colours(names: list[str]) -> dict[str, str]:
     return found | {name: OTHERS[(3 + place) % len(OTHERS)] for place, name in enumerate(rest)}
 
 
-# Measures that no expression over the table says
-
 SINGLE_RUN_SD = 0.0016
 """Deviation from run to run of a CIFAR-10 network, P2 Table 2's of Highway B."""
 

@@ -14,9 +14,9 @@ from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trial
 from highways.config.data import ImageData, ImageDataName
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Lead, Table
-from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, interval, outcomes_of_draws
+from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
-from highways.inside.statistics import top_mean, wilson_interval
+from highways.inside.statistics import middle, top_mean, wilson_interval
 from highways.nn import DenseNetwork
 from highways.show.figures import LOOKS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, reference, reference_rows
@@ -144,7 +144,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
     networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
     draws = {(row["network"], row["depth"]): row[OUTCOME] for row in drawn_rows(records)}
     for (kind, depth), cell in networks.items():
-        lowest, highest = interval(draws[kind, depth])
+        lowest, highest = middle(draws[kind, depth])
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
         same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
@@ -218,7 +218,7 @@ def outcome_panel(records: Listed) -> Panel:
 
     def bars_and_ticks(axes: Axes) -> None:
         for row in outcomes_of_draws(networks):
-            axes.vlines(row["depth"], *interval(row[OUTCOME]), color=NETWORK[row["network"]], lw=1.2, alpha=0.7)
+            axes.vlines(row["depth"], *middle(row[OUTCOME]), color=NETWORK[row["network"]], lw=1.2, alpha=0.7)
         depth_ticks(axes, depths)
 
     return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, bars_and_ticks, columns=2)
@@ -253,9 +253,6 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
     budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
     data = next(iter(networks.values())).runs[0].config.data.name
     return data, sorted({depth for _, depth in networks}), lengths[0], budget
-
-
-# Measures that no expression over the table says
 
 
 @in_units("share")

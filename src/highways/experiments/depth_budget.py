@@ -52,12 +52,6 @@ def drawn_rows(records: Listed) -> list[Row]:
     return outcomes_of_draws(cells(records, kind_and_depth)) if len(records) else []
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends between which 95 % of the draws lie; NaN of no draws."""
-    low, high = np.nanquantile(values, (0.025, 0.975), method="nearest")
-    return float(low), float(high)
-
-
 def budgets(networks: Networks) -> tuple[list[int], list[int]]:
     """Return numbers of trials, and of epochs: to the end of the first rung, then the length of every later one."""
     first = next(iter(networks.values())).rungs

@@ -174,9 +174,6 @@ def gates_figure(records: Listed) -> Drawing:
     return Drawing([panel for found in inside(records, "gates").values() for panel in gate_panels(found)])
 
 
-# Measures that no expression over the table says
-
-
 def _measured(
     records: Listed, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
 ) -> float | None:

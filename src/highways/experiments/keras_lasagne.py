@@ -287,9 +287,6 @@ def factorials(records: Listed) -> dict[str, Factorial]:
     return made
 
 
-# Table and figure
-
-
 def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
     """Yield accuracies of the configurations, and the effect of every factor and pair.
 

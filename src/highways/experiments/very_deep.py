@@ -194,9 +194,6 @@ def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, t
     return line_panel(title, lines, "layers", unit, ticks)
 
 
-# Measures that no expression over the table says
-
-
 @in_units("share")
 def share_of_guessing(records: Listed, network: str, depth: int) -> float | None:
     """Return the best training cross-entropy of a run over that of guessing; a run that diverged guesses."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 FEWEST_FOR_INTERVAL = 5
 """With fewer runs an interval of their mean says more of its formula than of them: the values themselves are shown."""
@@ -43,6 +44,12 @@ def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, fl
         return math.nan, math.nan
     low, high = student_interval(accuracies)
     return max(low, 0.0), min(high, 1.0)
+
+
+def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends between which 95 % of the draws lie, NaN left out; NaN of no draws."""
+    low, high = np.nanquantile(draws, (0.025, 0.975), method="nearest")
+    return float(low), float(high)
 
 
 def each(values: Sequence[float]) -> str:

@@ -15,10 +15,7 @@ TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for tabl
 
 
 def write_tables(
-    profile: str,
-    names: Collection[str] = (),
-    source: Source = "records",
-    folder: Path | None = None,
+    profile: str, names: Collection[str] = (), source: Source = "records", folder: Path | None = None
 ) -> list[Path]:
     """Write tables, by default all that the profile has runs of, each into its experiment's folder; return their paths.
 

@@ -86,10 +86,7 @@ class Line:
 
 
 def line(
-    label: str | None,
-    points: Mapping[Any, float] | Sequence[float],
-    runs: Sequence[Sequence[str]] = (),
-    **look: Any,
+    label: str | None, points: Mapping[Any, float] | Sequence[float], runs: Sequence[Sequence[str]] = (), **look: Any
 ) -> Line:
     """Return a line through points: the vertical coordinate by the horizontal one, or values at 1, 2, ..."""
     if not isinstance(points, Mapping):
