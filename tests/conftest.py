@@ -71,8 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from highways.config import load_profile
     from highways.experiments import DEPTH
     from highways.report.pages import write_pages
-    from highways.report.tables import write_tables
-    from highways.report.verdicts import judge_all, write_claims
+    from highways.report.verdicts import judge_all, write_claims, write_tables
     from highways.training import sweep
 
     folder = lay_out(tmp_path_factory.mktemp("made"))

@@ -21,7 +21,7 @@ COMPARED = ("results", "README.md", "benchmarks/README.md", "docs/summary.md", "
 KEYS = """
 from pathlib import Path
 import highways.experiments  # registers the kinds of analyses
-from highways.tracking.analyses import AnalysisRecord, analysis_keys
+from highways.tracking.records import AnalysisRecord, analysis_keys
 from highways.tracking.records import RunRecord, run_keys
 for kind, record, keys in ("runs", RunRecord, lambda one: run_keys([one.config])), (
     "analyses", AnalysisRecord, lambda one: analysis_keys([one.config])):

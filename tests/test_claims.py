@@ -17,8 +17,7 @@ from toolbox import record_of, verdicts_of
 from highways.claims.judge import Bounds, Claim, Judgement, judge, measured_text, read_claims
 from highways.claims.required import Evidence, Required
 from highways.claims.sources import numbers_of, spoken
-from highways.claims.studies import study_ratio
-from highways.claims.values import Expression, Interval, Measures, Networks, measured, measured_of_networks
+from highways.claims.values import Expression, Interval, Measures, Networks, measured, measured_of_networks, study_ratio
 from highways.config.profiles import load_profile
 from highways.errors import HighwaysError
 from highways.experiments import CONV, DEPTH, GATES, LESION

@@ -20,7 +20,7 @@ from typer.main import get_command
 from highways import cli
 from highways.config import BiLSTMConfig, ConvConfig, DenseConfig
 from highways.config.profiles import profile_path
-from highways.pipeline.rerun import PLAIN
+from highways.pipeline.verify import PLAIN
 
 PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")})
 CLUSTER = REPOSITORY / "docs" / "cluster"

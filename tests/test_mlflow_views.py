@@ -17,10 +17,10 @@ from browser import BROWSER, run_browser
 from toolbox import OF_MLFLOW, mlflow_runs
 
 from highways.colours import NETWORK
-from highways.tracking import mlflow_ui
+from highways.tracking import mlflow_page
+from highways.tracking.mlflow_page import PREFIX, experiment_tags, links, views
 from highways.tracking.mlflow_runs import NOTE, interval, run_name
 from highways.tracking.mlflow_store import connect
-from highways.tracking.mlflow_views import PREFIX, experiment_tags, links, views
 from highways.tracking.outcomes import rank
 from highways.training import sweep
 
@@ -132,7 +132,7 @@ def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, ru
 def test_ui_ends_on_the_link_to_begin_with_and_with_its_server(tracked_project: Path, run_config, monkeypatch) -> None:
     sweep(depths(run_config), profile="p", experiment="e", mlflow=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nothing on this machine is asked through it
-    with socket.create_server((mlflow_ui.HOST, 0)) as taken:
+    with socket.create_server((mlflow_page.HOST, 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-u", "-m", "highways.cli", "tracking", "ui", "--port", str(port)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -158,4 +158,4 @@ def test_ui_ends_on_the_link_to_begin_with_and_with_its_server(tracked_project: 
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     with socket.socket() as probe:
-        assert probe.connect_ex((mlflow_ui.HOST, int(server[1]))) != 0, "the server has ended, too"
+        assert probe.connect_ex((mlflow_page.HOST, int(server[1]))) != 0, "the server has ended, too"

@@ -18,8 +18,7 @@ from toolbox import OF_MLFLOW, SCHEMAS, run_cells
 from highways.config import load_profile
 from highways.experiments import EXPERIMENTS, REPORT
 from highways.pipeline.generated import dvc_text, sources_of
-from highways.report.tables import TABLES
-from highways.report.verdicts import all_claims
+from highways.report.verdicts import TABLES, all_claims
 
 
 def cells_of(notebook: str) -> tuple[list[str], dict]:

@@ -14,8 +14,7 @@ from highways.config.profiles import profile_names, profile_path
 from highways.experiments import BILSTM_DEPTH
 from highways.experiments.depth import DepthProfile
 from highways.report.forecast import forecast, seconds_per_unit, units
-from highways.report.tables import write_tables
-from highways.report.verdicts import judge_all
+from highways.report.verdicts import judge_all, write_tables
 from highways.training import sweep
 
 PROFILES = ["laptop", "paper", "quick", "weekend"]

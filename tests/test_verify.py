@@ -9,9 +9,8 @@ from toolbox import HERE, OF_MLFLOW
 
 from highways import paths
 from highways.config import DenseConfig
-from highways.pipeline import rerun as rerunning
-from highways.pipeline.rerun import PLAIN, Outcome, at_hand, compared, read_records, sampled
-from highways.pipeline.verify import faults
+from highways.pipeline import verify as rerunning
+from highways.pipeline.verify import PLAIN, Outcome, at_hand, compared, faults, read_records, sampled
 from highways.report.verdicts import judge_all, write_claims
 from highways.tracking.records import RecordStore, RunRecord, run_keys
 from highways.training import sweep

@@ -15,10 +15,7 @@ def _find_root(start: Path) -> Path:
     for folder in (start, *start.parents, package_checkout):
         if all((folder / marker).exists() for marker in MARKERS):
             return folder
-    raise HighwaysError(
-        f"no highways project at or above {start}: a folder with {', '.join(MARKERS)} is needed "
-        "(run from a clone, or set HIGHWAYS_ROOT)"
-    )
+    raise HighwaysError(f"no highways project at or above {start}; run from a clone, or set HIGHWAYS_ROOT to one")
 
 
 def root() -> Path:

@@ -5,7 +5,7 @@ import os
 import pytest
 from checkout import REPOSITORY
 
-from highways.pipeline.rerun import again, at_hand, compared, read_records
+from highways.pipeline.verify import again, at_hand, compared, read_records
 
 
 @pytest.mark.faults

@@ -145,9 +145,8 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
         return "" if made else "no runs yet"
     what = "runs" if evidence.study is None else "studies"
     ends = [datetime.fromisoformat(one.finished_at) for one in made]
-    number, rest = (
-        sum(end < datetime.fromisoformat(at) for end in ends) for at in (since.fixed_at, since.rest_fixed_at)
-    )
+    fixed_at = map(datetime.fromisoformat, (since.fixed_at, since.rest_fixed_at))
+    number, rest = (sum(end < at for end in ends) for at in fixed_at)
     if not number:
         return f"before its {what}"
     but = "; the rest " + (f"after {rest}" if rest else f"before its {what}") if rest < number else ""

@@ -171,11 +171,8 @@ class Evidence:
         enough, epochs = self.required.survivors or math.inf, self.required.epochs or 0
         for missing in filter(self.required.concerns, self.records.missing if self.study is None else ()):
             cell = self.cells.get(self.required.cell_of(missing))
-            if (
-                cell is None
-                or (_survivors(cell) or 0) < enough
-                or not cell.lengths[-1] == missing.budget.epochs >= epochs
-            ):
+            at_the_end = cell is not None and cell.lengths[-1] == missing.budget.epochs >= epochs
+            if cell is None or not at_the_end or (_survivors(cell) or 0) < enough:
                 return False
         return self.study is not None or self.records.known
 

@@ -12,9 +12,7 @@ app = typer.Typer(help="Show, check and activate profiles.", no_args_is_help=Tru
 notebooks = typer.Typer(help="Notebooks: run one as a stage of the pipeline.", no_args_is_help=True)
 top = typer.Typer()
 
-NoTrain = Annotated[
-    bool, typer.Option("--no-train", help="Draw from the records that exist: train nothing, ask for no data.")
-]
+NoTrain = Annotated[bool, typer.Option("--no-train", help="Draw from the records: train nothing, ask for no data.")]
 
 
 @app.command("show")

@@ -27,7 +27,7 @@ def tables_command(
     output: Annotated[Path | None, typer.Option(help="Folder; by default results/PROFILE/EXPERIMENT/tables.")] = None,
 ) -> None:
     """Build the comparison tables from the runs that the profile lists."""
-    from highways.report.tables import write_tables
+    from highways.report.verdicts import write_tables
 
     for name in options.profiles_given(profile):
         for path in (written := write_tables(name, names or (), from_, output)):
@@ -76,10 +76,8 @@ def claims_command(
         shown.wrapped(f"{name}: {headline(judged.judgements)}. All claims are in {paths.shown(path)}")
         _show(judged.judgements)
         if altered := judged.altered():
-            named = ", ".join(map(paths.shown, altered))
-            raise HighwaysError(
-                f"{named}: not what the records give; `highways tables --profile {name}` makes it again"
-            )
+            named, cure = ", ".join(map(paths.shown, altered)), f"`highways tables --profile {name}` makes it again"
+            raise HighwaysError(f"{named}: not what the records give; {cure}")
 
 
 STYLES = {"replicated": "green", "not replicated": "red", "inconclusive": "yellow", "not run": "dim"}
@@ -159,18 +157,16 @@ def verify_command(
 
     With --rerun, train sampled runs again in a temporary place and compare them with their records.
     """
-    from highways.pipeline.verify import faults
+    from highways.pipeline import verify
 
     chosen = options.recorded_profiles(profile)
     if rerun is not None:
-        from highways.pipeline.rerun import rerun as train_again
-
-        if bad := train_again(chosen, rerun, seed, device):
+        if bad := verify.rerun(chosen, rerun, seed, device):
             raise HighwaysError(f"{bad} runs did not come out as expected")
         return
     if seed or device != "auto":
         raise HighwaysError("--seed and --device need --rerun")
-    results = [faults(name) for name in chosen]
+    results = [verify.faults(name) for name in chosen]
     checked, found = sum(number for number, _ in results), [fault for _, bad in results for fault in bad]
     for fault in found:
         print(fault)

@@ -52,7 +52,7 @@ def tracking_models(profile: ProfileOption = None) -> None:
 @app.command("ui")
 def tracking_ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Or the next free port.")] = 5000) -> None:
     """Write missing records to MLflow, print links to its views, and serve its page on this machine."""
-    from highways.tracking.mlflow_ui import serve
+    from highways.tracking.mlflow_page import serve
 
     print("MLflow: looking for missing records (a minute or two on a fresh clone, seconds later)", flush=True)
     for fault in _rebuild(None, only_missing=True):

@@ -20,8 +20,7 @@ import pandas as pd
 
 from highways import paths
 from highways.claims.judge import Judgement, frame, judge, read_claims
-from highways.claims.studies import STUDY_MEASURES
-from highways.claims.values import Measures
+from highways.claims.values import STUDY_MEASURES, Measures
 from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
 from highways.errors import HighwaysError
@@ -79,12 +78,7 @@ def _frame(rows: Iterable[Row], columns: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
 
 
-SECTIONS = (
-    "The question",
-    "What was easy",
-    "What was difficult",
-    "What the sources leave open, and what differs here",
-)
+SECTIONS = ("The question", "What was easy", "What was difficult", "What the sources leave open, and what differs here")
 
 
 def notes_of(experiment: str) -> dict[str, str]:

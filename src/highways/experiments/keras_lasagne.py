@@ -20,8 +20,7 @@ from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor
 
-from highways.claims.studies import study_value
-from highways.claims.values import Interval, in_units
+from highways.claims.values import Interval, in_units, study_value
 from highways.config import AdadeltaConfig, AdagradConfig, AnalysisConfig, DataConfig, Profile, RunConfig
 from highways.config.base import Distinct, Epochs, Width
 from highways.config.data import FeatureDataName

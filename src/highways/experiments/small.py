@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from highways.claims.studies import is_share
+from highways.claims.values import is_share
 from highways.config import DataConfig, Measure, RunConfig
 from highways.inside.statistics import FEWEST_FOR_INTERVAL, moments, student_interval
 from highways.inside.values import lists

@@ -13,7 +13,7 @@ from torch import nn
 from highways.config import Measure, RunConfig
 from highways.data import Images, load
 from highways.errors import HighwaysError
-from highways.tracking.analyses import rounded
+from highways.tracking.records import rounded
 
 
 class CostConfig(Measure):

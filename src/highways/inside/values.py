@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from highways.config import RunConfig
 from highways.data import load
 from highways.nn import build_network
-from highways.tracking.analyses import rounded
+from highways.tracking.records import rounded
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Of inputs and classes."""

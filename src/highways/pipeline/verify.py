@@ -1,19 +1,56 @@
-"""Are the results intact? Records against their checksums; tables, claims and pages against what the records give."""
+"""Are the results intact, and do they carry over to this machine?
 
-from collections.abc import Mapping
+Records are checked against their checksums; tables, claims and pages against what the records give. Recorded runs are
+trained again and compared with their records.
+"""
+
+import itertools
+import math
+import multiprocessing
+import os
+import random
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
 
 from highways import paths
 from highways.claims.judge import claims_text
+from highways.config import RunConfig
 from highways.config.profiles import profile_path
+from highways.data import locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS, REPORT
+from highways.quantities import duration
 from highways.report.export import export_text
 from highways.report.pages import pages
 from highways.report.verdicts import judge_all
-from highways.tracking import AnalysisStore, RecordStore
+from highways.tracking import AnalysisStore, RecordStore, RunRecord, run_keys
+from highways.tracking.environment import EARLIER, processor
+from highways.training import device as devices
+from highways.training import sweep
+from highways.training.engines import die_with_parent
+from highways.training.execute import groups
 
 REMAKE = "`highways tables` and `highways claims` make it"
+PLAIN, BFLOAT16 = 0.5, 0.2
+"""Tolerances in place of `Network.tolerance`: of dense networks without gates (.17 measured), and of three digits."""
+HIDDEN = ("results", "checkpoints", "mlruns")
+"""What a temporary project does not share with this one."""
+CONDITIONS = {
+    "processor": "another processor",
+    "threads": "other threads",
+    "torch": "another torch",
+    "device": "another device",
+    "platform": "another platform",
+}
+"""What in a record's environment decides the last bits, and in words that it differs."""
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
@@ -60,3 +97,151 @@ def _differences(expected: Mapping[Path, str]) -> list[str]:
         elif path.read_bytes() != text.encode():
             lines.append(f"{paths.shown(path)}: not what the records give; {REMAKE} again")
     return lines
+
+
+# Trained again
+
+
+class Outcome(NamedTuple):
+    """How a run that was trained again compares with its record."""
+
+    difference: float
+    """The largest relative difference of a measured value, over all epochs or the first one."""
+    where: str
+    """The value and epoch that differ most; empty where none does."""
+    expected: str
+    passed: bool
+
+
+def read_records(profiles: Sequence[str]) -> list[RunRecord]:
+    """Return the records of runs of some profiles, each run once."""
+    records = map(RunRecord.read, RecordStore.everywhere(profiles).values())
+    return [record for record in records if record.numerics == record.config.numerics]
+
+
+def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
+    """Return the group that every listed run is trained in, by the run's key, in the order in which it is listed.
+
+    The order decides where in memory a network lies, and so the last bits.
+    """
+    found: dict[str, tuple[RunConfig, ...]] = {}
+    for profile, experiment in itertools.product(profiles, EXPERIMENTS):
+        with suppress(HighwaysError):  # it cannot be listed here, or not yet
+            configs = experiment.of(profile).settings.runs()
+            keys = run_keys(configs)
+            for group in groups(configs, keys):
+                for index in group:
+                    found.setdefault(keys[index], tuple(configs[other] for other in group))
+    return found
+
+
+def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[RunRecord]:
+    """Draw `count` records, all where there are fewer: the families take turns, the quickest first; each by chance."""
+    by_family: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in random.Random(seed).sample(sorted(records, key=lambda record: record.run_key), len(records)):
+        by_family[record.config.network.family].append(record)
+    turns = sorted(by_family.values(), key=lambda runs: min(run.timing["group_seconds"] for run in runs))
+    return [run for turn in itertools.zip_longest(*turns) for run in turn if run is not None][:count]
+
+
+def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
+    """Return the records whose data are available; say of the others why not."""
+    here = [record for record in records if not record.config.data.vectors]
+    if len(here) < len(records):
+        say(f"{len(records) - len(here)} runs with word vectors of the user's own are left out")
+    for name, count in Counter(record.config.data.name for record in here).items():
+        try:
+            locate(name)
+        except HighwaysError as error:
+            say(f"{name} is not here, its {count} runs are left out: {error}")
+            here = [record for record in here if record.config.data.name != name]
+    return here
+
+
+def again(record: RunRecord, group: Sequence[RunConfig], device: str) -> RunRecord:
+    """Train a recorded run again with its group, in a process and a project of its own; return its new record.
+
+    The project is temporary: everything of this one but results, weights and MLflow.
+    """
+    threads = min(int(record.environment.get("threads", 1)), devices.cores())
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="highways-rerun-") as root:
+        for path in paths.root().iterdir():
+            if path.name not in HIDDEN and not path.name.startswith("."):
+                (Path(root) / path.name).symlink_to(path)
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
+            records = pool.submit(_train, root, list(group), device, threads).result()
+    return next(one for one in records if one.run_key == record.run_key)
+
+
+def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> list[RunRecord]:
+    """Train runs in this process as one sweep below `root`, and return their records."""
+    os.environ["HIGHWAYS_ROOT"], os.environ["HIGHWAYS_PROGRESS"] = root, "lines"
+    return list(sweep(configs, experiment="rerun", profile="rerun", device=device, threads=threads, mlflow=False))
+
+
+def compared(record: RunRecord, made: RunRecord) -> Outcome:
+    """Compare a record with that of the same run, trained again."""
+    conditions = _other_conditions(record, made)
+    if conditions or record.config.precision != "float32":
+        difference, where = _difference(record, made, first=True)
+        network = record.config.network
+        most = PLAIN if network.family == "dense" and network.kind == "plain" else network.tolerance
+        most = BFLOAT16 if record.config.precision == "bfloat16" else most
+        expected = f"{most:g} after one epoch ({', '.join(conditions) or 'bfloat16'})"
+        return Outcome(difference, where, expected, difference <= most)
+    difference, where = _difference(record, made)
+    same = record.weights_sha256 == made.weights_sha256 and record.status == made.status
+    where = where if same or difference else "the weights"
+    return Outcome(difference, where, "equal to the bit", same and difference == 0)
+
+
+def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
+    """Return the conditions that decide the last bits and differ from those of the record, wherever it was trained."""
+    places = [record.environment, *record.environment.get(EARLIER, [])]
+    found = [
+        said for key, said in CONDITIONS.items() if any(place.get(key) != made.environment.get(key) for place in places)
+    ]
+    if record.engine.get("fused") != made.engine.get("fused"):
+        found.append("other kernels")
+    if record.engine.get("group") != made.engine.get("group"):
+        found.append("another grouping")
+    return found
+
+
+def _difference(record: RunRecord, made: RunRecord, first: bool = False) -> tuple[float, str]:
+    """Return the largest relative difference of a curve's values, or of the losses of the `first` epoch, and where.
+
+    Accuracies are compared where everything is: a single example may move them by more than any tolerance.
+    """
+    expected, found = (pd.DataFrame(one.curves, index=range(1, one.epochs + 1)) for one in (record, made))
+    if first:
+        expected, found = (curves.filter(like="_cross_entropy")[:1] for curves in (expected, found))
+    if expected.shape != found.shape:
+        return math.inf, f"it ended after {made.epochs} epochs, in the record after {record.epochs}"
+    relative: Any = ((found - expected).abs() / expected.abs().clip(lower=1e-12)).stack()
+    if not relative.any():
+        return 0.0, ""
+    epoch, name = relative.idxmax()
+    return float(relative.max()), f"{name}, epoch {epoch}"
+
+
+def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
+    """Train `count` sampled records again, print how each compares, and return how many are not as expected."""
+    records = at_hand(read_records(profiles))
+    if not records:
+        raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
+    drawn, listed = sampled(records, count, seed), listed_groups(profiles)
+    here = f"{processor()}, torch {torch.__version__}"
+    print(f"{len(drawn)} of {len(records)} records, drawn with seed {seed}, on {here}", flush=True)
+    bad = 0
+    for number, record in enumerate(drawn, start=1):
+        group = listed.get(record.run_key, (record.config,))
+        runs = f"with the {len(group) - 1} runs of its group" if len(group) > 1 else "alone"
+        took = duration(record.timing["group_seconds"])
+        print(f"{number}/{len(drawn)} {record.run_key}, {runs}; it took {took}", flush=True)
+        difference, where, expected, passed = compared(record, again(record, group, device))
+        at, verdict = f" ({where})" if where else "", "as expected" if passed else "NOT as expected"
+        print(f"{record.run_key}: largest relative difference {difference:.2g}{at}; {verdict}: {expected}", flush=True)
+        bad += not passed
+    return bad

@@ -25,11 +25,10 @@ from highways.config import RunConfig
 from highways.errors import HighwaysError
 from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_store as store
-from highways.tracking.analyses import AnalysisRecord
 from highways.tracking.events import EpochEnded, Event, Started
+from highways.tracking.mlflow_page import experiment_tags, views
 from highways.tracking.mlflow_runs import AUXILIARY, BEST, NOTE, RECORD, SHA256, Entry, is_finished
-from highways.tracking.mlflow_views import experiment_tags, views
-from highways.tracking.records import Record, RunRecord
+from highways.tracking.records import AnalysisRecord, Record, RunRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run

@@ -7,9 +7,8 @@ from typing import Literal, get_args
 from highways import paths
 from highways.config import Profile, RunConfig
 from highways.errors import HighwaysError, NotYet
-from highways.tracking.analyses import AnalysisRecord, AnalysisStore, analysis_keys
 from highways.tracking.mlflow_log import read
-from highways.tracking.records import RecordStore, RunRecord, run_keys
+from highways.tracking.records import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 
 Source = Literal["records", "mlflow"]
 SHOWN = 3

@@ -100,9 +100,8 @@ def sweep(
         with telling(log, Progress(experiment, by_key, found, len(jobs)), on_event) as tell:
             failures = train_all(trainer, jobs, tell)
             if lost := [key for job, _ in failures for key in job.keys if store.read(key) is None]:
-                raise HighwaysError(
-                    f"{len(lost)} of {len(by_key)} runs failed, the first of them {lost[0]}: {failures[0][1]}"
-                )
+                first = f"the first of them {lost[0]}: {failures[0][1]}"
+                raise HighwaysError(f"{len(lost)} of {len(by_key)} runs failed, {first}")
     records = dict(zip(by_key, store.read_all(by_key), strict=True))
     return Sweep(records[key] for key in keys)
 
@@ -190,10 +189,8 @@ def load_network(record: RunRecord) -> nn.Module:
     """
     state = load_weights(record.run_key, record.weights_sha256)
     if state is None:
-        raise HighwaysError(
-            f"{record.run_key}: no weights at {weights_path(record.run_key)}; "
-            "`highways run CONFIG --weights` trains the run again"
-        )
+        cure = "`highways run CONFIG --weights` trains the run again"
+        raise HighwaysError(f"{record.run_key}: no weights at {weights_path(record.run_key)}; {cure}")
     network = build_network(record.config, load(record.config.data))
     network.load_state_dict(state)
     return network
