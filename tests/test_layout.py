@@ -12,22 +12,11 @@ from packaging.version import Version
 
 from highways.experiments import EXPERIMENTS, REPORT
 
-FLOORS = [
-    {"colours", "errors", "packages", "quantities"},
-    {"paths"},
-    {"files"},
-    {"config"},
-    {"nn", "data"},
-    {"tracking"},
-    {"training"},
-    {"inside"},
-    {"show"},
-    {"claims"},
-    {"experiments"},
-    {"report"},
-    {"pipeline"},
-    {"cli"},
-]
+UPWARDS = (
+    "colours,errors,packages,quantities paths files config nn,data tracking training inside show claims experiments"
+)
+FLOORS = [set(rooms.split(",")) for rooms in f"{UPWARDS} report pipeline cli".split()]
+"""From the ground up."""
 
 
 def imported(path: Path) -> set[str]:
