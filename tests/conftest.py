@@ -143,20 +143,12 @@ def run_config() -> Callable[..., Any]:
     """Makes small runs on the digits."""
     from toolbox import config_of
 
-    def make(
-        kind: str = "highway",
-        depth: int = 4,
-        activation: str = "relu",
-        epochs: int = 2,
-        transform_bias: float = -2.0,
-        learning_rate: float = 0.05,
-        momentum: float = 0.9,
-        decay: float = 0.95,
-        **more: Any,
-    ) -> Any:
-        bias = {"transform_bias": transform_bias} if kind == "highway" else {}
-        network = {"kind": kind, "depth": depth, "width": 8, "activation": activation} | bias
-        sgd = {"learning_rate": learning_rate, "momentum": momentum, "decay": decay}
+    def make(kind: str = "highway", depth: int = 4, activation: str = "relu", epochs: int = 2, **more: Any) -> Any:
+        bias = {"transform_bias": more.pop("transform_bias", -2.0)}
+        network = {"kind": kind, "depth": depth, "width": 8, "activation": activation}
+        network |= bias if kind == "highway" else {}
+        sgd = {"learning_rate": 0.05, "momentum": 0.9, "decay": 0.95}
+        sgd |= {name: more.pop(name) for name in [*sgd] if name in more}
         return config_of(network, optimiser=sgd, budget={"epochs": epochs, "batch_size": 50}, **more)
 
     return make

@@ -26,7 +26,7 @@ from highways.experiments.depth import DepthProfile
 from highways.experiments.gates import GatesProfile
 from highways.experiments.lesion import LesionProfile
 from highways.pipeline.generated import schema_text
-from highways.report.verdicts import all_claims
+from highways.report.verdicts import LEAD, all_claims
 from highways.tracking import Listed, RunRecord
 from highways.tracking.records import run_keys
 
@@ -53,6 +53,20 @@ def records(
         curves = {"train_cross_entropy": [2.3] * (epochs_to_loss - 1) + [outcome]}
         found.append(first.model_copy(update={"config": config, "run_key": key, "curves": curves}))
     return Listed(found)
+
+
+ANSWERS = [
+    (0.0, 1.0, "the plain one is lower"),
+    (0.5, 0.5, "they are equal"),
+    (3, 1, "highway one is 3 times lower"),
+]
+
+
+@pytest.mark.parametrize(("plain", "highway", "said"), ANSWERS)
+def test_answer_compares_any_two_losses(plain: float, highway: float, said: str) -> None:
+    listed = records(settings(trials=1, depths=[3]), {("plain", 3): plain, ("highway", 3): highway})
+    assert said in " ".join(DEPTH.answer(listed))
+    assert next(iter(LEAD.rows(listed)))["plain, P1"] == "", "the papers have no network of 3 layers"
 
 
 @cache

@@ -1,7 +1,6 @@
 """The command line: help everywhere, one clear line for bad input, the right exit status."""
 
 import importlib.metadata
-import io
 import re
 import shutil
 import signal
@@ -109,7 +108,7 @@ def test_data_sets_are_listed_and_verified(project: Path, call, says, capsys) ->
     assert "altered  mnist: mnist/train-images-idx3-ubyte.gz" in capsys.readouterr().out
 
 
-def test_tables_and_figures_are_made(study: Path, says, tmp_path: Path) -> None:
+def test_tables_and_figures_are_made(study: Path, says, fails, tmp_path: Path) -> None:
     says("tables", "depth", "--output", str(tmp_path / "t"))
     results = study / "results" / "quick" / "01_depth"
     assert (tmp_path / "t" / "depth.csv").read_bytes() == (results / "tables" / "depth.csv").read_bytes()
@@ -117,8 +116,12 @@ def test_tables_and_figures_are_made(study: Path, says, tmp_path: Path) -> None:
     figure.unlink()
     assert "results/quick/01_depth/depth.png" in says("figures", "--experiment", "01").splitlines()
     assert figure.stat().st_size > 10_000
+    shutil.rmtree(results / "tables")
+    assert "claims of the sources" in says("claims"), "without tables, too, which make their part of the page"
     shutil.rmtree(results)
     assert says("figures") == "quick: no finished runs, no figures\n"
+    says("profile", "use", "quick", "laptop")
+    assert "--output: one folder for the tables of quick and laptop" in fails("tables", "--output", "t")
 
 
 def test_claims_are_shown_by_verdict(study: Path, says) -> None:
@@ -197,21 +200,6 @@ def test_run_is_named_by_how_its_key_or_its_hash_begins(study: Path, says, fails
     assert "altered" in fails("run", str(copied))
 
 
-def test_what_is_at_fault_is_refused_before_torch_is_imported(study: Path) -> None:
-    (study / "run.yaml").write_text("data: {name: digits}\ncolour: red\n")
-    script = (
-        "import sys\nfrom highways.cli import main\n"
-        "for run in ('highway-d999', 'run.yaml'):\n    sys.argv = ['highways', 'run', run]\n"
-        "    try: main()\n    except SystemExit as stop: print(stop.code)\n"
-        "print([name for name in ('torch', 'pytorch_lightning', 'mlflow', 'pandas') if name in sys.modules])"
-    )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=study, capture_output=True, text=True, check=False)
-    assert done.stdout == "1\n1\n[]\n"
-    assert "no file and no record of a run 'highway-d999'; the nearest are: highway-d0" in done.stderr
-    assert "unknown key 'colour' (allowed: budget, " in done.stderr
-
-
 def test_examples_are_valid_and_complete(project: Path, says) -> None:
     fields: dict[str, set[str]] = {"": set(), "data": set(), "budget": set()}
     for family in ("dense", "conv", "bilstm", "bag-of-words"):
@@ -258,19 +246,10 @@ def test_interrupt_is_one_line_and_its_own_status(project: Path, run_config, tmp
     assert "Traceback" not in error
 
 
-def test_tables_are_whole_in_pipes_and_coloured_on_terminals(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_are_whole_in_pipes(capsys: pytest.CaptureFixture[str]) -> None:
     cells = [("a-long-key-of-a-run-" * 10, "[red]plain[/red]", 1), ("b", "highway", 100)]
     shown.table(("run", "network", "depth"), cells)
     assert rows(capsys.readouterr().out) == [[*map(str, row)] for row in cells], "markup in a name is text"
-    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    for name, value in (("COLUMNS", "60"), ("TERM", "xterm-256color")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    shown.table(("run", "network", "depth"), cells)
-    shown.line("good", "green")
-    assert "\x1b[32m" in terminal.getvalue()
-    assert "\N{HORIZONTAL ELLIPSIS}" not in terminal.getvalue(), "folded, not cut"
 
 
 @pytest.fixture

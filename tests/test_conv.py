@@ -14,16 +14,7 @@ from highways.config import ConvConfig, RunConfig, validate
 from highways.config.conv import NETWORKS
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.experiments.conv import (
-    SHAPES,
-    ConvProfile,
-    authors_log,
-    built_multiplications,
-    built_parameters,
-    conv_rows,
-    difference_from_log,
-    recipe,
-)
+from highways.experiments import conv
 from highways.nn import ConvNetwork, Highway
 from highways.tracking import Listed
 from highways.tracking.records import run_keys
@@ -46,18 +37,18 @@ RELEASED = {
 
 def test_parameters_depths_and_multiplications_are_those_that_were_published() -> None:
     for (network, data), (count, rounded, layers) in RELEASED.items():
-        assert (built_parameters([], network, data), NETWORKS[network].depth) == (count, layers)
+        assert (conv.built_parameters([], network, data), NETWORKS[network].depth) == (count, layers)
         assert count == pytest.approx(rounded, rel=0.02)
-    assert built_parameters([], "keras-post", "mnist") == 65_240
+    assert conv.built_parameters([], "keras-post", "mnist") == 65_240
     down = NETWORKS["highway-mnist-32"].model_copy(update={"pool_rounding": "down"})
     assert sum(p.numel() for p in ConvNetwork(down, (1, 28, 28), 10).parameters()) == 150_090, "Caffe rounds up"
     for network, count in {"fitnet-1": 30e6, "fitnet-4": 382e6}.items():  # Romero et al. 2015, Table 5
-        assert built_multiplications([], network, "cifar10") == pytest.approx(count, rel=0.01)
+        assert conv.built_multiplications([], network, "cifar10") == pytest.approx(count, rel=0.01)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_maps_images_to_logits_in_both_precisions(name: str) -> None:
-    shape = SHAPES["mnist" if "mnist" in name or name in ("keras-post", "seed-003") else "cifar10"]
+    shape = conv.SHAPES["mnist" if "mnist" in name or name in ("keras-post", "seed-003") else "cifar10"]
     network = ConvNetwork(NETWORKS[name], shape, 7)
     for exact in (True, False):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=not exact):
@@ -119,7 +110,7 @@ def test_initialisation_is_the_releases() -> None:
     meant = ConvNetwork(NETWORKS["highway-b-std-0.05"], (3, 32, 32), 10)
     first = next(module for module in meant.modules() if isinstance(module, nn.Conv2d))
     assert first.weight.std().item() == pytest.approx(0.05, rel=0.06)
-    assert recipe("highway-b", "cifar100")[0].classifier_std is None
+    assert conv.recipe("highway-b", "cifar100")[0].classifier_std is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +173,7 @@ def test_the_beginning_of_a_schedule_is_trained_at_its_rates(project) -> None:
 
 
 def test_learning_curves_are_held_against_the_authors_log() -> None:
-    log = authors_log("highway-b", "cifar10")
+    log = conv.authors_log("highway-b", "cifar10")
 
     def begun(more: float, schedule: int | None = 400) -> Any:
         curve = [log[epoch] + (more if epoch > 10 else 1) for epoch in range(1, 21)]
@@ -192,11 +183,11 @@ def test_learning_curves_are_held_against_the_authors_log() -> None:
         return SimpleNamespace(config=config, curves={"test_accuracy": curve}, epochs=20)
 
     runs: Any = [begun(0.01), begun(-0.02), begun(0.3, schedule=None)]
-    found = difference_from_log(runs, "highway-b", "cifar10", (11, 20))
+    found = conv.difference_from_log(runs, "highway-b", "cifar10", (11, 20))
     assert found is not None
     assert found.values == pytest.approx((0.01, -0.02))
     assert (found.low, found.high) == pytest.approx((-0.02, 0.01))
-    assert difference_from_log(runs[2:], "highway-b", "cifar10", (11, 20)) is None, "its rate was lowered"
+    assert conv.difference_from_log(runs[2:], "highway-b", "cifar10", (11, 20)) is None, "its rate was lowered"
 
 
 def test_bfloat16_is_a_run_of_its_own_that_learns_alike_and_repeats_to_the_bit_on_a_cpu(project) -> None:
@@ -220,10 +211,12 @@ def test_bfloat16_is_a_run_of_its_own_that_learns_alike_and_repeats_to_the_bit_o
 def test_trainings_have_their_own_precision_and_schedules_their_own_rows() -> None:
     training = {"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 2}
     trainings = [training | {"precision": "bfloat16"}, training | {"runs": 1, "schedule_epochs": 3}]
-    runs = validate(ConvProfile, {"profile": "p", "trainings": trainings}, "test").runs()
+    runs = validate(conv.ConvProfile, {"profile": "p", "trainings": trainings}, "test").runs()
     assert [run.precision for run in runs] == ["bfloat16", "bfloat16", "float32"]
-    curves = {"train_cross_entropy": [1.0], "test_accuracy": [0.5]}
-    rows = conv_rows(Listed(record_of(config, curves) for config in runs))
+    curves = {"train_cross_entropy": [1.0], "test_accuracy": [1.0]}
+    records = Listed(record_of(config, curves) for config in runs)
+    assert conv.CONV.figures["conv"](records).whole(), "of no error there is no logarithm"
+    rows = conv.conv_rows(records)
     assert [row["network"] for row in rows if row["runs"]] == ["highway-mnist-16", "highway-mnist-16, schedule of 3"]
     with pytest.raises(ValidationError, match="no such network; there are: highway-mnist-16"):
-        ConvProfile.model_validate({"profile": "x", "trainings": [training | {"network": "b"}]})
+        conv.ConvProfile.model_validate({"profile": "x", "trainings": [training | {"network": "b"}]})

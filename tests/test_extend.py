@@ -120,6 +120,7 @@ def test_new_experiment_lints_loads_and_is_judged(source: Path, monkeypatch, say
 def test_name_must_be_free_and_have_a_number(source: Path, fails) -> None:
     for name, message in (
         ("width", "'width': an experiment is called by two digits and a word, such as 11_width"),
+        ("11_lambda", "'11_lambda': an experiment is called by two digits and a word, such as 11_width"),
         ("05_width", "notebooks/05_lesion.ipynb: there is one already"),
     ):
         assert fails("new", "experiment", name) == message

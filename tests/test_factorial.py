@@ -14,59 +14,44 @@ from highways.config import DataConfig
 from highways.data import Images, load
 from highways.data.images import mnist_fours_and_nines
 from highways.errors import HighwaysError
-from highways.experiments.keras_lasagne import (
-    FACTORS,
-    KERAS,
-    KERAS_1_0_0,
-    KERAS_1_2_2,
-    LASAGNE,
-    Cell,
-    Factorial,
-    KerasLasagneProfile,
-    Logistic,
-    answer,
-    cell_of,
-    cells,
-    factorials,
-    keras_lasagne_rows,
-)
+from highways.experiments import keras_lasagne as kl
 from highways.inside.analyse import analyse
 from highways.tracking import listed_records
 from highways.training import run, sweep
 
-NAMES = list(FACTORS)
-THERE: dict[str, Any] = HERE | {"experiment": KerasLasagneProfile.experiment}
-WHOLE = KerasLasagneProfile(profile="p", data=["weak-signal"], fraction=False)
+NAMES = list(kl.FACTORS)
+THERE: dict[str, Any] = HERE | {"experiment": kl.KerasLasagneProfile.experiment}
+WHOLE = kl.KerasLasagneProfile(profile="p", data=["weak-signal"], fraction=False)
 
 
-def with_epochs(chosen: list[Cell]) -> list[Cell]:
+def with_epochs(chosen: list[kl.Cell]) -> list[kl.Cell]:
     return [(*cell[:-1], level) for cell in chosen for level in (0, 1)]
 
 
-def made(chosen: list[Cell], seeds: int = 3, **effects: float) -> Factorial:
+def made(chosen: list[kl.Cell], seeds: int = 3, **effects: float) -> kl.Factorial:
     """A factorial that follows from effects, such as `optimiser` or `optimiser_x_epochs`, to the last digit."""
 
-    def accuracy(cell: Cell, seed: int) -> float:
+    def accuracy(cell: kl.Cell, seed: int) -> float:
         signs = {name: 1 if level else -1 for name, level in zip(NAMES, cell, strict=True)}
         terms = [
             effect / 2 * math.prod(signs[factor] for factor in name.split("_x_")) for name, effect in effects.items()
         ]
         return 0.7 + seed / 100 + math.fsum(terms)
 
-    return Factorial("made", 10, {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
+    return kl.Factorial("made", 10, {cell: [accuracy(cell, seed) for seed in range(seeds)] for cell in chosen}, 0.6)
 
 
 @pytest.mark.parametrize("fraction", [True, False])
 def test_effects_come_out_as_they_were_put_in(fraction: bool) -> None:
-    chosen = with_epochs(cells(fraction))
+    chosen = with_epochs(kl.cells(fraction))
     found = made(chosen, optimiser=0.1, transform_bias=-0.04, optimiser_x_epochs=0.06)
     assert found.full is not fraction
     assert found.effect("optimiser") == pytest.approx([0.1] * 3)
     assert found.effect("transform_bias") == pytest.approx([-0.04] * 3)
     assert found.effect("shuffle") == pytest.approx([0.0] * 3)
     assert found.effect("optimiser", "epochs") == pytest.approx([0.06] * 3)
-    assert found.difference(LASAGNE, KERAS) == pytest.approx([0.06] * 3)
-    assert found.difference(KERAS, None) == pytest.approx([0.1 - 0.03 + 0.03 + seed / 100 for seed in range(3)])
+    assert found.difference(kl.LASAGNE, kl.KERAS) == pytest.approx([0.06] * 3)
+    assert found.difference(kl.KERAS, None) == pytest.approx([0.1 - 0.03 + 0.03 + seed / 100 for seed in range(3)])
     for level, when, effect in ((0, "after 10 epochs", [0.04] * 3), (1, "after 1 epoch", [0.16] * 3)):
         assert found.effect("optimiser", epochs=level) == pytest.approx(effect)
         assert found.effects()[when]["optimiser: adagrad to adadelta"] == pytest.approx(effect)
@@ -78,13 +63,13 @@ def test_effects_come_out_as_they_were_put_in(fraction: bool) -> None:
 
 
 def test_cells_hold_both_networks_are_told_from_their_runs_and_a_fraction_is_of_resolution_four() -> None:
-    assert (len(set(cells(False))), len(set(cells(True)))) == (193, 18)
+    assert (len(set(kl.cells(False))), len(set(kl.cells(True)))) == (193, 18)
     for fraction in (True, False):
-        assert {KERAS, LASAGNE, KERAS_1_0_0, KERAS_1_2_2} <= set(with_epochs(cells(fraction)))
-    configs = [WHOLE.run(cell, "weak-signal") for cell in cells(False)]
-    assert [cell_of(config) for config in configs] == cells(False)
+        assert {kl.KERAS, kl.LASAGNE, kl.KERAS_1_0_0, kl.KERAS_1_2_2} <= set(with_epochs(kl.cells(fraction)))
+    configs = [WHOLE.run(cell, "weak-signal") for cell in kl.cells(False)]
+    assert [kl.cell_of(config) for config in configs] == kl.cells(False)
     assert len({config.key("") for config in configs}) == 193
-    chosen = np.array([[1 if level else -1 for level in cell[:-1]] for cell in cells(True) if max(cell) <= 1])
+    chosen = np.array([[1 if level else -1 for level in cell[:-1]] for cell in kl.cells(True) if max(cell) <= 1])
     pairs = [chosen[:, i] * chosen[:, j] for i, j in itertools.combinations(range(chosen.shape[1]), 2)]
     for place, signs in enumerate(chosen.T):
         others = [*np.delete(chosen, place, axis=1).T, *pairs]
@@ -93,9 +78,8 @@ def test_cells_hold_both_networks_are_told_from_their_runs_and_a_fraction_is_of_
 
 def test_first_epoch_of_a_long_run_is_a_run_of_one_epoch(project: Path) -> None:
     small = WHOLE.model_copy(update={"training_examples": 300, "width": 6})
-    short, curves = (
-        run(small.model_copy(update={"epochs": epochs}).run(LASAGNE, "weak-signal"), **HERE).curves for epochs in (1, 3)
-    )
+    trained = [run(small.model_copy(update={"epochs": n}).run(kl.LASAGNE, "weak-signal"), **HERE) for n in (1, 3)]
+    short, curves = (record.curves for record in trained)
     assert {name: curve[:1] for name, curve in curves.items()} == short
 
 
@@ -107,12 +91,12 @@ def test_weak_signal_is_weak_and_standardised(project: Path) -> None:
     torch.testing.assert_close(data.train_x.std(dim=0), torch.ones(144), rtol=1e-3, atol=0)
     few = load(DataConfig(name="weak-signal", training_examples=4_000))
     assert torch.equal(few.train_x, data.train_x[:4_000])  # type: ignore[union-attr]
-    level = Logistic(data="weak-signal", training_examples=4_000).measure()
+    level = kl.Logistic(data="weak-signal", training_examples=4_000).measure()
     assert 0.6 < float(level["test_accuracy"]) < 0.7
     with pytest.raises(HighwaysError, match="training_examples is 20001, but weak-signal has 20000"):
         load(DataConfig(name="weak-signal", training_examples=20_001))
     with pytest.raises(HighwaysError, match="its first 1 training examples have one class only"):
-        Logistic(data="weak-signal", training_examples=1).measure()
+        kl.Logistic(data="weak-signal", training_examples=1).measure()
 
 
 def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> None:
@@ -133,20 +117,21 @@ def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> No
 
 def test_fraction_is_trained_tabulated_and_judged(project: Path) -> None:
     small = {"data": ["weak-signal"], "training_examples": 200, "seeds": 2, "epochs": 2, "width": 4}
-    settings = KerasLasagneProfile.model_validate(small | {"profile": "p", "fraction": True})
+    settings = kl.KerasLasagneProfile.model_validate(small | {"profile": "p", "fraction": True})
     sweep(settings.runs()[:5], **THERE)
-    assert not list(keras_lasagne_rows(listed_records(settings))), "of an incomplete factorial"
+    assert not list(kl.keras_lasagne_rows(listed_records(settings))), "of an incomplete factorial"
     sweep(settings.runs(), **THERE)
-    assert "logistic" not in next(answer(listed_records(settings)))
+    assert "logistic" not in next(kl.answer(listed_records(settings)))
     analyse(settings.analyses(), **THERE)
     listed = listed_records(settings)
-    (found,) = factorials(listed).values()
-    assert set(found.accuracies) == set(with_epochs(cells(True)))
-    curve = next(run for run in listed if cell_of(run.config) == KERAS and run.config.seed == 1).curves["test_accuracy"]
-    assert (found.accuracies[KERAS][1], found.accuracies[(*KERAS[:-1], 1)][1]) == (curve[1], curve[0])
+    (found,) = kl.factorials(listed).values()
+    assert set(found.accuracies) == set(with_epochs(kl.cells(True)))
+    second = next(run for run in listed if kl.cell_of(run.config) == kl.KERAS and run.config.seed == 1)
+    curve = second.curves["test_accuracy"]
+    assert (found.accuracies[kl.KERAS][1], found.accuracies[(*kl.KERAS[:-1], 1)][1]) == (curve[1], curve[0])
 
-    assert {"epochs: 2 to 1", "Lasagne, 2 epochs"} <= {row["term"] for row in keras_lasagne_rows(listed)}
-    assert f"Keras from 1.0.3 {math.fsum(found.accuracies[KERAS]) / 2:.3f}" in next(answer(listed))
+    assert {"epochs: 2 to 1", "Lasagne, 2 epochs"} <= {row["term"] for row in kl.keras_lasagne_rows(listed)}
+    assert f"Keras from 1.0.3 {math.fsum(found.accuracies[kl.KERAS]) / 2:.3f}" in next(kl.answer(listed))
     scopes = {judgement.claim_id: judgement.scope for judgement in verdicts_of(settings)}
     assert scopes["keras-lasagne-on-images-too"] == "", "no other data stand in for images"
     assert scopes["keras-lasagne-lasagne-beats-keras"] == "stand-in"

@@ -387,3 +387,8 @@ def test_show_says_what_is_wrong_in_one_line_and_draws(project: Path, trained: R
         "run", str(project / "results/p/e/runs" / f"{key}.json"), "--show", "gates", "--output", str(project / "x.png")
     )
     assert (project / "x.png").exists()
+    analysis = next((project / "results/adhoc/adhoc/analyses").glob("gates-*.json"))
+    (other := AnalysisStore(analysis.parent)).write(
+        other.read_all([analysis.stem])[0].model_copy(update={"weights_sha256": "0"})
+    )
+    assert "run CONFIG --weights` trains the run again" in fails("run", "--show", "gates", key)

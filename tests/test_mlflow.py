@@ -157,7 +157,16 @@ def test_rebuild_mends_a_broken_database_and_a_moved_one(tracked_project, run_co
     path.write_text("no database " * 1000)
     said = fails("tracking", "rebuild")
     assert "the database is broken: `highways tracking rebuild --fresh` makes it again" in said
+    assert "no records of a profile 'q'" in fails("tracking", "rebuild", "--fresh", "--profile", "q")
+    assert path.exists(), "a profile that is not there deletes nothing"
+    (others := path.with_name("old-mlflow.db.bak")).write_text("kept")
+    (paths.Results("p").of("e").tables / ".ipynb_checkpoints").mkdir(parents=True)
     says("tracking", "rebuild", "--fresh")
+    assert others.exists()
+    connect().delete_run(mlflow_runs(kind="sweep")[0].info.run_id)
+    says("tracking", "rebuild")
+    (parent,) = mlflow_runs(kind="sweep")
+    assert {run.data.tags["mlflow.parentRunId"] for run in mlflow_runs(kind="run")} == {parent.info.run_id}
     moved = tracked_project.with_name("what? 100%")  # any path will do
     tracked_project.rename(moved)
     monkeypatch.setenv("HIGHWAYS_ROOT", str(moved))
@@ -167,6 +176,9 @@ def test_rebuild_mends_a_broken_database_and_a_moved_one(tracked_project, run_co
     assert rebuilt.splitlines()[-1] == f"e (p): 3 runs in {where().uri}"
     assert state() == before
     assert read(RunRecord, "p", "e", keys) == list(records)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my.db")
+    connect()
+    assert (moved / "my.db").exists()
     assert not tracked_project.exists(), "nothing is written to the old place"
 
 

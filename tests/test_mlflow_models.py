@@ -33,7 +33,7 @@ def bilstm(kind: str, **more: object) -> RunConfig:
 
 def networks(run_config) -> dict[str, RunConfig]:
     return {
-        "dense": run_config(depth=3, epochs=1),
+        "dense": run_config(depth=3, epochs=1, data={"file": "flowers.csv", "label": "kind"}),
         "conv": config_of(CONV, {"name": "digits", "pictures": {}}),
         "bilstm": bilstm("highway", transform_bias=-1.0),
     }
@@ -45,6 +45,8 @@ def test_best_network_is_a_model_that_answers_as_it_does(tracked_project, run_co
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", where().uri)  # what MLflow writes there ends with the test
+    flowers = [f"{number % 7},{number % 3 + number % 7},{number % 2}" for number in range(60)]
+    (tracked_project / "flowers.csv").write_text("\n".join(["long,wide,kind", *flowers]))
     config = networks(run_config)[name]
     record = run(config, profile="quick", experiment="e")
     first, second = models("quick")

@@ -188,6 +188,8 @@ def test_experiments_take_own_data_in_place_of_a_name(project: Path, tmp_path: P
             validate(DEPTH.schema, small | {"data": wrong}, "test")
     texts = {"data": [{"file": str(tmp_path / "x.tsv"), "label": "feels", "text": "says"}], "vectors": "v.txt"}
     listed = load_profile("quick", BILSTM_DEPTH.schema).model_copy(update={"depths": [1]}).model_dump() | texts
+    with refused("test: key 'data': x.tsv is given twice"):
+        validate(BILSTM_DEPTH.schema, listed | {"data": [*texts["data"], texts["data"][0] | {"split_seed": 1}]}, "test")
     runs = validate(BILSTM_DEPTH.schema, listed, "test").runs()
     assert {(one.data.name, one.data.vectors) for one in runs} == {("x.tsv", None), ("x.tsv", "v.txt")}
     small = load_profile("quick", INITIALISATION.schema)

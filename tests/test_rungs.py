@@ -138,6 +138,8 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     shown = settings.shown()
     assert len(shown) == 2
     assert all(run.network.transform_bias == -2.0 for run in settings.runs())
+    open_gates = settings.model_copy(update={"transform_bias": {"digits": 0.0}})
+    assert {run.network.transform_bias for run in open_gates.first_rung()["digits"]} == {0.0}
     listed = listed_records(settings)
     by_config = {one.config: one for one in listed}
     assert sorted((by_config[run] for run in shown), key=rank)[0].config == shown[0]

@@ -253,14 +253,22 @@ def test_a_stage_that_fails_does_not_stop_the_others(pipeline, project: Path, ca
     assert (project / "b").exists()
 
 
-def test_profile_of_ones_own_needs_no_more_files_than_it_uses(pipeline, project: Path, capfd) -> None:
+def test_profile_of_ones_own_needs_no_more_files_than_it_uses(pipeline, project: Path, capfd, monkeypatch) -> None:
     (project / "profiles" / "mine").mkdir()
-    (project / "profiles" / "mine" / "01_depth.yaml").write_text("profile: mine\n")
     use_profiles(["mine"])
+    with refused("profiles/mine: no notebook's parameters are in it"):
+        repro()
+    for name in ("01_depth", "99_report"):
+        text = (project / "profiles" / "quick" / f"{name}.yaml").read_text()
+        (project / "profiles" / "mine" / f"{name}.yaml").write_text(text.replace("profile: quick", "profile: mine"))
+    reported: list[str] = []
+    monkeypatch.setattr(stage, "execute_notebook", lambda source, *_, **__: reported.append(Path(source).stem))
     stages = {name: {"foreach": ["mine"], "do": {"cmd": f"echo ran >> {name}"}} for name in ("01_depth", "03_conv")}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     repro()
-    assert "mine: parameter files of 1 of 11 notebooks; `highways report --profile mine` " in capfd.readouterr().out
+    assert "mine: parameter files of 2 of 11 notebooks; `highways report --profile mine` " in capfd.readouterr().out
+    repro(train=False)
+    assert reported == ["99_report"] * 2, "of what there is"
     assert (project / "01_depth").exists()
     assert not (project / "03_conv").exists()
 
@@ -285,8 +293,9 @@ def test_commands_are_found_an_interrupted_stage_stops_all_and_a_lock_is_one_lin
 def test_no_train_draws_and_leaves_the_lock(project: Path, monkeypatch, capsys) -> None:
     ran: list[str] = []
 
-    def execute(source: str, *_: object, **__: object) -> None:
+    def execute(source: str, _: str, parameters: dict[str, object], **__: object) -> None:
         ran.append(Path(source).stem)
+        assert parameters["workers"] == 1, "the default of what the file leaves out, whatever the notebook's cell has"
 
     monkeypatch.setattr(stage, "execute_notebook", execute)
     repro(train=False)

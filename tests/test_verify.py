@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolbox import HERE, OF_MLFLOW
+from toolbox import HERE, OF_MLFLOW, record_of
 
 from highways import paths
-from highways.config import DenseConfig
+from highways.config import DataConfig, DenseConfig
 from highways.pipeline import verify as rerunning
 from highways.pipeline.verify import PLAIN, Outcome, at_hand, compared, faults, read_records, sampled
 from highways.report.verdicts import judge_all, write_claims
@@ -57,6 +57,7 @@ def test_deleted_and_altered_claims_pages_and_records_are_named(published: Path)
     write_claims(judge_all("quick"))
     (published / "README.md").unlink()
     assert "missing; " in named("README.md")
+    (paths.root() / "profiles" / "quick" / "99_report.yaml").unlink()
     next((published / "01_depth" / "runs").glob("*.json")).unlink()
     assert "not what the records give" in named("01_depth/tables/depth.csv")
 
@@ -138,3 +139,11 @@ def test_runs_whose_data_are_not_here_are_left_out_which_is_said(monkeypatch, pr
     assert {record.config.data.name for record in left} == {"weak-signal"}
     assert len(said) == 1
     assert said[0].startswith("mnist-4-9 is not here, its ")
+    (project / "own.csv").write_text("a,kind\n" + "".join(f"{number},{number % 2}\n" for number in range(20)))
+    own = record_of(
+        records[0].config.model_copy(update={"data": DataConfig.of({"file": "own.csv", "label": "kind"})}), {}
+    )
+    assert at_hand([own], said.append) == [own]
+    (project / "own.csv").write_text("a,kind\n1,0\n2,1\n")
+    assert at_hand([own], said.append) == []
+    assert said[1] == "own.csv is not here, its 1 runs are left out: the content is another now"

@@ -25,16 +25,6 @@ def root() -> Path:
     return _find_root(Path.cwd().resolve())
 
 
-def checkpoints() -> Path:
-    """Return the folder of weights and resume state (not in git, no DVC output)."""
-    return root() / "checkpoints"
-
-
-def references() -> Path:
-    """Return the folder of the papers' values and the claims."""
-    return root() / "references"
-
-
 def shown(path: Path) -> str:
     """Return a path as a message names it: from the root, where it lies below."""
     return str(path.relative_to(root()) if path.is_relative_to(root()) else path)

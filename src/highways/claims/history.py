@@ -8,7 +8,6 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -20,7 +19,7 @@ from highways.claims.values import Measures
 from highways.errors import HighwaysError
 from highways.tracking import Listed
 
-CLAIMS = "references/claims.yaml"
+CLAIMS, HISTORY = "references/claims.yaml", "references/history.csv"
 DECISIVE = {"holds": "bounds", "required": "requirement"} | {key: key for key in ("statement", "criterion", "measure")}
 """Keys of a claim that decide its verdict, in words."""
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
@@ -105,11 +104,6 @@ def fixed_by_git(forms: Forms) -> list[Fixed]:
     return rows
 
 
-def history_file() -> Path:
-    """Return the place of the committed history."""
-    return paths.references() / "history.csv"
-
-
 def history_text(rows: Iterable[Fixed]) -> str:
     """Return the content of `references/history.csv`."""
     return pd.DataFrame(list(rows), columns=list(Fixed._fields)).to_csv(index=False, lineterminator="\n")
@@ -117,7 +111,7 @@ def history_text(rows: Iterable[Fixed]) -> str:
 
 def read_history() -> dict[str, Fixed]:
     """Return the committed history by claim, checked; empty where there is none."""
-    path = history_file()
+    path = paths.root() / HISTORY
     if not path.exists():
         return {}
     try:

@@ -104,7 +104,7 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
     """
     where = "references/claims.yaml"
     claims = {}
-    for name, entry in read_mapping(paths.references() / "claims.yaml").items():
+    for name, entry in read_mapping(paths.root() / "references" / "claims.yaml").items():
         claim = validate(Claim, entry, f"{where}: {name}")
         if claim.experiment not in known:
             if every:

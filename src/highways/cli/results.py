@@ -29,6 +29,8 @@ def tables_command(
     """Build the comparison tables from the runs that the profile lists."""
     from highways.report.verdicts import write_tables
 
+    if output and len(chosen := options.profiles_given(profile)) > 1:
+        raise HighwaysError(f"--output: one folder for the tables of {' and '.join(chosen)}; --profile chooses one")
     for name in options.profiles_given(profile):
         for path in (written := write_tables(name, names or (), from_, output)):
             print(paths.shown(path))
@@ -115,7 +117,7 @@ def _show_history(profile: str | None) -> None:
         note = "no full clone: what git knows cannot be read, this is references/history.csv as it is committed"
         rows = history.read_history()
     else:
-        fixed, path, note = history.fixed_by_git(forms), history.history_file(), ""
+        fixed, path, note = history.fixed_by_git(forms), paths.root() / history.HISTORY, ""
         rows, text = {row.claim_id: row for row in fixed}, history.history_text(fixed)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_whole(path, text)

@@ -19,6 +19,7 @@ def tracking_rebuild(
     """Write all records, tables and figures to MLflow; what it already has stays."""
     from highways.tracking.mlflow_store import remove
 
+    recorded_profiles(profile)  # one that is not there deletes nothing
     if fresh:
         remove()
     if faults := _rebuild(profile, only_missing=False):

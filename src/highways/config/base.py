@@ -25,10 +25,11 @@ Depth = Annotated[int, Field(ge=1, le=10_000)]
 
 
 def no_repetition(values: list[Any]) -> list[Any]:
-    """Return a list in which nothing is given twice, as it is."""
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value} is given twice")
+    """Return a list in which nothing is given twice, and no two data sets of one's own have one name, as it is."""
+    names = [getattr(value, "name", value) for value in values]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is given twice")
     return values
 
 

@@ -94,7 +94,7 @@ class Profile(Strict):
                 raise HighwaysError(
                     f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of profiles/{stage}/"
                     f"{cls.experiment}.yaml ({name} is {value!r}, not {getattr(asked, name)!r}): only the cell tagged "
-                    "'parameters' may set them, to the defaults of what the file leaves out"
+                    "'parameters' may set them"
                 )
             return settings
         path = profile_path(settings.profile, cls.experiment)

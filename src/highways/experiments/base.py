@@ -83,8 +83,8 @@ SECTIONS = ("The question", "What was easy", "What was difficult", "What the sou
 
 def notes_of(experiment: str) -> dict[str, str]:
     """Return the prose about an experiment in `references/notes/`, Markdown by heading; empty where there is none."""
-    path = paths.references() / "notes" / f"{experiment}.md"
-    text = path.read_text() if path.exists() else ""
+    path = paths.root() / "references" / "notes" / f"{experiment}.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     _, *parts = re.split(r"^# (.+)\n", text, flags=re.MULTILINE)
     sections = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
     if wrong := sections.keys() - set(SECTIONS):

@@ -228,14 +228,11 @@ def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
 
 
 def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the sources' networks and the papers', one row each with the accuracies of all seeds.
-
-    At three depths, or at all as long as there are no deep ones.
-    """
+    """Return the sources' networks and the papers', at three depths; of all seeds one row. Without these, all."""
     names, rows = ["plain", "highway", "highway-article", "highway-released"], []
     depths = [1, 10, 20] if max(frame["depth"]) >= 10 else range(1, 10)
     chosen = frame.loc[frame["variant"].isin(names) & frame["depth"].isin(depths)]
-    for _, seeds in chosen.groupby(["data", "variant", "depth", "epochs"], sort=False):
+    for _, seeds in (frame if chosen.empty else chosen).groupby(["data", "variant", "depth", "epochs"], sort=False):
         row = seeds.to_dict("records")[0]
         if len(seeds) > 1:
             row["seed"] = ", ".join(map(str, seeds["seed"]))

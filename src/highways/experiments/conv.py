@@ -53,7 +53,7 @@ class ConvTraining(Strict):
 
 
 def _each_once(trainings: list[ConvTraining]) -> list[ConvTraining]:
-    no_repetition([(one.network, one.data, one.schedule_epochs) for one in trainings])
+    no_repetition([(one.network, getattr(one.data, "name", one.data), one.schedule_epochs) for one in trainings])
     return trainings
 
 
@@ -267,9 +267,10 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
         lines.append(line(f"{name}, authors' log", theirs, **SOURCE | {"ls": dashes, "color": "0.35", "zorder": 1}))
 
     def scales(axes: Axes) -> None:
-        axes.set(xscale="log", yscale="log")
-        plain_ticks(axes.yaxis)
+        axes.set_xscale("log")
         plain_ticks(axes.xaxis, subs=(1,))
+        if axes.get_yscale() == "log":  # not of errors that are all zero
+            plain_ticks(axes.yaxis)
 
     return line_panel(f"{data}: test error over epochs", lines, "epoch", "test error, %", scales)
 

@@ -91,12 +91,13 @@ class DepthProfile(Search):
     def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
         """Return the run of one trial of a network, with a transform bias of one's own in place of that drawn."""
         drawn, highway = self.draw(number), kind == "highway"
+        bias = drawn["transform_bias"] if transform_bias is None else transform_bias
         network = DenseConfig(
             kind=kind,
             depth=depth,
             width=self.highway_width if highway else self.plain_width,
             activation=drawn["activation"],
-            transform_bias=(transform_bias or drawn["transform_bias"]) if highway else None,
+            transform_bias=bias if highway else None,
         )
         return RunConfig(
             data=DataConfig.of(self.data),
@@ -300,11 +301,13 @@ def answer(records: Listed) -> Iterator[str]:
         if not math.isfinite(plain + highway):
             sentences.append(f"At **{depth} layers** every trial of one kind of network diverged.")
             continue
-        lower = "highway" if highway <= plain else "plain"
+        low, high = sorted((plain, highway))
+        times = f"{high / low:.3g} times " if low else ""
+        which = "highway" if highway == low else "plain"
+        lower = f"the {which} one is {times}lower" if low < high else "they are equal"
         sentences.append(
             f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
-            f"highway network {highway:.3g}: the {lower} one is {max(plain, highway) / min(plain, highway):.3g} times "
-            "lower."
+            f"highway network {highway:.3g}: {lower}."
         )
     if drawn := [row for row in rows.values() if row["drawn"]]:
         lower = sum(row["drawn_best_train_cross_entropy"] < row[OUTCOME] for row in drawn)
@@ -321,7 +324,7 @@ def lead_rows(records: Listed) -> Iterator[Row]:
     sources = {"P1": "paper_p1", "P2": "paper_p2", "ours": "best_train_cross_entropy"}
     for depth in sorted({depth for _, depth in rows}):
         numbers = {f"{kind}, {whose}": rows[kind, depth][column] for kind in KINDS for whose, column in sources.items()}
-        yield {"layers": depth, **{name: f"{number:.1e}" for name, number in numbers.items()}}
+        yield {"layers": depth, **{name: "" if one is None else f"{one:.1e}" for name, one in numbers.items()}}
 
 
 DEPTH = Experiment(

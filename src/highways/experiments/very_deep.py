@@ -171,8 +171,8 @@ def _training_panel(records: Listed, name: str) -> Panel:
             plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 5))
         whole_ticks(axes)
 
-    columns = 1 if several else 2
-    return line_panel(f"{name}: training", lines, "epoch", "training cross-entropy, nats", ticks, columns=columns)
+    y, columns = "training cross-entropy, nats", 1 if several else 2
+    return line_panel(f"{name}: training", lines, "epoch", y, ticks, columns=columns)
 
 
 def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, times: float) -> Panel:

@@ -42,7 +42,7 @@ def analyse(
     records = []
     for config, key in zip(configs, analysis_keys(configs), strict=True):
         record = store.read(key) if config.measure.clocked else store.adopt(key)
-        if record is None or not _is_of_the_weights(record, runs):
+        if record is None or not is_of_the_weights(record, runs):
             network = None
             if config.measure.needs_weights:
                 assert config.run is not None
@@ -61,7 +61,7 @@ def analyse(
     return records
 
 
-def _is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
+def is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
     """Tell whether an analysis is of the weights that the run's record names, or that stand for them."""
     if not record.config.measure.needs_weights:
         return True

@@ -290,8 +290,6 @@ class _Workspace:
         self.ts: Sequence[Tensor | None] = self.t.unbind() if population.highway else [None] * held
 
 
-# On a GPU
-
 SWITCH = "HIGHWAYS_FUSED"
 """Environment variable: 0 trains on a GPU operation by operation, as on a CPU; 1, the default, fused and as a graph."""
 WIDEST = 128

@@ -57,7 +57,7 @@ def schema_text() -> str:
 
 def write() -> list[Path]:
     """Write both files and return their paths."""
-    made = {paths.root() / "dvc.yaml": dvc_text(), paths.references() / "claims.schema.json": schema_text()}
+    made = {paths.root() / "dvc.yaml": dvc_text(), paths.root() / "references" / "claims.schema.json": schema_text()}
     for path, text in made.items():
         write_whole(path, text)
     return list(made)

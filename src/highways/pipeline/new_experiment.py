@@ -1,5 +1,6 @@
 """`highways new experiment`: everything that an experiment consists of, to be changed into one's own."""
 
+import keyword
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ REGISTER = "src/highways/experiments/__init__.py"
 
 def new_experiment(name: str) -> list[Path]:
     """Write an experiment's module, notebook, quick parameters, claim and test, register it, and return the files."""
-    if not (found := re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)):
+    if not (found := re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)) or keyword.iskeyword(found[2]):
         raise HighwaysError(f"{name!r}: an experiment is called by two digits and a word, such as 11_width")
     root, (number, short) = paths.root(), found.groups()
     words = {"name": name, "number": number, "short": short, "constant": short.upper(), "id": short.replace("_", "-")}
@@ -28,7 +29,7 @@ def new_experiment(name: str) -> list[Path]:
     if taken:
         raise HighwaysError(f"{paths.shown(taken[0])}: there is one already")
     texts = {path: render(f"new/{template}", **words) for path, template in made.items()}
-    claims, register = paths.references() / "claims.yaml", root / REGISTER
+    claims, register = paths.root() / "references" / "claims.yaml", root / REGISTER
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
     for path, text in texts.items():

@@ -15,7 +15,7 @@ from highways.claims.verdicts import counted
 from highways.config import active_profiles
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
-from highways.experiments import BY_NAME
+from highways.experiments import BY_NAME, REPORT
 from highways.quantities import duration
 
 NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
@@ -30,7 +30,19 @@ def repro(stages: Sequence[str] = (), train: bool = True) -> None:
             which trains nothing, needs no data and leaves `dvc.lock` as it is.
     """
     profiles, began = active_profiles(), time.monotonic()
-    failed, current = _run(stages or _partial(profiles)) if train else (_draw(stages, profiles), 0)
+    there = {name: [one for one in BY_NAME if profile_path(name, one).exists()] for name in profiles}
+    partial = [name for name, notebooks in there.items() if len(notebooks) < len(BY_NAME)]
+    for name in partial:
+        if not there[name]:
+            raise HighwaysError(f"profiles/{name}: no notebook's parameters are in it")
+        report = f"`highways report --profile {name}` reports on what there is"
+        print(f"{name}: parameter files of {len(there[name])} of {len(BY_NAME)} notebooks; {report}", flush=True)
+    every = [f"{notebook}@{name}" for name, notebooks in there.items() for notebook in notebooks]
+    chosen = list(stages) or every
+    drawn = [stage for stage in chosen if not train or stage in [f"{REPORT.name}@{name}" for name in partial]]
+    by_dvc = [stage for stage in chosen if stage not in drawn]  # for a report DVC wants results of every notebook
+    failed, current = _run(by_dvc if stages or partial else ()) if by_dvc else ([], 0)
+    failed += _draw(drawn, every)
     still = f", {current} {'stage was' if current == 1 else 'stages were'} up to date" if current else ""
     print(f"done in {duration(time.monotonic() - began)}{still}")
     for profile in profiles:
@@ -38,16 +50,6 @@ def repro(stages: Sequence[str] = (), train: bool = True) -> None:
     if failed:
         raise HighwaysError(f"{len(failed)} of the stages failed: {', '.join(failed)}")
     print(NEXT)
-
-
-def _partial(profiles: Sequence[str]) -> list[str]:
-    """Return the stages that there are parameter files for, none where there are all; say what others are left out."""
-    stages = {name: [one for one in BY_NAME if profile_path(name, one).exists()] for name in profiles}
-    partial = [profile for profile, names in stages.items() if len(names) < len(BY_NAME)]
-    for profile in partial:
-        report = f"`highways report --profile {profile}` reports on what there is"
-        print(f"{profile}: parameter files of {len(stages[profile])} of {len(BY_NAME)} notebooks; {report}", flush=True)
-    return [f"{name}@{profile}" for profile, names in stages.items() for name in names] if partial else []
 
 
 def _run(stages: Sequence[str]) -> tuple[list[str], int]:
@@ -83,15 +85,14 @@ def _run(stages: Sequence[str]) -> tuple[list[str], int]:
     return failed, current
 
 
-def _draw(stages: Sequence[str], profiles: Sequence[str]) -> list[str]:
-    """Execute the notebooks without training; return the stages that failed."""
+def _draw(stages: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Execute the notebooks of some of the stages there are without training; return the stages that failed."""
     from highways.pipeline.stage import run_stage
 
-    names = [f"{name}@{profile}" for profile in profiles for name in BY_NAME]
     if unknown := [stage for stage in stages if stage not in names]:
         raise HighwaysError(f"no stage {unknown[0]!r}; there are: {', '.join(names)}")
     failed = []
-    for stage in stages or names:
+    for stage in stages:
         notebook, _, profile = stage.partition("@")
         try:
             run_stage(profile, notebook, train=False)

@@ -25,8 +25,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from highways import paths
 from highways.claims.verdicts import counted
-from highways.config import read_yaml
-from highways.config.profiles import PACKAGE, STAGE, STAGE_CODE, profile_path
+from highways.config.profiles import PACKAGE, STAGE, STAGE_CODE
 from highways.errors import CannotWrite, HighwaysError
 from highways.experiments.base import NO_TRAINING, Experiment
 from highways.pipeline.readiness import check
@@ -78,7 +77,7 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
             execute_notebook(
                 os.path.relpath(paths.root() / "notebooks" / f"{experiment.name}.ipynb"),
                 os.path.relpath(results.notebook),
-                read_yaml(profile_path(profile, experiment.name)),
+                experiment.of(profile).settings.model_dump(mode="json"),  # all: the notebook's cell may have others
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 stdout_file=output,

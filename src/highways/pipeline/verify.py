@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import random
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -24,9 +24,9 @@ from highways import paths
 from highways.claims.judge import claims_text
 from highways.config import RunConfig
 from highways.config.profiles import profile_path
-from highways.data import locate
+from highways.data import fingerprint, locate
 from highways.errors import HighwaysError
-from highways.experiments import EXPERIMENTS, REPORT
+from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
 from highways.report.export import export_text
 from highways.report.pages import pages
@@ -78,7 +78,7 @@ def faults(profile: str) -> tuple[int, list[str]]:
     lines += _differences(tables)
     judged: dict[Path, str] = {}
     published = any(path.exists() for path in (results.claims, results.claims_json, results.page))
-    if published and profile_path(profile, REPORT.name).exists():
+    if published:
         try:
             verdicts = judge_all(profile)
             judged = {results.claims: claims_text(verdicts.judgements), results.claims_json: export_text(verdicts)}
@@ -97,9 +97,6 @@ def _differences(expected: Mapping[Path, str]) -> list[str]:
         elif path.read_bytes() != text.encode():
             lines.append(f"{paths.shown(path)}: not what the records give; {REMAKE} again")
     return lines
-
-
-# Trained again
 
 
 class Outcome(NamedTuple):
@@ -149,12 +146,16 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
     here = [record for record in records if not record.config.data.vectors]
     if len(here) < len(records):
         say(f"{len(records) - len(here)} runs with word vectors of the user's own are left out")
-    for name, count in Counter(record.config.data.name for record in here).items():
+    for name in dict.fromkeys(record.config.data.name for record in here):
+        of_name = [record for record in here if record.config.data.name == name]
         try:
-            locate(name)
+            if of_name[0].config.data.own is None:
+                locate(name)
+            elif any(fingerprint(record.config.data) != record.data_fingerprint for record in of_name):
+                raise HighwaysError("the content is another now")
         except HighwaysError as error:
-            say(f"{name} is not here, its {count} runs are left out: {error}")
-            here = [record for record in here if record.config.data.name != name]
+            say(f"{name} is not here, its {len(of_name)} runs are left out: {error}")
+            here = [record for record in here if record not in of_name]
     return here
 
 

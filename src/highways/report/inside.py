@@ -6,7 +6,7 @@ from typing import Literal
 from highways import paths
 from highways.config import AnalysisConfig, RunConfig
 from highways.errors import HighwaysError
-from highways.inside.analyse import analyse
+from highways.inside.analyse import analyse, is_of_the_weights
 from highways.inside.gates import GatesConfig
 from highways.inside.layers import Inside
 from highways.inside.lesions import LesionsConfig
@@ -38,8 +38,9 @@ def draw_inside(
     configs = [AnalysisConfig(run=run, measure=measure) for measure in measures]
     key, results = run_keys([run])[0], paths.Results(ADHOC).of(ADHOC)
     store = AnalysisStore(results.analyses)
-    if any(store.adopt(wanted) is None for wanted in analysis_keys(configs)) and not weights:
-        record = RecordStore(results.runs).adopt(key)
+    made, runs = [store.adopt(wanted) for wanted in analysis_keys(configs)], RecordStore(results.runs)
+    if not weights and not all(one is not None and is_of_the_weights(one, runs) for one in made):
+        record = runs.adopt(key)
         if record is None:
             raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
         if record.status == "finished":

@@ -6,6 +6,7 @@ A model is an exported graph without pickle, which `mlflow models serve` answers
 import contextlib
 import hashlib
 import json
+import re
 import tempfile
 import time
 import warnings
@@ -52,7 +53,7 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     """Bring an experiment to MLflow; see `rebuild`. What is wrong with records is added to `faults`."""
     results = paths.Results(profile)
     folder, known, said = results.of(name), len(faults), time.monotonic()
-    outputs = [*sorted(folder.tables.glob("*")), *sorted(folder.figures.glob("*.png"))]
+    outputs = [*sorted(folder.tables.glob("[!.]*.csv")), *sorted(folder.figures.glob("*.png"))]
     outputs += [file for file in (results.claims, results.report) if name == REPORT.name and file.exists()]
     files = [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *outputs]
     if not files:
@@ -106,8 +107,11 @@ def _bring_model(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
     earlier = list(client.search_logged_models([experiment_id], f"tags.run_key = '{record.run_key}'"))
     done, vocabulary = "there already", data.vocabulary if isinstance(data, Sentences) else []
     if not any(one.tags == one.tags | tags and one.status == "READY" for one in earlier):
-        example = next(x[:4] for x, _ in data.evaluation_batches(record.config, "test") if len(x) > 1)
+        batches = data.evaluation_batches(record.config, "test")
+        if (example := next((x[:4] for x, _ in batches if len(x) > 1), None)) is None:
+            return "no batch of two test examples or more, of which a model is made"
         name = f"{record.config.network.shown_as}-d{record.config.network.depth:03d}-{record.config.data.name}"
+        name = re.sub(r"[^\w-]", "-", name)  # MLflow wants no dot, which own data have
         model = client.create_logged_model(experiment_id, name, run_id, tags, model_type="classifier")
         try:
             _export(name, model.model_id, record, example, vocabulary)

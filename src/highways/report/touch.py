@@ -97,7 +97,7 @@ def is_touchable(record: RunRecord) -> bool:
 
 def touchable_line() -> str:
     """Return which networks can be touched, as the end of a message: dense ones whose weights are kept here."""
-    kept = {path.parent.name for path in paths.checkpoints().glob("*/final.pt")}
+    kept = {path.parent.name for path in (paths.root() / "checkpoints").glob("*/final.pt")}
     kept |= {path.stem for path in (paths.root() / "results").glob("*/weights/*.pt")}
     recorded = RecordStore.everywhere()
     keys = [key for key in sorted(kept & recorded.keys()) if is_touchable(RunRecord.read(recorded[key]))]

@@ -88,7 +88,7 @@ def costs(
 
 def reference(file: str) -> pd.DataFrame:
     """Return a table of `references/`."""
-    return pd.read_csv(paths.references() / file)
+    return pd.read_csv(paths.root() / "references" / file)
 
 
 def reference_rows(file: str) -> list[Row]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import tempfile
 import threading
 import time
 import uuid
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 R = TypeVar("R", bound=Record)
+PARENT = "mlflow.parentRunId"
 ANALYSIS = "analysis."
 """Tag of a sweep, an analysis's key behind it: the checksum of its record."""
 FLUSH_S = 5.0
@@ -176,6 +178,7 @@ class MlflowRuns:
         file, tags = _local(run, RECORD), run.data.tags
         return (
             is_finished(run)
+            and tags.get(PARENT) == self.parent()  # which may have been deleted, and made again
             and tags[SHA256] == record.sha256
             and (file is None or (file.is_file() and file.read_text("utf-8", errors="replace") == record.dumps()))
         )
@@ -183,7 +186,7 @@ class MlflowRuns:
     def _entry(self, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
         """Return a run as it begins, or as its record says."""
         entry = shown.entry_of(self.profile, self.experiment, config, key, record)
-        entry.tags |= {"mlflow.parentRunId": self.parent(), **self.own}
+        entry.tags |= {PARENT: self.parent(), **self.own}
         if key in self.auxiliary:
             entry.tags[AUXILIARY] = "true"
         return entry
@@ -257,7 +260,7 @@ def _local(run: Run, path: str) -> Path | None:
 def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) -> list[R]:
     """Return the records of runs, or of analyses, that MLflow has, in the given order, from their artifacts."""
     records: list[R] = []
-    with store.asking():
+    with store.asking(), tempfile.TemporaryDirectory() as folder:
         there = MlflowRuns(profile, experiment, create=False)
         if kind is RunRecord:
             runs = {run.data.tags["run_key"]: run for run in there.search(kind="run") if is_finished(run)}
@@ -266,7 +269,8 @@ def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) ->
         for key in filter(runs.__contains__, keys):
             path, tag = (RECORD, SHA256) if kind is RunRecord else (f"analyses/{key}.json", ANALYSIS + key)
             try:  # MLflow is slow to find a local one
-                file = _local(runs[key], path) or Path(there.client.download_artifacts(runs[key].info.run_id, path))
+                run_id, file = runs[key].info.run_id, _local(runs[key], path)
+                file = file or Path(there.client.download_artifacts(run_id, path, folder))
                 record: Any = kind.loads(file.read_text(encoding="utf-8"), f"MLflow: {key}")
             except FileNotFoundError:
                 raise HighwaysError(f"MLflow: {key}: its artifact is missing; {store.FRESH}") from None

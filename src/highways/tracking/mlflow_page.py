@@ -149,7 +149,7 @@ def serve(port: int = 5000) -> Iterator[str]:
                 time.sleep(0.2)
             if process.poll() is None:
                 yield f"MLflow is served (Ctrl-C ends it); begin at\n  {first[0][2]}"
-            why = f"`mlflow ui --port {port} --backend-store-uri {place.shown}` shows why"
+            why = f"`mlflow ui --port {chosen} --backend-store-uri {place.shown}` shows why"
             raise HighwaysError(f"MLflow's server ended by itself (exit status {process.wait()}): {why}")
         except KeyboardInterrupt:
             yield "MLflow's page is closed; all runs stay"

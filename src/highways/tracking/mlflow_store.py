@@ -49,8 +49,9 @@ def where() -> Where:
     A relative `sqlite:///my.db` is relative to the checkout's root.
     """
     uri, database = os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(folder() / "mlflow.db"), None
-    if path := re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!:|file:)([^?]+)(.*)", uri):
-        uri, database = f"{path[1]}{paths.root() / path[2]}{path[3]}", paths.root() / unquote(path[2])
+    if path := re.fullmatch(r"sqlite(?:\+\w+)?:///(?!:|file:)([^?]+)(.*)", uri):
+        database = paths.root() / unquote(path[1])
+        uri = sqlite_uri(database) + path[2]
     shown = re.sub(r"(?<=://).*@", "***@", uri).partition("?")[0]
     if not uri.startswith(("sqlite", "http", "postgresql", "mysql", "mssql", "databricks")):
         cure = "give a database (sqlite:///my.db) or a server (http://...)"
@@ -159,8 +160,8 @@ def remove() -> None:
     if path is None or not where().is_own:
         raise HighwaysError(f"{where().shown} is not this checkout's own database; nothing in it is deleted")
     with writing(path):
-        for file in path.parent.glob(f"*{path.name}*"):
-            file.unlink()
+        for ending in ("", "-journal", "-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
     shutil.rmtree(folder() / "artifacts", ignore_errors=True)
 
 

@@ -28,7 +28,7 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
 
 def weights_path(run_key: str) -> Path:
     """Return where the final weights of a run are kept."""
-    return paths.checkpoints() / run_key / "final.pt"
+    return paths.root() / "checkpoints" / run_key / "final.pt"
 
 
 def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
@@ -109,7 +109,7 @@ def locked(group: str) -> Iterator[bool]:
     The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
     that no two wait for each other. Groups are named by `highways.training.execute.group_name`.
     """
-    path = paths.checkpoints() / "locks" / f"{group}.lock"
+    path = paths.root() / "checkpoints" / "locks" / f"{group}.lock"
     lock = FileLock(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ class ResumePoints:
     """
 
     def __init__(self, group: str, population: bool):
-        self.folder = paths.checkpoints() / "resume" / group
+        self.folder = paths.root() / "checkpoints" / "resume" / group
         self.population = population
 
     def _runs(self, keys: Sequence[str]) -> str:

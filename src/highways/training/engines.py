@@ -323,9 +323,8 @@ def engine_named(name: str, workers: int) -> Engine:
     if name != "ray":
         raise HighwaysError(f"no engine {name!r}; there are: local, ray")
     if importlib.util.find_spec("ray") is None:
-        raise HighwaysError(
-            "engine 'ray': Ray is not installed; `pip install -e '.[ray]'` in the project's folder installs it"
-        )
+        how = "`pip install -e '.[ray]'` in the project's folder installs it"
+        raise HighwaysError(f"engine 'ray': Ray is not installed; {how}")
     from highways.training.on_ray import RayEngine
 
     return RayEngine(workers)

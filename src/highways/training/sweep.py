@@ -84,7 +84,7 @@ def sweep(
     """
     by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
-    remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
+    remove_strays(paths.Results(profile).folder, paths.root() / "checkpoints", paths.root() / "data" / "prepared")
     found = {key: record for key in by_key if (record := store.adopt(key)) is not None}
     threads = threads or max(1, devices.cores() // workers)
     how = {"records": store.folder, "device": device, "engine": engine, "workers": workers, "threads": threads}
@@ -147,7 +147,7 @@ def run(
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
-    remove_strays(paths.Results(profile).folder, paths.checkpoints(), paths.root() / "data" / "prepared")
+    remove_strays(paths.Results(profile).folder, paths.root() / "checkpoints", paths.root() / "data" / "prepared")
     record = store.adopt(key)
     if record is not None and not (weights and record.status == "finished" and load_weights(key, None) is None):
         return record
