@@ -155,7 +155,7 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
                 raise HighwaysError("the content is another now")
         except HighwaysError as error:
             say(f"{name} is not here, its {len(of_name)} runs are left out: {error}")
-            here = [record for record in here if record not in of_name]
+            here = [record for record in here if record.config.data.name != name]
     return here
 
 
