@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -74,10 +74,16 @@ def _outputs(x: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Te
     return out
 
 
-def _losses(x: Tensor, y: Tensor, weights: list[Tensor]) -> Tensor:
-    """Return the mean cross-entropy of each network of sigmoids, `(networks,)`."""
-    logits = _outputs(x, weights, torch.sigmoid).transpose(1, 2)
+def _losses(x: Tensor, y: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the mean cross-entropy of each network, `(networks,)`."""
+    logits = _outputs(x, weights, activation).transpose(1, 2)
     return functional.cross_entropy(logits, y.expand(len(logits), -1), reduction="none").mean(dim=1)
+
+
+def _squares(x: Tensor, y: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return half the squared error of each network's sigmoid outputs, summed over classes, mean over examples."""
+    outputs = torch.sigmoid(_outputs(x, weights, activation))
+    return (outputs - functional.one_hot(y, outputs.shape[2])).square().sum(dim=2).mean(dim=1) / 2
 
 
 def _descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
@@ -169,22 +175,40 @@ SATURATED = 0.01
 """A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
 
 
-class Saturation(SmallStudy):
-    """A network of one hidden layer of sigmoids, from N(0, 1) and N(0, 1 / inputs of a unit) weights (question a).
+def batch_normalised_sigmoid(z: Tensor) -> Tensor:
+    """Return sigmoids of inputs, `(networks, batch, units)`, that have mean 0 and deviation 1 over the batch."""
+    variance, mean = torch.var_mean(z, dim=1, correction=0, keepdim=True)
+    return torch.sigmoid((z - mean) / (variance + 1e-5).sqrt())
 
-    Gradient descent on the softmax cross-entropy trains it. Biases start at 0; a seed means the same order of the
-    examples from both kinds of weights.
+
+class Saturation(SmallStudy):
+    """A network of one hidden layer of sigmoids from N(0, 1) and N(0, 1 / n) weights (question a), and advice on it.
+
+    The advice, each piece alone and from N(0, 1 / n) weights: cross-entropy in place of `squared-error`, rectified
+    units or SELUs in place of sigmoids, normalised batches (without a scale of their own, also in the test).
+    Gradient descent trains all, biases start at 0, and a seed means the same weights and order of the examples.
     """
 
     kind: str = "saturation"
-    version: ClassVar[int] = 2
-    title: ClassVar[str] = "one hidden layer of sigmoids"
-    versions: ClassVar[tuple[Initialisation, ...]] = ("normal", "normal_fan_in")
+    version: ClassVar[int] = 3
+    title: ClassVar[str] = "one hidden layer"
+    weights: ClassVar[tuple[Initialisation, ...]] = ("normal", "normal_fan_in")
+    learners: ClassVar[dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]]] = {
+        "normal": (torch.sigmoid, _losses),
+        "normal_fan_in": (torch.sigmoid, _losses),
+        "squared-error": (torch.sigmoid, _squares),
+        "relu": (torch.relu, _losses),
+        "selu": (functional.selu, _losses),
+        "batch-normalised": (batch_normalised_sigmoid, _losses),
+    }
+    """Activation and loss; from N(0, 1 / n) weights, n inputs of a unit, except the first."""
+    versions: ClassVar[tuple[str, ...]] = tuple(learners)
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "saturated hidden activations before, mean of {seeds} seeds": ("saturated", EVERY),
         "gradient of the first layer over its weights before, mean of {seeds} seeds": ("relative_gradient", EVERY),
         "loss before, mean of {seeds} seeds": ("loss", FIRST),
         "loss after, mean of {seeds} seeds": ("loss", LAST),
+        "test accuracy after a tenth of the steps, mean of {seeds} seeds": ("early_accuracy", EVERY),
         "test accuracy after, mean of {seeds} seeds": ("accuracy", EVERY),
     }
     bars: ClassVar = [
@@ -192,7 +216,14 @@ class Saturation(SmallStudy):
             "{data}: a hidden layer of sigmoids, before and after",
             {"saturated": "saturated activations before", "accuracy": "test accuracy after"},
             "share",
-        )
+            weights,
+        ),
+        Bars(
+            "{data}: one hidden layer, advice on it",
+            {"early_accuracy": "test accuracy after a tenth of the steps", "accuracy": "after all"},
+            "share",
+            versions[1:],
+        ),
     ]
     data: ImageDataName
     hidden: Count = 30
@@ -207,39 +238,45 @@ class Saturation(SmallStudy):
     """How many; each draws weights and the order of the examples."""
 
     def measure(self) -> dict[str, Tensor]:
-        """Train the network, and return what `quantities` say, for each kind of weights.
+        """Train the networks, and return what `quantities` say of each version.
 
         A value a seed: the share of hidden activations that are saturated at the start, over units and examples; the
         norm of the first layer's gradient of the mean loss over that of its weights; test accuracies. And losses,
         nats, averaged over seeds, at `kept_steps` of the steps, from before the first one to after the last one.
         """
-        data, kinds = load(self.data), self.versions
+        data = load(self.data)
         assert isinstance(data, Images)
-        train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
-        few_x, few_y = train_x[: self.examples], train_y[: self.examples]
-        weights = _initial((data.features, self.hidden, data.classes), kinds, self.seeds)
-        hidden = torch.sigmoid(_outputs(few_x, weights[:2], torch.sigmoid)).detach()
-        gradients = torch.autograd.grad(_losses(few_x, few_y, weights).sum(), weights[:2])
+        initial = _initial((data.features, self.hidden, data.classes), self.weights, self.seeds)
+        few_x, few_y = data.train_x[: self.examples].cpu(), data.train_y[: self.examples].cpu()
+        hidden = torch.sigmoid(_outputs(few_x, initial[:2], torch.sigmoid)).detach()
+        gradients = torch.autograd.grad(_losses(few_x, few_y, initial, torch.sigmoid).sum(), initial[:2])
         slope, size = (
-            torch.cat([one.detach().flatten(1) for one in parts], 1).norm(dim=1) for parts in (gradients, weights[:2])
+            torch.cat([one.detach().flatten(1) for one in parts], 1).norm(dim=1) for parts in (gradients, initial[:2])
         )
-        orders = torch.stack([torch.randperm(len(train_y), generator=one) for one in streams(range(self.seeds))])
-        order, steps = orders.repeat(len(kinds), 1), min(self.steps, len(train_y) // self.batch_size)
-        kept, losses = set(kept_steps(steps + 1)), []
+        saturated = (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2))
+        found = by_version(self.weights, {"saturated": saturated, "relative_gradient": slope / size})
+        for version, (activation, loss) in self.learners.items():
+            part = slice(self.seeds) if version == "normal" else slice(self.seeds, None)
+            weights = [weight.detach()[part].clone().requires_grad_() for weight in initial]
+            found |= by_version([version], self._train(data, weights, activation, loss))
+        return found
+
+    def _train(self, data: Images, weights: list[Tensor], activation: Any, loss: Any) -> dict[str, Tensor]:
+        train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
+        few, test_x = (train_x[: self.examples], train_y[: self.examples]), data.test_x.cpu()
+        order = torch.stack([torch.randperm(len(train_y), generator=one) for one in streams(range(self.seeds))])
+        steps = min(self.steps, len(train_y) // self.batch_size)
+        kept, losses, accuracies = set(kept_steps(steps + 1)), [], []
         for step in range(steps + 1):
             if step in kept:
-                losses.append(_losses(few_x, few_y, weights).detach())
+                losses.append(loss(*few, weights, activation).detach())
+            if step in (steps // 10, steps):
+                right = _outputs(test_x, weights, activation).argmax(dim=2) == data.test_y.cpu()
+                accuracies.append(right.double().mean(dim=1))
             if step < steps:
                 rows = order[:, step * self.batch_size : (step + 1) * self.batch_size]
-                _descend(weights, _losses(train_x[rows], train_y[rows], weights).sum(), self.learning_rate)
-        right = _outputs(data.test_x.cpu(), weights, torch.sigmoid).argmax(dim=2) == data.test_y.cpu()
-        values = {
-            "saturated": (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2)),
-            "relative_gradient": slope / size,
-            "accuracy": right.double().mean(dim=1),
-            "loss": torch.stack(losses, dim=1),
-        }
-        return by_version(kinds, values)
+                _descend(weights, loss(train_x[rows], train_y[rows], weights, activation).sum(), self.learning_rate)
+        return {"accuracy": accuracies[-1], "early_accuracy": accuracies[0], "loss": torch.stack(losses, dim=1)}
 
 
 AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})
