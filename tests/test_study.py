@@ -12,9 +12,7 @@ from highways.errors import HighwaysError
 from highways.experiments import DEPTH, base
 from highways.experiments.base import Study
 from highways.inside.statistics import difference_interval, mean_interval, student_interval, top_mean, wilson_interval
-from highways.nn import Highway
 from highways.show.tables import Scrolled
-from highways.show.teaching import code
 from highways.training import sweep
 
 pytestmark = OF_MLFLOW
@@ -45,13 +43,10 @@ def test_an_interrupted_cell_says_what_is_kept(study: Path, monkeypatch: pytest.
         one_trial_more().train()
 
 
-def test_notebook_shows_tables_whole_code_as_it_is_run_and_errors_in_one_line() -> None:
+def test_notebook_shows_tables_whole_and_errors_in_one_line() -> None:
     html = Scrolled({f"column {number}": ["x" * 100] * 200 for number in range(30)})._repr_html_()
     assert html.count("<tr") == 201
     assert all(part in html for part in ("x" * 100, "column 29", "overflow: auto"))
-    shown = code(Highway.transform_gate, Highway.forward).data
-    assert "def transform_gate(self, x: Tensor) -> Tensor:\n    return torch.sigmoid(self.gate(x))" in shown
-    assert '"""' not in shown
     assert HighwaysError("no such data")._render_traceback_() == ["error: no such data"]
 
 
