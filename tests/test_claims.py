@@ -227,7 +227,7 @@ def test_few_values_stand_behind_their_interval_and_networks_are_told_apart() ->
     text = measured_text(Networks((-0.657, -0.0681), (-0.34, None)))
     assert text == "-0.657, -0.0681; untrained -0.34"
     assert numbers_of(text) == ([-0.657, -0.0681], [-0.657, -0.0681])
-    assert spoken(text, "correlation") == "\u22120.657, \u22120.0681 (untrained \u22120.34)"
+    assert spoken(text, "correlation") == "-0.657, -0.0681 (untrained -0.34)"
     with pytest.raises(ValidationError, match="beyond_untrained needs each_network"):
         Claim.model_validate(CLAIM | {"beyond_untrained": True})
 

@@ -30,7 +30,6 @@ GOLDEN = {
     ("bilstm", 1, "highway-article"): 0.7023668,
     ("bilstm", 1, "highway-described"): 0.7151061,
     ("bilstm", 1, "highway-released"): 0.6899623,
-    ("bilstm", 1, "highway-zero-padding"): 0.6996374,
     ("bilstm", 1, "plain-matched"): 0.7101120,
     ("bag-of-words", 1, "bag-of-words"): 0.6652288,
     ("conv", 1, "highway"): 2.2885864,

@@ -62,7 +62,7 @@ class Claim(Strict):
     beyond_untrained: bool = False
     """One that is not further, in the criterion's direction, than the same network before training does not count."""
     by_construction: bool = False
-    """We chose the set-up so that the criterion holds."""
+    """The criterion holds by arithmetic, or because we chose the set-up so."""
     restated: str = ""
     """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
 

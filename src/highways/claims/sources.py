@@ -4,6 +4,7 @@ import math
 import re
 
 from highways.claims.values import Unit
+from highways.show.tables import number
 
 OWN = "our own"
 
@@ -19,29 +20,12 @@ DOCUMENTS = {
 """By the name that a claim's source has for them, in the order of `references/README.md`."""
 
 
-RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-"""Digits of a power of ten."""
-
-
 def documents(source: str) -> tuple[str, ...]:
     """Return the documents that a claim's source names, keys of `DOCUMENTS`; what stands in brackets is a remark."""
     if source.startswith("our "):
         return (OWN,)
     text = re.sub(r"\([^)]*\)", "", source)
     return tuple(name for name in DOCUMENTS if re.search(rf"\b{re.escape(name)}\b", text)) or (source.split(",")[0],)
-
-
-def number(value: float) -> str:
-    """Return a number with three significant digits, as one reads it; a whole one has all of them."""
-    if not math.isfinite(value):
-        return {"inf": "infinite", "-inf": "minus infinite"}.get(str(value), "not a number")
-    whole = value == int(value) and abs(value) < 1e12
-    if whole or 1e-3 <= abs(value) < 1e6:
-        text = f"{value + 0:,.0f}" if whole or abs(value) >= 100 else f"{value:.3g}"
-        return text.replace("-", "\u2212")
-    mantissa, power = f"{value:.1e}".split("e")
-    digits = str(int(power)).translate(RAISED)
-    return f"{mantissa} \u00d7 10{digits}".replace("-", "\u2212")
 
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
@@ -90,4 +74,4 @@ def _percent(percent: float, unit: Unit) -> str:
     """Return a percentage with one decimal, or as many as its first digit that is not zero needs."""
     decimals = 1 if abs(percent) >= 0.1 or percent == 0 else math.ceil(-math.log10(abs(percent)))
     sign = "+" if unit == "points" else ""
-    return f"{percent + 0:{sign}.{decimals}f}".replace("-", "\u2212")
+    return f"{percent + 0:{sign}.{decimals}f}"

@@ -289,7 +289,12 @@ def study_ratio(records: Listed, of: str, value: str, to: str) -> float | Interv
     It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
     above zero makes it NaN.
     """
-    ratios = [one / other if one > 0 < other else math.nan for one, other in _pairs(records, of, value, to)]
+    return ratio_interval(_pairs(records, of, value, to))
+
+
+def ratio_interval(pairs: Iterable[tuple[float, float]]) -> float | Interval | None:
+    """Return the ratio of the numbers of each pair, and of several pairs its interval; see `study_ratio`."""
+    ratios = [one / other if one > 0 < other else math.nan for one, other in pairs]
     if len(ratios) < 2:
         return next(iter(ratios), None)
     logs = [math.log(ratio) for ratio in ratios]

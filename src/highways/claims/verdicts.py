@@ -8,7 +8,8 @@ Verdict = Literal[
     "replicated", "not replicated", "consistent", "inconclusive", "by construction", "cannot be judged", "not run"
 ]
 """`consistent`: the criterion holds, at a scope below full and pruned, at which it could not have failed;
-`by construction`: it holds because we chose it so; `cannot be judged`: its data were never published."""
+`by construction`: it holds by arithmetic, or because we chose the set-up so; `cannot be judged`: its data were never
+published."""
 Scope = Literal["full", "pruned", "reduced", "stand-in", ""]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SCOPES: tuple[Scope, ...] = get_args(Scope)[:-1]

@@ -71,15 +71,7 @@ class DenseConfig(Network):
         return self.depth * self.width**2 * (2 if self.kind == "highway" else 1)
 
 
-BiLSTMKind = Literal[
-    "plain",
-    "highway-article",
-    "highway-described",
-    "highway-released",
-    "highway-zero-padding",
-    "highway",
-    "plain-matched",
-]
+BiLSTMKind = Literal["plain", "highway-article", "highway-described", "highway-released", "highway", "plain-matched"]
 """See `highways.nn.bilstm`, which says what each one is."""
 
 
@@ -114,8 +106,6 @@ class BiLSTMConfig(Network):
     def _options_where_they_belong(self) -> "BiLSTMConfig":
         if self.padding == "seen" and self.kind != "highway-released":
             raise ValueError("padding 'seen' is an option of the kind 'highway-released'")
-        if self.kind == "highway-zero-padding" and self.embedding > 2 * self.hidden:
-            raise ValueError("zero-padding cannot make an embedding narrower: it must be at most twice hidden")
         return self
 
     def slug_parts(self, optimiser: str) -> list[str]:

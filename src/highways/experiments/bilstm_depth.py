@@ -1,5 +1,6 @@
 """BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from statistics import mean
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
@@ -8,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways.claims.values import in_units
+from highways.claims.values import Interval, in_units, ratio_interval
 from highways.config import AdamConfig, BagOfWordsConfig, BiLSTMConfig, BudgetConfig, DataConfig, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
 from highways.config.data import TextData
@@ -33,7 +34,6 @@ STYLES = {
     "highway-described": ("#cc79a7", "^", "-"),
     "highway-released": ("#4b2e83", "v", "-"),
     "highway-released-padded": ("#4b2e83", "v", ":"),
-    "highway-zero-padding": ("#7f7f7f", "<", "--"),
 }
 """Colour, marker and dashes of each variant."""
 
@@ -335,6 +335,15 @@ def mean_difference(records: Listed, of: str, to: str, depths: tuple[int, int]) 
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
     return mean(values) if values else None
+
+
+@in_units("ratio")
+def gradient_ratio(records: Listed, of: tuple[Variant, int], to: tuple[Variant, int]) -> float | Interval | None:
+    """Return the ratio of two gradients of the first block before training, variant and layers each, paired by seed."""
+    start = "gradient_norm_first_block_start"
+    norms = {(row["variant"], row["depth"], row["seed"]): row[start] or math.nan for row in bilstm_rows(records)}
+    pairs = [(norms.get((*of, seed)), norms.get((*to, seed))) for seed in sorted({seed for *_, seed in norms})]
+    return ratio_interval((one, other) for one, other in pairs if one is not None and other is not None)
 
 
 def answer(records: Listed) -> Iterator[str]:

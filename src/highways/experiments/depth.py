@@ -8,13 +8,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
-from highways.claims.values import in_units
+from highways.claims.values import Interval, in_units
 from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.data import ImageData, ImageDataName
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Lead, Table
-from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, outcomes_of_draws
+from highways.experiments.depth_budget import (
+    OUTCOME,
+    Networks,
+    budget_figure,
+    drawn_rows,
+    draws_of_trials,
+    epochs_of_draws,
+    outcomes_of_draws,
+)
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import middle, top_mean, wilson_interval
 from highways.nn import DenseNetwork
@@ -257,17 +265,23 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
 
 
 @in_units("share")
-def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> float | None:
-    """Return at what share of depths and losses (that either reaches) plain takes `factor` times the epochs or more."""
-    networks, faster = cells(records, kind_and_depth), []
-    for depth in sorted({depth for _, depth in networks}):
-        if any((kind, depth) not in networks for kind in KINDS):
-            return None
-        for loss in losses:
-            plain, highway = (networks[kind, depth].epochs_to(loss) or math.inf for kind in KINDS)
-            if min(plain, highway) < math.inf:
-                faster.append(plain >= factor * highway)
-    return sum(faster) / len(faster) if faster else None
+def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> Interval | None:
+    """Return at what share of depths and losses (that either reaches) plain takes `factor` times the epochs or more.
+
+    The interval is that of other draws of the trials, as far as the best trial of each is known.
+    """
+    networks = cells(records, kind_and_depth)
+    depths = sorted({depth for _, depth in networks})
+    if not networks or any((kind, depth) not in networks for kind in KINDS for depth in depths):
+        return None
+    draws = [{run.config.seed for run in records}, *map(set, draws_of_trials(networks).tolist())]
+    times = {key: epochs_of_draws(cell, draws, losses) for key, cell in networks.items()}
+    plain, highway = (np.hstack([times[kind, depth] for depth in depths]) for kind in KINDS)
+    reached = np.minimum(plain, highway) < np.inf
+    with np.errstate(invalid="ignore"):
+        shares = ((plain >= factor * highway) & reached).sum(axis=1) / reached.sum(axis=1)
+    shares[np.isnan(plain + highway).any(axis=1)] = np.nan
+    return None if np.isnan(shares[0]) else Interval(*middle(shares[1:]), point=float(shares[0]))
 
 
 @in_units("share")

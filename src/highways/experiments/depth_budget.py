@@ -5,7 +5,8 @@ serves them all. Of a search with rungs only the trials that reached a rung have
 of them says nothing and is left out.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from highways.claims.values import Expression, Measures
 from highways.show.figures import Drawing, Panel
 from highways.show.tables import Row
 from highways.tracking import Listed
-from highways.tracking.outcomes import Cell, cells, kind_and_depth
+from highways.tracking.outcomes import Cell, cells, kind_and_depth, rank
 
 DRAWS, SEED = 2_000, 0
 OUTCOME = "best_train_cross_entropy"
@@ -27,24 +28,39 @@ KNOWN = 0.75
 Networks = Mapping[tuple[str, int], Cell]
 
 
+def draws_of_trials(networks: Networks, trials: int | None = None) -> NDArray[np.int64]:
+    """Return the numbers of the trials in each draw, `(draws, trials)`; as many as the search had by default."""
+    numbers = sorted({run.config.seed for cell in networks.values() for run in cell.rungs[0]})
+    return np.random.default_rng(SEED).choice(numbers, size=(DRAWS, trials or len(numbers)))
+
+
 def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int | None = None) -> list[Row]:
     """Return a row a network whose outcome is that of each draw, `(draws,)`, NaN where a draw says nothing.
 
     So many trials are drawn, as many as the search had by default. The epochs are the budget, counted on the shortest
     rung that is as long; by default they are those of the runs that count.
     """
-    numbers = sorted({run.config.seed for cell in networks.values() for run in cell.rungs[0]})
-    drawn = np.random.default_rng(SEED).choice(numbers, size=(DRAWS, trials or len(numbers)))
-    rows: list[Row] = []
+    drawn, rows = draws_of_trials(networks, trials), list[Row]()
+    places = 1 + max(run.config.seed for cell in networks.values() for run in cell.rungs[0])
     for (kind, depth), cell in networks.items():
         runs = cell.counted
         if epochs is not None:
             runs = next((rung for rung in cell.rungs if rung[0].config.budget.epochs >= epochs), [])
-        best = np.full(max(numbers) + 1, np.nan)
+        best = np.full(places, np.nan)
         for run in runs:
             best[run.config.seed] = min(run.curves.get("train_cross_entropy", [])[:epochs], default=np.inf)
         rows.append({"network": kind, "depth": depth, OUTCOME: np.fmin.reduce(best[drawn], axis=1)})
     return rows
+
+
+def epochs_of_draws(cell: Cell, draws: Iterable[Container[int]], losses: Sequence[float]) -> NDArray[np.float64]:
+    """Return the epochs that the best trial of each draw takes to each loss, `(draws, losses)`.
+
+    They are infinite where it never gets there, and NaN where no trial of the draw is known.
+    """
+    counted, unknown = sorted(cell.counted, key=rank), [math.nan] * len(losses)
+    times = {run.config.seed: [Cell((run,)).epochs_to(loss) or math.inf for loss in losses] for run in counted}
+    return np.array([next((row for seed, row in times.items() if seed in draw), unknown) for draw in draws])
 
 
 def drawn_rows(records: Listed) -> list[Row]:

@@ -10,20 +10,19 @@ T = sigmoid(g) a transform gate):
 | `highway-article` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, trained, carried itself |
 | `highway-released` | the same | g = G x + b, redrawn at every call |
 | `highway-described` | C (BiLSTM(x) * T + K x * (1 - T)) | g = G x + b, trained; K, trained, makes x 2H wide |
-| `highway-zero-padding` | the same, x made 2H wide by zeros | g = G x + b, trained |
 | `highway` | BiLSTM(x) * T + x * (1 - T) | g = G x + b, trained, b starts at `transform_bias` |
 | `plain-matched` | BiLSTM(x) | none |
 
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, and the code in its
-repository. `highway-described` and `highway-zero-padding` are two readings of its sentence that the input is carried;
-no text has them. In all five C is a linear map back to H, so that nothing is carried unchanged from layer to layer, and
-each BiLSTM starts from the final state (h, c) of the one below. The last two are what a comparison needs: one linear
+repository. `highway-described` is our reading of its sentence that the input is carried; no source has this layer. In
+all four C is a linear map back to H, so that nothing is carried unchanged from layer to layer, and each BiLSTM starts
+from the final state (h, c) of the one below. The last two are what a comparison needs: one linear
 map to 2H at the entry, layers of one width after it, and no difference but the gate and the carry.
 
 Source: the Highway BiLSTM article and its repository, bamtercelboo/pytorch_Highway_Networks. In models/model_HBiLSTM.py
 the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September); it is redrawn in
-`forward` in 6a2a02c and 6f92a8d, on 20 and 21 September in `model_HighWayBiLSTM`, and in every commit from 1ba7a17 (26
-September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
+`forward` in all before, from 4ecb7d8 (21 September, in `model_HighWayBiLSTM`) to 6f92a8d, and in every one from
+1ba7a17 (26 September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
 """
 
 import hashlib
@@ -104,8 +103,6 @@ class SourceLayer(nn.Module):
             self.gate = nn.Linear(inputs, wide)
         elif config.kind == "highway-described":
             self.gate, self.carry = nn.Linear(inputs, wide), nn.Linear(inputs, wide)
-        elif config.kind == "highway-zero-padding":
-            self.gate, self.carry = nn.Linear(inputs, wide), nn.ConstantPad1d((0, wide - inputs), 0.0)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Map `(time, batch, inputs)` and the state of the layer below to `(time, batch, hidden)` and a state."""

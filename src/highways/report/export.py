@@ -60,18 +60,18 @@ def _claim(row: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
 def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -> dict[str, Any]:
     claim = judged.claims[row["claim_id"]]
     experiment, listed, required = BY_NAME[claim.experiment], judged.listed[claim.experiment], claim.required
-    results = paths.Results(judged.profile).of(experiment.name)
+    results, evidence = paths.Results(judged.profile).of(experiment.name), claim.evidence(listed)
     there = row["verdict"] != "not run" and not listed.empty
     groups: dict[Any, Sequence[RunRecord | AnalysisRecord]] = {
-        results.runs: [run for run in listed if required.concerns(run.config)],
-        results.analyses: listed.analyses,
+        results.runs: [] if evidence.study else evidence.runs,
+        results.analyses: [evidence.study] if evidence.study else evidence.records.analyses,
     }
-    concerned = [run.config for run in claim.evidence(listed).runs] if there and not claim.of_study else []
+    concerned = [run.config for run in evidence.runs] if there and not evidence.study else []
     return {
         "experiment": experiment.name,
         "data": row["data"],
         "trials": dict(Counter(" ".join(map(str, required.cell_of(config))) for config in concerned)),
-        "networks": len(listed.networks()) if there and claim.each_network else None,
+        "networks": len(evidence.records.networks()) if there and claim.each_network else None,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(sums[one.own_key] for one in own)}
             for folder, own in groups.items()

@@ -26,6 +26,15 @@ class Scrolled(pd.DataFrame):
         return f'<div style="max-height: 30em; overflow: auto">{html}</div>'
 
 
+def number(value: float) -> str:
+    """Return a number as pages show it: with three digits, such as `2.65e-5` or `0.0123`; a large one whole."""
+    if not math.isfinite(value):
+        return {"inf": "infinite", "-inf": "-infinite"}.get(str(value), "not a number")
+    if abs(value) < 1e15 and (float(value).is_integer() or abs(value) >= 1e3):
+        return f"{value + 0:,.0f}"  # -0.0 is 0
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), f"{value:.3g}")
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
     return frame.map(_cell).to_csv(index=False, lineterminator="\n")
