@@ -114,6 +114,7 @@ class Experiment:
         figures: Draws each figure from the records, by the name of the file.
         draws: See `Measures`.
         after: Experiments whose records or parameters it uses; it may import no other.
+        captions: Of the figures besides the first, which has the first table's title.
         references: Files of `references/` that its tables and figures read.
         answer: Says what came out, from the records, a paragraph for each data set or one for all.
         lead: What the report begins with, for the first experiment that has one.
@@ -123,6 +124,7 @@ class Experiment:
     schema: type[Profile]
     tables: tuple[Table, ...] = ()
     figures: Mapping[str, Callable[[Listed], Drawing]] = field(default_factory=dict)
+    captions: Mapping[str, str] = field(default_factory=dict)
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
     after: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

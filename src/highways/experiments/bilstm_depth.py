@@ -375,7 +375,7 @@ BILSTM_DEPTH = Experiment(
                 "accuracy_test_best_dev": "test accuracy, best on the development set",
                 "accuracy_test_last": "test accuracy, last epoch",
                 "accuracy_test_best_snapshot": "test accuracy, best on the test set (as the source chose)",
-                "paper": "source",
+                "paper": "others' code, pretrained word vectors",
             },
             rows=some_variants,
         ),

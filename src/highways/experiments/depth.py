@@ -368,12 +368,17 @@ DEPTH = Experiment(
         "depth_curves": curves_figure,
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },
+    captions={
+        "depth_curves": "Training cross-entropy of each network's best trial, by epoch",
+        "depth_budget": "The share of draws of our trials that keep each claim's criterion, by trials and epochs: how "
+        "cheap its verdict could have been",
+    },
     draws=drawn_rows,
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(
         questions=(
-            ("Do plain networks fail with depth?", "depth-plain-degrades"),
+            ("Do plain networks degrade with depth?", "depth-plain-degrades"),
             ("Do highway networks not?", "depth-highway-does-not-degrade"),
         ),
         panel=outcome_panel,

@@ -75,8 +75,8 @@ def answer(records: Listed) -> Iterator[str]:
         whole, *losses = found.networks[0].row("cross_entropy")
         worst, idle = max(losses), sum(loss < 1.1 * whole for loss in losses) / len(losses)
         yield (
-            f"**{data}**: without one layer in {idle:.0%} of the cases training cross-entropy rises by less than a "
-            f"tenth; without layer {losses.index(worst) + 1}, the worst, it goes from {whole:.3g} to {worst:.3g}."
+            f"**{data}**: {idle:.0%} of the lesions of the best network raise its training cross-entropy by less than "
+            f"a tenth; that of layer {losses.index(worst) + 1}, the worst, raises it from {whole:.3g} to {worst:.3g}."
         )
 
 

@@ -99,6 +99,7 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
         root=os.path.relpath(paths.root(), results.folder),
         outcome="\n\n".join(paragraphs),
         figures=[name for name in experiment.figures if (results.figures / f"{name}.png").exists()],
+        captions=experiment.captions,
         less=list(dict.fromkeys(part for row in shown["run"] for part in row["lacking"])),
         module=f"src/{experiment.schema.__module__.replace('.', '/')}.py",
     )
