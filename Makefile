@@ -1,26 +1,26 @@
-# Each target works as the first command on a fresh clone. The environment is made in .venv when it is missing,
-# and again when a requirements*.lock or pyproject.toml have changed, or the checkout was moved.
+# Each target works as the first command on a fresh clone. The environment .venv is created when it is missing. It is
+# created again when a requirements*.lock or pyproject.toml has changed, or the checkout has moved.
 
-# The first of these that is there: everything has been run with 3.11, the quick tests with 3.12 and 3.13.
+# The first of these that is available. Everything has been run with 3.11, the quick tests with 3.12 and 3.13.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell command -v $(name) >/dev/null && echo $(name))) python3.11)
-# torch's builds differ between CPU and CUDA: requirements-torch.lock has the hashes of those that are known, and
-# requirements-cuda.lock has the parts that a CUDA build asks for. For a build that is not known give pip's arguments,
-# which then check no hash: make repro TORCH="torch==2.13.0 --index-url ..." (.venv remembers it; TORCH= ends that).
+# torch's builds differ between CPU and CUDA. requirements-torch.lock has the hashes of the known builds, and
+# requirements-cuda.lock has the parts that a CUDA build needs. For an unknown build give pip's arguments; no hash is
+# checked then: make repro TORCH="torch==2.13.0 --index-url ..." (.venv remembers it; TORCH= ends that).
 VENV := .venv
 TORCH ?= $(shell cat $(VENV)/.torch 2>/dev/null)
-# make setup UV=uv: uv in place of pip; it brings the Python that PYTHON names, such as 3.12.
+# make setup UV=uv uses uv instead of pip; uv brings the Python that PYTHON names, such as 3.12.
 UV ?=
 PROFILE ?=
 PORT ?=
 
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(if $(UV),$(UV) pip --quiet,$(VENV)/bin/python -m pip --quiet --disable-pip-version-check)
-# pip chooses the build, by what its settings say; the hash is checked on what it has chosen.
+# pip chooses the build according to its settings; then the hash of the chosen build is checked.
 LOCKED_TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements-torch.lock)
 CUDA_PARTS := import importlib.metadata as m, sys; \
   print(*[part for part in m.requires('torch') if sys.platform == 'linux' and part.startswith(('cuda', 'nvidia'))])
 STAMP := $(VENV)/.complete
-# Tests of a file stay together, in the order that tests/conftest.py gives.
+# The tests of a file stay together, in the order given by tests/conftest.py.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY ?= true
@@ -31,21 +31,21 @@ unexport PYTHONPATH
 
 help:  ## Show the targets
 	@echo "What to do next:"
-	@echo "  1. make repro   the small profile: trains, draws, judges in about ten minutes"
-	@echo "  2. open results/quick/report.html: what came out; make ui shows every run in MLflow"
-	@echo "  3. make lab     opens the notebooks: change a depth, Run All"
+	@echo "  1. make repro   train, draw and judge the small profile, in about ten minutes"
+	@echo "  2. open results/quick/report.html for the results; make ui shows every run in MLflow"
+	@echo "  3. make lab     open the notebooks, change a depth, Run All"
 	@echo "Is something missing? . .venv/bin/activate, then: highways doctor"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The scripts in .venv name its place: where the checkout was moved, it is made again.
-# (Compared by the shell, and .venv by its relative path everywhere: there may be blanks and quotes in the place.)
+# The scripts in .venv contain its path, so .venv is created again when the checkout has moved.
+# (The shell compares the paths, and .venv is always given by its relative path: the path may have blanks and quotes.)
 MOVED := $(if $(wildcard $(STAMP)),$(shell [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || echo yes))
 ifeq ($(MOVED),yes)
 .PHONY: $(STAMP)
 endif
 
-setup: $(STAMP)  ## Make .venv
+setup: $(STAMP)  ## Create .venv
 $(STAMP): requirements.lock requirements-torch.lock requirements-cuda.lock pyproject.toml
 	@echo "making $(VENV): some minutes, once"
 ifneq ($(UV),)
@@ -76,7 +76,7 @@ endif
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@pwd -P > $@
 
-repro: setup  ## Run the pipeline on what is active; PROFILE=laptop makes that active first
+repro: setup  ## Run the pipeline on the active profiles; PROFILE=laptop activates that one first
 	$(if $(PROFILE),highways profile use $(PROFILE))
 	highways repro
 
@@ -86,7 +86,7 @@ test: setup  ## Run all tests, the pipeline included
 same: setup  ## Execute the committed notebooks in a clone, without data, and compare everything with git
 	python tests/same.py $(PROFILE)
 
-test-faults: setup  ## Kill, damage, fill and flood it for half an hour; counts go to docs/reliability.md
+test-faults: setup  ## Inject faults (kill, damage, fill, flood) for half an hour; counts go to docs/reliability.md
 	HIGHWAYS_FAULTS_COUNTS=1 pytest tests/faults -m "faults or not faults"
 
 test-fast: setup  ## Run the tests that take seconds
@@ -114,7 +114,7 @@ bench: setup  ## Measure speeds, as ratios within one run
 	python benchmarks/overhead.py
 	highways readme
 
-readme: setup  ## Write README's numbers and the results' pages from what is committed
+readme: setup  ## Write README's numbers and the results' pages from the committed files
 	highways readme
 
 pipeline: setup  ## Write dvc.yaml and the schema of claims.yaml from the experiments
@@ -126,14 +126,14 @@ lint: setup  ## Check format, lint, types and spelling
 	pyright
 	codespell src tests benchmarks notebooks examples README.md references
 
-# Of the build for CPUs that PyTorch's own index has for Python 3.11 on x86-64 Linux; pip-compile sees PyPI's builds alone.
+# Hash of the CPU build in PyTorch's own index, for Python 3.11 on x86-64 Linux; pip-compile sees only PyPI's builds.
 TORCH_FOR_CPUS := torch==2.13.0 sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --upgrade \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-lock: setup  ## Resolve requirements.lock, requirements-torch.lock and requirements-cuda.lock anew
+lock: setup  ## Resolve requirements.lock, requirements-torch.lock and requirements-cuda.lock again
 	$(PIP) install pip-tools
-	@# soupsieve 4 wants Python 3.11.5, and Debian 12 has 3.11.2
+	@# soupsieve 4 needs Python 3.11.5, and Debian 12 has 3.11.2
 	@echo "soupsieve<3" > $(VENV)/constraints.txt
 	$(COMPILE) --extra dev --unsafe-package torch --constraint $(VENV)/constraints.txt \
 	  --output-file requirements.lock pyproject.toml

@@ -3,8 +3,8 @@
     python examples/highway.py          # half a minute on one core
 
 Highway Networks (Srivastava, Greff, Schmidhuber 2015): a learned gate T decides, unit by unit, how much of a layer's
-input is transformed and how much is carried on. Trained alike on 8 x 8 digits (from scikit-learn) both networks end at
-cross-entropies of 0.97 (plain) and 0.048 (highway); another processor's rounding moves that, to above 0.4 and below
+input is transformed and how much is carried on. Trained alike on 8 x 8 digits (from scikit-learn), the networks end at
+cross-entropies of 0.97 (plain) and 0.048 (highway). Rounding on other processors moves them, to above 0.4 and below
 0.25 (seen: 0.53 to 1.70, 0.024 to 0.107). That is one setting and one seed; 01_depth searches for evidence.
 """
 
@@ -19,7 +19,7 @@ DEPTH, EPOCHS, BATCH = 50, 15, 50
 class Highway(nn.Module):
     """y = T(x) H(x) + (1 - T(x)) x, with H = relu(W x + b) and the gate T = sigmoid(V x + c).
 
-    c starts negative, so that an untrained layer hands on its input, and gradients, almost unchanged.
+    c starts negative, so an untrained layer passes on its input and the gradients almost unchanged.
     """
 
     def __init__(self, width: int, gate_bias: float = -4.0):
@@ -33,7 +33,7 @@ class Highway(nn.Module):
 
 
 class Plain(nn.Module):
-    """y = relu(W x + b): a highway layer whose gates are all wide open."""
+    """y = relu(W x + b): a highway layer whose gates are all fully open."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -52,7 +52,7 @@ def linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return images, `(examples, 64)` in [0, 1], and classes: for training, and every fifth for testing."""
+    """Return images, `(examples, 64)` in [0, 1], and classes: for training, then every fifth example for testing."""
     images, classes = load_digits(return_X_y=True)
     x, y = torch.tensor(images, dtype=torch.float32) / 16, torch.tensor(classes)
     test = torch.arange(len(x)) % 5 == 4
@@ -60,7 +60,7 @@ def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def train(network: nn.Sequential, x: Tensor, y: Tensor) -> float:
-    """Train a network, print its training cross-entropy in nats, and return the last."""
+    """Train a network, print its training cross-entropy in nats, and return the last value."""
     optimiser, loss = torch.optim.Adam(network.parameters(), lr=0.001), float("nan")
     for epoch in range(1, EPOCHS + 1):
         for batch in torch.randperm(len(x)).split(BATCH):
@@ -79,7 +79,7 @@ def main() -> dict[str, float]:
     """Train a plain and a highway network, and return their last training cross-entropies."""
     x, y, test_x, test_y = digits()
     losses = {}
-    for name, kind, width in (("plain", Plain, 71), ("highway", Highway, 50)):  # about as many weights
+    for name, kind, width in (("plain", Plain, 71), ("highway", Highway, 50)):  # about the same number of weights
         torch.manual_seed(0)
         blocks = [kind(width) for _ in range(DEPTH - 1)]
         network = nn.Sequential(linear(64, width), nn.ReLU(), *blocks, linear(width, 10))
