@@ -1,4 +1,4 @@
-"""A highway network of 50 layers next to a plain one: the whole idea in one file that needs torch alone.
+"""A highway network of 50 layers next to a plain one: the whole idea in one file that needs torch and scikit-learn.
 
     python examples/highway.py          # half a minute on one core
 
