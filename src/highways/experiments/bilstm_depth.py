@@ -1,6 +1,5 @@
 """BiLSTMs and Highway BiLSTMs of 1 to 20 layers on sentiment (the Highway BiLSTM article)."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from statistics import mean
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
@@ -341,7 +340,7 @@ def mean_difference(records: Listed, of: str, to: str, depths: tuple[int, int]) 
 def gradient_ratio(records: Listed, of: tuple[Variant, int], to: tuple[Variant, int]) -> float | Interval | None:
     """Return the ratio of two gradients of the first block before training, variant and layers each, paired by seed."""
     start = "gradient_norm_first_block_start"
-    norms = {(row["variant"], row["depth"], row["seed"]): row[start] or math.nan for row in bilstm_rows(records)}
+    norms = {(row["variant"], row["depth"], row["seed"]): row[start] for row in bilstm_rows(records)}
     pairs = [(norms.get((*of, seed)), norms.get((*to, seed))) for seed in sorted({seed for *_, seed in norms})]
     return ratio_interval((one, other) for one, other in pairs if one is not None and other is not None)
 

@@ -104,7 +104,6 @@ class Judged:
         unit, differs = BY_NAME[claim.experiment].named_measures.unit(claim.measure), {}
         if row.verdict != "not run" and row.scope not in ("", "full"):
             differs = claim.evidence(self.listed[claim.experiment]).gaps
-        is_yes = row.measured == "1" and claim.holds.equals == 1  # a share of 1 that the criterion asks for
         return vars(row) | {
             "own": row.own,
             "experiment": claim.experiment,
@@ -112,7 +111,7 @@ class Judged:
             "of_papers": bool({"P1", "P2"} & set(named)),
             "of_study": claim.of_study,
             "unit": unit,
-            "said": "yes" if is_yes else spoken(row.measured, unit),
+            "said": spoken(row.measured, unit),
             "differs": differs,
             "lacking": [_lack(name, *gap) for name, gap in differs.items()],
         }
