@@ -12,7 +12,7 @@ from torch import nn
 from highways.config import BiLSTMConfig, RunConfig
 from highways.config.run import BiLSTMKind
 from highways.data import load
-from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, variant
+from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, gradient_ratio, variant
 from highways.nn import BiLSTMNetwork
 from highways.nn.bilstm import initialise
 from highways.tracking import Listed, RunRecord
@@ -171,6 +171,14 @@ def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str
         records.append(record_of(config, {"test_accuracy": [value]}, measurements=measured))
     rows = [row for row in verdicts_of(chosen, Listed(records)) if "gradient" not in row.claim_id]
     return {row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in rows}
+
+
+def test_gradients_of_two_networks_are_compared_seed_by_seed() -> None:
+    runs = BiLSTMProfile.model_validate(CHOSEN | {"depths": [1, 20], "variants": ["plain"]}).runs()[1:6]
+    looks = {"snapshot_dev_accuracy": [0.5], "snapshot_test_accuracy": [0.5]}
+    norms = [looks | {"gradient_norm_first_block": [value]} for value in (1.0, 2.0, 4.0, 1e-9, 4e-9)]
+    records = [record_of(run, {"test_accuracy": [0.5]}, measurements=one) for run, one in zip(runs, norms, strict=True)]
+    assert gradient_ratio(Listed(records), ("plain", 20), ("plain", 1)).values == pytest.approx((1e-9, 2e-9))
 
 
 def as_the_article_says(kind: str, depth: int) -> float:

@@ -205,18 +205,17 @@ class Factorial:
         """Whether all cells are there, and not a fraction of them, in which pairs of factors are mixed."""
         return len(self.accuracies) == 2 * len(cells(fraction=False))
 
-    def effect(self, *names: str, epochs: int | None = None, high: int = 1) -> list[float]:
-        """Return the effect of a factor, or the interaction of several.
+    def effect(self, name: str, epochs: int | None = None, high: int = 1) -> list[float]:
+        """Return the effect of a factor: the mean accuracy at its `high` level, Lasagne's by default, less Keras's.
 
-        A main effect is the mean accuracy at a `high` level, Lasagne's by default, less that at Keras's, over all cells
-        of the levels as written; an interaction of two is half of what the one's effect differs by between the other's
-        levels. `epochs` is a level: its cells alone count. Of a fraction there is no third level.
+        It is over all cells of the levels as written, or those of one level of the `epochs`. Of a fraction there is no
+        third level.
         """
         if high == 2 and not self.full:
             return []
-        levels = [(0, high if name in names else 1) for name in FACTORS]
+        levels = [(0, high if factor == name else 1) for factor in FACTORS]
         chosen = [cell for cell in itertools.product(*levels) if cell in self.accuracies and epochs in (None, cell[-1])]
-        weights = [_sign(cell, names) * 2 / len(chosen) for cell in chosen]
+        weights = [_sign(cell, [name]) * 2 / len(chosen) for cell in chosen]
         of_seeds = zip(*(self.accuracies[cell] for cell in chosen), strict=True)
         return [math.fsum(map(mul, weights, accuracies)) for accuracies in of_seeds]
 
@@ -259,8 +258,6 @@ class Factorial:
             yield "gain", f"Keras, {self.switch(name)}", self.difference(one_step, KERAS)
         for when, measured in self.effects().items():
             yield from ((f"effect {when}", term, values) for term, values in measured.items())
-        for pair in itertools.combinations(FACTORS, 2) if self.full else ():
-            yield "interaction", " x ".join(map(TEXTS.__getitem__, pair)), self.effect(*pair)
 
 
 def factorials(records: Listed) -> dict[str, Factorial]:
@@ -287,12 +284,11 @@ def factorials(records: Listed) -> dict[str, Factorial]:
 
 
 def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
-    """Yield accuracies of the configurations, and the effect of every factor and pair.
+    """Yield accuracies of the configurations, and the effect of every factor.
 
-    `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels),
-    `effect after ...` (a main effect, after each number of epochs), or `interaction` (see `Factorial.effect`; of a
-    whole factorial only). Values are fractions of the test set, means over seeds, with 95 % intervals (Student's, over
-    seeds) where there are five seeds or more.
+    `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels) or
+    `effect after ...` (a main effect, after each number of epochs). Values are fractions of the test set, means over
+    seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more.
     """
     for data, found in factorials(records).items():
         trained_on = records.on(data)[0].config.data.training_examples or examples(data, "train")

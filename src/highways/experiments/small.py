@@ -79,14 +79,9 @@ class SmallStudy(Measure):
             yield self.mean(version, text, name, values) if len(values) > 1 else number(version, text, *values)
 
     def mean(self, version: str, text: str, name: str, values: Numbers) -> Row:
-        """Return the mean over seeds with its interval, within what it can be, or the values where they are few.
-
-        A number whose name in the record says so is a share, 1 at most.
-        """
+        """Return the mean over seeds with its interval, within what it can be: a share, by its name, is 1 at most."""
         row = number(version, text, moments(values)[0], seeds=getattr(self, "seeds", None))
-        if 1 < len(values) < FEWEST_FOR_INTERVAL:
-            row["values"] = " ".join(f"{value:.3g}" for value in values)
-        elif len(values) > 1:
+        if len(values) >= FEWEST_FOR_INTERVAL:
             low, high = student_interval(values)
             most = 1.0 if is_share(name) else math.inf
             row |= {"interval_low": max(low, 0.0), "interval_high": min(high, most)}
@@ -129,9 +124,8 @@ def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
 def study_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each number of the studies.
 
-    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's,
-    within what the quantity can be) where there are five or more, else `values`, those of the seeds in their order.
-    `paper` is the source's number.
+    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's, within
+    what the quantity can be) where there are five or more. `paper` is the source's number.
     """
     for study, found in studies_of(records):
         yield from ({"study": study.title, "data": found.data} | row for row in study.rows(found))
@@ -166,5 +160,5 @@ def streams(seeds: Iterable[int]) -> list[torch.Generator]:
 
 def number(version: str, quantity: str, value: float, **more: float | str | None) -> Row:
     """Return a row of a table of studies; what `more` does not give is empty."""
-    columns = ("interval_low", "interval_high", "seeds", "paper", "values")
+    columns = ("interval_low", "interval_high", "seeds", "paper")
     return {"version": version, "quantity": quantity, "value": value} | dict.fromkeys(columns) | more
