@@ -317,7 +317,7 @@ def test_text_of_records_is_no_markup_in_pages_and_steers_no_terminal(capsys: py
     assert str(HighwaysError(wicked)).endswith("b.png)\\n# head\\x1b[2J")
     head = "process_seconds,processor,device,threads,workers"
     assert cost([f'{head}\n60,"<img src=x> [a](b)\n\n# c",cpu,1,1\n']) == (
-        "60 seconds of processes' time (processor &lt;img src=x> [a]\\(b)\\n\\n# c, device cpu, threads 1, workers 1)."
+        "60 seconds of process time (processor &lt;img src=x> [a]\\(b)\\n\\n# c, device cpu, threads 1, workers 1)."
     )
 
 

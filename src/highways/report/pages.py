@@ -51,7 +51,7 @@ def cost(tables: Iterable[str]) -> str:
         seconds = float(one["process_seconds"].to_numpy().sum())
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
-        spent.append(f"{time} of processes' time ({plain(machine)})")
+        spent.append(f"{time} of process time ({plain(machine)})")
     return f"{', and '.join(spent)}."
 
 
