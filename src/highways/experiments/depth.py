@@ -27,7 +27,7 @@ from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import middle, top_mean, wilson_interval
 from highways.nn import DenseNetwork
 from highways.show.figures import LOOKS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
-from highways.show.tables import Row, reference, reference_rows
+from highways.show.tables import Row, number, reference, reference_rows
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import cells, diverged, kind_and_depth
 
@@ -319,9 +319,10 @@ def answer(records: Listed) -> Iterator[str]:
         times = f"{high / low:.3g} times " if low else ""
         which = "highway" if highway == low else "plain"
         lower = f"the {which} one is {times}lower" if low < high else "they are equal"
+        trials = [f"{rows[kind, depth]['trials']} {kind} trials" for kind in KINDS]
         sentences.append(
-            f"At **{depth} layers** the best plain network reaches a training cross-entropy of {plain:.3g}, the best "
-            f"highway network {highway:.3g}: {lower}."
+            f"At **{depth} layers** the best of {trials[0]} reaches a training cross-entropy of {number(plain)}, the "
+            f"best of {trials[1]} {number(highway)}: {lower}."
         )
     if drawn := [row for row in rows.values() if row["drawn"]]:
         lower = sum(row["drawn_best_train_cross_entropy"] < row[OUTCOME] for row in drawn)
