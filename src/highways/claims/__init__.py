@@ -1,1 +1,1 @@
-"""Claims as tests: what each says, and the verdict on it. The measures come with the experiments."""
+"""Claims as tests: what each claim states, and its verdict. The experiments define the measures."""

@@ -1,6 +1,6 @@
-"""When each criterion was fixed: read from git, kept in `references/history.csv`, compared with the runs' own times.
+"""When each criterion was fixed: read from git, stored in `references/history.csv`, compared with the runs' end times.
 
-The file is committed, so that an archive or a shallow clone judges to the same bytes as a full clone.
+The file is committed, so that an archive or a shallow clone gives byte-identical verdicts to a full clone.
 """
 
 import itertools
@@ -21,47 +21,47 @@ from highways.tracking import Listed
 
 CLAIMS, HISTORY = "references/claims.yaml", "references/history.csv"
 DECISIVE = {"holds": "bounds", "required": "requirement"} | {key: key for key in ("statement", "criterion", "measure")}
-"""Keys of a claim that decide its verdict, in words."""
-SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built in
+"""Keys of a claim that decide its verdict, with the word for each."""
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML has it
 
 
 class Form(NamedTuple):
-    """A claim as it stood since a commit and its date, UTC; `entry` is the last one before the next form."""
+    """One form of a claim, with the commit that introduced it and its date, UTC; `entry` is its last version."""
 
     entry: Mapping[str, Any]
     commit: str
     at: str
 
     def changed(self, other: "Form") -> list[str]:
-        """Name the parts that differ in another form."""
+        """Name the decisive parts that differ from another form."""
         return sorted(word for key, word in DECISIVE.items() if self.entry.get(key) != other.entry.get(key))
 
 
 Forms = Mapping[str, Sequence[Form]]
-"""By claim, the newest first."""
+"""Forms of each claim, the newest first."""
 
 
 class Fixed(NamedTuple):
-    """A row of `references/history.csv`: the last commit that changed what decides a claim, or made it `new`."""
+    """A row of `references/history.csv`: the last commit that changed a claim's decisive parts, or added it (`new`)."""
 
     claim_id: str
     fixed_at: str
     commit: str
     changed: str
     rest_fixed_at: str
-    """`fixed_at` where the measure, which may only be written in another way, does not count."""
+    """The same, ignoring changes of the measure alone, which may only be a rewording."""
     earlier_forms: int
 
 
 def forms_of_claims() -> Forms | None:
-    """Return all forms of each claim of the last commit; `None` outside a full clone."""
+    """Return all forms of each claim in the last commit; `None` outside a full clone."""
     try:
         if _git("rev-parse", "--is-shallow-repository").strip() != "false":
             return None
         log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
         commits = [line.split("|") for line in log.splitlines()]
         texts = {commit: _git("show", f"{commit}:./{CLAIMS}") for commit, _, _ in commits}
-    except (OSError, subprocess.SubprocessError):  # no git here, or one that does not answer
+    except (OSError, subprocess.SubprocessError):  # git is missing or does not answer
         return None
     if not commits:
         return None
@@ -70,14 +70,14 @@ def forms_of_claims() -> Forms | None:
     for commit, text in reversed(texts.items()):
         try:
             versions[commit] = yaml.load(text, SafeLoader) or {}
-        except yaml.YAMLError:  # mended by a later commit: as it was before
+        except yaml.YAMLError:  # a later commit repairs it: use the version before
             versions[commit] = next((versions[one] for one in parents[commit]), {})
     dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
     found: dict[str, list[Form]] = {}
     latest: str = commits[0][0]
     for name, entry in versions[latest].items():
         commit, found[name] = latest, []
-        while commit is not None:  # a form begins with a commit that has it while none of its parents does
+        while commit is not None:  # a form begins with a commit none of whose parents has it
             here = Form(entry, commit, dates[commit])
             before = [Form(versions[one][name], one, dates[one]) for one in parents[commit] if name in versions[one]]
             same = [one for one in before if not here.changed(one)]
@@ -89,13 +89,13 @@ def forms_of_claims() -> Forms | None:
 
 
 def _git(*arguments: str) -> str:
-    """Return what git prints; nothing of a file that a commit does not have, or outside a clone."""
+    """Return git's output; empty outside a clone, or for a file that the commit lacks."""
     command = ["git", "-C", str(paths.root()), *arguments]
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60).stdout
 
 
 def fixed_by_git(forms: Forms) -> list[Fixed]:
-    """Return since when each claim is what it is."""
+    """Return when each claim was last changed, by git's history."""
     rows = []
     for name, (now, *before) in forms.items():
         same = list(itertools.takewhile(lambda form, now=now: set(now.changed(form)) <= {"measure"}, before))
@@ -110,7 +110,7 @@ def history_text(rows: Iterable[Fixed]) -> str:
 
 
 def read_history() -> dict[str, Fixed]:
-    """Return the committed history by claim, checked; empty where there is none."""
+    """Read and check the committed history, by claim; empty if there is no file."""
     path = paths.root() / HISTORY
     if not path.exists():
         return {}
@@ -123,13 +123,13 @@ def read_history() -> dict[str, Fixed]:
 
 
 def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed) -> str:
-    """Return how many of the runs, or studies, that a claim is judged on were finished when it was fixed, in words.
+    """Say how many of the runs, or studies, that a claim is judged on had finished when the claim was fixed.
 
     Args:
-        since: When it was fixed; `None` where that is not known.
+        since: When the claim was fixed; `None` if unknown.
         claim: The claim.
-        measures: Its experiment's.
-        records: What the notebook's parameters list, as far as it is there.
+        measures: The measures of its experiment.
+        records: The existing records of what the notebook's parameters list.
     """
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"
@@ -148,7 +148,7 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
 
 
 def summary(texts: Iterable[str]) -> str:
-    """Return on one line how many criteria were fixed before, between and after their runs, from what `fixed` gives."""
+    """Count, on one line, the criteria fixed before, between and after their runs, given the texts from `fixed`."""
     texts = list(texts)
     before = sum(text.startswith("before") for text in texts)
     after = [found for text in texts if (found := re.match(r"after (\d+) of (\d+) ", text))]

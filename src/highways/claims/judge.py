@@ -21,11 +21,11 @@ from highways.inside.statistics import FEWEST_FOR_INTERVAL
 from highways.tracking import Listed
 
 KEEPS = {"above": [gt], "below": [lt], "at_least": [ge], "at_most": [le], "equals": [ge, le]}
-"""How a value that keeps a bound compares with it, by the bound's name."""
+"""Comparisons that a value within a bound satisfies, by the bound's name."""
 
 
 class Bounds(Strict):
-    """What a measured value must keep; all that are given."""
+    """Bounds that a measured value must satisfy, all of them."""
 
     above: float | None = None
     below: float | None = None
@@ -34,7 +34,7 @@ class Bounds(Strict):
     equals: float | None = None
 
     def keep(self, value: float | Interval) -> bool | None:
-        """Tell whether a value, or the whole of an interval, is within; `None` of NaN and where a part of it is."""
+        """Tell whether a value, or a whole interval, is within the bounds; `None` for NaN or if only part of it is."""
         low, high = value[:2] if isinstance(value, Interval) else (value, value)
         asked = [(keeps, bound) for name, bound in self if bound is not None for keeps in KEEPS[name]]
         if math.isnan(low + high):
@@ -55,16 +55,16 @@ class Claim(Strict):
     holds: Bounds
     required: Required = Field(default_factory=Required)
     easier_with_less: bool = False
-    """A smaller budget makes the criterion easier to meet, as where a network is to fail: below the required one
-    the claim is *inconclusive* also where it holds."""
+    """A smaller budget makes the criterion easier to meet, for example if a network is expected to fail: below the
+    required budget the claim is *inconclusive* even if it holds."""
     each_network: bool = False
-    """Every network that is looked into is measured: of three, two must agree; of two, both."""
+    """Measure every analysed network: two of three must agree, or both of two."""
     beyond_untrained: bool = False
-    """One that is not further, in the criterion's direction, than the same network before training does not count."""
+    """A network counts only if it is further, in the criterion's direction, than the same network before training."""
     by_construction: bool = False
-    """The criterion holds by arithmetic, or because we chose the set-up so."""
+    """The criterion holds by arithmetic, or because of how we chose the set-up."""
     restated: str = ""
-    """When and why criterion or requirement were changed: committed before the runs that the new ones judge."""
+    """When and why the criterion or requirement changed; committed before the runs that the new version judges."""
 
     @model_validator(mode="after")
     def _control_of_each(self) -> Self:
@@ -73,7 +73,7 @@ class Claim(Strict):
         return self
 
     def keeps(self, value: float | Interval | Networks) -> bool | None:
-        """Tell whether what was measured keeps the criterion; `None` where it does not say."""
+        """Tell whether a measured value meets the criterion; `None` if it does not decide."""
         if not isinstance(value, Networks):
             return self.holds.keep(value)
         upwards = self.holds.above is not None or self.holds.at_least is not None
@@ -85,22 +85,22 @@ class Claim(Strict):
         return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
 
     def evidence(self, records: Listed) -> Evidence:
-        """Return the evidence for a verdict, of the listed runs: on the required data sets or their stand-ins."""
+        """Select the evidence for a verdict from the listed runs, on the required data sets or their stand-ins."""
         records = self.required.of_data_sets(records)
         return Evidence(self.required, records, records.study(self.of_study) if self.of_study else None)
 
     @property
     def of_study(self) -> str | None:
-        """Kind of the study that the claim is about, `None` where it is about runs."""
+        """Kind of the study that the claim is about; `None` if it is about runs."""
         return self.measure["of"] if str(self.measure.get("name")).startswith("study_") else None
 
 
 def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
-    """Return the claims, checked, of the experiments `known`, by id, in the order of `references/claims.yaml`.
+    """Read and check the claims of the `known` experiments, by id, in the order of `references/claims.yaml`.
 
     Args:
-        known: Their measures, by name.
-        every: These are all the experiments there are; a claim of another one is at fault.
+        known: Measures of each experiment, by its name.
+        every: `known` holds all experiments: a claim of any other is an error.
     """
     where = "references/claims.yaml"
     claims = {}
@@ -118,10 +118,10 @@ def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str,
 
 @dataclass(frozen=True)
 class Judgement:
-    """A row of `claims.csv`. `scope` says what the verdict rests on: see `judge`.
+    """A row of `claims.csv`; for the meaning of `scope` see `judge`.
 
-    `measured` is a number, or an interval and, where they are fewer than five, the values behind it, which say more
-    than it does: `0.157 to 0.158 (0.1569, 0.1574, 0.1581)`.
+    `measured` is a number or an interval. Fewer than five values say more than their interval, and follow it:
+    `0.157 to 0.158 (0.1569, 0.1574, 0.1581)`.
     """
 
     claim_id: str
@@ -135,26 +135,26 @@ class Judgement:
     data: str
     profile: str
     fixed: str = ""
-    """When the criterion was fixed, compared with the runs; see `highways.claims.history`."""
+    """When the criterion was fixed relative to its runs; see `highways.claims.history`."""
 
     @property
     def own(self) -> bool:
-        """Whether it is a question or a calculation of ours, not a source's claim."""
+        """Whether it is our own question or calculation, not a claim of a source."""
         return self.source.startswith("our ")
 
 
 def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile: str) -> Judgement:
-    """Judge one claim on what the notebook's parameters list, as far as it is there.
+    """Judge one claim on the existing records of what the notebook's parameters list.
 
-    The scope is *stand-in* where the data are not the required ones; *full* where nothing is less than required;
-    *pruned* where a search with rungs began with all trials and trained the survivors to the end, also where they alone
-    are listed, as the networks that are looked into; else *reduced*:
-    epochs, trials, seeds or depths are fewer, or widths are others. At full or pruned scope a criterion that holds
-    makes the claim *replicated*, one that fails *not replicated*. Below, one that holds is *consistent*, unless less
-    budget makes it easier to meet, and one that fails *inconclusive*. Where an interval is
-    measured, all of it must keep the bounds, or all of it break them; one that lies across a bound is
-    *inconclusive*. Networks that were not trained as far as required (`trained_to`) decide nothing. A claim whose data
-    were never published *cannot be judged*. It is *not run* as long as a run that it concerns is missing.
+    The scope is *stand-in* if the data are not the required ones; *full* if every requirement is met; *pruned* if a
+    search with rungs began with all trials and trained only the survivors to the end, or if only those survivors are
+    listed, as for analysed networks; otherwise *reduced*: fewer epochs, trials, seeds or depths, or other widths.
+
+    At full or pruned scope a claim is *replicated* if its criterion holds and *not replicated* if it fails. At a lower
+    scope it is *consistent* if the criterion holds, unless a smaller budget makes that easier, and otherwise
+    *inconclusive*. An interval decides only if all of it meets the bounds or all of it breaks them; otherwise the claim
+    is *inconclusive*, as it is if a network was not trained as far as required (`trained_to`). A claim whose data were
+    never published *cannot be judged*. A claim is *not run* as long as a run that it needs is missing.
     """
     evidence, calculated = claim.evidence(records), measures.needs_no_runs(claim.measure)
     measuring = measured_of_networks if claim.each_network else measured
@@ -169,7 +169,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         scope = "full" if calculated else evidence.scope
         verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in evidence.gaps)
     elif evidence.complete and evidence.lost:
-        verdict, scope = "inconclusive", evidence.scope  # there is nothing to measure
+        verdict, scope = "inconclusive", evidence.scope  # all its runs diverged: there is nothing to measure
     return Judgement(
         claim_id=name,
         source=claim.source,
@@ -185,7 +185,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
 
 
 def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> Verdict:
-    """Return the verdict on a criterion that is kept, or is not; `None` where an interval lies across a bound."""
+    """Return the verdict, given whether the criterion is `kept`; `None` if what was measured does not decide."""
     if UNPUBLISHED in claim.required.data_sets:
         return "cannot be judged"
     if kept is None or untrained:
@@ -198,7 +198,7 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
 
 
 def measured_text(value: float | Interval | Networks) -> str:
-    """Format a measured value as `claims.csv` has it."""
+    """Format a measured value for `claims.csv`."""
     if isinstance(value, Networks):
         controls = [one for one in value.untrained if one is not None]
         return _listed(value.values) + (f"; untrained {_listed(controls)}" if controls else "")
@@ -214,7 +214,7 @@ def _listed(values: Iterable[float]) -> str:
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
-    """Return the counts on one line, with their scope: the sources' claims, then our own questions."""
+    """Count verdicts and their scopes on one line: the sources' claims, then our own questions."""
     theirs, ours = ([row for row in judgements if row.own == own] for own in (False, True))
     text = f"{len(theirs)} claims of the sources: {_counts(theirs)}"
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
@@ -229,7 +229,7 @@ def _counts(judgements: Iterable[Judgement]) -> str:
 
 
 def by_whose(judgements: Sequence[Judgement]) -> dict[str, Counter[str]]:
-    """Return the number of each verdict, sorted: on the `sources`' claims and on `our_own`."""
+    """Count each verdict, sorted by name, on the `sources`' claims and on `our_own`."""
     theirs, ours = (Counter(sorted(row.verdict for row in judgements if row.own == own)) for own in (False, True))
     return {"sources": theirs, "our_own": ours}
 

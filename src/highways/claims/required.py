@@ -1,4 +1,4 @@
-"""What a full judgement of a claim needs, and in what the evidence falls short of it."""
+"""What a full judgement of a claim requires, and where the evidence falls short of it."""
 
 import math
 from collections.abc import Callable
@@ -17,47 +17,47 @@ from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.outcomes import Cell, cells
 
 Gap = tuple[str, str]
-"""What is required, and what there is."""
+"""What is required, and what exists."""
 Name = Annotated[str, Field(min_length=1)]
 AtLeast = Annotated[int, Field(ge=1)]
 NETWORK_SETTINGS = {
     name for tagged in get_args(get_args(NetworkConfig)[0]) for name in get_args(tagged)[0].model_fields
 }
-"""Of any network, `Required.cells` can name them."""
+"""Names of the settings that at least one kind of network has; `Required.cells` can use them."""
 
 
 class Required(Strict):
-    """What a full judgement needs; what is not given does not matter."""
+    """Requirements of a full judgement; a requirement that is not given does not apply."""
 
     model_config = ConfigDict(strict=True)
 
     data: Name | Annotated[list[Name], Field(min_length=1)] | None = None
-    """A data set, or several; then the measurement is over all of them."""
+    """A data set, or several that are measured together."""
     epochs: AtLeast | None = None
-    """Of the longest training of each kind of network at each depth."""
+    """Epochs of the longest training of each kind of network at each depth."""
     schedule_epochs: AtLeast | None = None
-    """Runs that are the beginning of a schedule of this length; of no other claim they matter."""
+    """Only runs that stop early in a schedule of this length count; without this, no such run counts."""
     trials: AtLeast | None = None
-    """Runs of each kind of network at each depth; of a search with rungs those that it began with."""
+    """Runs of each kind of network at each depth; for a search with rungs, the trials it began with."""
     survivors: AtLeast | None = None
-    """For the scope *pruned*: minimum number of trials of a search with rungs that were trained to the end."""
+    """For the scope *pruned*: minimum number of trials that a search with rungs trained to the end."""
     seeds: AtLeast | None = None
     """Different seeds of each kind of network at each depth."""
     steps: AtLeast | None = None
     draws: AtLeast | None = None
     training_examples: AtLeast | None = None
-    """Of the smallest training set."""
+    """Size of the smallest training set."""
     trained_to: Annotated[float, Field(gt=0)] | None = None
-    """Training cross-entropy, nats, below which every network that did not diverge must have come."""
+    """Training cross-entropy, nats, that every network that did not diverge must have fallen below."""
     depths: Annotated[list[AtLeast], Field(min_length=1)] | None = None
-    """Runs of every kind of network at these; what is missing at others does not matter."""
+    """Every kind of network needs runs at these depths; runs at other depths do not count."""
     widths: Annotated[dict[str, AtLeast], Field(min_length=1)] | None = None
-    """By kind of network; the other kinds do not matter."""
+    """Width by kind of network; other kinds do not count."""
     cells: dict[Name, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
-    """Values of other settings of the network, `{width: [16, 64]}`: runs of every kind of network at each; other values
-    do not matter. What is counted above is then counted at each of them, too."""
+    """Values of other network settings, `{width: [16, 64]}`: every kind of network needs runs at each; other values do
+    not count. The counts above then apply to each value separately."""
     networks: Annotated[list[Name], Field(min_length=1)] | None = None
-    """Convolutional networks by name; the others do not matter."""
+    """Names of the convolutional networks that count."""
 
     @model_validator(mode="after")
     def _training_is_of_networks(self) -> Self:
@@ -74,16 +74,16 @@ class Required(Strict):
 
     @property
     def data_sets(self) -> list[str]:
-        """The data sets, in a list."""
+        """The required data sets, as a list."""
         return [self.data] if isinstance(self.data, str) else self.data or []
 
     @property
     def settings(self) -> dict[str, list[Any]]:
-        """The values of the network's settings at each of which runs are needed."""
+        """Values of each network setting at which runs are required."""
         return ({"depth": self.depths} if self.depths else {}) | self.cells
 
     def text(self) -> str:
-        """Return it on one line."""
+        """Return the requirements on one line."""
         values = self.model_dump(exclude_none=True)
         values |= values.pop("cells")
         for name, value in values.items():
@@ -93,7 +93,7 @@ class Required(Strict):
         return ", ".join(f"{name}: {value}" for name, value in values.items()) or "any run"
 
     def concerns(self, run: RunConfig) -> bool:
-        """Tell whether a run's outcome can matter."""
+        """Tell whether a run's outcome can count."""
         network = run.network
         return (
             run.budget.schedule_epochs == self.schedule_epochs
@@ -103,11 +103,11 @@ class Required(Strict):
         )
 
     def cell_of(self, run: RunConfig) -> tuple[Any, ...]:
-        """Return what runs are counted apart by: kind, depth and settings in `cells`, `None` where there is none."""
+        """Return the cell of a run: kind, depth and the settings in `cells`, `None` for one that its network lacks."""
         return run.network.kind, run.network.depth, *(getattr(run.network, name, None) for name in self.cells)
 
     def of_data_sets(self, records: Listed) -> Listed:
-        """Return the records on the required data sets; without any, those on a stand-in or the first data set."""
+        """Return the records on the required data sets or their stand-ins, otherwise those on a single data set."""
         there = list(dict.fromkeys([*records.data, *(run.data.name for run in records.missing)]))
         wanted = self.data_sets or there[:1]
         chosen = [next((one for one in (name, STAND_INS.get(name)) if one in there), None) for name in wanted]
@@ -115,7 +115,7 @@ class Required(Strict):
 
 
 def _survivors(cell: Cell) -> int | None:
-    """Return how many trials of a search with rungs ended its last one; `None` where there are no rungs."""
+    """Return how many trials finished the last rung of a search; `None` if there are no rungs."""
     return sum(run.status == "finished" for run in cell.rungs[-1]) if len(cell.rungs) > 1 else None
 
 
@@ -126,20 +126,20 @@ COUNTS: dict[str, Callable[[Cell], int | None]] = {
     "seeds": lambda cell: len({run.config.seed for run in cell.runs}),
     "training_examples": lambda cell: min(trained_on(run.config.data) for run in cell.runs),
 }
-"""How many a cell has; `None` where that cannot be asked."""
+"""Functions that count what a cell has; `None` if the count does not apply."""
 OF_STUDIES = ("epochs", "trials", "seeds", "steps", "draws")
-"""What a study is asked for: its settings of these names."""
+"""Requirements that apply to a study, named like its settings."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict rests on, and what is required of it."""
+    """The records that a verdict rests on, and the requirements on them."""
 
     required: Required
     records: Listed
-    """On the required data sets, or their stand-ins."""
+    """Records on the required data sets, or their stand-ins."""
     study: AnalysisRecord | None = None
-    """The study that the claim is about, once it has been made; then runs do not count."""
+    """The study that the claim is about, once it exists; runs then do not count."""
 
     @cached_property
     def runs(self) -> list[RunRecord]:
@@ -148,25 +148,25 @@ class Evidence:
 
     @property
     def data(self) -> list[str]:
-        """The data sets."""
+        """Names of the data sets."""
         return self.records.data if self.study is None else [self.study.data]
 
     @property
     def lost(self) -> bool:
-        """Whether all its runs diverged."""
+        """Whether every run of the claim diverged."""
         return self.study is None and {run.status for run in self.runs} == {"diverged"}
 
     @cached_property
     def cells(self) -> dict[tuple[Any, ...], Cell]:
-        """The runs by what is counted apart."""
+        """The runs, grouped by `Required.cell_of`."""
         return cells(self.runs, lambda run: self.required.cell_of(run.config))
 
     @property
     def complete(self) -> bool:
-        """Whether no run is missing that is needed.
+        """Whether no required run is missing.
 
-        Of a search with rungs those of the last one do not matter once as many as must survive have been trained to
-        its end: the search takes the best of the rung before first.
+        In a search with rungs, runs missing from the last rung do not count once the required number of survivors has
+        finished it: the search trains the best trials of the previous rung first.
         """
         enough, epochs = self.required.survivors or math.inf, self.required.epochs or 0
         for missing in filter(self.required.concerns, self.records.missing if self.study is None else ()):
@@ -178,7 +178,7 @@ class Evidence:
 
     @property
     def scope(self) -> Scope:
-        """How much of what is required is met."""
+        """How far the requirements are met."""
         if "data" in self.gaps:
             return "stand-in"
         if self.gaps or (self.study is None and not self.runs):
@@ -195,7 +195,7 @@ class Evidence:
 
     @cached_property
     def gaps(self) -> dict[str, Gap]:
-        """In what the requirement is not met: by name what is required and what there is."""
+        """The unmet requirements, by name: what is required, and what exists."""
         gaps: dict[str, Gap] = {}
         required, study = self.required, self.study
         if required.data is not None and set(self.data) != set(required.data_sets):
@@ -242,7 +242,7 @@ class Evidence:
 
 
 def _widths(widths: set[tuple[str, int]]) -> str:
-    """Return widths by kind of network on one line; one number where they are the same."""
+    """Format widths by kind of network on one line; one number if they are equal."""
     rows = sorted(widths)
     same = len({width for _, width in rows}) == 1
     return str(rows[0][1]) if same else " ".join(f"{kind} {width}" for kind, width in rows)

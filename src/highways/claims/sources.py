@@ -1,4 +1,4 @@
-"""The documents that claims come from, and how their numbers are said."""
+"""The documents that claims come from, and how their numbers are written."""
 
 import math
 import re
@@ -17,11 +17,11 @@ DOCUMENTS = {
     "initialisation questions": "Initialisation questions",
     OWN: "Our own questions and calculations",
 }
-"""By the name that a claim's source has for them, in the order of `references/README.md`."""
+"""Titles of the documents by their name in a claim's source, in the order of `references/README.md`."""
 
 
 def documents(source: str) -> tuple[str, ...]:
-    """Return the documents that a claim's source names, keys of `DOCUMENTS`; what stands in brackets is a remark."""
+    """Return the documents that a claim's source names, as keys of `DOCUMENTS`; text in parentheses is ignored."""
     if source.startswith("our "):
         return (OWN,)
     text = re.sub(r"\([^)]*\)", "", source)
@@ -29,7 +29,7 @@ def documents(source: str) -> tuple[str, ...]:
 
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
-    """Parse `measured` of `claims.csv`: one number or two ends, and the few values or networks behind them."""
+    """Parse `measured` of `claims.csv`: one number or an interval's two ends, and the few values behind them."""
     measured, _, _ = measured.partition("; untrained ")
     ends, _, each = measured.removesuffix(")").partition(" (")
     if ", " in ends:
@@ -39,7 +39,7 @@ def numbers_of(measured: str) -> tuple[list[float], list[float]]:
 
 
 def spoken(measured: str, unit: Unit) -> str:
-    """Return `measured` in `claims.csv` with sensible digits and its unit; few values come before their interval."""
+    """Format `measured` of `claims.csv` with sensible digits and its unit; a few values precede their interval."""
     if not measured:
         return ""
     trained, _, untrained = measured.partition("; untrained ")
@@ -60,7 +60,7 @@ WORDS = {
     "share": " %",
     "points": " points",
 }
-"""Of a unit that stands behind its number."""
+"""Text that follows a number, by its unit."""
 
 
 def _spoken(values: list[float], between: str, unit: Unit) -> str:
@@ -71,7 +71,7 @@ def _spoken(values: list[float], between: str, unit: Unit) -> str:
 
 
 def _percent(percent: float, unit: Unit) -> str:
-    """Return a percentage with one decimal, or as many as its first digit that is not zero needs."""
+    """Format a percentage with one decimal, or as many as it takes to show its first nonzero digit."""
     decimals = 1 if abs(percent) >= 0.1 or percent == 0 else math.ceil(-math.log10(abs(percent)))
     sign = "+" if unit == "points" else ""
     return f"{percent + 0:{sign}.{decimals}f}"

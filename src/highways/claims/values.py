@@ -1,4 +1,4 @@
-"""What a claim is measured by: an expression over the rows of its experiment's tables, or a function.
+"""How a claim is measured: by an expression over the rows of its experiment's tables, or by a function.
 
     measure: {value: {network: plain, depth: 10}, of: best_train_cross_entropy, unit: nats}
     measure: {ratio: [{network: plain, depth: 100}, {network: plain, depth: 10}], of: best_train_cross_entropy}
@@ -7,8 +7,8 @@
     measure: {share: {layer: {from: 15, to: 45}}, below: 1.1, of: times_without_lesion}
     measure: {name: worst_activation, network: highway}
 
-An expression selects rows by the values of their columns, takes the column `of` of each, and reduces several numbers to
-one by `take`. What no expression says is a function of the records, by its name, with its arguments.
+An expression selects rows by the values of their columns, reads the column `of` of each, and reduces several numbers to
+one with `take`. What no expression can say is a function of the records, given by its name and arguments.
 """
 
 import inspect
@@ -30,32 +30,32 @@ from highways.tracking import Listed, RunRecord
 
 
 class Interval(NamedTuple):
-    """A 95 % interval, with the values that it was made of, one a run or seed."""
+    """A 95 % interval, with the values it was computed from, one per run or seed."""
 
     low: float
     high: float
     values: tuple[float, ...] = ()
     point: float | None = None
-    """The outcome of a search, which the interval is of."""
+    """The estimate that the interval belongs to, such as the outcome of a search."""
 
 
 class Networks(NamedTuple):
-    """What is measured of each of several trained networks, the best one first."""
+    """Measured values of several trained networks, the best network first."""
 
     values: tuple[float, ...]
     untrained: tuple[float | None, ...]
-    """Of the same networks before training, `None` where that was not measured."""
+    """Values of the same networks before training, `None` if not measured."""
 
 
 Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", "multiplications", ""]
-"""Cross-entropy in `nats`, a `ratio`, a `share` of one, `points` that two shares differ by, a `correlation`, or
-`parameters` or `multiplications`, counted."""
+"""Cross-entropy in `nats`, a `ratio`, a `share` of one, the difference of two shares in `points`, a `correlation`, or a
+count of `parameters` or `multiplications`."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_units(unit: Unit | Callable[[str], Unit]) -> Callable[[F], F]:
-    """Mark a function of the records as a measure, and say what it gives; a function says it of a study's `value`."""
+    """Mark a function of the records as a measure with a unit; `unit` may be a function of a study's `value`."""
 
     def mark(function: F) -> F:
         function.unit = unit  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def in_units(unit: Unit | Callable[[str], Unit]) -> Callable[[F], F]:
 
 
 def guessing(run: RunRecord) -> float:
-    """Return the cross-entropy of guessing on a run's data, nats."""
+    """Return the cross-entropy of guessing uniformly on a run's data, nats."""
     return math.log(classes(run.config.data))
 
 
@@ -75,14 +75,14 @@ Take = Literal["max", "min", "sum", "mean"]
 
 
 class Range(Strict):
-    """Whole numbers from one to another, both included."""
+    """All integers between two ends, both included."""
 
     first: int = Field(alias="from")
     last: int = Field(alias="to")
 
 
 Where = dict[str, int | float | str | list[int | float | str] | Range]
-"""Values of columns that select rows. Of several values of one column each must be there."""
+"""Values of columns that select rows. If a column is given several values, each must occur."""
 
 
 class Expression(Strict):
@@ -92,13 +92,13 @@ class Expression(Strict):
     ratio: Annotated[list[Where], Field(min_length=2, max_length=2)] | None = None
     share: Where | None = None
     of: str
-    """The column."""
+    """The column that is read."""
     take: Take | Annotated[list[Take], Field(min_length=2, max_length=2)] | None = None
-    """How several rows become one number; one for both parts of a ratio, or one for each."""
+    """How several rows are reduced to one number; for a ratio, one reduction for both parts or one for each."""
     below: float | None = None
-    """The bound of a share, strict."""
+    """The strict upper bound of a share."""
     unit: Unit | None = None
-    """Of the number: by default `ratio` or `share` for these, none for a value."""
+    """Unit of the number; by default `ratio` or `share` for these, none for a value."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -112,21 +112,21 @@ class Expression(Strict):
 
     @property
     def _parts(self) -> list[Where]:
-        """What selects rows: twice of a ratio."""
+        """The selections of rows; two for a ratio."""
         return self.ratio or [self.value or self.share or {}]
 
     @property
     def columns(self) -> set[str]:
-        """The columns of the tables that it reads."""
+        """Columns of the tables that the expression uses."""
         return {self.of}.union(*self._parts)
 
     def on(self, rows: Sequence[Row]) -> Any:
-        """Return the number; `None` where a row that it needs, or its number, is missing.
+        """Return the number; `None` if a required row, or its number, is missing.
 
-        Of rows whose column has draws, `(draws,)` each, the number of every draw.
+        If the column holds draws, `(draws,)` per row, return one number per draw.
 
         Raises:
-            HighwaysError: A column is in no row, or several rows are selected and `take` is not given.
+            HighwaysError: A column is in no row, or several rows are selected and `take` is missing.
         """
         takes = self.take if isinstance(self.take, list) else [self.take, self.take]
         numbers = []
@@ -142,12 +142,12 @@ class Expression(Strict):
         number, *to = numbers
         if to and number.ndim == 0 and ((np.isinf(number) and np.isinf(to[0])) or not to[0]):
             return None
-        with np.errstate(divide="ignore", invalid="ignore"):  # of draws that say nothing
+        with np.errstate(divide="ignore", invalid="ignore"):  # for draws without an outcome
             number = number / to[0] if to else number
         return float(number) if number.ndim == 0 else number
 
     def selected(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that the number is made of, as far as they are there."""
+        """Return the existing rows that the number is computed from."""
         return [row for where in self._parts for row in self._select(rows, where)]
 
     def _select(self, rows: Sequence[Row], where: Where) -> Sequence[Row]:
@@ -169,7 +169,7 @@ class Expression(Strict):
 
 @cache
 def _arguments(function: Callable[..., Any]) -> type[Strict]:
-    """Return a model of the arguments that a function has behind the records."""
+    """Return a model of a function's arguments after the first, which is the records."""
     _, *parameters = inspect.signature(function, eval_str=True).parameters.values()
     fields = {one.name: (one.annotation, ... if one.default is one.empty else one.default) for one in parameters}
     return create_model(function.__name__, __base__=Strict, **fields)  # type: ignore[call-overload]
@@ -177,17 +177,17 @@ def _arguments(function: Callable[..., Any]) -> type[Strict]:
 
 @dataclass(frozen=True)
 class Measures:
-    """What an experiment's claims can be measured by."""
+    """The measures that an experiment's claims can use."""
 
     functions: Mapping[str, Callable[..., float | Interval | None]]
-    """By name. One returns `None` where the records do not contain what it needs."""
+    """Measure functions by name. They return `None` if the records lack what they need."""
     rows: Callable[[Listed], Iterable[Row]] = lambda records: ()
-    """Of the experiment's tables."""
+    """Rows of the experiment's tables."""
     draws: Callable[[Listed], Sequence[Row]] = lambda records: ()
-    """Rows with the outcome of a search, and in it that of every draw of its trials, `(draws,)`; NaN of no outcome."""
+    """Rows with a search's outcome for every draw of its trials, `(draws,)`; NaN for a draw without an outcome."""
 
     def read(self, measure: Mapping[str, Any], where: str = "measure") -> Expression | partial[Any]:
-        """Return a claim's measure, checked: an expression, or a function of the records with its arguments."""
+        """Read and check a claim's measure: an expression, or a function of the records with its arguments bound."""
         if "name" not in measure:
             return validate(Expression, measure, where)
         if (function := self.functions.get(measure["name"])) is None:
@@ -205,12 +205,12 @@ class Measures:
         return unit(measure["value"]) if callable(unit) else unit  # type: ignore[return-value]
 
     def needs_no_runs(self, measure: Mapping[str, Any]) -> bool:
-        """Tell whether a measure is a calculation: what is counted, is so on networks built for it."""
+        """Tell whether a measure is a calculation, a count on networks that are built for it."""
         return self.unit(measure) in ("parameters", "multiplications")
 
 
 def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) -> float | Interval | None:
-    """Evaluate a claim's measure on records; an expression that does not fit the tables is at fault."""
+    """Evaluate a claim's measure on records; an expression that does not fit the tables raises `HighwaysError`."""
     read = measures.read(measure)
     if not isinstance(read, Expression):
         return read(records)
@@ -223,7 +223,7 @@ def measured(measures: Measures, measure: Mapping[str, Any], records: Listed) ->
 
 
 def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records: Listed) -> Networks | None:
-    """Evaluate a claim's measure, as `measured`, for each analysed network; `None` if it is missing for one."""
+    """Evaluate a claim's measure for each analysed network, as `measured` does; `None` if any is missing."""
     pairs = records.networks()
     values = [measured(measures, measure, network) for network, _ in pairs]
     controls = [None if control.empty else measured(measures, measure, control) for _, control in pairs]
@@ -236,8 +236,8 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
 def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Listed) -> list[str]:
     """Return the keys of the runs that a claim's measure reads.
 
-    An expression reads the runs of the rows that it selects; a function all runs, or those of the kinds of network that
-    its arguments name.
+    An expression reads the runs of the rows that it selects; a function reads all runs, or those of the kinds of
+    network that its arguments name.
     """
     read = measures.read(measure)
     if isinstance(read, Expression):
@@ -247,14 +247,14 @@ def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Listed)
     return [run.run_key for run in records if not named or run.config.network.kind in named]
 
 
-# Numbers of studies, which any experiment's claims may speak of
+# Measures of studies, which the claims of any experiment can use
 
 SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
-"""What is in the name of a number that is a share."""
+"""Parts of names that mark a number as a share."""
 
 
 def is_share(value: str) -> bool:
-    """Tell by its name whether a number of a study is a share."""
+    """Tell from its name whether a number of a study is a share."""
     return any(word in value for word in SHARES)
 
 
@@ -263,7 +263,7 @@ Which = Literal["first", "last", "largest", "mean"]
 
 @in_units(lambda value: "share" if is_share(value) and "gap" not in value else "")
 def study_value(records: Listed, of: str, value: str, take: Which = "last") -> float | None:
-    """Return a number of the study `of`: of several the `first`, the `last`, the `largest` in size, or their `mean`."""
+    """Return a number of the study `of`: the `first`, `last` or `largest` (in size) of several, or their `mean`."""
     found = records.study(of)
     if found is None or value not in found.values:
         return None
@@ -275,7 +275,7 @@ def study_value(records: Listed, of: str, value: str, take: Which = "last") -> f
 
 @in_units(lambda value: "points" if is_share(value) else "")
 def study_difference(records: Listed, of: str, value: str, less: str) -> float | Interval | None:
-    """Return the mean difference of two values of a study; of several seeds, its 95 % interval."""
+    """Return the difference of two values of a study; for several seeds, the 95 % interval of its mean."""
     pairs = [one - other for one, other in _pairs(records, of, value, less)]
     if len(pairs) < 2:
         return next(iter(pairs), None)
@@ -284,16 +284,16 @@ def study_difference(records: Listed, of: str, value: str, less: str) -> float |
 
 @in_units("ratio")
 def study_ratio(records: Listed, of: str, value: str, to: str) -> float | Interval | None:
-    """Return the ratio of two values of a study, paired by seed; of several seeds, the 95 % interval of their ratios.
+    """Return the ratio of two values of a study, paired by seed; for several seeds, its 95 % interval.
 
-    It is Student's interval of the mean logarithm, taken back; the point is the geometric mean. A value that is not
-    above zero makes it NaN.
+    It is Student's interval of the mean logarithm, transformed back; the point is the geometric mean. A value that is
+    not above zero makes it NaN.
     """
     return ratio_interval(_pairs(records, of, value, to))
 
 
 def ratio_interval(pairs: Iterable[tuple[float, float]]) -> float | Interval | None:
-    """Return the ratio of the numbers of each pair, and of several pairs its interval; see `study_ratio`."""
+    """Return the ratio of the two numbers of one pair, or the interval over several pairs; see `study_ratio`."""
     ratios = [one / other if one > 0 < other else math.nan for one, other in pairs]
     if len(ratios) < 2:
         return next(iter(ratios), None)
@@ -303,7 +303,7 @@ def ratio_interval(pairs: Iterable[tuple[float, float]]) -> float | Interval | N
 
 
 def _pairs(records: Listed, of: str, value: str, other: str) -> list[tuple[float, float]]:
-    """Return two values of a study for each seed; none where one of them is missing."""
+    """Return pairs of two values of a study, one per seed; none if either is missing."""
     found = records.study(of)
     if found is None or not {value, other} <= found.values.keys():
         return []
