@@ -1,4 +1,4 @@
-"""What was run: records (the truth) and MLflow (the window on it)."""
+"""What was run: records (the source of truth) and MLflow (a view of them)."""
 
 from highways.tracking.reading import Listed, listed_records
 from highways.tracking.records import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit. No paths, no host names."""
+"""The environment of a run: versions, machine, commit. No paths, no host names."""
 
 import platform
 import re
@@ -17,7 +17,7 @@ from highways.packages import installed
 def git_commit() -> str:
     """Return the commit of the checkout that this package was imported from, or `unknown`.
 
-    It ends in `-dirty` where what decides results differs from the commit, new files counted.
+    It ends in `-dirty` if any file that decides results differs from the commit or is new.
     """
 
     def git(*arguments: str) -> str:
@@ -25,7 +25,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie within some checkout
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed copy may lie in an unrelated checkout
         decisive = (f":/{folder}" for folder in ("src", "notebooks", "profiles", "references", "data"))
         changed = git("status", "--porcelain", "--", *decisive)
         return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
@@ -42,12 +42,12 @@ def processor() -> str:
 
 
 EARLIER = "earlier"
-"""In a record's environment, of a run that was resumed elsewhere: those before, in order, each with the number of
-`epochs` that it came to there."""
+"""Key in the environment of a run that was resumed elsewhere: the previous environments, in order, each with the
+number of `epochs` that the run reached there."""
 
 
 def describe(device: torch.device, commit: str | None = None) -> dict[str, Any]:
-    """Return the environment of a run on `device`, as plain values; `commit` is by default this machine's."""
+    """Return the environment of a run on `device` as plain values; `commit` defaults to this machine's."""
     return {
         "highways": __version__,
         "git_commit": git_commit() if commit is None else commit,

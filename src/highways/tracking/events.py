@@ -1,4 +1,4 @@
-"""What training tells those who watch it: progress lines and MLflow listen to the same events."""
+"""Training events, which progress lines and MLflow listen to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from highways.tracking.records import RunRecord
 
 @dataclass(frozen=True)
 class Started:
-    """A group of runs begins, or goes on."""
+    """Training of a group of runs has begun or resumed."""
 
     keys: tuple[str, ...]
 
@@ -21,7 +21,7 @@ class EpochEnded:
     epoch: int
     epochs: int
     metrics: tuple[dict[str, float] | None, ...]
-    """One mapping a run; `None` for a run that has diverged."""
+    """One mapping per run; `None` for a run that has diverged."""
     seconds: float
 
 

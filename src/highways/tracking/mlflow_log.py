@@ -1,8 +1,8 @@
-"""MLflow, the window on the records: written live, and rebuilt from them at any time.
+"""MLflow, a view of the records: written live, and rebuilt from them at any time.
 
-One experiment per notebook; in it one parent run per profile (the sweep) and one nested child per run. A child is found
-by its profile and run key, so that bringing a record twice adds nothing. During training one thread makes all calls, in
-order: training never waits for MLflow. The first error is one warning, and `highways tracking rebuild` brings the rest.
+One experiment per notebook, with one parent run per profile (the sweep) and one nested child per run. Profile and run
+key identify a child, so writing a record twice adds nothing. During training one thread makes all calls, in order:
+training never waits for MLflow. It stops at the first error, with a warning; `highways tracking rebuild` adds the rest.
 """
 
 from __future__ import annotations
@@ -37,67 +37,67 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 PARENT = "mlflow.parentRunId"
 ANALYSIS = "analysis."
-"""Tag of a sweep, an analysis's key behind it: the checksum of its record."""
+"""Prefix of a sweep's tags, followed by an analysis's key; the value is the checksum of the analysis's record."""
 FLUSH_S = 5.0
-"""Seconds between two writes of epochs while runs train."""
+"""Seconds between two writes of epoch metrics while runs train."""
 PATIENCE_S, LOCAL_S = 10.0, 300.0
-"""Seconds that the end of a sweep waits: for a server, and for each run a tenth more; for a local database, which
-answers or fails (on a busy machine making one takes a minute)."""
+"""Seconds that the end of a sweep waits: for a server, plus a tenth per run; for a local database, which either answers
+or fails (on a busy machine, creating one takes a minute)."""
 WARNED: set[str] = set()
-"""Values of MLFLOW_TRACKING_URI about which this process has warned."""
+"""Values of MLFLOW_TRACKING_URI that this process has warned about."""
 
 
 @dataclass
 class MlflowRuns:
-    """The runs of one profile in one experiment that this checkout wrote; every call waits for MLflow."""
+    """The MLflow runs of one profile and experiment that this checkout wrote; every call waits for MLflow."""
 
     profile: str
     experiment: str
     auxiliary: Collection[str] = ()
-    """Keys of runs that no outcome counts."""
+    """Keys of auxiliary runs, which no outcome counts."""
     configs: dict[str, RunConfig] = field(default_factory=dict)
-    """Runs that may train, by key; a record takes its run out."""
+    """Runs that may still train, by key; writing a run's record removes it."""
     create: bool = True
-    """Make the experiment where there is none."""
+    """Create the experiment if it does not exist."""
 
     def __post_init__(self) -> None:
         place = store.where()
         if not self.create and place.database is not None and not place.database.exists():
             raise HighwaysError(f"there is no {place.database}; `highways tracking rebuild` makes it from the records")
         self._live: dict[str, tuple[str, list[Metric]]] = {}
-        """Of each run that trains here, by key: MLflow's id, and epochs that it does not have yet."""
+        """Runs that train here, by key: MLflow's id, and metrics not yet written."""
         self._flush_at, self._parent = 0.0, ""
         self.client = store.connect()
         self.own = {} if place.is_own else {"highways.checkout": store.checkout_id()}
-        """Tag of a run on a shared server or database: the checkout that wrote it."""
-        # A server knows where its artifacts go; a database does not, and would take the current folder.
+        """Tag of a run on a shared server or database, naming the checkout that wrote it."""
+        # A server knows where its artifacts go; for a database, MLflow would use the current folder.
         location = None if place.is_served else (store.folder() / "artifacts" / self.experiment).as_uri()
         self.home: Any = self.client.get_experiment_by_name(self.experiment)
         if self.home is None and self.create:
-            with contextlib.suppress(Exception):  # another process may make it at the same time
+            with contextlib.suppress(Exception):  # another process may create it at the same time
                 tags = {"mlflow.experimentKind": "custom_model_development"}
                 self.client.create_experiment(self.experiment, location, tags)
             self.home = self.client.get_experiment_by_name(self.experiment)
-        if self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in MLflow's page
+        if self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in the MLflow UI
             self.client.restore_experiment(self.home.experiment_id)
         if self.home is not None and place.is_own and self.home.artifact_location != location:
             moved = "belongs to another folder (was the checkout moved or copied?)"
             raise HighwaysError(f"{place.database} {moved}: {store.FRESH}")
         has_files = self.home is not None and self.home.artifact_location.startswith("file:")
         self._database = place.database if has_files else None
-        """Of an experiment whose artifacts are files, too: runs are written to it many at a time."""
+        """The local database, if artifacts are local files as well: runs are then written in batches."""
 
     def search(self, *conditions: str, **tags: str) -> list[Run]:
-        """Return the runs with certain tags that meet conditions, the earliest first."""
+        """Return the runs that have the given tags and meet the conditions, the earliest first."""
         if self.home is None:
             return []
         tags |= {"profile": self.profile, **self.own}
         query = " and ".join([*conditions, *(f"tags.`{name}` = '{value}'" for name, value in tags.items())])
-        order, most = ["attributes.start_time"], 50_000  # what every server gives at once
+        order, most = ["attributes.start_time"], 50_000  # the most that every server returns at once
         return self.client.search_runs([self.home.experiment_id], query, max_results=most, order_by=order)
 
     def parent(self, start_ms: int | None = None) -> str:
-        """Return MLflow's id of the sweep; where there is none it is made, and began then."""
+        """Return MLflow's id of the sweep, creating the sweep with this start time if there is none."""
         if not self._parent:
             with store.locked():
                 there = [run.info.run_id for run in self.search(kind="sweep")]
@@ -112,7 +112,7 @@ class MlflowRuns:
         return self.client.create_run(self.home.experiment_id, start_ms, tags, name).info.run_id
 
     def take(self, event: Event) -> None:
-        """Take a training event; epochs are gathered, and written every `FLUSH_S`."""
+        """Handle a training event; epoch metrics are collected and written every `FLUSH_S` seconds."""
         from mlflow.entities import Metric
 
         if isinstance(event, Started):
@@ -130,7 +130,7 @@ class MlflowRuns:
             list(self.bring([event.record]))
 
     def _start(self, keys: Sequence[str]) -> None:
-        """Create the runs to which epochs are written while they train; of what was cut off earlier nothing is left."""
+        """Create the runs that receive epoch metrics, and delete interrupted earlier ones of the same keys."""
         entries = [self._entry(self.configs[key], key) for key in keys]
         with store.locked():
             for run in self.search("attributes.status = 'RUNNING'", kind="run"):
@@ -144,9 +144,9 @@ class MlflowRuns:
             metrics.clear()
 
     def bring(self, records: Sequence[RunRecord]) -> Iterator[int]:
-        """Write what MLflow lacks of records; yield how many it has. Other runs of their keys are deleted."""
+        """Write the records that MLflow lacks, and delete other runs of their keys; yield how many are done."""
         self.parent(min((shown.interval(record)[0] for record in records), default=None))
-        at_once = 50 if self._database is None else max(1, len(records))  # other processes wait meanwhile
+        at_once = 50 if self._database is None else max(1, len(records))  # other processes wait for the lock
         for first in range(0, len(records), at_once):
             chosen = records[first : first + at_once]
             with store.locked():
@@ -157,9 +157,9 @@ class MlflowRuns:
             yield first + len(chosen)
 
     def _completed(self, record: RunRecord, runs: Sequence[Run]) -> Iterator[Entry]:
-        """Yield what is to be written of a record: to the run that trains, here or elsewhere, or else to a new one."""
+        """Yield the entry to write for a record: to the run that trains, here or elsewhere, otherwise to a new run."""
         key = record.run_key
-        self.configs.pop(key, None)  # it may come before the event that it begins
+        self.configs.pop(key, None)  # the record may arrive before the run's `Started` event
         self._live.pop(key, None)
         whole = [run for run in runs if self._has(run, record)]
         kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
@@ -174,17 +174,17 @@ class MlflowRuns:
             yield entry
 
     def _has(self, run: Run, record: RunRecord) -> bool:
-        """Return whether a run is a record's, by its tags and, on this machine, by its artifact."""
+        """Return whether a run holds a record, judged by its tags and, if local, by its artifact."""
         file, tags = _local(run, RECORD), run.data.tags
         return (
             is_finished(run)
-            and tags.get(PARENT) == self.parent()  # which may have been deleted, and made again
+            and tags.get(PARENT) == self.parent()  # the parent may have been deleted and created again
             and tags[SHA256] == record.sha256
             and (file is None or (file.is_file() and file.read_text("utf-8", errors="replace") == record.dumps()))
         )
 
     def _entry(self, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
-        """Return a run as it begins, or as its record says."""
+        """Return the entry of a run that begins or, given its record, of a finished one."""
         entry = shown.entry_of(self.profile, self.experiment, config, key, record)
         entry.tags |= {PARENT: self.parent(), **self.own}
         if key in self.auxiliary:
@@ -192,7 +192,7 @@ class MlflowRuns:
         return entry
 
     def _write(self, entries: Sequence[Entry]) -> list[str]:
-        """Write runs with all that they have, those with an id to what is there, and return the ids of all."""
+        """Write runs in full, updating those that have an id, and return all ids."""
         if self._database is None:
             return [self._send(entry) for entry in entries]
         runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
@@ -200,7 +200,7 @@ class MlflowRuns:
         return [*runs]
 
     def _send(self, entry: Entry) -> str:
-        """Write a run by MLflow's calls, as to a server, and return its id."""
+        """Write a run through MLflow's API, as to a server, and return its id."""
         from mlflow.entities import DatasetInput, Param, RunTag
 
         run_id, start, there = entry.run_id, entry.start, set[tuple[str, int]]()
@@ -217,12 +217,12 @@ class MlflowRuns:
             self.client.log_text(run_id, entry.record, RECORD)
             metrics = [metric for metric in entry.metrics if (metric.key, metric.step) not in there]
             self.client.log_batch(run_id, metrics, tags=[RunTag(*pair) for pair in entry.tags.items()])
-            end = start + entry.end - entry.start  # its duration is its own, not its group's
-            self.client.set_terminated(run_id, "FINISHED", end)  # last: what is FINISHED is whole
+            end = start + entry.end - entry.start  # the run's own duration, not its group's
+            self.client.set_terminated(run_id, "FINISHED", end)  # last: a FINISHED run is complete
         return run_id
 
     def bring_analyses(self, records: Iterable[AnalysisRecord]) -> None:
-        """Write what MLflow lacks of analyses, as artifacts of the parent."""
+        """Write the analyses that MLflow lacks, as artifacts of the parent."""
         there = self.client.get_run(self.parent()).data.tags
         for record in records:
             name, sha256 = ANALYSIS + record.key, record.sha256
@@ -231,7 +231,7 @@ class MlflowRuns:
                 self.client.set_tag(self.parent(), name, sha256)
 
     def close(self, status: str = "FINISHED", title: str = "", files: Iterable[Path] = ()) -> None:
-        """Mark the best runs; end the parent, with files; give the experiment its views and a note."""
+        """Mark the best runs, attach files to the parent and end it, and set the experiment's views and note."""
         self._flush()
         for file in files:
             self.client.log_artifact(self.parent(), str(file))
@@ -252,13 +252,13 @@ class MlflowRuns:
 
 
 def _local(run: Run, path: str) -> Path | None:
-    """Return where an artifact is on this machine, `None` where it is a server's."""
+    """Return the path of an artifact on this machine; `None` if a server holds it."""
     place = urlsplit(run.info.artifact_uri)
     return Path(unquote(place.path)) / path if place.scheme == "file" else None
 
 
 def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) -> list[R]:
-    """Return the records of runs, or of analyses, that MLflow has, in the given order, from their artifacts."""
+    """Read the records of runs or analyses from MLflow's artifacts, in the given order."""
     records: list[R] = []
     with store.asking(), tempfile.TemporaryDirectory() as folder:
         there = MlflowRuns(profile, experiment, create=False)
@@ -268,7 +268,7 @@ def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) ->
             runs = {key: run for run in there.search(kind="sweep") for key in keys if ANALYSIS + key in run.data.tags}
         for key in filter(runs.__contains__, keys):
             path, tag = (RECORD, SHA256) if kind is RunRecord else (f"analyses/{key}.json", ANALYSIS + key)
-            try:  # MLflow is slow to find a local one
+            try:  # a local artifact is read directly: MLflow is slow to find it
                 run_id, file = runs[key].info.run_id, _local(runs[key], path)
                 file = file or Path(there.client.download_artifacts(run_id, path, folder))
                 record: Any = kind.loads(file.read_text(encoding="utf-8"), f"MLflow: {key}")
@@ -282,27 +282,27 @@ def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) ->
 
 @dataclass
 class MlflowLog:
-    """Writes the runs of one sweep to MLflow, all in one thread; a listener of training events."""
+    """Listener of training events that writes the runs of one sweep to MLflow, all in one thread."""
 
     profile: str
     experiment: str
     auxiliary: Collection[str] = ()
     finished: Sequence[RunRecord] = ()
-    """Records that the sweep begins with; for the other arguments see `MlflowRuns`."""
+    """Records that exist when the sweep begins; for the other arguments see `MlflowRuns`."""
     configs: Mapping[str, RunConfig] = field(default_factory=dict)
     fault: str = field(default="", init=False)
-    """Why it does nothing more."""
+    """Why logging has stopped; empty while it works."""
 
     def __post_init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[MlflowRuns], object] | None] = queue.SimpleQueue()
         self._calls.put(lambda runs: list(runs.bring(self.finished)))
-        with contextlib.suppress(ImportError):  # the thread says so
-            store.import_mlflow()  # here: two threads that import at once may meet half a module
+        with contextlib.suppress(ImportError):  # the thread reports it
+            store.import_mlflow()  # in this thread: two concurrent imports may see half a module
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        """Make the calls; after a fault, of which the user is warned once, nobody makes them."""
+        """Make the queued calls until a fault, which is reported to the user once."""
         try:
             with store.asking("does not take the runs"):
                 runs = MlflowRuns(self.profile, self.experiment, self.auxiliary, dict(self.configs))
@@ -312,17 +312,17 @@ class MlflowLog:
             self.fault = str(error)
 
     def __call__(self, event: Event) -> None:
-        """Take a training event."""
+        """Handle a training event."""
         if not self.fault:
             self._calls.put(lambda runs: runs.take(event))
         self._warn()
 
     def attach(self, files: Iterable[Path], title: str = "") -> None:
-        """Keep files, such as figures and tables, with the sweep, and end it."""
+        """Attach files, such as figures and tables, to the sweep, and end it."""
         self.end(lambda runs: runs.close(title=title, files=files))
 
     def end(self, last: Callable[[MlflowRuns], object]) -> None:
-        """Make a last call and wait for all; what MLflow does not take in time is left to `tracking rebuild`."""
+        """Make a last call and wait for all of them; `tracking rebuild` writes what MLflow does not take in time."""
         self._calls.put(last)
         self._calls.put(None)
         is_local = (os.environ.get("MLFLOW_TRACKING_URI") or "sqlite").startswith("sqlite")

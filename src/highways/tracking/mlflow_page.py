@@ -1,7 +1,7 @@
-"""MLflow's page: an experiment's views (which runs, columns and charts it opens with), links to them, and serving it.
+"""MLflow's page: an experiment's views (the runs, columns and charts that it opens with), their links, and the server.
 
-MLflow keeps what its "Views" menu lists as tags of the experiment, `mlflow.sharedViewState.<KEY>`: a name, two times
-and a state, which is compressed JSON. `?viewStateShareKey=<KEY>` opens one. Source: MLflow 3.17.2's page.
+MLflow stores the entries of its "Views" menu as experiment tags, `mlflow.sharedViewState.<KEY>`: a name, two times and
+a state in compressed JSON. `?viewStateShareKey=<KEY>` opens a view. Source: the page of MLflow 3.17.2.
 """
 
 import base64
@@ -28,7 +28,7 @@ from highways.tracking.mlflow_store import asking, connect, where
 HOST = "127.0.0.1"
 PREFIX = "mlflow.sharedViewState."
 _PAGE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-"""What the page keeps of every view, and of a chart."""
+"""The page's default state of a view and of a chart."""
 _CHARTS = [
     _PAGE["chart"] | {"uuid": metric, "scaleType": scale, "metricKey": metric, "selectedMetricKeys": [metric]}
     for metric, scale in _PAGE["lines"]
@@ -36,9 +36,9 @@ _CHARTS = [
 
 
 def views(profile: str, runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the views of a profile's runs, given their tags `network` and `depth`, as tags of the experiment.
+    """Return the views of a profile's runs as tags of the experiment, given the runs' tags `network` and `depth`.
 
-    The page lists at most 40 views of an experiment: the eight deepest depths have one of their own.
+    The page lists at most 40 views per experiment, so only the eight deepest depths have their own.
     """
     networks: dict[str, set[str]] = defaultdict(set)
     for tags in runs:
@@ -62,9 +62,9 @@ def views(profile: str, runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _view(name: str, condition: str, group: Sequence[str] = ()) -> str:
-    """Return a view as the experiment's tag: of the runs that meet a condition, grouped by the values of some tags.
+    """Return a view, encoded for a tag, of the runs that meet a condition, grouped by the values of some tags.
 
-    Of a group, charts show the lowest value at every epoch.
+    Charts show the lowest value of a group at every epoch.
     """
     keys = [{"mode": "tag", "groupByData": tag} for tag in group]
     state = _PAGE["view"] | {
@@ -77,9 +77,9 @@ def _view(name: str, condition: str, group: Sequence[str] = ()) -> str:
 
 
 def links(server: str, experiment_id: str, tags: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return names and addresses of an experiment's views, within the page where `server` is empty.
+    """Return names and addresses of an experiment's views, relative to the page if `server` is empty.
 
-    Full schedules come first and trials last; of a profile the depths, the deepest first, the best runs, all runs.
+    `weekend` comes first and `explore` last; within a profile: depths, the deepest first, then best runs, then all.
     """
 
     def place(key: str) -> tuple[int, str, int]:
@@ -88,7 +88,7 @@ def links(server: str, experiment_id: str, tags: Mapping[str, str]) -> list[tupl
 
     names: dict[str, str] = {}
     for tag, view in tags.items():
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # somebody shared it in the page: it has no name
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a view shared from within the page has no name
             if tag.startswith(PREFIX):
                 names[tag.removeprefix(PREFIX)] = json.loads(view)["name"]
     page = f"{server}#/experiments/{experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
@@ -96,14 +96,14 @@ def links(server: str, experiment_id: str, tags: Mapping[str, str]) -> list[tupl
 
 
 def experiment_tags(title: str, name: str, experiment_id: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return an experiment's tags besides its views, which are among `tags`: its note and its primary metric.
+    """Return an experiment's note, title and primary metric as tags, given its present `tags`, including views.
 
-    `title` is one line about it, empty where it is not known.
+    `title` describes the experiment in one line; it is empty if unknown.
     """
     title = title or tags.get("highways.title", name)
     shown = [f"[{view}]({url})" for view, url in links("", experiment_id, tags)]
     lines = [
-        f"{title}: {', '.join(shown[:2])}" if shown else title,  # what stands first is seen at once
+        f"{title}: {', '.join(shown[:2])}" if shown else title,  # the first line is visible at once
         "One parent run per profile (the sweep), one child per run. The project's own page: "
         f"`results/<profile>/{name}/README.md`.",
     ]
@@ -118,9 +118,9 @@ def experiment_tags(title: str, name: str, experiment_id: str, tags: Mapping[str
 
 
 def serve(port: int = 5000) -> Iterator[str]:
-    """Serve MLflow's page until it is interrupted; yield lines with links, the last of them the one to begin with.
+    """Serve MLflow's page until interrupted; yield lines with links, the last of which is the one to start from.
 
-    Where the port is taken the next free one is used.
+    If the port is taken, the next free one is used.
     """
     place, ports = where(), range(port, min(port + 20, 65536))
     chosen = next((one for one in ports if place.is_served or not _listens(one)), None)

@@ -1,7 +1,7 @@
-"""What MLflow shows of a run: its name, tags, note, colour, data set, and its metrics in groups.
+"""What MLflow shows about a run: name, tags, note, colour, data set, and metrics in groups.
 
-`train/...`, `dev/...`, `test/...` are curves, one value per epoch; `summary/...` is one value per run;
-`snapshots/...` has one value per snapshot; `measured/...` holds the other measurements.
+`train/...`, `dev/...` and `test/...` are curves with one value per epoch; `summary/...` has one value per run;
+`snapshots/...` has one value per snapshot; `measured/...` holds all other measurements.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RECORD, SHA256 = "record.json", "record_sha256"
 """Artifact and tag of a run: its record and the record's checksum; both are written last."""
 NOTE = "mlflow.note.content"
 AUXILIARY, BEST = "auxiliary", "best"
-"""Tags: of a run that no outcome counts; whether a run is the best of its network, depth and data set."""
+"""Tags: no outcome counts the run; the run is the best of its network, depth and data set."""
 BEST_LOSS, ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
 DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
 _PARTS = ("train", "dev", "test")
@@ -37,7 +37,7 @@ _PARTS = ("train", "dev", "test")
 
 @dataclass
 class Entry:
-    """A run as MLflow will have it, times in milliseconds; while it trains it has no end, no metrics and no record."""
+    """A run to write to MLflow, times in milliseconds; a training run has no end, metrics or record yet."""
 
     name: str
     tags: dict[str, str]
@@ -48,11 +48,11 @@ class Entry:
     metrics: Sequence[Metric] = ()
     record: str = ""
     run_id: str = ""
-    """MLflow's, empty for a new run."""
+    """MLflow's id of the run; empty for a new run."""
 
 
 def entry_of(profile: str, experiment: str, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
-    """Return a run as it begins, or as its record says."""
+    """Return the entry of a run that begins or, given its record, of a finished one."""
     from mlflow.entities import Dataset
 
     network, data = config.network, config.data
@@ -71,7 +71,7 @@ def entry_of(profile: str, experiment: str, config: RunConfig, key: str, record:
     params = {name: str(value) for name, value in config.flat().items() if value is not None}
     digest = fingerprint(data) if record is None else record.data_fingerprint
     source = json.dumps({"fingerprint": digest, "highways": data.model_dump(mode="json", exclude_none=True)})
-    used = Dataset(name=data.name, digest=digest[:36], source_type="highways", source=source)  # MLflow takes 36
+    used = Dataset(name=data.name, digest=digest[:36], source_type="highways", source=source)  # MLflow accepts 36
     if record is None:
         return Entry(run_name(config, key), tags, params, used, int(time.time() * 1000))
     tags |= {SHA256: record.sha256, "status": record.status}
@@ -79,7 +79,7 @@ def entry_of(profile: str, experiment: str, config: RunConfig, key: str, record:
 
 
 def run_name(config: RunConfig, key: str) -> str:
-    """Return a run's name: differences come first, and the end of its key makes it unique."""
+    """Return a run's name: what differs between runs comes first; the last characters, from its key, make it unique."""
     network, optimiser = config.network, config.optimiser
     parts = [f"d{network.depth:03d}", network.shown_as, f"s{config.seed}", f"lr{optimiser.learning_rate:.2g}"]
     parts.append(f"e{config.budget.epochs}")
@@ -114,7 +114,7 @@ def _note(config: RunConfig, profile: str, experiment: str, record: RunRecord | 
 
 
 def interval(record: RunRecord) -> tuple[int, int]:
-    """Return when a run began and ended, in milliseconds: it ended with its record and took its own seconds."""
+    """Return a run's start and end, in milliseconds: its record's end time, less the run's share of training time."""
     end = int(datetime.fromisoformat(record.finished_at).timestamp() * 1000)
     return end - max(1, round(1000 * record.timing["seconds"])), end
 
@@ -126,7 +126,7 @@ def metric_name(curve: str) -> str:
 
 
 def _metrics(record: RunRecord) -> list[Metric]:
-    """Return a run's curves, spread evenly over the time that it took, its summary at step 0, and its measurements."""
+    """Return a run's curves, spread evenly over its duration, its summary at step 0, and its measurements."""
     from mlflow.entities import Metric
 
     start, end = interval(record)
@@ -151,12 +151,12 @@ def _metrics(record: RunRecord) -> list[Metric]:
 
 
 def is_finished(run: Run) -> bool:
-    """Return whether a run has ended well; this is written last."""
+    """Return whether a run is finished and complete; its status and checksum are written last."""
     return run.info.status == "FINISHED" and SHA256 in run.data.tags
 
 
 def best_of_cells(runs: Iterable[Run]) -> list[Run]:
-    """Return the best of the finished runs that count for every data set, network and depth, in this order."""
+    """Return the best finished run, auxiliary ones excluded, for every data set, network and depth, in this order."""
 
     def rank(run: Run) -> Rank:
         values, epochs = run.data.metrics, int(run.data.params["budget.epochs"])
@@ -171,7 +171,7 @@ def best_of_cells(runs: Iterable[Run]) -> list[Run]:
 
 
 def of_sweep(runs: Iterable[Run], best: Sequence[Run]) -> list[Metric]:
-    """Return a sweep's metrics: `summary/...` over all finished runs; `by depth/...`, the best, the depth as step."""
+    """Return a sweep's metrics: `summary/...` over finished runs, `by depth/...` of the best runs, depth as step."""
     from mlflow.entities import Metric
 
     finished, by_depth = [run for run in runs if is_finished(run)], []

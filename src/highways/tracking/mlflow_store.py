@@ -1,4 +1,4 @@
-"""Where MLflow is; its client, quiet and quick to give up; its local database, and a fast way to write runs to it."""
+"""MLflow's address; a client that is quiet and gives up quickly; the local database, and fast writing of runs to it."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _BROKEN = re.compile("malformed|not a database|no such table|out-of-date databas
 
 
 class Where(NamedTuple):
-    """An address of MLflow's."""
+    """The address of MLflow's tracking store."""
 
     uri: str
     shown: str
-    """The same without user, password and query."""
+    """`uri` without user, password and query."""
     database: Path | None
-    """The file of a local SQLite database, `None` of anything else."""
+    """File of a local SQLite database; `None` for any other store."""
     is_own: bool
-    """The database lies in this checkout, so that all runs in it are the checkout's."""
+    """Whether the database lies in this checkout, so that all its runs belong to the checkout."""
     is_served: bool
-    """A server answers, which knows where its artifacts go."""
+    """Whether a server answers, which knows where its artifacts go."""
 
 
 def where() -> Where:
-    """Return where MLflow is: `MLFLOW_TRACKING_URI`, by default the checkout's own database.
+    """Return MLflow's address: `MLFLOW_TRACKING_URI`, by default the checkout's own database.
 
     A relative `sqlite:///my.db` is relative to the checkout's root.
     """
@@ -61,9 +61,9 @@ def where() -> Where:
 
 
 def sqlite_uri(path: Path) -> str:
-    """Return the address of an SQLite database; what would end the path in an address is quoted."""
+    """Return the address of an SQLite database; characters that would end the path are quoted."""
     quoted = re.sub("[%?#]", lambda found: quote(found[0]), str(path))
-    # MLflow makes the folder of what follows `sqlite:///` as it stands, except where a driver is named.
+    # MLflow creates the folder of the literal text after `sqlite:///`, unless a driver is named.
     return f"sqlite:///{path}" if quoted == str(path) else f"sqlite+pysqlite:///{quoted}"
 
 
@@ -73,32 +73,32 @@ def folder() -> Path:
 
 
 def import_mlflow() -> None:
-    """Import MLflow, quiet and quick to give up."""
+    """Import MLflow, configured to be quiet and to give up quickly."""
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # the database may be made again
+        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # the database may be deleted and created again
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may hold a password
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # the address may contain a password
     direct, loopback = os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")), "127.0.0.1,localhost,::1"
-    if loopback not in direct:  # nothing on this machine is asked through a proxy
+    if loopback not in direct:  # requests to this machine must bypass the proxy
         os.environ["no_proxy"] = f"{direct},{loopback}".lstrip(",")
     import mlflow.store.tracking.sqlalchemy_store
     import mlflow.tracking  # noqa: F401
 
-    for name in ("alembic", "mlflow", "urllib3.connectionpool"):  # the project says what went wrong
+    for name in ("alembic", "mlflow", "urllib3.connectionpool"):  # the project reports errors itself
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager
 def asking(what: str = "cannot be read") -> Iterator[None]:
-    """Turn whatever goes wrong with MLflow in the block into a `HighwaysError`.
+    """Turn any MLflow error in the block into a `HighwaysError`.
 
-    What others say is left out where a password may be in it.
+    The original message is left out if it may contain a password.
     """
     try:
         yield
@@ -115,13 +115,13 @@ def asking(what: str = "cannot be read") -> Iterator[None]:
 
 
 def locked() -> FileLock:
-    """Return the lock that one process of this checkout at a time holds while it looks for runs and makes them."""
+    """Return the lock that a process of this checkout holds while it searches for runs and creates them."""
     folder().mkdir(exist_ok=True)
-    return FileLock(folder() / ".lock", timeout=60)  # making the database takes some
+    return FileLock(folder() / ".lock", timeout=60)  # creating the database takes several seconds
 
 
 def checkout_id() -> str:
-    """Return the identifier by which this checkout knows its runs where others write, too."""
+    """Return the identifier that marks this checkout's runs in a shared store."""
     path = folder() / "checkout"
     with locked():
         if not path.exists():
@@ -130,7 +130,7 @@ def checkout_id() -> str:
 
 
 def connect() -> MlflowClient:
-    """Return a client of the tracking store; the database is made where there is none."""
+    """Return a client of the tracking store, creating a missing local database."""
     import_mlflow()
     from mlflow import MlflowClient
     from sqlalchemy import Engine, event
@@ -143,19 +143,19 @@ def connect() -> MlflowClient:
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked():
                 if not path.exists():
-                    part = path.with_name(f".{path.name}.part")  # MLflow takes seconds to make its tables
+                    part = path.with_name(f".{path.name}.part")  # MLflow takes seconds to create its tables
                     part.unlink(missing_ok=True)
                     event.listen(Engine, "connect", hasten)
                     MlflowClient(sqlite_uri(part)).search_experiments(max_results=1)
                     event.remove(Engine, "connect", hasten)
                     part.replace(path)
-        with contextlib.closing(sqlite3.connect(path)) as connection:  # of a broken one MLflow asks for minutes
+        with contextlib.closing(sqlite3.connect(path)) as connection:  # MLflow would retry a broken one for minutes
             connection.execute("SELECT version_num FROM alembic_version").fetchall()
     return MlflowClient(where().uri)
 
 
 def remove() -> None:
-    """Delete the checkout's own database and its artifacts, and nothing of any other."""
+    """Delete the checkout's own database and artifacts; any other store is refused."""
     path = where().database
     if path is None or not where().is_own:
         raise HighwaysError(f"{where().shown} is not this checkout's own database; nothing in it is deleted")
@@ -166,10 +166,10 @@ def remove() -> None:
 
 
 def write_runs(database: Path, experiment_id: str, artifacts: str, runs: Mapping[str, Entry]) -> None:
-    """Write runs, by MLflow's ids, to an experiment whose artifacts are at a `file:` address, all or none.
+    """Write runs, by MLflow's ids, to an experiment with artifacts at a `file:` address; write all or none.
 
-    In one transaction: through MLflow's calls each run takes a tenth of a second. Tags are added to those that are
-    there, and metrics replaced. The tables are those of MLflow 3.17.
+    A single transaction is fast: through MLflow's API each run takes a tenth of a second. Tags are added to existing
+    ones, and metrics replaced. The tables are those of MLflow 3.17.
     """
     tables: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run_id, entry in runs.items():

@@ -1,6 +1,6 @@
-"""Outcomes of runs: the one rule that says which runs count, how they rank, and which is the best of a network.
+"""Outcomes of runs: the single rule for which runs count, how they rank, and which is a network's best.
 
-A `Cell` has all trials or seeds of one network.
+A `Cell` holds all trials or seeds of one network.
 """
 
 import math
@@ -19,12 +19,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def recorded(profile: str, experiment: str, configs: Sequence[RunConfig]) -> list[RunRecord]:
-    """Return those of the runs' records that there are, in the runs' order."""
+    """Return the existing records of the runs, in the runs' order."""
     return RecordStore(paths.Results(profile).of(experiment).runs).read_all(run_keys(configs))
 
 
 def auxiliary_keys(settings: Profile | None) -> set[str]:
-    """Return the keys of the runs that no outcome counts; none where there are no parameters that name them."""
+    """Return the keys of auxiliary runs, which no outcome counts; none if there are no settings to list them."""
     try:
         return set() if settings is None else set(run_keys(settings.auxiliary()))
     except NotYet:
@@ -36,24 +36,24 @@ Rank = tuple[bool, int, float, str]
 
 
 def place(diverged: bool, cost: float | None, key: str, epochs: int = 0) -> Rank:
-    """Return the rank of an outcome: runs that diverged come last, then longer ones first, then by cost, then by key.
+    """Return the sort key of an outcome: diverged runs last, then longer runs first, then by cost, then by key.
 
-    Runs without a cost come after those with one; `epochs` is 0 where the length does not matter.
+    Runs without a cost come after those with one; `epochs` is 0 if the length does not matter.
     """
     return diverged, -epochs, math.inf if cost is None else cost, key
 
 
 def rank(record: RunRecord, metric: str = "train_cross_entropy", epochs: int = 0) -> Rank:
-    """Return the rank of a run by the best value of a curve; see `place`."""
+    """Return the sort key of a run by the best value of a curve; see `place`."""
     best = record.best(metric)
     cost = -best if best is not None and metric.endswith("_accuracy") else best
     return place(record.status == "diverged", cost, record.run_key, epochs)
 
 
 def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -> RunRecord | None:
-    """Return the best of one network's runs, `None` where none has a value.
+    """Return the best of one network's runs; `None` if no run has a value.
 
-    A run that diverged is best only where all did. Of a search with rungs the longest rung that a run finished counts.
+    A diverged run is best only if all diverged. In a search with rungs, the longest rung with a finished run counts.
     """
     with_value = [record for record in records if record.best(metric) is not None]
     return min(with_value, key=lambda one: rank(one, metric, one.config.budget.epochs), default=None)
@@ -61,23 +61,23 @@ def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -
 
 @dataclass(frozen=True)
 class Cell:
-    """The runs of one network. In a search with rungs the longest rung that a trial has finished counts."""
+    """The runs of one network. In a search with rungs, the longest rung with a finished run counts."""
 
     runs: tuple[RunRecord, ...]
 
     @cached_property
     def lengths(self) -> list[int]:
-        """Numbers of epochs of the rungs, the shortest first."""
+        """Epochs of each rung, the shortest first."""
         return sorted({run.config.budget.epochs for run in self.runs})
 
     @cached_property
     def rungs(self) -> list[list[RunRecord]]:
-        """Runs by their number of epochs, the shortest first."""
+        """Runs grouped by number of epochs, the fewest first."""
         return [[run for run in self.runs if run.config.budget.epochs == length] for length in self.lengths]
 
     @property
     def counted(self) -> list[RunRecord]:
-        """The runs whose outcome counts."""
+        """Runs of the rung whose outcome counts."""
         finished = (rung for rung in reversed(self.rungs) if any(run.status == "finished" for run in rung))
         return next(finished, self.rungs[0])
 
@@ -88,12 +88,12 @@ class Cell:
 
     @property
     def best(self) -> RunRecord | None:
-        """The run with the lowest training cross-entropy in any epoch; the test set has no part in the choice."""
+        """The run with the lowest training cross-entropy in any epoch; the test set plays no part in the choice."""
         return best_of(self.counted)
 
     @property
     def best_loss(self) -> float:
-        """Training cross-entropy of the best run, nats; infinite where every run diverged in its first epoch."""
+        """Training cross-entropy of the best run, nats; infinite if every run diverged in its first epoch."""
         loss = self.best.best() if self.best else None
         return math.inf if loss is None else loss
 
@@ -104,7 +104,7 @@ class Cell:
 
 
 def cells(runs: Iterable[RunRecord], by: Callable[[RunRecord], Key]) -> dict[Key, Cell]:
-    """Sort runs into cells, in order of first appearance."""
+    """Group runs into cells, in order of first appearance."""
     members: dict[Key, list[RunRecord]] = {}
     for run in runs:
         members.setdefault(by(run), []).append(run)
@@ -112,7 +112,7 @@ def cells(runs: Iterable[RunRecord], by: Callable[[RunRecord], Key]) -> dict[Key
 
 
 def kind_and_depth(run: RunRecord) -> tuple[str, int]:
-    """Return the kind and depth of a run's network: what most experiments sort runs by."""
+    """Return the kind and depth of a run's network, which most experiments group runs by."""
     return run.config.network.kind, run.config.network.depth
 
 
@@ -122,9 +122,9 @@ def diverged(runs: Iterable[RunRecord]) -> int:
 
 
 def columns(record: RunRecord) -> dict[str, Any]:
-    """Return a run as a row: its settings, and of every curve its best value.
+    """Return a run as a table row: its settings, and the best value of every curve.
 
-    A setting has the last part of its name if no other has that, else all parts.
+    A column is named by the last part of the setting's name if that is unique, otherwise by the full name.
     """
     config = record.config
     settings = config.flat()

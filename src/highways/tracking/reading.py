@@ -1,4 +1,4 @@
-"""Reading the runs and analyses that a profile lists, from either of the two places that hold them."""
+"""Reading the runs and analyses that a profile lists, from the record files or from MLflow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, replace
@@ -12,27 +12,27 @@ from highways.tracking.records import AnalysisRecord, AnalysisStore, RecordStore
 
 Source = Literal["records", "mlflow"]
 SHOWN = 3
-"""Keys of unrecorded runs that a line names."""
+"""Largest number of unrecorded runs that a message names."""
 
 
 @dataclass(eq=False)
 class Listed(list[RunRecord]):
-    """Records of the runs that a profile lists, as far as they are finished, except auxiliary ones."""
+    """Records of the finished runs that a profile lists, except auxiliary ones."""
 
     runs: InitVar[Iterable[RunRecord]] = ()
     analyses: Sequence[AnalysisRecord] = ()
     """Records of the profile's analyses that exist so far, except controls."""
     missing: Sequence[RunConfig] = ()
-    """Runs that are listed and not finished, or whose analysis has not been made, except auxiliary ones; and one run of
-    every network more of whose runs follow once records stand."""
+    """Listed runs that are not finished, or whose analysis is missing, except auxiliary ones; and one run of every
+    network whose further runs depend on records that do not exist yet."""
     auxiliary: Sequence[RunRecord] = ()
-    """Records of runs that no outcome counts; see `Profile.auxiliary`."""
+    """Records of auxiliary runs, which no outcome counts; see `Profile.auxiliary`."""
     known: bool = True
-    """What is listed is known; it may follow from an earlier stage that has not been run."""
+    """Whether the list is known; it may depend on an earlier stage that has not been run."""
     shortfall: str = ""
-    """What is listed and not there, in a line that names it; empty where all is."""
+    """One line that names what is listed and missing; empty if nothing is."""
     pruned: bool = False
-    """The runs are the best of a search that trained them alone to the end."""
+    """Whether the runs are the best of a search that trained only them to the end."""
     controls: Sequence[AnalysisRecord] = ()
     """Analyses of networks before training; see `Measure.control`."""
 
@@ -41,7 +41,7 @@ class Listed(list[RunRecord]):
 
     @property
     def empty(self) -> bool:
-        """There is neither a run nor an analysis."""
+        """Whether there are neither runs nor analyses."""
         return not self and not self.analyses
 
     @property
@@ -51,11 +51,11 @@ class Listed(list[RunRecord]):
         return list(dict.fromkeys(name for name in names if name))
 
     def study(self, kind: str) -> AnalysisRecord | None:
-        """Return the study of one kind, `None` where it has not been made."""
+        """Return the study of one kind; `None` if it does not exist."""
         return next((analysis for analysis in self.analyses if analysis.kind == kind), None)
 
     def on(self, *data: str | None) -> "Listed":
-        """Return those on some data sets, and the studies that make their own examples."""
+        """Return the records on some data sets, and the studies that generate their own examples."""
         return replace(
             self,
             runs=[run for run in self if run.config.data.name in data],
@@ -66,9 +66,9 @@ class Listed(list[RunRecord]):
         )
 
     def networks(self) -> "list[tuple[Listed, Listed]]":
-        """Return the networks that are looked into one by one, each with its control, the same before training.
+        """Return the records of each analysed network, paired with its control, the same network before training.
 
-        Of several data sets the first network of each, then the second, as far as every data set has one.
+        With several data sets, the n-th pair joins the n-th network of each; it ends with the shortest list.
         """
         by_data: dict[str, dict[RunConfig, list[AnalysisRecord]]] = {}
         for analysis in self.analyses:
@@ -85,9 +85,9 @@ class Listed(list[RunRecord]):
 
 
 def listed_records(settings: Profile, source: Source = "records") -> Listed:
-    """Return the records of exactly the runs and analyses that a notebook's parameters list, as far as finished.
+    """Return the existing records of exactly the runs and analyses that a notebook's parameters list.
 
-    Where the runs follow from results of an earlier stage that are not there yet, there are none. Both sources give the
+    The result is empty if the list depends on results of an earlier stage that do not exist yet. Both sources give the
     same records.
     """
     if source not in get_args(Source):

@@ -1,6 +1,6 @@
-"""Records: one small JSON file a finished run or analysis, whole or not there, and checked whenever it is read.
+"""Records: one small JSON file per finished run or analysis, written atomically and checked whenever it is read.
 
-What was measured of a network is kept, so that tables and figures need no weights.
+They hold every measurement of a network, so that tables and figures need no weights.
 """
 
 import glob
@@ -21,41 +21,41 @@ from highways.files import write_whole
 
 SCHEMA_VERSION = 1
 KEY = r"^[A-Za-z0-9_.+-]+$"
-"""Of a run or an analysis: it is a file's name, and part of notes."""
+"""Pattern of the key of a run or analysis, which is a file name and appears in notes."""
 Number = float | None
 """`None` stands for a value that is not finite."""
 Values = list[Number] | list[list[Number]] | list[list[list[Number]]]
 
 
 class Record(Strict):
-    """What the records of runs and of analyses share: how they are written, read and checked."""
+    """Base of run and analysis records: how they are written, read and checked."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     data_fingerprint: str
     environment: dict[str, Any]
-    """Where it was made (`highways.tracking.environment`); of a run that was resumed elsewhere `earlier`, too."""
+    """Where it was made (`highways.tracking.environment`); `earlier` is added if a run was resumed elsewhere."""
     finished_at: str
-    """UTC, ISO 8601."""
+    """End time in UTC, ISO 8601."""
     timing: dict[str, float]
 
     key_field: ClassVar[str]
-    """Name of the field that has the key."""
+    """Name of the field that holds the key."""
 
     @property
     def own_key(self) -> str:
-        """The key, which is the name of its file, too."""
+        """The key, which is also the file's name."""
         return getattr(self, self.key_field)
 
     def expected_key(self) -> str | None:
-        """Return the key that its configuration gives; `None` where it comes from another version of the code."""
+        """Return the key that the configuration gives; `None` if another code version made the record."""
         raise NotImplementedError
 
     def fault(self) -> str | None:
-        """Describe an inconsistency of the record in a few words; `None` if its values fit each other."""
+        """Describe an inconsistency of the record in a few words; `None` if its values are consistent."""
         return None
 
     def content(self) -> dict[str, Any]:
-        """Return the record as plain values, with its checksum; measurements of a run that has none do not appear."""
+        """Return the record as plain values, with its checksum; empty `measurements` are left out."""
         values = self.model_dump(mode="json")
         if values.get("measurements") == {}:
             del values["measurements"]
@@ -63,17 +63,17 @@ class Record(Strict):
 
     @property
     def sha256(self) -> str:
-        """Its checksum."""
+        """The record's checksum."""
         return self.content()["sha256"]
 
     def dumps(self) -> str:
-        """Return the record as text: JSON with its checksum, one line a top-level key."""
+        """Return the record as text: JSON with its checksum, one line per top-level key."""
         lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(self.content().items()))
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
     def loads(cls, text: str, where: str) -> Self:
-        """Read what `dumps` returned, and check it; `where`, a file or artifact, opens every error message."""
+        """Parse and check the text of a record; `where`, a file or artifact, opens every error message."""
         try:
             values = json.loads(text)
             content = checksum(values)
@@ -92,7 +92,7 @@ class Record(Strict):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read one record file, which bears the record's name."""
+        """Read one record file, whose name must be the record's key."""
         where = paths.shown(path)
         try:
             text = path.read_text(encoding="utf-8")
@@ -105,10 +105,10 @@ class Record(Strict):
 
 
 class RunRecord(Record):
-    """What came of a run.
+    """The results of a run.
 
-    A run that *diverged* (a loss that is not finite) is finished, too: its curves end with the last
-    finite epoch.
+    A run that *diverged* (its loss stopped being finite) is finished as well: its curves end with the last finite
+    epoch.
     """
 
     key_field: ClassVar[str] = "run_key"
@@ -117,21 +117,21 @@ class RunRecord(Record):
     numerics: int
     status: Literal["finished", "diverged"]
     diverged_epoch: int | None = None
-    """Epoch, counted from 1, in which a loss ceased to be finite."""
+    """Epoch, counted from 1, in which a loss stopped being finite."""
     parameters: int
     """Number of trained weights and biases."""
     curves: dict[str, list[float]]
-    """A value an epoch, evaluated with the weights at the epoch's end over the whole set (of the training
-    images of convolutional networks, the first 10,000): `train_cross_entropy` and `test_cross_entropy`
-    (means, nats), `train_accuracy` and `test_accuracy` (fractions); of texts `dev_...`, too."""
+    """One value per epoch, evaluated with the weights at the epoch's end over a whole part of the data (convolutional
+    networks: over the first 10,000 training images): `train_cross_entropy` and `test_cross_entropy` (means, nats),
+    `train_accuracy` and `test_accuracy` (fractions); for texts also `dev_...`."""
     measurements: dict[str, list[float]] = Field(default_factory=dict)
     """Measurements besides the curves; each training module documents its own."""
     weights_sha256: str | None
-    """Of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
+    """Checksum of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
     engine: dict[str, Any]
-    """How it was trained: engine, workers, `group` (runs trained together); on a GPU `fused`, by kernels of our own."""
+    """How it was trained: engine, workers, `group` (runs trained together); on a GPU also `fused`, our own kernels."""
     timing: dict[str, float]
-    """`group_seconds`: training and evaluation of the whole group; `seconds`: this run's share."""
+    """`group_seconds`: training and evaluation time of the whole group; `seconds`: this run's share."""
 
     def expected_key(self) -> str | None:
         return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
@@ -154,30 +154,30 @@ class RunRecord(Record):
         return len(self.curves.get("train_cross_entropy", []))
 
     def best(self, metric: str = "train_cross_entropy") -> float | None:
-        """Return the best value of a curve, the lowest of a loss, or `None` where it has none."""
+        """Return the best value of a curve (highest accuracy, lowest loss); `None` if it is empty."""
         return (max if metric.endswith("_accuracy") else min)(self.curves.get(metric, []), default=None)
 
     def last(self, metric: str) -> float | None:
-        """Return the last value of a curve, or `None` where it has none."""
+        """Return the last value of a curve; `None` if it is empty."""
         curve = self.curves.get(metric, [])
         return curve[-1] if curve else None
 
 
 class AnalysisRecord(Record):
-    """What an analysis found."""
+    """The results of an analysis."""
 
     key_field: ClassVar[str] = "key"
     key: str = Field(pattern=KEY)
     config: AnalysisConfig
     version: int
     numerics: int | None
-    """Numerics version of the run's network; `None` of a study."""
+    """Numerics version of the run's network; `None` for a study."""
     weights_sha256: str | None
-    """Of the weights that were analysed; `None` where they were initial ones."""
+    """Checksum of the analysed weights; `None` for initial weights."""
     values: dict[str, Values]
-    """By name, to four or six significant digits, states in float32 to nine; what makes the analysis says which."""
+    """Results by name, to four or six significant digits, float32 states to nine; each analysis states which."""
     timing: dict[str, float]
-    """`seconds`: of the analysis."""
+    """`seconds`: duration of the analysis."""
 
     def expected_key(self) -> str | None:
         current = self.version == self.config.measure.version and self.numerics == self.config.numerics
@@ -190,7 +190,7 @@ class AnalysisRecord(Record):
 
     @property
     def data(self) -> str:
-        """Name of the data set; empty where a study makes its own examples."""
+        """Name of the data set; empty for a study that generates its own examples."""
         return self.config.data.name if self.config.data is not None else ""
 
     @property
@@ -200,7 +200,7 @@ class AnalysisRecord(Record):
         return self.config.run
 
     def row(self, name: str) -> list[float]:
-        """Return a list of values, NaN where one was not finite."""
+        """Return a list of values, with NaN for each that was not finite."""
         return [math.nan if value is None else float(value) for value in self.values[name]]  # type: ignore[arg-type]
 
 
@@ -209,7 +209,7 @@ def _canonical(content: dict[str, Any]) -> str:
 
 
 def checksum(values: dict[str, Any]) -> str:
-    """Return the sha256 of a record's canonical content, its own checksum left out."""
+    """Return the sha256 of a record's canonical content, without its own checksum."""
     rest = {name: value for name, value in values.items() if name != "sha256"}
     return hashlib.sha256(_canonical(rest).encode()).hexdigest()
 
@@ -220,7 +220,7 @@ def run_keys(configs: Iterable[RunConfig]) -> list[str]:
 
 
 def rounded(values: Any, digits: int = 6) -> Any:
-    """Round nested lists of numbers to `digits` significant digits, with `None` for one that is not finite."""
+    """Round nested lists of numbers to `digits` significant digits; a number that is not finite becomes `None`."""
     if isinstance(values, list):
         return [rounded(value, digits) for value in values]
     return float(f"{values:.{digits}g}") if math.isfinite(values) else None
@@ -232,7 +232,7 @@ def analysis_keys(configs: Iterable[AnalysisConfig]) -> list[str]:
 
 
 def fingerprint_of(config: AnalysisConfig) -> str:
-    """Return the fingerprint of an analysis's data; empty where there is none."""
+    """Return the fingerprint of an analysis's data; empty if it has none."""
     return fingerprint(config.data) if config.data is not None else ""
 
 
@@ -240,7 +240,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Store(Generic[R]):
-    """The records of one kind, of one experiment in one profile: `results/<profile>/<experiment>/<kind>`."""
+    """The records of one kind of one experiment in one profile, in `results/<profile>/<experiment>/<kind>`."""
 
     record: type[R]
     kind: str
@@ -250,26 +250,26 @@ class Store(Generic[R]):
         self.folder = folder
 
     def path(self, key: str) -> Path:
-        """Return where a record is, or will be."""
+        """Return the path of a record, which need not exist yet."""
         return self.folder / f"{key}.json"
 
     def write(self, record: R) -> Path:
-        """Write a record, atomically, and return its path."""
+        """Write a record atomically and return its path."""
         path = self.path(record.own_key)
         write_whole(path, record.dumps())
         return path
 
     def read(self, key: str) -> R | None:
-        """Return a record, or `None` where there is none."""
+        """Return a record, or `None` if it does not exist."""
         path = self.path(key)
         return self.record.read(path) if path.exists() else None
 
     def read_all(self, keys: Iterable[str]) -> list[R]:
-        """Return those of the records that there are, in the given order."""
+        """Return the records that exist, in the given order."""
         return [record for key in keys if (record := self.read(key)) is not None]
 
     def readable(self, fault: Callable[[str], object]) -> Iterator[R]:
-        """Read all records that are intact, in the order of their keys; `fault` is told a line on each other one."""
+        """Read all intact records, in the order of their keys; call `fault` with one line about each other one."""
         for path in self:
             try:
                 yield self.record.read(path)
@@ -277,7 +277,7 @@ class Store(Generic[R]):
                 fault(str(error))
 
     def adopt(self, key: str) -> R | None:
-        """Return a record from here or, copied to here, from any other profile or experiment that has it intact."""
+        """Return this store's record, or copy it here from a profile or experiment that has it intact."""
         if (record := self.read(key)) is not None:
             return record
         faults: list[HighwaysError] = []
@@ -300,7 +300,7 @@ class Store(Generic[R]):
 
     @classmethod
     def everywhere(cls, profiles: Iterable[str] = ("*",)) -> dict[str, Path]:
-        """Return the paths of all records of some profiles, by key; of a record in several the first."""
+        """Return the paths of all records of some profiles, by key; for a record in several, the first path."""
         results = paths.root() / "results"
         files = [path for profile in profiles for path in sorted(results.glob(f"{profile}/*/{cls.kind}/*.json"))]
         return {path.stem: path for path in reversed(files)}
@@ -310,12 +310,12 @@ class Store(Generic[R]):
 
 
 class RecordStore(Store[RunRecord]):
-    """Those of runs."""
+    """Records of runs."""
 
     record, kind = RunRecord, "runs"
 
 
 class AnalysisStore(Store[AnalysisRecord]):
-    """Those of analyses."""
+    """Records of analyses."""
 
     record, kind = AnalysisRecord, "analyses"
