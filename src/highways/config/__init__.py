@@ -1,7 +1,7 @@
-"""What a run is, and what a profile file may say.
+"""Settings: what defines a run, and what a profile file may contain.
 
-`run` describes one training run completely (`RunConfig`); `profiles` describes the parameters of
-the notebooks and turns them into the list of runs of a sweep.
+`run` describes one training run completely (`RunConfig`); `profiles` describes the notebooks' parameters and turns
+them into a sweep's list of runs.
 """
 
 from highways.config.analysis import AnalysisConfig, Measure

@@ -1,4 +1,4 @@
-"""Analyses of networks, as values: what is measured, and of which run; and studies, which have no run."""
+"""Analyses as values: what is measured, on which run; and studies, which have no run."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 KINDS: dict[str, type[Measure]] = {}
-"""Every kind of analysis there is, by name. A class that derives from `Measure` is in it."""
+"""All kinds of analysis, by name. A class that derives from `Measure` is registered here."""
 
 
 class Measure(Strict):
-    """The settings of one kind of analysis, and how it is made.
+    """The settings of one kind of analysis, and how to perform it.
 
-    A new kind is a class derived from this one: with a field `kind`, whose default is its name, and `perform`.
+    A new kind derives from this class and defines a field `kind`, whose default is its name, and `perform`.
     """
 
     kind: str
     version: ClassVar[int] = 1
     """Raise it by hand when a change alters the results of this kind."""
     clocked: ClassVar[bool] = False
-    """Something is measured with a clock: another profile's record may be another machine's."""
+    """Whether the analysis measures time: a record of another profile may come from another machine."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Make the kind known."""
+        """Register the kind."""
         if name := cls.model_fields["kind"].default:
             KINDS[name] = cls
 
@@ -45,21 +45,21 @@ class Measure(Strict):
 
     @property
     def control(self) -> bool:
-        """Whether an untrained network is measured, to hold the trained one against it."""
+        """Whether an untrained network is measured, for comparison with the trained one."""
         return False
 
     @property
     def data_set(self) -> DataConfig | None:
-        """The data of a study; `None` where it makes its own examples."""
+        """The data of a study; `None` if it generates its own examples."""
         return None
 
     @property
     def label(self) -> str:
-        """What tells the analyses of one run apart, for people."""
+        """Readable label that distinguishes the analyses of one run."""
         return self.kind
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
-        """Return the findings by name, as nested lists of numbers; of the run's trained network if `needs_weights`.
+        """Return the results by name, as nested lists of numbers; of the run's trained network if `needs_weights`.
 
         A study has no run.
         """
@@ -67,11 +67,11 @@ class Measure(Strict):
 
 
 class OfNetwork(Measure):
-    """What is measured of a trained network, and of the same network before training, its control."""
+    """A measure of a trained network; its control is the same network before training."""
 
     kind: str = ""
     trained: bool = True
-    """With the final weights, or with the initial ones."""
+    """Use the final weights, or else the initial ones."""
 
     @property
     def control(self) -> bool:
@@ -92,14 +92,14 @@ def _of_its_kind(value: Any) -> Any:
 
 
 class AnalysisConfig(Strict):
-    """One analysis of one run, or a study, which needs none."""
+    """One analysis of one run, or a study, which needs no run."""
 
     run: RunConfig | None = None
     measure: Annotated[SerializeAsAny[Measure], BeforeValidator(_of_its_kind)]
 
     @property
     def data(self) -> DataConfig | None:
-        """The data set, `None` where the study makes its own examples."""
+        """The data set; `None` if a study generates its own examples."""
         return self.measure.data_set if self.run is None else self.run.data
 
     @property
@@ -110,8 +110,8 @@ class AnalysisConfig(Strict):
     def key(self, fingerprint: str) -> str:
         """Return the analysis's key: its kind, a hash, and the key of its run.
 
-        As in a run's key, a field that has its default value does not enter. The fingerprint is that of the data, empty
-        where there is none.
+        As in a run's key, fields with their default value are left out. `fingerprint` is that of the data; empty if
+        there are none.
         """
         measure = {"kind": self.measure.kind} | self.measure.model_dump(exclude_defaults=True)
         content: dict[str, Any] = {"measure": measure, "version": self.measure.version}

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from highways.config.reading import quoted
 from highways.errors import HighwaysError, printable
 
-# Limits far above what anybody trains, low enough that a slip of the keyboard is refused before it fills the memory.
+# Limits far above anything trained in practice, but low enough to reject a typo before it fills the memory.
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
 Trials = Annotated[int, Field(ge=1, le=10_000)]
-"""Runs of one network that differ in what is drawn: trials, seeds."""
+"""Number of runs of one network that differ in random draws: trials, seeds."""
 Width = Annotated[int, Field(ge=1, le=100_000)]
 """Units or channels."""
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -25,7 +25,7 @@ Depth = Annotated[int, Field(ge=1, le=10_000)]
 
 
 def no_repetition(values: list[Any]) -> list[Any]:
-    """Return a list in which nothing is given twice, and no two data sets of one's own have one name, as it is."""
+    """Return the list unchanged if no value, and no name of a user's own data set, occurs twice in it."""
     names = [getattr(value, "name", value) for value in values]
     for name in names:
         if names.count(name) > 1:
@@ -36,31 +36,31 @@ def no_repetition(values: list[Any]) -> list[Any]:
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 Distinct = Annotated[list[T], AfterValidator(no_repetition), Field(min_length=1)]
-"""A list with something in it, and nothing twice."""
+"""A list that is not empty and repeats nothing."""
 
 MOST_FAULTS = 5
-"""Largest number of faults that one message names."""
+"""Largest number of faults named in one message."""
 
 
 class Strict(BaseModel):
-    """Base of all settings: unknown keys are refused, values are immutable and finite."""
+    """Base of all settings: unknown keys are rejected, values are immutable and finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Network(Strict):
-    """Base of the families of networks: what the other rooms must know of each."""
+    """Base of the network families: the properties that other packages need to know."""
 
     numerics: ClassVar[int] = 1
-    """Version of the family's numbers. Raise it by hand when a change alters its results: its runs then get new keys
-    and are trained again. `tests/test_golden.py` notices when it should have been raised."""
+    """Version of the family's numerics. Raise it by hand when a change alters results: the family's runs then get new
+    keys and are retrained. `tests/test_golden.py` fails if it should have been raised."""
     optimisers: ClassVar[tuple[str, ...]]
-    """Kinds of optimisers that the family is trained with."""
+    """Kinds of optimiser that can train the family."""
     reads: ClassVar[Literal["flat", "pictures", "text"]]
-    """What it is shown: flat images and features, pictures, or sentences."""
+    """Input of the network: flat images and features, pictures, or sentences."""
     tolerance: ClassVar[float] = 1e-4
-    """Largest relative difference of the cross-entropies after one epoch, where processor, threads or grouping differ:
-    sums are taken in another order there, and each step makes the differences grow (`highways verify --rerun`)."""
+    """Largest accepted relative difference of cross-entropies after one epoch if processor, threads or grouping differ:
+    sums are then computed in another order, and each step amplifies the difference (`highways verify --rerun`)."""
 
     @model_validator(mode="after")
     def _gates_have_a_bias(self) -> Self:
@@ -75,7 +75,7 @@ class Network(Strict):
 
     @property
     def shown_as(self) -> str:
-        """Its name in a run's slug."""
+        """The network's name in a run's slug."""
         return str(getattr(self, "kind", ""))
 
     def slug_parts(self, optimiser: str) -> list[str]:
@@ -84,20 +84,20 @@ class Network(Strict):
 
 
 def tagged_union(tag: str, default: str) -> Discriminator:
-    """Return a discriminator of the members of a union: their field `tag`, a `Literal` of one value each."""
+    """Return a discriminator of a union's members by their field `tag`, a `Literal` with one value in each."""
 
     def value(settings: Any) -> Any:
         return settings.get(tag, default) if isinstance(settings, Mapping) else getattr(settings, tag, None)
 
-    value.__name__ = tag  # pydantic names it in its messages
+    value.__name__ = tag  # pydantic's messages use this name
     return Discriminator(value)
 
 
 def validate(model: type[M], values: Any, where: str) -> M:
-    """Check values as JSON in pydantic's strict mode: "10" is no number, true is not 1, keys of mappings are text.
+    """Check values as JSON in pydantic's strict mode: "10" is not a number, true is not 1, mapping keys are strings.
 
-    Files, notebooks and what Papermill passes (mappings with text for keys) are all checked here, so that one of them
-    refuses what the others refuse: in one line that names `where`, every key at fault, and what is allowed.
+    Files, notebooks and Papermill's parameters (mappings with string keys) are all checked here, so that all reject the
+    same values: in one line that names `where`, every wrong key, and what is allowed.
     """
     if not isinstance(values, Mapping):
         raise HighwaysError(f"{where}: expected a mapping of keys to values, found {quoted(values)}")
@@ -132,11 +132,11 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
 
 
 def _place(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel], list[str]]:
-    """Return the innermost model around a place, and the keys that lead there, without the tags of unions."""
+    """Return the innermost model around a location, and the keys that lead to it, without the tags of unions."""
     keys: list[str] = []
     members = [model]
     for part in location:
-        if len(members) > 1:  # part is the tag of one of them
+        if len(members) > 1:  # part is the tag of a union member
             members = [m for m in members if any(get_args(f.annotation) == (part,) for f in m.model_fields.values())]
             continue
         keys.append(str(part))

@@ -1,4 +1,4 @@
-"""Convolutional networks as data: short lists of stages. `networks.yaml` has those of the papers."""
+"""Convolutional networks as data: short lists of stages. `networks.yaml` contains those of the papers."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -9,7 +9,7 @@ from highways.config.base import Network, Strict, Width, validate
 from highways.config.reading import read_mapping
 
 Window = Annotated[int, Field(ge=1, le=256)]
-"""Pixels on a side: of a kernel, of pooling."""
+"""Side length in pixels of a kernel or pooling window."""
 
 
 class StageConfig(Strict):
@@ -18,18 +18,18 @@ class StageConfig(Strict):
     width: Width
     """Channels."""
     entry: Window | None = 3
-    """Kernel of the plain convolution that opens the stage; `None`: there is none, the width stays."""
+    """Kernel of the plain convolution that opens the stage; `None`: no convolution, unchanged width."""
     entry_padding: Literal["same", "none"] = "same"
     blocks: int = Field(ge=0, le=1_000)
-    """Highway layers or, in a plain network, plain ones."""
+    """Number of highway layers or, in a plain network, plain layers."""
     kernels: tuple[Window, ...] = Field(default=(3,), min_length=1)
-    """Of the blocks, in turn."""
+    """Kernels of the blocks, used in turn."""
     pool: Window | None = None
-    """Window of the maximum that closes the stage."""
+    """Window of the max-pooling that closes the stage."""
     pool_stride: Window | None = None
-    """By default the window's size."""
+    """Defaults to the window's size."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Behind the pooling."""
+    """Dropout after the pooling."""
 
 
 class ConvConfig(Network):
@@ -44,35 +44,35 @@ class ConvConfig(Network):
 
     family: Literal["conv"]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    """Such as `highway-b`; see `NETWORKS`. It begins the names of the runs' files."""
+    """For example `highway-b`; see `NETWORKS`. File names of its runs begin with it."""
     kind: Literal["plain", "highway"]
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     transform_bias: float | None = None
-    """Initial bias of the transform gates; highway networks only, and there it must be given."""
+    """Initial bias of the transform gates; required for highway networks, and only for them."""
     activation: Literal["relu", "maxout"] = "relu"
-    """Of all convolutions and hidden layers but gates; `maxout` is the maximum of two of them."""
+    """Activation of all convolutions and hidden layers except gates; `maxout` is the maximum of two of them."""
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     pool_rounding: Literal["up", "down"] = "up"
-    """Whether pooling windows may reach over the edge, as Caffe has it."""
+    """Whether pooling windows may reach over the edge (`up`), as in Caffe."""
     one_by_one: Width | None = None
     """Width of a 1x1 convolution after the stages."""
     head: Literal["flatten", "average", "convolution"] = "flatten"
-    """What the classifier sees: all positions, or their mean; or it is a 1x1 convolution, averaged itself."""
+    """The classifier reads all positions, or their mean; or it is a 1x1 convolution, whose output is averaged."""
     head_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Before the classifier and any hidden layers."""
+    """Dropout before the classifier and any hidden layers."""
     hidden: tuple[Width, ...] = ()
     """Widths of fully-connected layers before the classifier."""
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Behind each of them."""
+    """Dropout after each hidden layer."""
     initialisation: Literal["he_normal", "glorot_uniform"] = "he_normal"
-    """Of weights. The release's filler is called "xavier", but is patched to N(0, 2 / fan-in)."""
+    """Initialisation of weights. The release's filler is called "xavier", but is patched to N(0, 2 / fan-in)."""
     first_std: float | None = Field(default=None, gt=0)
-    """Deviation of the first convolution's weights, where it is another.
+    """Standard deviation of the first convolution's weights, if it differs.
 
-    In the released CIFAR networks a Gaussian filler is given `value: 0.05`, which that filler does not
-    read: its deviation is the default, 1. That is what was trained; 0.05 is probably what was meant."""
+    The released CIFAR networks give a Gaussian filler `value: 0.05`, a key that it ignores: its standard deviation is
+    the default, 1. The authors trained with 1, and probably meant 0.05."""
     classifier_std: float | None = Field(default=None, gt=0)
-    """Deviation of the classifier's weights, where it is another."""
+    """Standard deviation of the classifier's weights, if it differs."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ConvConfig":
@@ -88,7 +88,7 @@ class ConvConfig(Network):
 
     @property
     def depth(self) -> int:
-        """Number of layers with weights, the classifier counted, as the papers count."""
+        """Number of layers with weights, including the classifier, as the papers count."""
         stages = sum(stage.blocks + (stage.entry is not None) for stage in self.stages)
         return stages + (self.one_by_one is not None) + len(self.hidden) + 1
 

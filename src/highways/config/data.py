@@ -18,43 +18,43 @@ from pydantic import (
 from highways.config.base import Count, Seed, Strict, validate
 
 ImageDataName = Literal["digits", "mnist", "cifar10", "cifar100"]
-"""`digits` is scikit-learn's (1,797 images of 8x8), `mnist` has 60,000 + 10,000 of 28x28, `cifar10` and
-`cifar100` have 50,000 + 10,000 of 32x32 in colour."""
+"""`digits` is scikit-learn's (1,797 images of 8x8); `mnist` has 60,000 + 10,000 images of 28x28; `cifar10` and
+`cifar100` have 50,000 + 10,000 colour images of 32x32."""
 UNPUBLISHED = "unpublished"
-"""What a claim asks for whose data were never published."""
+"""Required data set of a claim whose data were never published."""
 STAND_INS: dict[str, str] = {"cifar100": "cifar10", UNPUBLISHED: "weak-signal"}
-"""What stands in for a data set that is not at hand, and is compared with the sources' numbers of that one."""
+"""Stand-ins for data sets that are not available; their results are compared with the sources' numbers."""
 FeatureDataName = Literal["weak-signal", "mnist-4-9"]
-"""Two classes, 144 features: `weak-signal` the project makes with scikit-learn, `mnist-4-9` are MNIST's fours
-and nines at 12x12 pixels."""
+"""Two classes, 144 features: the project generates `weak-signal` with scikit-learn; `mnist-4-9` is MNIST's fours and
+nines at 12x12 pixels."""
 TextDataName = Literal["synthetic-tweets", "sst2", "sst5", "tweets"]
-"""`synthetic-tweets` the project makes, `sst2` and `sst5` are the Stanford Sentiment Treebank in two and
-five classes, `tweets` are SemEval-2017's (task 4 A, two classes)."""
+"""The project generates `synthetic-tweets`; `sst2` and `sst5` are the Stanford Sentiment Treebank in two and five
+classes; `tweets` are SemEval-2017's (task 4 A, two classes)."""
 DataName = Literal[ImageDataName, FeatureDataName, TextDataName]
 Part = Literal["train", "dev", "test"]
-"""Of a data set; only sentences have a `dev` part."""
+"""Part of a data set; only sentences have a `dev` part."""
 
 
 class PicturesConfig(Strict):
-    """How a convolutional network is shown the images.
+    """Preprocessing of the images of a convolutional network.
 
-    In this order: pixels (0 to 255) times `scale`; contrast normalisation; less the training set's mean
-    image; in training, padding with zeros, a random crop of the former size, a random mirror image.
+    In this order: multiply pixels (0 to 255) by `scale`; normalise contrast; subtract the training set's mean image; in
+    training, pad with zeros, crop at random to the original size, and mirror at random.
 
-    Source: the authors' release. MNIST: 1/256, no more. CIFAR: all of it, 8 pixels of padding.
+    Source: the authors' release. MNIST: 1/256 only. CIFAR: all steps, with 8 pixels of padding.
     """
 
     scale: float = Field(default=1 / 256, gt=0)
     contrast: bool = False
-    """Global contrast normalisation: each image less its mean, over its deviation."""
+    """Global contrast normalisation: subtract each image's mean and divide by its standard deviation."""
     mean_image: bool = False
     pad: int = Field(default=0, ge=0, le=256)
     """Pixels on each side, for the random crops of training."""
     mirror: bool = False
     training_images: Count | None = None
-    """Train on only this many of the first training images (P1 Table 1: 40,000 for Highway 3 and 4)."""
+    """Train on only the first this many training images (P1 Table 1: 40,000 for Highway 3 and 4)."""
     enlarge: int = Field(default=1, ge=1, le=64)
-    """Every pixel becomes a square with sides of this length, for images smaller than the network expects."""
+    """Enlarge every pixel to a square of this side length, for images smaller than the network expects."""
 
 
 def _encoding(name: str) -> str:
@@ -66,29 +66,29 @@ def _encoding(name: str) -> str:
 
 
 class OwnFile(Strict):
-    """A file, or a folder of images, instead of one of the named data sets; `highways.data.own` reads it.
+    """A file, or a folder of images, instead of a named data set; `highways.data.own` reads it.
 
-    A file with a column of sentences is a data set of sentences, one without a table of features.
+    A file with a column of sentences is a data set of sentences; a file without one is a table of features.
     """
 
     file: Annotated[str, Field(min_length=1)]
-    """Its path, absolute or from the project's root. Its name and content, not its folder, enter the run's key."""
+    """Path, absolute or from the project's root. Name and content, not the folder, enter the run's key."""
     label: str | None = None
-    """The column that has the classes; a folder of images has none."""
+    """The column of classes; a folder of images has none."""
     text: str | None = None
-    """The column that has the sentences."""
+    """The column of sentences."""
     without: Annotated[
         tuple[str, ...], BeforeValidator(lambda given: tuple(given) if type(given) is list else given)
     ] = ()
-    """Columns of a table that are no features."""
+    """Columns of a table that are not features."""
     split: str | None = None
-    """The column that says `train`, `dev` or `test`; by default the parts are drawn."""
+    """The column that contains `train`, `dev` or `test`; by default the parts are drawn at random."""
     test: float = Field(default=0.2, gt=0, lt=1)
-    """Fraction of the examples that is drawn for testing."""
+    """Fraction of the examples drawn for testing."""
     dev: float = Field(default=0.1, gt=0, lt=1)
-    """Fraction of the sentences that is drawn for development; tables and images have no such part."""
+    """Fraction of the sentences drawn for development; tables and images have no such part."""
     split_seed: Seed = 0
-    """Draws which examples are in which part."""
+    """Seed that decides which examples are in which part."""
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
 
     @model_validator(mode="after")
@@ -101,29 +101,29 @@ class OwnFile(Strict):
 
     @property
     def kind(self) -> Literal["table", "sentences", "images"]:
-        """What it holds."""
+        """What kind of data it holds."""
         return "images" if self.label is None else "sentences" if self.text else "table"
 
     @property
     def name(self) -> str:
-        """Its name in tables, figures and run keys: the file's, with a dot in it, which no named data set has."""
+        """Name in tables, figures and run keys: the file's, always with a dot, which no named data set has."""
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(self.file).name).strip(".-")[-60:] or "data"
         return name if "." in name else f"{name}.images"
 
 
 class DataConfig(Strict):
-    """The data set a run is trained and tested on: a named one, or `{file: my.csv, label: ..., ...}` of one's own."""
+    """The data set of a run: a named one, or the user's own, `{file: my.csv, label: ..., ...}`."""
 
     name: str
     own: OwnFile | None = Field(default=None, exclude_if=lambda own: own is None)
-    """The user's own data instead of a named set; its fields may stand here directly."""
+    """The user's own data instead of a named set; its fields may also be given here directly."""
     vectors: str | None = None
-    """Word vectors in GloVe's text format: the file's path, absolute or from the project's root. Its
-    content, not its place, enters the run's key. By default word vectors are drawn, like other weights."""
+    """Path of a file of word vectors in GloVe's text format, absolute or from the project's root. Its content, not its
+    path, enters the run's key. By default word vectors are drawn at random, like other weights."""
     pictures: PicturesConfig | None = None
-    """For convolutional networks; by default images are flat, scaled to [0, 1]."""
+    """Preprocessing for convolutional networks; by default images are flat, scaled to [0, 1]."""
     training_examples: Count | None = None
-    """Train on only this many of the first training examples; flat images and features only. (For pictures:
+    """Train on only the first this many training examples; flat images and features only. (For pictures:
     `pictures.training_images`.)"""
 
     @model_validator(mode="before")
@@ -147,14 +147,14 @@ class DataConfig(Strict):
 
     @classmethod
     def of(cls, data: "str | Mapping[str, Any] | DataConfig", **more: Any) -> "DataConfig":
-        """Return the configuration of a data set that is named or, of own data, described; both are checked."""
+        """Return the checked configuration of a data set, given its name or a description of own data."""
         if not isinstance(data, DataConfig):
             data = validate(cls, {"name": data} if isinstance(data, str) else data, "data")
         return data.model_copy(update=more)
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Which networks it is for: see `Network.reads`."""
+        """The networks that it is for; see `Network.reads`."""
         kind = self.own.kind if self.own else ""
         if kind == "sentences" or self.name in get_args(TextDataName):
             return ("text",)
@@ -179,4 +179,4 @@ def _or_own(reads: Literal["flat", "pictures", "text"]) -> WrapValidator:
 ImageData = Annotated[ImageDataName, _or_own("flat"), SerializeAsAny()]  # type: ignore[operator]
 PictureData = Annotated[ImageDataName, _or_own("pictures"), SerializeAsAny()]  # type: ignore[operator]
 TextData = Annotated[TextDataName, _or_own("text"), SerializeAsAny()]  # type: ignore[operator]
-"""Data that a profile's file names; or describes, with `{file: ..., label: ...}`: then it is a `DataConfig`."""
+"""Data that a profile names, or describes with `{file: ..., label: ...}`, which becomes a `DataConfig`."""

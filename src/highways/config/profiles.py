@@ -1,8 +1,7 @@
-"""Profiles: what all of them have, and where their files are.
+"""Profiles: their common settings, and where their files are.
 
-A profile file `profiles/<profile>/<notebook>.yaml` holds the parameters of one notebook; Papermill
-passes it with `-f`. Its schema (`highways.experiments`) turns it into the exact list of runs: a
-table holds these runs and no others.
+A profile file `profiles/<profile>/<notebook>.yaml` holds the parameters of one notebook; Papermill passes it with
+`-f`. Its schema (`highways.experiments`) turns it into the exact list of runs that the tables contain.
 """
 
 import os
@@ -23,16 +22,16 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 
 STAGE = "HIGHWAYS_STAGE"
-"""Environment variable in the kernel of a stage: the profile whose parameters its notebook must run with."""
+"""Environment variable in a stage's kernel: the profile whose parameters the notebook must run with."""
 STAGE_CODE = "HIGHWAYS_STAGE_CODE"
-"""Environment variable in the kernel of a stage: the package that the stage was started from."""
+"""Environment variable in a stage's kernel: the package that the stage was started from."""
 PACKAGE = str(Path(__file__).resolve().parents[1])
 NAME = r"^[a-z][a-z0-9_-]{0,63}$"
-"""Of a profile: it is a folder's name, and part of names in MLflow and DVC."""
+"""Pattern of a profile's name, which is a folder's name and part of names in MLflow and DVC."""
 
 
 class Profile(Strict):
-    """What every profile file has."""
+    """Settings that every profile file has."""
 
     experiment: ClassVar[str]
     """Name of the notebook, of its folder of records and of its MLflow experiment."""
@@ -41,14 +40,14 @@ class Profile(Strict):
     """Name of the profile: the folder under `profiles/` and under `results/`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     engine: Literal["local", "ray"] = "local"
-    """What trains: processes of this machine, or Ray, on this machine's cores or the cluster at `RAY_ADDRESS`."""
+    """What trains: local processes, or Ray, on this machine's cores or on the cluster at `RAY_ADDRESS`."""
     workers: int = Field(default=1, ge=1, le=1_000)
-    """Processes that train at the same time; a cluster trains as many as it has room for."""
+    """Processes that train at the same time; a cluster runs as many as it has room for."""
 
     def runs(self) -> list[RunConfig]:
         """Return the runs that this profile lists, in a fixed order.
 
-        Where they follow from results of an earlier stage that has not been run, this raises `NotYet`.
+        Raises `NotYet` if they depend on results of an earlier stage that has not been run.
         """
         return []
 
@@ -57,31 +56,31 @@ class Profile(Strict):
         return []
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the runs in portions, to be trained one after another; all at once by default.
+        """Yield the runs in portions, to be trained one after another; by default a single portion.
 
-        What a later portion holds may follow from the records of the earlier ones.
+        A later portion may depend on the records of earlier ones.
         """
         yield self.runs()
 
     def auxiliary(self) -> list[RunConfig]:
-        """Return the runs that are used only for selection or as a check; they never count as results."""
+        """Return the runs that serve only for selection or as a check; they never count as results."""
         return []
 
     @property
     def pruned(self) -> bool:
-        """Tell whether the networks that count are the best of a search that trained them alone to the end."""
+        """Tell whether the networks that count are the best of a search that trained only them to the end."""
         return False
 
     def waiting(self) -> list[RunConfig]:
-        """Return a run of every network whose list of runs is not whole yet: more follow once records stand."""
+        """Return one run of every network whose further runs depend on records that do not exist yet."""
         return []
 
     @classmethod
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
-        """Return the parameters that a notebook has set as variables, checked.
+        """Read and check the parameters that a notebook has set as variables.
 
-        Where they are not those of the profile's file (somebody tries something out), the profile
-        becomes `explore`: the profile's own results stay as they are, and finished runs are shared.
+        If they differ from the profile's file (the user tries something out), the profile becomes `explore`: the
+        profile's own results stay unchanged, and finished runs are shared.
         """
         values = {name: namespace[name] for name in cls.model_fields if name in namespace}
         settings = validate(cls, values, f"parameters of {cls.experiment}.ipynb")
@@ -106,18 +105,18 @@ class Profile(Strict):
 
 
 EXPLORE = "explore"
-"""Profile of what is tried out in a notebook with other parameters than a profile file's."""
+"""Profile of notebook runs whose parameters differ from the profile's file."""
 
 P = TypeVar("P", bound=Profile)
 
 
 def profile_path(profile: str, notebook: str) -> Path:
-    """Return the path of a notebook's parameters in a profile."""
+    """Return the path of a notebook's parameter file in a profile."""
     return paths.root() / "profiles" / profile / f"{notebook}.yaml"
 
 
 def profile_names() -> list[str]:
-    """Return the profiles that there are: folders below `profiles/` with a name that a profile may have."""
+    """Return the names of existing profiles: folders below `profiles/` with a valid name."""
     folder = paths.root() / "profiles"
     if not folder.is_dir():
         raise HighwaysError(f"{folder}: no such folder; run from a clone, or set HIGHWAYS_ROOT to one")
@@ -146,7 +145,7 @@ def active_profiles() -> list[str]:
 
 
 def use_profiles(names: list[str]) -> None:
-    """Make `names` the active profiles; the comment at the head of the file stays."""
+    """Make `names` the active profiles; keep the comment at the head of the file."""
     check_profiles(names)
     path = paths.root() / "params.yaml"
     text = (
@@ -161,7 +160,7 @@ class _Parameters(Strict):
 
 
 def check_profiles(names: list[str]) -> None:
-    """Check that profiles exist and are given once."""
+    """Check that profiles exist and that none is given twice."""
     there = profile_names()
     for name in names:
         if name not in there:

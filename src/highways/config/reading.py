@@ -1,4 +1,4 @@
-"""Files of settings, read strictly: what two versions of YAML read differently is refused, and keys given twice."""
+"""Strict reading of settings files: repeated keys are rejected, and values that YAML 1.1 and 1.2 read differently."""
 
 import re
 from pathlib import Path
@@ -17,13 +17,13 @@ PLAIN = {
     "int": re.compile(r"[-+]?(0|[1-9][0-9]{0,18})"),
     "float": re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?"),
 }
-"""Plain words that mean the same in YAML 1.1 and 1.2."""
+"""Unquoted values that mean the same in YAML 1.1 and 1.2."""
 NUMERIC = re.compile(r"[-+]?(0o[0-7]+|0[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|[0-9]{20,}|[0-9.]+[eE][-+]?[0-9]{4,})")
-"""Numbers in one version of YAML only, or out of bounds."""
+"""Numbers in only one version of YAML, or out of range."""
 
 
 def quoted(value: Any, most: int = 80) -> str:
-    """Return a value as a message shows it: as Python writes it, on one line, and not too long."""
+    """Format a value for a message: its `repr`, on one line, shortened to `most` characters."""
     try:
         return printable(repr(value), most)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list in a list in a list
@@ -31,11 +31,11 @@ def quoted(value: Any, most: int = 80) -> str:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """Valid YAML that is not read."""
+    """Valid YAML that is rejected."""
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """PyYAML's safe loader without keys given twice and words that not every reader takes for the same."""
+    """PyYAML's safe loader, but rejecting repeated keys and values that YAML readers interpret differently."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
@@ -82,13 +82,13 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file that somebody named."""
+    """Read a text file that the user named."""
     try:
         check_is_file(path)
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None
-    except ValueError as error:  # not UTF-8, or a name that no file can have
+    except ValueError as error:  # not UTF-8, or an impossible file name
         raise HighwaysError(f"{paths.shown(path)}: cannot be read: {error}") from None
 
 

@@ -1,7 +1,7 @@
 """`RunConfig`: everything that decides the result of one training run.
 
-What does not decide it (device, engine, threads, how many runs are trained together) is not here;
-it is written into the record instead.
+Settings that do not decide it (device, engine, threads, how many runs are trained together) are not here; the record
+states them instead.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from highways.config.data import DataConfig
 
 Initialisation = Literal["he_normal", "zeros", "normal", "normal_fan_in", "glorot_uniform", "orthogonal"]
 """`he_normal`: N(0, 2 / fan-in) (He et al. 2015); `normal`: N(0, 1); `normal_fan_in`: N(0, 1 / fan-in);
-`glorot_uniform`: uniform within the root of 6 / (fan-in + fan-out) (Glorot and Bengio 2010); `orthogonal`:
-orthonormal rows or columns (Saxe et al. 2014)."""
+`glorot_uniform`: uniform within +-sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010); `orthogonal`: orthonormal
+rows or columns (Saxe et al. 2014)."""
 
 
 class DenseConfig(Network):
     """A fully-connected network: a plain layer to `width`, `depth - 1` further layers, a softmax.
 
-    Source: P1 sec. 3.1 and P2 sec. 3.1. `depth` counts as they do, the softmax layer is not counted.
+    Source: P1 sec. 3.1 and P2 sec. 3.1. As there, `depth` does not count the softmax layer.
     """
 
     optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adagrad", "adadelta")
     reads: ClassVar[Literal["flat", "pictures", "text"]] = "flat"
-    tolerance: ClassVar[float] = 1e-5  # 1e-6 measured, of 10 highway layers
+    tolerance: ClassVar[float] = 1e-5  # 1e-6 measured, with 10 highway layers
 
     family: Literal["dense"] = "dense"
     kind: Literal["plain", "highway"]
@@ -36,20 +36,20 @@ class DenseConfig(Network):
     width: Width
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float | None = None
-    """Initial bias of the transform gates; highway networks only, and there it must be given."""
+    """Initial bias of the transform gates; required for highway networks, and only for them."""
     initialisation: Initialisation = "he_normal"
-    """Of all weights. He's is P1 sec. 3.1's. Biases start at 0."""
+    """Initialisation of all weights; P1 sec. 3.1 uses He's. Biases start at 0."""
     block_initialisation: Initialisation | None = None
-    """Of the weights of the blocks, where it is another: Lasagne's highway layers were drawn orthogonal, the layers
-    around them Glorot-uniform (the Keras/Lasagne question)."""
+    """Initialisation of the blocks' weights, if it differs: in the Keras/Lasagne question, Lasagne's highway layers
+    were orthogonal, and the layers around them Glorot-uniform."""
     first_activation: Literal["linear", "relu", "tanh"] | None = None
-    """Of the first layer; by default `activation`. The Keras network of the question begins with a linear one."""
+    """Activation of the first layer; by default `activation`. The question's Keras network starts with a linear one."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Inverted dropout after the first layer and after every block, and once more before the read-out, as both
-    networks of the Keras/Lasagne question have it."""
+    """Inverted dropout after the first layer and after every block, and once more before the read-out, as in both
+    networks of the Keras/Lasagne question."""
     checkpoint_every: Count | None = None
-    """Activation checkpointing, for depths that would not fit in memory: of each group of this many blocks only the
-    first one's input is kept for the backward pass, the rest is recomputed. The numbers are the same."""
+    """Activation checkpointing, for depths that would not fit in memory: for each group of this many blocks, only the
+    input of the first is kept for the backward pass, and the rest is recomputed. Results are identical."""
 
     def slug_parts(self, optimiser: str) -> list[str]:
         parts: list[str] = [self.activation]
@@ -72,7 +72,7 @@ class DenseConfig(Network):
 
 
 BiLSTMKind = Literal["plain", "highway-article", "highway-described", "highway-released", "highway", "plain-matched"]
-"""See `highways.nn.bilstm`, which says what each one is."""
+"""See `highways.nn.bilstm`, which describes each kind."""
 
 
 class BiLSTMConfig(Network):
@@ -83,24 +83,24 @@ class BiLSTMConfig(Network):
 
     optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
     reads: ClassVar[Literal["flat", "pictures", "text"]] = "text"
-    tolerance: ClassVar[float] = 1e-4  # 2e-9 measured, of 2 layers
+    tolerance: ClassVar[float] = 1e-4  # 2e-9 measured, with 2 layers
 
     family: Literal["bilstm"]
     kind: BiLSTMKind
     depth: int = Field(ge=1, le=1_000)
-    """Number of BiLSTMs."""
+    """Number of stacked BiLSTMs."""
     hidden: Width
     """Units of each direction."""
     embedding: Width
     """Width of the word vectors."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Of the word vectors."""
+    """Dropout of the word vectors."""
     transform_bias: float | None = None
-    """Initial bias of the transform gates; of `highway`, which needs it, and of no other kind: the
-    sources' kinds draw it like any other bias."""
+    """Initial bias of the transform gates; required for `highway`, and only for it: the sources' kinds draw it like any
+    other bias."""
     padding: Literal["none", "seen"] = "none"
-    """`seen`: batches of all lengths, padded to the longest sentence; LSTMs and maximum see the padding,
-    as in the released code. `highway-released` only."""
+    """`seen`: batches mix lengths and are padded to the longest sentence; the LSTMs and the maximum see the padding, as
+    in the released code. `highway-released` only."""
 
     @model_validator(mode="after")
     def _options_where_they_belong(self) -> "BiLSTMConfig":
@@ -113,7 +113,7 @@ class BiLSTMConfig(Network):
 
     @property
     def width(self) -> int:
-        """Units of each direction, as `hidden`."""
+        """Units of each direction, equal to `hidden`."""
         return self.hidden
 
     @property
@@ -122,7 +122,7 @@ class BiLSTMConfig(Network):
 
 
 class BagOfWordsConfig(Network):
-    """Logistic regression on counts of words: the level that a network that reads must beat."""
+    """Logistic regression on word counts: the baseline that a sequence model must beat."""
 
     optimisers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
     reads: ClassVar[Literal["flat", "pictures", "text"]] = "text"
@@ -150,31 +150,31 @@ class SGDConfig(Strict):
 
     kind: Literal["sgd"] = "sgd"
     learning_rate: float = Field(gt=0)
-    """Of the first epoch."""
+    """Learning rate of the first epoch."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, gt=0, le=1)
     """Factor of the learning rate from one epoch to the next (exponential decay)."""
 
 
 class AdamConfig(Strict):
-    """Adam (Kingma and Ba 2015), its moments' decays .9 and .999."""
+    """Adam (Kingma and Ba 2015), with moment decays 0.9 and 0.999."""
 
     kind: Literal["adam"]
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    """Added to the gradient, times the weight."""
+    """Multiplied by the weight and added to the gradient."""
     clip_norm: float | None = Field(default=None, gt=0)
-    """The norm of the whole gradient is cut to this."""
+    """Largest norm of the whole gradient, which is clipped to it."""
     epsilon: float = Field(default=1e-8, gt=0)
-    """Keras has 1e-7."""
+    """Keras uses 1e-7."""
 
 
 class CaffeConfig(Strict):
-    """Nesterov's accelerated gradient with steps of the rate, as the authors' Caffe solvers have it.
+    """Nesterov's accelerated gradient with a stepwise learning rate, as in the authors' Caffe solvers.
 
-    Decay is added to the gradients of weights and to none of biases; the classifier's weights have
-    `classifier_decay` times as much, biases `bias_rate` times the rate. At a step the velocity is kept in
-    units of the gradient here, and in units of the update there: for some steps after it, ours are smaller.
+    Weight decay is added to the gradients of weights, not of biases; the classifier's weights have `classifier_decay`
+    times as much decay, and biases `bias_rate` times the learning rate. Our velocity is in units of the gradient,
+    Caffe's in units of the update: for some updates after the rate drops, ours are smaller.
 
     Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks.
     """
@@ -183,7 +183,7 @@ class CaffeConfig(Strict):
     learning_rate: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Where the rate is multiplied by `factor`, as fractions of the whole training."""
+    """Points at which the rate is multiplied by `factor`, as fractions of the whole training."""
     factor: float = Field(default=0.1, gt=0, le=1)
     weight_decay: float = Field(default=1e-3, ge=0)
     classifier_decay: float = Field(default=10.0, ge=0)
@@ -193,23 +193,23 @@ class CaffeConfig(Strict):
 class AdagradConfig(Strict):
     """Adagrad (Duchi et al. 2011): w = w - rate * g / (sqrt(s) + epsilon), where s is the sum of all g^2.
 
-    Keras 1.0.3 to 1.2.2 have the defaults here. Keras 1.0.0 to 1.0.2 divide by sqrt(s + 1e-6), which is `epsilon` 0
-    and `initial_accumulator` 1e-6 (their `keras/optimizers.py`): as long as gradients are small, so are their steps.
+    The defaults are those of Keras 1.0.3 to 1.2.2. Keras 1.0.0 to 1.0.2 divide by sqrt(s + 1e-6), which is `epsilon` 0
+    and `initial_accumulator` 1e-6 (their `keras/optimizers.py`): while gradients are small, so are the steps.
     """
 
     kind: Literal["adagrad"]
     learning_rate: float = Field(default=0.01, gt=0)
     epsilon: float = Field(default=1e-8, ge=0)
     initial_accumulator: float = Field(default=0.0, ge=0)
-    """What s starts at."""
+    """Initial value of s."""
 
 
 class AdadeltaConfig(Strict):
-    """Adadelta (Zeiler 2012): steps as large as the last ones, by root mean squares that decay with `rho`."""
+    """Adadelta (Zeiler 2012): steps scale with recent steps, by root mean squares that decay with `rho`."""
 
     kind: Literal["adadelta"]
     learning_rate: float = Field(default=1.0, gt=0)
-    """Lasagne's default, as are the others."""
+    """Lasagne's default, like the other defaults."""
     rho: float = Field(default=0.95, gt=0, lt=1)
     epsilon: float = Field(default=1e-6, gt=0)
 
@@ -225,17 +225,17 @@ OptimiserConfig = Annotated[
 
 
 class BudgetConfig(Strict):
-    """How long a run is trained, and in what portions."""
+    """How long a run is trained, and with which batches."""
 
     epochs: Epochs
     batch_size: BatchSize
     """Some batches may be smaller; no example is left out."""
     shuffle: bool = True
-    """A new random order every epoch; otherwise the data's own. Texts and pictures are always shuffled."""
+    """Use a new random order every epoch, or else the data's own. Texts and pictures are always shuffled."""
     snapshot_steps: Count | None = None
-    """Also measure development and test accuracy every this many steps; texts only."""
+    """Also measure development and test accuracy each time this many steps have passed; texts only."""
     schedule_epochs: Epochs | None = None
-    """Length of the learning rate's schedule, if `epochs` are only its beginning; by default `epochs`."""
+    """Length of the learning rate's schedule, if training stops before its end; by default `epochs`."""
 
     @model_validator(mode="after")
     def _schedule_is_long_enough(self) -> "BudgetConfig":
@@ -257,9 +257,9 @@ class RunConfig(Strict):
     optimiser: OptimiserConfig
     budget: BudgetConfig
     seed: Seed = 0
-    """Draws the initial weights, and dropout."""
+    """Seed of the initial weights and of dropout."""
     order_seed: Seed = 0
-    """Draws the order of the examples."""
+    """Seed of the order of the examples."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: products in bfloat16, weights and sums in float32; convolutional networks only."""
 
@@ -291,12 +291,12 @@ class RunConfig(Strict):
     def key(self, fingerprint: str) -> str:
         """Return the run's key: a readable slug, and a hash of the configuration, the data and the numerics version.
 
-        A field that has its default value does not enter, so that a field added later, whose default is what was done
-        before, leaves the keys of finished runs as they are. (The tag of a kind that joins a union later, such as
-        another optimiser's, has no default: else two kinds would have one key.) `highways.data.fingerprint` is that of
-        the data.
+        Fields with their default value are left out, so that a field added later, whose default is the earlier
+        behaviour, does not change the keys of finished runs. (The tag of a kind that joins a union later, such as a new
+        optimiser's, has no default: otherwise two kinds would share a key.) `fingerprint` is the data's, from
+        `highways.data.fingerprint`.
         """
-        places = {"vectors": True, "own": {"file": True}}  # their content enters the fingerprint
+        places = {"vectors": True, "own": {"file": True}}  # the files' content enters the fingerprint
         config = self.model_dump(mode="json", exclude_defaults=True, exclude={"data": places})
         content = {"config": config, "data": fingerprint, "family": self.network.family, "numerics": self.numerics}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -304,7 +304,7 @@ class RunConfig(Strict):
 
     @property
     def slug(self) -> str:
-        """What a person wants to see of the run in a list; not unique."""
+        """Readable summary of the run for lists; not unique."""
         network = self.network
         parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
         parts.append(f"lr{self.optimiser.learning_rate:.2g}")
@@ -316,7 +316,7 @@ class RunConfig(Strict):
         return "-".join(parts)
 
     def flat(self) -> dict[str, Any]:
-        """Return the configuration as one level of `section.field` keys (MLflow parameters)."""
+        """Return the configuration as a flat mapping with `section.field` keys (MLflow parameters)."""
         flat: dict[str, Any] = {}
         for name, value in self.model_dump(mode="json").items():
             if isinstance(value, dict):
