@@ -1,4 +1,4 @@
-"""Data sets: fetched and checked (`sources`), turned into tensors (`images`, `text`), cut into batches.
+"""Data sets: fetched and checked (`sources`), converted to tensors (`images`, `text`), split into batches.
 
 `text` prepares sentences with torchtext; `sentences` holds and batches them.
 """

@@ -1,4 +1,4 @@
-"""Data sets and batches out of tensors that lie on the device already: no worker processes, no copies of examples."""
+"""Data sets and batches of tensors that are already on the device: no worker processes, no copies of examples."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,12 +12,12 @@ from highways.config.data import Part
 
 @dataclass(frozen=True)
 class Labelled:
-    """Base of the data sets, whose further fields are tensors, dictionaries of tensors and other values."""
+    """Base of the data sets, whose other fields are tensors, dictionaries of tensors and plain values."""
 
     name: str
     classes: int
     fingerprint: str
-    """Of the source files, the preparation and, of sentences, the word vectors."""
+    """Fingerprint of the source files, the preparation and, for sentences, the word vectors."""
 
     parts: ClassVar[tuple[Part, ...]] = ("train", "test")
 
@@ -36,20 +36,20 @@ class Labelled:
         raise NotImplementedError
 
     def size(self, part: Part) -> int:
-        """Return the number of examples of a part that are evaluated."""
+        """Return the number of examples of a part that evaluation uses."""
         return len(self.targets(part))
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors lie."""
+        """The device of the tensors."""
         return self.targets("train").device
 
 
 @dataclass(eq=False)
 class Batches:
-    """An epoch's batches, in an order that depends on `(order_seed, epoch)` alone.
+    """An epoch's batches, in an order that depends only on `(order_seed, epoch)`.
 
-    That an epoch's order needs no state makes a run resumable.
+    A run can be resumed because the order needs no other state.
     """
 
     x: Tensor
@@ -57,23 +57,23 @@ class Batches:
     y: Tensor
     """Classes, `(examples,)`."""
     size: int
-    """Examples a batch; the last one has what is left."""
+    """Examples per batch; the last batch holds the remainder."""
     order_seed: int | None = None
-    """Seed of the orders; `None` keeps the order of the data."""
+    """Seed of the random orders; `None` keeps the order of the data."""
     epoch: Callable[[], int] = lambda: 0
-    """Returns the number of the epoch, from 0; asked when its first batch is."""
+    """Function that returns the epoch, from 0; called when the epoch's first batch is requested."""
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.size)
 
     def random(self) -> torch.Generator | None:
-        """Return the source of the epoch's order, `None` for the order of the data."""
+        """Return the random generator of the epoch's order; `None` for the order of the data."""
         if self.order_seed is None:
             return None
         return torch.Generator().manual_seed(self.order_seed * 1_000_003 + self.epoch())
 
     def rows(self, random: torch.Generator | None) -> Sequence[Tensor | slice]:
-        """Return which examples are in each batch."""
+        """Return the indices of the examples in each batch."""
         if random is None:
             return [slice(start, start + self.size) for start in range(0, len(self.x), self.size)]
         return torch.randperm(len(self.x), generator=random).to(self.x.device).split(self.size)

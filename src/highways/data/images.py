@@ -1,4 +1,4 @@
-"""Data sets of images and tables: as bytes in pictures, or flat and scaled (`Images`)."""
+"""Data sets of images and tables: as pictures of bytes, or flat and scaled (`Images`)."""
 
 import gzip
 import zlib
@@ -22,18 +22,18 @@ from highways.errors import HighwaysError
 
 EVALUATION_BATCH = 500
 Examples = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Training examples and their classes, `(examples,)`, int64, then those for testing. Examples are pictures, `(examples,
-channels, height, width)`, uint8; or flat, `(examples, features)`, float32."""
+"""Training examples and their classes, `(examples,)`, int64, then test examples and theirs. Examples are pictures,
+`(examples, channels, height, width)`, uint8; or flat, `(examples, features)`, float32."""
 Loader = Callable[[dict[str, Path]], Examples]
-"""Makes examples out of a data set's files, which are given by name."""
+"""Function that reads examples from a data set's files, given by name."""
 
 
 @dataclass(frozen=True)
 class Images(Labelled):
-    """A data set of images, flattened, or of other examples with a fixed number of features.
+    """A data set of flattened images, or of other examples with a fixed number of features.
 
     Attributes:
-        train_x: `(examples, features)`, float32, of images in [0, 1].
+        train_x: `(examples, features)`, float32; in [0, 1] for images.
         train_y: `(examples,)`, int64 in [0, classes).
     """
 
@@ -44,14 +44,14 @@ class Images(Labelled):
 
     @property
     def features(self) -> int:
-        """Features of an example."""
+        """Number of features of an example."""
         return self.train_x.shape[1]
 
     def targets(self, part: Part) -> Tensor:
         return self.train_y if part == "train" else self.test_y
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
-        """Return an epoch's batches of the training part, in a random order or in that of the data; see `Batches`."""
+        """Return an epoch's batches of the training part, in random order or that of the data; see `Batches`."""
         order = config.order_seed if config.budget.shuffle else None
         return Batches(self.train_x, self.train_y, config.budget.batch_size, order, epoch)
 
@@ -67,9 +67,9 @@ def flattened(pictures: Examples) -> Examples:
 
 
 def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray[np.bool_]) -> Examples:
-    """Give features mean 0 and deviation 1 over the training part; one that is the same in all of it becomes 0.
+    """Standardise features to mean 0 and deviation 1 on the training part; a feature that is constant there becomes 0.
 
-    Examples, `(examples, features)`, that are not for `training`, `(examples,)`, are for testing.
+    Examples, `(examples, features)`, outside the mask `training`, `(examples,)`, are for testing.
     """
     mean, deviation = x[training].mean(axis=0), x[training].std(axis=0)
     scaled = torch.from_numpy(((x - mean) / np.where(deviation > 0, deviation, np.inf)).astype(np.float32))
@@ -81,9 +81,9 @@ def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
-    """Read a gzipped idx file of unsigned bytes (http://yann.lecun.com/exdb/mnist/, the format's description).
+    """Read a gzipped idx file of unsigned bytes (format: http://yann.lecun.com/exdb/mnist/).
 
-    It may be the user's own: what cannot be read is one line.
+    The file may be the user's own, so any fault raises a `HighwaysError`.
     """
     try:
         content = gzip.decompress(path.read_bytes())
@@ -96,9 +96,9 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 
 def read_cifar(path: Path, classes: int) -> tuple[Tensor, Tensor]:
-    """Read a checked file of CIFAR's binary version: label bytes, then 1,024 red, green and blue bytes an image.
+    """Read a checked file of CIFAR's binary version: per image, label bytes, then 1,024 red, green and blue bytes.
 
-    Of 100 classes a coarse label, which is passed over, comes before the fine one.
+    With 100 classes, a coarse label, which is ignored, precedes the fine one.
     """
     head = 1 if classes == 10 else 2
     table = torch.from_numpy(np.fromfile(path, np.uint8)).view(-1, head + 3072)
@@ -106,7 +106,7 @@ def read_cifar(path: Path, classes: int) -> tuple[Tensor, Tensor]:
 
 
 def mnist(files: dict[str, Path]) -> Examples:
-    """MNIST; all 60,000 training images are trained on."""
+    """MNIST; all 60,000 training images are used for training."""
 
     def part(name: str) -> tuple[Tensor, Tensor]:
         images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
@@ -122,7 +122,7 @@ def _cifar(files: dict[str, Path], training: Sequence[str], testing: str, classe
 
 
 def _pictures_of_digits(files: dict[str, Path]) -> Examples:
-    """Scikit-learn's digits; their sixteen steps become 0 to 255."""
+    """Scikit-learn's digits; their sixteen grey steps are scaled to 0 to 255."""
     train_x, train_y, test_x, test_y = _digits(files)
     train_x, test_x = ((x * 255).round().to(torch.uint8).view(-1, 1, 8, 8) for x in (train_x, test_x))
     return train_x, train_y, test_x, test_y
@@ -140,14 +140,14 @@ def _digits(files: dict[str, Path]) -> Examples:
 
 
 def _weak_signal(files: dict[str, Path]) -> Examples:
-    """The task that `highways.data.synthetic` makes; there are no files."""
+    """The task that `highways.data.synthetic` generates; there are no files."""
     examples = source("weak-signal").examples
     count = examples["train"] + examples["test"]
     return standardised(*synthetic.weak_signal(count), np.arange(count) < examples["train"])
 
 
 def mnist_fours_and_nines(files: dict[str, Path]) -> Examples:
-    """MNIST's fours (class 0) and nines (1): two pixels cut off on each side, means of two by two, in [0, 1]."""
+    """MNIST's fours (class 0) and nines (1), cropped by two pixels on each side, 2x2 mean-pooled, in [0, 1]."""
 
     def part(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         chosen = (y == 4) | (y == 9)
@@ -165,4 +165,4 @@ PICTURES: dict[str, Loader] = {
     "cifar100": partial(_cifar, training=["train"], testing="test", classes=100),
 }
 FLAT: dict[str, Loader] = {"digits": _digits, "weak-signal": _weak_signal, "mnist-4-9": mnist_fours_and_nines}
-"""What has other flat examples than its pictures over 255."""
+"""Loaders of data sets whose flat examples are not their pictures divided by 255."""

@@ -17,14 +17,14 @@ from highways.data.sources import fingerprint, locate, source
 from highways.errors import HighwaysError
 
 DataSet = Images | Pictures | Sentences
-"""What all data sets have: what `Labelled` has, `training_batches` and `evaluation_batches`."""
+"""All data sets share the attributes of `Labelled`, `training_batches` and `evaluation_batches`."""
 
 
 def load(data: DataConfig | str) -> DataSet:
-    """Load a data set by its configuration, or just its name, fetching and preparing it where that is still to do.
+    """Load a data set by its configuration or name, fetching and preparing it if necessary.
 
     Raises:
-        HighwaysError: There is none of that name, it cannot be fetched, or the user's own file is at fault.
+        HighwaysError: The name is unknown, the files cannot be fetched, or the user's own file has a fault.
     """
     config = DataConfig.of(data)
     return _load(config.model_dump_json(), fingerprint(config))
@@ -32,7 +32,7 @@ def load(data: DataConfig | str) -> DataSet:
 
 @lru_cache(maxsize=2)
 def _load(text: str, mark: str) -> DataSet:
-    """Load what `text` describes; `mark`, its fingerprint, is new where a file of the user's was changed."""
+    """Load the data set that `text` describes; its fingerprint `mark` renews the cache if a user's file changes."""
     config = DataConfig.model_validate_json(text)
     if config.reads == ("text",):
         from highways.data.text import load_sentences
@@ -67,7 +67,7 @@ def _own_examples(own: OwnFile) -> Examples:
 
 
 def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
-    """Read a user's files in MNIST's format, which no checksum vouches for."""
+    """Read and check a user's files in MNIST's format, for which there are no checksums."""
     try:
         train_x, train_y, test_x, test_y = mnist(files)
     except KeyError as error:
@@ -80,7 +80,7 @@ def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:
     return train_x, train_y, test_x, test_y
 
 
-# What data say of themselves: named ones in sources.yaml, own ones once they are loaded
+# Facts about data sets: from sources.yaml for named ones, from the content for the user's own
 
 
 def _is_own(data: DataConfig | str) -> bool:
@@ -95,7 +95,7 @@ def examples(data: DataConfig | str, part: Part) -> int:
 
 
 def trained_on(config: DataConfig) -> int:
-    """Return how many of a data set's training examples a run is trained on."""
+    """Return the number of training examples that a run uses."""
     pictures = config.pictures
     fewer = config.training_examples or (pictures.training_images if pictures is not None else None)
     return fewer or examples(config, "train")
@@ -107,7 +107,7 @@ def classes(data: DataConfig | str) -> int:
 
 
 def majority(data: DataConfig | str) -> float:
-    """Return the accuracy on the test part of always answering its most frequent class."""
+    """Return the test accuracy of always answering the test part's most frequent class."""
     if _is_own(data):
         labels = load(data).targets("test")
         return int(labels.bincount().max()) / len(labels)

@@ -1,6 +1,6 @@
-"""Data of the user's own, by path: tables and sentences out of one file, images out of a folder.
+"""The user's own data, by path: tables and sentences from one file, images from a folder.
 
-Nothing is typed in that the data say themselves: classes, counts and the fingerprint follow from the content.
+The user states nothing that the data contain: classes, counts and the fingerprint follow from the content.
 """
 
 import csv
@@ -22,27 +22,27 @@ from highways.errors import HighwaysError, printable
 
 PARTS = get_args(Part)
 TABS = (".tsv", ".tab", ".txt")
-"""Endings of files whose columns are separated by tabs; quotation marks are characters like others in them."""
+"""Suffixes of files whose columns are separated by tabs; quotation marks are ordinary characters in them."""
 
 
 class Own(NamedTuple):
-    """What a user's file or folder holds."""
+    """The content of a user's file or folder."""
 
     x: Sequence[Any]
-    """An example each: numbers, a sentence, or the path of an image."""
+    """Examples: each an array of numbers, a sentence, or the path of an image."""
     y: NDArray[np.int64]
     """Classes, `(examples,)`."""
     part: NDArray[np.str_]
-    """What each example is for, `(examples,)`."""
+    """Part of each example, `(examples,)`."""
 
 
 def own_path(own: OwnFile) -> Path:
-    """Return where a user's data lie."""
+    """Return the path of a user's data."""
     return paths.root() / os.path.expanduser(own.file)
 
 
 def own_files(own: OwnFile) -> dict[str, Path]:
-    """Return the files that the data consist of, by what is the same wherever they lie."""
+    """Return the files of the data, by names that do not depend on where the data lie."""
     place = own_path(own)
     if own.kind != "images":
         if place.is_dir():
@@ -56,9 +56,9 @@ def own_files(own: OwnFile) -> dict[str, Path]:
 
 
 def read_own(own: OwnFile) -> Own:
-    """Read a user's file, or list the PNG files of a folder, and print how many examples and which classes there are.
+    """Read a user's file, or list the PNG files of a folder, and print the number of examples and the classes.
 
-    Whatever is at fault is one line, with the number of the line in the file.
+    Any fault raises a `HighwaysError` that names the line in the file.
     """
     where = own_path(own)
     x, labels, parts = _pictures(where, own_files(own)) if own.kind == "images" else _columns(own, where)
@@ -82,7 +82,7 @@ def read_own(own: OwnFile) -> Own:
 
 
 def drawn_parts(own: OwnFile, count: int) -> list[str]:
-    """Draw the part of each of `count` examples; the draw depends on their number and the seed alone."""
+    """Draw the part of each of `count` examples; the draw depends only on `count`, the fractions and the seed."""
     order = sorted(range(count), key=lambda row: hashlib.sha256(f"{own.split_seed}-{row}".encode()).digest())
     test, dev = round(own.test * count), round(own.dev * count) if own.text else 0
     tested, looked_at = set(order[:test]), set(order[test : test + dev])
@@ -93,7 +93,7 @@ def drawn_parts(own: OwnFile, count: int) -> list[str]:
 
 
 def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]]:
-    """Return features or sentences, labels, and parts where a column has them."""
+    """Return features or sentences, labels, and parts if a column holds them."""
     try:
         text = where.read_bytes().decode(own.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -130,7 +130,7 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]
 
 
 def _other_columns(own: OwnFile, header: list[str]) -> list[str]:
-    """Return the columns that are features, of a header that has all columns that were named."""
+    """Return the feature columns, after checking that the header has all columns that the user named."""
     if len(set(header)) < len(header):
         raise ValueError("two columns have one name")
     for name in filter(None, (own.label, own.text, own.split, *own.without)):
@@ -161,7 +161,7 @@ def is_number(text: str) -> bool:
 
 
 def _pictures(where: Path, files: dict[str, Path]) -> tuple[list[Path], list[str], list[str]]:
-    """Return images, labels, which are the names of their folders, and parts where outer folders have them."""
+    """Return images, labels (names of their folders), and parts if outer folders name them."""
     folders = [PurePath(name).parts[:-1] for name in files]
     for name, folder in zip(files, folders, strict=True):
         if not folder or len(folder) != len(folders[0]) or (len(folder) > 1 and folder[-2] not in ("train", "test")):
@@ -172,7 +172,7 @@ def _pictures(where: Path, files: dict[str, Path]) -> tuple[list[Path], list[str
 
 
 def pixels(images: Sequence[Path]) -> NDArray[np.uint8]:
-    """Return PNG files of one size as `(images, channels, height, width)`; one channel where all are grey."""
+    """Return PNG files of equal size as `(images, channels, height, width)`; one channel if all are grey."""
     from PIL import Image  # takes a moment to import
 
     read = []

@@ -1,7 +1,7 @@
-"""Images for convolutional networks: bytes on the device, prepared and augmented a batch at a time.
+"""Images for convolutional networks: bytes on the device, preprocessed and augmented one batch at a time.
 
-There is no loader and there are no worker processes: a batch is a few tensor operations on the device that
-the whole data set lies on.
+There is no loader and there are no worker processes: a batch takes a few tensor operations on the device that holds
+the whole data set.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from highways.data.batches import Batches, Labelled
 from highways.data.images import EVALUATION_BATCH
 
 TRAINING_EXAMPLES_EVALUATED = 10_000
-"""Of the training part that many, the first, are evaluated after an epoch: all would cost a third of the training."""
+"""Evaluate only this many of the first training examples after an epoch: all would cost a third of the training."""
 
 
 @dataclass(frozen=True)
 class Pictures(Labelled):
-    """A data set of images, and how a network is shown them.
+    """A data set of images, and how to preprocess them.
 
     Attributes:
-        images: By part, `(examples, channels, height, width)`, uint8.
-        labels: By part, `(examples,)`, int64 in [0, classes).
-        mean: The mean image of the training part, where it is subtracted, `(channels, height, width)`.
+        images: Images by part, `(examples, channels, height, width)`, uint8.
+        labels: Classes by part, `(examples,)`, int64 in [0, classes).
+        mean: Mean image of the training part, `(channels, height, width)`; `None` if it is not subtracted.
     """
 
     images: dict[Part, Tensor]
@@ -49,12 +49,12 @@ class Pictures(Labelled):
         return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Map bytes `(batch, channels, height, width)` to what a network sees when it is tested, float32."""
+        """Convert bytes, `(batch, channels, height, width)`, to a network's input without augmentation, float32."""
         x = contrasted(images, self.config)
         return x if self.mean is None else x - self.mean
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
-        """Return an epoch's batches of the training part, augmented, in a random order; see `Batches`."""
+        """Return an epoch's batches of the training part, augmented, in random order; see `Batches`."""
         x, y = self.images["train"], self.labels["train"]
         return PictureBatches(x, y, config.budget.batch_size, config.order_seed, epoch, pictures=self)
 
@@ -65,7 +65,7 @@ class Pictures(Labelled):
 
 
 def as_shown(pictures: Pictures) -> Pictures:
-    """Return pictures enlarged, and with their mean image, if so configured."""
+    """Enlarge pictures and compute their mean image, if so configured."""
     config = pictures.config
     images = {
         part: x.repeat_interleave(config.enlarge, dim=2).repeat_interleave(config.enlarge, dim=3)
@@ -88,7 +88,7 @@ def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:
 
 @dataclass(eq=False)
 class PictureBatches(Batches):
-    """Batches of images: with a seed shuffled, cropped and mirrored, without one as they are evaluated."""
+    """Batches of images: with a seed, shuffled, cropped and mirrored; without one, as in evaluation."""
 
     pictures: Pictures = field(kw_only=True)
 
@@ -109,12 +109,12 @@ class PictureBatches(Batches):
 
 
 def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
-    """Return images padded with zeros and cropped to their former size.
+    """Pad images with zeros and crop them to their original size.
 
     Args:
         x: `(batch, channels, height, width)`.
         pad: Pixels on each side.
-        shifts: `(batch, 2)`, first row and column of each crop, from 0 to twice `pad`.
+        shifts: `(batch, 2)`, first row and column of each crop, from 0 to `2 * pad`.
     """
     batch, _, height, width = x.shape
     padded = functional.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)

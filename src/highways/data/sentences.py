@@ -1,4 +1,4 @@
-"""Data sets of sentences as tensors, and batches of sentences of one length, which need no padding."""
+"""Data sets of sentences as tensors, and batches of sentences of equal length, which need no padding."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from highways.data.batches import Batches, Labelled
 
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
 UNKNOWN, PADDING = 0, 1
-"""Numbers of the unknown word and of what fills up the table of sentences."""
+"""Numbers of the unknown word and of the padding."""
 EVALUATION_WORDS = 8192
-"""Words in a batch of an evaluation, at most, unless one sentence is longer."""
+"""Largest number of words in an evaluation batch, unless a single sentence is longer."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Split:
     """Sentences of one part of a data set.
 
     Attributes:
-        tokens: `(sentences, longest)`, int64: numbers of words, `PADDING` behind a sentence's end.
+        tokens: `(sentences, longest)`, int64: numbers of words, `PADDING` after a sentence's end.
         lengths: `(sentences,)`, int64, on the CPU: words of each sentence, at least 1.
         labels: `(sentences,)`, int64 in [0, classes).
     """
@@ -33,7 +33,7 @@ class Split:
     labels: Tensor
 
     def to(self, device: torch.device) -> "Split":
-        """Return the sentences with all but their lengths on `device`."""
+        """Move the sentences to `device`, except their lengths."""
         return Split(self.tokens.to(device), self.lengths, self.labels.to(device))
 
 
@@ -42,8 +42,8 @@ class Sentences(Labelled):
     """A data set of labelled sentences.
 
     Attributes:
-        vocabulary: Words by number; those of the training part.
-        vectors: Word vectors given by the user, `(words, width)`, NaN for words that have none.
+        vocabulary: Words of the training part, by number.
+        vectors: The user's word vectors, `(words, width)`, NaN for words without one.
     """
 
     splits: dict[Part, Split]
@@ -59,14 +59,14 @@ class Sentences(Labelled):
 
     @property
     def words_with_vectors(self) -> int:
-        """How many of them are in the file of word vectors."""
+        """Number of these words that are in the file of word vectors."""
         return 0 if self.vectors is None else int((~self.vectors[2:].isnan().all(dim=1)).sum())
 
     def targets(self, part: Part) -> Tensor:
         return self.splits[part].labels
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
-        """Return an epoch's batches of the training part, in a random order; see `Batches`."""
+        """Return an epoch's batches of the training part, in random order; see `Batches`."""
         kind = PaddedBatches if _padded(config) else SentenceBatches
         return kind(self.splits["train"], config.budget.batch_size, config.order_seed, epoch)
 
@@ -81,7 +81,7 @@ def _padded(config: RunConfig) -> bool:
 
 
 class PaddedBatches(Batches):
-    """The usual batches: sentences of all lengths, filled up to the longest of the batch."""
+    """Ordinary batches: sentences of all lengths, padded to the longest in the batch."""
 
     def __init__(self, split: Split, size: int, order_seed: int | None = None, epoch: Callable[[], int] = lambda: 0):
         super().__init__(split.tokens, split.labels, size, order_seed, epoch)
@@ -93,7 +93,7 @@ class PaddedBatches(Batches):
             yield self.x[here, :longest], self.y[here]
 
     def rows(self, random: torch.Generator | None) -> Sequence[Tensor]:
-        """Return which sentences are in each batch, on the CPU."""
+        """Return the indices of the sentences in each batch, on the CPU."""
         return self._order(random).split(self.size)
 
     def _order(self, random: torch.Generator | None) -> Tensor:
@@ -101,10 +101,10 @@ class PaddedBatches(Batches):
 
 
 class SentenceBatches(PaddedBatches):
-    """Batches of sentences of exactly one length: nothing is padded, packed or masked.
+    """Batches of sentences of exactly equal length: nothing is padded, packed or masked.
 
-    Sentences are shuffled, sorted by length, cut, and the batches are shuffled; without a seed they stay sorted. A
-    length's last batch has what is left of it. A size of 0 takes as many as have `EVALUATION_WORDS` words together.
+    Sentences are shuffled, sorted by length and split, and the batches are shuffled; without a seed they stay sorted.
+    The last batch of a length holds the remainder. Size 0 means as many sentences as make `EVALUATION_WORDS` words.
     """
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
-"""Source files: where they come from, checked to the byte before anything reads them.
+"""Source files: where they come from, and checksums that are verified before anything reads them.
 
-`data/sources.yaml` lists them. A file is looked for in `data/raw/`, then in the folder that
-`HIGHWAYS_DATA_MIRROR` names, then at its address; `HIGHWAYS_OFFLINE=1` rules the last one out.
+`data/sources.yaml` lists them. A file is searched for in `data/raw/`, then in the folder `HIGHWAYS_DATA_MIRROR`, then
+at its web address, unless `HIGHWAYS_OFFLINE=1` is set.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ class SourceFile(Strict):
     """One file of a source."""
 
     path: Annotated[str, AfterValidator(_inside)]
-    """Relative to `data/raw/`, to a mirror, or to the package that ships it."""
+    """Path relative to `data/raw/`, to a mirror, or to the package that ships the file."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     url: str | None = None
-    """Address on the web, where it is not the source's with the file's name."""
+    """Web address, if it is not the source's address plus the file name."""
 
 
 class Archive(Strict):
@@ -50,7 +50,7 @@ class Archive(Strict):
 
     url: str
     md5: str = Field(pattern=r"^[0-9a-f]{32}$")
-    """As its publisher states it; the members have sha256 sums of their own."""
+    """Checksum stated by the publisher; the members have sha256 checksums of their own."""
 
 
 class Source(Strict):
@@ -60,29 +60,29 @@ class Source(Strict):
     publisher: str
     licence: str
     examples: dict[Part, int]
-    """How many there are, by part."""
+    """Number of examples, by part."""
     classes: int = Field(ge=2)
     majority: int | None = None
-    """Test examples of the most frequent class."""
+    """Number of test examples of the most frequent class."""
     preparation: int = Field(ge=1)
-    """Version of the code that turns the files into tensors."""
+    """Version of the code that converts the files to tensors."""
     package: str | None = None
     """An installed Python package that ships the files; such a source is never fetched."""
     address: str | None = None
-    """Folder on the web; a file's name is appended."""
+    """Web address of a folder; a file's name is appended."""
     archive: Archive | None = None
-    """What is fetched, and unpacked, where the files are neither here nor in the mirror."""
+    """Archive to fetch and unpack if the files are neither here nor in the mirror."""
     files: list[SourceFile] = Field(default_factory=list)
-    """None where the project makes the data itself."""
+    """Empty if the project generates the data."""
 
     def home(self, file: SourceFile) -> Path:
-        """Return where a file lies, or will."""
+        """Return the path of a file, which need not exist yet."""
         if self.package is None:
             return paths.root() / "data" / "raw" / file.path
         return Path(importlib.util.find_spec(self.package).origin).parent / file.path  # type: ignore[union-attr,arg-type]
 
     def state(self, file: SourceFile) -> Literal["ok", "missing", "altered"]:
-        """Return the state of a file; what cannot be read is altered."""
+        """Return the state of a file; an unreadable file counts as altered."""
         try:
             check_is_file(self.home(file))
             return "ok" if pooch.file_hash(str(self.home(file))) == file.sha256 else "altered"
@@ -104,7 +104,7 @@ def sources() -> dict[str, Source]:
 
 
 def source(data: DataConfig | str) -> Source:
-    """Return the source of a data set that is named, or the one of a configuration."""
+    """Return the source of a data set, given its name or configuration."""
     name = data if isinstance(data, str) else data.name
     if name not in sources():
         raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}")
@@ -112,9 +112,9 @@ def source(data: DataConfig | str) -> Source:
 
 
 def fingerprint(data: DataConfig | str) -> str:
-    """Return a sha256 of what a data set's content depends on; the source files need not be there.
+    """Return a sha256 of everything that a data set's content depends on; the source files need not exist.
 
-    That is its files' checksums (of generated data, the generator's name, parameters and version), its
+    This covers the files' checksums (for generated data, the generator's name, parameters and version), the
     preparation's version and the word vectors' content.
     """
     config = data if isinstance(data, DataConfig) else DataConfig.model_construct(name=data)
@@ -134,7 +134,7 @@ def fingerprint(data: DataConfig | str) -> str:
 
 
 def vectors_path(config: DataConfig) -> Path | None:
-    """Return the file of word vectors that a configuration names, `None` where it names none."""
+    """Return the file of word vectors that a configuration names, if any."""
     return None if config.vectors is None else paths.root() / os.path.expanduser(config.vectors)
 
 
@@ -144,9 +144,9 @@ def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
 
 
 def locate(name: str) -> dict[str, Path]:
-    """Return the checked source files of a data set by file name; fetch what is missing or altered, and say from where.
+    """Return a data set's checked source files by file name; fetch missing or altered ones and print their origin.
 
-    A file that is not available, or is not what it must be, is one line; what was there stays.
+    Raise a `HighwaysError` if a file is not available or has the wrong checksum; the previous file then stays.
     """
     entry = source(name)
     for file in entry.files:
@@ -165,7 +165,7 @@ def locate(name: str) -> dict[str, Path]:
 
 
 def _unpack(entry: Source, archive: Archive) -> str:
-    """Put an archive's members, each checked, into their places, and return where the archive came from."""
+    """Fetch an archive, check its members and move them into place; return where the archive came from."""
     raw = paths.root() / "data" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=raw) as folder:
@@ -186,19 +186,19 @@ def _unpack(entry: Source, archive: Archive) -> str:
 
 
 def _mirrored(path: str) -> Path:
-    """Return where a file is in the mirror, if it is there; a relative mirror is relative to the project's root."""
+    """Return the path of a file in the mirror; a relative mirror is relative to the project's root."""
     mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
     return paths.root() / os.path.expanduser(mirror) / path if mirror else Path("/nowhere")
 
 
 def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:
-    """Put a file into its place once its checksum is right, and return where it came from.
+    """Copy or download a file, check it and move it into place; return where it came from.
 
     Args:
-        url: Its address.
-        path: Its place in a mirror.
-        checksum: As pooch writes it, `sha256:...`.
-        home: Its place; what is there stays until the new file has been checked.
+        url: Web address.
+        path: Path in a mirror.
+        checksum: Checksum in pooch's format, `sha256:...`.
+        home: Destination; an existing file stays until the new one has been checked.
     """
     check_is_file(mirrored := _mirrored(path))
     check_is_file(home)

@@ -1,10 +1,9 @@
-"""Data that the project makes: tweets, and a task of 144 features with a weak, nonlinear signal.
+"""Data that the project generates: tweets, and a task with 144 features and a weak, nonlinear signal.
 
-The tweets come from a small grammar in which the order of words decides what a tweet says. Negation turns an
-adjective around ("not bad at all"), of a contrast the main clause counts ("great cast but a dull film"), and of
-two judgements joined by "and" the stronger one ("slightly dull and really funny"). Every adjective is as frequent
-in positive tweets as in negative ones, so that counting words does not help; `02_bilstm_depth` shows what a bag of
-words gets.
+The tweets come from a small grammar in which word order decides the label. Negation inverts an adjective ("not bad at
+all"), the main clause of a contrast counts ("great cast but a dull film"), and so does the stronger of two judgements
+joined by "and" ("slightly dull and really funny"). Every adjective is as frequent in positive tweets as in negative
+ones, so that counting words does not help; `02_bilstm_depth` shows the accuracy of a bag of words.
 """
 
 import random
@@ -21,21 +20,21 @@ WEAK_SIGNAL = {
     "flip_y": 0.2,
     "random_state": 0,
 }
-"""Of `sklearn.datasets.make_classification`. Six numbers decide, by sixteen clusters at corners of a cube, so that a
-plane separates little; sixty features are mixtures of them, 78 are noise; a fifth of the labels are redrawn. Chosen
-by what logistic regression and scikit-learn's MLP (32 and 32 units, 10 epochs) reach on 20,000 examples, 0.66 and
-0.80, before any network of this project saw it."""
+"""Arguments of `sklearn.datasets.make_classification`. Six features decide the class, by sixteen clusters at corners of
+a cube, so that a plane separates little; 60 features are mixtures of these, 78 are noise; a fifth of the labels are
+redrawn. Chosen, before any network of this project saw the data, by the accuracy on 20,000 examples of logistic
+regression, 0.66, and of scikit-learn's MLP (32 and 32 units, 10 epochs), 0.80."""
 GENERATORS: dict[str, dict[str, object]] = {
     "synthetic-tweets": {"name": "synthetic-tweets", "version": 1},
     "weak-signal": {"name": "weak-signal", "version": 1, **WEAK_SIGNAL},
 }
-"""What enters the fingerprint of each data set. Raise a version when what is generated changes."""
+"""What enters the fingerprint of each data set. Raise the version if the generated data change."""
 
 ADJECTIVES = (
     ("bad", "dull", "awful", "boring", "weak", "silly", "lame", "flat", "sloppy", "tedious"),
     ("good", "great", "funny", "brilliant", "moving", "clever", "lovely", "fresh", "sharp", "sweet"),
 )
-"""Negative ones, positive ones."""
+"""Negative adjectives, then positive ones."""
 SUBJECTS = ("film", "cast", "plot", "ending", "score", "script", "acting", "story", "sequel", "dialogue")
 STRONG, WEAK = ("really", "very", "so", "truly"), ("slightly", "somewhat", "a bit", "kind of")
 NEGATIONS = ("{} is not {}", "{} is not {} at all", "{} is never {}", "{} is hardly {}", "{} is far from {}")
@@ -49,7 +48,7 @@ def _subject(draw: random.Random) -> str:
 
 
 def _clause(draw: random.Random, says: int) -> str:
-    """Return a clause that says `says`, by negation in one case of two."""
+    """Return a clause with the label `says`, which is negated half the time."""
     negated = draw.random() < 0.5
     adjective = draw.choice(ADJECTIVES[says ^ negated])
     if not negated:
@@ -71,13 +70,13 @@ def _degrees(draw: random.Random, says: int) -> str:
 
 
 def tweet(draw: random.Random, says: int) -> str:
-    """Return one tweet that says 0, something negative, or 1."""
+    """Return one tweet with the label `says`: 0, negative, or 1, positive."""
     kind = draw.choices((_clause, _contrast, _degrees), weights=(2, 2, 1))[0]
     return " ".join(f"{draw.choice(OPENINGS)} {kind(draw, says)} {draw.choice(CLOSINGS)}".split())
 
 
 def tweets(count: int, seed: int) -> list[tuple[str, int]]:
-    """Return `count` different labelled tweets, as many positive as negative; equal seeds give equal ones."""
+    """Return `count` distinct labelled tweets, half of them positive; equal seeds give equal tweets."""
     draw = random.Random(seed)
     made: dict[str, int] = {}
     while len(made) < count:
@@ -86,7 +85,7 @@ def tweets(count: int, seed: int) -> list[tuple[str, int]]:
 
 
 def weak_signal(examples: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return features, `(examples, 144)`, and classes 0 and 1, `(examples,)`; with another number all are others.
+    """Return features, `(examples, 144)`, and classes 0 and 1, `(examples,)`; another number changes every example.
 
     Source: the Keras/Lasagne question has 144 features, two classes, and a logistic regression that its Keras
     network hardly beats; its data are not public.

@@ -1,7 +1,7 @@
-"""Labelled sentences out of files, with torchtext 0.6: the only module that imports it.
+"""Labelled sentences read from files with torchtext 0.6, which only this module imports.
 
-torchtext is no longer developed, so what it makes of a data set is kept under `data/prepared/` as plain
-tensors, and nothing behind this module needs it.
+torchtext is no longer developed, so its output is cached under `data/prepared/` as plain tensors, and no other module
+needs it.
 """
 
 import gzip
@@ -29,13 +29,13 @@ from highways.errors import HighwaysError
 from highways.files import write_whole
 
 Sentence = tuple[str, int]
-"""Its words, separated by blanks, and its class."""
+"""Words of a sentence, separated by spaces, and its class."""
 
 
 def load_sentences(config: DataConfig) -> Sentences:
-    """Load a data set of sentences, preparing it where that has not been done.
+    """Load a data set of sentences, preparing it if necessary.
 
-    Prints how many of its words the user's word vectors have, if there are any.
+    If the user gave word vectors, print how many of its words they cover.
     """
     mark = fingerprint(config)
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
@@ -43,7 +43,7 @@ def load_sentences(config: DataConfig) -> Sentences:
         content = torch.load(path, weights_only=True)
         splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
         vocabulary, vectors = content["vocabulary"], content["vectors"]
-    except Exception:  # not there, or damaged: torch.load raises many kinds
+    except Exception:  # missing or damaged: torch.load raises many kinds
         labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
         vocabulary, splits = numericalise(labelled)
         file = vectors_path(config)
@@ -66,9 +66,9 @@ def load_sentences(config: DataConfig) -> Sentences:
 
 
 def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str], dict[Part, Split]]:
-    """Number the words of the training part, most frequent first, and write all sentences in these numbers.
+    """Number the words of the training part, most frequent first, and convert all sentences to these numbers.
 
-    Words of other parts that the training part lacks become unknown. Returns the vocabulary and the parts.
+    Words that the training part lacks become unknown. Returns the vocabulary and the parts.
     """
     from torchtext.data import Field
 
@@ -87,12 +87,12 @@ def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str]
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
     """Read a file of word vectors in GloVe's text format, plain, gzipped or zipped, and check all of it.
 
-    A line has a word and its numbers, separated by blanks or tabs; the word may have blanks in it, but no numbers
-    between them. A first line of two numbers (the head of word2vec and fastText) and empty lines are passed over. Of
-    two lines with one word the last counts. Every line has the same number of numbers, two at least.
+    A line has a word and its numbers, separated by spaces or tabs; the word may contain spaces, but no numbers between
+    them. A first line of two numbers (the header of word2vec and fastText) and empty lines are skipped. If a word has
+    several lines, the last counts. Every line has the same number of numbers, at least two.
 
     Returns:
-        The vectors of the vocabulary, `(words, width)`, float32, NaN for words that have none.
+        The vectors of the vocabulary, `(words, width)`, float32, NaN for words without one.
     """
     wanted, known = set(vocabulary), {}
     number, width = 0, None
@@ -125,7 +125,7 @@ def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """Open a file, or what is packed in it: by gzip, or as the only file of a zip archive."""
+    """Open a file, unpacking it if it is gzipped or the only file of a zip archive."""
     with path.open("rb") as file:
         start = file.read(4)
     if start[:2] == b"\x1f\x8b":
@@ -138,11 +138,11 @@ def _unpacked(path: Path) -> IO[bytes]:
     return archive.open(names[0])
 
 
-# Files to sentences, the sources' checked to the byte before
+# Files to sentences; the sources' files have been checked by checksum
 
 
 def read_labelled(name: str) -> dict[Part, list[Sentence]]:
-    """Return the labelled sentences of a data set by part, cleaned, their words separated by blanks."""
+    """Return the labelled sentences of a data set by part, cleaned, their words separated by spaces."""
     files = locate(name)
     if name == "synthetic-tweets":
         counts = source(name).examples
@@ -154,7 +154,7 @@ def read_labelled(name: str) -> dict[Part, list[Sentence]]:
 
 
 def own_labelled(own: OwnFile) -> dict[Part, list[Sentence]]:
-    """Return a user's sentences by part, normalised as tweets are."""
+    """Return a user's sentences by part, normalised like tweets."""
     held = read_own(own)
     labelled: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
     for text, label, part in zip(held.x, held.y.tolist(), held.part.tolist(), strict=True):
@@ -168,7 +168,7 @@ def _split_lines(path: Path, separator: str) -> list[list[str]]:
 
 
 def read_sst(path: Path, coarse: bool) -> list[Sentence]:
-    """Read a file of the Stanford Sentiment Treebank as the Highway BiLSTM article ships it: `sentence ||| label`.
+    """Read a file of the Stanford Sentiment Treebank in the Highway BiLSTM article's format: `sentence ||| label`.
 
     Args:
         path: The file; labels are 0 (very negative) to 4 (very positive).
@@ -182,10 +182,10 @@ SEPARATE = re.compile(r"('s|'ve|'re|'d|'ll|n't|[,!?()])")
 
 
 def clean(sentence: str) -> str:
-    """Return a sentence in lower case, its words, endings and marks separated by single blanks.
+    """Return a sentence in lower case, with words, endings and punctuation separated by single spaces.
 
-    Other characters than letters, digits and (),!?'` become blanks; 's, 've, 're, 'd, 'll and n't become
-    words of their own, as in the sentence classification of Kim (2014), which the Highway BiLSTM article follows.
+    Characters other than letters, digits and (),!?'` become spaces; 's, 've, 're, 'd, 'll and n't become separate
+    words, as in the sentence classification of Kim (2014), which the Highway BiLSTM article follows.
     """
     return " ".join(SEPARATE.sub(r" \1 ", re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)).lower().split())
 
@@ -197,9 +197,9 @@ TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
 
 
 def normalise(tweet: str) -> str:
-    """Return a tweet in lower case, its addresses as `<url>`, its users as `<user>`, its tokens separated by blanks."""
+    """Return a tweet in lower case, with addresses as `<url>`, users as `<user>`, and tokens separated by spaces."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), tweet)  # the files write some so
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # a pair is one character, half is none
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins surrogate pairs, replaces halves
     text = html.unescape(text).lower()
     text = re.sub(r"https?://\S+|www\.\S+", " <url> ", text)
     text = re.sub(r"@\w+", " <user> ", text)
@@ -207,12 +207,11 @@ def normalise(tweet: str) -> str:
 
 
 def read_tweets(files: Iterable[Path]) -> dict[Part, list[Sentence]]:
-    """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` a line, as a two-class task.
+    """Read the files of SemEval-2017 task 4 A, `id<TAB>label<TAB>tweet` per line, as a two-class task.
 
-    Neutral tweets are left out, tweets whose id has conflicting labels, tweets that were not available
-    ("Not Available"), and all but one of those that are equal once normalised; of two such in different
-    parts the test part keeps its own before development and training. Those of 2017 are for testing, those of
-    2016's `devtest` for development, all others for training.
+    The files of 2017 are for testing, 2016's `devtest` for development, all others for training. Left out are neutral
+    tweets, tweets whose id has conflicting labels, unavailable tweets ("Not Available"), and duplicates after
+    normalisation: the test part keeps its copy before development, and development before training.
     """
     tweets: dict[Part, dict[str, tuple[str, str]]] = {part: {} for part in PARTS}
     labels: dict[str, set[str]] = {}
