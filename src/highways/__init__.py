@@ -1,7 +1,7 @@
 """Highways: a reproducible replication of Highway Networks.
 
-P1 is Srivastava, Greff, Schmidhuber, *Highway Networks* (arXiv 1505.00387); P2 is, by the same
-authors, *Training Very Deep Networks* (arXiv 1507.06228). Docstrings cite them by these names.
+P1 is Srivastava, Greff, Schmidhuber, *Highway Networks* (arXiv 1505.00387); P2 is *Training Very Deep Networks* by the
+same authors (arXiv 1507.06228). Docstrings cite them by these names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from highways.experiments import records
     from highways.training import run, sweep
 
-__version__ = installed("highways") or "0+unknown"  # of a checkout that is not installed
+__version__ = installed("highways") or "0+unknown"  # in a checkout that is not installed
 
 PUBLIC = {
     "RunConfig": "highways.config",
@@ -24,7 +24,7 @@ PUBLIC = {
     "run": "highways.training",
     "sweep": "highways.training",
 }
-"""What is imported when it is asked for, as torch takes seconds."""
+"""Names that are imported on first use, because torch takes seconds to import."""
 
 __all__ = ["RunConfig", "__version__", "records", "run", "sweep"]
 

@@ -1,4 +1,4 @@
-"""Colours of networks in figures and in MLflow: Okabe and Ito's, told apart without red and green."""
+"""Colours of networks in figures and in MLflow: Okabe and Ito's palette, safe for red-green colour blindness."""
 
 NETWORK = {"plain": "#d55e00", "highway": "#0072b2"}
 """Colours of the two kinds of network."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from highways.errors import HighwaysError, writing
 
 STRAY_S = 24 * 3600
-"""Age of an unfinished file that nobody writes any more."""
+"""Age in seconds after which an unfinished file counts as abandoned."""
 
 
 @contextlib.contextmanager
 def part_of(home: Path) -> Iterator[Path]:
-    """Yield a place to write a file to before it is put at `home`; nothing is left there."""
+    """Yield a temporary path next to `home` to write a file to before it is moved there; clean up afterwards."""
     with writing(home):
         home.parent.mkdir(parents=True, exist_ok=True)
     part = home.with_name(f".{home.name}.{uuid.uuid4().hex[:12]}.part")
@@ -30,7 +30,7 @@ def part_of(home: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file so that at any moment it is the old one, the new one, or not there; else raise `CannotWrite`."""
+    """Write a file atomically: at any moment it is the old one, the new one, or absent; else raise `CannotWrite`."""
     with part_of(path) as part, writing(path):
         with part.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -40,15 +40,15 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `CannotWrite` where a file cannot be written, before there is anything to write."""
+    """Raise `CannotWrite` if a file cannot be written, before there is anything to write."""
     with part_of(path) as part, writing(path):
         part.touch()
 
 
 def remove_strays(*folders: Path) -> None:
-    """Remove unfinished files in and below folders that killed processes have left a day ago or earlier."""
+    """Remove unfinished files in and below folders, left by processes killed at least a day ago."""
     for top in folders:
-        for folder, _, names in os.walk(top):  # which passes over folders that others remove meanwhile
+        for folder, _, names in os.walk(top):  # skips folders that other processes remove meanwhile
             for path in (Path(folder, name) for name in fnmatch.filter(names, ".*.part")):
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > STRAY_S:
@@ -56,13 +56,13 @@ def remove_strays(*folders: Path) -> None:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what may be there in place of a file and would be read for ever, or be waited for."""
+    """Raise an error for a folder, pipe or device, which could block or never end when read."""
     if path.exists() and not path.is_file():
         raise HighwaysError(f"{path}: a folder, a pipe or a device where a file should be")
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file that somebody named."""
+    """Return the sha256 of a file that the user named."""
     try:
         check_is_file(path)
         status = path.stat()

@@ -1,4 +1,4 @@
-"""Where things lie: the project root and the folders that the contract names."""
+"""Paths: the project's root, and the folders and files of results."""
 
 import os
 from functools import lru_cache
@@ -19,26 +19,26 @@ def _find_root(start: Path) -> Path:
 
 
 def root() -> Path:
-    """Return the project's root: `HIGHWAYS_ROOT`, else the checkout around the current folder, else the package's."""
+    """Return the project's root: `HIGHWAYS_ROOT`, else the checkout of the current folder, else the package's."""
     if given := os.environ.get("HIGHWAYS_ROOT"):
         return Path(given).resolve()
     return _find_root(Path.cwd().resolve())
 
 
 def shown(path: Path) -> str:
-    """Return a path as a message names it: from the root, where it lies below."""
+    """Format a path for messages: relative to the root, if it lies below it."""
     return str(path.relative_to(root()) if path.is_relative_to(root()) else path)
 
 
 class ExperimentResults:
-    """The results of one experiment in one profile: `folder` has the figures, and folders of records and tables."""
+    """The results of one experiment in one profile: `folder` holds figures and the folders of records and tables."""
 
     def __init__(self, folder: Path):
         self.folder = self.figures = folder
         self.runs, self.analyses, self.tables = (folder / kind for kind in ("runs", "analyses", "tables"))
         self.page = folder / "README.md"
         self.notebook, self.log = folder / "notebook.ipynb", folder / "notebook.log"
-        """The executed notebook, and what it and its kernel printed."""
+        """The executed notebook, and the output of the notebook and its kernel."""
 
 
 class Results:
@@ -48,9 +48,9 @@ class Results:
         self.profile = profile
         self.folder = folder = root() / "results" / profile
         self.claims, self.claims_json = folder / "claims.csv", folder / "claims.json"
-        """The judged claims, for people; and with their evidence, for machines."""
+        """The judged claims, as a table for people; with their evidence, for programs."""
         self.verdicts = folder / "verdicts.json"
-        """Counted, for `dvc metrics`."""
+        """Counts of verdicts, for `dvc metrics`."""
         self.report, self.page = folder / "report.html", folder / "README.md"
 
     def of(self, experiment: str) -> ExperimentResults:
@@ -58,7 +58,7 @@ class Results:
         return ExperimentResults(self.folder / experiment)
 
     def experiments(self) -> list[str]:
-        """Return the experiments that have records here."""
+        """Return the experiments that have records in this profile."""
         return sorted({path.parent.name for kind in ("runs", "analyses") for path in self.folder.glob(f"*/{kind}/")})
 
 

@@ -1,4 +1,4 @@
-"""How times are said to people."""
+"""Readable durations."""
 
 
 def duration(seconds: float) -> str:
