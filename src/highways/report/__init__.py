@@ -1,1 +1,1 @@
-"""What is read: verdicts, tables, pages, the report."""
+"""What readers see: verdicts, tables, pages, the report."""

@@ -1,6 +1,6 @@
-"""`claims.json`: the judged claims with their evidence, for those who evaluate replications.
+"""`claims.json`: the judged claims with their evidence, for anyone who evaluates replications.
 
-docs/claims.md has its schema. It is the same to the byte from run to run, from records and from MLflow.
+docs/claims.md describes its schema. It is byte-identical from run to run, and from records or MLflow.
 """
 
 from __future__ import annotations
@@ -86,5 +86,5 @@ def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -
 
 
 def _digest(sums: Iterable[str]) -> str:
-    """Return one sha256 over those of some records, whatever their order."""
+    """Return one sha256 over the checksums of several records, independent of their order."""
     return hashlib.sha256("\n".join(sorted(sums)).encode()).hexdigest()

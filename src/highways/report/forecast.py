@@ -1,4 +1,4 @@
-"""`highways profile cost`: what a profile has left to run, and about how many core hours that takes."""
+"""`highways profile cost`: the runs that a profile has left, and an estimate of their core hours."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from highways.tracking import RecordStore, RunRecord, run_keys
 
 @dataclass
 class Forecast:
-    """What a stage has left to run."""
+    """The runs that a stage has left, and their estimated cost."""
 
     name: str
     runs: int = 0
-    """Those that no earlier stage lists."""
+    """Number of runs that no earlier stage lists."""
     left: int = 0
-    """Those without a record."""
+    """Number of these runs without a record."""
     core_seconds: float = 0.0
-    """Estimated, of the runs that are left; analyses are not estimated."""
+    """Estimated core seconds of the runs that are left; analyses are not estimated."""
     remarks: list[str] = field(default_factory=list)
     """What the estimate leaves out, and why."""
 
 
 def forecast(profile: str) -> list[Forecast]:
-    """Forecast every stage of a profile."""
+    """Forecast the cost of every stage of a profile."""
     experiments = [one for one in EXPERIMENTS if profile_path(profile, one.name).exists()]
     if not experiments:
         raise HighwaysError(f"profiles/{profile} has no notebook's parameters")
@@ -56,7 +56,7 @@ def forecast(profile: str) -> list[Forecast]:
 
 
 def seconds_per_unit(records: Iterable[RunRecord]) -> dict[str, float]:
-    """Return, by family of networks, the core seconds that recorded runs took per unit of `units`, on CPUs."""
+    """Return the core seconds per unit (see `units`) of runs recorded on CPUs, by family of networks."""
     seconds, done = defaultdict[str, float](float), defaultdict[str, float](float)
     for record in records:
         if record.environment.get("device") == "cpu":
@@ -67,5 +67,5 @@ def seconds_per_unit(records: Iterable[RunRecord]) -> dict[str, float]:
 
 
 def units(config: RunConfig, epochs: int) -> float:
-    """Return a measure of a training's arithmetic: layers x units (`network.work`) x examples x epochs."""
+    """Return a measure of a training run's arithmetic: `network.work` x examples x epochs."""
     return config.network.work * trained_on(config.data) * epochs

@@ -1,9 +1,9 @@
-"""The HTML report of a profile: one page, made to be read, that needs nothing else.
+"""The HTML report of a profile: one self-contained page.
 
-It begins with the answer to the reader's question, then has all claims in a table, then a section per experiment. All
-of it is computed from the records, the tables and the verdicts; every number, figure and verdict links to the file
-that it comes from, relative to the report's place in the checkout. Curves answer to a pointer, by the script
-`templates/report.js.j2`: what stands at each point, which record it is of, and what a claim rests on.
+It begins with the answer to the reader's question, followed by a table of all claims and a section per experiment. All
+of it is computed from the records, tables and verdicts; every number, figure and verdict links to its source file,
+relative to the report's place in the checkout. The script `templates/report.js.j2` makes curves interactive: it shows
+the values at a point, the record behind them, and what a claim rests on.
 """
 
 import base64
@@ -30,7 +30,7 @@ from highways.show.figures import Panel, svg
 
 
 class Records:
-    """The records that curves of a page are made of, each once."""
+    """The distinct records behind the curves of a page."""
 
     def __init__(self, profile: str):
         self.profile = profile
@@ -38,13 +38,13 @@ class Records:
         self.panels = 0
 
     def place(self, experiment: str, key: str) -> int:
-        """Return a run's place in the page's list of records, a new one where it has none."""
+        """Return a run's index in the page's list of records, adding the run if it is new."""
         path = paths.Results(self.profile).of(experiment).runs / f"{key}.json"
         text = path.relative_to(paths.Results(self.profile).folder).as_posix()
         return self.places.setdefault(text, len(self.places))
 
     def claims(self, judged: Judged) -> Mapping[str, list[int]]:
-        """Return, for each claim that was judged, the places of the records on this page that it rests on."""
+        """Return, for each claim with a measured value, the indices of this page's records that it rests on."""
         known = {Path(text).stem: place for text, place in self.places.items()}
         behind = {}
         for row in filter(lambda row: row.measured, judged.judgements):
@@ -57,9 +57,9 @@ class Records:
 
 
 def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | None:
-    """Return a panel's `svg`, what it has `across`, and its `curves`; `None` of one without runs behind it.
+    """Return a panel's `svg`, its horizontal label `across`, and its `curves`; `None` if no runs are behind it.
 
-    A curve has its `name` and its `points`: coordinates in the SVG, both values as text, and the places of records.
+    A curve has a `name` and `points`: coordinates in the SVG, both values as text, and indices of records.
     """
     if not any(line.runs for line in panel.lines):
         return None
@@ -76,19 +76,19 @@ def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | 
         ]
         if line.label and points:
             found.append({"name": line.label, "points": points})
-    ids = re.sub(r'(\bid="|url\(#|href="#)', rf"\1p{number}-", text)  # of one page there is one of each
+    ids = re.sub(r'(\bid="|url\(#|href="#)', rf"\1p{number}-", text)  # ids must be unique on the page
     return {"svg": ids, "across": panel.across, "curves": found}
 
 
 def page(judged: Judged) -> str:
-    """Return the report's content; the same from run to run."""
+    """Return the report's content, which is reproducible."""
     results, behind, rows = paths.Results(judged.profile), Records(judged.profile), judged.rows
     sections = [section(experiment, judged, behind) for experiment in EXPERIMENTS]
     named = {name for row in rows.values() for name in row["documents"]}
     records = judged.listed[LEADING.name]
 
     def link(path: Path) -> str:
-        """Return how the report links to a file or folder of the checkout; nothing where there is none."""
+        """Return the report's link to a file or folder of the checkout; empty if it does not exist."""
         return Path(os.path.relpath(path, results.folder)).as_posix() if path.exists() else ""
 
     return render(
@@ -111,7 +111,7 @@ def page(judged: Judged) -> str:
 
 
 def section(experiment: Experiment, judged: Judged, behind: Records) -> dict[str, Any]:
-    """Return an experiment's part of the report: its view, and where everything in it comes from."""
+    """Return an experiment's section of the report: its view, and the origin of everything in it."""
     name, listed = experiment.name, judged.listed[experiment.name]
     folder, shown = paths.Results(judged.profile).of(name), view(experiment, judged)
     records = [*listed, *listed.analyses, *listed.auxiliary]
@@ -128,13 +128,13 @@ def section(experiment: Experiment, judged: Judged, behind: Records) -> dict[str
 
 
 def paragraphs(text: str) -> list[Markup]:
-    """Return Markdown of paragraphs and `code` as HTML, escaped."""
+    """Convert Markdown with paragraphs and `code` to escaped HTML."""
     parts = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
     return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
 
 
 def panel_view(panel: Panel, experiment: str, behind: Records) -> dict[str, Any]:
-    """Return a panel with its title, its alternative text and its SVG: as an image, or with its curves to be read."""
+    """Return a panel's title, alternative text and SVG: with interactive curves if it has runs, else as an image."""
     live = curves(panel, experiment, behind)
     image = {} if live else {"image": f"data:image/svg+xml;base64,{base64.b64encode(svg(panel)[0].encode()).decode()}"}
     return {"title": panel.title, "alt": panel.alt} | (live or image)

@@ -1,4 +1,4 @@
-"""`highways run --show`: a figure of what is inside one trained network."""
+"""`highways run --show`: a figure of the inside of one trained network."""
 
 from pathlib import Path
 from typing import Literal
@@ -25,10 +25,10 @@ def draw_inside(
     weights: bool = False,
     output: Path | None = None,
 ) -> Path:
-    """Draw the gates, lesions or signal of a trained run, and return the figure's path, by default in profile `adhoc`.
+    """Draw the gates, lesions or signal of a trained run; return the figure's path, by default in the profile `adhoc`.
 
-    The analysis becomes a record of that profile, so a second figure needs no weights. Where the weights are missing
-    here, the run is trained again with `weights`, and without it is an error.
+    The analysis becomes a record of that profile, so that a second figure needs no weights. If the weights are missing,
+    `weights` retrains the run; without it, that is an error.
     """
     measures = {
         "gates": [GatesConfig()],
@@ -44,7 +44,7 @@ def draw_inside(
         if record is None:
             raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
         if record.status == "finished":
-            load_network(record)  # it says what to do where the weights are missing
+            load_network(record)  # its error says what to do if the weights are missing
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")

@@ -1,6 +1,6 @@
-"""What the results hold, brought to MLflow: records, tables, figures; and the best networks as models.
+"""Uploading results to MLflow: records, tables and figures; and the best networks as models.
 
-A model is an exported graph without pickle, which `mlflow models serve` answers with.
+A model is an exported graph without pickle, which `mlflow models serve` can serve.
 """
 
 import contextlib
@@ -30,18 +30,18 @@ from highways.training import load_network
 from highways.training.checkpoints import weights_path
 
 VOCABULARY = "vocabulary.json"
-"""Of a model of texts: its words by number."""
+"""Artifact of a text model: its words by number."""
 
 
 def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
-    """Bring a profile's records, tables and figures to MLflow, and yield one line per experiment.
+    """Upload a profile's records, tables and figures to MLflow, and yield one line per experiment.
 
-    A damaged record is left out and named in the error, when everything else has been brought over. `only_missing`
-    leaves experiments alone whose files have not changed since they were brought over, whatever MLflow has lost since.
+    A damaged record is skipped and named in an error, raised after everything else is uploaded. `only_missing` skips
+    experiments whose files have not changed since their upload, even if MLflow has lost something since.
     """
     faults: list[str] = []
     with warnings.catch_warnings(), asking("does not take the runs"):
-        warnings.simplefilter("ignore")  # MLflow's own
+        warnings.simplefilter("ignore")  # MLflow's own warnings
         for name in dict.fromkeys([*paths.Results(profile).experiments(), *BY_NAME]):
             yield from _bring(profile, name, only_missing, faults)
     if faults:
@@ -50,7 +50,7 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
 
 
 def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> Iterator[str]:
-    """Bring an experiment to MLflow; see `rebuild`. What is wrong with records is added to `faults`."""
+    """Upload an experiment to MLflow; see `rebuild`. Problems with records are appended to `faults`."""
     results = paths.Results(profile)
     folder, known, said = results.of(name), len(faults), time.monotonic()
     outputs = [*sorted(folder.tables.glob("[!.]*.csv")), *sorted(folder.figures.glob("*.png"))]
@@ -81,9 +81,9 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
 
 
 def models(profile: str) -> Iterator[str]:
-    """Make the best network of every data set, network and depth a model of its run; yield one line for each.
+    """Log the best network of every data set, network and depth as a model of its run; yield one line for each.
 
-    A network that cannot be exported has its weights as an artifact instead.
+    If a network cannot be exported, its weights are logged as an artifact instead.
     """
     for name in paths.Results(profile).experiments():
         records = RecordStore(paths.Results(profile).of(name).runs)
@@ -99,7 +99,7 @@ def models(profile: str) -> Iterator[str]:
 
 
 def _bring_model(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
-    """Make a network a model of its run, unless MLflow has it, and return what was done."""
+    """Log a network as a model of its run, unless MLflow has it already; return a description of what was done."""
     from mlflow.entities import LoggedModelOutput
 
     client, experiment_id, data = runs.client, runs.home.experiment_id, load(record.config.data)
@@ -111,7 +111,7 @@ def _bring_model(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
         if (example := next((x[:4] for x, _ in batches if len(x) > 1), None)) is None:
             return "no batch of two test examples or more, of which a model is made"
         name = f"{record.config.network.shown_as}-d{record.config.network.depth:03d}-{record.config.data.name}"
-        name = re.sub(r"[^\w-]", "-", name)  # MLflow wants no dot, which own data have
+        name = re.sub(r"[^\w-]", "-", name)  # MLflow accepts no dot; the user's own data have one
         model = client.create_logged_model(experiment_id, name, run_id, tags, model_type="classifier")
         try:
             _export(name, model.model_id, record, example, vocabulary)
@@ -125,20 +125,20 @@ def _bring_model(runs: MlflowRuns, run_id: str, record: RunRecord) -> str:
             done = f"cannot be exported ({type(error).__name__}: {reason}); its weights are the artifact weights/"
         for old in earlier:
             client.delete_logged_model(old.model_id)
-    if vocabulary or done.startswith("cannot"):  # a graph takes sentences of one length only; the weights take all
+    if vocabulary or done.startswith("cannot"):  # a graph takes sentences of only one length; weights take any
         client.log_artifact(run_id, str(weights_path(record.run_key)), "weights")
     return done
 
 
 def _export(name: str, model_id: str, record: RunRecord, example: Tensor, vocabulary: list[str]) -> None:
-    """Log a record's network as a model, with a batch of examples, and for texts the words by number, next to it."""
+    """Log a record's network as a model, with a batch of examples and, for texts, the words by number."""
     import mlflow
     from mlflow.models import infer_signature
 
     network, inputs = load_network(record).eval(), example.contiguous().numpy()
     if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in network.modules()):
         raise NotImplementedError("it keeps a state that no graph holds: it draws weights at every call")
-    mlflow.set_tracking_uri(where().uri)  # the last function takes no client
+    mlflow.set_tracking_uri(where().uri)  # `log_model` takes no client
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         words = Path(folder) / VOCABULARY
@@ -147,7 +147,7 @@ def _export(name: str, model_id: str, record: RunRecord, example: Tensor, vocabu
             network,
             name=name,
             model_id=model_id,
-            # torch.export unrolls LSTMs: sentences are as long as the example's
+            # torch.export unrolls LSTMs: sentences must be as long as the example's
             signature=infer_signature(inputs, network(example).numpy()),
             input_example=inputs,
             serialization_format="pt2",

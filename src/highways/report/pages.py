@@ -1,4 +1,4 @@
-"""Pages that a code host renders: one per experiment and profile, in one order, and one per profile."""
+"""Markdown pages for a code host: one per experiment and profile, all in the same order, and one per profile."""
 
 import io
 import os
@@ -22,11 +22,11 @@ from highways.report.verdicts import LEAD, Judged
 from highways.show.tables import MACHINE, plain
 
 MOST = 16
-"""Rows of a table that a page shows."""
+"""Largest number of rows that a page shows of a table."""
 
 
 def table_view(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
-    """Return a table as a page shows it: the rows and columns that the experiment chooses, and all rows."""
+    """Return a table for a page: the rows and columns that the experiment chooses, and all rows."""
     chosen = table.rows(whole).head(MOST)
     some = [name for name in (table.shown or chosen) if name in chosen and chosen[name].notna().to_numpy().any()]
     every = [name for name in (table.shown or whole) if name in whole]
@@ -41,7 +41,7 @@ def table_view(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
 
 
 def cost(tables: Iterable[str]) -> str:
-    """Return in a sentence what an experiment cost, and on what machine, from its tables of costs (CSV), if any."""
+    """Describe an experiment's cost and machine in one sentence, from its cost tables (CSV); empty without any."""
     whole = pd.concat([pd.DataFrame(), *(pd.read_csv(io.StringIO(text)) for text in tables)])
     if whole.empty:
         return ""
@@ -56,7 +56,7 @@ def cost(tables: Iterable[str]) -> str:
 
 
 def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
-    """Collect what a page and the report show of an experiment: its question, claims, tables, notes and cost."""
+    """Collect what pages and the report show of an experiment: its question, claims, tables, notes and cost."""
     folder = paths.Results(judged.profile).of(experiment.name).tables
     texts = {path.stem: text for path, text in judged.tables.items() if path.parent == folder and path.suffix == ".csv"}
     notes, rows = notes_of(experiment.name), judged.of(experiment.name)
@@ -79,16 +79,16 @@ def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
 
 
 def answers(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return the first questions, each with its answer, a verdict in a sentence, and the id of the claim behind it."""
+    """Return the leading questions, each with its answer (the verdict as a sentence) and the id of its claim."""
     return [(question, render("answer.j2", row=rows[name]), name) for question, name in LEAD.questions if name in rows]
 
 
 def experiment_page(experiment: Experiment, judged: Judged) -> str:
-    """Return the page of one experiment in one profile, which has its tables."""
+    """Return the page of one experiment in one profile, including its tables."""
     results, records = paths.Results(judged.profile).of(experiment.name), judged.listed[experiment.name]
     shown = view(experiment, judged)
     paragraphs = [] if records.empty else [*experiment.answer(records)]
-    if len(paragraphs) > 1:  # each data set has one: its first sentence
+    if len(paragraphs) > 1:  # one paragraph per data set: keep its first sentence
         paragraphs = [re.split(r"(?<=\.) ", paragraph, maxsplit=1)[0] for paragraph in paragraphs]
     for table in shown["tables"]:
         table["rows"] = [[plain(cell) if isinstance(cell, str) else cell for cell in row] for row in table["rows"]]
@@ -106,7 +106,7 @@ def experiment_page(experiment: Experiment, judged: Judged) -> str:
 
 
 def profile_page(judged: Judged) -> str:
-    """Return the page of a profile: every experiment with its verdicts."""
+    """Return the page of a profile, which lists every experiment with its verdicts."""
     made = [one for one in EXPERIMENTS if one.tables and paths.Results(judged.profile).of(one.name).folder.exists()]
     rows = [(f"[{one.name}]({one.name}/README.md)", one.title, counts(judged.of(one.name))) for one in made]
     said = {"headline": headline(judged.judgements), "fixed": summary(row.fixed for row in judged.judgements)}
@@ -114,7 +114,7 @@ def profile_page(judged: Judged) -> str:
 
 
 def counts(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the verdicts on the sources' claims, counted."""
+    """Count the verdicts on the sources' claims."""
     return counted(row["verdict"] for row in rows if not row["own"])
 
 

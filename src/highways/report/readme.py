@@ -1,4 +1,4 @@
-"""README's numbers and the pages: written from what is committed, so that they cannot go stale unnoticed."""
+"""README's numbers and the pages, written from committed results, so that they cannot go stale unnoticed."""
 
 import json
 import re
@@ -29,14 +29,14 @@ WHOSE = {
     "the four web documents": set(DOCUMENTS) - {"P1", "P2", "Highway BiLSTM article", OWN},
     "our own questions and calculations": {OWN},
 }
-"""Claims by the first document that they name."""
+"""Groups of claims by the first document that each names."""
 SECTIONS = ("numbers", "headline", "experiments")
 """Sections of README; their template is `readme.md.j2`."""
 
 
 def best_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the row of every claim whose scope is best, of several the last; profiles come by budget."""
-    order: Sequence[str] = [*SCOPES, ""]  # what was not run comes last
+    """Return each claim's row with the best scope, the last if several tie; `rows` are ordered by budget."""
+    order: Sequence[str] = [*SCOPES, ""]  # claims that were not run come last
     best: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         other = best.setdefault(row["claim_id"], row)
@@ -46,7 +46,7 @@ def best_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
 
 
 def filled(sections: Mapping[str, str]) -> str:
-    """Return README with its sections, each between `<!-- begin NAME -->` and `<!-- end NAME -->`, as given."""
+    """Return README with the given content between each section's `<!-- begin NAME -->` and `<!-- end NAME -->`."""
     text = (paths.root() / "README.md").read_text(encoding="utf-8")
     for name, content in sections.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
@@ -57,7 +57,7 @@ def filled(sections: Mapping[str, str]) -> str:
 
 
 def current() -> Iterator[tuple[Path, str]]:
-    """Yield the pages that the committed results give, with their paths; README last, as it links to the others."""
+    """Yield paths and content of the pages of the committed results; README last, because it links to the others."""
     committed = [judge_all(profile) for profile in COMMITTED if paths.Results(profile).claims.exists()]
     rows = best_of(row for judged in committed for row in judged.rows.values())
     complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
@@ -87,7 +87,7 @@ def current() -> Iterator[tuple[Path, str]]:
 
 
 def stale() -> list[str]:
-    """Return the pages, README among them, that are not what the committed results give."""
+    """Return the pages, including README, that differ from what the committed results give."""
     return [paths.shown(path) for path, text in current() if not path.exists() or path.read_text("utf-8") != text]
 
 

@@ -1,4 +1,4 @@
-"""Pages by jinja2 templates (`templates/`): one way to write a cell, in Markdown and in HTML."""
+"""Rendering of jinja2 templates (`templates/`), with one format for table cells in Markdown and HTML."""
 
 import math
 
@@ -8,7 +8,7 @@ from highways.show.tables import TAG, number
 
 
 def cell(value: object) -> str:
-    """Return a cell of a Markdown table: nothing for NaN; text is no markup."""
+    """Format a cell of a Markdown table: empty for NaN, text without markup."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -17,7 +17,7 @@ def cell(value: object) -> str:
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page or file; what stands in an HTML template is escaped."""
+    """Render a template; values in HTML templates are escaped."""
     return ENVIRONMENT.get_template(template).render(values)
 
 

@@ -1,4 +1,4 @@
-"""`highways touch`: one page in which a trained dense network can be looked into and lesioned, without a network."""
+"""`highways touch`: one offline page on which a reader can inspect and lesion a trained dense network."""
 
 import base64
 import os
@@ -22,15 +22,15 @@ from highways.tracking.records import RecordStore, RunRecord
 from highways.training.checkpoints import load_weights, weights_sha256
 
 PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}
-"""Pixels a side, of the box that a drawn digit is scaled to, and steps of grey, by data set."""
+"""By data set: side of an image and of the box that a drawn digit is scaled to, in pixels, and grey steps."""
 OF_EACH_CLASS = 4
-"""Test examples on the page: the first of each class."""
+"""Number of test examples on the page, the first of each class."""
 NAMED = 6
-"""Keys that a message lists."""
+"""Largest number of keys that a message lists."""
 
 
 def touch(highway: Path, plain: Path | None = None, output: Path | None = None) -> Path:
-    """Write the page of a highway network, and of a plain one to compare it with, from records; return its path."""
+    """Write the page of a highway network, and a plain one for comparison, from their records; return its path."""
     home = output or paths.root() / "docs" / "touch.html"
     networks = [_network(highway, "highway", home), *([_network(plain, "plain", home)] if plain else [])]
     if len({network["data"] for network in networks}) > 1:
@@ -49,21 +49,21 @@ def touch(highway: Path, plain: Path | None = None, output: Path | None = None) 
 
 
 def packed(content: bytes) -> str:
-    """Return bytes deflated, as base64."""
+    """Compress bytes with deflate and encode them as base64."""
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
 def halves(state: Mapping[str, torch.Tensor], names: Iterable[str]) -> bytes:
-    """Return the weights of some names, in this order, as float16: first the low bytes, then the high ones.
+    """Return the named weights, in this order, as float16: first all low bytes, then all high bytes.
 
-    Apart, the high bytes (sign, exponent) are deflated by a third; together hardly anything is.
+    Separated, the high bytes (sign, exponent) compress by a third; interleaved bytes hardly compress.
     """
     values = torch.cat([tensor.flatten() for tensor in map(state.__getitem__, names)]).half().numpy().astype("<f2")
     return np.ascontiguousarray(values.view(np.uint8).reshape(-1, 2).T).tobytes()
 
 
 def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[str, Any]:
-    """Return a network as the page takes it: sizes, weights, and what is known of its record."""
+    """Return the page's data of a network: sizes, weights, and values from its record."""
     record = RunRecord.read(path)
     if not is_touchable(record):
         raise HighwaysError(f"{path.stem}: no dense network of {' or '.join(PICTURES)}; {touchable_line()}")
@@ -75,7 +75,7 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
     if state is None:
         raise HighwaysError(f"{path.stem}: its weights are not kept here; {touchable_line()}")
     sha256 = weights_sha256(state)
-    names = build_network(record.config, load(record.config.data)).state_dict()  # a population's have another order
+    names = build_network(record.config, load(record.config.data)).state_dict()  # a population's order differs
     again = None if sha256 == record.weights_sha256 else scores(record, state)
     return {
         "key": record.run_key,
@@ -91,12 +91,12 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
 
 
 def is_touchable(record: RunRecord) -> bool:
-    """Tell whether a page can show the network of a record, once its weights are there."""
+    """Tell whether a page can show a record's network, given its weights."""
     return isinstance(record.config.network, DenseConfig) and record.config.data.name in PICTURES
 
 
 def touchable_line() -> str:
-    """Return which networks can be touched, as the end of a message: dense ones whose weights are kept here."""
+    """Return the end of a message that lists networks that can be touched: dense ones with weights stored here."""
     kept = {path.parent.name for path in (paths.root() / "checkpoints").glob("*/final.pt")}
     kept |= {path.stem for path in (paths.root() / "results").glob("*/weights/*.pt")}
     recorded = RecordStore.everywhere()

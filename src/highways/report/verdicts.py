@@ -1,4 +1,4 @@
-"""What the records of a profile give: its comparison tables, and the verdicts on all claims."""
+"""What follows from a profile's records: its comparison tables, and the verdicts on all claims."""
 
 import json
 import sys
@@ -27,9 +27,9 @@ TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for tabl
 def write_tables(
     profile: str, names: Collection[str] = (), source: Source = "records", folder: Path | None = None
 ) -> list[Path]:
-    """Write tables, by default all that the profile has runs of, each into its experiment's folder; return their paths.
+    """Write tables, by default all that the profile has runs for, to their experiments' folders; return their paths.
 
-    What lacks runs is said on the error stream.
+    Missing runs are reported on standard error.
     """
     if unknown := [name for name in names if name not in TABLES]:
         raise HighwaysError(f"no table {unknown[0]!r}; there are: {', '.join(TABLES)}")
@@ -59,25 +59,25 @@ def all_claims() -> dict[str, Claim]:
 
 
 LEADING = next(one for one in EXPERIMENTS if one.lead is not None)
-"""The experiment that report and README begin with."""
+"""The experiment that the report and README begin with."""
 assert LEADING.lead is not None
 LEAD = LEADING.lead
 
 
 @dataclass(frozen=True)
 class Judged:
-    """All claims of a profile, judged, with the records that they were judged on."""
+    """All judged claims of a profile, with the records that they were judged on."""
 
     profile: str
     claims: Mapping[str, Claim]
-    """By id."""
+    """Claims by id."""
     listed: Mapping[str, Listed]
-    """By experiment, as far as there are records."""
+    """Existing records by experiment."""
     judgements: Sequence[Judgement]
 
     @cached_property
     def tables(self) -> Mapping[Path, str]:
-        """Content of the tables' files that are there, by path, as the records give it."""
+        """Content that the records give for each existing table file, by path."""
         texts: dict[Path, str] = {}
         for one in EXPERIMENTS:
             folder, records = paths.Results(self.profile).of(one.name).tables, self.listed[one.name]
@@ -87,15 +87,15 @@ class Judged:
         return {path: text for path, text in texts.items() if path.exists()}
 
     def altered(self) -> list[Path]:
-        """Return the tables' files that are not what the records give."""
+        """Return the table files that differ from what the records give."""
         return [path for path, text in self.tables.items() if path.read_bytes() != text.encode()]
 
     @cached_property
     def rows(self) -> Mapping[str, dict[str, Any]]:
-        """What pages, report, README and `claims.json` show of each claim, by its id: each fills its template from it.
+        """What pages, report, README and `claims.json` show of each claim, by its id; their templates read it.
 
-        `said` is what was measured, with its unit; `differs` has what the claim requires of its runs and what they are
-        instead, and `lacking` says it.
+        `said` is the measured value with its unit; `differs` holds unmet requirements of the claim and what its runs
+        have instead; `lacking` puts these in words.
         """
         return {row.claim_id: self._row(row) for row in self.judgements}
 
@@ -122,14 +122,14 @@ class Judged:
 
 
 def _lack(name: str, asked: str, had: str) -> str:
-    """Return in words of what a claim's runs have less, or other, than it requires."""
+    """Describe in words what a claim's runs have instead of what it requires."""
     if name in ("epochs", "trials", "survivors", "seeds", "training_examples"):
         return f"{had} of {asked} {name.replace('_', ' ')}"
     return f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
 
 
 def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
-    """Return the records that a profile lists, by experiment; of one that it does not have, nothing is known."""
+    """Return the records that a profile lists, by experiment; for one without parameters, `known` is false."""
     return {
         one.name: one.of(profile).records(source) if profile_path(profile, one.name).exists() else Listed(known=False)
         for one in EXPERIMENTS

@@ -1,4 +1,4 @@
-"""Weights in the repository: those of a few networks, `results/<profile>/weights/<run_key>.pt`, and their card."""
+"""Weights in the repository: a few networks, in `results/<profile>/weights/<run_key>.pt`, and their card."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from highways.training.checkpoints import load_weights, read_weights, weights_in
 
 @torch.no_grad()
 def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, float]:
-    """Evaluate weights in a run's network: training cross-entropy in nats, and test accuracy as a fraction."""
+    """Evaluate weights in a run's network; return training cross-entropy in nats, and test accuracy as a fraction."""
     data = load(record.config.data)
     network = build_network(record.config, data).eval()
     network.load_state_dict(weights)
@@ -34,13 +34,13 @@ def scores(record: RunRecord, weights: Mapping[str, Tensor]) -> tuple[float, flo
 
 
 def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
-    """Copy the weights of recorded runs from `checkpoints/` into their profiles' folders, and write the cards.
+    """Copy the weights of recorded runs from `checkpoints/` to their profiles' folders, and write the cards.
 
-    Of several profiles with the run's record, one that keeps weights already takes them, else one with parameters.
-    Weights that are not the record's to the bit (trained again on another processor, or stored as float16 where `half`
-    is wanted) are kept, too: the card says it.
+    If several profiles have the run's record, one that already keeps weights is preferred, then one with parameters.
+    Weights that differ from the record's (retrained on another processor, or stored as float16 with `half`) are kept as
+    well, and the card says so.
     """
-    copies: dict[Path, bytes] = {}  # written once all are at hand
+    copies: dict[Path, bytes] = {}  # written only once all are available
     for run_key in run_keys:
         source = weights_path(run_key)
         if not source.exists() and (home := weights_in_git(run_key)) is not None:
@@ -61,7 +61,7 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
 
 
 def card(folder: Path) -> str:
-    """Return the card of a profile's weights, which it computes from them and their records."""
+    """Return the card of a profile's weights, computed from the weights and their records."""
     rows, records = [], RecordStore.everywhere([folder.parent.name, "*"])
     for path in sorted(folder.glob("*.pt")):
         if path.stem not in records:
