@@ -1,6 +1,6 @@
-"""What follows from the experiments: `dvc.yaml`, and a JSON Schema of `references/claims.yaml` for editors.
+"""Files generated from the experiments: `dvc.yaml`, and a JSON Schema of `references/claims.yaml` for editors.
 
-`make pipeline` writes both, a test says that they are current.
+`make pipeline` writes both; a test checks that they are current.
 """
 
 import json
@@ -19,14 +19,14 @@ from highways.report.render import render
 
 
 def sources_of(experiment: Experiment) -> list[str]:
-    """Return the files of an experiment's room: its module, and others that begin with its name."""
+    """Return the source files of an experiment: its module, and modules whose names begin with its name."""
     folder, name = paths.root() / "src/highways/experiments", experiment.schema.__module__.split(".")[2]
     files = [folder / f"{name}.py", *sorted(folder.glob(f"{name}_*.py"))]
     return [path.relative_to(paths.root()).as_posix() for path in files]
 
 
 def _all_before(experiment: Experiment) -> list[Experiment]:
-    """Return the experiments whose records an experiment uses, directly or not, the earliest first."""
+    """Return the experiments whose records an experiment uses, directly or indirectly, the earliest first."""
     before = [one for one in EXPERIMENTS if one.name in experiment.after]
     return list({other.name: other for one in before for other in [*_all_before(one), one]}.values())
 
@@ -39,7 +39,7 @@ def dvc_text() -> str:
 
 
 def schema_text() -> str:
-    """Return the content of `claims.schema.json`, which cannot say what arguments a measure takes: `claims` does."""
+    """Return the content of `claims.schema.json`; it does not describe measures' arguments, which `claims` checks."""
     _, schema = models_json_schema([(Claim, "validation"), (Expression, "validation")])
     names = sorted({name for one in EXPERIMENTS for name in one.named_measures.functions})
     function = {"type": "object", "required": ["name"], "properties": {"name": {"enum": names}}}

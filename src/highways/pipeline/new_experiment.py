@@ -1,4 +1,4 @@
-"""`highways new experiment`: everything that an experiment consists of, to be changed into one's own."""
+"""`highways new experiment`: a complete new experiment, as a template for the user to edit."""
 
 import keyword
 import re
@@ -13,7 +13,7 @@ REGISTER = "src/highways/experiments/__init__.py"
 
 
 def new_experiment(name: str) -> list[Path]:
-    """Write an experiment's module, notebook, quick parameters, claim and test, register it, and return the files."""
+    """Write an experiment's module, notebook, quick parameters, claim and test; register it; return the files."""
     if not (found := re.fullmatch(r"(\d\d)_([a-z][a-z0-9_]*)", name)) or keyword.iskeyword(found[2]):
         raise HighwaysError(f"{name!r}: an experiment is called by two digits and a word, such as 11_width")
     root, (number, short) = paths.root(), found.groups()
@@ -38,7 +38,7 @@ def new_experiment(name: str) -> list[Path]:
 
 
 def _registered(text: str, short: str) -> str:
-    """Return the list of experiments with one more, before the report; imports stay sorted."""
+    """Add an experiment to the text of the list, before the report; imports stay sorted."""
     line = f"from highways.experiments.{short} import {short.upper()}\n"
     later = [one for one in re.findall(r"^from highways\..*\n", text, re.MULTILINE) if one > line]
     before = later[0] if later else "\nEXPERIMENTS: "

@@ -1,4 +1,4 @@
-"""`highways repro`: the stages of the active profiles by DVC, one line per stage, and a summary of the results."""
+"""`highways repro`: run the active profiles' stages with DVC, with one line per stage and a summary of results."""
 
 import json
 import logging
@@ -22,12 +22,12 @@ NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebook
 
 
 def repro(stages: Sequence[str] = (), train: bool = True) -> None:
-    """Run stages of the active profiles; one that fails does not stop the others.
+    """Run stages of the active profiles; a failed stage does not stop the others.
 
     Args:
-        stages: Such as `01_depth@quick`, with those that they follow from; by default all that profiles have files for.
-        train: Let DVC run the stages that are not up to date. Otherwise draw every stage from the records that exist,
-            which trains nothing, needs no data and leaves `dvc.lock` as it is.
+        stages: Such as `01_depth@quick`; stages they depend on run as well. Default: all with parameter files.
+        train: Let DVC run the stages that are not up to date. Otherwise draw every stage from existing records, which
+            trains nothing, needs no data and does not change `dvc.lock`.
     """
     profiles, began = active_profiles(), time.monotonic()
     there = {name: [one for one in BY_NAME if profile_path(name, one).exists()] for name in profiles}
@@ -40,7 +40,7 @@ def repro(stages: Sequence[str] = (), train: bool = True) -> None:
     every = [f"{notebook}@{name}" for name, notebooks in there.items() for notebook in notebooks]
     chosen = list(stages) or every
     drawn = [stage for stage in chosen if not train or stage in [f"{REPORT.name}@{name}" for name in partial]]
-    by_dvc = [stage for stage in chosen if stage not in drawn]  # for a report DVC wants results of every notebook
+    by_dvc = [stage for stage in chosen if stage not in drawn]  # DVC needs results of every notebook for a report
     failed, current = _run(by_dvc if stages or partial else ()) if by_dvc else ([], 0)
     failed += _draw(drawn, every)
     still = f", {current} {'stage was' if current == 1 else 'stages were'} up to date" if current else ""
@@ -57,8 +57,8 @@ def _run(stages: Sequence[str]) -> tuple[list[str], int]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # of stages' commands
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # every stage speaks for itself
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # for commands
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # every stage prints its own messages
     failed, current = [], 0
 
     def reproduce(stage: Any, **options: Any) -> Any:
@@ -69,7 +69,7 @@ def _run(stages: Sequence[str]) -> tuple[list[str], int]:
             else:
                 stage.dump(update_pipeline=False)
         except Exception as error:
-            if str(error).endswith("exited with 130"):  # interrupted, as it has said; DVC would go on with the next
+            if str(error).endswith("exited with 130"):  # interrupted, as the stage said; DVC would go on
                 raise SystemExit(130) from None
             if not str(error).endswith("exited with 1"):
                 print(f"{stage.addressing}: {error}", flush=True)
@@ -80,13 +80,13 @@ def _run(stages: Sequence[str]) -> tuple[list[str], int]:
     try:
         with Repo(str(paths.root())) as repo:
             repo.reproduce(targets=list(stages) or None, on_error="ignore", repro_fn=reproduce)  # type: ignore[call-arg]
-    except (DvcException, OSError, sqlite3.Error) as error:  # of a full or read-only disk all three speak
+    except (DvcException, OSError, sqlite3.Error) as error:  # a full or read-only disk causes any of the three
         raise HighwaysError(f"dvc: {error}") from None
     return failed, current
 
 
 def _draw(stages: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Execute the notebooks of some of the stages there are without training; return the stages that failed."""
+    """Execute the notebooks of some of the stages `names` without training; return the stages that failed."""
     from highways.pipeline.stage import run_stage
 
     if unknown := [stage for stage in stages if stage not in names]:
@@ -103,11 +103,11 @@ def _draw(stages: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def _summarise(profile: str) -> None:
-    """Print how many claims a profile's results replicate, and where its report is, as far as they exist."""
+    """Print the counts of a profile's verdicts, and the path of its report, if they exist."""
     results = paths.Results(profile)
     try:
         counts = json.loads(results.verdicts.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # made again with the report
+    except (OSError, ValueError):  # the report stage writes it again
         counts = {}
     for whose, name in (("sources", "claims of the sources"), ("our_own", "questions of our own")):
         if verdicts := counts.get(whose):

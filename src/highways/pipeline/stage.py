@@ -1,7 +1,7 @@
-"""A stage of the pipeline: check what a notebook needs, execute it with Papermill, say in one line what came out.
+"""A pipeline stage: check a notebook's inputs, execute it with Papermill, and print the outcome on one line.
 
-Everything that the notebook, its kernel and the libraries print goes to `notebook.log` next to the executed notebook.
-The terminal shows a line when the stage starts, the progress of its training, and a line when it is done.
+All output of the notebook, its kernel and the libraries goes to `notebook.log`, next to the executed notebook. The
+terminal shows a line when the stage starts, the progress of training, and a line when it is done.
 """
 
 import logging
@@ -39,7 +39,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 def run_stage(profile: str, notebook: str, train: bool = True) -> None:
     """Check a notebook's inputs and execute it with a profile's parameters.
 
-    With `train`, what has no record yet is trained and analysed; without, everything comes from the records that exist.
+    With `train`, train and analyse whatever has no record yet; without, read everything from existing records.
     """
     if "DVC_STAGE" in os.environ:
         _end_with_parent()
@@ -55,7 +55,7 @@ def run_stage(profile: str, notebook: str, train: bool = True) -> None:
     print(f"{stage}: {experiment.title}", flush=True)
     try:
         _execute(profile, experiment, train)
-    except BrokenPipeError:  # a reader that has seen enough ends other commands well; this one is not finished
+    except BrokenPipeError:  # for other commands a closed pipe is a normal end; this one is unfinished
         raise HighwaysError(f"{stage}: stopped, its output is no longer read; the same command resumes") from None
     except OSError as error:
         place = paths.shown(paths.Results(profile).of(notebook).folder)
@@ -77,7 +77,7 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
             execute_notebook(
                 os.path.relpath(paths.root() / "notebooks" / f"{experiment.name}.ipynb"),
                 os.path.relpath(results.notebook),
-                experiment.of(profile).settings.model_dump(mode="json"),  # all: the notebook's cell may have others
+                experiment.of(profile).settings.model_dump(mode="json"),  # all: the notebook's cell may differ
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 stdout_file=output,
@@ -98,9 +98,9 @@ def _execute(profile: str, experiment: Experiment, train: bool) -> None:
 
 
 def kernel_of_this_interpreter(log: IO[str], environment: dict[str, str]) -> type[AsyncKernelManager]:
-    """Return a kernel manager that starts this very interpreter, whatever kernels Jupyter finds installed.
+    """Return a kernel manager that starts this very interpreter, regardless of the kernels Jupyter has installed.
 
-    What the kernel and its processes write past Jupyter goes to the log; `environment` adds to this process's own.
+    Output of the kernel and its processes that bypasses Jupyter goes to the log; `environment` extends this process's.
     """
 
     class Kernel(AsyncKernelManager):
@@ -116,11 +116,11 @@ def kernel_of_this_interpreter(log: IO[str], environment: dict[str, str]) -> typ
 
 
 class Output:
-    """What a notebook prints: all of it goes to the log, warnings and the progress of training to the terminal.
+    """A notebook's output: all of it goes to the log; warnings and training progress also go to the terminal.
 
     Args:
         log: Open file.
-        notebook: Its name, with which a line of progress begins; on a terminal the next such line replaces it.
+        notebook: Its name, which begins a progress line; on a terminal the next one replaces it.
     """
 
     def __init__(self, log: IO[str], notebook: str):
@@ -128,7 +128,7 @@ class Output:
         self._last, self._replace = time.monotonic(), ""
 
     def write(self, text: str) -> None:
-        """Take some text."""
+        """Write text to the log, and relevant lines to the terminal."""
         self.log.write(text)
         for line in text.splitlines():
             if warning := re.search(r"\b(?:User|Runtime)Warning: (.*)", line):
@@ -146,19 +146,19 @@ class Output:
             print(line, flush=True)
 
     def clear(self) -> None:
-        """Remove the line that the next one would replace."""
+        """Remove the progress line from the terminal."""
         print(self._replace, end="", flush=True)
 
     def flush(self) -> None:
-        """Write what is there."""
+        """Flush the log."""
         self.log.flush()
 
 
 def _end_with_parent() -> None:
-    """End this process and its kernel when the process that runs the pipeline is gone.
+    """End this process and its kernel when the process that runs the pipeline has ended.
 
-    DVC starts a stage through a shell, which may outlive DVC. A parent of another session is the machine's, which has
-    taken the stage over: DVC was gone before this process looked.
+    DVC starts a stage through a shell, which may outlive DVC. A parent in another POSIX session is a system process
+    that adopted the stage: DVC had ended before this process looked.
     """
     shells = ("sh", "bash", "dash", "zsh", "fish")
     parents = psutil.Process().parents()

@@ -1,7 +1,7 @@
 """Are the results intact, and do they carry over to this machine?
 
-Records are checked against their checksums; tables, claims and pages against what the records give. Recorded runs are
-trained again and compared with their records.
+Records are checked against their checksums; tables, claims and pages are recomputed from the records and compared.
+Recorded runs are retrained and compared with their records.
 """
 
 import itertools
@@ -40,9 +40,9 @@ from highways.training.execute import groups
 
 REMAKE = "`highways tables` and `highways claims` make it"
 PLAIN, BFLOAT16 = 0.5, 0.2
-"""Tolerances in place of `Network.tolerance`: of dense networks without gates (.17 measured), and of three digits."""
+"""Tolerances instead of `Network.tolerance`: for plain dense networks (0.17 measured), and for bfloat16."""
 HIDDEN = ("results", "checkpoints", "mlruns")
-"""What a temporary project does not share with this one."""
+"""Folders that a temporary project does not share with this one."""
 CONDITIONS = {
     "processor": "another processor",
     "threads": "other threads",
@@ -50,16 +50,16 @@ CONDITIONS = {
     "device": "another device",
     "platform": "another platform",
 }
-"""What in a record's environment decides the last bits, and in words that it differs."""
+"""Entries of a record's environment that affect the last bits, with the words for a difference."""
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
-    """Check a profile's records, and make its tables, claims and pages again to compare them.
+    """Check a profile's records, and recompute its tables, claims and pages to compare them.
 
-    That a record is gone or is another than was committed, git knows: what was made of it is then not as it was.
+    Git shows whether a record is missing or replaced; the files computed from it then differ.
 
     Returns:
-        How many files were checked, and one line for each that is not intact.
+        The number of files checked, and one line for each that is not intact.
     """
     results, lines, checked = paths.Results(profile), list[str](), 0
     for name in results.experiments():
@@ -82,14 +82,14 @@ def faults(profile: str) -> tuple[int, list[str]]:
         try:
             verdicts = judge_all(profile)
             judged = {results.claims: claims_text(verdicts.judgements), results.claims_json: export_text(verdicts)}
-            judged |= {} if lines else pages(verdicts)  # they show all the rest
+            judged |= {} if lines else pages(verdicts)  # pages show everything above
         except HighwaysError as error:
             lines.append(f"{paths.shown(results.claims)}: cannot be checked: {error}")
     return checked + len(tables) + len(judged), lines + _differences(judged)
 
 
 def _differences(expected: Mapping[Path, str]) -> list[str]:
-    """Return a line for each file that is not what it should be."""
+    """Return a line for each file whose content differs from what is expected."""
     lines = []
     for path, text in expected.items():
         if not path.exists():
@@ -100,30 +100,30 @@ def _differences(expected: Mapping[Path, str]) -> list[str]:
 
 
 class Outcome(NamedTuple):
-    """How a run that was trained again compares with its record."""
+    """The comparison of a retrained run with its record."""
 
     difference: float
-    """The largest relative difference of a measured value, over all epochs or the first one."""
+    """Largest relative difference of a curve's value, over all epochs or in the first one."""
     where: str
-    """The value and epoch that differ most; empty where none does."""
+    """Curve and epoch that differ most; empty if none differs."""
     expected: str
     passed: bool
 
 
 def read_records(profiles: Sequence[str]) -> list[RunRecord]:
-    """Return the records of runs of some profiles, each run once."""
+    """Return the run records of some profiles, each run once, with the present numerics version."""
     records = map(RunRecord.read, RecordStore.everywhere(profiles).values())
     return [record for record in records if record.numerics == record.config.numerics]
 
 
 def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
-    """Return the group that every listed run is trained in, by the run's key, in the order in which it is listed.
+    """Return the group that each listed run is trained in, in listed order, by the run's key.
 
-    The order decides where in memory a network lies, and so the last bits.
+    The order decides where a network lies in memory, and so the last bits.
     """
     found: dict[str, tuple[RunConfig, ...]] = {}
     for profile, experiment in itertools.product(profiles, EXPERIMENTS):
-        with suppress(HighwaysError):  # it cannot be listed here, or not yet
+        with suppress(HighwaysError):  # its runs cannot be listed here, or not yet
             configs = experiment.of(profile).settings.runs()
             keys = run_keys(configs)
             for group in groups(configs, keys):
@@ -133,7 +133,7 @@ def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:
 
 
 def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[RunRecord]:
-    """Draw `count` records, all where there are fewer: the families take turns, the quickest first; each by chance."""
+    """Draw up to `count` records at random; the network families take turns, the quickest first."""
     by_family: dict[str, list[RunRecord]] = defaultdict(list)
     for record in random.Random(seed).sample(sorted(records, key=lambda record: record.run_key), len(records)):
         by_family[record.config.network.family].append(record)
@@ -142,7 +142,7 @@ def sampled(records: Sequence[RunRecord], count: int, seed: int) -> list[RunReco
 
 
 def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) -> list[RunRecord]:
-    """Return the records whose data are available; say of the others why not."""
+    """Return the records whose data are available; report why the others are left out."""
     here = [record for record in records if not record.config.data.vectors]
     if len(here) < len(records):
         say(f"{len(records) - len(here)} runs with word vectors of the user's own are left out")
@@ -160,9 +160,9 @@ def at_hand(records: Sequence[RunRecord], say: Callable[[str], None] = print) ->
 
 
 def again(record: RunRecord, group: Sequence[RunConfig], device: str) -> RunRecord:
-    """Train a recorded run again with its group, in a process and a project of its own; return its new record.
+    """Retrain a recorded run with its group, in a separate process and project; return the new record.
 
-    The project is temporary: everything of this one but results, weights and MLflow.
+    The temporary project links to everything in this one except results, weights and MLflow.
     """
     threads = min(int(record.environment.get("threads", 1)), devices.cores())
     spawn = multiprocessing.get_context("spawn")
@@ -182,7 +182,7 @@ def _train(root: str, configs: list[RunConfig], device: Any, threads: int) -> li
 
 
 def compared(record: RunRecord, made: RunRecord) -> Outcome:
-    """Compare a record with that of the same run, trained again."""
+    """Compare a record with that of the same run, retrained."""
     conditions = _other_conditions(record, made)
     if conditions or record.config.precision != "float32":
         difference, where = _difference(record, made, first=True)
@@ -198,7 +198,7 @@ def compared(record: RunRecord, made: RunRecord) -> Outcome:
 
 
 def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
-    """Return the conditions that decide the last bits and differ from those of the record, wherever it was trained."""
+    """Return the conditions that affect the last bits and differ from the record's, on any machine that trained it."""
     places = [record.environment, *record.environment.get(EARLIER, [])]
     found = [
         said for key, said in CONDITIONS.items() if any(place.get(key) != made.environment.get(key) for place in places)
@@ -211,9 +211,9 @@ def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
 
 
 def _difference(record: RunRecord, made: RunRecord, first: bool = False) -> tuple[float, str]:
-    """Return the largest relative difference of a curve's values, or of the losses of the `first` epoch, and where.
+    """Return the largest relative difference of curves, or of the losses of the `first` epoch, and its location.
 
-    Accuracies are compared where everything is: a single example may move them by more than any tolerance.
+    In the first epoch accuracies are not compared: a single example may change them by more than any tolerance.
     """
     expected, found = (pd.DataFrame(one.curves, index=range(1, one.epochs + 1)) for one in (record, made))
     if first:
@@ -228,7 +228,7 @@ def _difference(record: RunRecord, made: RunRecord, first: bool = False) -> tupl
 
 
 def rerun(profiles: Sequence[str], count: int, seed: int, device: str = "auto") -> int:
-    """Train `count` sampled records again, print how each compares, and return how many are not as expected."""
+    """Retrain `count` sampled records, print each comparison, and return the number that are not as expected."""
     records = at_hand(read_records(profiles))
     if not records:
         raise HighwaysError(f"no records to train again in {', '.join(profiles) or 'results'}")
