@@ -1,1 +1,1 @@
-"""The toolkit of tables and figures: one style, one way to write a number."""
+"""The toolkit of tables and figures: one style, one number format."""

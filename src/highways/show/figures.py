@@ -1,8 +1,8 @@
-"""The one style of all figures: panels that stand alone or side by side, and how they are saved.
+"""The common style of all figures: panels that stand alone or side by side, and how to save them.
 
-A figure is a `Drawing` of `Panel`s. Its PNG has them in a grid; the report takes each by itself, as SVG, so that they
-stack on a narrow screen. A network has one colour everywhere (`NETWORK`), what is no network has others (`OTHERS`);
-both are Okabe and Ito's, told apart without red and green, and lines differ in marker or dash as well.
+A figure is a `Drawing` of `Panel`s. Its PNG arranges them in a grid; the report shows each as a separate SVG, so that
+they stack on a narrow screen. Each kind of network has the same colour everywhere (`NETWORK`), and everything else has
+others (`OTHERS`). Both are Okabe and Ito's, safe for colour blindness, and lines also differ in marker or dash.
 """
 
 import io
@@ -30,31 +30,31 @@ from highways.files import write_whole
 LOOKS = {
     kind: {"color": colour, "marker": marker} for (kind, colour), marker in zip(NETWORK.items(), "so", strict=True)
 }
-"""Of the two kinds of networks."""
+"""Colour and marker of the two kinds of network."""
 
 SHADES = {"plain": ("#f2a272", "#6b2a00"), "highway": ("#7db8e0", "#00304f")}
-"""Of a kind of network by depth, from the shallowest to the deepest."""
+"""Colours of a kind of network at the shallowest and the deepest depth."""
 
 DASHES = ("-", "--", "-.", ":")
 POINTS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 SOURCE = {"ls": "--", "lw": 1.0, "alpha": 0.9}
-"""How a source's own curve is drawn: thin and dashed."""
+"""Style of a source's own curve: thin and dashed."""
 
 WIDTH, HEIGHT = 4.8, 3.1
-"""Of a panel without its legend, inches. At 345 points a text of 8.5 points is over 8 pixels high on a phone."""
+"""Size of a panel without its legend, inches. At this width, 345 points, 8.5-point text is over 8 pixels on a phone."""
 
 AROUND = 0.55
-"""What labels take of a panel's height, inches."""
+"""Part of a panel's height that labels take, inches."""
 
 DPI = 110
-"""Dots an inch of a PNG."""
+"""Resolution of a PNG, dots per inch."""
 
 GAP = 34
-"""From axes to the legend below, points: tick labels and the axis's label are between."""
+"""Distance from the axes to the legend below, points, with room for tick labels and the axis label."""
 
 STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
-"""Settings of matplotlib."""
+"""Matplotlib's settings."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +63,32 @@ class Panel:
 
     title: str
     alt: str
-    """What is to be seen in it, with its numbers, for who does not see it."""
+    """Alternative text: what the panel shows, with its numbers."""
     draw: Callable[[Axes], object]
     height: float = HEIGHT
-    """Of its axes, inches."""
+    """Height without the legend, inches."""
     lines: "Sequence[Line]" = ()
-    """What `line_panel` draws, which the report lets a pointer read."""
+    """Lines that `line_panel` draws, whose values the report shows under a pointer."""
     across: str = ""
-    """Label of the horizontal axis of those."""
+    """Label of their horizontal axis."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel: its label, its points, and matplotlib's keywords for it. One `y` without `x` is a level."""
+    """A line of a panel: label, points, and keywords for matplotlib. A single `y` without `x` is a horizontal line."""
 
     label: str | None
     x: Sequence[float] | NDArray[Any]
     y: Sequence[float] | NDArray[Any]
     look: Mapping[str, Any] = field(default_factory=dict)
     runs: Sequence[Sequence[str]] = ()
-    """Keys of the runs behind each point, or once of those behind them all; none of what a source printed."""
+    """Keys of the runs behind each point, or one list for all points; empty for a source's own values."""
 
 
 def line(
     label: str | None, points: Mapping[Any, float] | Sequence[float], runs: Sequence[Sequence[str]] = (), **look: Any
 ) -> Line:
-    """Return a line through points: the vertical coordinate by the horizontal one, or values at 1, 2, ..."""
+    """Return a line through points, given as a mapping from x to y, or as the values at 1, 2, ..."""
     if not isinstance(points, Mapping):
         points = dict(enumerate(points, start=1))
     return Line(label, list(points), list(points.values()), look, runs)
@@ -109,11 +109,11 @@ def line_panel(
     columns: int = 3,
     height: float = HEIGHT,
 ) -> Panel:
-    """Return a panel of lines, whose alternative text says where each of them begins and ends.
+    """Return a panel of lines, whose alternative text gives the first and last value of each.
 
-    A line without points stands in the legend alone, which has at most `columns` columns. `x` and `y` are labels, `log`
-    is of the vertical axis, which then has a gap where a value is not above zero or not finite; `after` draws what else
-    there is, and sets ticks and scales.
+    A line without points appears only in the legend, which has at most `columns` columns. `x` and `y` are labels. `log`
+    makes the vertical axis logarithmic; values that are not finite and above zero then leave a gap. `after` draws
+    anything else, and sets ticks and scales.
     """
     if log:
         lines = [replace(one, y=[value if 0 < value < math.inf else math.nan for value in one.y]) for one in lines]
@@ -140,21 +140,21 @@ def _ends(of: Line) -> str:
 
 
 class Drawing:
-    """A figure of panels, `columns` side by side; one without panels says so."""
+    """A figure of panels, up to `columns` side by side; without panels it shows a message."""
 
     def __init__(self, panels: Sequence[Panel], columns: int = 3):
         self.panels = tuple(panels) or (Panel("nothing to show", f"Empty: {NOTHING}.", _nothing, height=0.6),)
         self.columns = min(columns, len(self.panels))
 
     def whole(self) -> Figure:
-        """Return all panels in a grid, each with its title."""
+        """Return a figure of all panels in a grid, each with its title."""
         rows = [self.panels[start : start + self.columns] for start in range(0, len(self.panels), self.columns)]
         return _grid(rows, DPI, titles=True)
 
 
 def alone(panel: Panel) -> Figure:
     """Return a figure of one panel, without its title."""
-    return _grid([[panel]], 72, titles=False)  # at the resolution of SVG: the width of text depends on it
+    return _grid([[panel]], 72, titles=False)  # the resolution of SVG, which the width of text depends on
 
 
 def _grid(rows: Sequence[Sequence[Panel]], dpi: int, titles: bool) -> Figure:
@@ -187,19 +187,19 @@ def _nothing(axes: Axes) -> None:
 
 
 def _keep_legends_inside(figure: Figure) -> None:
-    """Move legends below axes with narrow tick labels to the right, so that the canvas does not cut their handles."""
+    """Move legends to the right if tick labels are narrow, so that the canvas does not cut off their handles."""
     figure.draw_without_rendering()
     for axes in figure.axes:
         if (legend := axes.get_legend()) is not None:
-            missing = 0.03 - legend.get_window_extent().x0 / figure.dpi  # inches from the canvas, at least
+            missing = 0.03 - legend.get_window_extent().x0 / figure.dpi  # at least this many inches from the edge
             if missing > 0:
                 moved = legend.below + ScaledTranslation(missing, 0, figure.dpi_scale_trans)  # type: ignore[attr-defined]
                 legend.set_bbox_to_anchor((0, 0), moved)
-    figure.set_layout_engine(None)  # it is laid out: to save it takes no second time
+    figure.set_layout_engine(None)  # the layout is done: saving need not repeat it
 
 
 def save(drawing: Drawing, path: Path) -> Path:
-    """Save a figure as PNG, without a date in it, and return its path."""
+    """Save a figure as PNG, without a date, and return its path."""
     content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         drawing.whole().savefig(content, format="png", dpi=DPI, metadata={"Software": None})
@@ -208,16 +208,16 @@ def save(drawing: Drawing, path: Path) -> Path:
 
 
 def svg(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
-    """Return a panel by itself, without its title, as SVG; and the coordinates of its lines' points there.
+    """Return a single panel, without its title, as SVG, and the coordinates of its lines' points in it.
 
-    The text is the same from run to run; coordinates are `(points, 2)` for each line, NaN for what is not drawn.
+    The text is reproducible; coordinates are `(points, 2)` for each line, NaN for points that are not drawn.
     """
     figure, text, places = alone(panel), io.StringIO(), []
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     for one in panel.lines:
         points = np.column_stack((one.x, one.y)) if len(one.x) else np.empty((0, 2))
-        with np.errstate(all="ignore"):  # no logarithm of what is not above zero
+        with np.errstate(all="ignore"):  # values not above zero have no logarithm
             across, up = figure.axes[0].transData.transform(points).T
         places.append(np.column_stack((across, figure.bbox.height - up)))
     found = text.getvalue().replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
@@ -227,8 +227,8 @@ def svg(panel: Panel) -> tuple[str, list[NDArray[np.float64]]]:
 def legend(axes: Axes, columns: int = 3, gap: float = GAP) -> None:
     """Put the legend, if there are labels, below the axes, where it hides nothing.
 
-    So many entries stand side by side at most, fewer where labels are long; `gap` is from the axes, points, more than
-    `GAP` where tick labels are high.
+    At most `columns` entries stand side by side, fewer if labels are long. `gap` is the distance from the axes, points;
+    high tick labels need more than `GAP`.
     """
     labels = axes.get_legend_handles_labels()[1]
     if not labels:
@@ -241,18 +241,18 @@ def legend(axes: Axes, columns: int = 3, gap: float = GAP) -> None:
     made = axes.legend(**(place | entries))  # type: ignore[arg-type]
     rows = math.ceil(len(labels) / entries["ncols"])
     made.below, made.height = below, 0.08 + 0.175 * rows + (gap - GAP) / 72  # type: ignore[attr-defined]  # in inches
-    made.set_in_layout(False)  # its height has a row of its own, its width takes none from the axes
+    made.set_in_layout(False)  # it has its own row in height, and must not narrow the axes
 
 
 def shade(network: str, depth: int, depths: Sequence[int]) -> str:
-    """Return the colour of a kind of network at one of several depths: the deeper, the darker."""
+    """Return the colour of a kind of network at one of several depths; deeper is darker."""
     low, high = (np.array(matplotlib.colors.to_rgb(end)) for end in SHADES[network])
     place = depths.index(depth) / (len(depths) - 1) if len(depths) > 1 else 0.5
     return matplotlib.colors.to_hex(low + place * (high - low))  # type: ignore[arg-type]
 
 
 def plain_ticks(axis: Any, subs: Sequence[float] = (1, 2, 5)) -> None:
-    """Label an axis in logarithms with numbers as they are, at 1, 2 and 5 of every power of ten."""
+    """Label a logarithmic axis with plain numbers, at 1, 2 and 5 times every power of ten by default."""
     axis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs))
     axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
@@ -264,7 +264,7 @@ def whole_ticks(axes: Axes) -> None:
 
 
 def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:
-    """Label the horizontal axis, in logarithms, with some depths and no other number."""
+    """Make the horizontal axis logarithmic, and label it with the given depths only."""
     axes.set(xlabel="layers", xscale="log")
     axes.set_xticks(list(depths), [f"{depth:,}" for depth in depths])
     axes.minorticks_off()

@@ -16,24 +16,24 @@ from highways.show.tables import reference_rows
 from highways.tracking import AnalysisRecord
 
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
-"""The data set of the papers' figures whose values are drawn next to ours, by our data set."""
+"""By our data set, the data set of the papers' figures whose values are drawn next to ours."""
 
 ROUTED = {"mnist": (0, 7)}
-"""Classes whose routing is drawn, by data set; of others 0 and 1, as P2 Fig. 3 shows them of CIFAR-100."""
+"""Classes whose routing is drawn, by data set; otherwise 0 and 1, as in P2 Fig. 3 for CIFAR-100."""
 
 OURS: dict[str, Any] = {"color": NETWORK["highway"]}
 PAPERS = {"color": "0.2"}
 OTHER: dict[str, Any] = OURS | {"lw": 0.9, "alpha": 0.55}
-"""How the networks after the best one are drawn."""
+"""Style of the networks after the best one."""
 UNTRAINED: dict[str, Any] = {"color": "0.5", "lw": 0.9, "ls": ":"}
-"""How networks before training are drawn."""
+"""Style of networks before training."""
 
 
 def gate_panels(found: Inside) -> list[Panel]:
     """Return the panels of the best network's gates.
 
-    First the layers' means, the paper's dashed, see `_lines`; then P1 Fig. 2: biases, mean gates, gates and outputs for
-    one example; then the routing of two classes (P2 Fig. 3), those of `ROUTED`.
+    First the means of layers, the paper's dashed (see `_lines`); then P1 Fig. 2: biases, mean gates, and gates and
+    outputs for one example; then the routing of the two classes in `ROUTED` (P2 Fig. 3).
     """
     analysis = found.networks[0]
     values: Any = analysis.values
@@ -54,14 +54,14 @@ def gate_panels(found: Inside) -> list[Panel]:
 
 
 def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Return rows as a matrix; shorter ones end with NaN."""
+    """Return rows as a matrix, with shorter rows padded with NaN."""
     return pd.DataFrame(list(map(list, rows)), dtype=float).to_numpy()
 
 
 def _map(
     title: str, matrix: NDArray[np.float64], colours: str, low: float | None = None, high: float | None = None
 ) -> Panel:
-    """Return a map of units by layers; without ends its colours reach as far below zero as above."""
+    """Return a heat map of layers by units; without `low` and `high` its colours are symmetric about zero."""
     reach = float(np.nanmax(np.abs(matrix)))
     low, high = (-reach, reach) if low is None or high is None else (low, high)
     first, last = (np.nanmean(np.abs(matrix[layer])) for layer in (0, -1))
@@ -80,7 +80,7 @@ def _map(
 
 
 def _lines(found: Inside, values: Callable[[AnalysisRecord], Sequence[float]], **look: Any) -> list[Line]:
-    """Return lines over layers: of the best network, of the others, thin, and of networks before training, dotted."""
+    """Return lines over layers: the best network's, the others' thin, and those before training dotted."""
     ours, *others = found.networks
     lines = [line(f"ours, {ours.data}", values(ours), **OURS, **look)]
     for label, analyses, style in (("other networks", others, OTHER), ("before training", found.controls, UNTRAINED)):
@@ -89,11 +89,11 @@ def _lines(found: Inside, values: Callable[[AnalysisRecord], Sequence[float]], *
 
 
 MEANS = {"transform bias": ("bias", "gate_bias"), "transform gate": ("gate", "mean_transform_gate")}
-"""What the panels of means show: its name in `GateLayers`, and in the table that is read off P1's Fig. 2."""
+"""Quantities in the panels of means: their names in `GateLayers` and in the table read off P1 Fig. 2."""
 
 
 def _mean_panels(found: Inside) -> list[Panel]:
-    """Return a panel for each of the layers' means, of a dense network that of the change of the state, too."""
+    """Return a panel for each mean over a layer, for dense networks including the change of the state."""
     analysis, rows, panels = found.networks[0], reference_rows("highway2015_fig2_layer_means.csv"), []
     paper = PAPER_DATA.get(analysis.data) if len(rows) == len(analysis.row("change")) else None
     state = {"change of the state": ("change", "")} if isinstance(analysis.run.network, DenseConfig) else {}
@@ -111,7 +111,7 @@ def _mean_panels(found: Inside) -> list[Panel]:
 
 
 def lesion_panel(found: Inside) -> Panel:
-    """Return the training cross-entropy over the lesioned layer, the paper's dashed (P2 Fig. 4); see `_lines`."""
+    """Return the panel of training cross-entropy over the lesioned layer, P2 Fig. 4's dashed; see `_lines`."""
     analysis = found.networks[0]
     whole, *losses = analysis.row("cross_entropy")
     lines = _lines(found, lambda one: one.row("cross_entropy")[1:], marker="o", ms=3)
@@ -127,7 +127,7 @@ def lesion_panel(found: Inside) -> Panel:
 
 
 def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
-    """Return the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
+    """Return the panel of the gradient's norm over layers, solid with initial weights, dotted with trained ones."""
     depths, lines = sorted({analysis.run.network.depth for analysis in analyses}), []
     for analysis in analyses:
         network, norms = analysis.run.network, analysis.row("weight_gradient")

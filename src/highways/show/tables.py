@@ -1,4 +1,4 @@
-"""The toolkit of tables: one way to write a number, a table, a machine."""
+"""The toolkit of tables: one format each for numbers, tables and machines."""
 
 import math
 import re
@@ -14,11 +14,11 @@ from highways.tracking.environment import EARLIER
 
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
 Row = dict[str, Any]
-"""A row of a table: a value for each column, in the table's order; `None` where there is nothing."""
+"""A table row: a value for each column, in the table's order; `None` for an empty cell."""
 
 
 class Scrolled(pd.DataFrame):
-    """A table that a notebook shows whole: every row and column, scrolled where they are many, texts unbroken."""
+    """A table that a notebook shows in full, scrolling if necessary, without truncated text."""
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):
@@ -27,7 +27,7 @@ class Scrolled(pd.DataFrame):
 
 
 def number(value: float) -> str:
-    """Return a number as pages show it: with three digits, such as `2.65e-5` or `0.0123`; a large one whole."""
+    """Format a number for pages: three digits, such as `2.65e-5` or `0.0123`; a large number as an integer."""
     if not math.isfinite(value):
         return {"inf": "infinite", "-inf": "-infinite"}.get(str(value), "not a number")
     if abs(value) < 1e15 and (float(value).is_integer() or abs(value) >= 1e3):
@@ -36,7 +36,7 @@ def number(value: float) -> str:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Return a table as CSV: one header row, six significant digits, empty where there is nothing."""
+    """Return a table as CSV: one header row, six significant digits, empty fields for missing values."""
     return frame.map(_cell).to_csv(index=False, lineterminator="\n")
 
 
@@ -49,7 +49,7 @@ def _cell(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text that others wrote, such as the name of a machine in a record, as Markdown without markup."""
+    """Escape foreign text, such as a machine's name in a record, for use in Markdown."""
     return TAG.sub("&lt;", printable(text, 500)).replace("](", "]\\(")
 
 
@@ -67,11 +67,11 @@ def machine(record: RunRecord | AnalysisRecord) -> Row:
 def costs(
     records: Iterable[RunRecord | AnalysisRecord], more: Callable[[AnalysisRecord], Row] = lambda analysis: {}
 ) -> Iterator[Row]:
-    """Yield what runs and analyses cost, a row for each kind of work, data set, network, depth and machine.
+    """Yield the cost of runs and analyses, one row per kind of work, data set, network, depth and machine.
 
-    Of an experiment's records all count, auxiliary runs and controls, too. `work` is `training` or what was analysed; a
-    study has no network. Workers are those of the first record; `more` returns what an analysis has measured with a
-    clock, as further columns.
+    All records of an experiment count, including auxiliary runs and controls. `work` is `training` or the analysis's
+    label; a study has no network. `workers` is that of the first record; `more` returns further columns with times that
+    an analysis has measured.
     """
     if isinstance(records, Listed):
         records = [*records, *records.auxiliary, *records.analyses, *records.controls]
@@ -106,7 +106,7 @@ def reference_rows(file: str) -> list[Row]:
 
 
 def few_layers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of six layers at most of the best network of each data set."""
+    """Return the rows of at most six layers of the best network of each data set."""
     with_none = 0 in set(frame["layer"])
     layers = (0, 1, 5, 15, 30, 49) if with_none else (1, 5, 10, 20, 40, 49)
     return frame.loc[frame["layer"].isin(layers) & (frame["network"].astype(str) == "1")]
