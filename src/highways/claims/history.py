@@ -49,7 +49,7 @@ class Fixed(NamedTuple):
     commit: str
     changed: str
     rest_fixed_at: str
-    """The same, ignoring changes of the measure alone, which may only be a rewording."""
+    """`fixed_at`, ignoring changes of the measure alone, which may be mere rewording."""
     earlier_forms: int
 
 

@@ -163,7 +163,7 @@ class Evidence:
 
     @property
     def complete(self) -> bool:
-        """Whether no required run is missing.
+        """Whether every required run has a record.
 
         In a search with rungs, runs missing from the last rung do not count once the required number of survivors has
         finished it: the search trains the best trials of the previous rung first.

@@ -52,7 +52,7 @@ class PicturesConfig(Strict):
     """Pixels on each side, for the random crops of training."""
     mirror: bool = False
     training_images: Count | None = None
-    """Train on only the first this many training images (P1 Table 1: 40,000 for Highway 3 and 4)."""
+    """Train on only this many images, the first ones (P1 Table 1: 40,000 for Highway 3 and 4)."""
     enlarge: int = Field(default=1, ge=1, le=64)
     """Enlarge every pixel to a square of this side length, for images smaller than the network expects."""
 
@@ -123,7 +123,7 @@ class DataConfig(Strict):
     pictures: PicturesConfig | None = None
     """Preprocessing for convolutional networks; by default images are flat, scaled to [0, 1]."""
     training_examples: Count | None = None
-    """Train on only the first this many training examples; flat images and features only. (For pictures:
+    """Train on only this many examples, the first ones; flat images and features only. (For pictures:
     `pictures.training_images`.)"""
 
     @model_validator(mode="before")

@@ -58,7 +58,7 @@ def own_files(own: OwnFile) -> dict[str, Path]:
 def read_own(own: OwnFile) -> Own:
     """Read a user's file, or list the PNG files of a folder, and print the number of examples and the classes.
 
-    Any fault raises a `HighwaysError` that names the line in the file.
+    Any fault raises a `HighwaysError` that names the file and, if it can, the line.
     """
     where = own_path(own)
     x, labels, parts = _pictures(where, own_files(own)) if own.kind == "images" else _columns(own, where)

@@ -198,7 +198,7 @@ TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
 
 def normalise(tweet: str) -> str:
     """Return a tweet in lower case, with addresses as `<url>`, users as `<user>`, and tokens separated by spaces."""
-    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), tweet)  # the files write some so
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), tweet)  # some files have such escapes
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins surrogate pairs, replaces halves
     text = html.unescape(text).lower()
     text = re.sub(r"https?://\S+|www\.\S+", " <url> ", text)

@@ -57,7 +57,7 @@ def _run(stages: Sequence[str]) -> tuple[list[str], int]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # for commands
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # for stage commands
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # every stage prints its own messages
     failed, current = [], 0
 

@@ -29,7 +29,7 @@ RECORD, SHA256 = "record.json", "record_sha256"
 """Artifact and tag of a run: its record and the record's checksum; both are written last."""
 NOTE = "mlflow.note.content"
 AUXILIARY, BEST = "auxiliary", "best"
-"""Tags: no outcome counts the run; the run is the best of its network, depth and data set."""
+"""Tags: the run is auxiliary, so no outcome counts it; it is the best of its network, depth and data set."""
 BEST_LOSS, ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
 DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
 _PARTS = ("train", "dev", "test")
