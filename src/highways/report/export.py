@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from highways import paths
@@ -73,9 +73,9 @@ def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -
         "trials": dict(Counter(" ".join(map(str, required.cell_of(config))) for config in concerned)),
         "networks": len(evidence.records.networks()) if there and claim.each_network else None,
         "records": [
-            {"folder": paths.shown(folder), "number": len(own), "sha256": _digest(sums[one.own_key] for one in own)}
+            {"folder": paths.shown(folder), "number": len(own), "sha256": hashlib.sha256(text.encode()).hexdigest()}
             for folder, own in groups.items()
-            if there and own
+            if there and (text := "\n".join(sorted(sums[one.own_key] for one in own)))
         ],
         "tables": [paths.shown(results.tables / f"{table.name}.csv") for table in experiment.tables if there],
         "figures": [paths.shown(results.figures / f"{name}.png") for name in experiment.figures if there],
@@ -83,8 +83,3 @@ def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -
         "parameters": f"profiles/{row['profile']}/{experiment.name}.yaml",
         "command": experiment.command(row["profile"]),
     }
-
-
-def _digest(sums: Iterable[str]) -> str:
-    """Return one sha256 over the checksums of several records, independent of their order."""
-    return hashlib.sha256("\n".join(sorted(sums)).encode()).hexdigest()
