@@ -1,3 +1,3 @@
-"""Training: `run` one configuration, `sweep` many; both resume, and neither trains a finished run again."""
+"""Training: `run` trains one configuration, `sweep` many; both resume, and neither retrains a finished run."""
 
 from highways.training.sweep import Sweep, load_network, run, sweep, train

@@ -1,4 +1,4 @@
-"""Weights, locks and resume points under `checkpoints/`: plain types only, loaded with `weights_only=True`."""
+"""Weights, locks and resume points in `checkpoints/`: only plain types, which load with `weights_only=True`."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ from highways.files import write_whole
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of weights: of every tensor's name, shape, type and bytes, in order of names."""
+    """Return the sha256 over every tensor's name, shape, dtype and bytes, sorted by name."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -27,31 +27,31 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def weights_path(run_key: str) -> Path:
-    """Return where the final weights of a run are kept."""
+    """Return the path of a run's final weights."""
     return paths.root() / "checkpoints" / run_key / "final.pt"
 
 
 def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
-    """Keep the final weights of a run."""
+    """Save the final weights of a run."""
     content = io.BytesIO()
     torch.save(dict(state), content)
     write_whole(weights_path(run_key), content.getvalue())
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read weights of a file, as float32 where they are kept as float16."""
+    """Read weights from a file, and convert float16 to float32."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in state.items()}
 
 
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
-    """Return the final weights of a run, or `None` where they are neither kept here nor in git.
+    """Return the final weights of a run, or `None` if they are neither in `checkpoints/` nor in git.
 
-    Where those in git are not the record's, as their card lists, a line tells it.
+    Print a line if weights from git differ from the record's; the card next to them explains why.
 
     Args:
-        run_key: The run.
-        expected_sha256: The record's, or the one accepted by `accept_weights`; `None` accepts any.
+        run_key: Key of the run.
+        expected_sha256: The record's hash; the one from `accepted_sha256` passes as well, and `None` accepts any.
     """
     path, accepted, remedy = weights_path(run_key), accepted_sha256(run_key), "delete it"
     if not path.exists():
@@ -72,24 +72,24 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
 
 
 def accept_weights(run_key: str, sha256: str | None) -> None:
-    """Note that weights made again may stand for the record's, although they differ from them."""
+    """Note that retrained weights may stand in for the record's, although they differ."""
     write_whole(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
 
 
 def accepted_sha256(run_key: str) -> str | None:
-    """Return the sha256 accepted in place of the record's: noted by `accept_weights`, else listed by a card in git."""
+    """Return the sha256 accepted in place of the record's: from `accept_weights`, else from a card in git."""
     path = weights_path(run_key)
     note = path.with_name("retrained.sha256")
     return note.read_text().strip() if path.exists() and note.exists() else _listed_sha256(weights_in_git(run_key))
 
 
 def weights_in_git(run_key: str) -> Path | None:
-    """Return the final weights of a run that are in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
+    """Return the path of a run's final weights in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
     return min((paths.root() / "results").glob(f"*/weights/{run_key}.pt"), default=None)
 
 
 def _listed_sha256(path: Path | None) -> str | None:
-    """Return the sha256 of weights in git as their card has it: the first of their row."""
+    """Return the sha256 that the card lists for weights in git: the first one in their row."""
     if path is None or not (card := path.with_name("README.md")).exists():
         return None
     rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{path.stem}]" in line]
@@ -99,15 +99,15 @@ def _listed_sha256(path: Path | None) -> str | None:
 # Locks
 
 POLL_S = 1.0
-"""Seconds that a lock is waited for, before a process turns to other groups."""
+"""Seconds to wait for a lock before turning to other groups."""
 
 
 @contextlib.contextmanager
 def locked(group: str) -> Iterator[bool]:
-    """Lock a group of runs for the block, and yield whether that is done: `False` if it stays locked elsewhere.
+    """Lock a group of runs for the block, and yield `True`; yield `False` if another process keeps it locked.
 
-    The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so
-    that no two wait for each other. Groups are named by `highways.training.execute.group_name`.
+    The lock ends with its process, even if that is killed. A process waits for a lock only while it holds none, so no
+    two processes wait for each other. `highways.training.execute.group_name` names the groups.
     """
     path = paths.root() / "checkpoints" / "locks" / f"{group}.lock"
     lock = FileLock(path)
@@ -121,7 +121,7 @@ def locked(group: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # before the lock ends: who waits for it makes another file
+        path.unlink(missing_ok=True)  # before the release: a waiting process creates another file
         lock.release()
 
 
@@ -130,18 +130,18 @@ def locked(group: str) -> Iterator[bool]:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """The state of runs that are trained as one, after an epoch: their keys, in its order, and its bytes."""
+    """The state, after an epoch, of runs that are trained as one: their keys, in the state's order, and its bytes."""
 
     keys: tuple[str, ...]
     state: bytes
 
 
 class ResumePoints:
-    """The resume points of a group's runs, in `checkpoints/resume/<group>`; for a process that has locked the group.
+    """The resume points of a group's runs, in `checkpoints/resume/<group>`; used only under the group's lock.
 
-    A file is `<runs>-<sha256>.ckpt`: a hash of the runs that are trained as one and of whether they are a population,
-    whose states differ from those of single runs, and the beginning of the content's sha256. A new file is written as a
-    whole before the old one is removed, so that there always is one.
+    A file is named `<runs>-<sha256>.ckpt`. `<runs>` hashes the keys of the runs and whether they are a population,
+    whose state differs from a single run's; `<sha256>` is the beginning of the content's hash. A new file is complete
+    before the old one is removed, so that there always is one.
     """
 
     def __init__(self, group: str, population: bool):
@@ -152,7 +152,7 @@ class ResumePoints:
         return hashlib.sha256("\n".join([*keys, str(self.population)]).encode()).hexdigest()[:16]
 
     def __iter__(self) -> Iterator[ResumePoint]:
-        """Read all resume points, the newest first; a damaged one is renamed with a message and left out."""
+        """Read all resume points, newest first; rename and skip a damaged one, with a message."""
         for path in sorted(self.folder.glob("*.ckpt"), key=lambda file: file.stat().st_mtime_ns, reverse=True):
             point = self._read(path)
             if point is not None and path.stem.startswith(self._runs(point.keys)):
@@ -168,7 +168,7 @@ class ResumePoints:
         return ResumePoint(tuple(content["trials"]["keys"]), state)
 
     def save(self, keys: Sequence[str], state: bytes) -> None:
-        """Save the state of runs, atomically."""
+        """Save the state of runs atomically, in place of their earlier one."""
         runs = self._runs(keys)
         path = self.folder / f"{runs}-{hashlib.sha256(state).hexdigest()[:16]}.ckpt"
         write_whole(path, state)
@@ -177,11 +177,11 @@ class ResumePoints:
                 other.unlink()
 
     def remove(self, finished: Collection[str]) -> None:
-        """Remove the states of runs that all have records, and the folder if it is empty then."""
+        """Remove the states whose runs all have records, and the folder if it is then empty."""
         for path in list(self.folder.glob("*.ckpt")):
             if (point := self._read(path)) is not None and set(point.keys) <= set(finished):
                 path.unlink()
-        for part in self.folder.glob(".*.part"):  # of a process that was killed as it wrote
+        for part in self.folder.glob(".*.part"):  # left by a process that was killed while writing
             part.unlink()
         with contextlib.suppress(OSError):
             self.folder.rmdir()

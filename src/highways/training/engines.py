@@ -1,6 +1,6 @@
-"""Completing groups of runs: they are trained in this process or elsewhere, and written by this one, under a lock.
+"""Completing groups of runs: an engine trains them, here or elsewhere; this process stores them, under a lock.
 
-An engine decides where they are trained. This module has the engines of this machine, `on_ray` has Ray's.
+The engines of this machine are in this module, Ray's is in `on_ray`.
 """
 
 import importlib.util
@@ -36,17 +36,17 @@ from highways.training.checkpoints import (
 from highways.training.execute import Job, Save, Trained, train_job
 
 TRIES = 3
-"""Attempts at a job whose process is lost; the count restarts at every state that it reaches."""
+"""Attempts at a job whose process is lost; every saved state resets the count."""
 Trainer = Callable[[Job, ResumePoint | None, Save, Listener], list[Trained]]
-"""Trains a job somewhere; see `highways.training.execute.train_job`."""
+"""Trains a job, here or elsewhere; see `highways.training.execute.train_job`."""
 
 
 def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] | None:
-    """Train the runs of a group that have no record, and return all records in the order of its keys.
+    """Train the runs of a group that have no record, and return all records in the order of the group's keys.
 
-    Runs that were interrupted together are resumed together, even if the group has gained others since. The listener
-    receives every record, including those that exist already. If the process that trains is lost, training goes on from
-    the last state. `None` is returned if another process has locked the group.
+    Runs that were interrupted together resume together, even if the group has gained runs since. The listener receives
+    every record, including those that existed. If the training process is lost, training continues from the last state.
+    Return `None` if another process has locked the group.
     """
     tries, portion = TRIES, job
 
@@ -80,7 +80,7 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
 
 
 def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoint | None, Job]:
-    """Return the resume point to continue from, if any, and the runs to train next: its own, or all that lack."""
+    """Return the resume point to continue from, if any, and the runs to train next: the point's, or all that lack."""
     for point in points:
         if set(point.keys) <= set(job.keys) and not set(point.keys).isdisjoint(lacking):
             return point, job.only(point.keys)
@@ -88,10 +88,10 @@ def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoi
 
 
 def _store(trained: Trained, store: RecordStore, for_weights: bool, listener: Listener) -> RunRecord:
-    """Keep weights and record of a run, and return the record that counts.
+    """Store the weights and the record of a run, and return the record that counts.
 
-    A record that stands, of an earlier attempt that was cut off between two records, is left as it is, and so are its
-    weights. Only where a run is trained `for_weights`, they are kept, and the new record is returned.
+    A record that exists, from an attempt that was cut off between two records, is left as it is, and so are its
+    weights. Only a run trained `for_weights` saves its weights then, and its new record is returned, not written.
     """
     record, standing = trained.record, store.adopt(trained.record.run_key)
     if trained.weights is not None and (for_weights or standing is None):
@@ -99,13 +99,13 @@ def _store(trained: Trained, store: RecordStore, for_weights: bool, listener: Li
             accept_weights(record.run_key, record.weights_sha256)
         save_weights(record.run_key, trained.weights)
     if standing is None:
-        store.write(record)  # last: where there is a record, its weights have been kept
+        store.write(record)  # last: a record implies that its weights have been saved
     listener(Finished(standing or record))
     return record if standing is None or for_weights else standing
 
 
 def say_waiting(job: Job, said: set[str]) -> None:
-    """Say, once each, for which groups this process waits."""
+    """Print, once per group, that this process waits for it."""
     if job.group not in said:
         said.add(job.group)
         first, *others = job.keys
@@ -113,26 +113,26 @@ def say_waiting(job: Job, said: set[str]) -> None:
         print(f"waiting for {first}{more}, in training by another process", flush=True)
 
 
-# Where they are trained
+# Where jobs are trained
 
 
 Message = Event | bytes | Exception | list[Trained]
-"""What a process that trains sends: what happens, the states that it reaches, and at the end the outcome."""
+"""What a training process sends: events, the states that it reaches, and finally the outcome."""
 
 
 class Failed(Exception):
-    """A training failed in another process; the reason in one line."""
+    """Training failed in another process; the message is the reason, in one line."""
 
 
 class Lost(Exception):
-    """The process that trained is gone, or its machine."""
+    """The training process, or its machine, is gone."""
 
 
 class Engine:
-    """Trains the jobs of a sweep in this process, one after the other; the other engines are derived from it."""
+    """Trains the jobs of a sweep in this process, one after another; the other engines are derived from it."""
 
     most = 1
-    """Jobs that may ever be under way at the same time."""
+    """Upper limit on the jobs under way at the same time."""
 
     def open(self, device: str, threads: int) -> str:
         """Prepare for jobs of `threads` threads on `auto`, `cpu` or `cuda`, and return the device that they get."""
@@ -146,21 +146,21 @@ class Engine:
         """Train a job; see `highways.training.execute.train_job`.
 
         Raises:
-            HighwaysError: Of the user's making: all other jobs end as well.
-            Lost: Its process is gone; it may be tried again.
+            HighwaysError: The user has to fix something; all other jobs end as well.
+            Lost: The training process is gone; the job may be tried again.
         """
         return train_job(job, point, save, listener)
 
     def stop(self) -> None:
-        """End all training at once."""
+        """Stop all training immediately."""
 
     def close(self) -> None:
-        """Give back what `open` took."""
+        """Release what `open` acquired."""
         self.stop()
 
 
 class _Here(Executor):
-    """Calls at once, in this thread, where an interrupt arrives."""
+    """Runs each call immediately, in this thread, where an interrupt arrives."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -174,8 +174,8 @@ class _Here(Executor):
 def train_all(engine: Engine, jobs: Sequence[Job], listener: Listener) -> list[tuple[Job, str]]:
     """Complete all jobs; return those that failed, each with the reason in one line.
 
-    They start in the given order; those that other processes have locked are looked at again after all others. The
-    listener is called from several threads.
+    Jobs start in the given order; those that other processes have locked are retried after all others. The listener is
+    called from several threads.
     """
     waiting, failures, said = deque(jobs), list[tuple[Job, str]](), set[str]()
     running: dict[Future[list[RunRecord] | None], Job] = {}
@@ -211,11 +211,11 @@ def reason_of(error: BaseException) -> str:
     return f"{text} ({places[-1].name}, line {places[-1].lineno})" if places else text
 
 
-# Training in another process: what both sides do
+# Training in another process: the code of both sides
 
 
 def serve(job: Job, point: ResumePoint | None, send: Callable[[Message], None], data: DataSet | None = None) -> None:
-    """Train a job that was sent here, and send all messages; see `follow`."""
+    """Train a job received from another process, and send it all messages; see `follow`."""
     try:
         outcome: Message = train_job(job, point, send, send, data)
     except HighwaysError as error:
@@ -226,7 +226,7 @@ def serve(job: Job, point: ResumePoint | None, send: Callable[[Message], None], 
 
 
 def follow(messages: Iterable[Message], save: Save, listener: Listener) -> list[Trained]:
-    """Take all messages of a training elsewhere, and return its outcome; see `Engine.train`."""
+    """Receive all messages of a job trained elsewhere, and return its outcome; see `Engine.train`."""
     for message in messages:
         if isinstance(message, bytes):
             save(message)
@@ -240,9 +240,9 @@ def follow(messages: Iterable[Message], save: Save, listener: Listener) -> list[
 
 
 class Processes(Engine):
-    """Trains in processes of this machine, side by side; they write no files.
+    """Trains in parallel processes of this machine; they write no files.
 
-    One that dies (killed, out of memory) costs its job what was trained since its last state.
+    If a process dies (killed, out of memory), its job loses what was trained since the last saved state.
     """
 
     def __init__(self, workers: int):
@@ -266,7 +266,7 @@ class Processes(Engine):
         return trained
 
     def _start(self) -> Connection:
-        """Start a process that trains one job after the other."""
+        """Start a process that trains one job after another."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._processes.append(context.Process(target=_work, args=(theirs,), daemon=True))
@@ -292,11 +292,11 @@ def _messages(connection: Connection, job: Job, point: ResumePoint | None) -> It
 
 
 def _work(connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles the interrupt and ends this process
     die_with_parent()
 
     def send(message: Message) -> None:
-        connection.send_bytes(pickle.dumps(message))  # not `send`, which would share tensors' memory
+        connection.send_bytes(pickle.dumps(message))  # not `connection.send`, which would share tensors' memory
 
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
@@ -305,7 +305,7 @@ def _work(connection: Connection) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when its parent has ended or was killed; otherwise it would run on unnoticed."""
+    """End this process when its parent ends or is killed; otherwise it would run on unnoticed."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -317,7 +317,7 @@ def die_with_parent() -> None:
 
 
 def engine_named(name: str, workers: int) -> Engine:
-    """Return an engine, `local` or `ray`, for a number of processes side by side."""
+    """Return the engine `local` or `ray` for a number of parallel processes."""
     if name == "local":
         return Processes(workers) if workers > 1 else Engine()
     if name != "ray":

@@ -1,7 +1,6 @@
-"""Groups of runs, and training one in this process: a job and its last state in; states, records and weights out.
+"""Groups of runs, and training a group in this process: from a job and its last state to records and weights.
 
-Nothing here writes a file, so that it is the same wherever a group is trained; `highways.training.engines`
-stores the outcome.
+Nothing here writes a file, so training works the same everywhere; `highways.training.engines` stores the outcome.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from highways.tracking.records import RunRecord
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint, weights_sha256
 
-if TYPE_CHECKING:  # Lightning takes seconds to import: only where something is trained
+if TYPE_CHECKING:  # Lightning takes seconds to import, so only training imports it
     import pytorch_lightning as pl
 
     from highways.training.modules import TrialsModule
@@ -41,19 +40,19 @@ FREE = {
     "network": {"transform_bias", "initialisation", "block_initialisation"},
     "seed": True,
 }
-"""What members of a population may differ in: nothing that changes shapes, operations, the kind of
-optimiser, the batch size, the order of the examples or the number of steps."""
+"""Settings in which members of a population may differ: none changes shapes, operations, the kind of optimiser, the
+batch size, the order of the examples or the number of steps."""
 MAX_MEMBERS = 256
-"""Networks in one population; a larger group is trained in parts. The papers' searches have 100 trials."""
+"""Most networks in one population; a larger group is trained in parts. The papers' searches have 100 trials."""
 
 
 def trains_together(config: RunConfig) -> bool:
-    """Tell whether runs like this one can be trained as a population: dense networks can."""
+    """Tell whether runs like this one can be trained as a population, as dense networks can."""
     return config.network.family == "dense"
 
 
 def group_name(config: RunConfig, key: str) -> str:
-    """Return the name that all runs share that could be trained together with this one: of their lock, for example."""
+    """Return the name shared by all runs that can be trained together with this one, for their lock, for example."""
     shared = key
     if trains_together(config):
         shared = json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
@@ -61,10 +60,9 @@ def group_name(config: RunConfig, key: str) -> str:
 
 
 def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
-    """Return the indices of runs that train together, at most `MAX_MEMBERS` each; a run given twice counts once.
+    """Return the indices of runs that train together, at most `MAX_MEMBERS` per group; a repeated run counts once.
 
-    Computed from all runs of a sweep, finished or not, so that the grouping of what is left after an
-    interruption is that of the uninterrupted sweep.
+    The grouping uses all runs of a sweep, finished or not, so that it stays the same after an interruption.
     """
     members: dict[str, dict[str, int]] = {}
     for index, (config, key) in enumerate(zip(configs, keys, strict=True)):
@@ -74,7 +72,7 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
 
 
 def checkpoint_every_s() -> float:
-    """Return how many seconds of training may be lost, plus one epoch: `HIGHWAYS_CHECKPOINT_EVERY_S`, by default 30."""
+    """Return the seconds of training, plus one epoch, that may be lost: `HIGHWAYS_CHECKPOINT_EVERY_S`, default 30."""
     given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
     try:
         return float(given)
@@ -84,15 +82,15 @@ def checkpoint_every_s() -> float:
 
 @dataclass(frozen=True)
 class Job:
-    """A group of runs, and how it is trained; `engine`, `workers` and `commit` are for the record.
+    """A group of runs, and how to train it; `engine`, `workers` and `commit` only go into the record.
 
     Attributes:
-        population: Train them as a population; otherwise there is one, trained the textbook way.
-        records: Folder that the records go to.
+        population: Train the runs as a population; otherwise there is one run, trained the textbook way.
+        records: Folder of the records.
         device: `cpu` or `cuda`.
-        threads: Of the process that trains.
-        weights: Train for the weights, which are missing, although the records stand.
-        every_s: Seconds of training that may be lost, plus one epoch.
+        threads: Threads of the training process.
+        weights: Train because the weights are missing, although the records exist.
+        every_s: Seconds of training, plus one epoch, that may be lost.
     """
 
     configs: tuple[RunConfig, ...]
@@ -109,49 +107,49 @@ class Job:
 
     @property
     def group(self) -> str:
-        """Name of its lock and of its resume points; apart for weights that are made again, which no sweep does."""
+        """Name of its lock and of its resume points; retraining for weights, which no sweep does, has its own name."""
         return group_name(self.configs[0], self.keys[0]) + ("-weights" if self.weights else "")
 
     def only(self, keys: Sequence[str]) -> Job:
-        """Return the job of some of its runs, in the given order."""
+        """Return the job restricted to some of its runs, in the given order."""
         configs = dict(zip(self.keys, self.configs, strict=True))
         return replace(self, keys=tuple(keys), configs=tuple(configs[key] for key in keys))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome of a run: its record, not written yet, and its final weights on the CPU, `None` if it diverged."""
+    """The outcome of a run: its record, not yet written, and its final weights on the CPU, `None` if it diverged."""
 
     record: RunRecord
     weights: dict[str, Tensor] | None
 
 
 Save = Callable[[bytes], None]
-"""Takes the state that a training has reached."""
+"""Receives the state that training has reached."""
 PEAK = "gpu_mebibytes"
-"""In a record's environment: the most memory of the GPU that its whole group had reserved."""
+"""Key in a record's environment: the peak GPU memory reserved by the run's whole group, in MiB."""
 VECTORS = "vectors"
-"""In a record's environment: how many words of the data set the user's file of word vectors has."""
+"""Key in a record's environment: how many words of the data set have a vector in the user's file."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def train_job(
     job: Job, point: ResumePoint | None, save: Save, listener: Listener, data: DataSet | None = None
 ) -> list[Trained]:
-    """Train a group in this process, and return the outcomes of its runs, in the order of its keys.
+    """Train a group in this process, and return the outcomes of its runs in the order of its keys.
 
     Args:
         job: The group.
-        point: Where it is resumed; `None` for the start.
-        save: Takes a state, every `job.every_s` seconds at an epoch's end, and when training ends.
-        listener: Told of its start and of every epoch.
-        data: Its data set; by default it is loaded here.
+        point: The resume point to continue from; `None` starts from the beginning.
+        save: Receives a state at the end of an epoch, every `job.every_s` seconds, and when training ends.
+        listener: Receives the start and every epoch.
+        data: The group's data set; loaded here by default.
     """
     data = data or load(job.configs[0].data)
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
     if where.type == "cuda":
-        gc.collect()  # a CUDA graph of the run before holds memory, and is in a circle with its module
+        gc.collect()  # the last run's CUDA graph holds memory, in a reference cycle with its module
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(where)
     module = module_of(job, data.to(where), listener)
@@ -163,7 +161,7 @@ def train_job(
 
 
 def module_of(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
-    """Return the module that trains a group: of a population or, for a single run, by the kind of its data set."""
+    """Return the module that trains a group: the population's or, for a single run, the one for its type of data."""
     from highways.training.modules import ClassifierModule, DenseModule, SentenceModule
     from highways.training.together import PopulationModule
 
@@ -175,7 +173,7 @@ def module_of(job: Job, data: DataSet, listener: Listener) -> TrialsModule:
 
 
 def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trainer:
-    """Return Lightning's trainer: one device, no output, no sanity checks; `more` goes to `pl.Trainer`."""
+    """Return Lightning's trainer with one device, no output and no sanity checks; `more` goes to `pl.Trainer`."""
     import pytorch_lightning as pl
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -207,7 +205,7 @@ def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, 
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
         try:
             trainer.fit(module, ckpt_path=None if point is None else STATE, weights_only=True)
-        except SystemExit:  # what Lightning makes of a KeyboardInterrupt
+        except SystemExit:  # Lightning turns a KeyboardInterrupt into this
             raise KeyboardInterrupt from None
 
 

@@ -1,4 +1,4 @@
-"""Listeners of training: MLflow, and the progress of a sweep as lines in a log or a bar in JupyterLab."""
+"""Listeners of training: MLflow, and the progress of a sweep as lines in a log or as a bar in JupyterLab."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from highways.tracking.mlflow_log import MlflowLog
 
 @contextlib.contextmanager
 def telling(log: MlflowLog | None, *listeners: Listener | None) -> Iterator[Listener]:
-    """Yield what tells the log and the listeners of every event, from one thread at a time; at the end end the log."""
+    """Yield a listener that passes each event to the log and the listeners, one thread at a time; then end the log."""
     told = [listener for listener in (log, *listeners) if listener is not None]
     one_at_a_time, status = threading.Lock(), "FAILED"
 
@@ -33,19 +33,19 @@ def telling(log: MlflowLog | None, *listeners: Listener | None) -> Iterator[List
 
 
 LINE_EVERY_S = 2.0
-"""Shorter epochs share a line; the last epoch of a group always has one."""
+"""Seconds between progress lines: shorter epochs share a line, and the last epoch of a group always has one."""
 
 
 class Progress:
-    """Shows how far a sweep is: a listener that knows all of its `runs`, and which of them were `done` before it.
+    """Shows the progress of a sweep: a listener that knows all of its `runs`, and which were `done` at its start.
 
-    `HIGHWAYS_PROGRESS` is `lines`, `bar` or `none`; by default it is a bar in JupyterLab and lines elsewhere.
+    `HIGHWAYS_PROGRESS` is `lines`, `bar` or `none`; the default is a bar in JupyterLab and lines elsewhere.
     """
 
     def __init__(self, experiment: str, runs: Mapping[str, RunConfig], done: Collection[str], groups: int):
         self.experiment, self.total, self.done = experiment, len(runs), set(done)
         self._work = {key: config.network.work for key, config in runs.items()}
-        """Of an epoch, by key: a number that grows with its time."""
+        """Work per epoch, by run key: a number that grows with an epoch's time."""
         self._left = sum(self._work[key] * config.budget.epochs for key, config in runs.items() if key not in done)
         self._worked = 0.0
         self._begun: set[tuple[str, ...]] = set()
@@ -57,7 +57,7 @@ class Progress:
             print(f"{experiment}: {counts}", flush=True)
 
     def __call__(self, event: Event) -> None:
-        """Take a training event."""
+        """Process a training event."""
         if isinstance(event, EpochEnded):
             self._epoch(event)
         elif isinstance(event, Finished):
@@ -65,12 +65,12 @@ class Progress:
 
     def _epoch(self, event: EpochEnded) -> None:
         work = sum(self._work[key] for key in event.keys)
-        if event.keys not in self._begun:  # an earlier session did the epochs before
+        if event.keys not in self._begun:  # the earlier epochs were trained before an interruption
             self._begun.add(event.keys)
             self._left -= work * (event.epoch - 1)
         self._worked += work
         now = time.monotonic()
-        if self._start is None:  # the workers' start is left out of the estimate
+        if self._start is None:  # the estimate excludes the workers' start-up time
             self._start = now - event.seconds
         if self._style == "none" or (now - self._last_line < LINE_EVERY_S and event.epoch < event.epochs):
             return

@@ -1,8 +1,8 @@
-"""The LightningModules of one network.
+"""The LightningModules of a single network, and what all modules share.
 
-All evaluate every epoch's end on every part of the data and keep the curves themselves,
-so that a checkpoint carries them. `ClassifierModule` is the textbook way, autograd and `torch.optim`; `DenseModule`
-adds dropout, `SentenceModule` adds what is measured on texts; see `highways.training.together` for populations.
+Each module evaluates every part of the data after every epoch and keeps the curves itself, so that a checkpoint has
+them. `ClassifierModule` is the textbook way, autograd and `torch.optim`; `DenseModule` adds dropout, `SentenceModule`
+adds measurements on texts. For populations see `highways.training.together`.
 """
 
 import math
@@ -25,15 +25,15 @@ from highways.tracking.events import EpochEnded, Listener
 from highways.training import optimisers
 
 RESUMED = ("curves", "measurements", "diverged_epoch", "alive", "seconds")
-"""Attributes of a `TrialsModule` that a resume point has."""
+"""Attributes of a `TrialsModule` that a resume point stores."""
 PROBE_BATCHES = 10
-"""Batches over which the gradient's norms are taken, the first of the first epoch."""
+"""Batches used for the gradient norms: the first of the first epoch."""
 
 
 class TrialsModule(pl.LightningModule):
-    """What all modules share: trials that are evaluated together, their curves, their divergence.
+    """Base of all modules: trials that are evaluated together, their curves, their divergence.
 
-    The runs agree in data, budget and order of examples; the data set lies on the device.
+    The runs have the same data, budget and order of examples; the data set is on the device.
     """
 
     def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
@@ -41,20 +41,20 @@ class TrialsModule(pl.LightningModule):
         self.configs, self.keys, self.data, self.listener = list(configs), list(keys), data, listener
         self.curves: list[dict[str, list[float]]] = [{} for _ in configs]
         self.measurements: list[dict[str, list[float]]] = [{} for _ in configs]
-        """Measurements besides the curves, for the records."""
+        """Measurements other than the curves, for the records."""
         self.diverged_epoch: list[int | None] = [None] * len(configs)
         self.alive = list(range(len(configs)))
-        """Indices of the trials that have not diverged; logits come in this order."""
+        """Indices of the trials that have not diverged; logits are in this order."""
         self.weights_per_trial = 0
-        """Number of trained weights and biases of one trial."""
+        """Number of trained weights and biases per trial."""
         self.fused = False
-        """Steps were taken by the kernels of `highways.nn.kernels`."""
+        """Whether the kernels of `highways.nn.kernels` took the steps."""
         self.environment: dict[str, Any] = {}
-        """Where it is trained; see `highways.tracking.environment.describe`."""
+        """The environment of the training; see `highways.tracking.environment.describe`."""
         self.earlier: list[dict[str, Any]] = []
-        """Other environments, from which it was resumed, oldest first, each with the `epochs` reached there."""
+        """Other environments that trained earlier epochs, oldest first, each with the `epochs` it reached."""
         self.seconds = 0.0
-        """Training and evaluation, over all sessions."""
+        """Seconds of training and evaluation, including those before interruptions."""
         self._sums: dict[str, dict[str, Tensor]] = {}
         self._clock = 0.0
 
@@ -65,24 +65,24 @@ class TrialsModule(pl.LightningModule):
         return self.data.training_batches(self.configs[0], epoch=lambda: self.current_epoch)
 
     def val_dataloader(self) -> list[Iterable[tuple[Tensor, Tensor]]]:
-        """Return every part of the data."""
+        """Return the evaluation batches of every part of the data."""
         return [self.data.evaluation_batches(self.configs[0], part) for part in self.data.parts]  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Return the batch as it is: the data set lies on the device already."""
+        """Return the batch unchanged: the data set is already on the device."""
         return batch
 
     # Evaluation
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return `(alive trials, batch, classes)`."""
+        """Return the logits, `(alive trials, batch, classes)`."""
         raise NotImplementedError
 
     def drop(self, kept: list[int]) -> None:
-        """Go on with the trials at positions `kept` of `alive` only."""
+        """Continue with only the trials at positions `kept` of `alive`."""
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums."""
+        """Reset the sums."""
         zero = torch.zeros(len(self.alive), dtype=torch.float64, device=self.data.device)
         self._sums = {name: {"cross_entropy": zero.clone(), "accuracy": zero.clone()} for name in self.data.parts}
 
@@ -99,7 +99,7 @@ class TrialsModule(pl.LightningModule):
         self._clock = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
-        """Turn the sums into a value of every curve, take out the trials that diverged, and tell the listener."""
+        """Add a value to every curve from the sums, remove the trials that diverged, and notify the listener."""
         values = {
             f"{name}_{metric}": (total / self.data.size(name)).tolist()  # type: ignore[arg-type]
             for name, sums in self._sums.items()
@@ -131,13 +131,13 @@ class TrialsModule(pl.LightningModule):
     # Checkpoints: plain values only
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the curves and all else that a resumed training goes on with."""
+        """Add the curves and everything else that resumed training needs."""
         epochs = max((len(curve) for curves in self.curves for curve in curves.values()), default=0)
         places = [*self.earlier, self.environment | {"epochs": epochs}]
         checkpoint["trials"] = {name: getattr(self, name) for name in RESUMED} | {"keys": self.keys, "places": places}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the curves back."""
+        """Restore the curves and everything else that was added."""
         trials = checkpoint["trials"]
         assert trials["keys"] == self.keys, "a resume point of other runs"
         for name in RESUMED:
@@ -146,7 +146,7 @@ class TrialsModule(pl.LightningModule):
         self.earlier = earlier if last | self.environment == last else [*earlier, last]
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
-        """Return the weights of a trial as the state of its network, `None` if it diverged."""
+        """Return a trial's weights as the state of its network, or `None` if it diverged."""
         raise NotImplementedError
 
 
@@ -159,7 +159,7 @@ class ClassifierModule(TrialsModule):
         self.weights_per_trial = sum(parameter.numel() for parameter in self.network.parameters())
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return `(1, batch, classes)`."""
+        """Return the logits, `(1, batch, classes)`."""
         return self.network(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -167,7 +167,7 @@ class ClassifierModule(TrialsModule):
         return optimisers.build(self.configs[0].optimiser, self.network)
 
     def on_train_epoch_start(self) -> None:
-        """Set the stream that dropout draws from, so that resuming is exact."""
+        """Seed the random stream of dropout for the epoch, so that resuming is exact."""
         torch.manual_seed(self.configs[0].seed * 1_000_003 + self.current_epoch)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -185,16 +185,16 @@ class ClassifierModule(TrialsModule):
         return functional.cross_entropy(self.network(x), y)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Cut the gradient where the run's settings say so."""
+        """Clip the gradient if the run's settings say so."""
         optimisers.clip(self.configs[0].optimiser, self.network)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
-        """Return the network's state."""
+        """Return the network's state, or `None` if the run diverged."""
         return None if self.diverged_epoch[trial] is not None else self.network.state_dict()
 
 
 class DenseModule(ClassifierModule):
-    """A run of a dense network, whose dropout has masks that a population of it would see as well."""
+    """A run of a dense network; its dropout masks are those that it would have in a population."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the mean cross-entropy of a batch, in nats."""
@@ -207,21 +207,21 @@ class DenseModule(ClassifierModule):
 
 
 class SentenceModule(ClassifierModule):
-    """A run on texts; besides the curves it measures snapshots and the gradients of first and last block.
+    """A run on texts, which also measures snapshots and the gradients of the first and the last block.
 
-    Batches of sentences of one length are of unequal sizes. So that every sentence counts the same, the loss
-    is the sum over the batch divided by the nominal batch size.
+    A batch has sentences of one length, and batches differ in size. So that every sentence has the same weight, the
+    loss is the sum over the batch divided by the nominal batch size.
 
-    The record's measurements are then:
+    The record has these additional measurements:
 
-    - `snapshot_step`, `snapshot_dev_accuracy`, `snapshot_test_accuracy`: after every `budget.snapshot_steps`
-      steps, and at every epoch's end;
-    - `gradient_norm_first_block`, `gradient_norm_last_block`: before and after training, of the loss over the
+    - `snapshot_step`, `snapshot_dev_accuracy`, `snapshot_test_accuracy`: after every `budget.snapshot_steps` steps, and
+      after every epoch;
+    - `gradient_norm_first_block`, `gradient_norm_last_block`: before and after training, for the mean loss over the
       first ten batches of the first epoch.
     """
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the summed cross-entropy of a batch over the nominal batch size, in nats."""
+        """Return the summed cross-entropy of a batch divided by the nominal batch size, in nats."""
         x, y = batch
         return functional.cross_entropy(self.network(x), y, reduction="sum") / self.configs[0].budget.batch_size
 
@@ -232,7 +232,7 @@ class SentenceModule(ClassifierModule):
             self._measure_gradients()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Take a snapshot if it is time to; an epoch's end has its own."""
+        """Take a snapshot if one is due; the end of an epoch takes its own."""
         every = self.configs[0].budget.snapshot_steps
         if every is None or self.global_step % every or self.trainer.is_last_batch:
             return
@@ -254,7 +254,7 @@ class SentenceModule(ClassifierModule):
             measured.setdefault(f"snapshot_{part}_accuracy", []).append(accuracy)
 
     def on_train_epoch_end(self) -> None:
-        """Note the epoch's curves and its end as a snapshot; after the last one, measure the gradients."""
+        """Record the epoch's curves and a snapshot; after the last epoch, measure the gradients."""
         super().on_train_epoch_end()
         if self.diverged_epoch[0] is None:
             self._snapshot({part: self.curves[0][f"{part}_accuracy"][-1] for part in ("dev", "test")})
@@ -262,7 +262,7 @@ class SentenceModule(ClassifierModule):
                 self._measure_gradients()
 
     def _measure_gradients(self) -> None:
-        """Note the norm of the gradient of the mean loss over some batches, for the first and the last block."""
+        """Record the gradient norm of the mean loss over some batches, for the first and the last block."""
         blocks = getattr(self.network, "blocks", None)
         if not blocks:
             return
@@ -282,23 +282,23 @@ class SentenceModule(ClassifierModule):
 # Resume points
 
 MEMORY, STATE = fsspec.filesystem("memory"), "memory://state.ckpt"
-"""Where the trainer writes and reads its state: a process that trains needs no file for it."""
+"""Where the trainer writes and reads its state: in memory, so that a training process needs no file."""
 
 
 class SaveState(Checkpoint):
-    """Gives the state, as bytes, to `save`: when training ends, and after an epoch if `every_s` seconds have passed."""
+    """Passes the state, as bytes, to `save` when training ends, and after an epoch if `every_s` seconds have passed."""
 
     def __init__(self, every_s: float, save: Callable[[bytes], None]):
         self.every_s, self.save = every_s, save
         self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time to."""
+        """Save the state if a save is due."""
         if time.monotonic() - self._saved_at >= self.every_s:
             self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, so that a stop between two records of the group costs no training."""
+        """Save the state, so that an interruption between two records of the group costs no training."""
         self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:

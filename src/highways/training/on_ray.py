@@ -1,12 +1,12 @@
-"""The engine `ray`: groups are trained on a cluster of machines, or on this one's cores, and written here.
+"""The engine `ray`: trains groups on a cluster, or on the cores of this machine, and stores the results here.
 
-A group is a task of the cluster. This process, the driver, holds the locks, prepares data, and writes records, weights
-and resume points; workers need no file of the project. States travel to the driver as they are made, so that a group
-whose process or node is lost goes on elsewhere from the last one. Importing this module needs Ray.
+Each group is a task of the cluster. This process, the driver, holds the locks, prepares data, and writes records,
+weights and resume points; workers need no file of the project. Workers send every state to the driver as it is made, so
+that a group whose process or node is lost resumes elsewhere from the last one. Importing this module requires Ray.
 """
 
 # pyright: reportMissingImports=false
-# Ray is an extra: it need not be there.
+# Ray is an optional extra and may be missing.
 
 import hashlib
 import logging
@@ -39,28 +39,28 @@ from highways.training.engines import Engine, Lost, Message, follow, reason_of, 
 from highways.training.execute import Job, Save, Trained
 
 CONNECT_S, START_S = 4, 120
-"""Seconds that a machine has to accept a connection, and a node to start a process."""
+"""Seconds that a machine may take to accept a connection, and a node to start a process."""
 PATIENCE_S = 60.0
-"""Seconds that a cluster that has no node with room for a group any more has to bring a new one."""
+"""Seconds that a cluster may take to add a node after the last node with room for a group has gone."""
 
 
 # The cluster
 
 
 class Node(NamedTuple):
-    """A machine of the cluster: Ray's name for it, host and address, and its processors and GPUs."""
+    """A node of the cluster: its Ray ID, its host name and address, and its numbers of CPUs and GPUs."""
 
     id: str
     name: str
     has: Mapping[str, float]
 
     def room(self, need: Mapping[str, float]) -> int:
-        """Return how many jobs that need so much would fit if it were idle."""
+        """Return how many jobs with these needs would fit on the node if it were idle."""
         return min(int(self.has[name] / amount + 1e-9) for name, amount in need.items() if amount)
 
 
 def nodes() -> list[Node]:
-    """Return the nodes that are alive and have processors to train on."""
+    """Return the nodes that are alive and have a CPU to train on."""
     return [
         Node(
             id=node["NodeID"],
@@ -79,16 +79,16 @@ def there_is(there: Sequence[Node]) -> str:
 
 
 def connect(cpus: int) -> bool:
-    """Connect to the cluster at `RAY_ADDRESS`, else start Ray on `cpus` of this machine; tell whether it did so."""
+    """Connect to the cluster at `RAY_ADDRESS`, or start Ray on `cpus` CPUs here; return `False` if it was connected."""
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks hide GPUs themselves; no warning then
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks hide GPUs themselves: no warning needed
     address = os.environ.get("RAY_ADDRESS") or "local"
-    # Started here it listens on all interfaces, and lets in only who has this user's token: the default from 2.60 on.
+    # Ray started here listens on all interfaces and admits only holders of this user's token: the default since 2.60.
     here = {"num_cpus": cpus, "include_dashboard": False} if address == "local" else {}
     try:
-        if address not in ("local", "auto"):  # first: Ray itself tries for 80 seconds, and then ends this process
+        if address not in ("local", "auto"):  # first: Ray itself would try for 80 seconds and then end this process
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -101,16 +101,16 @@ def connect(cpus: int) -> bool:
 
 @lru_cache(maxsize=1)
 def versions() -> str:
-    """Return the versions of highways, with the sha256 of its source, and of torch that this machine has."""
+    """Return this machine's versions of highways, with the sha256 of its source, and of torch."""
     source = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         source.update(path.read_bytes())
-    built = torch.__version__.partition("+")[0]  # of builds for CPU and CUDA
+    built = torch.__version__.partition("+")[0]  # equal for CPU and CUDA builds
     return f"highways {__version__} (source {source.hexdigest()[:8]}) and torch {built}"
 
 
 def check_versions(there: Sequence[Node]) -> None:
-    """Compare the versions of all nodes with those here."""
+    """Check that all nodes have the versions of this machine."""
 
     def look() -> str:
         return versions()
@@ -131,7 +131,7 @@ def check_versions(there: Sequence[Node]) -> None:
 
 
 def train_there(job: Job, data: DataSet, point: ResumePoint | None) -> Iterator[Message]:
-    """Train a job on a worker, and yield its messages; see `highways.training.engines.serve`."""
+    """Train a job on a worker and yield its messages; see `highways.training.engines.serve`."""
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=serve, args=(job, point, messages.put, data), daemon=True).start()
     message: Message = b""
@@ -140,7 +140,7 @@ def train_there(job: Job, data: DataSet, point: ResumePoint | None) -> Iterator[
 
 
 def surroundings(device: str, threads: int) -> dict[str, Any]:
-    """Return the environment of a worker: OpenMP's as in the local engine, for the last bit, and no GPU for the CPU."""
+    """Return a worker's environment: OpenMP threads as in the local engine, for equal bits, and no GPU for CPU jobs."""
     variables = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
     return {"env_vars": variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
 
@@ -149,9 +149,9 @@ def surroundings(device: str, threads: int) -> dict[str, Any]:
 
 
 class RayEngine(Engine):
-    """Trains on a Ray cluster, or in `workers` processes of this machine where `RAY_ADDRESS` is not set.
+    """Trains on a Ray cluster, or in `workers` processes of this machine if `RAY_ADDRESS` is not set.
 
-    On a cluster `workers` is the number of jobs that share a GPU.
+    On a cluster, `workers` is the number of jobs that share a GPU.
     """
 
     most = 1000
@@ -166,7 +166,7 @@ class RayEngine(Engine):
         self._slots, self._had_room_at = 1, -math.inf
 
     def open(self, device: str, threads: int) -> str:
-        """Connect, check the nodes' versions, and return `cuda` where a node has a GPU; see `Engine`."""
+        """Connect, check the nodes' versions, and return the device, `cuda` if a node has a GPU; see `Engine`."""
         self._connected_here = connect(self.workers * threads)
         there = nodes()
         has_gpu = any(node.has["GPU"] for node in there)
@@ -180,7 +180,7 @@ class RayEngine(Engine):
         return "cuda" if on_gpu else "cpu"
 
     def room(self) -> int:
-        """Return how many jobs fit on the present nodes, plus a few that wait for the first to end."""
+        """Return how many jobs fit on the current nodes, plus a few that queue for the first free place."""
         there, now = nodes(), time.monotonic()
         if fit := sum(node.room(self._need) for node in there):
             self._slots, self._had_room_at = fit, now
@@ -198,7 +198,7 @@ class RayEngine(Engine):
             task = ray.remote(train_there).options(
                 num_cpus=self._need["CPU"],
                 num_gpus=self._need["GPU"],
-                max_retries=0,  # Ray would begin again from the state that was sent: here it is from the last one
+                max_retries=0,  # Ray would retry from the state that was sent; we retry from the last one
                 num_returns="streaming",
                 scheduling_strategy="SPREAD",
                 runtime_env=surroundings(job.device, job.threads),
@@ -222,7 +222,7 @@ class RayEngine(Engine):
                     ray.cancel(running, force=True)
 
     def close(self) -> None:
-        """Disconnect, where `open` connected; Ray on this machine alone ends."""
+        """Disconnect if `open` connected; Ray started on this machine ends with it."""
         if self._connected_here:
             ray.shutdown()
             self._connected_here = False

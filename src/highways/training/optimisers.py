@@ -1,7 +1,7 @@
-"""Optimisers: of single runs `torch.optim`'s, of populations the same rules over a leading trial axis.
+"""Optimisers: those of `torch.optim` for single runs, the same rules over a leading trial axis for populations.
 
-A kind of optimiser has an entry in `OPTIMISERS`, one in `RATES` if its rate changes, and one in `RULES` if populations
-are trained with it: a rule has a rate for every trial. `tests/test_population.py` compares the two.
+Each kind of optimiser has an entry in `OPTIMISERS`, one in `RATES` if its rate changes, and one in `RULES` if it can
+train populations: a rule has a rate for every trial. `tests/test_population.py` compares the two.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from highways.errors import HighwaysError
 
 
 def _caffe_groups(own: CaffeConfig, network: nn.Module) -> list[dict[str, Any]]:
-    """Return weights, classifier and biases, each with the authors' own weight decay."""
+    """Return parameter groups of weights, classifier and biases, each with the authors' weight decay."""
     classifier = network.get_parameter("classifier.weight")
     named = list(network.named_parameters())
     weights = [parameter for name, parameter in named if name.endswith("weight") and parameter is not classifier]
@@ -43,11 +43,11 @@ OPTIMISERS: dict[str, Callable[[Any, nn.Module], optim.Optimizer]] = {
     ),
     "adadelta": lambda own, network: optim.Adadelta(network.parameters(), own.learning_rate, own.rho, own.epsilon),
 }
-"""By the configuration's kind: builds the optimiser of a network's weights."""
+"""Functions that build the optimiser of a network's weights, by the kind in the configuration."""
 
 
 def _stepwise(own: CaffeConfig, epoch: int, done: float) -> Sequence[float]:
-    """Return the rates of the weights, the classifier's weights and the biases; they fall at the milestones."""
+    """Return the rates of the weights, the classifier's weights and the biases; all drop at the milestones."""
     rate = own.learning_rate * own.factor ** sum(done >= milestone for milestone in own.milestones)
     return [rate, rate, rate * own.bias_rate]
 
@@ -56,19 +56,19 @@ RATES: dict[str, Callable[[Any, int, float], Sequence[float]]] = {
     "sgd": lambda own, epoch, done: [own.learning_rate * own.decay**epoch],
     "caffe": _stepwise,
 }
-"""By kind, where rates change: the learning rate of every parameter group for the next step, from the optimiser's
-settings, the epoch from 0, and the fraction of the schedule's steps that has been taken."""
+"""For kinds with changing rates: the learning rate of every parameter group for the next step, from the optimiser's
+settings, the epoch (from 0), and the fraction of the schedule's steps that is completed."""
 
 
 def build(settings: Any, network: nn.Module) -> optim.Optimizer:
-    """Return the optimiser of a network's weights."""
+    """Return the optimiser for a network's weights."""
     if settings.kind not in OPTIMISERS:
         raise HighwaysError(f"a single run has no optimiser {settings.kind!r}: there are {', '.join(OPTIMISERS)}")
     return OPTIMISERS[settings.kind](settings, network)
 
 
 def clip(settings: Any, network: nn.Module) -> None:
-    """Cut the norm of the whole gradient before a step, where the settings have a bound."""
+    """Clip the norm of the whole gradient before a step, if the settings set a bound."""
     if (bound := getattr(settings, "clip_norm", None)) is not None:
         nn.utils.clip_grad_norm_(network.parameters(), bound)
 
@@ -79,7 +79,7 @@ Settings = TypeVar("Settings")
 
 
 class Moment(NamedTuple):
-    """A point of a training: the epoch and the step that follow, both from 0, and the steps of the schedule."""
+    """A point in training: the next epoch and the next step, both from 0, and the number of steps of the schedule."""
 
     epoch: int
     step: int
@@ -87,25 +87,26 @@ class Moment(NamedTuple):
 
 
 class Rule(ABC, Generic[Settings]):
-    """Steps of an optimiser, for the trials that are still alive.
+    """The update rule of an optimiser, for the trials that are still alive.
 
     Args:
-        settings: Of each trial.
-        moment: The one from which on it is used.
-        like: A tensor of the weights' device and type.
+        settings: Optimiser settings of each trial.
+        moment: When its use begins.
+        like: A tensor with the weights' device and dtype.
     """
 
     state: ClassVar[tuple[str, ...]]
-    """Names of what is kept from step to step, each a tensor of the weight's shape."""
+    """Names of the tensors that are kept from step to step, each of the weight's shape."""
     at_once: ClassVar[bool] = True
-    """Better done once for all layers, after the backward pass, than layer by layer within it: where a step has many
-    operations, small ones cost most by their number. The numbers are the same."""
+    """Whether all layers are updated together after the backward pass, rather than one by one within it. This is faster
+    for rules of many operations, where the number of small ones dominates the cost; the results are the same."""
     every_step: ClassVar[bool] = False
-    """Made for every step, as by a schedule or a correction that depends on it, and not for every epoch."""
+    """Whether a schedule or a step-dependent correction needs the rule rebuilt for every step, not only for every
+    epoch."""
 
     @staticmethod
     def initial(settings: Settings) -> float:
-        """Return the value that the state starts at."""
+        """Return the initial value of the state."""
         return 0.0
 
     @abstractmethod
@@ -113,7 +114,7 @@ class Rule(ABC, Generic[Settings]):
 
     @abstractmethod
     def update(self, weight: Tensor, gradient: Tensor, *state: Tensor) -> None:
-        """Change a weight, `(..., trials, inputs, outputs)`, and its state in place; `gradient` may be overwritten."""
+        """Update a weight, `(..., trials, inputs, outputs)`, and its state in place; `gradient` may be overwritten."""
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:
@@ -124,7 +125,7 @@ class SGD(Rule[SGDConfig]):
     """v = momentum * v + g; w = w - rate * v."""
 
     state = ("velocity",)
-    at_once = False  # two operations, while the weight is still in the cache
+    at_once = False  # only two operations, while the weight is still in the cache
 
     def __init__(self, settings: Sequence[SGDConfig], moment: Moment, like: Tensor):
         self.step = _column([-one.learning_rate * one.decay**moment.epoch for one in settings], like)
@@ -174,4 +175,4 @@ class Adadelta(Rule[AdadeltaConfig]):
 
 
 RULES: dict[str, type[Rule[Any]]] = {"sgd": SGD, "adagrad": Adagrad, "adadelta": Adadelta}
-"""By the optimiser's kind."""
+"""Update rules of populations, by the optimiser's kind."""

@@ -1,4 +1,4 @@
-"""`sweep` trains a list of runs, `run` one; what is finished is not trained again, what was cut off goes on."""
+"""`sweep` trains a list of runs, `run` trains one; both skip finished runs and resume interrupted ones."""
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
@@ -32,14 +32,14 @@ class Sweep(list[RunRecord]):
     """The records of a sweep, in the order of its configurations."""
 
     def table(self) -> pd.DataFrame:
-        """Return a row per run, its columns those of `highways runs --where`: settings, and each curve's best value."""
+        """Return one row per run with the columns of `highways runs --where`: settings, and each curve's best value."""
         return pd.DataFrame(map(columns, self))
 
 
 def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
     """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
 
-    See `sweep` for the arguments; the engine is by default that of the parameters.
+    See `sweep` for the arguments; the parameters set the default engine.
     """
     found: dict[RunConfig, RunRecord] = {}
     for portion in settings.portions():
@@ -65,22 +65,22 @@ def sweep(
 ) -> Sweep:
     """Train every configuration that has no record yet and return all records.
 
-    Dense runs that agree in all but what `highways.training.execute.FREE` names are trained as one population, others
-    alone. Runs that another process trains are left to it: this one waits for their records and says so.
+    Dense runs that differ only in what `highways.training.execute.FREE` lists are trained as one population, all others
+    alone. Runs in training by another process are left to it: this one prints a message and waits for their records.
 
     Args:
         configs: The runs.
-        experiment, profile: Where the records go, such as `01_depth` and `quick`; the MLflow experiment.
-        engine: `local`, in processes of this machine, or `ray`, on the cluster at `RAY_ADDRESS`, else on this machine.
-        workers: Processes side by side; a cluster trains as many as it has room for.
+        experiment, profile: Where the records go, such as `01_depth` and `quick`; they name the MLflow experiment.
+        engine: `local`, processes of this machine, or `ray`, the cluster at `RAY_ADDRESS`, else this machine.
+        workers: Number of parallel processes; a cluster trains as many jobs as it has room for.
         device: See `highways.training.device.resolve`.
-        threads: Of each worker; by default the cores, divided among the workers.
+        threads: Threads of each worker; by default the cores divided by the workers.
         mlflow: Log to MLflow (one parent run for the sweep, a nested child for each run).
         auxiliary: Keys of runs that no outcome counts; MLflow marks none of them as the best.
-        on_event: Told about every event, after progress and MLflow.
+        on_event: Receives every event, after progress and MLflow.
 
     Raises:
-        HighwaysError: The data, a device or a record are at fault, or runs failed; finished ones have their records.
+        HighwaysError: The data, a device or a record is at fault, or runs failed; finished runs keep their records.
     """
     by_key = dict(zip(keys := run_keys(configs), configs, strict=True))
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -94,7 +94,7 @@ def sweep(
             on_device = trainer.open(device, threads)
             jobs = [replace(job, device=on_device) for job in jobs]
         for data in dict.fromkeys(job.configs[0].data for job in jobs):
-            load(data)  # here, once: workers would fetch and prepare the same files side by side
+            load(data)  # once, here: workers would all fetch and prepare the same files
         missing = {key: config for key, config in by_key.items() if key not in found}
         log = MlflowLog(profile, experiment, auxiliary, [*found.values()], missing) if mlflow else None
         with telling(log, Progress(experiment, by_key, found, len(jobs)), on_event) as tell:
@@ -107,9 +107,9 @@ def sweep(
 
 
 def _jobs(configs: Sequence[RunConfig], keys: Sequence[str], finished: set[str], how: Mapping[str, Any]) -> list[Job]:
-    """Return the groups with runs that are left, the longest first, so that no worker is left alone with it.
+    """Return the groups with unfinished runs, longest first, so that no worker is left alone with a long one.
 
-    Of a group that was stopped after its last record the resume point is removed.
+    Remove the resume point of a group that was interrupted after its last record.
     """
     jobs = []
     for group in groups(configs, keys):
@@ -135,15 +135,15 @@ def run(
     mlflow: bool = True,
     on_event: Listener | None = None,
 ) -> RunRecord:
-    """Train one run the textbook way and return its record; a run that has a record is not trained.
+    """Train one run the textbook way and return its record; do not train a run that has a record.
 
     Args:
         config: The run.
         experiment, profile, device, threads, mlflow, on_event: See `sweep`.
-        weights: Train again where the final weights are not kept here, and say how they compare with the record.
+        weights: Retrain the run if its final weights are missing, and print how they compare with the record.
 
     Raises:
-        HighwaysError: As of `sweep`; or it diverged when it was trained again.
+        HighwaysError: As for `sweep`; or the run diverged when it was retrained.
     """
     key = run_keys([config])[0]
     store = RecordStore(paths.Results(profile).of(experiment).runs)
@@ -152,7 +152,7 @@ def run(
     if record is not None and not (weights and record.status == "finished" and load_weights(key, None) is None):
         return record
     population, cores = False, devices.cores()
-    if record is not None:  # in the way that it was trained it comes out to the bit
+    if record is not None:  # retrained the way it was trained, it is equal to the bit
         print(f"{key}: its weights are not in {weights_path(key).parent}; training it again", flush=True)
         population = bool(record.engine.get("population"))
         cores = min(record.environment.get("threads", 1), cores)
@@ -164,13 +164,13 @@ def run(
     with telling(log, on_event, events.append) as tell:
         while (records := complete(job, train_job, tell)) is None:
             say_waiting(job, said)
-    if record is not None and any(isinstance(event, Started) for event in events):  # else another process has done it
+    if record is not None and any(isinstance(event, Started) for event in events):  # else another process trained it
         _compare(record, records[0])
     return records[0]
 
 
 def _compare(record: RunRecord, trained: RunRecord) -> None:
-    """Say how a run that was trained again for its weights compares with its record."""
+    """Print how a run that was retrained for its weights compares with its record."""
     if trained.weights_sha256 is None:
         raise HighwaysError(f"{record.run_key}: diverged when trained again; no weights are available here")
     found = "the weights are those of the record, to the bit"
@@ -185,7 +185,7 @@ def load_network(record: RunRecord) -> nn.Module:
     """Return the trained network of a record, on the CPU.
 
     Raises:
-        HighwaysError: Its weights are not kept here, or are others than the record's.
+        HighwaysError: Its weights are missing, or they are not the record's.
     """
     state = load_weights(record.run_key, record.weights_sha256)
     if state is None:

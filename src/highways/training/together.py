@@ -1,4 +1,4 @@
-"""The LightningModule of many networks at once, the fast way for dense ones."""
+"""The LightningModule that trains many dense networks at once, as a population: the fast way."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +18,12 @@ from highways.training.optimisers import RULES, SGD, Moment, Rule
 
 
 class PopulationModule(TrialsModule):
-    """Runs of one shape trained together; each has its own rate, momentum, decay, weights and fate.
+    """Runs of one shape trained together; each has its own rate, momentum, decay and weights, and may diverge alone.
 
-    A step has one pass forward and one backward over all trials (`highways.nn.DensePopulation`) and
-    updates each weight as soon as its gradient is there. A trial that diverges stays alone with its
-    NaNs, since no operation mixes trials, and leaves the population at the end of the epoch.
-    `highways.training.execute` says what the runs must agree in.
+    A step has one forward and one backward pass over all trials (`highways.nn.DensePopulation`) and updates each weight
+    as soon as its gradient is available. No operation mixes trials, so a trial that diverges keeps its NaNs to itself;
+    it leaves the population at the end of the epoch. `highways.training.execute.FREE` lists what the runs may differ
+    in.
     """
 
     def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
@@ -34,7 +34,7 @@ class PopulationModule(TrialsModule):
         self.weights_per_trial = sum(stacked.numel() for stacked in self.population.buffers()) // len(configs)
         self._rule = RULES[configs[0].optimiser.kind]
         self.state = nn.ModuleDict({name: nn.Module() for name in self._rule.state})
-        """Of the optimiser: for each name, a tensor of every weight's shape."""
+        """State of the optimiser: for each name, one tensor per weight, of the weight's shape."""
         for kept in self.state.values():
             for name, parameter in self.population.named_buffers():
                 kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
@@ -42,17 +42,17 @@ class PopulationModule(TrialsModule):
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
         self._gradients: dict[str, Tensor] = {}
         self._fused: dict[int, FusedStep] = {}
-        """By batch size, where a GPU takes the step fused."""
+        """Fused steps by batch size, where a GPU can take them."""
 
     def configure_optimizers(self) -> None:
-        """Return nothing: the weights are updated within the backward pass."""
+        """Return nothing: `training_step` updates the weights."""
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return `(alive trials, batch, classes)`."""
+        """Return the logits, `(alive trials, batch, classes)`."""
         return self.population(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Take one step of every trial."""
+        """Take one step for every trial."""
         if batch_idx == 0:
             self._start_epoch()
         elif self._rule.every_step:
@@ -80,7 +80,7 @@ class PopulationModule(TrialsModule):
             self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
 
     def _made(self, batch_idx: int) -> Rule[Any]:
-        """Return the rule from a step of this epoch on."""
+        """Return the rule for use from a step of this epoch on."""
         batches = -(-self.data.size("train") // self.configs[0].budget.batch_size)
         epoch = self.current_epoch
         moment = Moment(epoch, epoch * batches + batch_idx, self.configs[0].budget.scheduled * batches)
@@ -90,7 +90,7 @@ class PopulationModule(TrialsModule):
         return [kept.get_buffer(name) for kept in self.state.values()]
 
     def _masks(self, x: Tensor, step: int) -> Tensor | None:
-        """Return dropout masks, `(depth, trials, batch, width)`; trials with equal seeds get equal masks."""
+        """Return dropout masks, `(depth, trials, batch, width)`; trials with equal seeds have equal masks."""
         network = self.population.config
         if not network.dropout:
             return None
@@ -110,7 +110,7 @@ class PopulationModule(TrialsModule):
         self._step.update(weight, gradient, *state)
 
     def drop(self, kept: list[int]) -> None:
-        """Take the diverged trials out of the stacked tensors."""
+        """Remove the diverged trials from the stacked tensors."""
         self._fused.clear()
         self.population.keep(kept)
         for state in self.state.values():
@@ -118,11 +118,11 @@ class PopulationModule(TrialsModule):
                 setattr(state, name, stacked[:, kept].contiguous())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the curves back and make the tensors as many trials long as were saved."""
+        """Restore the curves, and shrink the tensors to the trials that were saved."""
         super().on_load_checkpoint(checkpoint)
         if len(self.alive) < self.population.trials:
             self.drop(list(range(len(self.alive))))
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
-        """Return the state of a trial's network, `None` if it diverged."""
+        """Return a trial's weights as the state of its network, or `None` if it diverged."""
         return self.population.member_state(self.alive.index(trial)) if trial in self.alive else None
