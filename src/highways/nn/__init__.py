@@ -1,4 +1,4 @@
-"""Networks: the highway gate, once for any transform; plain and highway stacks; populations."""
+"""Networks: the highway gate, shared by all transforms; plain and highway stacks; populations."""
 
 import importlib
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["BagOfWords", "BiLSTMNetwork", "ConvNetwork", "Dense", "DenseNetwork"
 
 
 def build_network(config: RunConfig, data: Any) -> nn.Module:
-    """Return the untrained network of a run: `build` of the module here that has the name of its family.
+    """Return the untrained network of a run, from `build` in the module named after the network's family.
 
     Args:
         config: The run.

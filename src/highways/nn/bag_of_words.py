@@ -1,4 +1,4 @@
-"""The level that a network that reads must beat: logistic regression on counts of words."""
+"""The baseline that a network for text must beat: logistic regression on word counts."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from highways.config import BagOfWordsConfig
 
 
 class BagOfWords(nn.Module):
-    """Logistic regression on counts of words: a number for each word and class, summed over the sentence."""
+    """Logistic regression on word counts: one weight for each word and class, summed over the sentence."""
 
     def __init__(self, config: BagOfWordsConfig, words: int, classes: int):
         super().__init__()
@@ -24,5 +24,5 @@ class BagOfWords(nn.Module):
 
 
 def build(config: BagOfWordsConfig, data: Any, seed: int) -> BagOfWords:
-    """Return the untrained network for a data set; it starts at zero, whatever the seed."""
+    """Return the untrained network for a data set; it starts at zero for every seed."""
     return BagOfWords(config, len(data.vocabulary), data.classes)

@@ -1,13 +1,13 @@
-"""Stacks of bidirectional LSTMs, plain and highway: the sources', and what a comparison needs.
+"""Stacks of bidirectional LSTMs, plain and highway: those of the sources, and those that a comparison needs.
 
-All networks look up word vectors, drop some of them out, pass `depth` BiLSTMs, and read
-`readout(tanh(max over time(tanh(x))))`. Between look-up and read-out they differ (H units a direction,
-T = sigmoid(g) a transform gate):
+All networks look up word vectors, drop some of their components out, pass them through `depth` BiLSTMs, and return
+`readout(tanh(max over time(tanh(x))))`. They differ between look-up and read-out (H units per direction, T = sigmoid(g)
+a transform gate):
 
-| kind | a layer | its gate |
+| kind | layer | gate |
 |---|---|---|
 | `plain` | C BiLSTM(x) | none |
-| `highway-article` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, trained, carried itself |
+| `highway-article` | C (BiLSTM(x) * T + g * (1 - T)) | g = G x + b, trained; g itself is carried |
 | `highway-released` | the same | g = G x + b, redrawn at every call |
 | `highway-described` | C (BiLSTM(x) * T + K x * (1 - T)) | g = G x + b, trained; K, trained, makes x 2H wide |
 | `highway` | BiLSTM(x) * T + x * (1 - T) | g = G x + b, trained, b starts at `transform_bias` |
@@ -15,14 +15,14 @@ T = sigmoid(g) a transform gate):
 
 `plain`, `highway-article` and `highway-released` are the source's: the code in its article, and the code in its
 repository. `highway-described` is our reading of its sentence that the input is carried; no source has this layer. In
-all four C is a linear map back to H, so that nothing is carried unchanged from layer to layer, and each BiLSTM starts
-from the final state (h, c) of the one below. The last two are what a comparison needs: one linear
-map to 2H at the entry, layers of one width after it, and no difference but the gate and the carry.
+these four, C is a linear map back to H, so nothing is carried unchanged from layer to layer, and each BiLSTM starts
+from the final state (h, c) of the one below. The last two are what a comparison needs: one linear map to 2H at the
+entry, layers of one width after it, and no difference except the gate and the carry.
 
 Source: the Highway BiLSTM article and its repository, bamtercelboo/pytorch_Highway_Networks. In models/model_HBiLSTM.py
-the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September); it is redrawn in
-`forward` in all before, from 4ecb7d8 (21 September, in `model_HighWayBiLSTM`) to 6f92a8d, and in every one from
-1ba7a17 (26 September, 21:25) on, 514d487 among them. Plain: models/model_BiLSTM_List.py.
+the gate is trained only in commits 518397f and db17926 (25 September 2017, 21:12, to 26 September). `forward` redraws
+it in all earlier commits, from 4ecb7d8 (21 September, in `model_HighWayBiLSTM`) to 6f92a8d, and in all later ones, from
+1ba7a17 (26 September, 21:25) on, including 514d487. Plain: models/model_BiLSTM_List.py.
 """
 
 import hashlib
@@ -49,19 +49,18 @@ class BiLSTM(nn.Module):
         self.lstm = nn.LSTM(inputs, hidden, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return both directions' outputs, side by side."""
+        """Return the outputs of both directions, concatenated."""
         return self.lstm(x)[0]
 
 
 class RedrawnLinear(nn.Module):
-    """A linear map with fresh random weights at every call, in training and in testing: it never learns.
+    """A linear map that never learns: it draws random weights at every call, in training and in testing.
 
-    That is what a layer made inside `forward` amounts to. The draws depend on the seed, the layer and the
-    number of the call alone; that number is part of the module's state, so that a resumed run goes on
-    with the draws that it would have had.
+    This is what a layer created inside `forward` amounts to. The draws depend only on the seed, the layer and the
+    number of the call. That number is part of the module's state, so that a resumed run continues with the same draws.
 
-    Source: the Highway BiLSTM article, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as
-    `nn.Linear` does, uniformly within 1 / sqrt(inputs). `stream` distinguishes this layer's draws from all others'.
+    Source: the Highway BiLSTM article, models/model_HBiLSTM.py at commit 514d487. Weights and biases are drawn as in
+    `nn.Linear`, uniformly within 1 / sqrt(inputs). `stream` distinguishes this layer's draws from all others.
     """
 
     def __init__(self, inputs: int, outputs: int, stream: str):
@@ -83,12 +82,12 @@ class RedrawnLinear(nn.Module):
         return torch.tensor(self.calls)
 
     def set_extra_state(self, state: Any) -> None:
-        """Take the number of calls back."""
+        """Restore the number of calls."""
         self.calls = int(state)
 
 
 class SourceLayer(nn.Module):
-    """A layer of the source's networks: a BiLSTM, for highways a gate and a carry, and a linear map to H."""
+    """A layer of the source's networks: a BiLSTM, in highway networks a gate and a carry, and a linear map to H."""
 
     def __init__(self, config: BiLSTMConfig, inputs: int, stream: str):
         super().__init__()
@@ -114,13 +113,13 @@ class SourceLayer(nn.Module):
 
 
 class BiLSTMNetwork(nn.Module):
-    """A network of this module's table.
+    """A network of one of the kinds in this module's table.
 
     Args:
         config: Kind, depth, sizes.
         words: Size of the vocabulary.
         classes: Number of classes.
-        seed: Of the initial weights, and of the gates drawn at every call.
+        seed: Seed of the initial weights, and of the gates that are redrawn at every call.
     """
 
     def __init__(self, config: BiLSTMConfig, words: int, classes: int, seed: int = 0):
@@ -153,14 +152,14 @@ class BiLSTMNetwork(nn.Module):
 
 
 def build(config: BiLSTMConfig, data: Any, seed: int) -> BiLSTMNetwork:
-    """Return the untrained network for a data set, with the word vectors of the data where there are any."""
+    """Return the untrained network for a data set, with the word vectors of the data if it has any."""
     network = BiLSTMNetwork(config, len(data.vocabulary), data.classes, seed)
     fill_embedding(network.embedding, data)
     return network
 
 
 def fill_embedding(embedding: nn.Embedding, data: Any) -> None:
-    """Copy the word vectors of the data, if it has any, over the drawn ones; see `build`."""
+    """Copy the word vectors of the data, if it has any, over the random ones; see `build`."""
     if (vectors := data.vectors) is None:
         return
     if vectors.shape[1] != embedding.embedding_dim:
@@ -171,12 +170,12 @@ def fill_embedding(embedding: nn.Embedding, data: Any) -> None:
 
 
 def initialise(network: nn.Module, seed: int) -> None:
-    """Draw all weights: the source's initialisation, for all kinds.
+    """Draw all weights with the source's initialisation, for all kinds.
 
-    Word vectors from N(0, 1); LSTM weights Glorot-uniform with gain sqrt(2), LSTM biases uniform within
-    0.0999; linear maps uniform within 1 / sqrt(inputs), as `nn.Linear` has it; gate biases of `highway`
-    theirs. Drawn on the CPU in the order in which the modules were made, from a stream of their own. A module of
-    another kind that has weights is a `TypeError`: its own draws would come from torch's global generator.
+    Word vectors come from N(0, 1). LSTM weights are Glorot-uniform with gain sqrt(2), LSTM biases uniform within
+    0.0999. Linear maps are uniform within 1 / sqrt(inputs), as in `nn.Linear`; gate biases of `highway` start at its
+    `transform_bias`. The weights are drawn on the CPU, in the order in which the modules were created, from a stream of
+    their own. Raise `TypeError` for any other module that has weights: it would draw from torch's global generator.
 
     Source: the Highway BiLSTM article, hyperparams.py and models/model_HBiLSTM.py.
     """

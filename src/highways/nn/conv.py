@@ -1,4 +1,4 @@
-"""Convolutional networks, built from their description: stages of plain or highway convolutions, and a head.
+"""Convolutional networks, built from a configuration: stages of plain or highway convolutions, and a head.
 
 Source: P2 sec. 3.2 and 3.3, and the networks that the authors released (`highways.config.conv`).
 """
@@ -16,9 +16,9 @@ from highways.nn.highway import Highway
 
 
 class Conv(nn.Conv2d):
-    """A convolution of stride 1, padded `same` or `none`; `same` keeps the size for even kernels, too.
+    """A convolution of stride 1 with padding `same` or `none`; `same` preserves the size for even kernels, too.
 
-    An even kernel's odd pixel of padding goes to the right and to the bottom, as in Keras 1.
+    For an even kernel, the odd pixel of padding goes to the right and to the bottom, as in Keras 1.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, padding: str = "same"):
@@ -32,9 +32,9 @@ class Conv(nn.Conv2d):
 
 
 class Activated(nn.Module):
-    """A plain layer: a convolution and its activation, `relu` or `maxout`; a `kernel` of `None` is fully connected.
+    """A plain layer: a convolution, or a fully-connected layer if `kernel` is `None`, and its activation.
 
-    Maxout has twice as many units and takes the larger of each two.
+    The activation is `relu` or `maxout`; maxout has twice as many units and takes the larger of each pair.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str, kernel: int | None, padding: str = "same"):
@@ -52,13 +52,13 @@ class Activated(nn.Module):
 
 
 class ConvNetwork(nn.Module):
-    """The network that a description describes.
+    """The network that a configuration describes.
 
     Args:
-        config: The description.
-        shape: Of an image, `(channels, height, width)`.
+        config: The configuration.
+        shape: Shape of an image, `(channels, height, width)`.
         classes: Number of classes.
-        seed: Of the initial weights.
+        seed: Seed of the initial weights.
 
     Raises:
         HighwaysError: A convolution or a pooling window does not fit; the message names the stage.
@@ -122,7 +122,7 @@ def build(config: ConvConfig, data: Any, seed: int) -> nn.Module:
 
 @torch.no_grad()
 def _through(layer: nn.Module, x: Tensor, what: str, shape: tuple[int, int, int]) -> Tensor:
-    """Return what a layer makes of an image; of one that is too small the error says `what` layer it is."""
+    """Return the output of a layer for an image; if the image is too small, the error names the layer, `what`."""
     try:
         return layer(x)
     except RuntimeError:
@@ -130,9 +130,9 @@ def _through(layer: nn.Module, x: Tensor, what: str, shape: tuple[int, int, int]
 
 
 def initialise(network: ConvNetwork, seed: int) -> None:
-    """Draw all weights as the description says; biases are 0, gate biases those of the configuration.
+    """Draw all weights as the configuration says; set biases to 0 and gate biases to the configured value.
 
-    Drawn on the CPU in the order in which the modules were made, from a stream of their own.
+    The weights are drawn on the CPU, in the order in which the modules were created, from a stream of their own.
     """
     config, random = network.config, torch.Generator().manual_seed(seed)
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]

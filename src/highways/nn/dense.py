@@ -16,14 +16,14 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}
 
 
 def dropout_masks(config: DenseConfig, batch: int, *, seed: int, epoch: int, step: int) -> Tensor:
-    """Draw what dropout keeps in one training step of a network.
+    """Draw the dropout masks of one training step of a network.
 
-    The draw depends on the run's seed, the epoch and its step, both from 0, alone, so that a run that is resumed, or
-    trained among others, sees the same.
+    The draw depends only on the run's seed, the epoch and the step, both from 0, so that a run sees the same masks when
+    it is resumed or trained with others.
 
     Returns:
-        `(depth, batch, width)` on the CPU: for the output of the first layer and of every block 0, or one over the
-        probability of being kept. The last one has been drawn twice, since dropout comes twice before the read-out.
+        `(depth, batch, width)` on the CPU, for the output of the first layer and of every block: 0, or 1 over the
+        probability of being kept. The last mask has been drawn twice, since dropout comes twice before the read-out.
     """
     keep = 1 - config.dropout
     random = torch.Generator().manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**63)
@@ -49,7 +49,7 @@ class Dense(nn.Module):
 class DenseNetwork(nn.Module):
     """A plain layer to `width`, `depth - 1` plain or highway blocks, and a linear read-out.
 
-    The read-out returns logits; the softmax of the papers is in the loss. `seed` is that of the initial weights.
+    The read-out returns logits; the softmax of the papers is in the loss. `seed` determines the initial weights.
     """
 
     def __init__(self, config: DenseConfig, inputs: int, classes: int, seed: int = 0):
@@ -69,7 +69,7 @@ class DenseNetwork(nn.Module):
 
         Args:
             x: The batch.
-            masks: In training with dropout, those of `dropout_masks`, on the device.
+            masks: Dropout masks from `dropout_masks`, on the device, for training with dropout.
         """
         x = self.first(x)
         if masks is not None:
@@ -95,12 +95,12 @@ def build(config: DenseConfig, data: Any, seed: int) -> DenseNetwork:
 
 
 def drawn(shape: Sequence[int], how: Initialisation, random: torch.Generator) -> Tensor:
-    """Return initial weights of a linear map or a convolution, float32; see `highways.config.run.Initialisation`.
+    """Draw float32 initial weights of a linear map or a convolution; see `highways.config.run.Initialisation`.
 
     Args:
-        shape: `(outputs, inputs)`, of a convolution with its kernel's sides; of both the kernel's pixels count.
-        how: The initialisation's name.
-        random: Drawn from.
+        shape: `(outputs, inputs)`, for a convolution also the sides of its kernel, whose pixels count in both fans.
+        how: Name of the initialisation.
+        random: The random generator to draw from.
     """
     inputs, outputs = math.prod(shape[1:]), math.prod(shape) // shape[1]
     if how == "zeros":
@@ -111,19 +111,19 @@ def drawn(shape: Sequence[int], how: Initialisation, random: torch.Generator) ->
     if how == "orthogonal":
         tall = weight if outputs >= inputs else weight.T
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # its last bits depend on the number of threads, and training makes them large
+        torch.set_num_threads(1)  # the last bits depend on the number of threads, and training amplifies them
         q, r = torch.linalg.qr(tall)
         torch.set_num_threads(threads)
-        q = q * r.diagonal().sign()  # else not uniform over the orthogonal matrices
+        q = q * r.diagonal().sign()  # otherwise not uniform over the orthogonal matrices
         return q if outputs >= inputs else q.T
     return weight * {"he_normal": math.sqrt(2 / inputs), "normal": 1.0, "normal_fan_in": math.sqrt(1 / inputs)}[how]
 
 
 def initialise(network: DenseNetwork, seed: int) -> None:
-    """Draw all weights as the configuration says, and set biases to 0 and gate biases to `transform_bias`.
+    """Draw all weights as the configuration says; set biases to 0 and gate biases to `transform_bias`.
 
-    The weights are drawn on the CPU in the order in which the modules were made, from a stream of
-    their own, so that a seed means the same weights everywhere.
+    The weights are drawn on the CPU, in the order in which the modules were created, from a stream of their own, so
+    that a seed gives the same weights everywhere.
     """
     random = torch.Generator().manual_seed(seed)
     config = network.config

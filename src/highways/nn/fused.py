@@ -1,8 +1,8 @@
 """A population's training step on a GPU: few launches, recorded once as a CUDA graph and replayed.
 
-A small network's step is hundreds of operations, each over before the next one has been launched from Python.
-Written for SGD with momentum, the optimiser of the papers' random searches. All else, and all CPUs, take the way of
-`highways.nn.population`, operation by operation; `tests/test_fused.py` holds the two together.
+A small network's step has hundreds of operations, and each ends before Python has launched the next one. This step
+supports SGD with momentum, the optimiser of the papers' random searches. All other optimisers, and all CPUs, use
+`highways.nn.population`, operation by operation; `tests/test_fused.py` compares the two.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from highways.nn.population import DensePopulation
 class FusedStep:
     """A step of SGD with momentum on batches of one size, for a population's weights.
 
-    The first step is run, which gets everything ready that must not happen in a recording; the second is recorded and
-    replayed, and all later ones are replays. The tensors of population and velocity must stay where they are.
+    The first step is run normally, which prepares everything that must not happen during recording. The second step is
+    recorded and replayed, and all later ones are replays. The tensors of population and velocity must stay in place.
 
     Args:
-        velocity: By the weights' names, of their shapes; changed, as the weights are.
+        velocity: Velocities by the weights' names, of their shapes; updated with the weights.
         kernels: See `highways.nn.population.kernels_for`.
-        record: Without it, as on a CPU, every step is run.
+        record: Record and replay; otherwise, as on a CPU, every step is run normally.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FusedStep:
         self.states, self.dx = like.new_empty(layers + 1, *one), like.new_empty(one)
         self.h = like.new_empty(layers, *one) if population.highway else self.states[1:]
         self.t = like.new_empty(layers, *one) if population.highway else None
-        # A plain block's output is the next one's input, which is needed until the weights are changed.
+        # A plain block's output is the next one's input, which is needed until the weights are updated.
         self.dh = self.h if population.highway else like.new_empty(layers, *one)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.record, self._is_ready = record, False
@@ -51,11 +51,11 @@ class FusedStep:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, step: Tensor, momentum: Tensor) -> None:
-        """Take a step on a batch, `(batch, inputs)` and its classes, `(batch,)`.
+        """Take a step on a batch, `(batch, inputs)`, and its classes, `(batch,)`.
 
-        `step` has minus the trials' rates and `momentum` their momenta, each `(trials, 1, 1)`.
+        `step` holds minus the trials' learning rates and `momentum` their momenta, each `(trials, 1, 1)`.
         """
-        if step is not self._given:  # an epoch's have been made
+        if step is not self._given:  # a new epoch has new ones
             self.step.copy_(step)
             self.momentum.copy_(momentum)
             self._given = step

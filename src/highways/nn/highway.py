@@ -5,29 +5,29 @@ from torch import Tensor, nn
 
 
 def gated(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
-    """Return y = h * t + x * (1 - t), the one place where what is transformed and what is carried meet.
+    """Return y = h * t + x * (1 - t), the only place where the transformed and the carried input are combined.
 
     Args:
-        x: What is carried.
-        h: What is transformed, of the shape of `x`.
+        x: The carried input.
+        h: The transformed input, of the shape of `x`.
         t: The transform gate, in [0, 1], of the shape of `x`.
     """
-    return torch.lerp(x.to(h.dtype), h, t.to(h.dtype))  # x + t * (h - x); h is bfloat16 where autocast makes it so
+    return torch.lerp(x.to(h.dtype), h, t.to(h.dtype))  # x + t * (h - x); h is bfloat16 under autocast
 
 
 class Highway(nn.Module):
     """y = H(x) * T(x) + x * (1 - T(x)), for any transform H.
 
-    T is the transform gate, sigmoid of an affine map of x; 1 - T is the carry gate. The gate's bias
-    starts negative, so that an untrained layer carries its input through, and gradients with it.
-    With the gate closed (T = 0) the layer is the identity, with it open (T = 1) it is H.
+    T is the transform gate, the sigmoid of an affine map of x; 1 - T is the carry gate. The gate's bias starts
+    negative, so that an untrained layer carries its input through, and the gradient with it. With the gate closed (T =
+    0) the layer is the identity; with the gate open (T = 1) it is H.
 
     Source: P1 sec. 2 and 2.2.
 
     Args:
         transform: H. Its output has the shape of its input.
-        gate: The affine map whose sigmoid is T (a linear map, a convolution); the output's shape is
-            the input's. It has an attribute `bias`.
+        gate: The affine map whose sigmoid is T (a linear map, a convolution). Its output has the shape of its input,
+            and it has an attribute `bias`.
         transform_bias: Initial value of that bias, such as -1 to -10.
     """
 

@@ -1,19 +1,19 @@
 """Triton kernels of a population's blocks: all layers in one launch, for GPUs.
 
-A block of 50 units is over before a GPU has started the next operation, and a step of 100 blocks has thousands.
-Here a program takes some rows of one trial's batch through all blocks, upwards or downwards, with the activations in
-its registers; rows do not depend on each other, so nothing waits. Only a weight's gradient sums over rows: that is a
-third kernel, one program for each layer and trial, which changes the weights as well.
+A block of 50 units ends before a GPU has started the next operation, and a step of 100 blocks has thousands. Here a
+program takes some rows of one trial's batch through all blocks, upwards or downwards, with the activations in its
+registers. Rows do not depend on each other, so nothing waits. Only a weight's gradient sums over rows: a third kernel,
+with one program for each layer and trial, computes it and updates the weights.
 
-Products are in float32. `tf32x3` takes each factor apart into two parts that tensor cores can multiply, and adds three
-of the four products: as exact as float32, to its last bit or two. `ieee` does without tensor cores.
+Products are in float32. `tf32x3` splits each factor into two parts that tensor cores can multiply, and adds three of
+the four products: as exact as float32, to its last bit or two. `ieee` uses no tensor cores.
 
-Of all blocks, tensors are `(layers, trials, batch, width)`: inputs `x`; `h`, H, of plain blocks their output; `t`, T of
-highway blocks; `dh` and `dt`, gradients with respect to their pre-activations. Of one block they have no `layers`.
-`weights` are weights and biases of H and, of highway blocks, those of T: `DensePopulation.blocks`.
+Tensors of all blocks are `(layers, trials, batch, width)`; those of one block lack `layers`. `x` is the input, `h` is H
+(the output of a plain block), `t` is T of a highway block, and `dh` and `dt` are the gradients with respect to their
+pre-activations. `weights` are weights and biases of H and, for highway blocks, of T: `DensePopulation.blocks`.
 """
 
-# Triton comes with torch's builds for GPUs alone, and a kernel is started by a subscript.
+# Only torch's builds for GPUs include Triton, and a kernel is launched through a subscript.
 # pyright: reportMissingImports=false, reportIndexIssue=false
 
 import triton
@@ -21,11 +21,12 @@ import triton.language as tl
 from torch import Tensor
 
 ROWS = 16
-"""Of a batch, that a program takes at a time."""
+"""Rows of a batch that a program processes at a time."""
 PRECISION = "tf32x3"
-"""Of the products of up and down: `tf32x3` or `ieee`."""
+"""Precision of the products in `up` and `down`: `tf32x3` or `ieee`."""
 SMALL, LARGE = {"num_warps": 8, "num_stages": 3, "maxnreg": 128}, {"num_warps": 8, "num_stages": 2}
-"""How up and down are compiled for blocks of at most 64 units (two programs fit into a multiprocessor), and others."""
+"""Compile options of up and down for blocks of at most 64 units (two programs share a multiprocessor), and for
+others."""
 
 
 @triton.jit
@@ -33,7 +34,7 @@ def _activated(z, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
     if ACTIVATION == "relu":
         return tl.where(z < 0, 0.0, z)  # NaN stays NaN
     else:
-        s = z * z  # near 0 the difference would lose digits, and the series has them
+        s = z * z  # near 0 the difference would lose digits; the series keeps them
         series = z * (1 + s * (-1 / 3 + s * (2 / 15 + s * (-17 / 315 + s * (62 / 2835)))))
         return tl.where(s < 0.0625, series, 2 / (1 + tl.exp(-2 * z)) - 1)
 
@@ -94,9 +95,9 @@ def _down(  # type: ignore[no-untyped-def]
     WIDTH: tl.constexpr, COLS: tl.constexpr, ROWS: tl.constexpr, HIGHWAY: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Take the gradient of rows of a trial down through all blocks; keep it at the pre-activations of H and T.
+    """Take the gradient of rows of a trial down through all blocks; store it at the pre-activations of H and T.
 
-    All pointers are the last block's.
+    All pointers refer to the last block.
     """
     trial = tl.program_id(1)
     rows, cols = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, COLS)
@@ -138,7 +139,7 @@ def _change(  # type: ignore[no-untyped-def]
     x, d, weights, biases, weight_velocity, bias_velocity, step_of, momentum_of, trials, batch,
     WIDTH: tl.constexpr, COLS: tl.constexpr, ROWS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Change the weights and biases of one block of one trial: v = momentum * v + gradient; w = w + step * v."""
+    """Update the weights and biases of one block of one trial: v = momentum * v + gradient; w = w + step * v."""
     trial, layer = tl.program_id(0), tl.program_id(1).to(tl.int64)
     ins, cols = tl.arange(0, COLS), tl.arange(0, COLS)
     plane, first = layer * trials * batch * WIDTH, trial * batch
@@ -177,9 +178,9 @@ def up(
     h: Tensor | None = None,
     t: Tensor | None = None,
 ) -> None:
-    """Take the first block's input `x` through all blocks; `out` takes every block's output, or the last one's alone.
+    """Pass the first block's input `x` through all blocks; `out` receives every block's output, or only the last one's.
 
-    Where it takes all, `h` and `t` take H and T of highway blocks. `activation` is `relu` or `tanh`.
+    If it receives all, `h` and `t` receive H and T of highway blocks. `activation` is `relu` or `tanh`.
     """
     trials, batch, width = x.shape
     columns = _columns(width)
@@ -198,7 +199,7 @@ def down(
 ) -> None:  # fmt: skip
     """Take `dx`, the gradient of the loss, from the last block's output down to the first block's input, in place.
 
-    `dh` and `dt` are filled; of highway blocks they may be `h` and `t`.
+    `dh` and `dt` are filled; for highway blocks they may be the same tensors as `h` and `t`.
     """
     trials, batch, width = dx.shape
     columns = _columns(width)
@@ -214,13 +215,13 @@ def down(
 def change(
     x: Tensor, d: Tensor, weight: Tensor, bias: Tensor, velocity: tuple[Tensor, Tensor], step: Tensor, momentum: Tensor
 ) -> None:
-    """Change weights, biases and their velocities by SGD: v = momentum * v + gradient; w = w + step * v.
+    """Update weights, biases and their velocities by SGD: v = momentum * v + gradient; w = w + step * v.
 
-    `d` is `dh` or `dt`; `step`, minus the learning rate, and `momentum` have a value for each trial.
+    `d` is `dh` or `dt`; `step`, minus the learning rate, and `momentum` have one value per trial.
     """
     layers, trials, batch, width = d.shape
     columns = _columns(width)
-    small = columns <= 64  # there it is as fast without tensor cores, and faster
+    small = columns <= 64  # at this size it is at least as fast without tensor cores
     _change[(trials, layers)](
         x, d, weight, bias, *velocity, step, momentum, trials, batch,
         width, columns, ROWS, "ieee" if small else PRECISION, num_warps=4 if small else 8, num_stages=3 if small else 1,

@@ -1,11 +1,10 @@
 """A population: many dense networks of one shape, computed together over a leading trial axis.
 
-One small network leaves a processor mostly idle: a product of 100x50 by 50x50 is over before its
-threads have met. The trials of a random search differ in nothing that changes a shape, so their
-weights are stacked to `(trials, inputs, outputs)` and every product is one batched product. The
-backward pass is written out by hand in preallocated buffers, and a layer's weights are updated as
-soon as their gradient is known, while it is still in the cache. `tests/test_population.py` holds
-each gradient against autograd's in float64.
+One small network leaves a processor mostly idle: a product of 100x50 by 50x50 ends before its threads have met. The
+trials of a random search differ in nothing that changes a shape, so their weights are stacked to `(trials, inputs,
+outputs)` and every product is one batched product. The backward pass is written out by hand in preallocated buffers,
+and a layer's weights are updated as soon as their gradient is computed, while it is still in the cache.
+`tests/test_population.py` checks each gradient against autograd in float64.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from highways.errors import HighwaysError
 from highways.nn.dense import DenseNetwork
 
 Update = Callable[[str, int, Tensor], None]
-"""Called with a parameter's name, its layer (0 where there is one only) and its gradient of shape
-`(trials, ...)`. The gradient is a buffer that the next layer overwrites."""
+"""Called with a parameter's name, its layer (0 if there is only one) and its gradient, `(trials, ...)`. The gradient is
+a buffer that the next layer overwrites."""
 
 _activate_: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu_, "tanh": torch.tanh_, "linear": lambda x: x}
 
@@ -37,7 +36,7 @@ def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> 
 
 
 def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each member's mean cross-entropy, `(trials,)`, and its gradient, in the logits' own shape."""
+    """Return each member's mean cross-entropy, `(trials,)`, and its gradient, of the logits' shape."""
     trials, batch, classes = logits.shape
     log_p = torch.log_softmax(logits, dim=-1)
     index = target.expand(trials, -1).unsqueeze(-1)
@@ -49,11 +48,11 @@ def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class DensePopulation(nn.Module):
-    """Dense networks of one kind, depth, width, activations and dropout, stacked.
+    """Dense networks of the same kind, depth, width, activations and dropout, stacked.
 
-    Weights are stored as `(trials, inputs, outputs)`, those of the blocks as
-    `(layers, trials, width, width)`; biases have 1 in place of the inputs. `h_*` belong to H,
-    `t_*` to the transform gate T. Members whose shapes or operations differ are a `ValueError`.
+    Weights are stored as `(layers, trials, inputs, outputs)`, with one layer for the first layer and for the read-out;
+    biases have 1 in place of the inputs. `h_*` belong to H, `t_*` to the transform gate T. Members whose shapes or
+    operations differ raise `ValueError`.
     """
 
     def __init__(self, members: Sequence[DenseNetwork]):
@@ -84,7 +83,7 @@ class DensePopulation(nn.Module):
     readout_bias: Tensor
 
     def _sources(self) -> dict[str, list[str]]:
-        """Return, for every stacked parameter, the names it has in the members, by layer."""
+        """Return, for every stacked parameter, its names in the members' states, by layer."""
         blocks = range(self.config.depth - 1)
         h = "transform.linear" if self.highway else "linear"
         sources = {}
@@ -106,7 +105,7 @@ class DensePopulation(nn.Module):
         return self.first_weight.shape[1]
 
     def member_state(self, trial: int) -> dict[str, Tensor]:
-        """Return the weights of one member, as the state of a `DenseNetwork`."""
+        """Return the weights of one member as the state of a `DenseNetwork`."""
         state = {}
         for name, sources in self._sources().items():
             stacked = self.get_buffer(name)[:, trial]
@@ -116,7 +115,7 @@ class DensePopulation(nn.Module):
         return state
 
     def keep(self, trials: Sequence[int]) -> None:
-        """Drop all members but `trials`."""
+        """Drop all members except `trials`."""
         for name in self._sources():
             old = self.get_buffer(name)
             setattr(self, name, old[:, torch.as_tensor(trials, dtype=torch.long, device=old.device)].contiguous())
@@ -128,7 +127,7 @@ class DensePopulation(nn.Module):
         return self._workspaces[batch]
 
     def step_bytes(self, batch: int) -> int:
-        """Return the bytes of the weights and of a training step's buffers for this many examples."""
+        """Return the bytes of the weights and of the buffers of a training step on `batch` examples."""
         buffers = [buffer for buffer in vars(self._workspace(batch)).values() if isinstance(buffer, Tensor)]
         storages = [tensor.untyped_storage() for tensor in (*self.buffers(), *buffers)]
         return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())  # some share memory
@@ -148,7 +147,7 @@ class DensePopulation(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
-        """Map a batch `(batch, inputs)`, the same for all, to logits `(trials, batch, classes)`."""
+        """Map a batch `(batch, inputs)`, shared by all members, to logits `(trials, batch, classes)`."""
         trials, width = self.trials, self.config.width
         now = self.first_weight.new_empty(trials, len(x), width)
         self.first(x, now)
@@ -165,7 +164,7 @@ class DensePopulation(nn.Module):
         return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
 
     def blocks(self) -> tuple[Tensor, ...]:
-        """Return weights and biases of H and, of highway blocks, of T, all layers stacked."""
+        """Return the weights and biases of H and, for highway blocks, of T, stacked over all layers."""
         names = ("h_weight", "h_bias", "t_weight", "t_bias")
         return tuple(self.get_buffer(name) for name in names[: 4 if self.highway else 2])
 
@@ -173,14 +172,14 @@ class DensePopulation(nn.Module):
     def forward_backward(self, x: Tensor, target: Tensor, update: Update, masks: Tensor | None = None) -> Tensor:
         """Compute the gradient of every member's mean cross-entropy and hand it to `update`.
 
-        Layers come from last to first. A weight is read for the last time before its gradient is
-        handed over, so `update` may change it at once.
+        Layers are processed from last to first. A weight is not read again after its gradient has been handed over, so
+        `update` may change it immediately.
 
         Args:
-            x: The batch, `(batch, inputs)`, the same for all members.
+            x: The batch, `(batch, inputs)`, shared by all members.
             target: Classes, `(batch,)`, int64.
             update: See `Update`.
-            masks: With dropout, what it keeps of every layer's output, `(depth, trials, batch, width)`; see
+            masks: Dropout masks of every layer's output, `(depth, trials, batch, width)`; see
                 `highways.nn.dense.dropout_masks`.
 
         Returns:
@@ -194,9 +193,9 @@ class DensePopulation(nn.Module):
         return loss
 
     def read_out(self, top: Tensor, target: Tensor, dx: Tensor, update: Update) -> Tensor:
-        """Return each member's loss, and hand over the read-out's gradients; a part of `forward_backward`.
+        """Return each member's loss and hand over the read-out's gradients; part of `forward_backward`.
 
-        `top` is the last block's output, `(trials, batch, width)`; `dx` takes the gradient with respect to it.
+        `top` is the last block's output, `(trials, batch, width)`; `dx` receives the gradient with respect to it.
         """
         logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
         loss, dlogits = _cross_entropy_(logits, target)
@@ -206,7 +205,7 @@ class DensePopulation(nn.Module):
         return loss
 
     def first_backward(self, x: Tensor, dx: Tensor, first: Tensor, update: Update) -> None:
-        """Hand over the first layer's gradients, from `dx`, that of its output `first`, which is changed in place."""
+        """Hand over the first layer's gradients, given `dx`, that of its output `first`; `dx` is changed in place."""
         _activation_backward_(self.config.first, dx, first)
         update("first_weight", 0, x.T.expand(self.trials, -1, -1) @ dx)
         update("first_bias", 0, dx.sum(1, keepdim=True))
@@ -225,7 +224,7 @@ class DensePopulation(nn.Module):
         return space.xs[len(last)]
 
     def _pass(self, segment: range, space: _Workspace, masks: Tensor | None) -> None:
-        """Compute the blocks of a segment from its input, which stands at the workspace's beginning."""
+        """Compute the blocks of a segment from its input, which is at the beginning of the workspace."""
         for place, layer in enumerate(segment):
             above = space.xs[place + 1]
             self._block(layer, space.xs[place], space.hs[place], space.ts[place], out=above)
@@ -233,7 +232,7 @@ class DensePopulation(nn.Module):
                 torch.mul(above if self.highway else space.hs[place], masks[layer + 1], out=above)
 
     def _down(self, space: _Workspace, masks: Tensor | None, update: Update) -> None:
-        """Turn `space.dx`, the gradient of the last block's output, into that of the first layer's."""
+        """Turn `space.dx` from the gradient of the last block's output into that of the first layer's."""
         for number, segment in reversed(list(enumerate(space.segments))):
             if number < len(space.segments) - 1:  # its activations have been overwritten
                 space.xs[0].copy_(space.kept[number])
@@ -268,7 +267,7 @@ class DensePopulation(nn.Module):
 
 
 class _Workspace:
-    """Buffers for one batch size. A segment has the blocks whose activations are held at the same time."""
+    """Buffers for one batch size. A segment is a range of blocks whose activations are held at the same time."""
 
     def __init__(self, population: DensePopulation, batch: int):
         config, like, layers = population.config, population.first_weight, len(population.h_weight)
@@ -276,7 +275,7 @@ class _Workspace:
         self.segments = [range(start, min(start + every, layers)) for start in range(0, max(layers, 1), every)]
         one, held = (population.trials, batch, config.width), min(every, layers)
         self.x = like.new_empty(held + 1, *one)  # input of every block of a segment, and the last one's output
-        # H of every block; of a plain one its output, which is the next one's input unless dropout comes between.
+        # H of every block; for a plain one its output, which is the next one's input unless dropout comes between.
         self.h = like.new_empty(held, *one) if population.highway or config.dropout else self.x[1:]
         self.t = like.new_empty(held if population.highway else 0, *one)  # T
         self.first = like.new_empty(one) if config.dropout else self.x[0]  # output of the first layer
@@ -285,23 +284,23 @@ class _Workspace:
         self.dh = like.new_empty(one)  # gradient with respect to H, then its pre-activation
         self.dt = like.new_empty(one)  # gradient with respect to T, then its pre-activation
         self.dw = like.new_empty(one[0], config.width, config.width)  # gradient with respect to a weight matrix
-        # Taken apart once: a step asks for each layer several times.
+        # Unbound once: a step uses each layer several times.
         self.xs, self.hs = self.x.unbind(), self.h.unbind()
         self.ts: Sequence[Tensor | None] = self.t.unbind() if population.highway else [None] * held
 
 
 SWITCH = "HIGHWAYS_FUSED"
-"""Environment variable: 0 trains on a GPU operation by operation, as on a CPU; 1, the default, fused and as a graph."""
+"""Environment variable: 1, the default, trains on a GPU with fused kernels in a CUDA graph; 0 as on a CPU, unfused."""
 WIDEST = 128
-"""Units of a block: its weights must fit into one program's registers."""
+"""Most units of a block: its weights must fit into the registers of one program."""
 TRITON = importlib.util.find_spec("triton") is not None
 
 
 def kernels_for(config: DenseConfig, like: Tensor) -> ModuleType | None:
-    """Return `highways.nn.kernels` where they fit networks of this kind; `None` leaves them to torch's operations.
+    """Return `highways.nn.kernels` if they fit networks of this kind, `None` to use torch's operations instead.
 
-    Blocks wider than `WIDEST`, dropout, activation checkpointing, and weights `like` others than float32 on a GPU do
-    not fit.
+    They do not fit blocks wider than `WIDEST`, dropout, activation checkpointing, or weights (`like`) other than
+    float32 on a GPU.
     """
     fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
     plain_step = config.dropout == 0 and config.checkpoint_every is None
