@@ -80,7 +80,7 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
 
 
 def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoint | None, Job]:
-    """Return the resume point to continue from, if any, and the runs to train next: the point's, or all that lack."""
+    """Return the resume point to continue from, if any, and the runs to train next: its runs, or all missing ones."""
     for point in points:
         if set(point.keys) <= set(job.keys) and not set(point.keys).isdisjoint(lacking):
             return point, job.only(point.keys)
