@@ -19,8 +19,8 @@ class Highway(nn.Module):
     """y = H(x) * T(x) + x * (1 - T(x)), for any transform H.
 
     T is the transform gate, the sigmoid of an affine map of x; 1 - T is the carry gate. The gate's bias starts
-    negative, so that an untrained layer carries its input through, and the gradient with it. With the gate closed (T =
-    0) the layer is the identity; with the gate open (T = 1) it is H.
+    negative, so that an untrained layer carries its input through, and the gradient with it. With the gate closed
+    (T = 0) the layer is the identity; with the gate open (T = 1) it is H.
 
     Source: P1 sec. 2 and 2.2.
 

@@ -9,8 +9,8 @@ Products are in float32. `tf32x3` splits each factor into two parts that tensor 
 the four products: as exact as float32, to its last bit or two. `ieee` uses no tensor cores.
 
 Tensors of all blocks are `(layers, trials, batch, width)`; those of one block lack `layers`. `x` is the input, `h` is H
-(the output of a plain block), `t` is T of a highway block, and `dh` and `dt` are the gradients with respect to their
-pre-activations. `weights` are weights and biases of H and, for highway blocks, of T: `DensePopulation.blocks`.
+(a plain block's output), `t` is T of a highway block; `dh` and `dt` are gradients with respect to the pre-activations
+of H and T. `weights` are the weights and biases of H and, in highway blocks, T: `DensePopulation.blocks`.
 """
 
 # Only torch's builds for GPUs include Triton, and a kernel is launched through a subscript.
@@ -25,8 +25,7 @@ ROWS = 16
 PRECISION = "tf32x3"
 """Precision of the products in `up` and `down`: `tf32x3` or `ieee`."""
 SMALL, LARGE = {"num_warps": 8, "num_stages": 3, "maxnreg": 128}, {"num_warps": 8, "num_stages": 2}
-"""Compile options of up and down for blocks of at most 64 units (two programs share a multiprocessor), and for
-others."""
+"""Compile options of up and down: for blocks of at most 64 units (two programs share a multiprocessor), and others."""
 
 
 @triton.jit
@@ -53,7 +52,7 @@ def _up(  # type: ignore[no-untyped-def]
     WIDTH: tl.constexpr, COLS: tl.constexpr, ROWS: tl.constexpr, HIGHWAY: tl.constexpr, KEEP: tl.constexpr,
     ACTIVATION: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Take rows of a trial through all blocks; keep every block's output, H and T (`KEEP`), or the last output."""
+    """Pass rows of a trial through all blocks; store every block's output, H and T (`KEEP`), or the last output."""
     trial = tl.program_id(1)
     rows, cols = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, COLS)
     inside = (rows[:, None] < batch) & (cols[None, :] < WIDTH)

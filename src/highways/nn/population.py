@@ -1,10 +1,10 @@
 """A population: many dense networks of one shape, computed together over a leading trial axis.
 
 One small network leaves a processor mostly idle: a product of 100x50 by 50x50 ends before its threads have met. The
-trials of a random search differ in nothing that changes a shape, so their weights are stacked to `(trials, inputs,
-outputs)` and every product is one batched product. The backward pass is written out by hand in preallocated buffers,
-and a layer's weights are updated as soon as their gradient is computed, while it is still in the cache.
-`tests/test_population.py` checks each gradient against autograd in float64.
+trials of a random search differ in nothing that changes a shape, so their weights are stacked to
+`(trials, inputs, outputs)` and every product is one batched product. The backward pass is written out by hand in
+preallocated buffers, and a layer's weights are updated as soon as their gradient is computed, while it is still in the
+cache. `tests/test_population.py` checks each gradient against autograd in float64.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class DensePopulation(nn.Module):
             space.dx.mul_(masks[0])
 
     def _block_backward(self, layer: int, place: int, space: _Workspace, update: Update) -> None:
-        """Turn `space.dx` from the gradient of a block's output into that of its input; hand over its weights'."""
+        """Turn `space.dx` from the gradient of a block's output into its input's; hand over the weights' gradients."""
         below, h, t, activation = space.xs[place], space.hs[place], space.ts[place], self.config.activation
         if t is not None:  # y = x + T * (H - x)
             dx, dh, dt = space.dx, space.dh, space.dt
