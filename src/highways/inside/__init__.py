@@ -1,1 +1,1 @@
-"""Instruments that look into any trained network, and statistics."""
+"""Instruments that analyse any trained network, and statistics."""

@@ -1,4 +1,4 @@
-"""`analyse`: an analysis, made or taken from its record."""
+"""`analyse`: makes an analysis or reads its record."""
 
 import time
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ def analyse(
     threads: int | None = None,
     mlflow: bool = True,
 ) -> list[AnalysisRecord]:
-    """Return the records of analyses of an experiment, such as `04_gates`, in a profile; those that have none are made.
+    """Return the records of an experiment's analyses in a profile, such as those of `04_gates`; make the missing ones.
 
-    A network whose weights are not kept here is retrained, with a message. A run that diverged has no
-    weights, and its analyses are left out. Threads are by default as many as there are cores.
+    A network whose weights are missing is retrained, with a message. A run that diverged has no weights; its analyses
+    are left out. The default number of threads is that of the cores.
 
     Raises:
-        HighwaysError: A record, the data or the weights are at fault, or the network has not what is analysed.
+        HighwaysError: A record, the data or the weights are at fault, or the network lacks what is analysed.
     """
     store = AnalysisStore(paths.Results(profile).of(experiment).analyses)
     store.folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def analyse(
 
 
 def is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
-    """Tell whether an analysis is of the weights that the run's record names, or that stand for them."""
+    """Tell whether an analysis used the weights named by the run's record, or weights accepted in their place."""
     if not record.config.measure.needs_weights:
         return True
     (run_key,) = run_keys([record.run])
@@ -71,7 +71,7 @@ def is_of_the_weights(record: AnalysisRecord, runs: RecordStore) -> bool:
 
 
 def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where: torch.device) -> AnalysisRecord:
-    """Return the record of an analysis of a trained network, or of none."""
+    """Make an analysis of a trained network, or of none, and return its record."""
     sha256 = weights_sha256(network.state_dict()) if network is not None else None
     began = time.perf_counter()
     values = config.measure.perform(config.run, network, where)

@@ -17,13 +17,13 @@ from highways.tracking.records import rounded
 
 
 class CostConfig(Measure):
-    """Time and memory of a training step of the run; nothing needs to be trained for it."""
+    """Time and memory of a training step of the run; it needs no trained network."""
 
     kind: str = "cost"
     version: ClassVar[int] = 2
     clocked: ClassVar[bool] = True
     steps: int = Field(default=5, ge=1)
-    """Timed, after one to warm up; the fastest counts."""
+    """Number of timed steps, after one to warm up; the fastest counts."""
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         assert run is not None
@@ -34,13 +34,13 @@ class CostConfig(Measure):
 def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[float, int]:
     """Return seconds and bytes of a training step of an untrained network, which must be dense, on the first examples.
 
-    Seconds are the fastest step's after a warm-up step, since other load on the machine only adds. Bytes are on a
-    GPU the most that was allocated, on a CPU what the step holds, counted: weights, velocities, activations and
-    gradient buffers.
+    Seconds are those of the fastest step after a warm-up step, since other load on the machine only adds time. On a
+    GPU, bytes are the peak allocation; on a CPU they are counted: weights, velocities, activations and gradient buffers
+    of the step.
     """
-    from highways.training.together import PopulationModule  # with Lightning, which takes seconds to import
+    from highways.training.together import PopulationModule  # imports Lightning, which takes seconds
 
-    data = load(config.data)  # stays where it is: only the batch is moved
+    data = load(config.data)  # not moved to the device: only the batch is
     if config.network.family != "dense" or not isinstance(data, Images):
         raise HighwaysError("the cost of a step is measured of dense networks")
     size = config.budget.batch_size
@@ -53,7 +53,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[floa
     times = []
     for number in range(steps + 1):
         began = time.perf_counter()
-        module.training_step(batch, number)  # the first one is an epoch's, which prepares what the others use
+        module.training_step(batch, number)  # the first step starts an epoch, and prepares what the others use
         if cuda:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
@@ -63,7 +63,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[floa
 
 
 def exponent(depths: Sequence[float], values: Sequence[float]) -> float:
-    """Return e of the power law value = c * depth^e that fits best (least squares of logarithms)."""
+    """Return the exponent e of the best-fitting power law value = c * depth^e (least squares of logarithms)."""
     if len(depths) < 2:
         return math.nan
     xs, ys = [math.log(depth) for depth in depths], [math.log(value) for value in values]

@@ -19,9 +19,9 @@ class GatesConfig(OfNetwork):
     kind: str = "gates"
     version: ClassVar[int] = 1
     examples: int = Field(default=10_000, ge=1)
-    """The first of the training set, over which gates are averaged; all of it where it has fewer."""
+    """Number of training examples over which gates are averaged: the first ones, or all if there are fewer."""
     example: int = Field(default=0, ge=0)
-    """Number of the training example whose gates and block outputs are kept."""
+    """Index of the training example whose gates and block outputs are kept."""
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         found = gates(*network_and_batches(run, network, where), self.examples, self.example)
@@ -29,7 +29,7 @@ class GatesConfig(OfNetwork):
 
 
 def highways(network: nn.Module) -> list[Highway]:
-    """Return a network's highway blocks, in order; a network without any is refused."""
+    """Return a network's highway blocks, in order; a network without any raises `HighwaysError`."""
     blocks = [module for module in network.modules() if isinstance(module, Highway)]
     if not blocks:
         raise HighwaysError("the network has no highway layers, and so no gates")
@@ -39,7 +39,7 @@ def highways(network: nn.Module) -> list[Highway]:
 def units_of(x: Tensor) -> Tensor:
     """Return a block's tensor as `(batch, units)`.
 
-    Averaged over time where it is `(time, batch, units)`, over positions where it is `(batch, units, height, width)`.
+    Average `(time, batch, units)` over time, and `(batch, units, height, width)` over positions.
     """
     if x.dim() == 2:
         return x
@@ -47,7 +47,7 @@ def units_of(x: Tensor) -> Tensor:
 
 
 class Seen(NamedTuple):
-    """A block and a batch: input, output and transform gate, `(batch, units)`, and norms of the change, `(batch,)`."""
+    """A block on a batch: input, output and transform gate, `(batch, units)`, and norms of the change, `(batch,)`."""
 
     x: Tensor
     y: Tensor
@@ -56,9 +56,9 @@ class Seen(NamedTuple):
 
 
 def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> Seen:
-    """Return what is to be seen of a block whose forward pass has just ended."""
+    """Return the values of a block whose forward pass has just ended."""
     added = (y - inputs[0]).float()
-    by_example = added.transpose(0, 1) if added.dim() == 3 else added  # of a BiLSTM, time comes first
+    by_example = added.transpose(0, 1) if added.dim() == 3 else added  # in a BiLSTM, time comes first
     x, y, t = (units_of(part).float() for part in (inputs[0], y, block.transform_gate(inputs[0])))
     return Seen(x, y, t, by_example.flatten(1).norm(dim=1))
 
@@ -67,17 +67,17 @@ def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> Seen:
 def gates(network: nn.Module, batches: Batches, classes: int, examples: int, example: int = 0) -> dict[str, Any]:
     """Return a network's transform gates T by block and unit.
 
-    Of a convolution a unit is a channel, and T is averaged over positions; of a BiLSTM over time. By name:
+    A unit of a convolution is a channel, and T is averaged over positions; for a BiLSTM, over time. The result has:
 
-    - `biases`: bias of each gate, a list of tensors `(units,)`, one a block;
-    - `mean`: mean T over the examples, as `biases`;
-    - `class_means`: the same over the examples of each class, a list of tensors `(classes, units)`;
-    - `example_gates`: T for one example, as `biases`;
-    - `example_outputs`: for it, the input of every block and the last one's output, `(units,)` each;
-    - `change`: mean norm over the examples of what each block adds to its input, `(blocks,)`.
+    - `biases`: the bias of each gate, a list of tensors `(units,)`, one per block;
+    - `mean`: mean T over the examples, in the form of `biases`;
+    - `class_means`: mean T over the examples of each class, a list of tensors `(classes, units)`;
+    - `example_gates`: T for one example, in the form of `biases`;
+    - `example_outputs`: for that example, the input of every block and the last one's output, `(units,)` each;
+    - `change`: mean norm, over the examples, of what each block adds to its input, `(blocks,)`.
 
-    The first `examples` of the batches are looked at, all where there are fewer; `example` is the
-    number of the one whose gates and outputs are kept, if there is one. A network without gates is refused.
+    The means are over the first `examples` of the batches, or all if there are fewer; `example` is the index of the one
+    example. A network without gates, or an index beyond the last, raises `HighwaysError`.
     """
     network.eval()
     blocks = highways(network)

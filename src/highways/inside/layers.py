@@ -12,9 +12,9 @@ Row = NDArray[np.float64]
 
 
 class GateLayers:
-    """A record of gates by highway layer, `(layers,)` where nothing else is said.
+    """A record of gates by highway layer; values are `(layers,)` unless another shape is given.
 
-    What is unit by unit is of networks alone whose layers are equally wide.
+    Values by unit require that all layers of the network are equally wide.
     """
 
     def __init__(self, analysis: AnalysisRecord):
@@ -26,7 +26,7 @@ class GateLayers:
         self.gate: Row = np.array([np.mean(layer) for layer in values["mean"]])
         """Mean transform gate over the examples."""
         self.change: Row = np.array(values["change"])
-        """Mean length over the examples of what the layer adds to its input."""
+        """Mean norm, over the examples, of what the layer adds to its input."""
 
     @property
     def share_below_start(self) -> float:
@@ -35,16 +35,16 @@ class GateLayers:
 
     @property
     def by_class(self) -> Row:
-        """The mean gates of each class less those of all examples, `(layers, classes, units)`."""
+        """The mean gates of each class minus those of all examples, `(layers, classes, units)`."""
         return np.array(self.values["class_means"]) - self.units("mean")[:, None]
 
     @property
     def routing(self) -> Row:
-        """Mean absolute difference of a class's mean gate and that of all examples."""
+        """Mean absolute difference between a class's mean gates and those of all examples."""
         return np.abs(self.by_class).mean(axis=(1, 2))
 
     def units(self, name: Literal["mean", "example_gates", "example_outputs"]) -> Row:
-        """Return mean gates, one example's gates, or for it the first layer's input and all outputs, by unit."""
+        """Return by unit the mean gates, one example's gates, or its first layer's input and every layer's output."""
         return np.array(self.values[name])
 
 
@@ -54,21 +54,21 @@ def of_kind(records: Listed, kind: str) -> list[AnalysisRecord]:
 
 
 class Inside(NamedTuple):
-    """Analyses of one kind of the networks of one data set, the best first; and of the same before training."""
+    """Analyses of one kind for the networks of one data set, best first, and for the same networks before training."""
 
     networks: list[AnalysisRecord]
     controls: list[AnalysisRecord]
 
 
 def inside(records: Listed, kind: str) -> dict[str, Inside]:
-    """Return the analyses of one kind by data set; what controls alone are measured of does not count."""
+    """Return the analyses of one kind by data set, without data sets that have only controls."""
     found = {name: [one for one in of_kind(records, kind) if one.data == name] for name in records.data}
     controls = {name: [one for one in records.controls if (one.kind, one.data) == (kind, name)] for name in found}
     return {name: Inside(networks, controls[name]) for name, networks in found.items() if networks}
 
 
 def numbered(records: Listed, kind: str) -> Iterator[tuple[str, str, AnalysisRecord]]:
-    """Yield every data set, network and analysis: the best network is `1`, `untrained 1` the same before training."""
+    """Yield data set, network and analysis: the best network is `1`, the same before training `untrained 1`."""
     for data, found in inside(records, kind).items():
         number = {analysis.run: place for place, analysis in enumerate(found.networks, start=1)}
         yield from ((data, str(number[analysis.run]), analysis) for analysis in found.networks)

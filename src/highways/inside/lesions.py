@@ -15,9 +15,9 @@ from highways.nn import DenseNetwork
 
 
 class LesionsConfig(OfNetwork):
-    """Every block's gate closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4).
+    """The gate of every block closed, one at a time, over the whole training set (P2 sec. 4.2, Fig. 4).
 
-    Of convolutional networks, over the first 10,000 training images, as their curves.
+    Convolutional networks use the first 10,000 training images, as for their curves.
     """
 
     kind: str = "lesions"
@@ -28,7 +28,7 @@ class LesionsConfig(OfNetwork):
 
 
 def _sums(logits: Tensor, y: Tensor) -> Tensor:
-    """Return sums over a batch, `(2, rows)`: cross-entropy, nats, and right answers.
+    """Return the sums over a batch, `(2, rows)`: cross-entropy in nats, and number of correct answers.
 
     Logits are `(rows, batch, classes)`, classes `(batch,)`.
     """
@@ -38,7 +38,7 @@ def _sums(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
-    """Close the gate of one block, counted from 1, if there is such a block: its T is 0, its output its input."""
+    """Close the gate of one block, counted from 1, if that block exists: its T is 0, and its output is its input."""
     blocks = highways(network)
     if not 1 <= layer <= len(blocks):
         raise HighwaysError(f"there is no highway layer {layer}: they are 1 to {len(blocks)}")
@@ -47,7 +47,7 @@ def lesioned(network: nn.Module, layer: int) -> AbstractContextManager[None]:
 
 @torch.no_grad()
 def lesions_one_by_one(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
-    """Measure every lesion in a pass of its own: the textbook way, for any network with highway blocks."""
+    """Measure every lesion in a separate pass: the textbook way, for any network with highway blocks."""
     network.eval()
     batches, rows = list(batches), []
     for layer in range(len(highways(network)) + 1):
@@ -59,15 +59,15 @@ def lesions_one_by_one(network: nn.Module, batches: Batches) -> dict[str, Tensor
 
 @torch.no_grad()
 def lesions(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
-    """Measure every lesion, each over all the examples.
+    """Measure every lesion, each over all examples.
 
-    Returns `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 of the whole
-    network, entry `l` with block `l` closed.
+    Return `cross_entropy` (mean, nats) and `accuracy` (a fraction), `(blocks + 1,)` each: entry 0 is the whole network,
+    entry `l` has block `l` closed.
 
-    Of a dense network all lesions go through together: a lesioned network is the whole one up to its lesion,
-    so that it joins the batch there, with the closed block's input for its output. A block then sees the
-    whole network's state and those of the lesions before it; on average half the work of a pass each, in
-    products that are larger. A network without gates is refused.
+    In a dense network, all lesions share one pass. A lesioned network equals the whole one up to its lesion, so it
+    joins the batch there, with the closed block's input as its output. Each block then sees the state of the whole
+    network and those of the lesions before it: on average half the work of separate passes, in larger products. A
+    network without gates raises `HighwaysError`.
     """
     if not isinstance(network, DenseNetwork):
         return lesions_one_by_one(network, batches)
@@ -78,7 +78,7 @@ def lesions(network: nn.Module, batches: Batches) -> dict[str, Tensor]:
         states = x.new_empty(len(blocks) + 1, len(y), network.config.width)
         states[0] = network.first(x)
         for number, block in enumerate(blocks, start=1):
-            states[number] = states[0]  # what a closed block gives
+            states[number] = states[0]  # the output of a closed block
             states[:number] = block(states[:number])
         sums += _sums(network.readout(states), y)
         count += len(y)

@@ -1,4 +1,4 @@
-"""How signal and gradient fare from layer to layer."""
+"""How signal and gradient change from layer to layer."""
 
 from typing import Any, ClassVar
 
@@ -13,14 +13,14 @@ from highways.inside.values import Batches, hooked, lists, network_and_batches
 
 
 class SignalConfig(Measure):
-    """Size of outputs and of gradients, layer by layer."""
+    """Size of outputs and gradients, layer by layer."""
 
     kind: str = "signal"
     version: ClassVar[int] = 1
     trained: bool
-    """With the final weights, or with the initial ones."""
+    """Whether to use the final weights; otherwise the initial ones."""
     examples: int = Field(default=1_000, ge=1)
-    """The first of the training set."""
+    """Number of training examples, the first ones."""
 
     @property
     def label(self) -> str:
@@ -31,13 +31,13 @@ class SignalConfig(Measure):
 
 
 def signal(network: nn.Module, batches: Batches, examples: int) -> dict[str, Tensor]:
-    """Measure outputs and gradients of the blocks that a network has, on the first examples, without dropout.
+    """Measure outputs and gradients of a network's blocks on the first examples, without dropout.
 
-    Each is `(blocks,)`:
+    Each result is `(blocks,)`:
 
     - `output`: root mean square of the block's outputs, over examples and units;
-    - `output_gradient`: the same of the gradient of an example's loss with respect to them;
-    - `weight_gradient`: norm of the gradient of the mean loss with respect to all of the block's parameters.
+    - `output_gradient`: the same for the gradient of an example's loss with respect to the outputs;
+    - `weight_gradient`: norm of the gradient of the mean loss with respect to all parameters of the block.
     """
     blocks = list(getattr(network, "blocks", []))
     if not blocks:
@@ -47,8 +47,8 @@ def signal(network: nn.Module, batches: Batches, examples: int) -> dict[str, Ten
     outputs: dict[nn.Module, Tensor] = {}
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], result: Tensor | tuple[Tensor, ...]) -> None:
-        output = result[0] if isinstance(result, tuple) else result  # a BiLSTM's state is behind it
-        if module not in outputs:  # activation checkpointing computes blocks again
+        output = result[0] if isinstance(result, tuple) else result  # a BiLSTM's state comes second
+        if module not in outputs:  # activation checkpointing recomputes blocks
             output.retain_grad()
             outputs[module] = output
 
@@ -61,7 +61,7 @@ def signal(network: nn.Module, batches: Batches, examples: int) -> dict[str, Ten
             if not len(y):
                 break
             outputs.clear()
-            with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its LSTMs want training mode
+            with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # cuDNN's LSTMs need training mode
                 functional.cross_entropy(network(x), y, reduction="sum").backward()
             for layer, output in enumerate(outputs[block] for block in blocks):
                 gradient = output.grad

@@ -1,4 +1,4 @@
-"""Intervals and summaries. SciPy's part is imported where it is used: it takes most of a second."""
+"""Intervals and summaries. SciPy is imported only where it is used: the import takes most of a second."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_FOR_INTERVAL = 5
-"""With fewer runs an interval of their mean says more of its formula than of them: the values themselves are shown."""
+"""With fewer runs, an interval of their mean reflects its formula more than the runs: their values are shown."""
 
 
 def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
@@ -19,13 +19,13 @@ def wilson_interval(accuracy: float, examples: int) -> tuple[float, float]:
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return Student's 95 % interval of a mean, of two values or more."""
+    """Return Student's 95 % interval of the mean of two or more values."""
     mean, deviation = moments(values)
     return _interval(mean, deviation / math.sqrt(len(values)), len(values) - 1)
 
 
 def _interval(middle: float, error: float, freedom: float) -> tuple[float, float]:
-    """Return Student's 95 % interval around `middle`; of infinite degrees of freedom, the normal distribution's."""
+    """Return Student's 95 % interval around `middle`; for infinite degrees of freedom, the normal distribution's."""
     from scipy.special import stdtrit
 
     half = float(stdtrit(freedom, 0.975)) * error
@@ -35,8 +35,8 @@ def _interval(middle: float, error: float, freedom: float) -> tuple[float, float
 def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, float]:
     """Return the 95 % interval of the mean accuracy of runs, as fractions, within [0, 1].
 
-    Wilson's of the examples for a single run, Student's of the runs where there are five or more; NaN for two
-    to four.
+    For a single run it is Wilson's, over the examples; for five or more it is Student's, over the runs; for two to four
+    it is NaN.
     """
     if len(accuracies) == 1:
         return wilson_interval(accuracies[0], examples)
@@ -47,24 +47,24 @@ def mean_interval(accuracies: Sequence[float], examples: int) -> tuple[float, fl
 
 
 def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends between which 95 % of the draws lie, NaN left out; NaN of no draws."""
+    """Return the bounds of the central 95 % of the draws, without NaN; they are NaN if there are no draws."""
     low, high = np.nanquantile(draws, (0.025, 0.975), method="nearest")
     return float(low), float(high)
 
 
 def each(values: Sequence[float]) -> str:
-    """Return a few values as text, in their order, four digits after the point."""
+    """Return a few values as text, in their order, with four decimals."""
     return " ".join(f"{value:.4f}" for value in values)
 
 
 def difference_interval(
     ours: tuple[float, float, int], theirs: tuple[float, float, int], examples: int
 ) -> tuple[float, float]:
-    """Return the 95 % interval of a difference of two mean accuracies, ours less theirs (Welch's).
+    """Return Welch's 95 % interval of the difference between two mean accuracies, ours minus theirs.
 
     Args:
-        ours: Mean, standard deviation and number of runs. Where the deviation is NaN (a single run of
-            ours), the error is the binomial one of the test set.
+        ours: Mean, standard deviation and number of runs. If the deviation is NaN (a single run of ours), the error is
+            the binomial one of the test set.
         theirs: The same.
         examples: Size of the test set.
     """
@@ -78,18 +78,18 @@ def difference_interval(
 
 
 def moments(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1); the deviation of a single value is NaN."""
+    """Return mean and standard deviation (n - 1); the deviation is NaN for a single value."""
     return math.fsum(values) / len(values), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def top_mean(values: Iterable[float], count: int) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1) of the `count` lowest values; NaN where there are fewer."""
+    """Return mean and standard deviation (n - 1) of the `count` lowest values; NaN if there are fewer."""
     lowest = sorted(values)[:count]
     return moments(lowest) if len(lowest) == count > 1 else (math.nan, math.nan)
 
 
 def rank_correlation(xs: Iterable[float], ys: Iterable[float]) -> float:
-    """Return Spearman's rank correlation of two sequences of one length; NaN where one is constant."""
+    """Return Spearman's rank correlation of two sequences of equal length; NaN if one is constant."""
     from scipy.stats import spearmanr
 
     one, other = list(xs), list(ys)

@@ -1,4 +1,4 @@
-"""What analyses share: the network and its data, hooks in it, and findings as few plain numbers."""
+"""What analyses share: the network and its data, hooks, and results as short lists of plain numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from highways.nn import build_network
 from highways.tracking.records import rounded
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Of inputs and classes."""
+"""Pairs of inputs and classes."""
 
 
 def network_and_batches(
     run: RunConfig | None, network: nn.Module | None, where: torch.device
 ) -> tuple[nn.Module, Batches, int]:
-    """Return a run's network, untrained where none is given, its training set, both on a device, and its classes."""
+    """Return a run's network (untrained if none is given) and training batches, on a device, and its class count."""
     assert run is not None
     data = load(run.data).to(where)
     return (network or build_network(run, data)).to(where), data.evaluation_batches(run, "train"), data.classes
@@ -27,7 +27,7 @@ def network_and_batches(
 
 @contextmanager
 def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
-    """Call a function with module, inputs and output after each forward pass of a module; the block ends that."""
+    """Call a function with module, inputs and output after each forward pass of a module, until the block ends."""
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         yield
@@ -37,7 +37,7 @@ def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[No
 
 
 def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:
-    """Return tensors as nested lists of numbers with `digits` significant digits."""
+    """Convert tensors to nested lists of numbers with `digits` significant digits."""
     return {
         name: rounded(value.tolist() if isinstance(value, Tensor) else [row.tolist() for row in value], digits)
         for name, value in values.items()
@@ -45,5 +45,5 @@ def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[
 
 
 def kept_steps(count: int, most: int = 200) -> list[int]:
-    """Return which of `count` steps, counted from 0, a record keeps: evenly spread, the two ends among them."""
+    """Return which of `count` steps, from 0, a record keeps: at most `most`, evenly spaced, with both ends."""
     return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long().unique().tolist()
