@@ -1,6 +1,6 @@
-"""The experiments, one room each: parameters, runs, tables, figure, measures.
+"""The experiments, one module each: parameters, runs, tables, figures, measures.
 
-All other rooms know them by this list alone.
+All other packages know them only through this list.
 """
 
 import pandas as pd
@@ -36,12 +36,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     FOUNDATIONS,
     REPORT,
 )
-"""In the order of the notebooks and of the report."""
+"""All experiments, in the order of the notebooks and of the report."""
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def settings_of(profile: str, name: str) -> Profile | None:
-    """Return an experiment's parameters in a profile, `None` where no file sets them, as for `explore` and `adhoc`."""
+    """Return an experiment's parameters in a profile, or `None` if no file sets them, as for `explore` and `adhoc`."""
     experiment = BY_NAME.get(name)
     if experiment is None or not profile_path(profile, name).exists():
         return None
@@ -49,14 +49,14 @@ def settings_of(profile: str, name: str) -> Profile | None:
 
 
 def records(profile: str, experiment: str) -> pd.DataFrame:
-    """Return the finished runs that an experiment lists in a profile, a row each.
+    """Return the finished runs that an experiment lists in a profile, one row per run.
 
-    Columns: those of `highways runs --where`, such as `run`, `network`, `depth`, `status` and `learning_rate`, with the
-    best value of every curve; and `curves`, a dict of lists with a value per epoch.
+    The columns are those of `highways runs --where`, such as `run`, `network`, `depth`, `status` and `learning_rate`,
+    with the best value of every curve; and `curves`, a dict of lists with one value per epoch.
 
     Args:
-        profile: Such as `weekend`.
-        experiment: Its name, or the beginning of it, such as `01`.
+        profile: Name of the profile, such as `weekend`.
+        experiment: Name of the experiment, or its beginning, such as `01`.
 
     Raises:
         HighwaysError: There is no such profile or experiment, or a record is at fault.

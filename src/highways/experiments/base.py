@@ -1,7 +1,7 @@
-"""What an experiment is: one room, with one name.
+"""The parts of an experiment, which is one module with one name.
 
-An `Experiment` says what its parameters are and which tables and figures show it; a function of its module that is
-`in_units` measures its claims. `EXPERIMENT.open(globals())` makes a `Study` of it in a notebook.
+An `Experiment` defines its parameters and the tables and figures that show it; the functions of its module that are
+`in_units` measure its claims. In a notebook, `EXPERIMENT.open(globals())` turns it into a `Study`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Builder = Callable[[Listed], Iterable[Row]]
 
 
 NO_TRAINING = "HIGHWAYS_NO_TRAINING"
-"""Environment variable in the kernel of a stage that only shows what the records hold."""
+"""Environment variable set in the kernel of a stage that only shows what the records contain."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Table:
         name: Stem of its files, `NAME.csv` and `NAME_cost.csv`.
         build: Makes its rows.
         title: One line for the report.
-        shown: The columns that a page shows, with their heads; all by default.
-        rows: Selects the rows that pages and the report show, a dozen or so.
-        plot: The columns that `dvc plots` draws over each other, of the experiment that the report begins with.
-        cost: Makes the rows of what a clock measured, apart, so that the table repeats to the byte.
+        shown: The columns that a page shows, with their headings; all by default.
+        rows: Selects the dozen or so rows that pages and the report show.
+        plot: The two columns that `dvc plots` draws against each other, for the experiment that the report begins with.
+        cost: Makes the rows of clock measurements, which are separate so that the table is reproducible to the byte.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Table:
     cost: Builder = costs
 
     def texts(self, records: Listed) -> dict[str, str]:
-        """Return the content of the table's files, by file name; one without rows has the columns that a page shows."""
+        """Return the content of the table's files, by file name; without rows, it has the columns that a page shows."""
         built = _frame(self.build(records), self.shown)
         cost = _frame(self.cost(records), ["process_seconds", *MACHINE])
         return {f"{self.name}.csv": csv_text(built), f"{self.name}_cost.csv": csv_text(cost)}
@@ -82,7 +82,7 @@ SECTIONS = ("The question", "What was easy", "What was difficult", "What the sou
 
 
 def notes_of(experiment: str) -> dict[str, str]:
-    """Return the prose about an experiment in `references/notes/`, Markdown by heading; empty where there is none."""
+    """Return the notes on an experiment in `references/notes/`, Markdown by heading; empty if there are none."""
     path = paths.root() / "references" / "notes" / f"{experiment}.md"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     _, *parts = re.split(r"^# (.+)\n", text, flags=re.MULTILINE)
@@ -96,7 +96,7 @@ class Lead(NamedTuple):
     """What the report and README begin with."""
 
     questions: tuple[tuple[str, str], ...]
-    """Each with the claim whose verdict answers it."""
+    """Questions, each with the claim whose verdict answers it."""
     panel: Callable[[Listed], Panel]
     """Draws the figure that shows the answers."""
     rows: Callable[[Listed], Iterable[Row]]
@@ -111,12 +111,12 @@ class Experiment:
         title: Its subject, on one line.
         schema: Its parameters, which list its runs and analyses.
         tables: Its comparison tables.
-        figures: Draws each figure from the records, by the name of the file.
+        figures: Functions that draw each figure from the records, by file name.
         draws: See `Measures`.
-        after: Experiments whose records or parameters it uses; it may import no other.
-        captions: Of the figures besides the first, which has the first table's title.
+        after: Experiments whose records or parameters it uses; it may import no others.
+        captions: Captions of all figures but the first, which has the first table's title.
         references: Files of `references/` that its tables and figures read.
-        answer: Says what came out, from the records, a paragraph for each data set or one for all.
+        answer: States the outcome from the records, in one paragraph for each data set or one for all.
         lead: What the report begins with, for the first experiment that has one.
     """
 
@@ -133,7 +133,7 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Of its notebook, stage, parameter files, folder of results and MLflow experiment."""
+        """Name of its notebook, stage, parameter files, results folder and MLflow experiment."""
         return self.schema.experiment
 
     @property
@@ -144,25 +144,25 @@ class Experiment:
         return Measures({one.__name__: one for one in (*own, *STUDY_MEASURES)}, self.rows, self.draws)
 
     def rows(self, records: Listed) -> Iterator[Row]:
-        """Yield the rows of its tables."""
+        """Yield the rows of all its tables."""
         return (row for table in self.tables for row in table.build(records))
 
     @property
     def notes(self) -> str:
-        """What its sources leave open, and what is not as they have it; Markdown."""
+        """What its sources leave open, and what differs from them here; Markdown."""
         text = notes_of(self.name)[SECTIONS[-1]]
         return f"{text}\n" if text else ""
 
     def command(self, profile: str) -> str:
-        """Return the command that makes its results in a profile."""
+        """Return the command that produces its results in a profile."""
         return f"highways profile use {profile} && dvc repro {self.name}@{profile}"
 
     def open(self, namespace: Mapping[str, Any]) -> Study:
-        """Return the study of the parameters that a notebook has set as variables: its `globals()`."""
+        """Return a study with the parameters that a notebook has set as variables; `namespace` is its `globals()`."""
         return Study(self, self.schema.from_namespace(namespace))
 
     def of(self, profile: str) -> Study:
-        """Return the study of a profile's parameters."""
+        """Return a study with a profile's parameters."""
         return Study(self, load_profile(profile, self.schema))
 
 
@@ -176,13 +176,13 @@ class Study:
         self._written: list[Path] = []
 
     def records(self, source: Source = "records") -> Listed:
-        """Return the records of what the parameters list, as far as it is there; they are read once."""
+        """Return the available records of what the parameters list; they are read once."""
         if source not in self._records:
             self._records[source] = listed_records(self.settings, source)
         return self._records[source]
 
     def train(self, threads: int | None = None) -> Sweep:
-        """Train every listed run that has no record yet, and return all; see `highways.training.train`."""
+        """Train every listed run that has no record yet, and return all records; see `highways.training.train`."""
         self._records.clear()
         if NO_TRAINING in os.environ:
             return Sweep([*self.records(), *self.records().auxiliary])
@@ -201,7 +201,7 @@ class Study:
     def _interruptible(self) -> Iterator[None]:
         try:
             yield
-        except KeyboardInterrupt:  # as an error of one line, in place of a traceback: no cell follows it, either
+        except KeyboardInterrupt:  # a one-line error instead of a traceback; it stops the next cells, too
             keys, store = run_keys(self.settings.runs()), RecordStore(self.results.runs)
             raise HighwaysError(
                 f"interrupted; {sum(store.path(key).exists() for key in keys)} of {len(keys)} runs have their records "
@@ -210,11 +210,11 @@ class Study:
             ) from None
 
     def runs(self, *columns: str) -> pd.DataFrame:
-        """Return the listed runs that are finished as a table: their keys, and such columns of `Sweep.table`."""
+        """Return the finished runs among those listed as a table: their keys, and these columns of `Sweep.table`."""
         return Scrolled(Sweep([*self.records(), *self.records().auxiliary]).table().filter(["run", *columns]))
 
     def figure(self, name: str | None = None) -> Image:
-        """Draw a figure, the first by default, save it as PNG, and return it to be shown."""
+        """Draw a figure, by default the first, save it as PNG, and return it for display."""
         name = name or next(iter(self.experiment.figures))
         path = save(self.experiment.figures[name](self.records()), self.results.figures / f"{name}.png")
         self._written.append(path)
@@ -223,7 +223,7 @@ class Study:
         return Image(path)
 
     def table(self, name: str | None = None, part: Literal["table", "cost"] = "table") -> pd.DataFrame:
-        """Write a table's files, those of the first table by default, and return the table as it stands there."""
+        """Write the files of a table, by default the first, and return the table as written."""
         table = next(table for table in self.experiment.tables if name in (None, table.name))
         for file, text in table.texts(self.records()).items():
             write_whole(self.results.tables / file, text)
@@ -240,7 +240,7 @@ class Study:
         ]
 
     def claims(self) -> pd.DataFrame:
-        """Return the verdicts as a table; those of record are the report's."""
+        """Return the verdicts as a table; the verdicts of record are in the report."""
         return Scrolled(frame(self.judgements()).filter(["statement", "criterion", "measured", "verdict", "scope"]))
 
     def conclusion(self) -> Markdown:
@@ -251,7 +251,7 @@ class Study:
         return _markdown("\n\n".join(part for part in (*answers, listed.shortfall, claims) if part))
 
     def publish(self) -> Markdown:
-        """Bring figures and tables to MLflow, next to the runs, and say where all of it is."""
+        """Attach figures and tables to MLflow, next to the runs, and say where all results are."""
         files = dict.fromkeys(self._written)
         MlflowLog(self.settings.profile, self.experiment.name).attach(files, self.experiment.title)
         return _markdown(f"Records, tables and figures are in `{paths.shown(self.results.folder)}`.")

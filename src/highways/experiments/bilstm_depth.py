@@ -24,7 +24,7 @@ from highways.tracking.outcomes import recorded
 Depth = Annotated[int, Field(ge=1, le=1_000)]
 Variant = BiLSTMKind | Literal["highway-released-padded"]
 LABELS = {"highway-described": "highway-own-carry"}
-"""How a variant is shown whose name in run keys is misleading: no text describes a map of its own for the carry."""
+"""Display names of variants whose name in run keys is misleading: no text describes a separate map for the carry."""
 STYLES = {
     "plain": (NETWORK["plain"], "s", "-"),
     "plain-matched": ("#e69f00", "s", "--"),
@@ -38,16 +38,16 @@ STYLES = {
 
 
 class StopRule(Strict):
-    """When a deep network's second and further seeds are trained: a rule that reads the records of the first alone.
+    """When further seeds of deep networks are trained: a rule that reads only the records of the first seed.
 
-    Deeper than `after` layers they are trained, of all variants, at the depths at which one of `variants` is off chance
-    or the test accuracies of two of them, at the best development snapshot, are further apart than `difference`.
+    Above `after` layers, all variants get further seeds at depths at which one of `variants` is off chance, or at which
+    two of them differ in test accuracy, at the best development snapshot, by more than `difference`.
     """
 
     after: Depth
     variants: list[Variant] = Field(min_length=1)
     chance: list[float] = Field(min_length=2, max_length=2)
-    """Lower and upper end of what counts as guessing."""
+    """Lower and upper bound of what counts as guessing."""
     difference: float = Field(gt=0)
 
 
@@ -62,18 +62,18 @@ class Beside(Strict):
 class BiLSTMProfile(Profile):
     """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (the Highway BiLSTM article).
 
-    The bag of words that they are compared with has settings of its own: one run a data set, ten epochs at
-    a rate of 0.01, no decay of weights.
+    The bag of words that they are compared with has its own settings: one run per data set, ten epochs at a rate of
+    0.01, no weight decay.
     """
 
     experiment: ClassVar[str] = "02_bilstm_depth"
 
     data: Distinct[TextData]
     variants: Distinct[Variant]
-    """Kinds of networks; `highway-released-padded` lets padding in, as the released code did."""
+    """Kinds of networks; `highway-released-padded` also processes padding, as the released code did."""
     depths: Distinct[Depth]
     seeds: Trials
-    """How many; they are 0, 1, ..., and each draws weights and order of sentences."""
+    """Number of seeds, 0, 1, ...; each draws weights and the order of sentences."""
     epochs: Epochs
     batch_size: BatchSize
     hidden: Width
@@ -85,11 +85,11 @@ class BiLSTMProfile(Profile):
     weight_decay: float = Field(default=1e-8, ge=0)
     clip_norm: float = Field(default=3.0, gt=0)
     snapshot_steps: Count | None = 100
-    """Looks at development and test set; `None` looks at the end of each epoch alone."""
+    """Steps between evaluations of development and test set; `None` evaluates only at the end of each epoch."""
     vectors: str | None = None
     """File of word vectors in GloVe's text format, `embedding` wide."""
     stop: StopRule | None = None
-    """Which of the deep networks have more than one seed; all of them by default."""
+    """Which deep networks have more than one seed; by default all do."""
     beside: Beside | None = None
     """Further variants, trained after the others."""
 
@@ -100,14 +100,14 @@ class BiLSTMProfile(Profile):
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return for every data set the bag of words, every variant, depth and seed, in this order.
+        """Return for every data set the bag of words, then every variant, depth and seed, in this order.
 
-        With a stop rule further seeds of deep networks are listed once the records of the first call for them.
+        With a stop rule, further seeds of deep networks are listed once the records of the first seed call for them.
         """
         return [run for portion in self.portions() for run in portion]
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the study, the runs that follow from a stop rule after those that it reads."""
+        """Yield the study; runs that follow from a stop rule come after those that it reads."""
         after, first, more = self.stop.after if self.stop else max(self.depths), [], []
         for data in self.data:
             first.append(self._bag_of_words(data))
@@ -127,7 +127,7 @@ class BiLSTMProfile(Profile):
         ]
 
     def _goes_on(self, data: TextData, depth: int) -> bool:
-        """Tell whether the stop rule asks for further seeds at a depth; not before all that it reads is there."""
+        """Tell whether the stop rule asks for further seeds at a depth; it does not before all that it reads exists."""
         assert self.stop is not None
         runs = [self._run(data, variant, depth, 0) for variant in self.stop.variants]
         reached = [accuracies(record).best_dev for record in recorded(self.profile, self.experiment, runs)]
@@ -167,7 +167,7 @@ class BiLSTMProfile(Profile):
 
 
 class Accuracies(NamedTuple):
-    """Test accuracy after the last epoch, at the best development snapshot (the earliest), at the best test one."""
+    """Test accuracy after the last epoch, at the (earliest) best development snapshot, and at the best test one."""
 
     last: float
     best_dev: float
@@ -175,7 +175,7 @@ class Accuracies(NamedTuple):
 
 
 def accuracies(record: RunRecord) -> Accuracies:
-    """Return a run's test accuracies; one that diverged is guessing."""
+    """Return a run's test accuracies; a run that diverged counts as guessing."""
     if record.status == "diverged":
         return Accuracies(*[1 / classes(record.config.data)] * 3)
     dev, test = (record.measurements[f"snapshot_{part}_accuracy"] for part in ("dev", "test"))
@@ -183,7 +183,7 @@ def accuracies(record: RunRecord) -> Accuracies:
 
 
 def variant(record: RunRecord) -> str:
-    """Return the name of a run's network, with `-padded` where padding reaches its result."""
+    """Return the name of a run's network, with `-padded` if padding affects its result."""
     network = record.config.network
     return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
 
@@ -192,7 +192,7 @@ BLOCKS = ("first", "last")
 
 
 def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
-    """Yield a row per run. The interval (Wilson, 95 %) is the last epoch's, `paper` is with pretrained word vectors."""
+    """Yield a row per run. The interval (Wilson, 95 %) is the last epoch's; `paper` used pretrained word vectors."""
     papers = {
         (row["variant"], row["depth"], row["data"]): row["accuracy"] for row in reference_rows("bilstm_sources.csv")
     }
@@ -227,7 +227,7 @@ def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
 
 
 def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the sources' networks and the papers', at three depths; of all seeds one row. Without these, all."""
+    """Return the sources' and the papers' networks at three depths, one row for all seeds; if there are none, all."""
     names, rows = ["plain", "highway", "highway-article", "highway-released"], []
     depths = [1, 10, 20] if max(frame["depth"]) >= 10 else range(1, 10)
     chosen = frame.loc[frame["variant"].isin(names) & frame["depth"].isin(depths)]
@@ -242,7 +242,7 @@ def some_variants(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _seeds(records: Iterable[RunRecord], name: str) -> dict[int, dict[str, float]]:
-    """Return a variant's test accuracies, best on the development set, by depth, then by run."""
+    """Return a variant's test accuracies at the best development snapshot, by depth, then by run."""
     values: dict[int, dict[str, float]] = {}
     for record in sorted(records, key=lambda record: record.config.network.depth):
         if variant(record) == name:
@@ -251,14 +251,14 @@ def _seeds(records: Iterable[RunRecord], name: str) -> dict[int, dict[str, float
 
 
 def by_depth(records: Iterable[RunRecord], name: str) -> dict[int, float]:
-    """Return a variant's test accuracy at each depth, best on the development set, the mean over its seeds."""
+    """Return a variant's test accuracy at the best development snapshot, the mean over its seeds, by depth."""
     return {depth: mean(seeds.values()) for depth, seeds in _seeds(records, name).items()}
 
 
 def bilstm_figure(records: Listed) -> Drawing:
-    """Draw accuracy over depth, at the best development snapshot, a panel for each data set.
+    """Draw accuracy at the best development snapshot by depth, a panel for each data set.
 
-    Lines are means over seeds, small marks every seed; where there is one seed, its 95 % interval is shaded.
+    Lines are means over seeds, small marks are single seeds; where there is only one seed, its 95 % interval is shaded.
     """
     return Drawing([_accuracy_panel(records.on(data), data) for data in records.data])
 
@@ -296,7 +296,7 @@ def _accuracy_panel(records: Listed, data: str) -> Panel:
     return line_panel(title, lines, "layers", "accuracy, best development snapshot", levels, log=False)
 
 
-# Measures: test accuracies at the best development snapshot, means over seeds; both ends of a range of depths count
+# Measures: test accuracies at the best development snapshot, means over seeds; ranges of depths are inclusive
 
 
 @in_units("share")
@@ -308,7 +308,7 @@ def mean_accuracy(records: Listed, variant: str, depths: tuple[int, int]) -> flo
 
 @in_units("points")
 def largest_gain_from_depth(records: Listed, variant: str) -> float | None:
-    """Return how much the best deeper network of a variant is better than that of one layer."""
+    """Return how much better the best deeper network of a variant is than the one-layer network."""
     values = by_depth(records, variant)
     shallow = values.pop(1, None)
     return None if shallow is None or not values else max(values.values()) - shallow
@@ -316,21 +316,21 @@ def largest_gain_from_depth(records: Listed, variant: str) -> float | None:
 
 @in_units("points")
 def decline(records: Listed, variant: str, depths: tuple[int, int]) -> float | None:
-    """Return accuracy at one layer less the mean accuracy over a range of depths."""
+    """Return the accuracy at one layer minus the mean accuracy over a range of depths."""
     shallow, deep = by_depth(records, variant).get(1), mean_accuracy(records, variant, depths)
     return None if shallow is None or deep is None else shallow - deep
 
 
 @in_units("points")
 def difference_in_decline(records: Listed, of: str, to: str, depths: tuple[int, int]) -> float | None:
-    """Return how much further the accuracy of one variant declines than that of another."""
+    """Return how much more the accuracy of one variant declines than that of another."""
     one, other = (decline(records, variant, depths) for variant in (of, to))
     return None if one is None or other is None else one - other
 
 
 @in_units("points")
 def mean_difference(records: Listed, of: str, to: str, depths: tuple[int, int]) -> float | None:
-    """Return the mean difference in accuracy of two variants over a range of depths."""
+    """Return the mean difference in accuracy between two variants over a range of depths."""
     one, other = by_depth(records, of), by_depth(records, to)
     values = [one[depth] - other[depth] for depth in one if depth in other and depths[0] <= depth <= depths[1]]
     return mean(values) if values else None
@@ -338,7 +338,7 @@ def mean_difference(records: Listed, of: str, to: str, depths: tuple[int, int]) 
 
 @in_units("ratio")
 def gradient_ratio(records: Listed, of: tuple[Variant, int], to: tuple[Variant, int]) -> float | Interval | None:
-    """Return the ratio of two gradients of the first block before training, variant and layers each, paired by seed."""
+    """Return the ratio of the first block's gradients before training for two (variant, layers), paired by seed."""
     start = "gradient_norm_first_block_start"
     norms = {(row["variant"], row["depth"], row["seed"]): row[start] for row in bilstm_rows(records)}
     pairs = [(norms.get((*of, seed)), norms.get((*to, seed))) for seed in sorted({seed for *_, seed in norms})]
@@ -346,7 +346,7 @@ def gradient_ratio(records: Listed, of: tuple[Variant, int], to: tuple[Variant, 
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say for each data set what accuracy each variant has at its least and its greatest depth."""
+    """State for each data set the accuracy of each variant at its smallest and its largest depth."""
     for data in records.data:
         chosen, parts = records.on(data), []
         for name in dict.fromkeys(variant(run) for run in chosen):

@@ -28,7 +28,7 @@ from highways.tracking.outcomes import Cell, cells, diverged
 
 Precision = Literal["float32", "bfloat16"]
 Named = tuple[str, str]
-"""A network's name and a data set's."""
+"""Names of a network and of a data set."""
 
 
 def _known(name: str) -> str:
@@ -38,18 +38,18 @@ def _known(name: str) -> str:
 
 
 class ConvTraining(Strict):
-    """Which convolutional network is trained on what, for how long, how often."""
+    """Which convolutional network is trained, on what, for how long and how often."""
 
     network: Annotated[str, AfterValidator(_known)]
     """A name in `highways.config.conv.NETWORKS`."""
     data: PictureData
     epochs: Epochs
     runs: Trials
-    """Seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
+    """Number of runs, with seeds 0, 1, ...: each draws weights, dropout, order and augmentation."""
     precision: Precision | None = None
-    """By default the profile's."""
+    """The profile's by default."""
     schedule_epochs: Epochs | None = None
-    """Length of the rate's schedule, if `epochs` are only its beginning: to compare curves with the authors' logs."""
+    """Length of the rate's schedule if `epochs` are only its beginning, to compare curves with the authors' logs."""
 
 
 def _each_once(trainings: list[ConvTraining]) -> list[ConvTraining]:
@@ -60,8 +60,8 @@ def _each_once(trainings: list[ConvTraining]) -> list[ConvTraining]:
 class ConvProfile(Profile):
     """Parameters of `03_conv`: the convolutional networks of P1 Table 1, P2 Tables 1 to 3, the Keras convolution post.
 
-    How a network is trained follows from what it is and from the data (`recipe`): as the authors' released
-    solvers say, on MNIST for 300 and on CIFAR for 400 epochs; with fewer epochs the schedule keeps its shape.
+    Network and data determine how a network is trained (`recipe`): as in the authors' released solvers, for 300 epochs
+    on MNIST and 400 on CIFAR; with fewer epochs the schedule keeps its shape.
     """
 
     experiment: ClassVar[str] = "03_conv"
@@ -70,7 +70,7 @@ class ConvProfile(Profile):
     precision: Precision = "float32"
 
     def runs(self) -> list[RunConfig]:
-        """Return every training's runs, in the order of the trainings and seeds."""
+        """Return the runs of all trainings, in the order of trainings and seeds."""
         return [self._run(training, seed) for training in self.trainings for seed in range(training.runs)]
 
     def _run(self, training: ConvTraining, seed: int) -> RunConfig:
@@ -87,20 +87,20 @@ class ConvProfile(Profile):
 
 
 def home(name: str) -> str:
-    """Return the data set that a network was made for."""
+    """Return the data set that a network was designed for."""
     return "mnist" if "mnist" in name or name in LABELS else "cifar10"
 
 
 def recipe(name: str, data: str | DataConfig) -> tuple[ConvConfig, PicturesConfig, CaffeConfig | AdamConfig, int]:
     """Return how a network is trained on a data set: the network, the pictures, the optimiser, the batch size.
 
-    The networks of P1 Table 1 and P2 Table 2 (A, 2, C, 3, 4, their plain twins, the Fitnets) have translations only,
-    Highway 3 and 4 the first 40,000 images only, as the papers say; the others mirror images, too, as released. Images
-    of the user's own are shown as those that the network was made for.
+    The networks of P1 Table 1 and P2 Table 2 (A, 2, C, 3, 4, their plain twins, the Fitnets) use translations only, and
+    Highway 3 and 4 use only the first 40,000 images, as the papers say. The other networks also mirror images, as
+    released. The user's own images are treated like those that the network was designed for.
 
-    Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks (rate .01 with
-    steps at 1/3 and 2/3 on MNIST; .025 with steps at 1/2, 3/4 and 7/8 on CIFAR; batches of 100); the Keras
-    convolution post (Adam with Keras's settings, batches of 32, pixels from 0 to 255).
+    Source: examples/*/solver.prototxt and network.prototxt of flukeskywalker/highway-networks (rate .01 with steps at
+    1/3 and 2/3 on MNIST; .025 with steps at 1/2, 3/4 and 7/8 on CIFAR; batches of 100); the Keras convolution post
+    (Adam with Keras's settings, batches of 32, pixels from 0 to 255).
     """
     network, data = NETWORKS[name], home(name) if isinstance(data, DataConfig) else data
     if name in POST:
@@ -118,27 +118,27 @@ def recipe(name: str, data: str | DataConfig) -> tuple[ConvConfig, PicturesConfi
             mirror=kind not in ("2", "a", "c", "3", "4", "fitnet-1", "fitnet-4"),
             training_images=40_000 if kind in ("3", "4") else None,
         )
-        if data == "cifar100":  # the one released network whose classifier is drawn like its other layers
+        if data == "cifar100":  # the only released network whose classifier is initialised like its other layers
             network = network.model_copy(update={"classifier_std": None})
         return network, pictures, fast, 100
     optimiser = fast if name == "highway-mnist-32-short" else slow
-    if data == "digits":  # a stand-in, 8x8: enlarged to what the network can pool three times, more steps an epoch
+    if data == "digits":  # an 8x8 stand-in: enlarged, so that the network can pool three times; more steps per epoch
         return network, PicturesConfig(enlarge=3), optimiser, 10
     return network, PicturesConfig(), optimiser, 100
 
 
 LABELS = {"seed-003": "keras-post, epsilon 1e-8"}
-"""Names of networks where they are shown, if others than in their records."""
+"""Display names of networks that differ from the names in their records."""
 
 POST = ("keras-post", *LABELS)
-"""Networks that are the Keras convolution post's."""
+"""Networks of the Keras convolution post."""
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 """Channels, height and width of the images."""
 
 
 def built(network: str, data: str) -> tuple[ConvNetwork, tuple[int, int, int]]:
-    """Return an untrained network for a data set, and the shape of its images, by its description."""
+    """Return an untrained network for a data set, from its configuration, and the shape of its images."""
     described, pictures, _, _ = recipe(network, data)
     channels, height, width = SHAPES[data]
     shape = channels, height * pictures.enlarge, width * pictures.enlarge
@@ -146,11 +146,11 @@ def built(network: str, data: str) -> tuple[ConvNetwork, tuple[int, int, int]]:
 
 
 BEGUN = ", schedule of "
-"""In the name of a network that was trained for the beginning of its schedule alone."""
+"""Part of the name of a network that was trained only for the beginning of its schedule."""
 
 
 def named(run: RunRecord) -> Named:
-    """Return the names of a run's network and data set; a schedule that was not run to its end is in the first."""
+    """Return the names of a run's network and data set; the first one says if the schedule was not run to its end."""
     network, budget = run.config.network, run.config.budget
     assert isinstance(network, ConvConfig)
     begun = f"{BEGUN}{budget.scheduled}" if budget.scheduled > budget.epochs else ""
@@ -158,7 +158,7 @@ def named(run: RunRecord) -> Named:
 
 
 def last_accuracies(cell: Cell) -> list[float]:
-    """Return the test accuracy of each run after its last epoch, as the papers have it; one that diverged guesses."""
+    """Return each run's test accuracy after its last epoch, as in the papers; one that diverged counts as guessing."""
     guess = 1 / classes(cell.runs[0].config.data)
     return [run.curves["test_accuracy"][-1] if run.status == "finished" else guess for run in cell.runs]
 
@@ -174,24 +174,24 @@ AUTHORS_LOGS = {
     ("highway-b, first release", "cifar10"): ("cifar10_v1", 500),  # with 100 outputs, by mistake
     ("highway-b", "cifar100"): ("cifar100", 500),
 }
-"""The authors' own test curves, by network and data set: where they lie, and their iterations an epoch."""
+"""The authors' own test curves, by network and data set: file name and iterations per epoch."""
 
 
 def authors_log(network: str, data: str) -> dict[float, float]:
-    """Return test accuracies in the authors' own log by epoch; empty where they published none."""
+    """Return the test accuracies in the authors' own log by epoch; empty if they published none."""
     name, iterations = AUTHORS_LOGS.get((network.partition(BEGUN)[0], data), ("", 1))
     rows = reference_rows(f"authors_log_{name}.csv") if name else []
     return {row["iteration"] / iterations: row["test_accuracy"] for row in rows}
 
 
 def conv_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each network that is described, on each data set that it was run or published on.
+    """Yield a row for each configured network, on each data set that it was run or published on.
 
-    Accuracies are those after the last epoch, as in the papers; a run that diverged is guessing. The interval is
-    the mean's: Student's of five runs or more, Wilson's for one; a few runs stand there each by itself.
-    `authors_log_same_epoch` is the accuracy in the authors' own log after as many epochs as ours had; their rate had
-    not been lowered yet there, ours had, unless ours had all its epochs or was at the beginning of its schedule, too.
-    What others published stands below.
+    Accuracies are those after the last epoch, as in the papers; a run that diverged counts as guessing. The interval is
+    that of the mean: Student's for five or more runs, Wilson's for one; with a few runs, each is listed instead.
+    `authors_log_same_epoch` is the accuracy in the authors' own log after as many epochs as ours had. Their rate had
+    not yet been lowered there, but ours had, unless ours had all its epochs or was also at the beginning of its
+    schedule. What others published stands below.
     """
     ours, papers = cells(records, named), published()
     for network, data in _order(list(ours), list(papers)):
@@ -227,7 +227,7 @@ def conv_rows(records: Listed) -> Iterator[Row]:
 
 
 def _order(run: list[Named], others: list[Named]) -> list[Named]:
-    """Order the rows' networks and data sets: those run or published, then the others on their own data set."""
+    """Return networks and data sets in the order of the rows: those that were run, then all others."""
     known, names = list(dict.fromkeys([*run, *others])), {name for name, _ in [*run, *others]}
     known += [(name, home(name)) for name in NETWORKS if name not in names]
     order, data_sets = [*NETWORKS, *(name for name, _ in known)], [*SHAPES, *(data for _, data in known)]
@@ -236,17 +236,17 @@ def _order(run: list[Named], others: list[Named]) -> list[Named]:
 
 
 def run_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the networks that were run, then those with a number in the papers, for the report."""
+    """Return, for the report, the networks that were run, then those with a number in the papers."""
     was_run = frame["runs"].notna()
     in_papers = frame["network"].str.startswith("highway") & (frame["paper"].notna() | frame["paper_mean"].notna())
     return pd.concat([frame.loc[was_run], frame.loc[~was_run & in_papers]])
 
 
 def conv_figure(records: Listed) -> Drawing:
-    """Draw the test error of the convolutional networks over epochs, the authors' own curves underneath.
+    """Draw the test error of the convolutional networks by epoch, with the authors' own curves underneath.
 
-    Ours are the thick lines, means over runs; the authors' logs are the thin ones. One panel a data set, and one of the
-    losses of the Keras convolution post's network, which are the post's own figure.
+    Thick lines are ours, means over runs; thin ones are the authors' logs. There is one panel per data set, and one for
+    the losses of the Keras convolution post's network, as in the post's own figure.
     """
     ours = cells(records, named)
     errors = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
@@ -269,7 +269,7 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
     def scales(axes: Axes) -> None:
         axes.set_xscale("log")
         plain_ticks(axes.xaxis, subs=(1,))
-        if axes.get_yscale() == "log":  # not of errors that are all zero
+        if axes.get_yscale() == "log":  # linear if all errors are zero
             plain_ticks(axes.yaxis)
 
     return line_panel(f"{data}: test error over epochs", lines, "epoch", "test error, %", scales)
@@ -287,7 +287,7 @@ def _losses_panel(name: str, cell: Cell) -> Panel:
 
 
 def _colours(names: list[str]) -> dict[str, str]:
-    """Return a colour a network: shades of its kind's, others for what is neither plain nor highway."""
+    """Return a colour for each network: a shade of its kind's, or another if it is neither plain nor highway."""
     found = {}
     for kind in ("plain", "highway"):
         of_kind = [name for name in names if name.startswith(kind)]
@@ -297,17 +297,17 @@ def _colours(names: list[str]) -> dict[str, str]:
 
 
 SINGLE_RUN_SD = 0.0016
-"""Deviation from run to run of a CIFAR-10 network, P2 Table 2's of Highway B."""
+"""Standard deviation between runs of a CIFAR-10 network: that of Highway B in P2 Table 2."""
 
 
 @in_units("points")
 def difference_from_paper(
     records: Listed, network: str, data: str, other: str | None = None, rounding: float = 0.0
 ) -> Interval | None:
-    """Return the interval of our mean accuracy on one data set less the paper's on `data`, of `other` if given.
+    """Return the interval of our mean accuracy on one data set minus the paper's on `data`, of `other` if given.
 
-    Where the paper states no mean, its number is taken for one run with the deviation of Highway B (P2), 0.0016. The
-    interval is wider on both sides by what the paper's number may have been rounded.
+    If the paper states no mean, its number counts as one run with the deviation of Highway B (P2), 0.0016. The interval
+    is extended on both sides by the possible rounding of the paper's number.
     """
     row, theirs = published()[other or network, data], None
     if not math.isnan(row["paper_mean"]):
@@ -318,9 +318,9 @@ def difference_from_paper(
 
 @in_units("points")
 def difference_from_log(records: Listed, network: str, data: str, epochs: tuple[int, int]) -> Interval | None:
-    """Return our test accuracy less that in the authors' log, means over epochs at the beginning of the same schedule.
+    """Return our test accuracy minus that in the authors' log, means over epochs at the start of the same schedule.
 
-    The interval goes from the lowest to the highest run, both ends of the epochs count.
+    The interval goes from the lowest to the highest run; the range of epochs is inclusive.
     """
     begun = [cell for (name, _), cell in cells(records, named).items() if name.startswith(f"{network}{BEGUN}")]
     wanted, theirs = range(epochs[0], epochs[1] + 1), authors_log(network, data)
@@ -331,7 +331,7 @@ def difference_from_log(records: Listed, network: str, data: str, epochs: tuple[
 
 @in_units("points")
 def difference_of_networks(records: Listed, of: str, to: str) -> Interval | None:
-    """Return the interval of the difference in mean accuracy of two networks."""
+    """Return the interval of the difference in mean accuracy between two networks."""
     if (other := _cell(records, to)) is None:
         return None
     last = last_accuracies(other)
@@ -344,7 +344,7 @@ def _cell(records: Listed, network: str) -> Cell | None:
 
 
 def _difference(records: Listed, network: str, theirs: tuple[float, float, int]) -> Interval | None:
-    """Return the interval of a network's mean accuracy less another mean, whose deviation and runs are known."""
+    """Return the interval of a network's mean accuracy minus another mean with known deviation and number of runs."""
     if (cell := _cell(records, network)) is None:
         return None
     last, tested = last_accuracies(cell), examples(cell.runs[0].config.data, "test")
@@ -354,21 +354,21 @@ def _difference(records: Listed, network: str, theirs: tuple[float, float, int])
 
 @in_units("parameters")
 def built_parameters(records: Listed, network: str, data: str) -> float:
-    """Return the parameters of a network, counted on one built for a data set; nothing is trained."""
+    """Return the number of parameters of a network, counted on one built for a data set; nothing is trained."""
     return sum(parameter.numel() for parameter in built(network, data)[0].parameters())
 
 
 @in_units("multiplications")
 def built_multiplications(records: Listed, network: str, data: str) -> float:
-    """Return how often a network multiplies for an image, counted on one built for a data set; nothing is trained."""
+    """Return a network's multiplications for one image, counted on one built for a data set; nothing is trained."""
     module, shape = built(network, data)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.eval()(torch.zeros(1, *shape))
-    return counter.get_total_flops() // 2  # it counts the additions, too
+    return counter.get_total_flops() // 2  # the counter includes the additions
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say every network's test accuracy, with the papers' where they have one on these data."""
+    """State every network's test accuracy, and the paper's if it has one on these data."""
     parts = []
     for row in conv_rows(records):
         if row["runs"]:

@@ -35,14 +35,14 @@ Kind = Literal["plain", "highway"]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")
 LOSS = "training cross-entropy, nats"
 SEARCHED = ("learning_rate", "momentum", "decay", "activation", "transform_bias")
-"""What a trial draws."""
+"""The settings that a trial draws."""
 
 
 class DepthProfile(Search):
     """Parameters of `01_depth`.
 
-    Trial `i` draws from its own stream, so that its settings depend on `search_seed` and `i` alone: they are the same
-    for both kinds of network and all depths, and more trials leave the earlier ones.
+    Trial `i` draws from its own stream, so its settings depend only on `search_seed` and `i`: they are the same for
+    both kinds of network and all depths, and more trials leave the earlier ones unchanged.
     """
 
     experiment: ClassVar[str] = "01_depth"
@@ -56,9 +56,9 @@ class DepthProfile(Search):
     highway_width: Width = 50
     search_seed: Seed = 0
     rungs: list[Rung] = Field(default_factory=list)
-    """Later rungs: the best trials of each network, trained for longer. None by default: all trials to the end."""
+    """Later rungs: the best trials of each network, trained for longer. By default, all trials train to the end."""
     drawn: dict[int, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    """By depth, how many of the finished trials that no last rung kept are trained as long; no outcome counts them."""
+    """By depth, how many finished trials that the last rung left out are trained as long; no outcome counts them."""
 
     @model_validator(mode="after")
     def _rungs(self) -> Self:
@@ -70,8 +70,8 @@ class DepthProfile(Search):
     def draw(self, trial: int) -> dict[str, Any]:
         """Return the settings that a trial draws, `SEARCHED`.
 
-        The learning rate is log-uniform in [1e-5, 1], 1 - momentum in [0.01, 0.5], 1 - decay in [0.001, 0.1], about
-        which the papers state nothing; the transform bias is uniform in [-10, -1], as theirs.
+        The learning rate is log-uniform in [1e-5, 1], 1 - momentum in [0.01, 0.5], 1 - decay in [0.001, 0.1]; the
+        papers do not state these ranges. The transform bias is uniform in [-10, -1], as in the papers.
         """
         u = np.random.default_rng([self.search_seed, trial]).random(5)
 
@@ -97,7 +97,7 @@ class DepthProfile(Search):
         return {network: [self.trial(*network, number) for number in range(self.trials)] for network in networks}
 
     def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
-        """Return the run of one trial of a network, with a transform bias of one's own in place of that drawn."""
+        """Return the run of one trial of a network; `transform_bias`, if given, replaces the one that it draws."""
         drawn, highway = self.draw(number), kind == "highway"
         bias = drawn["transform_bias"] if transform_bias is None else transform_bias
         network = DenseConfig(
@@ -116,7 +116,7 @@ class DepthProfile(Search):
         )
 
     def auxiliary(self) -> list[RunConfig]:
-        """Return, at the depths of `drawn`, trials that no last rung kept, trained as long as it."""
+        """Return, at the depths of `drawn`, trials that the last rung left out, trained as long as those in it."""
         runs: list[RunConfig] = []
         for (kind, depth), ladder in self.ladders().items() if self.drawn else ():
             if depth not in self.drawn or len(ladder) <= len(self.rungs):
@@ -135,7 +135,7 @@ def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunC
 
 
 def like(trial: RunConfig, data: ImageDataName, budget: BudgetConfig, seed: int = 0, **network: Any) -> RunConfig:
-    """Return a run with a trial's settings on other data, of another budget and shape."""
+    """Return a run with a trial's settings on other data, with another budget and shape."""
     own = {"data": DataConfig(name=data), "budget": budget, "seed": seed, "order_seed": seed}
     return trial.model_copy(update={"network": trial.network.model_copy(update=network), **own})
 
@@ -144,10 +144,10 @@ def depth_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network and depth, the papers' values next to ours.
 
     `best_train_cross_entropy` is the lowest over trials and epochs, with the 95 % interval of what another draw of the
-    trials would have given (bootstrap); the accuracy, with its Wilson interval, and `best_*` are that trial's.
+    trials would have given (bootstrap). The accuracy, with its Wilson interval, and `best_*` are that trial's.
     `paper_p1` is the end of P1's curve, `paper_p1_same_epochs` its lowest point within our epochs, for MNIST only.
-    `rungs` has trials and epochs of every rung, such as `40x10 10x40 3x400`; the last one counts. `drawn` are trials
-    that no last rung kept: the best of them tells what the rungs missed.
+    `rungs` lists trials and epochs of every rung, such as `40x10 10x40 3x400`; the last one counts. `drawn` counts
+    trials that the last rung left out; the best of them shows what the rungs missed.
     """
     papers = {(row["network"], row["depth"]): row for row in reference_rows("depth_papers.csv")}
     networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
@@ -197,7 +197,7 @@ def _rung_text(level: int, rung: Sequence[RunRecord]) -> str:
 
 
 def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
-    """Return P1's lowest loss within some epochs, by depth."""
+    """Return P1's lowest loss within a number of epochs, by depth."""
     curves = reference("highway2015_fig1_curves.csv").query("network == @kind and epoch <= @epochs")
     return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
 
@@ -209,7 +209,7 @@ def curves_figure(records: Listed) -> Drawing:
 
 
 def outcome_panel(records: Listed) -> Panel:
-    """Return the best outcome of a search over depth with its interval, P1's at the same epoch, and both papers'."""
+    """Return the panel of a search's best outcome by depth, with intervals, P1's at that epoch and both papers'."""
     networks = cells(records, kind_and_depth)
     data, depths, epochs, budget = _setting(networks)
     lines, papers = [], reference_rows("depth_papers.csv")
@@ -257,7 +257,7 @@ def _curves_panel(networks: Networks, kind: str) -> Panel:
 
 
 def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
-    """Return the data, the depths, and the epochs that the best trials of all had, as a number and in words."""
+    """Return the data, the depths, and the epochs of all networks' best trials, as a number and in words."""
     lengths = sorted({cell.epochs for cell in networks.values()})
     budget = " to ".join(map(str, dict.fromkeys((lengths[0], lengths[-1]))))
     data = next(iter(networks.values())).runs[0].config.data.name
@@ -266,9 +266,9 @@ def _setting(networks: Networks) -> tuple[str, list[int], int, str]:
 
 @in_units("share")
 def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> Interval | None:
-    """Return at what share of depths and losses (that either reaches) plain takes `factor` times the epochs or more.
+    """Return at what share of depths and losses (reached by either) plain needs `factor` times the epochs or more.
 
-    The interval is that of other draws of the trials, as far as the best trial of each is known.
+    The interval is over other draws of the trials, as far as the best trial of each draw is known.
     """
     networks = cells(records, kind_and_depth)
     depths = sorted({depth for _, depth in networks})
@@ -286,7 +286,7 @@ def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> I
 
 @in_units("share")
 def worst_activation(records: Listed, network: str) -> float | None:
-    """Return the best training cross-entropy over that of guessing, of the worse activation at its worst depth."""
+    """Return the best training cross-entropy over that of guessing, for the worse activation at its worst depth."""
     runs = [run for run in records if run.config.network.kind == network]
     networks = cells(runs, lambda run: (run.config.network.depth, getattr(run.config.network, "activation", "")))
     activations = {activation for _, activation in networks}
@@ -298,7 +298,7 @@ def worst_activation(records: Listed, network: str) -> float | None:
 
 @in_units("parameters")
 def built_parameters_per_layer(records: Listed, network: Kind, width: int) -> float:
-    """Return the parameters that one more layer of a width has, counted on two networks built for it."""
+    """Return the parameters that one more layer of a width adds, counted on two networks built for this."""
     bias = -1.0 if network == "highway" else None
     shapes = [DenseConfig(kind=network, depth=depth, width=width, transform_bias=bias) for depth in (10, 11)]
     ten, eleven = (sum(p.numel() for p in DenseNetwork(shape, 784, 10).parameters()) for shape in shapes)
@@ -306,7 +306,7 @@ def built_parameters_per_layer(records: Listed, network: Kind, width: int) -> fl
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say how the best highway network compares with the best plain one, at the least and the greatest depth."""
+    """Compare the best highway network with the best plain one, at the smallest and the largest depth."""
     rows = {(row["network"], row["depth"]): row for row in depth_rows(records)}
     depths = sorted(depth for kind, depth in rows if kind == "plain" and ("highway", depth) in rows)
     sentences = []
@@ -334,7 +334,7 @@ def answer(records: Listed) -> Iterator[str]:
 
 
 def lead_rows(records: Listed) -> Iterator[Row]:
-    """Yield a row for each depth: the best losses of both papers and ours, of plain and of highway networks."""
+    """Yield a row for each depth: the best losses of both papers and ours, for plain and for highway networks."""
     rows = {(row["network"], row["depth"]): row for row in depth_rows(records)}
     sources = {"P1": "paper_p1", "P2": "paper_p2", "ours": "best_train_cross_entropy"}
     for depth in sorted({depth for _, depth in rows}):

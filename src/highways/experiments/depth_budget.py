@@ -1,8 +1,8 @@
-"""How sure is the best of a search, and how cheap could its verdict have been: the recorded trials, drawn again.
+"""How certain is the best outcome of a search, and how cheap could its verdict have been?
 
-Trials are drawn with replacement (the bootstrap); a trial's settings are the same for every network, and so one draw
-serves them all. Of a search with rungs only the trials that reached a rung have an outcome there: a draw without any
-of them says nothing and is left out.
+The recorded trials are drawn again, with replacement (the bootstrap). A trial has the same settings for every network,
+so one draw serves all of them. In a search with rungs, only the trials that reached a rung have an outcome there: a
+draw without any of them is uninformative and left out.
 """
 
 import math
@@ -23,22 +23,22 @@ DRAWS, SEED = 2_000, 0
 OUTCOME = "best_train_cross_entropy"
 ENOUGH = 0.95
 KNOWN = 0.75
-"""So many of the draws must say something: of few trials of a search with rungs those who went on are not known."""
+"""Share of draws that must be informative: in a search with rungs, few drawn trials may include none that went on."""
 
 Networks = Mapping[tuple[str, int], Cell]
 
 
 def draws_of_trials(networks: Networks, trials: int | None = None) -> NDArray[np.int64]:
-    """Return the numbers of the trials in each draw, `(draws, trials)`; as many as the search had by default."""
+    """Return the numbers of the trials in each draw, `(draws, trials)`; by default as many as the search had."""
     numbers = sorted({run.config.seed for cell in networks.values() for run in cell.rungs[0]})
     return np.random.default_rng(SEED).choice(numbers, size=(DRAWS, trials or len(numbers)))
 
 
 def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int | None = None) -> list[Row]:
-    """Return a row a network whose outcome is that of each draw, `(draws,)`, NaN where a draw says nothing.
+    """Return a row per network with its outcome in each draw, `(draws,)`, NaN if the draw is uninformative.
 
-    So many trials are drawn, as many as the search had by default. The epochs are the budget, counted on the shortest
-    rung that is as long; by default they are those of the runs that count.
+    `trials` is the size of a draw, by default that of the search. `epochs` is the budget, counted on the shortest rung
+    that is at least as long; by default it is that of the runs that count.
     """
     drawn, rows = draws_of_trials(networks, trials), list[Row]()
     places = 1 + max(run.config.seed for cell in networks.values() for run in cell.rungs[0])
@@ -54,9 +54,9 @@ def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int
 
 
 def epochs_of_draws(cell: Cell, draws: Iterable[Container[int]], losses: Sequence[float]) -> NDArray[np.float64]:
-    """Return the epochs that the best trial of each draw takes to each loss, `(draws, losses)`.
+    """Return the epochs that the best trial of each draw needs to reach each loss, `(draws, losses)`.
 
-    They are infinite where it never gets there, and NaN where no trial of the draw is known.
+    They are infinite if it never reaches the loss, and NaN if no trial of the draw is known.
     """
     counted, unknown = sorted(cell.counted, key=rank), [math.nan] * len(losses)
     times = {run.config.seed: [Cell((run,)).epochs_to(loss) or math.inf for loss in losses] for run in counted}
@@ -64,12 +64,12 @@ def epochs_of_draws(cell: Cell, draws: Iterable[Container[int]], losses: Sequenc
 
 
 def drawn_rows(records: Listed) -> list[Row]:
-    """Return `outcomes_of_draws` of a search as it was; see `Measures.draws`."""
+    """Return `outcomes_of_draws` for a search as it was run; see `Measures.draws`."""
     return outcomes_of_draws(cells(records, kind_and_depth)) if len(records) else []
 
 
 def budgets(networks: Networks) -> tuple[list[int], list[int]]:
-    """Return numbers of trials, and of epochs: to the end of the first rung, then the length of every later one."""
+    """Return numbers of trials, and of epochs: up to the end of the first rung, then the length of every later one."""
     first = next(iter(networks.values())).rungs
     trials, epochs = len(first[0]), first[0][0].config.budget.epochs
     later = sorted({rung[0].config.budget.epochs for cell in networks.values() for rung in cell.rungs[1:]})
@@ -80,7 +80,7 @@ def budgets(networks: Networks) -> tuple[list[int], list[int]]:
 
 
 def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
-    """Return the share of the draws whose outcomes keep a criterion, `(trials, epochs)` of `budgets`; NaN: unknown."""
+    """Return the share of draws whose outcomes meet a criterion, `(trials, epochs)` of `budgets`; NaN if unknown."""
     expression, (trials, epochs) = Expression.model_validate(claim.measure), budgets(networks)
     shares = np.full((len(trials), len(epochs)), np.nan)
     for row, column in np.ndindex(shares.shape):
@@ -93,7 +93,7 @@ def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
 
 
 def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
-    """Return the total number of epochs of a search: at each rung of the trials that it keeps, up to a length."""
+    """Return the total epochs of a network's search with at most `trials` trials, each trained for at most `epochs`."""
     total = before = 0
     for rung in next(iter(networks.values())).rungs:
         if before < epochs:
@@ -103,7 +103,7 @@ def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
 
 
 def budget_panel(networks: Networks, claim: Claim) -> Panel:
-    """Return how probable a claim's criterion is, over trials and epochs, with the smallest budget that gives 0.95."""
+    """Return how probable a claim's criterion is, by trials and epochs, and the smallest budget that gives 0.95."""
     shares, (trials, epochs) = probabilities(networks, claim), budgets(networks)
     enough = [
         (epochs_trained(networks, trials[row], epochs[column]), trials[row], epochs[column])

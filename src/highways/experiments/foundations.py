@@ -22,18 +22,18 @@ from highways.show.tables import Row, reference
 from highways.tracking import AnalysisRecord
 
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
-"""How printed numbers are drawn."""
+"""How numbers printed in the source are drawn."""
 
 POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
-"""Inputs and classes, the source's."""
+"""Inputs and classes, from the source."""
 
 TRAJECTORY = "perceptron_trajectory.csv"
-"""The 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`. A row's loss is that of its weight and bias;
-row 0 is the state before the first step."""
+"""The 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`. The loss of a row is that of its weight and
+bias; row 0 is the state before the first step."""
 
 WITHIN = 1e-6
-"""A row of our trajectory is the printed one where loss, weight and bias are each that close to it: eight to sixteen
-units in the last place of float32 at these sizes."""
+"""A row of our trajectory counts as the printed one if loss, weight and bias each differ by at most this: eight to
+sixteen units in the last place of float32 at these sizes."""
 
 STATE = ("loss", "weight", "bias")
 
@@ -41,31 +41,31 @@ STATE = ("loss", "weight", "bias")
 class Perceptron(SmallStudy):
     """One unit on five points, trained for squared error, and what it gets right (the initialisation questions, b).
 
-    y = w x + b, as asked, and y = sigmoid(w x + b), as the answer has it, by gradient descent on all points. A point is
-    right where y is above 0.5 for class 1 and not for class 0. The trajectory is followed in float32, as the source
-    did; the many starts are in float64.
+    y = w x + b, as in the question, and y = sigmoid(w x + b), as in the answer, by gradient descent on all points. A
+    point is right if y is above 0.5 for class 1, or not above it for class 0. The trajectory is computed in float32, as
+    in the source; the many starts are in float64.
     """
 
     kind: str = "perceptron"
     version: ClassVar[int] = 3
     title: ClassVar[str] = "b: perceptron"
-    digits: ClassVar[int] = 9  # they tell any two numbers of float32 apart
+    digits: ClassVar[int] = 9  # enough to distinguish any two float32 numbers
     learning_rate: float = Field(default=0.01, gt=0)
-    """The source's, as are the steps."""
+    """The source's, as is `steps`."""
     steps: int = Field(default=10_000, ge=1)
     starts: int = Field(default=500, ge=1)
-    """Initial states, drawn from N(0, 1)."""
+    """Number of initial states, drawn from N(0, 1)."""
     seed: int = Field(default=0, ge=0)
 
     def measure(self) -> dict[str, Tensor]:
         """Train the unit.
 
         Returns:
-            `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`, the source's rows up to the last step;
-            `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`, ours from the printed state at step 0;
-            `rows_within`, the number of rows that are within `WITHIN` of the printed ones, and `farthest`, the largest
-            difference; `sigmoid_right_printed_start` and `linear_right_printed_start`, points right after the last step
-            from there. `threshold_right`, the most points that any threshold on x gets right; one value per start:
+            `printed_steps`, `printed_loss`, `printed_weight` and `printed_bias`: the source's rows up to the last step.
+            `sigmoid_loss_rows`, `sigmoid_weight_rows` and `sigmoid_bias_rows`: ours, from the printed state at step 0.
+            `rows_within`: the number of rows within `WITHIN` of the printed ones; `farthest`: the largest difference.
+            `sigmoid_right_printed_start` and `linear_right_printed_start`: points right after the last step, from the
+            printed state. `threshold_right`: the most points that any threshold on x gets right. One value per start:
             `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
             `sigmoid_loss`.
         """
@@ -97,7 +97,7 @@ class Perceptron(SmallStudy):
 
         Returns:
             Points right and loss after the last step, each `(starts,)`, float64, and the states of the first start at
-            the steps to keep, `(kept, 3)`: loss, weight, bias. The state of step k has been updated k times.
+            the steps in `keep`, `(kept, 3)`: loss, weight, bias. The state of step k has been updated k times.
         """
         x, y = (torch.tensor(values, dtype=w.dtype) for values in zip(*POINTS, strict=True))
         kept, states = set(keep), [torch.empty(0, 3, dtype=torch.float64)]
@@ -152,16 +152,16 @@ PRINTED_SUMS = {
     0.5: (-512.16, -1024.32),
     0.3: (-303.21, -1010.71),
 }
-"""What the source prints for a probability of keeping an input: the mean sum without scaling, and with it."""
+"""The mean sums that the source prints, by the probability of keeping an input: without scaling, and with it."""
 
 
 class Dropout(SmallStudy):
     """Sum of a linear unit under inverted dropout, all inputs one (the initialisation questions, d).
 
-    The weights are from N(0, 1), as in the source, but another draw than its own, so that ratios are compared. The sum
-    of such weights may happen to be near zero, where no ratio can be measured: the weights are of the first seed, from
-    `seed` on, whose sum is above half the root of their number in size (500 for the source's million). A draw is the
-    same for all probabilities: what is kept with a low one is kept with a higher one, too.
+    The weights are from N(0, 1), as in the source, but are a different draw, so ratios are compared. If the sum of the
+    weights is near zero, no ratio can be measured. The study therefore uses the first seed, from `seed` on, for which
+    the magnitude of the sum exceeds half the square root of their number (500 for the source's million). A draw is the
+    same for all probabilities: an input kept with a low one is kept with a higher one, too.
     """
 
     kind: str = "dropout"
@@ -170,7 +170,7 @@ class Dropout(SmallStudy):
     keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0, 0.7, 0.5, 0.3)
     """Probabilities of keeping an input."""
     inputs: int = Field(default=1_000_000, ge=1)
-    """As many weights, drawn from N(0, 1); the source's number, as are the draws."""
+    """Number of weights, drawn from N(0, 1); the source's, as is `draws`."""
     draws: int = Field(default=1_000, ge=2)
     seed: int = Field(default=0, ge=0)
 
@@ -181,7 +181,7 @@ class Dropout(SmallStudy):
             One value for each of `keep`: `plain`, the mean over draws of the sum of the weights whose inputs are kept,
             over `sum`; `inverted`, that divided by the probability of keeping an input; `inverted_error`, its standard
             error; `printed_plain` and `printed_inverted`, the source's over its sum without dropout, NaN for a
-            probability that it has not. `sum`, that of our weights.
+            probability that it lacks. `sum` is the sum of our weights.
         """
         seed, weight = self.seed, torch.empty(0)
         while not len(weight) or abs(weight.sum()) <= 0.5 * self.inputs**0.5:
@@ -208,7 +208,7 @@ class Dropout(SmallStudy):
         }
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """See `SmallStudy`; intervals are of two standard errors of the draws."""
+        """See `SmallStudy`; intervals are plus or minus two standard errors over the draws."""
         for name in ("inverted", "plain"):
             of_each = zip(self.keep, *map(found.row, (name, "inverted_error", f"printed_{name}")), strict=True)
             for keep, value, error, paper in of_each:
@@ -239,16 +239,16 @@ class FoundationsProfile(Profile):
     experiment: ClassVar[str] = "10_foundations"
 
     data: ImageDataName
-    """Of the two heads."""
+    """Data of the two heads."""
     labelled: int = Field(default=100, ge=10, le=1_000_000)
     seeds: int = Field(default=5, ge=2, le=10_000)
-    """Of the recurrence and of the two heads."""
+    """Number of seeds of the recurrence and of the two heads."""
     steps: Count
-    """Of the two heads."""
+    """Steps of the two heads."""
     recurrence_steps: Count
     dropout_draws: int = Field(default=1_000, ge=2, le=1_000_000_000)
     dropout_inputs: Count = 1_000_000
-    """As many weights."""
+    """Number of weights in the dropout study."""
 
     def analyses(self) -> list[AnalysisConfig]:
         """Return the four studies."""
@@ -262,7 +262,7 @@ class FoundationsProfile(Profile):
 
 
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a few rows of each question: what it ends at."""
+    """Return a few rows of each question: its final results."""
     version, quantity = frame["version"], frame["quantity"]
     asked = version.isin(["as-asked", "frozen"]) & quantity.str.startswith("error ")
     ends = quantity.str.contains("^batches without|^standard deviation| at step 9999$|^test accuracy$")

@@ -17,9 +17,9 @@ from highways.inside.values import kept_steps
 
 
 class Recurrent(nn.Module):
-    """An LSTM, its weights as PyTorch draws them, and a linear read-out of its last state.
+    """An LSTM with PyTorch's initial weights, and a linear read-out of its last state.
 
-    The read-out is the question's: weights from N(0, 1) cut at two deviations, the bias 0.1.
+    The read-out is the question's: weights from N(0, 1) truncated at two deviations, and a bias of 0.1.
     """
 
     def __init__(self, hidden: int, seed: int):
@@ -36,18 +36,18 @@ class Recurrent(nn.Module):
 
 
 class Recurrence(SmallStudy):
-    """An LSTM that learns x + 1 below 10, else sin(x), one window a step (the initialisation questions, e).
+    """An LSTM that learns x + 1 below 10, else sin(x), one window per step (the initialisation questions, e).
 
-    Adam trains all versions, from several seeds. The windows are the same for all seeds; a seed means the same weights
-    and the same order of the windows in all versions.
+    Adam trains all versions, from several seeds. The windows are the same for all seeds; a seed gives all versions the
+    same weights and the same order of the windows.
     """
 
     kind: str = "recurrence"
     version: ClassVar[int] = 2
     title: ClassVar[str] = "e: recurrence"
     versions: ClassVar[tuple[str, ...]] = ("as-asked", "linear", "scaled", "frozen", "linear-frozen")
-    """`as-asked`: ELU on the output, numbers as they are; `linear`: no ELU; `scaled`: no ELU, numbers over ten in and
-    out; `frozen` and `linear-frozen`: as the first two, but the LSTM is left as it was drawn."""
+    """`as-asked`: ELU on the output, unscaled numbers; `linear`: no ELU; `scaled`: no ELU, numbers divided by ten in
+    and out; `frozen` and `linear-frozen`: as the first two, but the LSTM is not trained."""
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "error where x + 1 follows": ("steps_error", EVERY),
         "error where sin(x) follows": ("sine_error", EVERY),
@@ -69,16 +69,16 @@ class Recurrence(SmallStudy):
     hidden: Count = 32
     steps: Count = 1_000
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Of Adam; the question's."""
+    """Learning rate of Adam, from the question."""
     seeds: int = Field(default=5, ge=2)
-    """How many; each draws weights and the order of the windows."""
+    """Number of seeds; each draws weights and the order of the windows."""
     seed: int = Field(default=0, ge=0)
-    """Of the windows."""
+    """Seed of the windows."""
 
     def windows(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Return windows `(examples, length)` of the recurrence, and the number that follows each, `(examples,)`.
+        """Return windows of the recurrence, `(examples, length)`, and the number that follows each, `(examples,)`.
 
-        From x follows x + 1 where x is below 10, else sin(x); each window starts at its own place.
+        The number after x is x + 1 if x is below 10, else sin(x); each window starts at its own place.
         """
         numbers = [torch.rand(self.examples, generator=torch.Generator().manual_seed(seed)) * 12 - 1]
         for _ in range(self.length):
@@ -87,10 +87,10 @@ class Recurrence(SmallStudy):
         return torch.stack(numbers[:-1], dim=1), numbers[-1]
 
     def measure(self) -> dict[str, Tensor]:
-        """Train the versions, and return what `quantities` say of each.
+        """Train the versions, and return the `quantities` of each.
 
-        A value per seed: root mean square errors on new windows after training, norms of gradients at the first step.
-        And norms averaged over seeds at `kept_steps` of the steps.
+        There is one value per seed: root mean square errors on new windows after training, and gradient norms at the
+        first step. Gradient norms at `kept_steps` of the steps are averaged over seeds.
         """
         trained = [self._train(version, seed) for version in self.versions for seed in range(self.seeds)]
         return by_version(self.versions, {name: torch.stack([one[name] for one in trained]) for name in trained[0]})
@@ -122,14 +122,14 @@ class Recurrence(SmallStudy):
 
 
 HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
-"""`alone`: the classifier without decoder, its loss the mean over labelled rows; `zeros-...`: both heads, unlabelled
-rows have zero one-hot vectors, the loss is the mean over all rows; `masked-...`: both heads, the classifier's loss is
-the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy, `binary` a sigmoid and binary
-cross-entropy for each class, the question's own. All see the same batches."""
+"""`alone`: the classifier without decoder, its loss the mean over labelled rows. `zeros-...`: both heads; unlabelled
+rows have zero one-hot vectors, and the loss is the mean over all rows. `masked-...`: both heads; the classifier's loss
+is the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy; `binary` is a sigmoid and
+binary cross-entropy for each class, the question's own. All see the same batches."""
 
 BATCHES = (8, 32, 100)
-"""Sizes of batches that are compared; the answer asks for 32 rows at least. Which of their rows have a label is chance,
-by the share of `TwoHeads`, so that a batch may have none: the classifier is not updated then."""
+"""Batch sizes that are compared; the answer asks for at least 32 rows. Each row has a label by chance, with the share
+of `TwoHeads`, so that a batch may have none; the classifier is then not updated."""
 
 METRIC_BATCHES = 1_000
 """Batches of test examples per seed and size; each has its own accuracy."""
@@ -150,13 +150,13 @@ BY_ROWS = {
         "deviation": "standard deviation of a batch's accuracy over labelled rows, {}",
     }.items()
 }
-"""What is measured of `masked-categorical` besides, by name in the record."""
+"""Further measurements of `masked-categorical`, by name in the record."""
 
 
 class TwoHeads(SmallStudy):
     """One encoder with a classifier and a decoder, on partly labelled data (the initialisation questions, f).
 
-    RMSprop trains the versions, from several seeds. Dense layers; the question's own network is convolutional.
+    RMSprop trains the versions, from several seeds. The layers are dense; the question's own network is convolutional.
     """
 
     kind: str = "two-heads"
@@ -189,24 +189,24 @@ class TwoHeads(SmallStudy):
     ]
     data: ImageDataName
     labelled: int = Field(default=100, ge=10)
-    """Training examples that have a label."""
+    """Number of training examples with a label."""
     hidden: Count = 64
     steps: Count = 500
     batch_size: int = Field(default=100, ge=10)
     labelled_of_batch: Count = 10
-    """Number of rows of each batch that have a label."""
+    """Number of rows of each batch with a label."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Of RMSprop; the optimiser is the question's, the rate Keras's default."""
+    """Learning rate of RMSprop; the optimiser is the question's, the rate Keras's default."""
     seeds: int = Field(default=5, ge=2)
-    """How many; each draws labels, weights and batches."""
+    """Number of seeds; each draws labels, weights and batches."""
 
     def measure(self) -> dict[str, Tensor]:
         """Train the versions, then `masked-categorical` on batches of several sizes.
 
         Returns:
-            One value per seed of what `quantities` say of each version (gradients before training: of the unlabelled
-            rows of a batch alone, and of the whole batch) and of `BY_ROWS`: a zero vector counts as class 0; batches
-            are of test examples, and one without a label has no accuracy.
+            One value per seed for the `quantities` of each version and for `BY_ROWS`. Gradients are those before
+            training, of the unlabelled rows of a batch alone, and of the whole batch. A zero vector counts as class 0.
+            Batches are of test examples; one without a label has no accuracy.
         """
         data = load(self.data)
         assert isinstance(data, Images)
@@ -245,7 +245,7 @@ class TwoHeads(SmallStudy):
         return found | {"metrics_all_rows": right.mean(), "metrics_labelled_rows": right[labelled].mean()}
 
     def _train_by_chance(self, data: Images, size: int, seed: int) -> dict[str, Tensor]:
-        """Train `masked-categorical` on batches of one size, in which rows have a label by chance."""
+        """Train `masked-categorical` on batches of one size, whose rows have labels by chance."""
         chance = self.labelled_of_batch / self.batch_size
         steps = max(1, round(self.steps * self.batch_size / size))
         trial = _Trial(self.model_copy(update={"batch_size": size, "steps": steps}), data, seed, chance)
@@ -266,7 +266,7 @@ class TwoHeads(SmallStudy):
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     """Return the classifier's loss in a version of `HEAD_VERSIONS`.
 
-    Logits and targets, one-hot or zero where there is no label, are `(batch, classes)`; `labelled`, bool, `(batch,)`.
+    Logits and targets (one-hot, or zero without a label) are `(batch, classes)`; `labelled` is bool, `(batch,)`.
     """
     if version.endswith("binary"):
         rows = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1)
@@ -278,9 +278,9 @@ def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -
 
 
 class _Trial(nn.Module):
-    """What a seed draws: an encoder with a classifier and a decoder, the training rows that have a label, batches.
+    """What a seed draws: an encoder with a classifier and a decoder, the training rows with a label, and batches.
 
-    In a batch as many rows have a label as the study says, or each has one with the probability `chance`.
+    In a batch, as many rows have a label as the study says, or each row has one with probability `chance`.
     """
 
     def __init__(self, study: TwoHeads, data: Images, seed: int, chance: float | None = None):
@@ -300,7 +300,7 @@ class _Trial(nn.Module):
         return self.classifier(code), self.decoder(code)
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero where there is none, and who has one."""
+        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero without a label, and who has one."""
         size, few = self.study.batch_size, self.study.labelled_of_batch
         if self.chance is not None:
             few = int((torch.rand(size, generator=self.random) < self.chance).sum())

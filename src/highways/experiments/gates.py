@@ -24,11 +24,11 @@ from highways.tracking import Listed
 
 
 class OwnSearch(Strict):
-    """A search with the paper's transform bias: the settings of `01_depth`'s trials, the best ones at full length."""
+    """A search with the paper's transform bias: it draws as `01_depth` does and trains the best trials in full."""
 
     trials: Trials
     epochs: Epochs
-    """Of every trial; those kept are trained for the notebook's `epochs`."""
+    """Epochs of every trial; those kept are trained for the notebook's `epochs`."""
     keep: Trials
 
 
@@ -36,8 +36,8 @@ class GatesProfile(Search):
     """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
 
     P1 sec. 4 states depth, width and transform bias. All other settings are those of the best highway networks of
-    `depth` layers of `01_depth` (`search`), or of a search of its own (`own_search`). With another bias than it
-    was found with a network may diverge: then the next one of `ranks` counts.
+    `depth` layers of `01_depth` (`search`), or of a separate search (`own_search`). With another bias than it was found
+    with, a network may diverge; then the next one of `ranks` counts.
     """
 
     experiment: ClassVar[str] = "04_gates"
@@ -51,17 +51,17 @@ class GatesProfile(Search):
     batch_size: BatchSize
     seed: Seed = 0
     examples: Count = 10_000
-    """Training examples over which gates are averaged."""
+    """Number of training examples over which gates are averaged."""
     example: int = Field(default=0, ge=0, le=1_000_000_000)
-    """Number of the one training example that is looked at."""
+    """Index of the one training example that is analysed."""
     search: str | None = None
     """Profile of the search whose best trials give the other settings."""
     ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
-    """Which of its trials, by data set; 1, the best one, by default. The first that does not diverge is shown."""
+    """Which of its trials are trained, by data set; by default 1, the best. The first not to diverge is shown."""
     controls: bool = False
-    """Look into every network before training, too: what an untrained one meets is no finding."""
+    """Analyse every network before training, too: what an untrained one also shows is not a finding."""
     own_search: OwnSearch | None = None
-    """In place of `search`: the network shown is the best of those kept."""
+    """Replaces `search`: the network shown is the best of those kept."""
 
     @model_validator(mode="after")
     def _a_bias_for_each(self) -> Self:
@@ -77,16 +77,16 @@ class GatesProfile(Search):
 
     @property
     def pruned(self) -> bool:
-        """Whether a search of its own trained the networks that count alone to the end."""
+        """Whether a separate search trained only the networks that count to the end."""
         return self.own_search is not None
 
     @property
     def later_rungs(self) -> Sequence[Rung]:
-        """Of a search of its own: the trials that are kept."""
+        """The rung of the trials that a separate search keeps, if there is one."""
         return [Rung(epochs=self.epochs, keep=self.own_search.keep)] if self.own_search else []
 
     def first_rung(self) -> dict[ImageDataName, list[RunConfig]]:
-        """Return the trials of a search of its own, by data set."""
+        """Return the trials of a separate search, by data set."""
         trials: dict[ImageDataName, list[RunConfig]] = {}
         if (own := self.own_search) is None:
             return trials
@@ -98,22 +98,22 @@ class GatesProfile(Search):
         return trials
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the trials of a search of its own, then those kept; else a run for every data set and rank."""
+        """Yield the trials of a separate search, then those kept; without one, a run for every data set and rank."""
         if self.own_search is None:
             yield [self._run(name, number) for name in self.data for number in self.ranks.get(name) or [1]]
         for level in self.levels() if self.own_search else ():
             yield [run for runs in level for run in runs]
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs of all portions, as far as records tell."""
+        """Return the runs of all portions, as far as the records determine them."""
         return [run for portion in self.portions() for run in portion]
 
     def auxiliary(self) -> list[RunConfig]:
-        """Return the trials of a search of its own."""
+        """Return the trials of the first rung of a separate search."""
         return [run for ladder in self.ladders().values() for run in ladder[0]]
 
     def shown(self) -> list[RunConfig]:
-        """Return the runs whose networks are looked into; of a search of its own those kept, the best one first."""
+        """Return the runs whose networks are analysed; for a separate search, those kept, best first."""
         if self.own_search is None:
             return self.runs()
         runs = []
@@ -135,7 +135,7 @@ class GatesProfile(Search):
 
 
 def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool) -> list[AnalysisConfig]:
-    """Return an analysis of every run, and of their networks before training where `controls` are asked for."""
+    """Return an analysis of every run and, with `controls`, of every run's network before training."""
     measures = [measure, measure.model_copy(update={"trained": False})] if controls else [measure]
     return [AnalysisConfig(run=run, measure=one) for one in measures for run in runs]
 
@@ -143,11 +143,11 @@ def with_controls(runs: Sequence[RunConfig], measure: OfNetwork, controls: bool)
 def gates_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, network and highway layer: means over its units, next to the paper's values.
 
-    `network` numbers the networks of a data set, the best one is 1; `untrained 1` is the same before training.
-    `bias_initial` and `bias_mean` are transform biases before and after training, `mean_gate` the mean transform gate
-    over the training examples; `change` the mean length of what the layer adds to its input, `routing` the mean
-    absolute difference of a class's mean gate from that of all examples. `paper_data` says of which network the paper's
-    values (P1 Fig. 2) are.
+    `network` numbers the networks of a data set, best first; `untrained 1` is network 1 before training. `bias_initial`
+    and `bias_mean` are transform biases before and after training. `mean_gate` is the mean transform gate over the
+    training examples, `change` the mean norm of what the layer adds to its input, `routing` the mean absolute
+    difference between a class's mean gate and that of all examples. `paper_data` is the data set of the paper's values
+    (P1 Fig. 2).
     """
     theirs = reference_rows("highway2015_fig2_layer_means.csv")
     for data, number, analysis in numbered(records, "gates"):
@@ -170,16 +170,16 @@ def gates_rows(records: Listed) -> Iterator[Row]:
 
 
 def gates_figure(records: Listed) -> Drawing:
-    """Draw the gates of the best network of each data set, nine panels each; see `gate_panels`."""
+    """Draw the gates of the best network of each data set, in nine panels; see `gate_panels`."""
     return Drawing([panel for found in inside(records, "gates").values() for panel in gate_panels(found)])
 
 
 def _measured(
     records: Listed, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
 ) -> float | None:
-    """Return a number of the first network's gates, by default of any data set, or its difference from that on another.
+    """Return a number of the first network's gates on `data`, by default any data set, or its difference from `less`.
 
-    Where there is no network on a data set, one on its stand-in counts.
+    If there is no network on a data set, one on its stand-in counts.
     """
     numbers = []
     for name in (data, less) if less else (data,):
@@ -190,7 +190,7 @@ def _measured(
 
 @in_units("")
 def mean_bias_change(records: Listed) -> float | None:
-    """Return how far the transform biases have moved from their initial value, the mean over all units."""
+    """Return the mean change of the transform biases from their initial value, over all units."""
     return _measured(records, lambda gates: (gates.bias - gates.initial_bias).mean())
 
 
@@ -202,19 +202,19 @@ def share_of_biases_below_start(records: Listed) -> float | None:
 
 @in_units("correlation")
 def trend_over_layers(records: Listed, of: str) -> float | None:
-    """Return Spearman's correlation of layers' means (`bias`, `gate`, `change`, `routing`) with the layer's number."""
+    """Return Spearman's correlation between a layer's mean (`bias`, `gate`, `change`, `routing`) and its number."""
     return _measured(records, lambda gates: rank_correlation(range(len(gates.bias)), getattr(gates, of)))
 
 
 @in_units("correlation")
 def bias_gate_correlation(records: Listed) -> float | None:
-    """Return Spearman's correlation, over layers, of mean bias and mean transform gate."""
+    """Return Spearman's correlation, over layers, between mean bias and mean transform gate."""
     return _measured(records, lambda gates: rank_correlation(gates.bias, gates.gate))
 
 
 @in_units("points")
 def difference_in_first_layers(records: Listed, of: str, layers: int, data: str, less: str) -> float | None:
-    """Return by how much more of a sum over all layers the first ones have on one data set than on another."""
+    """Return how much larger a share of a sum over all layers the first ones have on one data set than on another."""
 
     def share(gates: GateLayers) -> float | None:
         values = getattr(gates, of)
@@ -236,7 +236,7 @@ def gate_over_bias(records: Listed, layers: int) -> float | None:
 
 @in_units("share")
 def share_of_open_gates(records: Listed, above: float) -> float | None:
-    """Return the fraction of the gates, means over the examples, that are above a value."""
+    """Return the fraction of the gates, averaged over the examples, that are above a value."""
     return _measured(records, lambda gates: (gates.units("mean") > above).mean())
 
 
@@ -254,13 +254,13 @@ def difference_of_an_examples_gates(records: Listed, above: float, data: str, le
 
 @in_units("share")
 def share_of_outputs_that_stay(records: Listed, within: float) -> float | None:
-    """Return the fraction of one example's outputs that change by less than a bound from a layer to the next."""
+    """Return the fraction of one example's outputs that change by less than a bound from one layer to the next."""
     return _measured(records, lambda gates: (np.abs(np.diff(gates.units("example_outputs"), axis=0)) < within).mean())
 
 
 @in_units("ratio")
 def deviation_of_an_examples_gates(records: Listed) -> float | None:
-    """Return by how much one example's gates differ from the means over all examples, in parts of these."""
+    """Return how much one example's gates differ from the means over all examples, relative to those means."""
 
     def deviation(gates: GateLayers) -> float:
         mean = gates.units("mean")
@@ -271,12 +271,12 @@ def deviation_of_an_examples_gates(records: Listed) -> float | None:
 
 @in_units("points")
 def difference_of_class_differences(records: Listed, above: float, data: str, less: str) -> float | None:
-    """Return the difference of two data sets in the fraction of a class's mean gates that are off those of all."""
+    """Return the difference between two data sets in the fraction of class mean gates that differ from those of all."""
     return _measured(records, lambda gates: (np.abs(gates.by_class) > above).mean(), data, less)
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say how well each network is trained, what that made of its biases, and how far its gates are open."""
+    """State how well each network is trained, how its biases moved, and how far its gates are open."""
     ends = {run.config: run.last("train_cross_entropy") for run in records}
     for data, found in inside(records, "gates").items():
         layers, end = GateLayers(found.networks[0]), ends.get(found.networks[0].run)

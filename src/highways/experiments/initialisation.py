@@ -27,7 +27,7 @@ from highways.tracking.outcomes import best_of, cells, diverged
 
 Kind = Literal["plain", "highway"]
 Named = tuple[str, int, str]
-"""A kind of network, its depth, its initialisation."""
+"""Kind of a network, its depth, its initialisation."""
 
 
 class InitialisationProfile(Profile):
@@ -42,25 +42,25 @@ class InitialisationProfile(Profile):
     activation: Literal["relu", "tanh"] = "relu"
     transform_bias: float = -2.0
     more_biases: dict[Depth, Distinct[float]] = Field(default_factory=dict)
-    """By depth: further transform biases of its highway networks; the best run counts, as of the rates (P2 2.2)."""
+    """By depth: further transform biases of highway networks; the best run counts, as for the rates (P2 sec. 2.2)."""
     learning_rates: Distinct[Annotated[float, Field(gt=0)]]
-    """Each network is trained at each of these; the best run's training cross-entropy counts."""
+    """Rates at which each network is trained; the best run's training cross-entropy counts."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     epochs: Epochs
     batch_size: BatchSize
     seeds: Trials = 1
     signal_examples: Count = 1_000
     draws: int = Field(default=20_000, ge=2, le=1_000_000_000)
-    """Of the weights of one unit, for the variance of its input."""
+    """Number of draws of one unit's weights, for the variance of its input."""
     stuck_steps: Count = 500
-    """Of the network that learned nothing; 500 are the source's. The healthy one has four times as many."""
+    """Steps of the network that learned nothing; the source has 500. The healthy one has four times as many."""
     small_net_steps: Count = 2_000
-    """Of the 7-4-2-1 network."""
+    """Steps of the 7-4-2-1 network."""
     saturation_steps: Count = 6_000
-    """Of the network of one hidden layer of sigmoids; at most an epoch's."""
+    """Steps of the network with one hidden layer of sigmoids; at most one epoch's."""
 
     def runs(self) -> list[RunConfig]:
-        """Return both kinds, every depth, bias, initialisation, rate and seed, in this order."""
+        """Return the runs by kind, depth, bias, initialisation, rate and seed, in this order."""
         return [
             RunConfig(
                 data=DataConfig.of(self.data),
@@ -74,7 +74,7 @@ class InitialisationProfile(Profile):
                 ),
                 optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
                 budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
-                seed=seed,  # one order for all, so that all train together
+                seed=seed,  # the order of examples is shared, so that all train together
             )
             for kind, depth in itertools.product(get_args(Kind), self.depths)
             for bias in ([self.transform_bias, *self.more_biases.get(depth, [])] if kind == "highway" else [None])
@@ -85,7 +85,7 @@ class InitialisationProfile(Profile):
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before training of every network that has blocks, then the studies.
 
-        Own data go without the network of sigmoids, which is the source's on MNIST.
+        The user's own data exclude the network of sigmoids, which is the source's on MNIST.
         """
         untrained: dict[Named, RunConfig] = {}
         for run in self.runs():
@@ -119,9 +119,9 @@ BEST = "best_train_cross_entropy"
 def initialisation_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each kind of network, depth and initialisation.
 
-    Outputs are root mean squares over units and examples, gradients norms over a block's parameters, both before
-    training; blocks are the layers behind the first, the figure has all of them. `best_*` are of the best run, of every
-    rate, bias and seed; those that diverged do not count.
+    Outputs are root mean squares over units and examples, gradients are norms over a block's parameters, both before
+    training. Blocks are the layers after the first; the figure shows all of them. `best_*` belong to the best run over
+    all rates, biases and seeds; runs that diverged do not count.
     """
     signals = _signals(records)
     for (kind, depth, initialisation), cell in cells(records, lambda run: _named(run.config)).items():
@@ -156,11 +156,11 @@ WEIGHTS = {
     "normal": "N(0, 1)",
     "zeros": "zeros",
 }
-"""Initial weights, with the heads of their columns on a page."""
+"""Initial weights, with their column headings on a page."""
 
 
 def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per network and depth, with the best training cross-entropy of each kind of initial weights."""
+    """Return one row per network and depth, with the best training cross-entropy of each kind of initial weights."""
     best = frame["best_train_cross_entropy"].astype(object)
     best = best.mask((frame["diverged"] == frame["runs"]) & frame["runs"].notna(), "diverged")
     wide = frame.assign(best=best).pivot(index=["network", "depth"], columns="initialisation", values="best")
@@ -168,10 +168,10 @@ def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def initialisation_figure(records: Listed) -> Drawing:
-    """Draw for plain and highway networks, by initialisation, what training makes of it, over depth.
+    """Draw what training achieves in plain and highway networks, by initialisation and depth.
 
-    Then outputs and gradients before training, block by block in the deepest networks (a shallower one is, untrained,
-    the first blocks of it); then the studies. What has not been measured yet has no panel.
+    Then come outputs and gradients before training, block by block in the deepest networks (an untrained shallower
+    network equals their first blocks), and then the studies. What has not been measured has no panel.
     """
     rows, signals, panels = sorted(initialisation_rows(records), key=itemgetter("depth")), _signals(records), []
     depths, names = sorted({row["depth"] for row in rows}), dict.fromkeys(row["initialisation"] for row in rows)
@@ -192,7 +192,7 @@ def initialisation_figure(records: Listed) -> Drawing:
 
 
 def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]:
-    """Return a line for each initialisation that has points above zero; the others keep their place in the colours."""
+    """Return a line for each initialisation with points above zero; the others keep their place in the colours."""
     lines = []
     for (name, values), colour, marker in zip(points.items(), OTHERS, POINTS, strict=False):
         if any(values.values()):
@@ -205,9 +205,9 @@ def _lines(points: Mapping[str, Mapping[int, float]], **look: Any) -> list[Line]
 def initialisation_share_of_guessing(
     records: Listed, network: str, depth: int, names: tuple[str, ...], biases: tuple[float, ...] = ()
 ) -> float | None:
-    """Return the best training cross-entropy with the worst of some initialisations over that of guessing.
+    """Return the best training cross-entropy with the worst of some initialisations, over that of guessing.
 
-    Where all runs diverged it is infinite; where there are none with one of `biases`, there is no value.
+    It is infinite if all runs diverged; there is no value unless every one of `biases` was run.
     """
     rows = [row for row in initialisation_rows(records) if (row["network"], row["depth"]) == (network, depth)]
     losses = {row["initialisation"]: row[BEST] for row in rows}
@@ -218,7 +218,7 @@ def initialisation_share_of_guessing(
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say which initial weights did best and worst at the greatest depth, for each kind of network."""
+    """State which initial weights did best and worst at the largest depth, for each kind of network."""
     rows, sentences = sorted(initialisation_rows(records), key=itemgetter(BEST)), []
     for kind in dict.fromkeys(run.config.network.kind for run in records):
         depth = max(row["depth"] for row in rows if row["network"] == kind)

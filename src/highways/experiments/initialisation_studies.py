@@ -1,4 +1,4 @@
-"""Small studies of initial weights: the variance of a unit, a 7-4-2-1 network, saturation, what learned nothing."""
+"""Small studies of initial weights: a unit's variance, a 7-4-2-1 network, saturation, a network that did not learn."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -31,17 +31,17 @@ class Variance(SmallStudy):
         (name, f"variance, by calculation {variance}", name)
         for name, variance in {"he_normal": "2", "normal": "501", "normal_fan_in": "1.5"}.items()
     ]
-    """With 500 of 1,000 inputs on. The source's own formulas are lost in the text at hand."""
+    """With 500 of 1,000 inputs on. The source's own formulas are missing from the available text."""
     inputs: Count = 1_000
     active: Count = 500
-    """So many inputs are 1, the others 0."""
+    """Number of inputs that are 1; the others are 0."""
     draws: int = Field(default=20_000, ge=2)
     seed: int = Field(default=0, ge=0)
 
     def measure(self) -> dict[str, Tensor]:
         """Return the variance for each way to draw the weights, one value each; b is drawn from N(0, 1).
 
-        By calculation it is the variance of a weight times the inputs that are on, and one for b.
+        By calculation it is the variance of a weight times the number of inputs that are on, plus one for b.
         """
         found = {}
         for name, variance in {"normal": 1.0, "normal_fan_in": 1 / self.inputs, "he_normal": 2 / self.inputs}.items():
@@ -52,7 +52,7 @@ class Variance(SmallStudy):
         return found
 
 
-# Networks side by side, on the first axis of their weights: all seeds of the first version, then of the second, ...
+# Networks are stacked on the first axis of their weights: all seeds of the first version, then of the second, ...
 
 
 def _initial(units: tuple[int, ...], kinds: tuple[Initialisation, ...], seeds: int) -> list[Tensor]:
@@ -67,7 +67,7 @@ def _initial(units: tuple[int, ...], kinds: tuple[Initialisation, ...], seeds: i
 
 
 def _outputs(x: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return outputs, `(networks, batch, units)`, of inputs of all networks, `(batch, features)`, or each one's own."""
+    """Return outputs, `(networks, batch, units)`, for inputs shared by all, `(batch, features)`, or each one's own."""
     out = x if x.dim() == 3 else x.expand(len(weights[0]), -1, -1)
     for place in range(0, len(weights), 2):
         out = torch.baddbmm(weights[place + 1], activation(out) if place else out, weights[place])
@@ -81,7 +81,7 @@ def _losses(x: Tensor, y: Tensor, weights: list[Tensor], activation: Callable[[T
 
 
 def _squares(x: Tensor, y: Tensor, weights: list[Tensor], activation: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return half the squared error of each network's sigmoid outputs, summed over classes, mean over examples."""
+    """Return half the squared error of each network's sigmoid outputs, summed over classes, averaged over examples."""
     outputs = torch.sigmoid(_outputs(x, weights, activation))
     return (outputs - functional.one_hot(y, outputs.shape[2])).square().sum(dim=2).mean(dim=1) / 2
 
@@ -94,7 +94,7 @@ def _descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
 
 
 SMALL_NET = (7, 4, 2, 1)
-"""Units of its layers, inputs and output among them."""
+"""Units per layer, from the inputs to the output."""
 
 ERROR = "mean absolute error on fresh examples"
 
@@ -102,9 +102,9 @@ ERROR = "mean absolute error on fresh examples"
 class SmallNet(SmallStudy):
     """A 7-4-2-1 network of rectified units, from several initialisations (the first of the questions).
 
-    The network, its linear output, Adam, the mean squared error and the mean absolute error are the question's; Adam's
-    settings and the batches are Keras's (whose normal weights of He are truncated, not so here). Data and steps are
-    ours: the question's are not known. Biases start at 0; a seed means the same batches in all initialisations.
+    The network, its linear output, Adam, the mean squared error and the mean absolute error are the question's. Adam's
+    settings and the batches are Keras's, but Keras truncates He's normal weights and we do not. Data and steps are
+    ours: the question's are unknown. Biases start at 0; a seed gives all initialisations the same batches.
     """
 
     kind: str = "small-net"
@@ -124,20 +124,20 @@ class SmallNet(SmallStudy):
         Bars("7-4-2-1 network: error on fresh examples", {"absolute_error": "mean absolute error"}, "mean of the seeds")
     ]
     examples: int = Field(default=500, ge=32)
-    """To train on."""
+    """Number of training examples."""
     test_examples: int = Field(default=2_000, ge=10)
     steps: Count = 1_000
     batch_size: Count = 32
     learning_rate: float = Field(default=0.001, gt=0)
     seeds: int = Field(default=30, ge=2)
-    """How many; each draws weights and batches, the task is one."""
+    """Number of seeds; each draws weights and batches, and all share one task."""
     seed: int = Field(default=0, ge=0)
-    """Of the task."""
+    """Seed of the task."""
 
     def task(self) -> tuple[Tensor, Tensor]:
-        """Return a task of regression: features `(examples, 7)` and targets `(examples,)`, float32; the last test.
+        """Return a regression task: features `(examples, 7)`, targets `(examples,)`, float32; test examples come last.
 
-        Features are from N(0, 1). The target is the output of a network of four tanh units with random weights, less
+        Features are from N(0, 1). The target is the output of a network of four tanh units with random weights, minus
         its mean, over its standard deviation.
         """
         random = torch.Generator().manual_seed(self.seed)
@@ -147,7 +147,7 @@ class SmallNet(SmallStudy):
         return x, (y - y.mean()) / y.std()
 
     def measure(self) -> dict[str, Tensor]:
-        """Train the network, and return what `quantities` say of fresh examples, by initialisation; a value a seed."""
+        """Train the network, and return the `quantities` on fresh examples by initialisation, with a value per seed."""
         (x, y), kinds = self.task(), self.versions
         weights = _initial(SMALL_NET, kinds, self.seeds)
         adam = torch.optim.Adam(weights, lr=self.learning_rate, eps=1e-7)
@@ -172,17 +172,17 @@ class SmallNet(SmallStudy):
 
 
 SATURATED = 0.01
-"""A sigmoid is saturated where its derivative, 0.25 at most, is below that."""
+"""A sigmoid is saturated if its derivative, 0.25 at most, is below this."""
 RATES = (0.1, 0.3, 1.0, 3.0)
 
 
 class Saturation(SmallStudy):
     """A network of one hidden layer of sigmoids from N(0, 1) and N(0, 1 / n) weights (question a), and advice on it.
 
-    The advice, each piece alone, held against `sigmoid`, all from N(0, 1 / n) weights and at the best of some rates:
-    cross-entropy in place of `squared-error`, rectified units or SELUs in place of sigmoids, normalised batches (the
-    test set as one, no scale to learn). Gradient descent; biases start at 0, and a seed means the same weights and
-    order of the examples.
+    Each piece of advice, alone, is compared with `sigmoid`, all from N(0, 1 / n) weights and at the best of some rates:
+    cross-entropy instead of `squared-error`, rectified units or SELUs instead of sigmoids, normalised batches (the test
+    set is one batch; no scale is learned). Training is gradient descent; biases start at 0, and a seed gives all the
+    same weights and order of the examples.
     """
 
     kind: str = "saturation"
@@ -198,8 +198,8 @@ class Saturation(SmallStudy):
         "selu": (functional.selu, _losses),
         "batch-normalised": (lambda z: torch.sigmoid(functional.instance_norm(z.mT).mT), _losses),
     }
-    """Activation and loss; from N(0, 1 / n) weights, n inputs of a unit, except the first. The first two are trained at
-    `learning_rate`, the others at each of `RATES`: the rate counts that is best after a tenth of the steps."""
+    """Activation and loss, from N(0, 1 / n) weights, n inputs of a unit, except the first. The first two are trained at
+    `learning_rate`, the others at each of `RATES`: the best rate after a tenth of the steps counts."""
     versions: ClassVar[tuple[str, ...]] = tuple(learners)
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "saturated hidden activations before, mean of {seeds} seeds": ("saturated", EVERY),
@@ -221,20 +221,20 @@ class Saturation(SmallStudy):
     hidden: Count = 30
     batch_size: Count = 10
     learning_rate: float = Field(default=0.1, gt=0)
-    """Of gradient descent on the first two."""
+    """Learning rate of the first two, with gradient descent."""
     steps: Count = 6_000
-    """At most one epoch's."""
+    """At most those of one epoch."""
     examples: Count = 1_000
-    """The first of the training set, on which activations, gradients and losses are measured."""
+    """Number of training examples, the first ones, on which activations, gradients and losses are measured."""
     seeds: int = Field(default=20, ge=2)
-    """How many; each draws weights and the order of the examples."""
+    """Number of seeds; each draws weights and the order of the examples."""
 
     def measure(self) -> dict[str, Tensor]:
-        """Train the networks, and return what `quantities` say of each version.
+        """Train the networks, and return the `quantities` of each version.
 
-        A value a seed: the share of hidden activations that are saturated at the start, over units and examples; the
-        norm of the first layer's gradient of the mean loss over that of its weights; test accuracies. And losses,
-        nats, averaged over seeds, at `kept_steps` of the steps, from before the first one to after the last one.
+        There is one value per seed: the share of saturated hidden activations at the start, over units and examples;
+        the norm of the first layer's gradient of the mean loss over that of its weights; test accuracies. Losses, in
+        nats, are averaged over seeds, at `kept_steps` of the steps, from before the first one to after the last one.
         """
         data = load(self.data)
         assert isinstance(data, Images)
@@ -275,12 +275,12 @@ class Saturation(SmallStudy):
 
 
 AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias", "slow"})
-"""The faults of the network as its question has it.
+"""The faults of the network as written in its question.
 
-`one-logit`: softmax cross-entropy over the one logit, else sigmoid cross-entropy; `zero-first`: weights of the first
-layer, else from N(0, 1 / features); `small-output`: output weights from U(-2/512, 2/512), else from N(0, 1 / hidden
-units); `scalar-bias`: one scalar for all hidden units, else a bias for every one (the output's is a scalar of its own
-in both); `slow`: the source's rate and steps, else the healthy ones, rate 0.05 and 2,000 steps."""
+`one-logit`: softmax cross-entropy over the one logit, else sigmoid cross-entropy; `zero-first`: zero weights in the
+first layer, else from N(0, 1 / features); `small-output`: output weights from U(-2/512, 2/512), else from N(0, 1 /
+hidden units); `scalar-bias`: one scalar for all hidden units, else one bias each (the output has its own scalar in
+both); `slow`: the source's rate and steps, else the healthy rate 0.05 and 2,000 steps."""
 
 VERSIONS: dict[str, Set[str]] = {
     "as-written": AS_WRITTEN,
@@ -290,13 +290,13 @@ VERSIONS: dict[str, Set[str]] = {
     **{f"only-{fault}": {fault} for fault in ("one-logit", "zero-first", "slow", "scalar-bias", "small-output")},
     "all-zero": {"zero-first", "zero-second"},
 }
-"""The network as its question has it, with fewer and fewer faults, and then, in one that learns, each fault alone.
+"""The network as written in its question, with fewer and fewer faults, and then, in one that learns, each fault alone.
 
 Batches are the same for all; a subset smaller than a batch is one batch.
 """
 
 KEPT = 51
-"""Most steps at which losses and accuracies are recorded."""
+"""Maximum number of steps at which losses and accuracies are recorded."""
 
 
 class Stuck(SmallStudy):
@@ -323,21 +323,21 @@ class Stuck(SmallStudy):
     hidden: Count = 256
     examples: int = Field(default=2_000, ge=10)
     subset: int = Field(default=20, ge=2)
-    """Size of the subset of the answer's advice: can it be overfitted?"""
+    """Size of the subset for the answer's advice: can it be overfitted?"""
     steps: Count = 500
     batch_size: Count = 300
     learning_rate: float = Field(default=0.005, gt=0)
     healthy_rate: float = Field(default=0.05, gt=0)
-    """Of the healthy network, which has each fault alone; ours, as its steps."""
+    """Rate of the healthy network, which also has each fault alone; ours, as are its steps."""
     healthy_steps: Count = 2_000
     output_range: float = Field(default=2 / 512, gt=0)
-    """Output weights are uniform from the negative of this to this."""
+    """Output weights are uniform between minus this value and this value."""
     seed: int = Field(default=0, ge=0)
 
     def task(self) -> tuple[Tensor, Tensor]:
-        """Return boolean features `(examples, features)`, float32, and labels `(examples,)` of a linear rule.
+        """Return binary features `(examples, features)`, float32, and labels `(examples,)` of a linear rule.
 
-        The label is 1 where the sum of random weights over the features that are on is above its median.
+        The label is 1 if the sum of random weights over the features that are on is above its median.
         """
         random = torch.Generator().manual_seed(self.seed)
         x = (torch.rand(self.examples, self.features, generator=random) < 0.5).float()
@@ -345,11 +345,11 @@ class Stuck(SmallStudy):
         return x, (score > score.median()).float()
 
     def measure(self) -> dict[str, Tensor]:
-        """Train the versions by gradient descent on batches drawn at random, on all examples and on a small subset.
+        """Train the versions by gradient descent on random batches, of all examples and of a small subset.
 
         Returns:
-            What `quantities` say, by version: losses and accuracies over all training examples, at some steps, from
-            before the first one to after the last one; the accuracy on the subset after as many steps on it alone; of
+            The `quantities` by version: losses and accuracies over all training examples, at some steps, from before
+            the first one to after the last one; the accuracy on the subset after as many steps on it alone; for
             `as-written`, the lowest and the highest sigmoid of the logit over all examples.
         """
         x, y = self.task()
@@ -362,7 +362,7 @@ class Stuck(SmallStudy):
         return found
 
     def _weights(self, faults: Set[str]) -> list[Tensor]:
-        """Return first layer's weights and biases, output weights and biases."""
+        """Return the first layer's weights and biases, then the output weights and bias."""
         random = torch.Generator().manual_seed(self.seed + 1)
         first = torch.randn(self.hidden, self.features, generator=random) / math.sqrt(self.features)
         second = torch.randn(1, self.hidden, generator=random) / math.sqrt(self.hidden)
@@ -400,7 +400,7 @@ class Stuck(SmallStudy):
         }
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return losses and accuracies of all versions over steps."""
+        """Return the losses and accuracies of all versions by step."""
         panels = []
         for quantity, unit in (("loss", "loss, nats"), ("accuracy", "accuracy")):
             lines = []
@@ -426,7 +426,7 @@ def _loss(faults: Set[str], logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _distinct(gradient: Tensor) -> int:
-    """Return how many rows differ from each other, to a ten-thousandth of the largest entry; none of zeros."""
+    """Return how many rows are distinct, to a ten-thousandth of the largest entry; 0 if all are zero."""
     if not gradient.any():
         return 0
     return len(torch.unique((gradient / gradient.abs().max() * 1e4).round(), dim=0))

@@ -1,10 +1,10 @@
 """Two implementations of one network that did not agree, as a factorial (the Keras/Lasagne question).
 
-A cell is a choice of one level of every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
-is what another version of Keras makes of it: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to
-1.0.2 has another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`,
-which is Keras 0.x: that Adagrad is its likeliest one. Its Lasagne network keeps no examples for validation
-(`TrainSplit(eval_size=0)`), so that this is no factor. Every seed is a replicate of the whole factorial.
+A cell is a choice of one level for every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
+is that of another version of Keras: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to 1.0.2 has
+another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`, which is
+Keras 0.x, so that Adagrad is the likeliest. Its Lasagne network keeps no validation examples
+(`TrainSplit(eval_size=0)`), so this is not a factor. Every seed is a replicate of the whole factorial.
 """
 
 import itertools
@@ -55,11 +55,11 @@ FACTORS: dict[str, tuple[str, dict[str, Any]]] = {
     "shuffle": ("budget.shuffle", {"yes": True, "no": False}),
     "epochs": ("budget.epochs", {"10": 10, "1": 1}),
 }
-"""Where each stands in a run, and its levels. Source: the Keras/Lasagne question; the defaults of Keras 1, Lasagne and
-nolearn. The initial weights are those of the highway layers, H and T; the layers around them are Glorot-uniform in
-both. The loss is no factor: binary cross-entropy, averaged over the two outputs of a softmax, is categorical
-cross-entropy. For Lasagne the program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a loop that is not
-printed (`LASAGNE_LONG`) is as likely as one epoch."""
+"""Where each factor is set in a run, and its levels. Source: the Keras/Lasagne question; the defaults of Keras 1,
+Lasagne and nolearn. The initial weights are those of the highway layers, H and T; the layers around them are
+Glorot-uniform in both. The loss is not a factor: binary cross-entropy, averaged over the two outputs of a softmax,
+equals categorical cross-entropy. For Lasagne, the program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a
+loop that is not printed (`LASAGNE_LONG`) is as likely as one epoch."""
 
 TEXTS = {name: name.replace("_", " ") for name in FACTORS}
 TEXTS |= {"initialisation": "initial weights", "shuffle": "shuffled every epoch"}
@@ -77,14 +77,14 @@ NETWORKS = {
     "lasagne": (LASAGNE, "Lasagne"),
     "lasagne-long": (LASAGNE_LONG, "Lasagne, {epochs} epochs"),
 }
-"""What the two networks may have been, and are called, by the names that claims use; `{epochs}` is the larger level."""
+"""Candidates for the two networks, with their display names, by the names in claims; `{epochs}` is the larger level."""
 
 WORDS = (
     ("initialisation", "optimiser", "transform_bias", "highway_layers"),
     ("optimiser", "transform_bias", "first_layer", "batch_size"),
     ("initialisation", "transform_bias", "first_layer", "shuffle"),
 )
-"""Of the fraction: in its cells the levels of each of these fours have an even sum."""
+"""Defining words of the fraction: in its cells, the levels of the four factors of each word have an even sum."""
 
 
 def _sign(cell: Cell, names: Sequence[str]) -> int:
@@ -94,9 +94,9 @@ def _sign(cell: Cell, names: Sequence[str]) -> int:
 def cells(fraction: bool) -> list[Cell]:
     """Return the cells that are trained, with the epochs at level 0: Lasagne's one is read off the same curves.
 
-    A fraction is an eighth of the 128 cells of the levels as written, sixteen of resolution IV, 2^(7-3): no main effect
-    is mixed with another or with a pair. Otherwise there are all of them, and with the transform bias of Keras 1.2.2 as
-    a third level 192. Both hold Keras's cell, those of its other versions, and with one epoch Lasagne's.
+    A fraction is an eighth of the 128 cells of the levels as written: sixteen, of resolution IV, 2^(7-3), in which no
+    main effect is confounded with another or with a pair. Otherwise it is all of them, 192 with the transform bias of
+    Keras 1.2.2 as a third level. Both include Keras's cell, those of its other versions and, with one epoch, Lasagne's.
     """
     levels = [(0, 1, 2) if name == "transform_bias" and not fraction else (0, 1) for name in list(FACTORS)[:-1]]
     whole = [(*chosen, 0) for chosen in itertools.product(*levels)]
@@ -113,7 +113,7 @@ def cell_of(config: RunConfig) -> Cell:
 
 
 class Logistic(SmallStudy):
-    """Logistic regression, the level to beat."""
+    """Logistic regression, the baseline."""
 
     kind: str = "logistic"
     version: ClassVar[int] = 1
@@ -122,7 +122,7 @@ class Logistic(SmallStudy):
     """Use only this many of the first training examples; all by default."""
 
     def measure(self) -> dict[str, Tensor]:
-        """Return `test_accuracy` and `train_accuracy` of scikit-learn's with its defaults, on standardised features."""
+        """Return scikit-learn's `test_accuracy` and `train_accuracy`, with its defaults, on standardised features."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -138,7 +138,7 @@ class Logistic(SmallStudy):
 
 
 class KerasLasagneProfile(Profile):
-    """Parameters of `07_keras_vs_lasagne`: a factorial over what two implementations differ in."""
+    """Parameters of `07_keras_vs_lasagne`: a factorial over the differences between two implementations."""
 
     experiment: ClassVar[str] = "07_keras_vs_lasagne"
 
@@ -146,21 +146,21 @@ class KerasLasagneProfile(Profile):
     training_examples: int | None = Field(default=None, ge=1)
     """Use only this many of the first training examples; all by default."""
     fraction: bool
-    """Sixteen cells of the 128 of the levels as written, and two of other versions of Keras; otherwise all 193."""
+    """Sixteen of the 128 cells of the levels as written, and two of other versions of Keras; otherwise all 193."""
     seeds: int = Field(default=3, ge=2, le=10_000)
-    """Of initial weights and dropout. The batches come in one order for all, so that they train together."""
+    """Seeds of initial weights and dropout. All runs share one order of the batches, so that they train together."""
     epochs: Epochs = Field(default=10, ge=2)
-    """Keras's; Lasagne's 1 is read off the same curves, since nothing in training depends on how long it will last."""
+    """Keras's; Lasagne's 1 is read off the same curves, since training does not depend on how long it will last."""
     width: Width = 32
     dropout: float = Field(default=0.04, ge=0, lt=1)
 
     def runs(self) -> list[RunConfig]:
-        """Return every data set's cells, each with every seed."""
+        """Return the runs of every data set's cells, each with every seed."""
         chosen = itertools.product(self.data, cells(self.fraction), range(self.seeds))
         return [self.run(cell, data, seed) for data, cell, seed in chosen]
 
     def run(self, cell: Cell, data: FeatureDataName, seed: int = 0) -> RunConfig:
-        """Return the run of a cell, whose level of the epochs does not matter."""
+        """Return the run of a cell; the cell's level of the epochs does not matter."""
         network = {"kind": "highway", "width": self.width, "dropout": self.dropout, "initialisation": "glorot_uniform"}
         data_set = DataConfig(name=data, training_examples=self.training_examples)
         settings: dict[str, Any] = {"data": data_set, "network": network, "budget": {}, "seed": seed}
@@ -188,27 +188,27 @@ class Factorial:
     """Test accuracies by cell.
 
     Every estimate is a list with one value per seed, each from that seed's runs alone: their spread over seeds is that
-    of the estimate, whatever the runs of one seed have in common. A seed draws initial weights and dropout; the data,
-    the test examples and the order of the batches are the same for all, and their part of the uncertainty is not in it.
+    of the estimate, whatever the runs of one seed have in common. A seed draws initial weights and dropout. Data, test
+    examples and the order of the batches are shared; their part of the uncertainty is not included.
     """
 
     data: str
     epochs: int
     """The larger level of the epochs."""
     accuracies: dict[Cell, list[float]]
-    """By cell, one value per seed."""
+    """Test accuracies by cell, one value per seed."""
     logistic: float | None
-    """That of logistic regression; `None` where it was not fitted."""
+    """Test accuracy of logistic regression; `None` if it was not fitted."""
 
     @property
     def full(self) -> bool:
-        """Whether all cells are there, and not a fraction of them, in which pairs of factors are mixed."""
+        """Whether all cells are included, rather than a fraction, in which pairs of factors are confounded."""
         return len(self.accuracies) == 2 * len(cells(fraction=False))
 
     def effect(self, name: str, epochs: int | None = None, high: int = 1) -> list[float]:
-        """Return the effect of a factor: the mean accuracy at its `high` level, Lasagne's by default, less Keras's.
+        """Return the effect of a factor: the mean accuracy at its `high` level, Lasagne's by default, minus Keras's.
 
-        It is over all cells of the levels as written, or those of one level of the `epochs`. Of a fraction there is no
+        It is over all cells of the levels as written, or over those of one level of the `epochs`. A fraction has no
         third level.
         """
         if high == 2 and not self.full:
@@ -220,7 +220,7 @@ class Factorial:
         return [math.fsum(map(mul, weights, accuracies)) for accuracies in of_seeds]
 
     def difference(self, of: Cell, less: Cell | None) -> list[float]:
-        """Return the difference of two cells, or of a cell and logistic regression; empty where one is missing."""
+        """Return the difference of two cells, or of a cell and logistic regression; empty if one is missing."""
         ones = self.accuracies.get(of, [])
         level = [] if self.logistic is None else [self.logistic] * len(ones)
         others = self.accuracies.get(less, []) if less else level
@@ -229,7 +229,7 @@ class Factorial:
     def effects(self) -> dict[str, dict[str, list[float]]]:
         """Return main effects by the number of epochs after which they are measured, then by factor and levels.
 
-        Effects change sign between the two numbers, so that their means over both say nothing.
+        Effects change sign between the two numbers of epochs, so their means over both say nothing.
         """
         measured: dict[str, dict[str, list[float]]] = {}
         for place, epochs in enumerate((self.epochs, 1)):
@@ -240,7 +240,7 @@ class Factorial:
         return measured | {"over all settings": {self.switch("epochs"): self.effect("epochs")}}
 
     def configurations(self) -> dict[str, Cell]:
-        """Return the cells of `NETWORKS` by what they are called."""
+        """Return the cells of `NETWORKS` by display name."""
         return {text.format_map(vars(self)): cell for cell, text in NETWORKS.values()}
 
     def switch(self, name: str) -> str:
@@ -249,7 +249,7 @@ class Factorial:
         return f"{TEXTS[name]}: {one} to {other}"
 
     def estimates(self) -> Iterator[tuple[str, str, list[float]]]:
-        """Yield what the table says: quantity, term, and a value per seed, none where cells were not trained."""
+        """Yield the estimates of the table: quantity, term, and one value per seed, none if cells were not trained."""
         yield "test accuracy", "logistic regression", [] if self.logistic is None else [self.logistic]
         for name, cell in self.configurations().items():
             yield "test accuracy", name, self.accuracies.get(cell, [])
@@ -284,11 +284,11 @@ def factorials(records: Listed) -> dict[str, Factorial]:
 
 
 def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
-    """Yield accuracies of the configurations, and the effect of every factor.
+    """Yield the accuracy of every configuration and the effect of every factor.
 
     `quantity` is `test accuracy` (of a configuration), `gain` (of Keras's network, by one of Lasagne's levels) or
     `effect after ...` (a main effect, after each number of epochs). Values are fractions of the test set, means over
-    seeds, with 95 % intervals (Student's, over seeds) where there are five seeds or more.
+    seeds; from five seeds on they have 95 % intervals (Student's, over seeds).
     """
     for data, found in factorials(records).items():
         trained_on = records.on(data)[0].config.data.training_examples or examples(data, "train")
@@ -329,7 +329,7 @@ def _cells_panel(found: Factorial) -> Panel:
 
 
 def _effects_panel(found: Factorial) -> Panel:
-    """Return the effects, means and every seed, in points; those of one factor stand next to each other."""
+    """Return the effects in points, means and every seed; those of one factor are next to each other."""
     effects = found.effects()
     names = list(dict.fromkeys(name for estimates in effects.values() for name in estimates))
     colours = dict(zip(effects, (OTHERS[0], OTHERS[1], OTHERS[5]), strict=True))
@@ -363,17 +363,17 @@ Estimate = Callable[[Factorial], list[float]]
 
 @in_units("points")
 def configuration_difference(records: Listed, of: str, less: str, data: str | None = None) -> Interval | None:
-    """Return the interval of the difference in test accuracy of two of `NETWORKS`, or of one and `logistic`."""
+    """Return the interval of the difference in test accuracy between two of `NETWORKS`, or one and `logistic`."""
     other = NETWORKS[less][0] if less in NETWORKS else None
     return _over_seeds(records, data, lambda found: found.difference(NETWORKS[of][0], other))
 
 
 @in_units("points")
 def factor_effect(records: Listed, factor: str, third_level: bool = False, data: str | None = None) -> Interval | None:
-    """Return the interval of a factor's effect: test accuracy at Lasagne's level less that at Keras's.
+    """Return the interval of a factor's effect: test accuracy at Lasagne's level minus that at Keras's.
 
-    Over all cells with the larger number of epochs: with one epoch some effects have another sign. `third_level` is
-    Keras 1.2.2's in place of Lasagne's.
+    It is over all cells with the larger number of epochs: with one epoch, some effects have another sign. `third_level`
+    uses that of Keras 1.2.2 instead of Lasagne's.
     """
     return _over_seeds(records, data, lambda found: found.effect(factor, epochs=0, high=2 if third_level else 1))
 
@@ -385,7 +385,7 @@ def _over_seeds(records: Listed, data: str | None, values: Estimate) -> Interval
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say for each data set how Lasagne's network compares with Keras's."""
+    """State for each data set how Lasagne's network compares with Keras's."""
     for found in factorials(records).values():
         compared = []
         for cell in (LASAGNE, LASAGNE_LONG):

@@ -1,8 +1,8 @@
-"""One network twice: from scratch in NumPy, and in PyTorch with the penalty that Keras has (the NumPy/Keras question).
+"""One network twice: from scratch in NumPy, and in PyTorch with Keras's penalty (the NumPy/Keras question).
 
-The network from scratch decays its weights by lambda * w, and its cost has lambda / 2 * sum(w^2); Keras's `l2(lambda)`
-adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w. Keras itself is not run: its penalty is, in
-PyTorch.
+The network from scratch decays its weights by lambda * w, and its cost includes lambda / 2 * sum(w^2). Keras's
+`l2(lambda)` adds lambda * sum(w^2) to the loss, whose gradient is 2 * lambda * w. Keras itself is not run; its penalty
+is, in PyTorch.
 """
 
 import statistics
@@ -29,8 +29,8 @@ from highways.show.figures import DASHES, OTHERS, Drawing, line, line_panel
 from highways.show.tables import Row, costs
 from highways.tracking import AnalysisRecord, Listed
 
-# The two networks: inputs, a hidden layer, some outputs, sigmoids throughout, mean squared error, weights zero at
-# first, gradient descent over all examples at once, in float64. Weights decay, biases do not.
+# The two networks have inputs, a hidden layer and outputs, with sigmoids throughout and mean squared error. Weights
+# start at zero. Training is full-batch gradient descent in float64. Weights decay, biases do not.
 
 Array = NDArray[np.float64]
 Weights = list[Array]
@@ -38,7 +38,7 @@ Weights = list[Array]
 
 
 class State(NamedTuple):
-    """A network after a step: weights, cost with the penalty if it has one, training accuracy, the cost's gradient."""
+    """A network after a step: weights, cost (with its penalty, if any), training accuracy, and the cost's gradient."""
 
     weights: Weights
     cost: float
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 def zeros(x: Array | Tensor, y: Array | Tensor, hidden: int) -> Weights:
-    """Return the weights that both networks start with."""
+    """Return the initial weights of both networks, all zero."""
     return [np.zeros(shape) for shape in ((x.shape[1], hidden), hidden, (hidden, y.shape[1]), y.shape[1])]
 
 
@@ -62,7 +62,7 @@ def forward(x: Array, weights: Weights) -> tuple[Array, Array]:
 
 
 def gradient(x: Array, y: Array, weights: Weights) -> Weights:
-    """Return the gradient of the mean squared error, over examples and outputs, by backpropagation."""
+    """Return the gradient of the mean squared error over examples and outputs, by backpropagation."""
     hidden, out = forward(x, weights)
     delta = 2 * (out - y) * out * (1 - out) / y.size
     below = delta @ weights[2].T * hidden * (1 - hidden)
@@ -70,7 +70,7 @@ def gradient(x: Array, y: Array, weights: Weights) -> Weights:
 
 
 def gradient_loop(x: Array, y: Array, weights: Weights) -> Weights:
-    """Return the same, example by example, as the source does it."""
+    """Return the same gradient, computed example by example, as in the source."""
     total = [np.zeros_like(weight) for weight in weights]
     for one, target in zip(x, y, strict=True):
         for sum_, part in zip(total, gradient(one[None], target[None], weights), strict=True):
@@ -83,7 +83,7 @@ def _accuracy(out: Array, y: Array) -> float:
 
 
 def train_in_numpy(x: Array, y: Array, hidden: int, steps: int, rate: float, decay: float) -> list[State]:
-    """Return the network from scratch after every step; it decays by `decay * w`, its cost has half `decay * w^2`."""
+    """Return the network from scratch after every step; weights decay by `decay * w`, costing half `decay * w^2`."""
     weights, history = zeros(x, y, hidden), []
     for step in range(steps + 1):
         out, slopes = forward(x, weights)[1], gradient(x, y, weights)
@@ -107,10 +107,10 @@ def train_in_torch(
     weight_decay: float = 0.0,
     decoupled: float = 0.0,
 ) -> list[State]:
-    """Return the network in PyTorch after every step.
+    """Return the states of the network in PyTorch after every step.
 
-    Its loss has `penalty` times the sum of squares, as Keras's `l2`; `weight_decay` is the optimiser's own; and before
-    each step weights are multiplied by 1 - rate * `decoupled`.
+    Its loss includes `penalty` times the sum of squares, as Keras's `l2` does; `weight_decay` is the optimiser's own;
+    before each step, weights are multiplied by 1 - rate * `decoupled`.
     """
     weights = [torch.from_numpy(weight).requires_grad_() for weight in zeros(x, y, hidden)]
     groups = [{"params": weights[0::2], "weight_decay": weight_decay}, {"params": weights[1::2], "weight_decay": 0.0}]
@@ -135,14 +135,14 @@ def train_in_torch(
 
 
 class ParitySettings(Strict):
-    """What a profile may set of the study."""
+    """The settings of the study that a profile may set."""
 
     data: ImageDataName
     examples: int | None = Field(default=None, ge=10)
-    """The first of the training set; all by default."""
+    """Number of training examples, the first ones; all by default."""
     hidden: Width = 30
     steps: Count = 100
-    """Of full-batch gradient descent."""
+    """Steps of full-batch gradient descent."""
     learning_rate: float = Field(default=1.0, gt=0)
     decay: float = Field(default=0.01, gt=0)
     """Lambda."""
@@ -151,16 +151,16 @@ class ParitySettings(Strict):
 
 
 LIBRARY = {
-    "no-decay": {},  # the network from scratch has none, either
+    "no-decay": {},  # compared with the network from scratch without decay
     "penalty": {"penalty": 1.0},  # Keras's, with the same lambda
     "half-penalty": {"penalty": 0.5},
     "decoupled": {"decoupled": 1.0},  # as AdamW does it, under gradient descent
     "weight-decay": {"weight_decay": 1.0},  # of torch.optim.SGD
 }
-"""What is compared with the network from scratch: how the library's decays, in units of the lambda of that one."""
+"""What is compared with the network from scratch: how the library's decays, in units of the former's lambda."""
 
 VARIANTS = (*LIBRARY, "adam")
-"""`adam` is not compared with the network from scratch: Adam with a penalty of lambda / 2 is, with AdamW's lambda."""
+"""`adam` is not compared with the network from scratch: it compares Adam, with a penalty of lambda / 2, and AdamW."""
 
 COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
     "no-decay: cost": "no_decay_loss",
@@ -171,7 +171,7 @@ COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
     "half-penalty: gradient": "half_penalty_gradient",
     "penalty: cost": "penalty_loss_gap",
 }
-"""What is compared, and its name in the record; weights where nothing is said."""
+"""What is compared, and its name in the record; weights if nothing else is named."""
 
 
 class Parity(SmallStudy, ParitySettings):
@@ -181,18 +181,18 @@ class Parity(SmallStudy, ParitySettings):
     version: ClassVar[int] = 2
     clocked: ClassVar[bool] = True
     adam_rate: float = Field(default=0.01, gt=0)
-    """Of the pair that Adam trains."""
+    """Learning rate of the pair that Adam trains."""
 
     def measure(self) -> dict[str, Tensor]:
         """Train the pairs, and return how far apart they are.
 
         Returns:
-            For each name in `COMPARED`, after every step, the difference of weights or of costs' gradients, the largest
-            over the largest entry of the first network's; of costs, over the first; of accuracies, absolute. With the
-            same lambda the costs have lambda / 2 and lambda times the sum of squares besides the error. `accuracy` of
-            the network from scratch with decay, on its training examples, and `loss`; `hidden_units`, the number of
-            different hidden units it ends with; `loop_seconds` and `vectorised_seconds`, the gradient over
-            `loop_examples` examples, medians of five.
+            For each name in `COMPARED`, a difference after every step: of weights or of costs' gradients, the largest
+            over the largest entry of the first network's; of costs, relative to the first; of accuracies, absolute.
+            With the same lambda, the costs add lambda / 2 and lambda times the sum of squares to the error. `accuracy`
+            and `loss` are those of the network from scratch with decay, on its training examples; `hidden_units` is the
+            number of distinct hidden units at its end. `loop_seconds` and `vectorised_seconds` are for the gradient
+            over `loop_examples` examples, medians of five.
         """
         data = load(DataConfig(name=self.data, training_examples=self.examples))
         assert isinstance(data, Images)
@@ -258,9 +258,9 @@ SOURCE_SAYS = {"no-decay": "equal to the last digit", "penalty": "different"}
 def parity_rows(records: Listed) -> Iterator[Row]:
     """Yield how far apart each pair is after 1, 2, 5, 10, ... steps and at the end.
 
-    `difference` is the largest difference of two weights over the largest weight of the first of the pair; where the
-    variant says so, that of the costs (over the first), of the gradients (as that of the weights) or of the accuracies
-    on the training examples (absolute). Keras's penalty is applied in PyTorch; Keras itself is not run.
+    `difference` is the largest difference between two weights over the largest weight of the first network. If the
+    variant says so, it is that of the costs (relative to the first), of the gradients (as for weights) or of the
+    accuracies on the training examples (absolute). Keras's penalty is applied in PyTorch; Keras itself is not run.
     """
     for found in of_kind(records, "parity"):
         for variant, name in COMPARED.items():
@@ -282,7 +282,7 @@ def loop(found: AnalysisRecord) -> Row:
 
 
 FLOOR = 1e-17
-"""Where a difference of nothing is drawn on the axis in logarithms."""
+"""Where a difference of zero is drawn on the logarithmic axis."""
 
 
 def parity_figure(records: Listed) -> Drawing:
@@ -300,7 +300,7 @@ def parity_figure(records: Listed) -> Drawing:
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say how far apart the two networks are after the last step, without decay, with it, and with half of it."""
+    """State how far apart the two networks of each variant are after the last step."""
     for found in of_kind(records, "parity"):
         parts = ", ".join(f"`{variant}` {found.row(COMPARED[variant])[-1]:.1g}" for variant in VARIANTS)
         yield (

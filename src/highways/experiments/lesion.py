@@ -29,7 +29,7 @@ class LesionProfile(Profile):
 
     @property
     def pruned(self) -> bool:
-        """Whether the search of `04_gates` trained its best networks alone to the end."""
+        """Whether the search of `04_gates` trained only its best networks to the end."""
         return self.gates.pruned
 
     def runs(self) -> list[RunConfig]:
@@ -37,15 +37,15 @@ class LesionProfile(Profile):
         return self.gates.shown()
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the lesions of every run, then those of their networks before training where `04_gates` has them."""
+        """Return the lesions of every run and, if `04_gates` has controls, of every network before training."""
         return with_controls(self.runs(), LesionsConfig(), self.gates.controls)
 
 
 def lesion_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, network and lesioned layer; layer 0 is the network without lesion.
 
-    `network` numbers the networks of a data set, the best one is 1; `untrained 1` is the same before training.
-    Cross-entropy (nats) and accuracy are over the whole training set; the paper's are read off P2 Fig. 4.
+    `network` numbers the networks of a data set, best first; `untrained 1` is network 1 before training. Cross-entropy
+    (nats) and accuracy are over the whole training set; the paper's values are read off P2 Fig. 4.
     """
     theirs = reference_rows("verydeep2015_fig4_lesion.csv")
     for data, number, analysis in numbered(records, "lesions"):
@@ -65,12 +65,12 @@ def lesion_rows(records: Listed) -> Iterator[Row]:
 
 
 def lesion_figure(records: Listed) -> Drawing:
-    """Draw the training cross-entropy over the lesioned layer, a panel for each data set."""
+    """Draw the training cross-entropy by lesioned layer, a panel for each data set."""
     return Drawing([lesion_panel(found) for found in inside(records, "lesions").values()])
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say for each data set how many layers the network can do without, one at a time."""
+    """State for each data set how many layers the network can lose, one at a time."""
     for data, found in inside(records, "lesions").items():
         whole, *losses = found.networks[0].row("cross_entropy")
         worst, idle = max(losses), sum(loss < 1.1 * whole for loss in losses) / len(losses)
@@ -98,7 +98,7 @@ LESION = Experiment(
                 "paper_data": "P2's data",
             },
             rows=few_layers,
-            cost=lambda records: costs([*records.analyses, *records.controls]),  # 04_gates has that of training
+            cost=lambda records: costs([*records.analyses, *records.controls]),  # 04_gates has the cost of training
         ),
     ),
     figures={"lesion": lesion_figure},

@@ -1,4 +1,4 @@
-"""The report: every claim judged, the pages, one HTML file. It has no runs of its own."""
+"""The report: every claim judged, the pages, and one HTML file. It has no runs of its own."""
 
 from typing import ClassVar
 

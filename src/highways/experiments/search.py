@@ -1,7 +1,7 @@
-"""Searches with rungs: all trials for few epochs, the best of each network for more (successive halving, run to run).
+"""Searches with rungs: all trials train for a few epochs, the best of each network for more (successive halving).
 
 Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization"; here a
-survivor is trained from the start, for the schedules of the rate do not depend on the budget.
+survivor is retrained from the start, since the schedules of the learning rate do not depend on the budget.
 """
 
 from abc import abstractmethod
@@ -18,18 +18,18 @@ from highways.tracking import RunRecord
 from highways.tracking.outcomes import rank, recorded
 
 Ladder = list[list[RunConfig]]
-"""The rungs of one network's search, as far as records tell; the later ones best first."""
+"""The rungs of one network's search, as far as the records determine them; later rungs are sorted, best first."""
 
 
 class Rung(Strict):
-    """A later rung of a search: how many trials of each network reach it, and how long they are trained there."""
+    """A later rung of a search: how many trials of each network reach it, and for how long they are trained there."""
 
     epochs: Epochs
     keep: Trials
 
 
 def check_rungs(rungs: Sequence[Rung], trials: int, epochs: int) -> None:
-    """Check that rungs become narrower and longer than the first one, of some trials and epochs, for a validator."""
+    """Check, for a validator, that rungs get narrower and longer, from a first rung of some trials and epochs on."""
     for rung in rungs:
         if rung.keep > trials:
             raise ValueError(f"a rung of {rung.epochs} epochs keeps {rung.keep} trials, there are {trials} before it")
@@ -39,10 +39,10 @@ def check_rungs(rungs: Sequence[Rung], trials: int, epochs: int) -> None:
 
 
 class Search(Profile):
-    """A profile whose runs are a search.
+    """A profile whose runs form a search.
 
-    What a rung holds follows from the records of the one before it, by `highways.tracking.outcomes.rank` and nothing
-    else, so that it is as reproducible as a fixed list.
+    The runs of a rung follow from the records of the rung before it, by `highways.tracking.outcomes.rank` and nothing
+    else, so that a search is as reproducible as a fixed list.
     """
 
     _climbed: tuple[Any, dict[Any, Ladder]] | None = PrivateAttr(None)
@@ -54,10 +54,10 @@ class Search(Profile):
     @property
     @abstractmethod
     def later_rungs(self) -> Sequence[Rung]:
-        """The later rungs, none where all trials are trained to the end."""
+        """The later rungs; none if all trials are trained to the end."""
 
     def ladders(self) -> dict[Any, Ladder]:
-        """Return the rungs of every network; records are read again only where some were added or changed."""
+        """Return the rungs of every network; read the records again only if some were added or changed."""
         folder = paths.Results(self.profile).of(self.experiment).runs
         files = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
         state = (self.model_dump_json(), files)
@@ -74,20 +74,20 @@ class Search(Profile):
         return ladder
 
     def ranking(self, runs: Sequence[RunConfig]) -> list[RunRecord]:
-        """Return the records that runs have, the best first."""
+        """Return the existing records of runs, best first."""
         return sorted(recorded(self.profile, self.experiment, runs), key=rank)
 
     def levels(self) -> Iterator[Ladder]:
-        """Yield rung by rung the runs of every network."""
+        """Yield the runs of every network, rung by rung."""
         for level in range(len(self.later_rungs) + 1):
             yield [ladder[level] for ladder in self.ladders().values() if level < len(ladder)]
 
     def runs(self) -> list[RunConfig]:
-        """Return rung by rung every network's runs, as far as records tell; the auxiliary ones are the last."""
+        """Return every network's runs, rung by rung as far as records determine them, then the auxiliary ones."""
         return [run for level in self.levels() for runs in level for run in runs] + self.auxiliary()
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield rung by rung; of the last one each network's best first, which a stop in the middle of it so leaves."""
+        """Yield rung by rung; the last begins with each network's best trial, so that an interruption leaves these."""
         for level, rung in enumerate(self.levels()):
             if level and level == len(self.later_rungs):
                 yield [run for runs in rung for run in runs[:1]]
@@ -96,14 +96,14 @@ class Search(Profile):
                 yield [run for runs in rung for run in runs]
 
     def waiting(self) -> list[RunConfig]:
-        """Return a run of every network whose ladder is not whole yet."""
+        """Return one run of every network whose ladder is incomplete."""
         return [ladder[0][0] for ladder in self.ladders().values() if len(ladder) <= len(self.later_rungs)]
 
     def ranked(self, network: Any, number: int, described: str) -> RunConfig:
-        """Return a trial of a network by its rank in the first rung, 1 for the best; the message has it `described`.
+        """Return a network's trial by its rank in the first rung, 1 for the best; `described` names it in the error.
 
         Raises:
-            NotYet: The search has not that network, has not been run to its end, or too few of its trials learned.
+            NotYet: The search lacks that network or is unfinished, or too few of its trials learned.
         """
         trials = self.first_rung().get(network, [])
         records = self.ranking(trials)
@@ -118,5 +118,5 @@ class Search(Profile):
 
 
 def longer(config: RunConfig, epochs: int) -> RunConfig:
-    """Return a run with another number of epochs."""
+    """Return a run with a different number of epochs."""
     return config.model_copy(update={"budget": config.budget.model_copy(update={"epochs": epochs})})

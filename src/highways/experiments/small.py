@@ -1,4 +1,4 @@
-"""Small studies: programs of their own that answer a question of a source, without a run."""
+"""Small studies: self-contained programs that answer a source's question without training runs."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,39 +22,39 @@ DARK, LIGHT = OTHERS[4], OTHERS[1]
 
 Numbers = Sequence[float]
 Quantity = tuple[str, Callable[[Numbers], Numbers]]
-"""Name of a version's quantity, and which of its numbers a row is the mean of."""
+"""Name of a version's quantity, and a function that selects the numbers whose mean is a row."""
 
 EVERY, FIRST, LAST = (itemgetter(part) for part in (slice(None), slice(1), slice(-1, None)))
-"""Which numbers: all seeds', or the one before training, or after it."""
+"""Selections of numbers: those of all seeds, the one before training, and the one after it."""
 
 
 class Bars(NamedTuple):
-    """A panel of means over seeds: up to three quantities, by name with a label each, of all versions by default."""
+    """A panel of means over seeds: up to three quantities, by name with a label each, for all versions by default."""
 
     title: str
-    """Settings may stand in it, such as `{data}`."""
+    """Title; settings in it, such as `{data}`, are filled in."""
     quantities: Mapping[str, str]
     label: str
     versions: Sequence[str] = ()
 
 
 class SmallStudy(Measure):
-    """A small program that answers a question of a source: its settings, what it measures, and how that is shown."""
+    """A small program that answers a source's question: its settings, its measurements, and how they are shown."""
 
     kind: str = ""
     title: ClassVar[str] = ""
-    """In the first column of its rows."""
+    """Text in the first column of its rows."""
     versions: ClassVar[tuple[Any, ...]] = ()
     """What is compared."""
     quantities: ClassVar[Mapping[str, Quantity]] = {}
-    """Rows of every version, by what they say; `{seeds}` in it is that setting."""
+    """Rows of every version, by their text; `{seeds}` in a text is that setting."""
 
     numbers: ClassVar[Iterable[tuple[str, str, str]]] = ()
-    """Further rows: version, what they say, name in the record."""
+    """Further rows: version, text, name in the record."""
     bars: ClassVar[Sequence[Bars]] = ()
     """Its panels."""
     digits: ClassVar[int] = 6
-    """Significant ones of the numbers that are kept."""
+    """Significant digits of the numbers that are recorded."""
 
     @property
     def data_set(self) -> DataConfig | None:
@@ -65,11 +65,11 @@ class SmallStudy(Measure):
         return lists(self.measure(), self.digits)
 
     def measure(self) -> dict[str, Tensor]:
-        """Return the findings by name, a version's quantities as `stored` names them, on the CPU."""
+        """Return the results by name, on the CPU; `stored` gives the names of a version's quantities."""
         raise NotImplementedError
 
     def rows(self, found: AnalysisRecord) -> Iterator[Row]:
-        """Yield the rows of a record: those of `quantities`, as far as a version has them, then `numbers`."""
+        """Yield the rows of a record: those of `quantities` that a version has, then `numbers`."""
         for version in self.versions:
             for text, (quantity, chosen) in self.quantities.items():
                 if (name := stored(version, quantity)) in found.values:
@@ -79,7 +79,7 @@ class SmallStudy(Measure):
             yield self.mean(version, text, name, values) if len(values) > 1 else number(version, text, *values)
 
     def mean(self, version: str, text: str, name: str, values: Numbers) -> Row:
-        """Return the mean over seeds with its interval, within what it can be: a share, by its name, is 1 at most."""
+        """Return the mean over seeds with its interval, cut to the possible range: shares, by name, are 1 at most."""
         row = number(version, text, moments(values)[0], seeds=getattr(self, "seeds", None))
         if len(values) >= FEWEST_FOR_INTERVAL:
             low, high = student_interval(values)
@@ -115,7 +115,7 @@ class SmallStudy(Measure):
 
 
 def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
-    """Yield the studies among analyses, each with its record."""
+    """Yield the small studies among the analyses, each with its record."""
     for found in records.analyses:
         if isinstance(study := found.config.measure, SmallStudy):
             yield study, found
@@ -124,25 +124,25 @@ def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:
 def study_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each number of the studies.
 
-    Gradients are norms, errors root mean squares; of several seeds the mean, with its 95 % interval (Student's, within
-    what the quantity can be) where there are five or more. `paper` is the source's number.
+    Gradients are norms, errors root mean squares. For several seeds the value is the mean; from five seeds on it has a
+    95 % interval (Student's, cut to the quantity's possible range). `paper` is the source's number.
     """
     for study, found in studies_of(records):
         yield from ({"study": study.title, "data": found.data} | row for row in study.rows(found))
 
 
 def study_panels(records: Listed) -> list[Panel]:
-    """Return the panels of every study."""
+    """Return the panels of all studies."""
     return [panel for study, found in studies_of(records) for panel in study.panels(found)]
 
 
 def stored(version: str, quantity: str) -> str:
-    """Return the name that a version's quantity has in a record."""
+    """Return the name of a version's quantity in a record."""
     return f"{version.replace('-', '_')}_{quantity}"
 
 
 def by_version(versions: Sequence[str], values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return each version's values, `(seeds,)`, by their names in a record; of curves, `(steps,)`, the mean over seeds.
+    """Return each version's values, `(seeds,)`, by their names in a record; curves, `(steps,)`, are means over seeds.
 
     The first axis of a quantity's values has all seeds of the first version, then all of the second, and so on.
     """
@@ -154,11 +154,11 @@ def by_version(versions: Sequence[str], values: Mapping[str, Tensor]) -> dict[st
 
 
 def streams(seeds: Iterable[int]) -> list[torch.Generator]:
-    """Return a generator of random numbers for each seed."""
+    """Return one random generator for each seed."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def number(version: str, quantity: str, value: float, **more: float | str | None) -> Row:
-    """Return a row of a table of studies; what `more` does not give is empty."""
+    """Return a row of a table of studies; columns that `more` lacks are empty."""
     columns = ("interval_low", "interval_high", "seeds", "paper")
     return {"version": version, "quantity": quantity, "value": value} | dict.fromkeys(columns) | more

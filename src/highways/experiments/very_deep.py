@@ -24,30 +24,30 @@ from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.outcomes import kind_and_depth
 
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
-"""Depth of a network that has blocks."""
+"""Depth of a network with blocks."""
 
 
 class VeryDeepProfile(Profile):
     """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.1, P2 sec. 2.2).
 
-    All settings but depth and epochs are those of the best plain and the best highway network of
-    `search_depth` layers of `01_depth`. At another depth or on other data than it was found with a network may
-    diverge: then the next one of `highway_ranks` counts.
+    All settings except depth and epochs are those of the best plain and the best highway network of `search_depth`
+    layers of `01_depth`. At another depth or on other data than it was found with, a network may diverge; then the next
+    one of `highway_ranks` counts.
     """
 
     experiment: ClassVar[str] = "06_very_deep"
 
     data: Distinct[ImageDataName]
     depths: dict[ImageDataName, Distinct[Blocks]]
-    """By data set."""
+    """Depths by data set."""
     networks: Distinct[Kind] = Field(default=["plain", "highway"])
     epochs: Epochs | dict[ImageDataName, Epochs]
-    """One number, or one a data set."""
+    """One number, or one for each data set."""
     batch_size: BatchSize
     plain_width: Width = 71
     highway_width: Width = 50
     signal_examples: Count = 1_000
-    """Training examples on which gradients are measured."""
+    """Number of training examples on which gradients are measured."""
     cost_depths: Annotated[list[Blocks], AfterValidator(no_repetition)]
     """Depths at which a training step's time and memory are measured, on the first data set."""
     cost_steps: Count = 5
@@ -55,8 +55,8 @@ class VeryDeepProfile(Profile):
     """Profile of the search whose best trials give the other settings."""
     search_depth: Depth = 100
     highway_ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
-    """Which trials of highway networks, by data set; 1, the best one, by default. All are trained; of each depth the
-    first that does not diverge is judged."""
+    """Which trials of highway networks are trained, by data set; by default 1, the best one. At each depth, the first
+    that does not diverge is judged."""
 
     @model_validator(mode="after")
     def _depths_for_each(self) -> Self:
@@ -66,7 +66,7 @@ class VeryDeepProfile(Profile):
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return for every data set both kinds, every depth and rank, in this order."""
+        """Return the runs by data set, kind of network, depth and rank, in this order."""
         trial = lru_cache(trial_of_search)
         return [
             self._run(name, kind, depth, trial(self.search, kind, self.search_depth, rank))
@@ -79,8 +79,8 @@ class VeryDeepProfile(Profile):
     def analyses(self) -> list[AnalysisConfig]:
         """Return the signal before and after training of every run, then the cost of a step, by depth.
 
-        The cost of the deepest network is measured with activation checkpointing, too: of as many
-        blocks at a time as the root of their number.
+        The cost of the deepest network is also measured with activation checkpointing, for about as many blocks at a
+        time as the square root of its depth.
         """
         signals = [
             AnalysisConfig(run=run, measure=SignalConfig(trained=trained, examples=self.signal_examples))
@@ -105,8 +105,8 @@ class VeryDeepProfile(Profile):
 def very_deep_rows(records: Listed) -> Iterator[Row]:
     """Yield a row for each data set, kind of network and depth.
 
-    Cross-entropies are the training set's after the first epoch and the lowest; accuracies are of the last epoch. The
-    sources give no number for these networks.
+    Cross-entropies are those of the training set, after the first epoch and the lowest; accuracies are of the last
+    epoch. The sources give no numbers for these networks.
     """
     for run in records:
         settings = run.config.optimiser.model_dump() | run.config.network.model_dump()
@@ -138,7 +138,7 @@ def step(cost: AnalysisRecord) -> Row:
 
 
 def very_deep_figure(records: Listed) -> Drawing:
-    """Draw training and gradients of the very deep networks by data set, then what a step costs, if measured."""
+    """Draw training and gradients of the very deep networks by data set, then the cost of a step, if measured."""
     panels = []
     for name in records.data:
         runs = records.on(name)
@@ -152,7 +152,7 @@ def very_deep_figure(records: Listed) -> Drawing:
 
 
 def _training_panel(records: Listed, name: str) -> Panel:
-    """Return the training curves; labels have units and rate where several runs have the same network."""
+    """Return the training curves; labels include units and rate if several runs have the same network."""
     depths, places = sorted({record.config.network.depth for record in records}), dict[tuple[str, int], int]()
     several = len({kind_and_depth(record) for record in records}) < len(records)
     lines = []
@@ -176,7 +176,7 @@ def _training_panel(records: Listed, name: str) -> Panel:
 
 
 def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, times: float) -> Panel:
-    """Return time or memory of a step over depth, with the exponent from 100 layers on, of one machine."""
+    """Return time or memory of a step by depth, with the exponent from 100 layers on, for one machine."""
     lines = []
     for kind, look in LOOKS.items():
         measured = [cost for cost in costs if cost.run.network.kind == kind]
@@ -196,7 +196,7 @@ def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, t
 
 @in_units("share")
 def share_of_guessing(records: Listed, network: str, depth: int) -> float | None:
-    """Return the best training cross-entropy of a run over that of guessing; a run that diverged guesses."""
+    """Return the best training cross-entropy of a run over that of guessing; a run that diverged counts as guessing."""
     run = _judged(records).get((network, depth))
     return None if run is None else _best_or_guessing(run) / guessing(run)
 
@@ -205,9 +205,8 @@ def share_of_guessing(records: Listed, network: str, depth: int) -> float | None
 def depth_ratio(records: Listed, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
     """Return the ratio of the best training cross-entropies of two single runs of the same settings.
 
-    One that has not learned, that is, diverged or is within 5 % of guessing, makes it infinite. Where the first
-    settings that did not diverge at both depths are not the same, nothing is known: the interval from 0 to
-    infinity.
+    It is infinite if the first one has not learned, that is, diverged or is within 5 % of guessing. If the first
+    settings that did not diverge at both depths differ, nothing is known: the interval is from 0 to infinity.
     """
     above, below = map(_judged(records).get, (of, to))
     if above is None or below is None:
@@ -220,7 +219,7 @@ def depth_ratio(records: Listed, of: tuple[str, int], to: tuple[str, int]) -> fl
 
 
 def _judged(records: Sequence[RunRecord]) -> dict[tuple[str, int], RunRecord]:
-    """Return for every kind of network and depth the first run that did not diverge, or else the first."""
+    """Return, for every kind of network and depth, the first run that did not diverge, or the first if all did."""
     ranked = sorted(records, key=lambda run: run.status != "finished")
     return {kind_and_depth(run): run for run in reversed(ranked)}
 
@@ -231,7 +230,7 @@ def _best_or_guessing(run: RunRecord) -> float:
 
 
 def answer(records: Listed) -> Iterator[str]:
-    """Say how far below guessing each network came."""
+    """Compare each network's best training cross-entropy with guessing."""
     parts = []
     for run in records:
         lost, (kind, depth) = run.status == "diverged" or run.best() is None, kind_and_depth(run)

@@ -101,8 +101,7 @@ class Rule(ABC, Generic[Settings]):
     """Whether all layers are updated together after the backward pass, rather than one by one within it. This is faster
     for rules of many operations, where the number of small ones dominates the cost; the results are the same."""
     every_step: ClassVar[bool] = False
-    """Whether the rule is rebuilt for every step, as a schedule or step-dependent correction needs, or once an
-    epoch."""
+    """Whether the rule is rebuilt every step, as a schedule or a step-dependent correction needs, or once an epoch."""
 
     @staticmethod
     def initial(settings: Settings) -> float:
