@@ -128,8 +128,8 @@ is the mean over labelled rows only. `categorical` (and `alone`) is softmax cros
 binary cross-entropy for each class, the question's own. All see the same batches."""
 
 BATCHES = (8, 32, 100)
-"""Batch sizes that are compared; the answer asks for at least 32 rows. Each row has a label by chance, with the share
-of `TwoHeads`, so that a batch may have none; the classifier is then not updated."""
+"""Batch sizes that are compared; the answer asks for at least 32 rows. Rows have labels by chance, in the share that
+`TwoHeads` sets, so that a batch may have none; the classifier is then not updated."""
 
 METRIC_BATCHES = 1_000
 """Batches of test examples per seed and size; each has its own accuracy."""
@@ -300,7 +300,7 @@ class _Trial(nn.Module):
         return self.classifier(code), self.decoder(code)
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero without a label, and who has one."""
+        """Return `(batch, features)`, one-hot labels `(batch, classes)`, zero without a label, and which have one."""
         size, few = self.study.batch_size, self.study.labelled_of_batch
         if self.chance is not None:
             few = int((torch.rand(size, generator=self.random) < self.chance).sum())

@@ -205,7 +205,7 @@ def share_of_guessing(records: Listed, network: str, depth: int) -> float | None
 def depth_ratio(records: Listed, of: tuple[str, int], to: tuple[str, int]) -> float | Interval | None:
     """Return the ratio of the best training cross-entropies of two single runs of the same settings.
 
-    It is infinite if the first one has not learned, that is, diverged or is within 5 % of guessing. If the first
+    It is infinite if the `of` run has not learned, that is, diverged or is within 5 % of guessing. If the first
     settings that did not diverge at both depths differ, nothing is known: the interval is from 0 to infinity.
     """
     above, below = map(_judged(records).get, (of, to))

@@ -61,7 +61,7 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
     try:
         state = read_weights(path)
         actual = weights_sha256(state)
-    except Exception as error:  # torch.load raises many kinds for a damaged file
+    except Exception as error:  # torch.load raises many kinds of error for a damaged file
         raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); {remedy}") from None
     if expected_sha256 is not None and actual not in (expected_sha256, accepted):
         raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; {remedy}")

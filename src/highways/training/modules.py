@@ -266,7 +266,7 @@ class SentenceModule(ClassifierModule):
         blocks = getattr(self.network, "blocks", None)
         if not blocks:
             return
-        torch.manual_seed(self.configs[0].seed)  # dropout
+        torch.manual_seed(self.configs[0].seed)  # for dropout
         self.network.train()
         batches = self.data.training_batches(self.configs[0], epoch=lambda: 0)
         for (x, y), _ in zip(batches, range(PROBE_BATCHES), strict=False):
