@@ -15,10 +15,11 @@ from torch import nn
 from highways.config import AnalysisConfig, BiLSTMConfig, DenseConfig, SGDConfig, load_profile
 from highways.config.run import BiLSTMKind
 from highways.errors import HighwaysError, NotYet
+from highways.experiments import BY_NAME
 from highways.experiments.conv import recipe
 from highways.experiments.depth import DepthProfile
-from highways.experiments.gates import GatesProfile, answer, gates_figure
-from highways.experiments.lesion import LesionProfile, lesion_figure
+from highways.experiments.gates import GatesProfile, answer
+from highways.experiments.lesion import LESION, LesionProfile
 from highways.experiments.very_deep import depth_ratio, share_of_guessing, very_deep_figure
 from highways.inside.analyse import analyse
 from highways.inside.cost import CostConfig, exponent, step_cost
@@ -363,7 +364,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     analyses = analyse(wanted, **HERE)
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]
     assert inside(Listed(list(records), analyses), "gates")["digits"].networks == analyses
-    for draw in (gates_figure, lesion_figure):
+    for draw in (BY_NAME["04_gates"].figures["gates"], LESION.figures["lesion"]):
         assert draw(Listed([diverged])).whole().axes[0].texts
     assert very_deep_figure(Listed([diverged])).panels[0].title == "digits: training"
     assert not [*answer(Listed([diverged.model_copy(update={"curves": {}})]))]

@@ -14,15 +14,7 @@ from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trial
 from highways.config.data import ImageData, ImageDataName
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Lead, Table
-from highways.experiments.depth_budget import (
-    OUTCOME,
-    Networks,
-    budget_figure,
-    drawn_rows,
-    draws_of_trials,
-    epochs_of_draws,
-    outcomes_of_draws,
-)
+from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, epochs_to, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import middle, top_mean, wilson_interval
 from highways.nn import DenseNetwork
@@ -202,12 +194,6 @@ def _papers_lowest(kind: str, epochs: int) -> dict[int, float]:
     return curves.groupby("depth")["train_cross_entropy"].min().to_dict()  # type: ignore[return-value]
 
 
-def curves_figure(records: Listed) -> Drawing:
-    """Draw the best training curves of plain and of highway networks, P1's thin and dashed."""
-    networks = cells(records, kind_and_depth)
-    return Drawing([_curves_panel(networks, kind) for kind in KINDS], columns=2)
-
-
 def outcome_panel(records: Listed) -> Panel:
     """Return the panel of a search's best outcome by depth, with intervals, P1's at that epoch and both papers'."""
     networks = cells(records, kind_and_depth)
@@ -274,8 +260,7 @@ def share_faster(records: Listed, losses: tuple[float, ...], factor: float) -> I
     depths = sorted({depth for _, depth in networks})
     if not networks or any((kind, depth) not in networks for kind in KINDS for depth in depths):
         return None
-    draws = [{run.config.seed for run in records}, *map(set, draws_of_trials(networks).tolist())]
-    times = {key: epochs_of_draws(cell, draws, losses) for key, cell in networks.items()}
+    times = epochs_to(networks, losses)
     plain, highway = (np.hstack([times[kind, depth] for depth in depths]) for kind in KINDS)
     reached = np.minimum(plain, highway) < np.inf
     with np.errstate(invalid="ignore"):
@@ -366,13 +351,14 @@ DEPTH = Experiment(
     ),
     figures={
         "depth": lambda records: Drawing([outcome_panel(records)]),
-        "depth_curves": curves_figure,
+        "depth_curves": lambda records: Drawing(
+            [_curves_panel(cells(records, kind_and_depth), kind) for kind in KINDS], columns=2
+        ),
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },
     captions={
         "depth_curves": "Training cross-entropy of each network's best trial, by epoch",
-        "depth_budget": "The share of draws of our trials that keep each claim's criterion, by trials and epochs: how "
-        "cheap its verdict could have been",
+        "depth_budget": "The share of draws of our trials that keep each claim's criterion, by trials and epochs",
     },
     draws=drawn_rows,
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),

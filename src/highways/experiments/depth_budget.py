@@ -6,7 +6,7 @@ draw without any of them is uninformative and left out.
 """
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,14 +53,20 @@ def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int
     return rows
 
 
-def epochs_of_draws(cell: Cell, draws: Iterable[Container[int]], losses: Sequence[float]) -> NDArray[np.float64]:
-    """Return the epochs that the best trial of each draw needs to reach each loss, `(draws, losses)`.
+def epochs_to(networks: Networks, losses: Sequence[float]) -> dict[tuple[str, int], NDArray[np.float64]]:
+    """Return for each network the epochs to each loss, `(1 + draws, losses)`: of the best trial, then of each draw's.
 
-    They are infinite if it never reaches the loss, and NaN if no trial of the draw is known.
+    They are infinite if the trial does not reach the loss, and NaN if no trial of the draw is known.
     """
-    counted, unknown = sorted(cell.counted, key=rank), [math.nan] * len(losses)
-    times = {run.config.seed: [Cell((run,)).epochs_to(loss) or math.inf for loss in losses] for run in counted}
-    return np.array([next((row for seed, row in times.items() if seed in draw), unknown) for draw in draws])
+    drawn, times = [set(draw) for draw in draws_of_trials(networks).tolist()], {}
+    for network, cell in networks.items():
+        of_trial, unknown = dict[int, list[float]](), [math.nan] * len(losses)
+        for run in sorted(cell.counted, key=rank):
+            of_trial[run.config.seed] = [Cell((run,)).epochs_to(loss) or math.inf for loss in losses]
+        draws = [set(of_trial), *drawn]
+        rows = [next((row for trial, row in of_trial.items() if trial in draw), unknown) for draw in draws]
+        times[network] = np.array(rows)
+    return times
 
 
 def drawn_rows(records: Listed) -> list[Row]:

@@ -1,6 +1,7 @@
 """Transform gates of 50-layer highway networks (P1 Fig. 2, P2 Figs. 2 and 3); layers count from 1, as there."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -169,11 +170,6 @@ def gates_rows(records: Listed) -> Iterator[Row]:
             }
 
 
-def gates_figure(records: Listed) -> Drawing:
-    """Draw the gates of the best network of each data set, in nine panels; see `gate_panels`."""
-    return Drawing([panel for found in inside(records, "gates").values() for panel in gate_panels(found)])
-
-
 def _measured(
     records: Listed, value: Callable[[GateLayers], float | None], data: str | None = None, less: str | None = None
 ) -> float | None:
@@ -312,7 +308,7 @@ GATES = Experiment(
             rows=few_layers,
         ),
     ),
-    figures={"gates": gates_figure},
+    figures={"gates": lambda records: Drawing([*chain(*map(gate_panels, inside(records, "gates").values()))])},
     after=("01_depth",),
     references=("highway2015_fig2_layer_means.csv",),
     answer=answer,

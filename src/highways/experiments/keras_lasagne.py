@@ -308,12 +308,6 @@ def keras_lasagne_rows(records: Listed) -> Iterator[Row]:
                 }
 
 
-def keras_lasagne_figure(records: Listed) -> Drawing:
-    """Draw, for each data set, all cells in order, and the effects."""
-    panels = [panel for found in factorials(records).values() for panel in (_cells_panel(found), _effects_panel(found))]
-    return Drawing(panels, columns=2)
-
-
 def _cells_panel(found: Factorial) -> Panel:
     ranked = sorted(found.accuracies, key=lambda cell: math.fsum(found.accuracies[cell]))
     ranks, means = range(1, len(ranked) + 1), [fmean(found.accuracies[cell]) for cell in ranked]
@@ -413,6 +407,11 @@ KERAS_LASAGNE = Experiment(
             rows=lambda frame: frame.loc[frame["quantity"] == "test accuracy"],
         ),
     ),
-    figures={"keras_lasagne": keras_lasagne_figure},
+    figures={
+        "keras_lasagne": lambda records: Drawing(
+            [draw(found) for found in factorials(records).values() for draw in (_cells_panel, _effects_panel)],
+            columns=2,
+        )
+    },
     answer=answer,
 )

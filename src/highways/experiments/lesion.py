@@ -64,11 +64,6 @@ def lesion_rows(records: Listed) -> Iterator[Row]:
             }
 
 
-def lesion_figure(records: Listed) -> Drawing:
-    """Draw the training cross-entropy by lesioned layer, a panel for each data set."""
-    return Drawing([lesion_panel(found) for found in inside(records, "lesions").values()])
-
-
 def answer(records: Listed) -> Iterator[str]:
     """State for each data set how many layers the network can lose, one at a time."""
     for data, found in inside(records, "lesions").items():
@@ -101,7 +96,7 @@ LESION = Experiment(
             cost=lambda records: costs([*records.analyses, *records.controls]),  # 04_gates has the cost of training
         ),
     ),
-    figures={"lesion": lesion_figure},
+    figures={"lesion": lambda records: Drawing([*map(lesion_panel, inside(records, "lesions").values())])},
     after=("04_gates",),
     references=("verydeep2015_fig4_lesion.csv",),
     answer=answer,

@@ -128,17 +128,13 @@ def _lack(name: str, asked: str, had: str) -> str:
     return f"{name}: {had}" if name == "depths" else f"{name}: {had} for {asked}"
 
 
-def read_listed(profile: str, source: Source = "records") -> dict[str, Listed]:
-    """Return the records that a profile lists, by experiment; for one without parameters, `known` is false."""
-    return {
+def judge_all(profile: str, source: Source = "records") -> Judged:
+    """Judge all claims on the runs that a profile lists."""
+    claims, since = all_claims(), read_history()
+    listed = {
         one.name: one.of(profile).records(source) if profile_path(profile, one.name).exists() else Listed(known=False)
         for one in EXPERIMENTS
     }
-
-
-def judge_all(profile: str, source: Source = "records") -> Judged:
-    """Judge all claims on the runs that a profile lists."""
-    claims, listed, since = all_claims(), read_listed(profile, source), read_history()
     judgements = []
     for name, claim in claims.items():
         measures, records = BY_NAME[claim.experiment].named_measures, listed[claim.experiment]
