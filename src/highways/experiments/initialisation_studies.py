@@ -173,7 +173,7 @@ class SmallNet(SmallStudy):
 
 SATURATED = 0.01
 """A sigmoid is saturated if its derivative, 0.25 at most, is below this."""
-RATES = (0.1, 0.3, 1.0, 3.0)
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class Saturation(SmallStudy):
@@ -186,7 +186,7 @@ class Saturation(SmallStudy):
     """
 
     kind: str = "saturation"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     title: ClassVar[str] = "one hidden layer"
     weights: ClassVar[tuple[Initialisation, ...]] = ("normal", "normal_fan_in")
     learners: ClassVar[dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]]] = {
