@@ -245,12 +245,15 @@ def run_first(frame: pd.DataFrame) -> pd.DataFrame:
 def conv_figure(records: Listed) -> Drawing:
     """Draw the test error of the convolutional networks by epoch, with the authors' own curves underneath.
 
-    Thick lines are ours, means over runs; thin ones are the authors' logs. There is one panel per data set, and one for
-    the losses of the Keras convolution post's network, as in the post's own figure.
+    Thick lines are ours, means over runs; thin ones are the authors' logs. There is one panel per data set, and two for
+    accuracy and loss of the Keras convolution post's network, as in the post's own figure.
     """
     ours = cells(records, named)
-    errors = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
-    return Drawing(errors + [_losses_panel(name, ours[name, data]) for name, data in ours if name in POST], columns=2)
+    panels = [_errors_panel(ours, data) for data in dict.fromkeys(data for _, data in ours)]
+    for cell in (cell for (name, _), cell in ours.items() if name in POST):
+        panels.append(_post_panel(cell, "accuracy", "accuracy of each run"))
+        panels.append(_post_panel(cell, "cross_entropy", "cross-entropy of each run, nats"))
+    return Drawing(panels, columns=2)
 
 
 def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
@@ -275,15 +278,15 @@ def _errors_panel(ours: dict[Named, Cell], data: str) -> Panel:
     return line_panel(f"{data}: test error over epochs", lines, "epoch", "test error, %", scales)
 
 
-def _losses_panel(name: str, cell: Cell) -> Panel:
-    losses = ("train_cross_entropy", "training", "-"), ("test_cross_entropy", "test", "--")
+def _post_panel(cell: Cell, of: str, label: str) -> Panel:
+    """Draw a curve of the post's network, evaluated without dropout; the post evaluated with it in training."""
+    name, _ = named(cell.runs[0])
     lines = [
-        line(None if place else label, run.curves[curve], color=OTHERS[3], lw=1.3, ls=dashes)
+        line(None if place else which, run.curves[f"{part}_{of}"], color=OTHERS[3], lw=1.3, ls=dashes)
         for place, run in enumerate(run for run in cell.runs if run.status == "finished")
-        for curve, label, dashes in losses
+        for part, which, dashes in (("train", "training", "-"), ("test", "test", "--"))
     ]
-    title = f"{LABELS.get(name, name)}: cross-entropy over epochs, each run"
-    return line_panel(title, lines, "epoch", "cross-entropy, nats", log=False)
+    return line_panel(f"{LABELS.get(name, name)}: {label}", lines, "epoch", label, log=False)
 
 
 def _colours(names: list[str]) -> dict[str, str]:

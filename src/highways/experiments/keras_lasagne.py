@@ -352,8 +352,6 @@ def _effects_panel(found: Factorial) -> Panel:
 
 # Measures: 95 % intervals over seeds. `data` is a data set that no other may stand in for
 
-Estimate = Callable[[Factorial], list[float]]
-
 
 @in_units("points")
 def configuration_difference(records: Listed, of: str, less: str, data: str | None = None) -> Interval | None:
@@ -372,7 +370,7 @@ def factor_effect(records: Listed, factor: str, third_level: bool = False, data:
     return _over_seeds(records, data, lambda found: found.effect(factor, epochs=0, high=2 if third_level else 1))
 
 
-def _over_seeds(records: Listed, data: str | None, values: Estimate) -> Interval | None:
+def _over_seeds(records: Listed, data: str | None, values: Callable[[Factorial], list[float]]) -> Interval | None:
     factorial = next((found for name, found in factorials(records).items() if data in (None, name)), None)
     of_seeds = values(factorial) if factorial else []
     return Interval(*student_interval(of_seeds), tuple(of_seeds)) if of_seeds else None
