@@ -69,7 +69,7 @@ def by_ray(configs: list[RunConfig], **more: Any) -> list[RunRecord]:
 
 def content(record: RunRecord) -> str:
     """All of a record but clocks and the name of the engine."""
-    values = record.content()
+    values = json.loads(record.dumps())
     how = {name: values["engine"][name] for name in ("group", "population")}
     return json.dumps(values | {"engine": how, "timing": 0, "finished_at": 0, "sha256": 0})
 

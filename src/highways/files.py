@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,6 +37,13 @@ def write_whole(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+
+
+def write_all(files: Mapping[Path, bytes | str]) -> list[Path]:
+    """Write files, each as `write_whole` does, and return their paths."""
+    for path, content in files.items():
+        write_whole(path, content)
+    return list(files)
 
 
 def check_writable(path: Path) -> None:

@@ -77,7 +77,7 @@ def claims_command(
         write_pages(judged)
         shown.wrapped(f"{name}: {headline(judged.judgements)}. All claims are in {paths.shown(path)}")
         _show(judged.judgements)
-        if altered := judged.altered():
+        if altered := [path for path, text in judged.tables.items() if path.read_bytes() != text.encode()]:
             named, cure = ", ".join(map(paths.shown, altered)), f"`highways tables --profile {name}` makes it again"
             raise HighwaysError(f"{named}: not what the records give; {cure}")
 

@@ -111,12 +111,14 @@ def source(data: DataConfig | str) -> Source:
     return sources()[name]
 
 
-def fingerprint(data: DataConfig | str) -> str:
+def fingerprint(data: DataConfig | str | None) -> str:
     """Return a sha256 of everything that a data set's content depends on; the source files need not exist.
 
     This covers the files' checksums (for generated data, the generator's name, parameters and version), the
-    preparation's version and the word vectors' content.
+    preparation's version and the word vectors' content. The fingerprint of no data is empty.
     """
+    if data is None:
+        return ""
     config = data if isinstance(data, DataConfig) else DataConfig.model_construct(name=data)
     content: dict[str, Any] = {}
     if config.own is not None:

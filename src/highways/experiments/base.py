@@ -24,7 +24,7 @@ from highways.claims.values import STUDY_MEASURES, Measures
 from highways.claims.verdicts import counted
 from highways.config import Profile, load_profile
 from highways.errors import HighwaysError
-from highways.files import write_whole
+from highways.files import write_all
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text
@@ -225,9 +225,8 @@ class Study:
     def table(self, name: str | None = None, part: Literal["table", "cost"] = "table") -> pd.DataFrame:
         """Write the files of a table, by default the first, and return the table as written."""
         table = next(table for table in self.experiment.tables if name in (None, table.name))
-        for file, text in table.texts(self.records()).items():
-            write_whole(self.results.tables / file, text)
-            self._written.append(self.results.tables / file)
+        texts = table.texts(self.records()).items()
+        self._written += write_all({self.results.tables / file: text for file, text in texts})
         path = self.results.tables / f"{table.name}{'_cost' if part == 'cost' else ''}.csv"
         return Scrolled(pd.read_csv(path, dtype=str, keep_default_na=False))
 

@@ -10,10 +10,10 @@ from torch import nn
 
 from highways import paths
 from highways.config import AnalysisConfig
+from highways.data import fingerprint
 from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
 from highways.tracking.environment import describe
 from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.records import fingerprint_of
 from highways.training import device as devices
 from highways.training import load_network, run
 from highways.training.checkpoints import accepted_sha256, weights_sha256
@@ -78,7 +78,7 @@ def _measured(config: AnalysisConfig, key: str, network: nn.Module | None, where
     return AnalysisRecord(
         key=key,
         config=config,
-        data_fingerprint=fingerprint_of(config),
+        data_fingerprint=fingerprint(config.data),
         version=config.measure.version,
         numerics=config.numerics,
         weights_sha256=sha256,

@@ -14,7 +14,7 @@ from highways.claims.values import Expression
 from highways.config.profiles import profile_names
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import Experiment
-from highways.files import write_whole
+from highways.files import write_all
 from highways.report.render import render
 
 
@@ -58,6 +58,4 @@ def schema_text() -> str:
 def write() -> list[Path]:
     """Write both files and return their paths."""
     made = {paths.root() / "dvc.yaml": dvc_text(), paths.root() / "references" / "claims.schema.json": schema_text()}
-    for path, text in made.items():
-        write_whole(path, text)
-    return list(made)
+    return write_all(made)

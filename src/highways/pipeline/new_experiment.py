@@ -6,7 +6,7 @@ from pathlib import Path
 
 from highways import paths
 from highways.errors import HighwaysError
-from highways.files import write_whole
+from highways.files import write_all
 from highways.report.render import render
 
 REGISTER = "src/highways/experiments/__init__.py"
@@ -32,9 +32,7 @@ def new_experiment(name: str) -> list[Path]:
     claims, register = paths.root() / "references" / "claims.yaml", root / REGISTER
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
-    for path, text in texts.items():
-        write_whole(path, text)
-    return list(texts)
+    return write_all(texts)
 
 
 def _registered(text: str, short: str) -> str:

@@ -28,9 +28,8 @@ from highways.data import fingerprint, locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
-from highways.report.export import export_text
 from highways.report.pages import pages
-from highways.report.verdicts import judge_all
+from highways.report.verdicts import export_text, judge_all
 from highways.tracking import AnalysisStore, RecordStore, RunRecord, run_keys
 from highways.tracking.environment import EARLIER, processor
 from highways.training import device as devices

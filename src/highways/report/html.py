@@ -32,16 +32,13 @@ from highways.show.figures import Panel, svg
 class Records:
     """The distinct records behind the curves of a page."""
 
-    def __init__(self, profile: str):
-        self.profile = profile
+    def __init__(self) -> None:
         self.places: dict[str, int] = {}
         self.panels = 0
 
     def place(self, experiment: str, key: str) -> int:
         """Return a run's index in the page's list of records, adding the run if it is new."""
-        path = paths.Results(self.profile).of(experiment).runs / f"{key}.json"
-        text = path.relative_to(paths.Results(self.profile).folder).as_posix()
-        return self.places.setdefault(text, len(self.places))
+        return self.places.setdefault(f"{experiment}/runs/{key}.json", len(self.places))
 
     def claims(self, judged: Judged) -> Mapping[str, list[int]]:
         """Return, for each claim with a measured value, the indices of this page's records that it rests on."""
@@ -56,14 +53,14 @@ class Records:
         return behind
 
 
-def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | None:
-    """Return a panel's `svg`, its horizontal label `across`, and its `curves`; `None` if no runs are behind it.
+def panel_view(panel: Panel, experiment: str, records: Records) -> dict[str, Any]:
+    """Return a panel's title, alternative text and SVG: with interactive `curves` if it has runs, else as an image.
 
     A curve has a `name` and `points`: coordinates in the SVG, both values as text, and indices of records.
     """
+    (text, places), shown = svg(panel), {"title": panel.title, "alt": panel.alt}
     if not any(line.runs for line in panel.lines):
-        return None
-    text, places = svg(panel)
+        return shown | {"image": f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"}
     found, number = [], records.panels
     records.panels += 1
     for line, there in zip(panel.lines, places, strict=True):
@@ -77,12 +74,12 @@ def curves(panel: Panel, experiment: str, records: Records) -> dict[str, Any] | 
         if line.label and points:
             found.append({"name": line.label, "points": points})
     ids = re.sub(r'(\bid="|url\(#|href="#)', rf"\1p{number}-", text)  # ids must be unique on the page
-    return {"svg": ids, "across": panel.across, "curves": found}
+    return shown | {"svg": ids, "across": panel.across, "curves": found}
 
 
 def page(judged: Judged) -> str:
     """Return the report's content, which is reproducible."""
-    results, behind, rows = paths.Results(judged.profile), Records(judged.profile), judged.rows
+    results, behind, rows = paths.Results(judged.profile), Records(), judged.rows
     sections = [section(experiment, judged, behind) for experiment in EXPERIMENTS]
     named = {name for row in rows.values() for name in row["documents"]}
     records = judged.listed[LEADING.name]
@@ -131,13 +128,6 @@ def paragraphs(text: str) -> list[Markup]:
     """Convert Markdown with paragraphs and `code` to escaped HTML."""
     parts = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
     return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
-
-
-def panel_view(panel: Panel, experiment: str, behind: Records) -> dict[str, Any]:
-    """Return a panel's title, alternative text and SVG: with interactive curves if it has runs, else as an image."""
-    live = curves(panel, experiment, behind)
-    image = {} if live else {"image": f"data:image/svg+xml;base64,{base64.b64encode(svg(panel)[0].encode()).decode()}"}
-    return {"title": panel.title, "alt": panel.alt} | (live or image)
 
 
 def write_report(judged: Judged) -> Path:

@@ -30,26 +30,21 @@ def draw_inside(
     The analysis becomes a record of that profile, so that a second figure needs no weights. If the weights are missing,
     `weights` retrains the run; without it, that is an error.
     """
-    measures = {
-        "gates": [GatesConfig()],
-        "lesions": [LesionsConfig()],
-        "signal": [SignalConfig(trained=False), SignalConfig(trained=True)],
+    measures, panels = {
+        "gates": ([GatesConfig()], lambda made: gate_panels(Inside(made, []))),
+        "lesions": ([LesionsConfig()], lambda made: [lesion_panel(Inside(made, []))]),
+        "signal": ([SignalConfig(trained=False), SignalConfig(trained=True)], lambda made: [signal_panel(made)]),
     }[show]
     configs = [AnalysisConfig(run=run, measure=measure) for measure in measures]
     key, results = run_keys([run])[0], paths.Results(ADHOC).of(ADHOC)
     store = AnalysisStore(results.analyses)
     made, runs = [store.adopt(wanted) for wanted in analysis_keys(configs)], RecordStore(results.runs)
     if not weights and not all(one is not None and is_of_the_weights(one, runs) for one in made):
-        record = runs.adopt(key)
-        if record is None:
+        if (record := runs.adopt(key)) is None:
             raise HighwaysError(f"{key}: it has no record; `highways run` trains it first")
         if record.status == "finished":
             load_network(record)  # its error says what to do if the weights are missing
     analyses = analyse(configs, experiment=ADHOC, profile=ADHOC, device=device, mlflow=False)
     if len(analyses) < len(configs):
         raise HighwaysError(f"{key}: it diverged, there are no weights to look into")
-    if show == "gates":
-        panels = gate_panels(Inside(analyses, []))
-    else:
-        panels = [lesion_panel(Inside(analyses, [])) if show == "lesions" else signal_panel(analyses)]
-    return save(Drawing(panels), output or results.figures / f"{show}-{key}.png")
+    return save(Drawing(panels(analyses)), output or results.figures / f"{show}-{key}.png")

@@ -72,8 +72,7 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
             yield f"{name} ({profile}): {number} of {len(records)} runs so far"
             said = time.monotonic()
     runs.bring_analyses(analyses)
-    title = BY_NAME[name].title if name in BY_NAME else ""
-    runs.close(title=title, files=outputs)
+    runs.close(title=BY_NAME[name].title if name in BY_NAME else "", files=outputs)
     if len(faults) == known:
         runs.client.set_experiment_tag(runs.home.experiment_id, mark, digest)
     and_analyses = f" and {len(analyses)} analyses" if analyses else ""
@@ -85,16 +84,15 @@ def models(profile: str) -> Iterator[str]:
 
     If a network cannot be exported, its weights are logged as an artifact instead.
     """
-    for name in paths.Results(profile).experiments():
-        records = RecordStore(paths.Results(profile).of(name).runs)
-        with asking():
+    with asking():
+        for name in paths.Results(profile).experiments():
             runs = MlflowRuns(profile, name, create=False)
             best = {run.data.tags["run_key"]: run.info.run_id for run in best_of_cells(runs.search(kind="run"))}
-        kept = [record for record in records.read_all(best) if weights_path(record.run_key).exists()]
-        if best:
-            yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
-        for record in kept:
-            with asking():
+            records = RecordStore(paths.Results(profile).of(name).runs).read_all(best)
+            kept = [record for record in records if weights_path(record.run_key).exists()]
+            if best:
+                yield f"{name} ({profile}): weights of {len(kept)} of the {len(best)} best networks are kept here"
+            for record in kept:
                 yield f"  {record.run_key}: {_bring_model(runs, best[record.run_key], record)}"
 
 

@@ -16,7 +16,7 @@ from highways.claims.verdicts import counted
 from highways.config.profiles import profile_path
 from highways.experiments import EXPERIMENTS
 from highways.experiments.base import SECTIONS, Experiment, Table, notes_of
-from highways.files import write_whole
+from highways.files import write_all
 from highways.report.render import render
 from highways.report.verdicts import LEAD, Judged
 from highways.show.tables import MACHINE, plain
@@ -42,17 +42,13 @@ def table_view(table: Table, whole: pd.DataFrame) -> dict[str, Any]:
 
 def cost(tables: Iterable[str]) -> str:
     """Describe an experiment's cost and machine in one sentence, from its cost tables (CSV); empty without any."""
-    whole = pd.concat([pd.DataFrame(), *(pd.read_csv(io.StringIO(text)) for text in tables)])
-    if whole.empty:
-        return ""
-    columns = [name for name in MACHINE if name in whole.columns]
-    spent = []
-    for _, one in whole.groupby([name for name in columns if name in MACHINE[:2]], sort=False, dropna=False):
+    costs, spent = [pd.read_csv(io.StringIO(text)) for text in tables], []
+    for _, one in pd.concat(costs).groupby(MACHINE[:2], sort=False, dropna=False) if costs else ():
         seconds = float(one["process_seconds"].to_numpy().sum())
         time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-        machine = ", ".join(f"{name} {known.iloc[0]}" for name in columns if len(known := one[name].dropna()))
+        machine = ", ".join(f"{name} {known.iloc[0]}" for name in MACHINE if len(known := one[name].dropna()))
         spent.append(f"{time} of process time ({plain(machine)})")
-    return f"{', and '.join(spent)}."
+    return f"{', and '.join(spent)}." if spent else ""
 
 
 def view(experiment: Experiment, judged: Judged) -> dict[str, Any]:
@@ -130,7 +126,4 @@ def pages(judged: Judged) -> dict[Path, str]:
 
 def write_pages(judged: Judged) -> list[Path]:
     """Write the pages of a profile and return their paths."""
-    made = pages(judged)
-    for path, text in made.items():
-        write_whole(path, text)
-    return list(made)
+    return write_all(pages(judged))

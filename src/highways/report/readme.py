@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from highways.claims.sources import DOCUMENTS, OWN
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.files import write_whole
+from highways.files import write_all
 from highways.report.pages import answers, counts, pages
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, judge_all
@@ -30,19 +30,13 @@ WHOSE = {
     "our own questions and calculations": {OWN},
 }
 """Groups of claims by the first document that each names."""
-SECTIONS = ("numbers", "headline", "experiments")
-"""Sections of README; their template is `readme.md.j2`."""
 
 
-def best_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def best_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Return each claim's row with the best scope, the last if several tie; `rows` are ordered by budget."""
     order: Sequence[str] = [*SCOPES, ""]  # claims that were not run come last
-    best: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        other = best.setdefault(row["claim_id"], row)
-        if order.index(row["scope"]) <= order.index(other["scope"]):
-            best[row["claim_id"]] = row
-    return best
+    best = {row["claim_id"]: row for row in sorted(rows, key=lambda row: order.index(row["scope"]), reverse=True)}
+    return {row["claim_id"]: best[row["claim_id"]] for row in rows}
 
 
 def filled(sections: Mapping[str, str]) -> str:
@@ -59,30 +53,22 @@ def filled(sections: Mapping[str, str]) -> str:
 def current() -> Iterator[tuple[Path, str]]:
     """Yield paths and content of the pages of the committed results; README last, because it links to the others."""
     committed = [judge_all(profile) for profile in COMMITTED if paths.Results(profile).claims.exists()]
-    rows = best_of(row for judged in committed for row in judged.rows.values())
+    rows = best_of([row for judged in committed for row in judged.rows.values()])
     complete = [listed for judged in committed if (listed := judged.listed[LEADING.name]) and not listed.shortfall]
     facts = {"committed": committed, "rows": rows, "numbers": [*LEAD.rows(complete[-1])] if complete else []}
     facts |= {"verdicts": VERDICTS, "whose": WHOSE, "experiments": [one for one in EXPERIMENTS if one.tables]}
     facts |= {"results": paths.Results, "shown": paths.shown, "counts": counts}
-    sections = {name: render("readme.md.j2", section=name, **facts) for name in SECTIONS}
+    sections = {name: render("readme.md.j2", section=name, **facts) for name in ("numbers", "headline", "experiments")}
     tables = {path.stem: pd.read_csv(path) for path in sorted((paths.root() / "benchmarks").glob("*.csv"))}
     yield paths.root() / "benchmarks" / "README.md", render("benchmarks.md.j2", tables=tables)
     for judged in committed:
         yield from pages(judged).items()
     runs = RecordStore.everywhere(judged.profile for judged in committed).values()
-    yield (
-        paths.root() / "docs" / "summary.md",
-        render(
-            "summary.md.j2",
-            papers=[row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]],
-            rows=rows,
-            runs=len(runs),
-            hours=sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs) / 3600,
-            fixed={judged.profile: summary(row.fixed for row in judged.judgements) for judged in committed},
-            headlines=sections["headline"],
-            answers=answers(rows),
-        ),
-    )
+    papers = [row for row in rows.values() if row["documents"][0] in WHOSE[PAPERS]]
+    hours = sum(json.loads(path.read_bytes())["timing"]["seconds"] for path in runs) / 3600
+    fixed = {judged.profile: summary(row.fixed for row in judged.judgements) for judged in committed}
+    facts |= {"papers": papers, "runs": len(runs), "hours": hours, "fixed": fixed, "answers": answers(rows)}
+    yield paths.root() / "docs" / "summary.md", render("summary.md.j2", headlines=sections["headline"], **facts)
     yield paths.root() / "README.md", filled(sections)
 
 
@@ -93,5 +79,4 @@ def stale() -> list[str]:
 
 def update() -> None:
     """Write the pages of the committed profiles and README's numbers."""
-    for path, text in current():
-        write_whole(path, text)
+    write_all(dict(current()))

@@ -2,7 +2,7 @@
 
 import math
 
-import jinja2
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from highways.show.tables import TAG, number
 
@@ -21,14 +21,12 @@ def render(template: str, **values: object) -> str:
     return ENVIRONMENT.get_template(template).render(values)
 
 
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.ChoiceLoader(
-        [jinja2.PackageLoader("highways.report"), jinja2.PackageLoader("highways.pipeline", "")]
-    ),
-    autoescape=jinja2.select_autoescape(("html.j2",)),
+ENVIRONMENT = Environment(
+    loader=ChoiceLoader([PackageLoader("highways.report"), PackageLoader("highways.pipeline", "")]),
+    autoescape=select_autoescape(("html.j2",)),
     keep_trailing_newline=True,
     trim_blocks=True,
     lstrip_blocks=True,
-    undefined=jinja2.StrictUndefined,
+    undefined=StrictUndefined,
 )
 ENVIRONMENT.filters["cell"] = cell

@@ -68,11 +68,9 @@ def _network(path: Path, kind: Literal["highway", "plain"], home: Path) -> dict[
     if not is_touchable(record):
         raise HighwaysError(f"{path.stem}: no dense network of {' or '.join(PICTURES)}; {touchable_line()}")
     network = record.config.network
-    assert isinstance(network, DenseConfig)
     if network.kind != kind:
         raise HighwaysError(f"{path.stem}: a {network.kind} network where a {kind} one is wanted; {touchable_line()}")
-    state = load_weights(record.run_key, record.weights_sha256)
-    if state is None:
+    if (state := load_weights(record.run_key, record.weights_sha256)) is None:
         raise HighwaysError(f"{path.stem}: its weights are not kept here; {touchable_line()}")
     sha256 = weights_sha256(state)
     names = build_network(record.config, load(record.config.data)).state_dict()  # a population's order differs

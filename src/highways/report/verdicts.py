@@ -1,7 +1,10 @@
 """What follows from a profile's records: its comparison tables, and the verdicts on all claims."""
 
+import hashlib
 import json
+import math
 import sys
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,13 +14,12 @@ from typing import Any
 from highways import paths
 from highways.claims.history import fixed, read_history
 from highways.claims.judge import Claim, Judgement, by_whose, claims_text, judge, read_claims
-from highways.claims.sources import documents, spoken
+from highways.claims.sources import documents, numbers_of, spoken
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS
-from highways.files import remove_strays, write_whole
-from highways.report.export import export_text
-from highways.tracking import Listed
+from highways.files import remove_strays, write_all, write_whole
+from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.reading import Source
 
 TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for table in experiment.tables}
@@ -45,11 +47,8 @@ def write_tables(
         if records.shortfall:
             print(f"{profile}/{experiment.name}: {records.shortfall}", file=sys.stderr)
         study.settings.runs()
-        texts = {name: text for table in chosen for name, text in table.texts(records).items()}
-        for name, text in texts.items():
-            path = (folder or study.results.tables) / name
-            write_whole(path, text)
-            written.append(path)
+        home = folder or study.results.tables
+        written += write_all({home / name: text for table in chosen for name, text in table.texts(records).items()})
     return written
 
 
@@ -58,10 +57,8 @@ def all_claims() -> dict[str, Claim]:
     return read_claims({name: experiment.named_measures for name, experiment in BY_NAME.items()}, every=True)
 
 
-LEADING = next(one for one in EXPERIMENTS if one.lead is not None)
-"""The experiment that the report and README begin with."""
-assert LEADING.lead is not None
-LEAD = LEADING.lead
+LEADING, LEAD = next((one, one.lead) for one in EXPERIMENTS if one.lead is not None)
+"""The experiment that the report and README begin with, and what they show of it."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +79,8 @@ class Judged:
         for one in EXPERIMENTS:
             folder, records = paths.Results(self.profile).of(one.name).tables, self.listed[one.name]
             if folder.exists() and not records.empty:
-                for table in one.tables:
-                    texts |= {folder / name: text for name, text in table.texts(records).items()}
+                texts |= {folder / name: text for table in one.tables for name, text in table.texts(records).items()}
         return {path: text for path, text in texts.items() if path.exists()}
-
-    def altered(self) -> list[Path]:
-        """Return the table files that differ from what the records give."""
-        return [path for path, text in self.tables.items() if path.read_bytes() != text.encode()]
 
     @cached_property
     def rows(self) -> Mapping[str, dict[str, Any]]:
@@ -141,6 +133,72 @@ def judge_all(profile: str, source: Source = "records") -> Judged:
         judgement = judge(name, claim, measures, records, profile)
         judgements.append(replace(judgement, fixed=fixed(since.get(name), claim, measures, records)))
     return Judged(profile, claims, listed, judgements)
+
+
+SCHEMA = "highways-claims/4"
+
+
+def export_text(judged: Judged) -> str:
+    """Return the content of `claims.json`: the judged claims with their evidence, as docs/claims.md describes it.
+
+    It is byte-identical from run to run, and from records or MLflow.
+    """
+    since, sums = read_history(), dict[str, str]()
+    for listed in judged.listed.values():
+        sums |= {record.own_key: record.sha256 for record in (*listed, *listed.analyses)}
+    rows = []
+    for row in judged.rows.values():
+        commit = since.get(row["claim_id"])
+        when = {"text": row["fixed"]} | ({"at": commit.fixed_at, "commit": commit.commit} if commit else {})
+        rows.append(_claim(row, judged) | {"evidence": _evidence(row, judged, sums), "fixed": when})
+    counts = by_whose(judged.judgements)
+    notes = {name: BY_NAME[name].notes for name in dict.fromkeys(row["evidence"]["experiment"] for row in rows)}
+    content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "notes": notes, "claims": rows}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _claim(row: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
+    claim = judged.claims[row["claim_id"]]
+    ends, each = numbers_of(row["measured"]) if row["measured"] else ([], [])
+    finite = [end if math.isfinite(end) else None for end in ends] or [None]
+    return {
+        "id": row["claim_id"],
+        **{name: row[name] for name in ("statement", "source", "documents", "own", "criterion")},
+        "required": claim.required.model_dump(exclude_none=True),
+        **{name: getattr(claim, name) for name in ("easier_with_less", "each_network", "beyond_untrained")},
+        **{name: row[name] for name in ("verdict", "scope")},
+        "measured": {"low": finite[0], "high": finite[-1], "text": row["measured"], "each": each},
+        "unit": row["unit"],
+        "differs": {name: {"required": asked, "is": had} for name, (asked, had) in row["differs"].items()},
+    }
+
+
+def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -> dict[str, Any]:
+    claim = judged.claims[row["claim_id"]]
+    experiment, listed, required = BY_NAME[claim.experiment], judged.listed[claim.experiment], claim.required
+    results, evidence = paths.Results(judged.profile).of(experiment.name), claim.evidence(listed)
+    there = row["verdict"] != "not run" and not listed.empty
+    groups: dict[Any, Sequence[RunRecord | AnalysisRecord]] = {
+        results.runs: [] if evidence.study else evidence.runs,
+        results.analyses: [evidence.study] if evidence.study else evidence.records.analyses,
+    }
+    concerned = [run.config for run in evidence.runs] if there and not evidence.study else []
+    return {
+        "experiment": experiment.name,
+        "data": row["data"],
+        "trials": dict(Counter(" ".join(map(str, required.cell_of(config))) for config in concerned)),
+        "networks": len(evidence.records.networks()) if there and claim.each_network else None,
+        "records": [
+            {"folder": paths.shown(folder), "number": len(own), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            for folder, own in groups.items()
+            if there and (text := "\n".join(sorted(sums[one.own_key] for one in own)))
+        ],
+        "tables": [paths.shown(results.tables / f"{table.name}.csv") for table in experiment.tables if there],
+        "figures": [paths.shown(results.figures / f"{name}.png") for name in experiment.figures if there],
+        "notebook": f"notebooks/{experiment.name}.ipynb",
+        "parameters": f"profiles/{row['profile']}/{experiment.name}.yaml",
+        "command": experiment.command(row["profile"]),
+    }
 
 
 def write_claims(judged: Judged) -> Path:

@@ -1,6 +1,5 @@
 """Weights in the repository: a few networks, in `results/<profile>/weights/<run_key>.pt`, and their card."""
 
-import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from torch import Tensor
 from highways import paths
 from highways.data import load
 from highways.errors import HighwaysError
-from highways.files import write_whole
+from highways.files import file_sha256, write_all, write_whole
 from highways.nn import build_network
 from highways.report.render import render
 from highways.tracking.records import RecordStore, RunRecord
@@ -53,8 +52,7 @@ def keep(run_keys: Sequence[str], half: bool = False) -> list[Path]:
         content = io.BytesIO()
         torch.save({name: tensor.half() for name, tensor in state.items()}, content)
         copies[profiles[-1] / "weights" / f"{run_key}.pt"] = content.getvalue() if half else source.read_bytes()
-    for home, content in copies.items():
-        write_whole(home, content)
+    write_all(copies)
     for folder in {home.parent for home in copies}:
         write_whole(folder / "README.md", card(folder))
     return list(copies)
@@ -67,15 +65,7 @@ def card(folder: Path) -> str:
         if path.stem not in records:
             raise HighwaysError(f"{paths.shown(path)}: weights of a run that has no record")
         record, state = RunRecord.read(records[path.stem]), read_weights(path)
-        own = weights_sha256(state)
-        rows.append(
-            {
-                "record": record,
-                "link": os.path.relpath(records[path.stem], folder),
-                "scores": scores(record, state),
-                "same": own == record.weights_sha256,
-                "sha256": own,
-                "sha256_of_file": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-        )
+        own, link = weights_sha256(state), os.path.relpath(records[path.stem], folder)
+        row = {"record": record, "link": link, "scores": scores(record, state), "sha256": own}
+        rows.append(row | {"same": own == record.weights_sha256, "sha256_of_file": file_sha256(path)})
     return render("weights.md.j2", profile=folder.parent.name, rows=rows)

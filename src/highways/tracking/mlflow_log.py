@@ -100,16 +100,14 @@ class MlflowRuns:
         """Return MLflow's id of the sweep, creating the sweep with this start time if there is none."""
         if not self._parent:
             with store.locked():
-                there = [run.info.run_id for run in self.search(kind="sweep")]
-                tags = shown.provenance(self.profile, self.experiment) | {"kind": "sweep"} | self.own
-                name = f"{self.profile}: all of {self.experiment}"
-                self._parent = there[0] if there else self._create(name, tags, start_ms)
+                if not (there := self.search(kind="sweep")):
+                    tags = shown.provenance(self.profile, self.experiment) | {"kind": "sweep"} | self.own
+                    name = f"{self.profile}: all of {self.experiment}"
+                    there = [self.client.create_run(self.home.experiment_id, start_ms, tags, name)]
+                self._parent = there[0].info.run_id
             if self.configs:
                 self.client.update_run(self._parent, "RUNNING")
         return self._parent
-
-    def _create(self, name: str, tags: dict[str, str], start_ms: int | None) -> str:
-        return self.client.create_run(self.home.experiment_id, start_ms, tags, name).info.run_id
 
     def take(self, event: Event) -> None:
         """Handle a training event; epoch metrics are collected and written every `FLUSH_S` seconds."""
@@ -121,7 +119,7 @@ class MlflowRuns:
             now = int(time.time() * 1000)
             for key, metrics in zip(event.keys, event.metrics, strict=True):
                 if metrics is not None and key in self._live:
-                    values = [Metric(shown.metric_name(name), one, now, event.epoch) for name, one in metrics.items()]
+                    values = [Metric(name.replace("_", "/", 1), one, now, event.epoch) for name, one in metrics.items()]
                     self._live[key][1].extend(values)
             if time.monotonic() >= self._flush_at:
                 self._flush()
@@ -184,7 +182,6 @@ class MlflowRuns:
         )
 
     def _entry(self, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
-        """Return the entry of a run that begins or, given its record, of a finished one."""
         entry = shown.entry_of(self.profile, self.experiment, config, key, record)
         entry.tags |= {PARENT: self.parent(), **self.own}
         if key in self.auxiliary:
@@ -203,14 +200,12 @@ class MlflowRuns:
         """Write a run through MLflow's API, as to a server, and return its id."""
         from mlflow.entities import DatasetInput, Param, RunTag
 
-        run_id, start, there = entry.run_id, entry.start, set[tuple[str, int]]()
-        if run_id:
-            run = self.client.get_run(run_id)
-            start = run.info.start_time
-            for name in run.data.metrics:
-                there |= {(name, metric.step) for metric in self.client.get_metric_history(run_id, name)}
+        if entry.run_id:
+            run = self.client.get_run(entry.run_id)
         else:
-            run_id = self._create(entry.name, entry.tags, start)
+            run = self.client.create_run(self.home.experiment_id, entry.start, entry.tags, entry.name)
+        run_id, start = run.info.run_id, run.info.start_time
+        there = {(name, one.step) for name in run.data.metrics for one in self.client.get_metric_history(run_id, name)}
         self.client.log_inputs(run_id, [DatasetInput(entry.data)])
         self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
         if entry.end is not None:
@@ -245,9 +240,8 @@ class MlflowRuns:
         self.client.log_batch(self.parent(), shown.of_sweep(runs, best))
         found = views(self.profile, [run.data.tags for run in runs])
         found |= experiment_tags(title, self.experiment, self.home.experiment_id, self.home.tags | found)
-        for name, value in found.items():
-            if self.home.tags.get(name) != value:
-                self.client.set_experiment_tag(self.home.experiment_id, name, value)
+        for name, value in found.items() - self.home.tags.items():
+            self.client.set_experiment_tag(self.home.experiment_id, name, value)
         self.client.set_terminated(self.parent(), status, max((run.info.end_time or 0 for run in runs), default=None))
 
 
@@ -312,7 +306,6 @@ class MlflowLog:
             self.fault = str(error)
 
     def __call__(self, event: Event) -> None:
-        """Handle a training event."""
         if not self.fault:
             self._calls.put(lambda runs: runs.take(event))
         self._warn()

@@ -139,8 +139,7 @@ def serve(port: int = 5000) -> Iterator[str]:
     if place.is_served:
         return
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(chosen), "--workers", "1"]
-    environment = {"MLFLOW_DISABLE_TELEMETRY": "true"} | os.environ
-    environment |= {"MLFLOW_BACKEND_STORE_URI": place.uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this process
     # Its log would push the links off the screen.
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

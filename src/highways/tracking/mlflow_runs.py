@@ -32,7 +32,6 @@ AUXILIARY, BEST = "auxiliary", "best"
 """Tags: the run is auxiliary, so no outcome counts it; it is the best of its network, depth and data set."""
 BEST_LOSS, ACCURACY = "summary/best_train_cross_entropy", "summary/test_accuracy"
 DIVERGED, SECONDS = "summary/diverged", "summary/seconds"
-_PARTS = ("train", "dev", "test")
 
 
 @dataclass
@@ -119,19 +118,13 @@ def interval(record: RunRecord) -> tuple[int, int]:
     return end - max(1, round(1000 * record.timing["seconds"])), end
 
 
-def metric_name(curve: str) -> str:
-    """Return MLflow's name of a curve: `train/accuracy` for `train_accuracy`."""
-    part, _, rest = curve.partition("_")
-    return f"{part}/{rest}" if part in _PARTS and rest else f"measured/{curve}"
-
-
 def _metrics(record: RunRecord) -> list[Metric]:
     """Return a run's curves, spread evenly over its duration, its summary at step 0, and its measurements."""
     from mlflow.entities import Metric
 
     start, end = interval(record)
     metrics = [
-        Metric(metric_name(name), value, start + (end - start) * epoch // len(curve), epoch)
+        Metric(name.replace("_", "/", 1), value, start + (end - start) * epoch // len(curve), epoch)
         for name, curve in record.curves.items()
         for epoch, value in enumerate(curve, start=1)
     ]
@@ -140,7 +133,7 @@ def _metrics(record: RunRecord) -> list[Metric]:
         BEST_LOSS: record.best(),
         "summary/parameters": float(record.parameters),
         SECONDS: record.timing["seconds"],
-    } | {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in _PARTS}
+    } | {f"summary/{part}_accuracy": record.last(f"{part}_accuracy") for part in ("train", "dev", "test")}
     metrics += [Metric(name, value, end, 0) for name, value in summary.items() if value is not None]
     for name, measured in record.measurements.items():
         snapshot = name.startswith("snapshot_")

@@ -1,7 +1,4 @@
-"""Outcomes of runs: the single rule for which runs count, how they rank, and which is a network's best.
-
-A `Cell` holds all trials or seeds of one network.
-"""
+"""Outcomes of runs: the single rule for which runs count, how they rank, and which is a network's best."""
 
 import math
 from collections import Counter
@@ -61,7 +58,7 @@ def best_of(records: Iterable[RunRecord], metric: str = "train_cross_entropy") -
 
 @dataclass(frozen=True)
 class Cell:
-    """The runs of one network. In a search with rungs, the longest rung with a finished run counts."""
+    """All trials or seeds of one network. In a search with rungs, the longest rung with a finished run counts."""
 
     runs: tuple[RunRecord, ...]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from highways import paths
 from highways.config import Profile, RunConfig
-from highways.errors import HighwaysError, NotYet
+from highways.errors import NotYet
 from highways.tracking.mlflow_log import read
 from highways.tracking.records import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 
@@ -90,8 +90,6 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     The result is empty if the list depends on results of an earlier stage that do not exist yet. Both sources give the
     same records.
     """
-    if source not in get_args(Source):
-        raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(get_args(Source))}")
     try:
         configs, analyses, waiting = settings.runs(), settings.analyses(), settings.waiting()
     except NotYet:
@@ -105,14 +103,11 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     else:
         folder = paths.Results(settings.profile).of(settings.experiment)
         runs, made = RecordStore(folder.runs).read_all(wanted), AnalysisStore(folder.analyses).read_all(analysed)
-    diverged = [run.config for run in runs if run.status == "diverged"]
+    lost = [run.config for run in runs if run.status == "diverged"]
     there = {run.run_key for run in runs} | {analysis.key for analysis in made}
     unrecorded = {key: config for key, config in wanted.items() if key not in there}
-    to_make = [
-        analysis
-        for analysis, key in zip(analyses, analysed, strict=True)
-        if key not in there and not (analysis.measure.needs_weights and analysis.run in diverged)
-    ]
+    keyed = zip(analyses, analysed, strict=True)
+    to_make = [one for one, key in keyed if key not in there and not (one.measure.needs_weights and one.run in lost)]
     awaited = [config for key, config in unrecorded.items() if key not in auxiliary]
     awaited += [*(analysis.run for analysis in to_make if analysis.run is not None), *waiting]
     shortfall = ""

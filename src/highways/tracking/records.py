@@ -15,6 +15,7 @@ from pydantic import Field
 
 from highways import paths
 from highways.config import AnalysisConfig, RunConfig, Strict, validate
+from highways.config.reading import read_text
 from highways.data import fingerprint
 from highways.errors import HighwaysError
 from highways.files import write_whole
@@ -54,21 +55,16 @@ class Record(Strict):
         """Describe an inconsistency of the record in a few words; `None` if its values are consistent."""
         return None
 
-    def content(self) -> dict[str, Any]:
-        """Return the record as plain values, with its checksum; empty `measurements` are left out."""
-        values = self.model_dump(mode="json")
-        if values.get("measurements") == {}:
-            del values["measurements"]
-        return values | {"sha256": checksum(values)}
-
     @property
     def sha256(self) -> str:
         """The record's checksum."""
-        return self.content()["sha256"]
+        return checksum(self.model_dump(mode="json"))
 
     def dumps(self) -> str:
         """Return the record as text: JSON with its checksum, one line per top-level key."""
-        lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(self.content().items()))
+        content = self.model_dump(mode="json")
+        content["sha256"] = checksum(content)
+        lines = (f"{json.dumps(name)}: {_canonical(value)}" for name, value in sorted(content.items()))
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
@@ -94,11 +90,7 @@ class Record(Strict):
     def read(cls, path: Path) -> Self:
         """Read one record file, whose name must be the record's key."""
         where = paths.shown(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HighwaysError(f"{where}: cannot be read: {error}") from None
-        record = cls.loads(text, where)
+        record = cls.loads(read_text(path), where)
         if path.stem != record.own_key:
             raise HighwaysError(f"{where}: it is the record of {record.own_key}")
         return record
@@ -124,8 +116,8 @@ class RunRecord(Record):
     """One value per epoch, evaluated with the weights at the epoch's end over a whole part of the data (convolutional
     networks: over the first 10,000 training images): `train_cross_entropy` and `test_cross_entropy` (means, nats),
     `train_accuracy` and `test_accuracy` (fractions); for texts also `dev_...`."""
-    measurements: dict[str, list[float]] = Field(default_factory=dict)
-    """Measurements besides the curves; each training module documents its own."""
+    measurements: dict[str, list[float]] = Field(default_factory=dict, exclude_if=lambda measured: not measured)
+    """Measurements besides the curves, left out if there are none; each training module documents its own."""
     weights_sha256: str | None
     """Checksum of the final weights' content (`highways.training.checkpoints.weights_sha256`)."""
     engine: dict[str, Any]
@@ -228,12 +220,7 @@ def rounded(values: Any, digits: int = 6) -> Any:
 
 def analysis_keys(configs: Iterable[AnalysisConfig]) -> list[str]:
     """Return the keys of analyses."""
-    return [config.key(fingerprint_of(config)) for config in configs]
-
-
-def fingerprint_of(config: AnalysisConfig) -> str:
-    """Return the fingerprint of an analysis's data; empty if it has none."""
-    return fingerprint(config.data) if config.data is not None else ""
+    return [config.key(fingerprint(config.data)) for config in configs]
 
 
 R = TypeVar("R", bound=Record)
@@ -244,7 +231,6 @@ class Store(Generic[R]):
 
     record: type[R]
     kind: str
-    """Name of the folder under `results/<profile>/<experiment>`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -253,11 +239,9 @@ class Store(Generic[R]):
         """Return the path of a record, which need not exist yet."""
         return self.folder / f"{key}.json"
 
-    def write(self, record: R) -> Path:
-        """Write a record atomically and return its path."""
-        path = self.path(record.own_key)
-        write_whole(path, record.dumps())
-        return path
+    def write(self, record: R) -> None:
+        """Write a record atomically."""
+        write_whole(self.path(record.own_key), record.dumps())
 
     def read(self, key: str) -> R | None:
         """Return a record, or `None` if it does not exist."""
