@@ -16,8 +16,8 @@ from dataclasses import replace
 import pytorch_lightning as pl
 from timing import peak_gflops, ratio, write
 
-from highways.config import AdamConfig, BudgetConfig, DataConfig, PicturesConfig, RunConfig
-from highways.config.conv import NETWORKS
+from highways.config import NETWORKS, DataConfig, PicturesConfig
+from highways.config.run import AdamConfig, BudgetConfig, RunConfig
 from highways.data import Pictures, load
 from highways.errors import HighwaysError
 from highways.tracking.events import EpochEnded, Event

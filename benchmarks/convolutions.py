@@ -30,8 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from highways.config import BudgetConfig, DataConfig, PicturesConfig, RunConfig
-from highways.config.conv import NETWORKS
+from highways.config import NETWORKS, BudgetConfig, DataConfig, PicturesConfig, RunConfig
 from highways.data import Pictures
 from highways.data.pictures import contrasted
 from highways.experiments.conv import recipe

@@ -9,8 +9,7 @@ import torch
 from toolbox import HERE, OF_MLFLOW, overfitted, record_of, verdicts_of
 from torch import nn
 
-from highways.config import BiLSTMConfig, RunConfig
-from highways.config.run import BiLSTMKind
+from highways.config.run import BiLSTMConfig, BiLSTMKind, RunConfig
 from highways.data import load
 from highways.experiments.bilstm_depth import BiLSTMProfile, accuracies, by_depth, gradient_ratio, variant
 from highways.nn import BiLSTMNetwork

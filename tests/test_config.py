@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toolbox import SCHEMAS, refused
 
-from highways.config import DenseConfig, RunConfig, parse_yaml, read_yaml, use_profiles, validate
-from highways.config.profiles import active_profiles
+from highways.config import DenseConfig, RunConfig, active_profiles, parse_yaml, read_yaml, use_profiles, validate
 from highways.data.sources import sources
 from highways.errors import HighwaysError
 from highways.report.verdicts import all_claims

@@ -10,8 +10,7 @@ from toolbox import HERE, config_of, forget, overfitted, record_of
 from torch import nn
 from torch.nn import functional
 
-from highways.config import ConvConfig, RunConfig, validate
-from highways.config.conv import NETWORKS
+from highways.config import NETWORKS, ConvConfig, RunConfig, validate
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.experiments import conv

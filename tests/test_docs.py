@@ -18,8 +18,7 @@ from checkout import REPOSITORY, stand_in
 from typer.main import get_command
 
 from highways import cli
-from highways.config import BiLSTMConfig, ConvConfig, DenseConfig
-from highways.config.profiles import profile_path
+from highways.config import BiLSTMConfig, ConvConfig, DenseConfig, profile_path
 from highways.pipeline.verify import PLAIN
 
 PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")})

@@ -12,9 +12,7 @@ from packaging.version import Version
 
 from highways.experiments import EXPERIMENTS, REPORT
 
-UPWARDS = (
-    "colours,errors,packages,quantities paths files config nn,data tracking training inside show claims experiments"
-)
+UPWARDS = "colours,errors,quantities paths files config nn,data tracking training inside show claims experiments"
 FLOORS = [set(rooms.split(",")) for rooms in f"{UPWARDS} report pipeline cli".split()]
 """From the ground up."""
 

@@ -12,8 +12,8 @@ from toolbox import forget
 from torch import nn
 from torch.nn import functional
 
-from highways.config import AdamConfig, CaffeConfig, DenseConfig, RunConfig, SGDConfig
-from highways.config.run import NetworkConfig, OptimiserConfig
+from highways.config import DenseConfig, RunConfig, SGDConfig
+from highways.config.run import AdamConfig, CaffeConfig, NetworkConfig, OptimiserConfig
 from highways.data import load
 from highways.errors import HighwaysError
 from highways.nn import DenseNetwork, DensePopulation

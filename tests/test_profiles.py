@@ -9,8 +9,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from toolbox import SCHEMAS, refused
 
-from highways.config import load_profile
-from highways.config.profiles import profile_names, profile_path
+from highways.config.profiles import load_profile, profile_names, profile_path
 from highways.experiments import BILSTM_DEPTH
 from highways.experiments.depth import DepthProfile
 from highways.report.forecast import forecast, seconds_per_unit, units

@@ -8,9 +8,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST = 4000
-"""Largest number of characters of a message."""
-
 
 def printable(text: str, most: int = 200) -> str:
     """Format foreign text as one line for a message: escape control characters, and shorten it to `most` characters."""
@@ -25,7 +22,7 @@ class HighwaysError(Exception):
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__(), MOST)  # it may contain foreign names and text
+        return printable(super().__str__(), most=4000)  # it may contain foreign names and text
 
     def _render_traceback_(self) -> list[str]:  # IPython calls this
         return [f"error: {self}"]
@@ -35,14 +32,10 @@ class NotYet(HighwaysError):
     """An output of an earlier pipeline stage does not exist yet."""
 
 
-class CannotWrite(HighwaysError):
-    """A file cannot be written: the disk is full, or the folder read-only. Retrying does not help."""
-
-
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn every `OSError` in a block that writes `path` into a `CannotWrite` that names it."""
+    """Turn every `OSError` in a block that writes `path`, as of a full disk, into an error that names it."""
     try:
         yield
     except OSError as error:
-        raise CannotWrite(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise HighwaysError(f"{path}: cannot be written: {error.strerror or error}") from error

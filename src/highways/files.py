@@ -1,7 +1,7 @@
 """Atomic file writes: a file is either complete or absent."""
 
 import contextlib
-import fnmatch
+import glob
 import hashlib
 import os
 import time
@@ -11,9 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from highways.errors import HighwaysError, writing
-
-STRAY_S = 24 * 3600
-"""Age in seconds after which an unfinished file counts as abandoned."""
 
 
 @contextlib.contextmanager
@@ -30,7 +27,7 @@ def part_of(home: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file atomically: at any moment it is the old one, the new one, or absent; else raise `CannotWrite`."""
+    """Write a file atomically: at any moment it is the old one, the new one, or absent."""
     with part_of(path) as part, writing(path):
         with part.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -47,7 +44,7 @@ def write_all(files: Mapping[Path, bytes | str]) -> list[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `CannotWrite` if a file cannot be written, before there is anything to write."""
+    """Raise an error if a file cannot be written, before there is anything to write."""
     with part_of(path) as part, writing(path):
         part.touch()
 
@@ -55,11 +52,10 @@ def check_writable(path: Path) -> None:
 def remove_strays(*folders: Path) -> None:
     """Remove unfinished files in and below folders, left by processes killed at least a day ago."""
     for top in folders:
-        for folder, _, names in os.walk(top):  # skips folders that other processes remove meanwhile
-            for path in (Path(folder, name) for name in fnmatch.filter(names, ".*.part")):
-                with contextlib.suppress(OSError):
-                    if time.time() - path.stat().st_mtime > STRAY_S:
-                        path.unlink()
+        for name in glob.iglob("**/.*.part", root_dir=top, recursive=True):  # skips folders that are removed meanwhile
+            with contextlib.suppress(OSError):
+                if time.time() - (path := top / name).stat().st_mtime > 24 * 3600:
+                    path.unlink()
 
 
 def check_is_file(path: Path) -> None:

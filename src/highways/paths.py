@@ -6,14 +6,12 @@ from pathlib import Path
 
 from highways.errors import HighwaysError
 
-MARKERS = ("dvc.yaml", "profiles", "references")
-
 
 @lru_cache(maxsize=8)
 def _find_root(start: Path) -> Path:
     package_checkout = Path(__file__).resolve().parents[2]
     for folder in (start, *start.parents, package_checkout):
-        if all((folder / marker).exists() for marker in MARKERS):
+        if all((folder / marker).exists() for marker in ("dvc.yaml", "profiles", "references")):
             return folder
     raise HighwaysError(f"no highways project at or above {start}; run from a clone, or set HIGHWAYS_ROOT to one")
 
@@ -23,6 +21,11 @@ def root() -> Path:
     if given := os.environ.get("HIGHWAYS_ROOT"):
         return Path(given).resolve()
     return _find_root(Path.cwd().resolve())
+
+
+def given(path: str) -> Path:
+    """Return a path that the user gave: absolute, from a home (`~`), or from the root."""
+    return root() / os.path.expanduser(path)
 
 
 def shown(path: Path) -> str:

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from highways.claims.verdicts import Scope
-from highways.config import RunConfig, Strict
-from highways.config.data import STAND_INS
-from highways.config.run import NetworkConfig
+from highways.config import STAND_INS, Strict
+from highways.config.run import NetworkConfig, RunConfig
 from highways.data import trained_on
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.outcomes import Cell, cells

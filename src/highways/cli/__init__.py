@@ -45,8 +45,7 @@ def every_command(
 ) -> None:
     """Define the options of every command; `main` looks for `--debug` itself."""
     if version:
-        from highways import __version__
-        from highways.packages import installed
+        from highways import __version__, installed
 
         print(f"highways {__version__}, torch {installed('torch') or 'not installed'}")
         raise typer.Exit

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import typer
 
+from highways import installed, paths
 from highways.cli import shown
 from highways.errors import HighwaysError
-from highways.packages import installed
 
 app = typer.Typer()
 
@@ -48,8 +48,6 @@ def _torch() -> str:
 
 def _packages() -> str:
     """Compare installed versions with the locks'."""
-    from highways import paths
-
     locks = [paths.root() / name for name in ("requirements.lock", "requirements-torch.lock")]
     text = "\n".join(lock.read_text(encoding="utf-8") for lock in locks if lock.exists())
     locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\\n]+)", text, re.MULTILINE))

@@ -11,9 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from highways import paths
-from highways.config import active_profiles
-from highways.config.profiles import check_profiles
-from highways.config.reading import quoted
+from highways.config import active_profiles, check_profiles, quoted
 from highways.errors import HighwaysError
 
 ProfileOption = Annotated[str | None, typer.Option(help="Profile; by default the active ones of params.yaml.")]

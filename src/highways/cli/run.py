@@ -8,8 +8,7 @@ import typer
 
 from highways import paths
 from highways.cli.options import DeviceOption, run_given
-from highways.config import RunConfig, parse_yaml, read_yaml, validate
-from highways.config.reading import read_text
+from highways.config import RunConfig, parse_yaml, read_text, read_yaml, validate
 from highways.errors import HighwaysError
 
 app = typer.Typer()

@@ -38,9 +38,6 @@ M = TypeVar("M", bound=BaseModel)
 Distinct = Annotated[list[T], AfterValidator(no_repetition), Field(min_length=1)]
 """A list that is not empty and repeats nothing."""
 
-MOST_FAULTS = 5
-"""Largest number of faults named in one message."""
-
 
 class Strict(BaseModel):
     """Base of all settings: unknown keys are rejected, values are immutable and finite."""
@@ -109,17 +106,25 @@ def validate(model: type[M], values: Any, where: str) -> M:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults = [_fault(model, detail) for detail in details[:MOST_FAULTS]]
-        if (more := len(details) - MOST_FAULTS) > 0:
+        faults = [_fault(model, detail) for detail in details[:5]]
+        if more := len(details) - len(faults):
             faults.append(f"and {more} more")
         raise HighwaysError(f"{where}: {'; '.join(faults)}") from None
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:
-    model, place = _place(model, detail["loc"])
-    key = quoted(".".join(place) or "the whole")
+    keys: list[str] = []
+    members = [model]  # the innermost model around the fault, or the members of a union of models
+    for part in detail["loc"]:
+        if len(members) > 1:  # part is the tag of a union member
+            members = [m for m in members if any(get_args(f.annotation) == (part,) for f in m.model_fields.values())]
+            continue
+        keys.append(str(part))
+        if (field := members[0].model_fields.get(str(part))) is not None:
+            members = _models(field.annotation) or members
+    key = quoted(".".join(keys) or "the whole")
     if detail["type"] == "extra_forbidden":
-        allowed = sorted(model.model_fields)
+        allowed = sorted(members[0].model_fields)
         near = difflib.get_close_matches(str(detail["loc"][-1])[:80], allowed, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
         return f"unknown key {key}{hint} (allowed: {', '.join(allowed)})"
@@ -129,20 +134,6 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
     if detail["type"] == "list_type":
         given += f"; a list is written [{json.dumps(detail['input'])}]".replace('"', "")
     return f"key {key}: {printable(detail['msg'].removeprefix('Value error, '), 400)}{given}"
-
-
-def _place(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel], list[str]]:
-    """Return the innermost model around a location, and the keys that lead to it, without the tags of unions."""
-    keys: list[str] = []
-    members = [model]
-    for part in location:
-        if len(members) > 1:  # part is the tag of a union member
-            members = [m for m in members if any(get_args(f.annotation) == (part,) for f in m.model_fields.values())]
-            continue
-        keys.append(str(part))
-        if (field := members[0].model_fields.get(str(part))) is not None:
-            members = _models(field.annotation) or members
-    return members[0], keys
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -107,20 +107,15 @@ class ConvConfig(Network):
         return sum(gates * (stage.blocks + 1) * stage.width**2 / 4**n for n, stage in enumerate(self.stages))
 
 
-def _plain_twin(network: ConvConfig) -> ConvConfig:
-    """Return the same layers without gates."""
-    name = network.name.replace("highway", "plain", 1)
-    return network.model_copy(update={"name": name, "kind": "plain", "transform_bias": None})
-
-
 def _read_networks() -> dict[str, ConvConfig]:
     path = Path(__file__).with_name("networks.yaml")
     described = {
         part: [validate(ConvConfig, {"name": name} | network, f"{path}: {name}") for name, network in networks.items()]
         for part, networks in read_mapping(path).items()
     }
-    highways = described["with_plain_twin"]
-    return {network.name: network for network in [*highways, *map(_plain_twin, highways), *described["without"]]}
+    highways, plain = described["with_plain_twin"], {"kind": "plain", "transform_bias": None}
+    twins = [one.model_copy(update=plain | {"name": one.name.replace("highway", "plain", 1)}) for one in highways]
+    return {network.name: network for network in [*highways, *twins, *described["without"]]}
 
 
 NETWORKS = _read_networks()

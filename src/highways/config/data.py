@@ -1,19 +1,11 @@
 """The data of a run: a named data set, or a file of the user's own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, WrapValidator, model_validator
 
 from highways.config.base import Count, Seed, Strict, validate
 
@@ -165,7 +157,7 @@ def _or_own(reads: Literal["flat", "pictures", "text"]) -> WrapValidator:
     """Return a validator that accepts the description of own data instead of a name."""
     others = {"flat": "sentences", "pictures": "no images", "text": "no sentences"}[reads]
 
-    def check(value: Any, named: ValidatorFunctionWrapHandler) -> Any:
+    def check(value: Any, named: Callable[[Any], Any]) -> Any:
         if not isinstance(value, Mapping | DataConfig):
             return named(value)
         data = DataConfig.model_validate(value, strict=True)

@@ -89,12 +89,10 @@ class Profile(Strict):
                 raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
             asked = load_profile(stage, cls)
             if others := {name: value for name, value in settings if value != getattr(asked, name)}:
-                name, value = next(iter(others.items()))
-                raise HighwaysError(
-                    f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of profiles/{stage}/"
-                    f"{cls.experiment}.yaml ({name} is {value!r}, not {getattr(asked, name)!r}): only the cell tagged "
-                    "'parameters' may set them"
-                )
+                file, (name, value) = f"profiles/{stage}/{cls.experiment}.yaml", next(iter(others.items()))
+                where = f"{file} ({name} is {value!r}, not {getattr(asked, name)!r})"
+                what = f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of {where}"
+                raise HighwaysError(f"{what}: only the cell tagged 'parameters' may set them")
             return settings
         path = profile_path(settings.profile, cls.experiment)
         if not path.exists() or settings == load_profile(settings.profile, cls):
@@ -148,10 +146,8 @@ def use_profiles(names: list[str]) -> None:
     """Make `names` the active profiles; keep the comment at the head of the file."""
     check_profiles(names)
     path = paths.root() / "params.yaml"
-    text = (
-        read_text(path) if path.exists() else "# The profiles that `dvc repro` runs; `highways profile use` sets it.\n"
-    )
-    head = re.match(r"(#.*\n)*", text)[0]  # type: ignore[index]
+    comment = "# The profiles that `dvc repro` runs; `highways profile use` sets it.\n"
+    head = re.match(r"(#.*\n)*", read_text(path) if path.exists() else comment)[0]  # type: ignore[index]
     write_whole(path, head + yaml.safe_dump({"active": names}, default_flow_style=None))
 
 

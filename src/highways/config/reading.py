@@ -30,10 +30,6 @@ def quoted(value: Any, most: int = 80) -> str:
         return f"a {type(value).__name__} too large to be shown"
 
 
-class _Refused(yaml.MarkedYAMLError):
-    """Valid YAML that is rejected."""
-
-
 class _SafeLoader(yaml.SafeLoader):
     """PyYAML's safe loader, but rejecting repeated keys and values that YAML readers interpret differently."""
 
@@ -42,7 +38,7 @@ class _SafeLoader(yaml.SafeLoader):
         keys = set()
         for key, _ in node.value:
             if (name := str(key.value)) in keys:
-                raise _Refused(problem=f"key {quoted(name)} is given twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"key {quoted(name)} is given twice", problem_mark=key.start_mark)
             keys.add(name)
         return node
 
@@ -58,11 +54,9 @@ class _SafeLoader(yaml.SafeLoader):
 
 
 def _refuse(loader: Any, node: yaml.ScalarNode) -> None:
-    problem = (
-        f"{quoted(node.value)} does not mean the same to every reader of YAML; put it in quotes if it is text, and "
-        "write numbers in decimals (10, 0.5, 1e-3) and true or false as such"
-    )
-    raise _Refused(problem=problem, problem_mark=node.start_mark)
+    way = "put it in quotes if it is text, and write numbers in decimals (10, 0.5, 1e-3) and true or false as such"
+    problem = f"{quoted(node.value)} does not mean the same to every reader of YAML; {way}"
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 _SafeLoader.add_constructor("ambiguous", _refuse)
@@ -77,7 +71,8 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = mark.line if mark is not None else text.count("\n", 0, getattr(error, "position", 0))
         problem = printable(str(getattr(error, "problem", None) or getattr(error, "reason", None) or error), 300)
-        problem = problem if isinstance(error, _Refused) else f"not valid YAML ({problem})"
+        ours = type(error) is yaml.MarkedYAMLError  # PyYAML itself raises only subclasses
+        problem = problem if ours else f"not valid YAML ({problem})"
         raise HighwaysError(f"{where} line {line + 1}: {problem}") from None
 
 
@@ -86,10 +81,9 @@ def read_text(path: Path) -> str:
     try:
         check_is_file(path)
         return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise HighwaysError(f"{paths.shown(path)}: {error.strerror or 'cannot be read'}") from None
-    except ValueError as error:  # not UTF-8, or an impossible file name
-        raise HighwaysError(f"{paths.shown(path)}: cannot be read: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or an impossible file name
+        reason = getattr(error, "strerror", None) or f"cannot be read: {error}"
+        raise HighwaysError(f"{paths.shown(path)}: {reason}") from None
 
 
 def read_yaml(path: Path) -> Any:

@@ -52,14 +52,10 @@ class DenseConfig(Network):
     input of the first is kept for the backward pass, and the rest is recomputed. Results are identical."""
 
     def slug_parts(self, optimiser: str) -> list[str]:
-        parts: list[str] = [self.activation]
-        if self.initialisation != "he_normal":
-            parts.append(self.initialisation.replace("_", "-"))
-        if self.block_initialisation is not None:
-            parts.append(self.block_initialisation.replace("_", "-"))
-        if self.first != self.activation:
-            parts.append(f"{self.first}-first")
-        return parts + ([optimiser] if optimiser != "sgd" else [])
+        drawn = self.initialisation if self.initialisation != "he_normal" else None
+        first = f"{self.first}-first" if self.first != self.activation else None
+        parts = [self.activation, drawn, self.block_initialisation, first, optimiser if optimiser != "sgd" else None]
+        return [part.replace("_", "-") for part in parts if part is not None]
 
     @property
     def first(self) -> Literal["linear", "relu", "tanh"]:
@@ -305,22 +301,15 @@ class RunConfig(Strict):
     @property
     def slug(self) -> str:
         """Readable summary of the run for lists; not unique."""
-        network = self.network
+        network, rate = self.network, f"lr{self.optimiser.learning_rate:.2g}"
         parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
-        parts.append(f"lr{self.optimiser.learning_rate:.2g}")
-        if network.transform_bias is not None:
-            parts.append(f"b{network.transform_bias:.2g}")
-        if not self.budget.shuffle:
-            parts.append("in-order")
-        parts.append(f"s{self.seed}")
-        return "-".join(parts)
+        bias = f"b{network.transform_bias:.2g}" if network.transform_bias is not None else ""
+        order = "" if self.budget.shuffle else "in-order"
+        return "-".join(part for part in (*parts, rate, bias, order, f"s{self.seed}") if part)
 
     def flat(self) -> dict[str, Any]:
         """Return the configuration as a flat mapping with `section.field` keys (MLflow parameters)."""
         flat: dict[str, Any] = {}
         for name, value in self.model_dump(mode="json").items():
-            if isinstance(value, dict):
-                flat |= {f"{name}.{field}": content for field, content in value.items()}
-            else:
-                flat[name] = value
+            flat |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
         return flat

@@ -3,7 +3,6 @@
 `text` prepares sentences with torchtext; `sentences` holds and batches them.
 """
 
-from highways.data.batches import Batches
 from highways.data.images import Images
 from highways.data.loading import DataSet, classes, examples, load, majority, trained_on
 from highways.data.pictures import Pictures

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config import RunConfig
-from highways.config.data import Part
+from highways.config import Part, RunConfig
 from highways.data import synthetic
 from highways.data.batches import Batches, Labelled
 from highways.data.sources import source

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from highways.config import DataConfig
-from highways.config.data import OwnFile, Part
+from highways.config import DataConfig, OwnFile, Part
 from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
 from highways.data.own import own_files, pixels, read_own
 from highways.data.pictures import Pictures, as_shown
@@ -27,17 +26,16 @@ def load(data: DataConfig | str) -> DataSet:
         HighwaysError: The name is unknown, the files cannot be fetched, or the user's own file has a fault.
     """
     config = DataConfig.of(data)
-    return _load(config.model_dump_json(), fingerprint(config))
+    return _load(config, fingerprint(config))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=2)
-def _load(text: str, mark: str) -> DataSet:
-    """Load the data set that `text` describes; its fingerprint `mark` renews the cache if a user's file changes."""
-    config = DataConfig.model_validate_json(text)
+def _load(config: DataConfig, mark: str) -> DataSet:
+    """Load a data set; its fingerprint `mark` renews the cache if a user's file changes."""
     if config.reads == ("text",):
         from highways.data.text import load_sentences
 
-        return load_sentences(config)
+        return load_sentences(config, mark)
     flat = config.pictures is None
     loaders = FLAT if flat and config.name in FLAT else PICTURES
     examples = loaders[config.name](locate(config.name)) if config.own is None else _own_examples(config.own)

@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, get_args
@@ -16,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from highways import paths
-from highways.config.data import OwnFile, Part
-from highways.config.reading import quoted
+from highways.config import OwnFile, Part, quoted
 from highways.errors import HighwaysError, printable
 
 PARTS = get_args(Part)
-TABS = (".tsv", ".tab", ".txt")
-"""Suffixes of files whose columns are separated by tabs; quotation marks are ordinary characters in them."""
 
 
 class Own(NamedTuple):
@@ -36,14 +32,9 @@ class Own(NamedTuple):
     """Part of each example, `(examples,)`."""
 
 
-def own_path(own: OwnFile) -> Path:
-    """Return the path of a user's data."""
-    return paths.root() / os.path.expanduser(own.file)
-
-
 def own_files(own: OwnFile) -> dict[str, Path]:
     """Return the files of the data, by names that do not depend on where the data lie."""
-    place = own_path(own)
+    place = paths.given(own.file)
     if own.kind != "images":
         if place.is_dir():
             raise HighwaysError(f"{place}: a folder; one of images has no label, its folders' names are the classes")
@@ -60,7 +51,7 @@ def read_own(own: OwnFile) -> Own:
 
     Any fault raises a `HighwaysError` that names the file and, if it can, the line.
     """
-    where = own_path(own)
+    where = paths.given(own.file)
     x, labels, parts = _pictures(where, own_files(own)) if own.kind == "images" else _columns(own, where)
     parts = parts or drawn_parts(own, len(labels))
     numbered = all(map(is_number, labels))
@@ -102,9 +93,9 @@ def _columns(own: OwnFile, where: Path) -> tuple[list[Any], list[str], list[str]
         raise HighwaysError(f"{where}, line {line}: not {own.encoding}; say its encoding, such as {such}") from None
     if not text.strip():
         raise HighwaysError(f"{where}: nothing in it")
-    head, tabs = text.partition("\n")[0], where.suffix.lower() in TABS
+    head, tabs = text.partition("\n")[0], where.suffix.lower() in (".tsv", ".tab", ".txt")
     separator = "\t" if tabs else ";" if ";" in head and "," not in head else ","
-    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL  # between tabs, quotation marks are ordinary characters
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True)
     x: list[Any] = []
     labels, parts = [], []

@@ -11,13 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config import PicturesConfig, RunConfig
-from highways.config.data import Part
+from highways.config import Part, PicturesConfig, RunConfig
 from highways.data.batches import Batches, Labelled
 from highways.data.images import EVALUATION_BATCH
-
-TRAINING_EXAMPLES_EVALUATED = 10_000
-"""Evaluate only this many of the first training examples after an epoch: all would cost a third of the training."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class Pictures(Labelled):
         return self.labels[part]
 
     def size(self, part: Part) -> int:
-        count = len(self.labels[part])
-        return min(count, TRAINING_EXAMPLES_EVALUATED) if part == "train" else count
+        count = len(self.labels[part])  # to evaluate all training examples would cost a third of the training
+        return min(count, 10_000) if part == "train" else count
 
     def prepared(self, images: Tensor) -> Tensor:
         """Convert bytes, `(batch, channels, height, width)`, to a network's input without augmentation, float32."""
@@ -66,11 +62,8 @@ class Pictures(Labelled):
 
 def as_shown(pictures: Pictures) -> Pictures:
     """Enlarge pictures and compute their mean image, if so configured."""
-    config = pictures.config
-    images = {
-        part: x.repeat_interleave(config.enlarge, dim=2).repeat_interleave(config.enlarge, dim=3)
-        for part, x in pictures.images.items()
-    }
+    config, times = pictures.config, pictures.config.enlarge
+    images = {part: x.repeat_interleave(times, 2).repeat_interleave(times, 3) for part, x in pictures.images.items()}
     portions = images["train"].split(5_000) if config.mean_image else ()
     sums = [contrasted(portion, config).double().sum(dim=0) for portion in portions]
     mean = (torch.stack(sums).sum(dim=0) / len(images["train"])).float() if sums else None
@@ -116,9 +109,5 @@ def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
         pad: Pixels on each side.
         shifts: `(batch, 2)`, first row and column of each crop, from 0 to `2 * pad`.
     """
-    batch, _, height, width = x.shape
-    padded = functional.pad(x, (pad, pad, pad, pad)).permute(0, 2, 3, 1)
-    rows = shifts[:, 0, None] + torch.arange(height, device=x.device)
-    columns = shifts[:, 1, None] + torch.arange(width, device=x.device)
-    image = torch.arange(batch, device=x.device)[:, None, None]
-    return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    windows = functional.pad(x, (pad, pad, pad, pad)).unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)
+    return windows[torch.arange(len(x), device=x.device), :, shifts[:, 0], shifts[:, 1]]

@@ -7,13 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from highways.config import RunConfig
-from highways.config.data import Part
+from highways.config import Part, RunConfig
 from highways.data.batches import Batches, Labelled
 
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
-UNKNOWN, PADDING = 0, 1
-"""Numbers of the unknown word and of the padding."""
+PADDING = 1
+"""Number of the padding; the unknown word is 0."""
 EVALUATION_WORDS = 8192
 """Largest number of words in an evaluation batch, unless a single sentence is longer."""
 

@@ -21,8 +21,7 @@ import pooch
 from pydantic import AfterValidator, Field
 
 from highways import paths
-from highways.config import DataConfig, Strict, read_mapping, validate
-from highways.config.data import Part
+from highways.config import DataConfig, Part, Strict, read_mapping, validate
 from highways.data.own import own_files
 from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
@@ -130,14 +129,9 @@ def fingerprint(data: DataConfig | str | None) -> str:
         content["preparation"] = entry.preparation
         if not entry.files:
             content["generator"] = GENERATORS[config.name] | {"examples": entry.examples}
-    if (vectors := vectors_path(config)) is not None:
-        content["vectors"] = file_sha256(vectors)
+    if config.vectors is not None:
+        content["vectors"] = file_sha256(paths.given(config.vectors))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def vectors_path(config: DataConfig) -> Path | None:
-    """Return the file of word vectors that a configuration names, if any."""
-    return None if config.vectors is None else paths.root() / os.path.expanduser(config.vectors)
 
 
 def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
@@ -190,7 +184,7 @@ def _unpack(entry: Source, archive: Archive) -> str:
 def _mirrored(path: str) -> Path:
     """Return the path of a file in the mirror; a relative mirror is relative to the project's root."""
     mirror = os.environ.get("HIGHWAYS_DATA_MIRROR")
-    return paths.root() / os.path.expanduser(mirror) / path if mirror else Path("/nowhere")
+    return paths.given(mirror) / path if mirror else Path("/nowhere")
 
 
 def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:

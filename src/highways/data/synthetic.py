@@ -69,18 +69,14 @@ def _degrees(draw: random.Random, says: int) -> str:
     return f"{_subject(draw)} is {pair[0]} and {pair[1]}"
 
 
-def tweet(draw: random.Random, says: int) -> str:
-    """Return one tweet with the label `says`: 0, negative, or 1, positive."""
-    kind = draw.choices((_clause, _contrast, _degrees), weights=(2, 2, 1))[0]
-    return " ".join(f"{draw.choice(OPENINGS)} {kind(draw, says)} {draw.choice(CLOSINGS)}".split())
-
-
 def tweets(count: int, seed: int) -> list[tuple[str, int]]:
-    """Return `count` distinct labelled tweets, half of them positive; equal seeds give equal tweets."""
+    """Return `count` distinct tweets with labels, alternately 0 and 1 (positive); equal seeds give equal tweets."""
     draw = random.Random(seed)
     made: dict[str, int] = {}
     while len(made) < count:
-        made.setdefault(tweet(draw, len(made) % 2), len(made) % 2)
+        kind, says = draw.choices((_clause, _contrast, _degrees), weights=(2, 2, 1))[0], len(made) % 2
+        text = f"{draw.choice(OPENINGS)} {kind(draw, says)} {draw.choice(CLOSINGS)}"
+        made.setdefault(" ".join(text.split()), says)
     return list(made.items())
 
 

@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from highways import paths
-from highways.config import DataConfig
-from highways.config.data import OwnFile, Part
+from highways.config import DataConfig, OwnFile, Part
 from highways.data.own import is_number, read_own
-from highways.data.sentences import PADDING, PARTS, UNKNOWN, Sentences, Split
-from highways.data.sources import fingerprint, locate, source, vectors_path
+from highways.data.sentences import PARTS, Sentences, Split
+from highways.data.sources import locate, source
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
 from highways.files import write_whole
@@ -32,12 +31,11 @@ Sentence = tuple[str, int]
 """Words of a sentence, separated by spaces, and its class."""
 
 
-def load_sentences(config: DataConfig) -> Sentences:
-    """Load a data set of sentences, preparing it if necessary.
+def load_sentences(config: DataConfig, mark: str) -> Sentences:
+    """Load a data set of sentences, whose fingerprint is `mark`, preparing it if necessary.
 
     If the user gave word vectors, print how many of its words they cover.
     """
-    mark = fingerprint(config)
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
     try:
         content = torch.load(path, weights_only=True)
@@ -46,8 +44,7 @@ def load_sentences(config: DataConfig) -> Sentences:
     except Exception:  # missing or damaged: torch.load raises many kinds
         labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
         vocabulary, splits = numericalise(labelled)
-        file = vectors_path(config)
-        vectors = None if file is None else read_vectors(file, vocabulary)
+        vectors = None if config.vectors is None else read_vectors(paths.given(config.vectors), vocabulary)
         content = {"splits": {part: vars(split) for part, split in splits.items()}}
         packed = io.BytesIO()
         torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, packed)
@@ -75,13 +72,8 @@ def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str]
     text: Any = Field(include_lengths=True, batch_first=True)
     words = {part: [sentence.split() for sentence, _ in labelled[part]] for part in PARTS}
     text.build_vocab(words["train"])
-    assert text.vocab.itos[UNKNOWN] == text.unk_token
-    assert text.vocab.itos[PADDING] == text.pad_token
-    splits: dict[Part, Split] = {}
-    for part in PARTS:
-        tokens, lengths = text.process(words[part])
-        splits[part] = Split(tokens, lengths, torch.tensor([label for _, label in labelled[part]]))
-    return text.vocab.itos, splits
+    labels = {part: torch.tensor([label for _, label in labelled[part]]) for part in PARTS}
+    return text.vocab.itos, {part: Split(*text.process(words[part]), labels=labels[part]) for part in PARTS}
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
@@ -178,22 +170,19 @@ def read_sst(path: Path, coarse: bool) -> list[Sentence]:
     return [(text, int(label > 2)) for text, label in labelled if label != 2] if coarse else labelled
 
 
-SEPARATE = re.compile(r"('s|'ve|'re|'d|'ll|n't|[,!?()])")
-
-
 def clean(sentence: str) -> str:
     """Return a sentence in lower case, with words, endings and punctuation separated by single spaces.
 
     Characters other than letters, digits and (),!?'` become spaces; 's, 've, 're, 'd, 'll and n't become separate
     words, as in the sentence classification of Kim (2014), which the Highway BiLSTM article follows.
     """
-    return " ".join(SEPARATE.sub(r" \1 ", re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)).lower().split())
+    kept = re.sub(r"[^A-Za-z0-9(),!?'`]", " ", sentence)
+    return " ".join(re.sub(r"('s|'ve|'re|'d|'ll|n't|[,!?()])", r" \1 ", kept).lower().split())
 
 
 # Tweets
 
 TWEET_LABELS = {"negative": 0, "positive": 1}
-TWEET_TOKEN = re.compile(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+")
 
 
 def normalise(tweet: str) -> str:
@@ -203,7 +192,7 @@ def normalise(tweet: str) -> str:
     text = html.unescape(text).lower()
     text = re.sub(r"https?://\S+|www\.\S+", " <url> ", text)
     text = re.sub(r"@\w+", " <user> ", text)
-    return " ".join(TWEET_TOKEN.findall(text))
+    return " ".join(re.findall(r"<url>|<user>|#?\w+(?:'\w+)*|[^\w\s]+", text))
 
 
 def read_tweets(files: Iterable[Path]) -> dict[Part, list[Sentence]]:

@@ -5,8 +5,7 @@ All other packages know them only through this list.
 
 import pandas as pd
 
-from highways.config import Profile
-from highways.config.profiles import profile_path
+from highways.config import Profile, profile_path
 from highways.errors import HighwaysError
 from highways.experiments.base import Experiment
 from highways.experiments.base import Study as Study

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
 from highways.claims.values import Interval, in_units, ratio_interval
-from highways.config import AdamConfig, BagOfWordsConfig, BiLSTMConfig, BudgetConfig, DataConfig, Profile, RunConfig
-from highways.config.base import BatchSize, Count, Distinct, Epochs, Strict, Trials, Width
-from highways.config.data import TextData
-from highways.config.run import BiLSTMKind
+from highways.config import BatchSize, Count, Distinct, Epochs, Profile, Strict, Trials, Width
+from highways.config.data import DataConfig, TextData
+from highways.config.run import AdamConfig, BagOfWordsConfig, BiLSTMConfig, BiLSTMKind, BudgetConfig, RunConfig
 from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval

@@ -12,11 +12,10 @@ from pydantic import AfterValidator, Field
 from torch.utils.flop_counter import FlopCounterMode
 
 from highways.claims.values import Interval, in_units
-from highways.config import BudgetConfig, CaffeConfig, ConvConfig, DataConfig, PicturesConfig, Profile, RunConfig
+from highways.config import NETWORKS, ConvConfig, Profile
 from highways.config.base import Epochs, Strict, Trials, no_repetition
-from highways.config.conv import NETWORKS
-from highways.config.data import PictureData
-from highways.config.run import AdamConfig
+from highways.config.data import DataConfig, PictureData, PicturesConfig
+from highways.config.run import AdamConfig, BudgetConfig, CaffeConfig, RunConfig
 from highways.data import classes, examples
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import difference_interval, each, mean_interval, moments

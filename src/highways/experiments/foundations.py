@@ -11,9 +11,7 @@ from matplotlib.axes import Axes
 from pydantic import Field
 from torch import Tensor
 
-from highways.config import AnalysisConfig, Profile
-from highways.config.base import Count
-from highways.config.data import ImageDataName
+from highways.config import AnalysisConfig, Count, ImageDataName, Profile
 from highways.experiments.base import Experiment, Table
 from highways.experiments.foundations_studies import Recurrence, TwoHeads
 from highways.experiments.small import DARK, LIGHT, SmallStudy, number, study_panels, study_rows

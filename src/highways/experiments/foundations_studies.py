@@ -8,8 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from highways.config.base import Count
-from highways.config.data import ImageDataName
+from highways.config import Count, ImageDataName
 from highways.data import Images, load
 from highways.errors import HighwaysError
 from highways.experiments.small import EVERY, LAST, Bars, Quantity, SmallStudy, by_version, stored, streams

@@ -8,10 +8,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from highways.claims.values import in_units
-from highways.config import AnalysisConfig, BudgetConfig, RunConfig, Strict
-from highways.config.analysis import OfNetwork
-from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Trials, Width
-from highways.config.data import STAND_INS, ImageDataName
+from highways.config import STAND_INS, AnalysisConfig, BudgetConfig, ImageDataName, OfNetwork, RunConfig
+from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Strict, Trials, Width
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like, trial_of_search
 from highways.experiments.search import Rung, Search, check_rungs

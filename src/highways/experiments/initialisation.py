@@ -11,10 +11,9 @@ import pandas as pd
 from pydantic import Field
 
 from highways.claims.values import guessing, in_units
-from highways.config import AnalysisConfig, BudgetConfig, DataConfig, DenseConfig, Profile, RunConfig, SGDConfig
+from highways.config import AnalysisConfig, BudgetConfig, DenseConfig, Initialisation, Profile, RunConfig, SGDConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Trials, Width
-from highways.config.data import ImageData
-from highways.config.run import Initialisation
+from highways.config.data import DataConfig, ImageData
 from highways.experiments.base import Experiment, Table
 from highways.experiments.initialisation_studies import Saturation, SmallNet, Stuck, Variance
 from highways.experiments.small import studies_of, study_panels, study_rows

@@ -10,9 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config.base import Count
-from highways.config.data import ImageDataName
-from highways.config.run import Initialisation
+from highways.config import Count, ImageDataName, Initialisation
 from highways.data import Images, load
 from highways.experiments.small import EVERY, FIRST, LAST, Bars, Quantity, SmallStudy, by_version, stored, streams
 from highways.inside.values import kept_steps

@@ -2,7 +2,7 @@
 
 A cell is a choice of one level for every factor. Level 0 is Keras's as written, level 1 Lasagne's as written. Level 2
 is that of another version of Keras: 1.2.2 ignores the transform bias and starts at +1; the Adagrad up to 1.0.2 has
-another epsilon in another place (`highways.config.AdagradConfig`). The source prints `show_accuracy=True`, which is
+another epsilon in another place (`highways.config.run.AdagradConfig`). The source prints `show_accuracy=True`, which is
 Keras 0.x, so that Adagrad is the likeliest. Its Lasagne network keeps no validation examples
 (`TrainSplit(eval_size=0)`), so this is not a factor. Every seed is a replicate of the whole factorial.
 """
@@ -21,9 +21,8 @@ from pydantic import Field
 from torch import Tensor
 
 from highways.claims.values import Interval, in_units, study_value
-from highways.config import AdadeltaConfig, AdagradConfig, AnalysisConfig, DataConfig, Profile, RunConfig
-from highways.config.base import Distinct, Epochs, Width
-from highways.config.data import FeatureDataName
+from highways.config import AnalysisConfig, DataConfig, Distinct, Epochs, FeatureDataName, Profile, Width
+from highways.config.run import AdadeltaConfig, AdagradConfig, RunConfig
 from highways.data import Images, examples, load
 from highways.errors import HighwaysError
 from highways.experiments.base import Experiment, Table

@@ -18,9 +18,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from highways.config import AnalysisConfig, DataConfig, Profile
-from highways.config.base import Count, Strict, Width
-from highways.config.data import ImageDataName
+from highways.config import AnalysisConfig, Count, DataConfig, ImageDataName, Profile, Strict, Width
 from highways.data import Images, load
 from highways.experiments.base import Experiment, Table
 from highways.experiments.small import SmallStudy

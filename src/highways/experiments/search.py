@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from highways import paths
-from highways.config import Profile, RunConfig, Strict
-from highways.config.base import Epochs, Trials
+from highways.config import Epochs, Profile, RunConfig, Strict, Trials
 from highways.errors import NotYet
 from highways.tracking import RunRecord
 from highways.tracking.outcomes import rank, recorded

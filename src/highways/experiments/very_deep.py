@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, guessing, in_units
-from highways.config import AnalysisConfig, BudgetConfig, Profile, RunConfig
+from highways.config import AnalysisConfig, BudgetConfig, ImageDataName, Profile, RunConfig
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Width, no_repetition
-from highways.config.data import ImageDataName
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import SEARCHED, Kind, like, trial_of_search
 from highways.inside.cost import CostConfig, exponent

@@ -6,8 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from highways.config import RunConfig
-from highways.config.analysis import OfNetwork
+from highways.config import OfNetwork, RunConfig
 from highways.errors import HighwaysError
 from highways.inside.values import Batches, hooked, lists, network_and_batches
 from highways.nn import Highway

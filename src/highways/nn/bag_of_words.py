@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from highways.config import BagOfWordsConfig
+from highways.config.run import BagOfWordsConfig
 
 
 class BagOfWords(nn.Module):

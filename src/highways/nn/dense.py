@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from highways.config import DenseConfig
-from highways.config.run import Initialisation
+from highways.config import DenseConfig, Initialisation
 from highways.nn.highway import Highway
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}

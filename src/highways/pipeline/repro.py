@@ -12,8 +12,7 @@ from typing import Any
 
 from highways import paths
 from highways.claims.verdicts import counted
-from highways.config import active_profiles
-from highways.config.profiles import profile_path
+from highways.config import active_profiles, profile_path
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, REPORT
 from highways.quantities import duration

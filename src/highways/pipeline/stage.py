@@ -26,7 +26,7 @@ from papermill.exceptions import PapermillExecutionError
 from highways import paths
 from highways.claims.verdicts import counted
 from highways.config.profiles import PACKAGE, STAGE, STAGE_CODE
-from highways.errors import CannotWrite, HighwaysError
+from highways.errors import HighwaysError
 from highways.experiments.base import NO_TRAINING, Experiment
 from highways.pipeline.readiness import check
 from highways.quantities import duration
@@ -59,7 +59,7 @@ def run_stage(profile: str, notebook: str, train: bool = True) -> None:
         raise HighwaysError(f"{stage}: stopped, its output is no longer read; the same command resumes") from None
     except OSError as error:
         place = paths.shown(paths.Results(profile).of(notebook).folder)
-        raise CannotWrite(f"{stage}: {place} cannot be written: {error.strerror or error}") from None
+        raise HighwaysError(f"{stage}: {place} cannot be written: {error.strerror or error}") from None
     verdicts = counted(judgement.verdict for judgement in experiment.of(profile).judgements())
     print(f"{stage}: done in {duration(time.monotonic() - began)}{f'; {verdicts}' if verdicts else ''}", flush=True)
 

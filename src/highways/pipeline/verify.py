@@ -22,8 +22,7 @@ import torch
 
 from highways import paths
 from highways.claims.judge import claims_text
-from highways.config import RunConfig
-from highways.config.profiles import profile_path
+from highways.config import RunConfig, profile_path
 from highways.data import fingerprint, locate
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS

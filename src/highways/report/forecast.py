@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from highways.config import RunConfig
-from highways.config.profiles import profile_path
+from highways.config import RunConfig, profile_path
 from highways.data import trained_on
 from highways.errors import HighwaysError, NotYet
 from highways.experiments import EXPERIMENTS

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from highways.config import DenseConfig
-from highways.config.data import STAND_INS
+from highways.config import STAND_INS, DenseConfig
 from highways.inside.layers import GateLayers, Inside
 from highways.show.figures import NETWORK, SOURCE, Line, Panel, level, line, line_panel, shade, whole_ticks
 from highways.show.tables import reference_rows

@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from highways import __version__
-from highways.packages import installed
+from highways import __version__, installed
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn, optim
 
-from highways.config import AdadeltaConfig, AdagradConfig, CaffeConfig, SGDConfig
+from highways.config.run import AdadeltaConfig, AdagradConfig, CaffeConfig, SGDConfig
 from highways.errors import HighwaysError
 
 # Single runs
