@@ -56,35 +56,31 @@ class Fixed(NamedTuple):
 def forms_of_claims() -> Forms | None:
     """Return all forms of each claim in the last commit; `None` outside a full clone."""
     try:
-        if _git("rev-parse", "--is-shallow-repository").strip() != "false":
-            return None
         log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
+        if not log or _git("rev-parse", "--is-shallow-repository").strip() != "false":
+            return None
         commits = [line.split("|") for line in log.splitlines()]
         texts = {commit: _git("show", f"{commit}:./{CLAIMS}") for commit, _, _ in commits}
     except (OSError, subprocess.SubprocessError):  # git is missing or does not answer
         return None
-    if not commits:
-        return None
     parents = {commit: before.split() for commit, before, _ in commits}
-    versions: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for commit, text in reversed(texts.items()):
         try:
-            versions[commit] = yaml.load(text, SafeLoader) or {}
+            entries[commit] = yaml.load(text, SafeLoader) or {}
         except yaml.YAMLError:  # a later commit repairs it: use the version before
-            versions[commit] = next((versions[one] for one in parents[commit]), {})
+            entries[commit] = next((entries[one] for one in parents[commit]), {})
     dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
     found: dict[str, list[Form]] = {}
     latest: str = commits[0][0]
-    for name, entry in versions[latest].items():
-        commit, found[name] = latest, []
-        while commit is not None:  # a form begins with a commit none of whose parents has it
-            here = Form(entry, commit, dates[commit])
-            before = [Form(versions[one][name], one, dates[one]) for one in parents[commit] if name in versions[one]]
-            same = [one for one in before if not here.changed(one)]
+    for name, entry in entries[latest].items():
+        here, found[name] = Form(entry, latest, dates[latest]), []
+        while here is not None:  # a form begins with a commit none of whose parents has it
+            before = [Form(entries[one][name], one, dates[one]) for one in parents[here.commit] if name in entries[one]]
+            same = [one._replace(entry=here.entry) for one in before if not here.changed(one)]
             if not same:
                 found[name].append(here)
-                entry = before[0].entry if before else {}
-            commit = next((one.commit for one in same or before), None)
+            here = next(iter(same or before), None)
     return found
 
 
@@ -125,11 +121,7 @@ def read_history() -> dict[str, Fixed]:
 def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed) -> str:
     """Say how many of the runs, or studies, that a claim is judged on had finished when the claim was fixed.
 
-    Args:
-        since: When the claim was fixed; `None` if unknown.
-        claim: The claim.
-        measures: The measures of its experiment.
-        records: The existing records of what the notebook's parameters list.
+    `since` is `None` if that is unknown; `records` are the existing ones of what the notebook's parameters list.
     """
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"

@@ -98,21 +98,18 @@ class Claim(Strict):
 def read_claims(known: Mapping[str, Measures], every: bool = False) -> dict[str, Claim]:
     """Read and check the claims of the `known` experiments, by id, in the order of `references/claims.yaml`.
 
-    Args:
-        known: Measures of each experiment, by its name.
-        every: `known` holds all experiments: a claim of any other is an error.
+    `known` has each experiment's measures; with `every` it has all experiments, and a claim of any other is an error.
     """
     where = "references/claims.yaml"
     claims = {}
     for name, entry in read_mapping(paths.root() / "references" / "claims.yaml").items():
         claim = validate(Claim, entry, f"{where}: {name}")
-        if claim.experiment not in known:
-            if every:
-                named = f"no such notebook; there are: {', '.join(known)}"
-                raise HighwaysError(f"{where}: {name}: key 'experiment': {named}, found {claim.experiment!r}")
-            continue
-        known[claim.experiment].read(claim.measure, f"{where}: {name}: key 'measure'")
-        claims[name] = claim
+        if claim.experiment in known:
+            known[claim.experiment].read(claim.measure, f"{where}: {name}: key 'measure'")
+            claims[name] = claim
+        elif every:
+            named = f"no such notebook; there are: {', '.join(known)}"
+            raise HighwaysError(f"{where}: {name}: key 'experiment': {named}, found {claim.experiment!r}")
     return claims
 
 
@@ -168,7 +165,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     if value is not None:
         scope = "full" if calculated else evidence.scope
         verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in evidence.gaps)
-    elif evidence.complete and evidence.lost:
+    elif evidence.complete and evidence.study is None and {run.status for run in evidence.runs} == {"diverged"}:
         verdict, scope = "inconclusive", evidence.scope  # all its runs diverged: there is nothing to measure
     return Judgement(
         claim_id=name,
@@ -220,10 +217,8 @@ def headline(judgements: Sequence[Judgement]) -> str:
     return f"{text}. {len(ours)} questions and calculations of our own: {_counts(ours)}" if ours else text
 
 
-def _counts(judgements: Iterable[Judgement]) -> str:
-    scopes: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
-    for row in judgements:
-        scopes[row.verdict].append(row.scope)
+def _counts(judgements: Sequence[Judgement]) -> str:
+    scopes = {verdict: [row.scope for row in judgements if row.verdict == verdict] for verdict in VERDICTS}
     parts = [f"{len(of)} {verdict} ({counted(of, SCOPES)})".removesuffix(" ()") for verdict, of in scopes.items() if of]
     return ", ".join(parts) or "none"
 

@@ -19,9 +19,7 @@ Gap = tuple[str, str]
 """What is required, and what exists."""
 Name = Annotated[str, Field(min_length=1)]
 AtLeast = Annotated[int, Field(ge=1)]
-NETWORK_SETTINGS = {
-    name for tagged in get_args(get_args(NetworkConfig)[0]) for name in get_args(tagged)[0].model_fields
-}
+NETWORK_SETTINGS = {name for one in get_args(get_args(NetworkConfig)[0]) for name in get_args(one)[0].model_fields}
 """Names of the settings that at least one kind of network has; `Required.cells` can use them."""
 
 
@@ -149,11 +147,6 @@ class Evidence:
     def data(self) -> list[str]:
         """Names of the data sets."""
         return self.records.data if self.study is None else [self.study.data]
-
-    @property
-    def lost(self) -> bool:
-        """Whether every run of the claim diverged."""
-        return self.study is None and {run.status for run in self.runs} == {"diverged"}
 
     @cached_property
     def cells(self) -> dict[tuple[Any, ...], Cell]:

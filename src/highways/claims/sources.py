@@ -52,22 +52,15 @@ def spoken(measured: str, unit: Unit) -> str:
     return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
 
 
-WORDS = {
-    "nats": " nats",
-    "ratio": " times",
-    "parameters": " parameters",
-    "multiplications": " multiplications",
-    "share": " %",
-    "points": " points",
-}
-"""Text that follows a number, by its unit."""
+WORDS = {"ratio": " times", "share": " %", "correlation": "", "": ""}
+"""Text that follows a number, by its unit, where that is not the unit's name."""
 
 
 def _spoken(values: list[float], between: str, unit: Unit) -> str:
     if not all(map(math.isfinite, values)):
         return between.join(map(number, values))
     texts = [_percent(100 * value, unit) if unit in ("share", "points") else number(value) for value in values]
-    return between.join(texts) + WORDS.get(unit, "")
+    return between.join(texts) + WORDS.get(unit, f" {unit}")
 
 
 def _percent(percent: float, unit: Unit) -> str:

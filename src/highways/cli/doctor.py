@@ -51,11 +51,8 @@ def _packages() -> str:
     locks = [paths.root() / name for name in ("requirements.lock", "requirements-torch.lock")]
     text = "\n".join(lock.read_text(encoding="utf-8") for lock in locks if lock.exists())
     locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\\n]+)", text, re.MULTILINE))
-    other = {
-        name: version
-        for name, wanted in locked.items()
-        if (version := installed(name)) is None or version.split("+")[0] != wanted
-    }
+    here = {name: installed(name) for name in locked}
+    other = {name: version for name, version in here.items() if (version or "").split("+")[0] != locked[name]}
     if missing := [name for name, version in other.items() if version is None]:
         raise HighwaysError(f"missing: {', '.join(missing)}; `make setup` installs them")
     if other:

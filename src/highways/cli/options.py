@@ -1,7 +1,4 @@
-"""Options that several commands share, and the profiles, experiments and records that they name.
-
-Looking up a name reads file names only: nothing here imports torch.
-"""
+"""Options that several commands share, and what they name, looked up by file names: nothing here imports torch."""
 
 import difflib
 from collections.abc import Iterable
@@ -34,11 +31,9 @@ def profiles_given(given: str | None) -> list[str]:
 def recorded_profiles(given: str | None) -> list[str]:
     """Return the requested profile, or all that have records, `explore` and `adhoc` included."""
     recorded = paths.profiles_with_results()
-    if given is None:
-        return recorded
-    if given not in recorded:
+    if given is not None and given not in recorded:
         raise HighwaysError(f"no records of a profile {quoted(given)}; there are: {', '.join(recorded) or 'none'}")
-    return [given]
+    return recorded if given is None else [given]
 
 
 def experiment_given(given: str | None, more: Iterable[str] = ()) -> str | None:

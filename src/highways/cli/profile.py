@@ -12,6 +12,7 @@ app = typer.Typer(help="Show, check and activate profiles.", no_args_is_help=Tru
 notebooks = typer.Typer(help="Notebooks: run one as a stage of the pipeline.", no_args_is_help=True)
 top = typer.Typer()
 
+Profile = Annotated[str, typer.Argument(help="Profile.")]
 NoTrain = Annotated[bool, typer.Option("--no-train", help="Draw from the records: train nothing, ask for no data.")]
 
 
@@ -38,10 +39,7 @@ def profile_show(
 
 
 @app.command("check")
-def profile_check(
-    name: Annotated[str, typer.Argument(help="Profile.")],
-    notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")],
-) -> None:
+def profile_check(name: Profile, notebook: Annotated[str, typer.Argument(help="Notebook, such as 01_depth.")]) -> None:
     """Check that a notebook can run: its parameters, and device and data if it has something to train."""
     from highways.pipeline.readiness import check
 
@@ -58,7 +56,7 @@ def profile_use(names: Annotated[list[str], typer.Argument(help="Profiles.")]) -
 
 
 @app.command("cost")
-def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
+def profile_cost(name: Profile) -> None:
     """Show what every stage has left to run, and estimate its core hours.
 
     The time of recorded runs of the same network family is scaled by layers x units x examples x epochs.
@@ -69,10 +67,8 @@ def profile_cost(name: Annotated[str, typer.Argument(help="Profile.")]) -> None:
     (profile,) = profiles_given(name)
     stages = forecast(profile)
     runs, left, core_seconds = (sum(getattr(one, of) for one in stages) for of in ("runs", "left", "core_seconds"))
-    cells = [
-        [one.name, f"{one.left} of {one.runs}", duration(one.core_seconds)]
-        for one in (*stages, Forecast("all", runs, left, core_seconds))
-    ]
+    rows = [*stages, Forecast("all", runs, left, core_seconds)]
+    cells = [[one.name, f"{one.left} of {one.runs}", duration(one.core_seconds)] for one in rows]
     shown.table(["stage", "runs left", "core time"], cells)
     for stage in stages:
         for remark in stage.remarks:

@@ -112,8 +112,7 @@ def _show_history(profile: str | None) -> None:
     from highways.claims import history
     from highways.files import write_whole
 
-    forms = history.forms_of_claims()
-    if forms is None:
+    if (forms := history.forms_of_claims()) is None:
         note = "no full clone: what git knows cannot be read, this is references/history.csv as it is committed"
         rows = history.read_history()
     else:
@@ -126,9 +125,8 @@ def _show_history(profile: str | None) -> None:
     table["commit"] = table["commit"].str[:7]
     compared = [name for name in options.recorded_profiles(profile) if paths.Results(name).claims.exists()]
     for name in compared:
-        judged = pd.read_csv(paths.Results(name).claims, keep_default_na=False)
-        fixed_then = dict(zip(judged["claim_id"], judged["fixed"], strict=True))
-        table[name] = [fixed_then.get(claim) for claim in table["claim_id"]]
+        judged = pd.read_csv(paths.Results(name).claims, index_col="claim_id", keep_default_na=False)
+        table[name] = table["claim_id"].map(judged["fixed"])
     shown.table([*table], table.itertuples(index=False))
     for name in compared:
         shown.wrapped(f"{name}: {history.summary(table[name].dropna())}.")
@@ -215,6 +213,5 @@ def new_experiment_command(
 
     for path in new_experiment(name):
         print(paths.shown(path))
-    print(
-        f"next: `highways pipeline`, then `dvc repro {name}@quick` and `highways claims`; change the module as you like"
-    )
+    then = f"`dvc repro {name}@quick` and `highways claims`"
+    print(f"next: `highways pipeline`, then {then}; change the module as you like")

@@ -52,9 +52,8 @@ def runs_command(
     if best is not None:
         places = list(zip(runs.profile, runs.experiment, strict=True))
         auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in set(places)}
-        named = zip(runs.index, runs.run, places, strict=True)
-        counted = runs.loc[[row for row, run, place in named if run not in auxiliary[place]]]
-        runs = counted.dropna(subset=[by]).drop_duplicates("run", keep="last")  # several profiles may share a run
+        counts = [run not in auxiliary[place] for run, place in zip(runs.run, places, strict=True)]
+        runs = runs[counts].dropna(subset=[by]).drop_duplicates("run", keep="last")  # several profiles may share a run
         runs = runs.loc[sorted(runs.index, key=lambda row: rank(runs.record[row], by))[:best]]
     heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
     heads += ("last test loss", "last test accuracy", "profile", "experiment")

@@ -1,6 +1,6 @@
 """What the transform gates of a trained network do (P1 sec. 4, Fig. 2; P2 sec. 4, Fig. 2, and sec. 4.1, Fig. 3)."""
 
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from pydantic import Field
@@ -16,7 +16,6 @@ class GatesConfig(OfNetwork):
     """Transform gates of a highway network: biases, means over examples, one example (P1 Fig. 2, P2 Figs. 2, 3)."""
 
     kind: str = "gates"
-    version: ClassVar[int] = 1
     examples: int = Field(default=10_000, ge=1)
     """Number of training examples over which gates are averaged: the first ones, or all if there are fewer."""
     example: int = Field(default=0, ge=0)
@@ -36,30 +35,16 @@ def highways(network: nn.Module) -> list[Highway]:
 
 
 def units_of(x: Tensor) -> Tensor:
-    """Return a block's tensor as `(batch, units)`.
-
-    Average `(time, batch, units)` over time, and `(batch, units, height, width)` over positions.
-    """
-    if x.dim() == 2:
-        return x
-    return x.mean(dim=0 if x.dim() == 3 else (2, 3))
+    """Return `(batch, units)`: `(time, batch, units)` is averaged over time, `(batch, units, y, x)` over positions."""
+    return x if x.dim() == 2 else x.mean(dim=0 if x.dim() == 3 else (2, 3))
 
 
-class Seen(NamedTuple):
-    """A block on a batch: input, output and transform gate, `(batch, units)`, and norms of the change, `(batch,)`."""
-
-    x: Tensor
-    y: Tensor
-    t: Tensor
-    change: Tensor
-
-
-def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> Seen:
-    """Return the values of a block whose forward pass has just ended."""
+def seen_of(block: Highway, inputs: tuple[Tensor, ...], y: Tensor) -> tuple[Tensor, ...]:
+    """Return a block's input, output and transform gate, `(batch, units)`, and norms of the change, `(batch,)`."""
     added = (y - inputs[0]).float()
     by_example = added.transpose(0, 1) if added.dim() == 3 else added  # in a BiLSTM, time comes first
     x, y, t = (units_of(part).float() for part in (inputs[0], y, block.transform_gate(inputs[0])))
-    return Seen(x, y, t, by_example.flatten(1).norm(dim=1))
+    return x, y, t, by_example.flatten(1).norm(dim=1)
 
 
 @torch.no_grad()
@@ -84,23 +69,23 @@ def gates(network: nn.Module, batches: Batches, classes: int, examples: int, exa
     sums: list[Any] = [0] * len(blocks)
     done = 0
     one: tuple[list[Tensor], list[Tensor]] | None = None
-    seen: list[Seen] = []
+    seen: list[tuple[Tensor, ...]] = []
     with hooked((block, lambda *call: seen.append(seen_of(*call))) for block in blocks):
         for x, y in batches:
             if done >= max(examples, example + 1):
                 break
             seen.clear()
             network(x)
+            xs, ys, ts, changes = zip(*seen, strict=True)
             if done <= example < done + len(y):
                 row = example - done
-                outputs = [*(now.x for now in seen), seen[-1].y]
-                one = [now.t[row].cpu() for now in seen], [output[row].cpu() for output in outputs]
+                one = [t[row].cpu() for t in ts], [state[row].cpu() for state in (*xs, ys[-1])]
             used = max(min(len(y), examples - done), 0)
             member = torch.nn.functional.one_hot(y[:used].cpu(), classes).double()
             count += member.sum(dim=0)
-            for layer, now in enumerate(seen):
-                sums[layer] += member.T @ now.t[:used].cpu().double()
-                change[layer] += now.change[:used].cpu().double().sum()
+            for layer, (t, norms) in enumerate(zip(ts, changes, strict=True)):
+                sums[layer] += member.T @ t[:used].cpu().double()
+                change[layer] += norms[:used].cpu().double().sum()
             done += len(y)
     if one is None:
         raise HighwaysError(f"there is no training example {example}: they are 0 to {done - 1}")

@@ -1,7 +1,7 @@
 """Lesions: what a network loses when one block's gate is closed (P2 sec. 4.2, Fig. 4)."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ class LesionsConfig(OfNetwork):
     """
 
     kind: str = "lesions"
-    version: ClassVar[int] = 1
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         return lists(lesions(*network_and_batches(run, network, where)[:2]))

@@ -1,6 +1,6 @@
 """How signal and gradient change from layer to layer."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -16,7 +16,6 @@ class SignalConfig(Measure):
     """Size of outputs and gradients, layer by layer."""
 
     kind: str = "signal"
-    version: ClassVar[int] = 1
     trained: bool
     """Whether to use the final weights; otherwise the initial ones."""
     examples: int = Field(default=1_000, ge=1)

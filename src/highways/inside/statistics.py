@@ -62,11 +62,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """Return Welch's 95 % interval of the difference between two mean accuracies, ours minus theirs.
 
-    Args:
-        ours: Mean, standard deviation and number of runs. If the deviation is NaN (a single run of ours), the error is
-            the binomial one of the test set.
-        theirs: The same.
-        examples: Size of the test set.
+    Both are mean, standard deviation and number of runs. If the deviation is NaN (a single run of ours), the error is
+    the binomial one of a test set of so many `examples`.
     """
     total = terms = 0.0
     for mean, deviation, runs in (ours, theirs):

@@ -1,7 +1,7 @@
 """What analyses share: the network and its data, hooks, and results as short lists of plain numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -28,12 +28,10 @@ def network_and_batches(
 @contextmanager
 def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
     """Call a function with module, inputs and output after each forward pass of a module, until the block ends."""
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
-    try:
+    with ExitStack() as handles:
+        for module, hook in hooks:
+            handles.enter_context(module.register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def lists(values: Mapping[str, Tensor | list[Tensor]], digits: int = 6) -> dict[str, Any]:

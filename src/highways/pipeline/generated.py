@@ -1,7 +1,4 @@
-"""Files generated from the experiments: `dvc.yaml`, and a JSON Schema of `references/claims.yaml` for editors.
-
-`make pipeline` writes both; a test checks that they are current.
-"""
+"""`dvc.yaml`, and for editors a JSON Schema of the claims; `make pipeline` writes both, a test keeps them current."""
 
 import json
 from pathlib import Path
@@ -25,17 +22,15 @@ def sources_of(experiment: Experiment) -> list[str]:
     return [path.relative_to(paths.root()).as_posix() for path in files]
 
 
-def _all_before(experiment: Experiment) -> list[Experiment]:
+def _before(experiment: Experiment) -> list[Experiment]:
     """Return the experiments whose records an experiment uses, directly or indirectly, the earliest first."""
     before = [one for one in EXPERIMENTS if one.name in experiment.after]
-    return list({other.name: other for one in before for other in [*_all_before(one), one]}.values())
+    return list({other.name: other for one in before for other in [*_before(one), one]}.values())
 
 
 def dvc_text() -> str:
     """Return the content of `dvc.yaml`."""
-    before = {experiment.name: _all_before(experiment) for experiment in EXPERIMENTS}
-    sources = {experiment.name: sources_of(experiment) for experiment in EXPERIMENTS}
-    return render("dvc.yaml.j2", experiments=EXPERIMENTS, before=before, sources=sources, profiles=profile_names())
+    return render("dvc.yaml.j2", experiments=EXPERIMENTS, before=_before, sources=sources_of, profiles=profile_names())
 
 
 def schema_text() -> str:

@@ -9,8 +9,6 @@ from highways.errors import HighwaysError
 from highways.files import write_all
 from highways.report.render import render
 
-REGISTER = "src/highways/experiments/__init__.py"
-
 
 def new_experiment(name: str) -> list[Path]:
     """Write an experiment's module, notebook, quick parameters, claim and test; register it; return the files."""
@@ -25,11 +23,10 @@ def new_experiment(name: str) -> list[Path]:
         root / "profiles/quick" / f"{name}.yaml": "profile.yaml.j2",
         root / "tests" / f"test_{short}.py": "test.py.j2",
     }
-    taken = [path for path in made if path.exists()] + sorted((root / "notebooks").glob(f"{number}_*.ipynb"))
-    if taken:
+    if taken := [*filter(Path.exists, made), *sorted((root / "notebooks").glob(f"{number}_*.ipynb"))]:
         raise HighwaysError(f"{paths.shown(taken[0])}: there is one already")
     texts = {path: render(f"new/{template}", **words) for path, template in made.items()}
-    claims, register = paths.root() / "references" / "claims.yaml", root / REGISTER
+    claims, register = root / "references/claims.yaml", root / "src/highways/experiments/__init__.py"
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
     texts[register] = _registered(register.read_text(encoding="utf-8"), short)
     return write_all(texts)
@@ -38,7 +35,6 @@ def new_experiment(name: str) -> list[Path]:
 def _registered(text: str, short: str) -> str:
     """Add an experiment to the text of the list, before the report; imports stay sorted."""
     line = f"from highways.experiments.{short} import {short.upper()}\n"
-    later = [one for one in re.findall(r"^from highways\..*\n", text, re.MULTILINE) if one > line]
-    before = later[0] if later else "\nEXPERIMENTS: "
+    before = next(one for one in re.findall(r"^from highways\..*\n", text, re.MULTILINE) if one > line)
     text = text.replace(before, line + before, 1)
     return text.replace("    REPORT,\n)", f"    {short.upper()},\n    REPORT,\n)", 1)

@@ -17,8 +17,6 @@ from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, REPORT
 from highways.quantities import duration
 
-NEXT = "next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All"
-
 
 def repro(stages: Sequence[str] = (), train: bool = True) -> None:
     """Run stages of the active profiles; a failed stage does not stop the others.
@@ -48,7 +46,7 @@ def repro(stages: Sequence[str] = (), train: bool = True) -> None:
         _summarise(profile)
     if failed:
         raise HighwaysError(f"{len(failed)} of the stages failed: {', '.join(failed)}")
-    print(NEXT)
+    print("next: `make ui` shows every run in MLflow, `make lab` opens the notebooks: change a depth, Run All")
 
 
 def _run(stages: Sequence[str]) -> tuple[list[str], int]:

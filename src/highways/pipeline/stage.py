@@ -118,9 +118,7 @@ def kernel_of_this_interpreter(log: IO[str], environment: dict[str, str]) -> typ
 class Output:
     """A notebook's output: all of it goes to the log; warnings and training progress also go to the terminal.
 
-    Args:
-        log: Open file.
-        notebook: Its name, which begins a progress line; on a terminal the next one replaces it.
+    The notebook's name begins a progress line; on a terminal the next one replaces it.
     """
 
     def __init__(self, log: IO[str], notebook: str):

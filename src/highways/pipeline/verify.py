@@ -41,23 +41,15 @@ PLAIN, BFLOAT16 = 0.5, 0.2
 """Tolerances instead of `Network.tolerance`: for plain dense networks (0.17 measured), and for bfloat16."""
 HIDDEN = ("results", "checkpoints", "mlruns")
 """Folders that a temporary project does not share with this one."""
-CONDITIONS = {
-    "processor": "another processor",
-    "threads": "other threads",
-    "torch": "another torch",
-    "device": "another device",
-    "platform": "another platform",
-}
-"""Entries of a record's environment that affect the last bits, with the words for a difference."""
+CONDITIONS = ("processor", "threads", "torch", "device", "platform")
+"""Entries of a record's environment that affect the last bits."""
 
 
 def faults(profile: str) -> tuple[int, list[str]]:
     """Check a profile's records, and recompute its tables, claims and pages to compare them.
 
-    Git shows whether a record is missing or replaced; the files computed from it then differ.
-
-    Returns:
-        The number of files checked, and one line for each that is not intact.
+    Return the number of files checked, and one line for each that is not intact. Git shows whether a record is missing
+    or replaced; the files computed from it then differ.
     """
     results, lines, checked = paths.Results(profile), list[str](), 0
     for name in results.experiments():
@@ -75,8 +67,7 @@ def faults(profile: str) -> tuple[int, list[str]]:
             lines.append(f"{paths.shown(folder)}: cannot be checked: {error}")
     lines += _differences(tables)
     judged: dict[Path, str] = {}
-    published = any(path.exists() for path in (results.claims, results.claims_json, results.page))
-    if published:
+    if any(path.exists() for path in (results.claims, results.claims_json, results.page)):
         try:
             verdicts = judge_all(profile)
             judged = {results.claims: claims_text(verdicts.judgements), results.claims_json: export_text(verdicts)}
@@ -198,14 +189,10 @@ def compared(record: RunRecord, made: RunRecord) -> Outcome:
 def _other_conditions(record: RunRecord, made: RunRecord) -> list[str]:
     """Return the conditions that affect the last bits and differ from the record's, on any machine that trained it."""
     places = [record.environment, *record.environment.get(EARLIER, [])]
-    found = [
-        said for key, said in CONDITIONS.items() if any(place.get(key) != made.environment.get(key) for place in places)
-    ]
-    if record.engine.get("fused") != made.engine.get("fused"):
-        found.append("other kernels")
-    if record.engine.get("group") != made.engine.get("group"):
-        found.append("another grouping")
-    return found
+    other = [key for key in CONDITIONS if any(place.get(key) != made.environment.get(key) for place in places)]
+    found = ["other threads" if key == "threads" else f"another {key}" for key in other]
+    engine = {"fused": "other kernels", "group": "another grouping"}
+    return found + [said for key, said in engine.items() if record.engine.get(key) != made.engine.get(key)]
 
 
 def _difference(record: RunRecord, made: RunRecord, first: bool = False) -> tuple[float, str]:

@@ -27,32 +27,22 @@ from highways.colours import NETWORK as NETWORK
 from highways.colours import OTHERS as OTHERS
 from highways.files import write_whole
 
-LOOKS = {
-    kind: {"color": colour, "marker": marker} for (kind, colour), marker in zip(NETWORK.items(), "so", strict=True)
-}
+LOOKS = {"plain": {"color": NETWORK["plain"], "marker": "s"}, "highway": {"color": NETWORK["highway"], "marker": "o"}}
 """Colour and marker of the two kinds of network."""
-
 SHADES = {"plain": ("#f2a272", "#6b2a00"), "highway": ("#7db8e0", "#00304f")}
 """Colours of a kind of network at the shallowest and the deepest depth."""
-
 DASHES = ("-", "--", "-.", ":")
 POINTS = ("o", "s", "^", "D", "v", "P", "X", "<")
-
 SOURCE = {"ls": "--", "lw": 1.0, "alpha": 0.9}
 """Style of a source's own curve: thin and dashed."""
-
 WIDTH, HEIGHT = 4.8, 3.1
 """Size of a panel without its legend, inches. At this width, 345 points, 8.5-point text is over 8 pixels on a phone."""
-
 AROUND = 0.55
 """Part of a panel's height that labels take, inches."""
-
 DPI = 110
 """Resolution of a PNG, dots per inch."""
-
 GAP = 34
 """Distance from the axes to the legend below, points, with room for tick labels and the axis label."""
-
 STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
 """Matplotlib's settings."""
 

@@ -16,10 +16,8 @@ from highways.tracking import AnalysisRecord
 
 PAPER_DATA = {"mnist": "mnist", "cifar100": "cifar100", STAND_INS["cifar100"]: "cifar100"}
 """By our data set, the data set of the papers' figures whose values are drawn next to ours."""
-
 ROUTED = {"mnist": (0, 7)}
 """Classes whose routing is drawn, by data set; otherwise 0 and 1, as in P2 Fig. 3 for CIFAR-100."""
-
 OURS: dict[str, Any] = {"color": NETWORK["highway"]}
 PAPERS = {"color": "0.2"}
 OTHER: dict[str, Any] = OURS | {"lw": 0.9, "alpha": 0.55}
@@ -41,9 +39,9 @@ def gate_panels(found: Inside) -> list[Panel]:
     biases, mean = _matrix(values["biases"]), _matrix(values["mean"])
     gates, outputs = _matrix(values["example_gates"]), _matrix(values["example_outputs"][1:])
     maps = [
-        _map(f"{data}: transform biases", biases, "coolwarm", np.nanmin(biases), np.nanmax(biases)),
-        _map(f"{data}: mean transform gate (up to {count:,} examples)", mean, "viridis", 0, np.nanmax(mean)),
-        _map(f"{data}: transform gates for example {example}", gates, "viridis", 0, 1),
+        _map(f"{data}: transform biases", biases, "coolwarm", (np.nanmin(biases), np.nanmax(biases))),
+        _map(f"{data}: mean transform gate (up to {count:,} examples)", mean, "viridis", (0, np.nanmax(mean))),
+        _map(f"{data}: transform gates for example {example}", gates, "viridis", (0, 1)),
         _map(f"{data}: block outputs for example {example}", outputs, "coolwarm"),
     ]
     for label in ROUTED.get(data, (0, 1)):
@@ -57,12 +55,10 @@ def _matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     return pd.DataFrame(list(map(list, rows)), dtype=float).to_numpy()
 
 
-def _map(
-    title: str, matrix: NDArray[np.float64], colours: str, low: float | None = None, high: float | None = None
-) -> Panel:
-    """Return a heat map of layers by units; without `low` and `high` its colours are symmetric about zero."""
+def _map(title: str, matrix: NDArray[np.float64], colours: str, ends: tuple[float, float] | None = None) -> Panel:
+    """Return a heat map of layers by units; without `ends` its colours are symmetric about zero."""
     reach = float(np.nanmax(np.abs(matrix)))
-    low, high = (-reach, reach) if low is None or high is None else (low, high)
+    low, high = ends or (-reach, reach)
     first, last = (np.nanmean(np.abs(matrix[layer])) for layer in (0, -1))
     alt = f"{len(matrix)} layers by {matrix.shape[1]} units, {low:.2g} to {high:.2g}; mean size in the first layer "
     alt += f"{first:.2g}, in the last {last:.2g}."
@@ -120,9 +116,8 @@ def lesion_panel(found: Inside) -> Panel:
         without, *theirs = (row[f"{paper}_train_cross_entropy"] for row in rows)
         lines.append(line(f"P2, {paper}", theirs, **PAPERS, **SOURCE))
         lines.append(level("P2, without lesion", without, ls=":", lw=1, **PAPERS))
-    return line_panel(
-        f"{analysis.data}: one layer's gate closed", lines, "lesioned layer", "training cross-entropy, nats"
-    )
+    title = f"{analysis.data}: one layer's gate closed"
+    return line_panel(title, lines, "lesioned layer", "training cross-entropy, nats")
 
 
 def signal_panel(analyses: Sequence[AnalysisRecord], name: str = "") -> Panel:
