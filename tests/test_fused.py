@@ -200,5 +200,5 @@ def test_kernels_do_so_on_a_gpu_where_all_steps_but_the_first_are_replays(kind: 
             pair.take(seed)
         pair.rates([0.05, 0.01, 0.15], [0.9, 0.5, 0.0])  # a recording reads the rates where they stand
         pair.take(5)
-        assert pair.step.graphed.graph is not None
+        assert pair.step.graph is not None
         pair.assert_equal(2e-6 if kind == "highway" else 2e-5)  # torch's own float32 is 1e-5 away, without gates

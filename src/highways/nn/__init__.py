@@ -19,12 +19,7 @@ __all__ = ["BagOfWords", "BiLSTMNetwork", "ConvNetwork", "Dense", "DenseNetwork"
 def build_network(config: RunConfig, data: Any) -> nn.Module:
     """Return the untrained network of a run, from `build` in the module named after the network's family.
 
-    Args:
-        config: The run.
-        data: Its data set, as `highways.data.load` returns it.
-
-    Raises:
-        HighwaysError: The data do not fit the network.
+    `data` is its data set, from `highways.data.load`; if it does not fit the network, `HighwaysError` is raised.
     """
     family = importlib.import_module(f"{__name__}.{config.network.family.replace('-', '_')}")
     return family.build(config.network, data, config.seed)

@@ -11,12 +11,10 @@ from highways.config.run import BagOfWordsConfig
 class BagOfWords(nn.Module):
     """Logistic regression on word counts: one weight for each word and class, summed over the sentence."""
 
-    def __init__(self, config: BagOfWordsConfig, words: int, classes: int):
+    def __init__(self, words: int, classes: int):
         super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(words, classes)
+        self.embedding = nn.Embedding.from_pretrained(torch.zeros(words, classes), freeze=False)
         self.bias = nn.Parameter(torch.zeros(classes))
-        nn.init.zeros_(self.embedding.weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map sentences of one length, `(batch, time)` int64, to logits `(batch, classes)`."""
@@ -25,4 +23,4 @@ class BagOfWords(nn.Module):
 
 def build(config: BagOfWordsConfig, data: Any, seed: int) -> BagOfWords:
     """Return the untrained network for a data set; it starts at zero for every seed."""
-    return BagOfWords(config, len(data.vocabulary), data.classes)
+    return BagOfWords(len(data.vocabulary), data.classes)

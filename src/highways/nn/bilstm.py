@@ -35,7 +35,7 @@ from torch.nn import functional
 
 from highways.config import BiLSTMConfig
 from highways.errors import HighwaysError
-from highways.nn.highway import Highway, gated
+from highways.nn.highway import Highway, gated, reset_gate_biases
 
 State = tuple[Tensor, Tensor] | None
 """Final (h, c) of an LSTM, each `(directions, batch, hidden)`."""
@@ -95,13 +95,11 @@ class SourceLayer(nn.Module):
         self.lstm = nn.LSTM(inputs, config.hidden, bidirectional=True)
         self.convert = nn.Linear(wide, config.hidden)
         self.gate: nn.Module | None = None
-        self.carry: nn.Module | None = None
         if config.kind == "highway-released":
             self.gate = RedrawnLinear(inputs, wide, stream)
-        elif config.kind == "highway-article":
+        elif config.kind != "plain":
             self.gate = nn.Linear(inputs, wide)
-        elif config.kind == "highway-described":
-            self.gate, self.carry = nn.Linear(inputs, wide), nn.Linear(inputs, wide)
+        self.carry = nn.Linear(inputs, wide) if config.kind == "highway-described" else None
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Map `(time, batch, inputs)` and the state of the layer below to `(time, batch, hidden)` and a state."""
@@ -113,13 +111,9 @@ class SourceLayer(nn.Module):
 
 
 class BiLSTMNetwork(nn.Module):
-    """A network of one of the kinds in this module's table.
+    """A network of one of the kinds in this module's table, for a vocabulary of `words` words.
 
-    Args:
-        config: Kind, depth, sizes.
-        words: Size of the vocabulary.
-        classes: Number of classes.
-        seed: Seed of the initial weights, and of the gates that are redrawn at every call.
+    `seed` determines the initial weights, and the gates that are redrawn at every call.
     """
 
     def __init__(self, config: BiLSTMConfig, words: int, classes: int, seed: int = 0):
@@ -144,10 +138,7 @@ class BiLSTMNetwork(nn.Module):
         x = functional.dropout(self.embedding(tokens.t()), self.config.dropout, self.training)
         x, state = self.entry(x), None
         for block in self.blocks:
-            if self.matched:
-                x = block(x)
-            else:
-                x, state = block(x, state)
+            x, state = (block(x), None) if self.matched else block(x, state)
         return self.readout(torch.tanh(torch.tanh(x).amax(dim=0)))
 
 
@@ -194,11 +185,8 @@ def initialise(network: nn.Module, seed: int) -> None:
                     glorot = math.sqrt(2) * math.sqrt(6 / sum(parameter.shape))
                     uniform(parameter, 0.0999 if name.startswith("bias") else glorot)
             elif isinstance(module, nn.Linear):
-                bound = 1 / math.sqrt(module.in_features)
-                uniform(module.weight, bound)
-                uniform(module.bias, bound)
+                for parameter in (module.weight, module.bias):
+                    uniform(parameter, 1 / math.sqrt(module.in_features))
             elif any(True for _ in module.parameters(recurse=False)):
                 raise TypeError(f"initialise() does not draw {type(module).__name__}: a run would not be a value")
-        for module in network.modules():
-            if isinstance(module, Highway):
-                module.reset_gate_bias()
+    reset_gate_biases(network)

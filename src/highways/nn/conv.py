@@ -12,7 +12,7 @@ from torch.nn import functional
 from highways.config import ConvConfig
 from highways.errors import HighwaysError
 from highways.nn.dense import drawn
-from highways.nn.highway import Highway
+from highways.nn.highway import Highway, reset_gate_biases
 
 
 class Conv(nn.Conv2d):
@@ -46,22 +46,14 @@ class Activated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(batch, inputs, ...)` to `(batch, outputs, ...)`."""
         x = self.linear(x)
-        if self.activation == "relu":
-            return torch.relu(x)
-        return torch.maximum(*x.chunk(2, dim=1))
+        return torch.relu(x) if self.activation == "relu" else torch.maximum(*x.chunk(2, dim=1))
 
 
 class ConvNetwork(nn.Module):
-    """The network that a configuration describes.
+    """The network that a configuration describes, for images of `shape`, `(channels, height, width)`.
 
-    Args:
-        config: The configuration.
-        shape: Shape of an image, `(channels, height, width)`.
-        classes: Number of classes.
-        seed: Seed of the initial weights.
-
-    Raises:
-        HighwaysError: A convolution or a pooling window does not fit; the message names the stage.
+    `seed` determines the initial weights. A convolution or a pooling window that does not fit raises `HighwaysError`,
+    whose message names the stage.
     """
 
     def __init__(self, config: ConvConfig, shape: tuple[int, int, int], classes: int, seed: int = 0):
@@ -143,6 +135,4 @@ def initialise(network: ConvNetwork, seed: int) -> None:
             weight = drawn(layer.weight.shape, config.initialisation if std is None else "normal", random)
             layer.weight.copy_(weight if std is None else weight * std)
             cast(Tensor, layer.bias).zero_()
-        for module in network.modules():
-            if isinstance(module, Highway):
-                module.reset_gate_bias()
+    reset_gate_biases(network)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from highways.config import DenseConfig, Initialisation
-from highways.nn.highway import Highway
+from highways.nn.highway import Highway, reset_gate_biases
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}
 
@@ -66,9 +66,7 @@ class DenseNetwork(nn.Module):
     def forward(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         """Map `(batch, inputs)` to logits `(batch, classes)`.
 
-        Args:
-            x: The batch.
-            masks: Dropout masks from `dropout_masks`, on the device, for training with dropout.
+        For training with dropout, `masks` are those of `dropout_masks`, on the device.
         """
         x = self.first(x)
         if masks is not None:
@@ -96,25 +94,20 @@ def build(config: DenseConfig, data: Any, seed: int) -> DenseNetwork:
 def drawn(shape: Sequence[int], how: Initialisation, random: torch.Generator) -> Tensor:
     """Draw float32 initial weights of a linear map or a convolution; see `highways.config.run.Initialisation`.
 
-    Args:
-        shape: `(outputs, inputs)`, for a convolution also the sides of its kernel, whose pixels count in both fans.
-        how: Name of the initialisation.
-        random: The random generator to draw from.
+    `shape` is `(outputs, inputs)`, for a convolution also the sides of its kernel, whose pixels count in both fans.
     """
     inputs, outputs = math.prod(shape[1:]), math.prod(shape) // shape[1]
     if how == "zeros":
         return torch.zeros(shape)
     if how == "glorot_uniform":
         return (2 * torch.rand(shape, generator=random) - 1) * math.sqrt(6 / (inputs + outputs))
-    weight = torch.randn(shape, generator=random, dtype=torch.float32)
     if how == "orthogonal":
-        tall = weight if outputs >= inputs else weight.T
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the last bits depend on the number of threads, and training amplifies them
-        q, r = torch.linalg.qr(tall)
+        weight = nn.init.orthogonal_(torch.empty(shape, dtype=torch.float32), generator=random)
         torch.set_num_threads(threads)
-        q = q * r.diagonal().sign()  # otherwise not uniform over the orthogonal matrices
-        return q if outputs >= inputs else q.T
+        return weight
+    weight = torch.randn(shape, generator=random, dtype=torch.float32)
     return weight * {"he_normal": math.sqrt(2 / inputs), "normal": 1.0, "normal_fan_in": math.sqrt(1 / inputs)}[how]
 
 
@@ -124,15 +117,11 @@ def initialise(network: DenseNetwork, seed: int) -> None:
     The weights are drawn on the CPU, in the order in which the modules were created, from a stream of their own, so
     that a seed gives the same weights everywhere.
     """
-    random = torch.Generator().manual_seed(seed)
-    config = network.config
+    config, random = network.config, torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, module in network.named_modules():
             if isinstance(module, nn.Linear):
-                of_block = name.startswith("blocks.") and config.block_initialisation is not None
-                how = config.block_initialisation if of_block else config.initialisation
-                module.weight.copy_(drawn(module.weight.shape, how, random))  # type: ignore[arg-type]
+                of_block = config.block_initialisation if name.startswith("blocks.") else None
+                module.weight.copy_(drawn(module.weight.shape, of_block or config.initialisation, random))
                 module.bias.zero_()
-        for module in network.modules():
-            if isinstance(module, Highway):
-                module.reset_gate_bias()
+    reset_gate_biases(network)

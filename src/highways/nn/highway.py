@@ -7,10 +7,7 @@ from torch import Tensor, nn
 def gated(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
     """Return y = h * t + x * (1 - t), the only place where the transformed and the carried input are combined.
 
-    Args:
-        x: The carried input.
-        h: The transformed input, of the shape of `x`.
-        t: The transform gate, in [0, 1], of the shape of `x`.
+    The carried input `x`, the transformed input `h` and the transform gate `t`, in [0, 1], have one shape.
     """
     return torch.lerp(x.to(h.dtype), h, t.to(h.dtype))  # x + t * (h - x); h is bfloat16 under autocast
 
@@ -36,13 +33,7 @@ class Highway(nn.Module):
         self.transform = transform
         self.gate = gate
         self.initial_transform_bias = transform_bias
-        self.reset_gate_bias()
-
-    def reset_gate_bias(self) -> None:
-        """Set the gate's bias to its initial value."""
-        bias = self.gate.bias
-        assert isinstance(bias, Tensor)
-        nn.init.constant_(bias, self.initial_transform_bias)
+        reset_gate_biases(self)
 
     def transform_gate(self, x: Tensor) -> Tensor:
         """Return T(x), of the shape of `x`, in (0, 1)."""
@@ -51,3 +42,10 @@ class Highway(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return y, of the shape of `x`."""
         return gated(x, self.transform(x), self.transform_gate(x))
+
+
+def reset_gate_biases(network: nn.Module) -> None:
+    """Set the gate's bias of every highway layer of a network to its initial value."""
+    for layer in network.modules():
+        if isinstance(layer, Highway):
+            nn.init.constant_(layer.gate.get_parameter("bias"), layer.initial_transform_bias)

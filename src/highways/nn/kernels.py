@@ -170,12 +170,7 @@ def _columns(width: int) -> int:
 
 
 def up(
-    x: Tensor,
-    weights: tuple[Tensor, ...],
-    activation: str,
-    out: Tensor,
-    h: Tensor | None = None,
-    t: Tensor | None = None,
+    x: Tensor, weights: tuple[Tensor, ...], activation: str, out: Tensor, h: Tensor | None, t: Tensor | None
 ) -> None:
     """Pass the first block's input `x` through all blocks; `out` receives every block's output, or only the last one's.
 

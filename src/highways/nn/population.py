@@ -35,18 +35,6 @@ def _activation_backward_(activation: str, gradient: Tensor, output: Tensor) -> 
         torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
 
 
-def _cross_entropy_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each member's mean cross-entropy, `(trials,)`, and its gradient, of the logits' shape."""
-    trials, batch, classes = logits.shape
-    log_p = torch.log_softmax(logits, dim=-1)
-    index = target.expand(trials, -1).unsqueeze(-1)
-    loss = -log_p.gather(-1, index).mean(dim=(1, 2))
-    gradient = log_p.exp_()
-    gradient -= (target[:, None] == torch.arange(classes, device=target.device)).to(gradient.dtype)
-    gradient /= batch
-    return loss, gradient
-
-
 class DensePopulation(nn.Module):
     """Dense networks of the same kind, depth, width, activations and dropout, stacked.
 
@@ -57,18 +45,15 @@ class DensePopulation(nn.Module):
 
     def __init__(self, members: Sequence[DenseNetwork]):
         super().__init__()
-        shapes = {
-            (m.config.kind, m.config.depth, m.config.width, m.config.activation, m.config.first, m.config.dropout)
-            for m in members
-        }
+        agree = ("kind", "depth", "width", "activation", "first", "dropout")
+        shapes = {tuple(getattr(member.config, name) for name in agree) for member in members}
         if len(shapes) != 1:
-            agree = "one kind, depth, width, activation, first activation and dropout"
-            raise ValueError(f"members of a population have {agree}, found {shapes}")
+            raise ValueError(f"members of a population have one {', '.join(agree)}, found {shapes}")
         self.config = members[0].config
         self.highway = self.config.kind == "highway"
         states = [member.state_dict() for member in members]
         for name, sources in self._sources().items():
-            layers = [torch.stack([self._from_linear(state[source]) for state in states]) for source in sources]
+            layers = [torch.stack([torch.atleast_2d(state[source].t()) for state in states]) for source in sources]
             stacked = torch.stack(layers) if layers else torch.empty(0, len(members), 1, self.config.width)
             self.register_buffer(name, stacked)
         self._workspaces: dict[int, _Workspace] = {}
@@ -95,10 +80,6 @@ class DensePopulation(nn.Module):
             sources[f"readout_{part}"] = [f"readout.{part}"]
         return sources
 
-    @staticmethod
-    def _from_linear(parameter: Tensor) -> Tensor:
-        return parameter.T if parameter.dim() == 2 else parameter[None]
-
     @property
     def trials(self) -> int:
         """Number of members."""
@@ -116,9 +97,8 @@ class DensePopulation(nn.Module):
 
     def keep(self, trials: Sequence[int]) -> None:
         """Drop all members except `trials`."""
-        for name in self._sources():
-            old = self.get_buffer(name)
-            setattr(self, name, old[:, torch.as_tensor(trials, dtype=torch.long, device=old.device)].contiguous())
+        for name, stacked in list(self.named_buffers()):
+            setattr(self, name, stacked[:, trials].contiguous())
         self._workspaces.clear()
 
     def _workspace(self, batch: int) -> _Workspace:
@@ -148,18 +128,15 @@ class DensePopulation(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Map a batch `(batch, inputs)`, shared by all members, to logits `(trials, batch, classes)`."""
-        trials, width = self.trials, self.config.width
-        now = self.first_weight.new_empty(trials, len(x), width)
+        now = self.first_weight.new_empty(self.trials, len(x), self.config.width)
         self.first(x, now)
         if (kernels := kernels_for(self.config, self.first_weight)) is not None:
-            kernels.up(now, self.blocks(), self.config.activation, out=now)
+            kernels.up(now, self.blocks(), self.config.activation, out=now, h=None, t=None)
             return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
-        h, t = torch.empty_like(now), torch.empty_like(now)
+        h, t = torch.empty_like(now), torch.empty_like(now) if self.highway else None
         for layer in range(len(self.h_weight)):
-            if self.highway:
-                self._block(layer, now, h, t, out=now)
-            else:
-                self._block(layer, now, h, None, out=h)
+            self._block(layer, now, h, t, out=now)
+            if t is None:  # y = H
                 now, h = h, now
         return torch.baddbmm(self.readout_bias[0], now, self.readout_weight[0])
 
@@ -169,40 +146,33 @@ class DensePopulation(nn.Module):
         return tuple(self.get_buffer(name) for name in names[: 4 if self.highway else 2])
 
     @torch.no_grad()
-    def forward_backward(self, x: Tensor, target: Tensor, update: Update, masks: Tensor | None = None) -> Tensor:
+    def forward_backward(self, x: Tensor, target: Tensor, update: Update, masks: Tensor | None = None) -> None:
         """Compute the gradient of every member's mean cross-entropy and hand it to `update`.
 
         Layers are processed from last to first. A weight is not read again after its gradient has been handed over, so
         `update` may change it immediately.
 
-        Args:
-            x: The batch, `(batch, inputs)`, shared by all members.
-            target: Classes, `(batch,)`, int64.
-            update: See `Update`.
-            masks: Dropout masks of every layer's output, `(depth, trials, batch, width)`; see
-                `highways.nn.dense.dropout_masks`.
-
-        Returns:
-            Each member's mean cross-entropy over the batch before the update, `(trials,)`, in nats.
+        `x` is a batch, `(batch, inputs)`, shared by all members, `target` its classes, `(batch,)`, int64. `masks` are
+        dropout masks of every layer's output, `(depth, trials, batch, width)`; see `highways.nn.dense.dropout_masks`.
         """
         space = self._workspace(len(x))
         top = self._up(x, space, masks)
-        loss = self.read_out(top, target, space.dx, update)
+        self.read_out(top, target, space.dx, update)
         self._down(space, masks, update)
         self.first_backward(x, space.dx, space.first, update)
-        return loss
 
-    def read_out(self, top: Tensor, target: Tensor, dx: Tensor, update: Update) -> Tensor:
-        """Return each member's loss and hand over the read-out's gradients; part of `forward_backward`.
+    def read_out(self, top: Tensor, target: Tensor, dx: Tensor, update: Update) -> None:
+        """Hand over the read-out's gradients of the mean cross-entropy; part of `forward_backward`.
 
         `top` is the last block's output, `(trials, batch, width)`; `dx` receives the gradient with respect to it.
         """
         logits = torch.baddbmm(self.readout_bias[0], top, self.readout_weight[0])
-        loss, dlogits = _cross_entropy_(logits, target)
+        dlogits = torch.log_softmax(logits, dim=-1).exp_()
+        dlogits -= (target[:, None] == torch.arange(logits.shape[-1], device=target.device)).to(logits.dtype)
+        dlogits /= len(target)
         torch.bmm(dlogits, self.readout_weight[0].mT, out=dx)
         update("readout_weight", 0, top.mT @ dlogits)
         update("readout_bias", 0, dlogits.sum(1, keepdim=True))
-        return loss
 
     def first_backward(self, x: Tensor, dx: Tensor, first: Tensor, update: Update) -> None:
         """Hand over the first layer's gradients, given `dx`, that of its output `first`; `dx` is changed in place."""
@@ -302,13 +272,11 @@ def kernels_for(config: DenseConfig, like: Tensor) -> ModuleType | None:
     They do not fit blocks wider than `WIDEST`, dropout, activation checkpointing, or weights (`like`) other than
     float32 on a GPU.
     """
-    fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
-    plain_step = config.dropout == 0 and config.checkpoint_every is None
-    if not (fits and plain_step and TRITON):
-        return None
     if (given := os.environ.get(SWITCH, "1")) not in ("0", "1"):
         raise HighwaysError(f"{SWITCH} must be 0 or 1, found {given!r}")
-    if given == "0":
+    fits = like.is_cuda and like.dtype == torch.float32 and config.width <= WIDEST and config.depth > 1
+    plain_step = config.dropout == 0 and config.checkpoint_every is None
+    if given == "0" or not (fits and plain_step and TRITON):
         return None
     from highways.nn import kernels
 

@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
@@ -31,10 +31,12 @@ def weights_path(run_key: str) -> Path:
     return paths.root() / "checkpoints" / run_key / "final.pt"
 
 
-def save_weights(run_key: str, state: Mapping[str, Tensor]) -> None:
-    """Save the final weights of a run."""
+def save_weights(run_key: str, state: Mapping[str, Tensor], retrained: bool = False) -> None:
+    """Save the final weights of a run; note that `retrained` ones may stand in for the record's, if they differ."""
     content = io.BytesIO()
     torch.save(dict(state), content)
+    if retrained:
+        write_whole(weights_path(run_key).with_name("retrained.sha256"), f"{weights_sha256(state)}\n")
     write_whole(weights_path(run_key), content.getvalue())
 
 
@@ -47,23 +49,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor] | None:
     """Return the final weights of a run, or `None` if they are neither in `checkpoints/` nor in git.
 
-    Print a line if weights from git differ from the record's; the card next to them explains why.
-
-    Args:
-        run_key: Key of the run.
-        expected_sha256: The record's hash; the one from `accepted_sha256` passes as well, and `None` accepts any.
+    `expected_sha256` is the record's hash; the one from `accepted_sha256` passes as well, and `None` accepts any. Print
+    a line if weights from git differ from the record's; the card next to them explains why.
     """
-    path, accepted, remedy = weights_path(run_key), accepted_sha256(run_key), "delete it"
+    path, remedy = weights_path(run_key), "delete it"
     if not path.exists():
         if (path := weights_in_git(run_key)) is None:
             return None
-        accepted, remedy = _listed_sha256(path), "restore it from git"
+        remedy = "restore it from git"
     try:
         state = read_weights(path)
         actual = weights_sha256(state)
     except Exception as error:  # torch.load raises many kinds of error for a damaged file
         raise HighwaysError(f"{path}: not readable as weights ({type(error).__name__}); {remedy}") from None
-    if expected_sha256 is not None and actual not in (expected_sha256, accepted):
+    if expected_sha256 is not None and actual not in (expected_sha256, accepted_sha256(run_key)):
         raise HighwaysError(f"{path}: expected weights of sha256 {expected_sha256}, found {actual}; {remedy}")
     if path == weights_in_git(run_key) and expected_sha256 not in (None, actual):
         card = paths.shown(path.with_name("README.md"))
@@ -71,29 +70,21 @@ def load_weights(run_key: str, expected_sha256: str | None) -> dict[str, Tensor]
     return state
 
 
-def accept_weights(run_key: str, sha256: str | None) -> None:
-    """Note that retrained weights may stand in for the record's, although they differ."""
-    write_whole(weights_path(run_key).with_name("retrained.sha256"), f"{sha256}\n")
-
-
 def accepted_sha256(run_key: str) -> str | None:
-    """Return the sha256 accepted in place of the record's: from `accept_weights`, else from a card in git."""
+    """Return the sha256 accepted in place of the record's: from `save_weights`, else from a card in git."""
     path = weights_path(run_key)
     note = path.with_name("retrained.sha256")
-    return note.read_text().strip() if path.exists() and note.exists() else _listed_sha256(weights_in_git(run_key))
+    if path.exists() and note.exists():
+        return note.read_text().strip()
+    if (kept := weights_in_git(run_key)) is None or not (card := kept.with_name("README.md")).exists():
+        return None
+    rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{run_key}]" in line]
+    return next((word for row in rows for word in row.split() if len(word) == 64 and word.isalnum()), None)
 
 
 def weights_in_git(run_key: str) -> Path | None:
     """Return the path of a run's final weights in git, `results/<profile>/weights/<run_key>.pt`, or `None`."""
     return min((paths.root() / "results").glob(f"*/weights/{run_key}.pt"), default=None)
-
-
-def _listed_sha256(path: Path | None) -> str | None:
-    """Return the sha256 that the card lists for weights in git: the first one in their row."""
-    if path is None or not (card := path.with_name("README.md")).exists():
-        return None
-    rows = [line for line in card.read_text(encoding="utf-8").splitlines() if f"[{path.stem}]" in line]
-    return next((word for row in rows for word in row.split() if len(word) == 64 and word.isalnum()), None)
 
 
 # Locks
@@ -111,25 +102,20 @@ def locked(group: str) -> Iterator[bool]:
     """
     path = paths.root() / "checkpoints" / "locks" / f"{group}.lock"
     lock = FileLock(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=POLL_S)
-    if not lock.is_locked:
-        yield False
-        return
+    with writing(path), contextlib.suppress(Timeout):
+        lock.acquire(timeout=POLL_S)  # creates the folder
     try:
-        yield True
+        yield lock.is_locked
     finally:
-        path.unlink(missing_ok=True)  # before the release: a waiting process creates another file
-        lock.release()
+        if lock.is_locked:
+            path.unlink(missing_ok=True)  # before the release: a waiting process creates another file
+            lock.release()
 
 
 # Resume points
 
 
-@dataclass(frozen=True)
-class ResumePoint:
+class ResumePoint(NamedTuple):
     """The state, after an epoch, of runs that are trained as one: their keys, in the state's order, and its bytes."""
 
     keys: tuple[str, ...]
@@ -172,9 +158,8 @@ class ResumePoints:
         runs = self._runs(keys)
         path = self.folder / f"{runs}-{hashlib.sha256(state).hexdigest()[:16]}.ckpt"
         write_whole(path, state)
-        for other in self.folder.glob(f"{runs}-*.ckpt"):
-            if other != path:
-                other.unlink()
+        for other in set(self.folder.glob(f"{runs}-*.ckpt")) - {path}:
+            other.unlink()
 
     def remove(self, finished: Collection[str]) -> None:
         """Remove the states whose runs all have records, and the folder if it is then empty."""

@@ -24,15 +24,7 @@ from highways.files import check_writable
 from highways.tracking.events import Event, Finished, Listener
 from highways.tracking.records import RecordStore, RunRecord
 from highways.training import device as devices
-from highways.training.checkpoints import (
-    POLL_S,
-    ResumePoint,
-    ResumePoints,
-    accept_weights,
-    load_weights,
-    locked,
-    save_weights,
-)
+from highways.training.checkpoints import POLL_S, ResumePoint, ResumePoints, load_weights, locked, save_weights
 from highways.training.execute import Job, Save, Trained, train_job
 
 TRIES = 3
@@ -65,7 +57,9 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
             listener(Finished(record))
         lacking = [key for key in job.keys if (load_weights(key, None) is None if job.weights else key not in records)]
         while lacking:
-            point, portion = _next(job, lacking, points)
+            usable = (p for p in points if set(p.keys) <= set(job.keys) and not set(p.keys).isdisjoint(lacking))
+            point = next(usable, None)
+            portion = job.only(lacking if point is None else point.keys)
             try:
                 trained = trainer(portion, point, save, listener)
             except Lost:
@@ -79,14 +73,6 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
         return [records[key] for key in job.keys]
 
 
-def _next(job: Job, lacking: list[str], points: ResumePoints) -> tuple[ResumePoint | None, Job]:
-    """Return the resume point to continue from, if any, and the runs to train next: its runs, or all missing ones."""
-    for point in points:
-        if set(point.keys) <= set(job.keys) and not set(point.keys).isdisjoint(lacking):
-            return point, job.only(point.keys)
-    return None, job.only(lacking)
-
-
 def _store(trained: Trained, store: RecordStore, for_weights: bool, listener: Listener) -> RunRecord:
     """Store the weights and the record of a run, and return the record that counts.
 
@@ -95,9 +81,7 @@ def _store(trained: Trained, store: RecordStore, for_weights: bool, listener: Li
     """
     record, standing = trained.record, store.adopt(trained.record.run_key)
     if trained.weights is not None and (for_weights or standing is None):
-        if standing is not None:
-            accept_weights(record.run_key, record.weights_sha256)
-        save_weights(record.run_key, trained.weights)
+        save_weights(record.run_key, trained.weights, retrained=standing is not None)
     if standing is None:
         store.write(record)  # last: a record implies that its weights have been saved
     listener(Finished(standing or record))

@@ -53,10 +53,8 @@ def trains_together(config: RunConfig) -> bool:
 
 def group_name(config: RunConfig, key: str) -> str:
     """Return the name shared by all runs that can be trained together with this one, for their lock, for example."""
-    shared = key
-    if trains_together(config):
-        shared = json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True)
-    return hashlib.sha256(shared.encode()).hexdigest()[:16]
+    name = json.dumps(config.model_dump(mode="json", exclude=FREE), sort_keys=True) if trains_together(config) else key
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]:
@@ -126,10 +124,6 @@ class Trained:
 
 Save = Callable[[bytes], None]
 """Receives the state that training has reached."""
-PEAK = "gpu_mebibytes"
-"""Key in a record's environment: the peak GPU memory reserved by the run's whole group, in MiB."""
-VECTORS = "vectors"
-"""Key in a record's environment: how many words of the data set have a vector in the user's file."""
 PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
@@ -155,7 +149,7 @@ def train_job(
     module = module_of(job, data.to(where), listener)
     module.environment = describe(where, job.commit)
     if isinstance(data, Sentences) and data.vectors is not None:
-        module.environment[VECTORS] = f"{data.words_with_vectors} of {data.words} words"
+        module.environment["vectors"] = f"{data.words_with_vectors} of {data.words} words"
     _fit(module, job, point, save, listener)
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
@@ -214,8 +208,8 @@ def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
     config, diverged, device = job.configs[trial], module.diverged_epoch[trial], module.data.device
     environment = module.environment | ({EARLIER: module.earlier} if module.earlier else {})
-    if device.type == "cuda":
-        environment[PEAK] = round(torch.cuda.max_memory_reserved(device) / 2**20)
+    if device.type == "cuda":  # the peak reserved by the whole group, in MiB
+        environment["gpu_mebibytes"] = round(torch.cuda.max_memory_reserved(device) / 2**20)
     engine = {"name": job.engine, "workers": job.workers, "group": len(job.keys), "population": job.population}
     record = RunRecord(
         run_key=job.keys[trial],

@@ -53,17 +53,14 @@ class Progress:
         self._last_line = 0.0
         self._style = os.environ.get("HIGHWAYS_PROGRESS") or ("bar" if "ipykernel" in sys.modules else "lines")
         if self._style != "none":
-            counts = f"runs: {self.total}, with records: {len(done)}, groups to train: {groups}"
-            print(f"{experiment}: {counts}", flush=True)
+            print(f"{experiment}: runs: {self.total}, with records: {len(done)}, groups to train: {groups}", flush=True)
 
     def __call__(self, event: Event) -> None:
         """Process a training event."""
-        if isinstance(event, EpochEnded):
-            self._epoch(event)
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             self.done.add(event.record.run_key)
-
-    def _epoch(self, event: EpochEnded) -> None:
+        if not isinstance(event, EpochEnded):
+            return
         work = sum(self._work[key] for key in event.keys)
         if event.keys not in self._begun:  # the earlier epochs were trained before an interruption
             self._begun.add(event.keys)

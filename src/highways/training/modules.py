@@ -189,7 +189,6 @@ class ClassifierModule(TrialsModule):
         optimisers.clip(self.configs[0].optimiser, self.network)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
-        """Return the network's state, or `None` if the run diverged."""
         return None if self.diverged_epoch[trial] is not None else self.network.state_dict()
 
 
@@ -197,7 +196,6 @@ class DenseModule(ClassifierModule):
     """A run of a dense network; its dropout masks are those that it would have in a population."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of a batch, in nats."""
         network, seed = cast(DenseConfig, self.configs[0].network), self.configs[0].seed
         if not network.dropout:
             return super().training_step(batch, batch_idx)

@@ -87,12 +87,9 @@ class Moment(NamedTuple):
 
 
 class Rule(ABC, Generic[Settings]):
-    """The update rule of an optimiser, for the trials that are still alive.
+    """The update rule of an optimiser, with the settings of every trial that is still alive, from a moment on.
 
-    Args:
-        settings: Optimiser settings of each trial.
-        moment: When its use begins.
-        like: A tensor with the weights' device and dtype.
+    `like` is a tensor with the weights' device and dtype.
     """
 
     state: ClassVar[tuple[str, ...]]

@@ -36,17 +36,13 @@ class Sweep(list[RunRecord]):
         return pd.DataFrame(map(columns, self))
 
 
-def train(settings: Profile, *, engine: str | None = None, threads: int | None = None, mlflow: bool = True) -> Sweep:
-    """Train all runs of a notebook's parameters, portion by portion, and return their records in the listed order.
-
-    See `sweep` for the arguments; the parameters set the default engine.
-    """
+def train(settings: Profile, *, threads: int | None = None, mlflow: bool = True) -> Sweep:
+    """Train a notebook's runs, portion by portion, and return their records in the listed order; see `sweep`."""
+    how = {name: getattr(settings, name) for name in ("experiment", "profile", "engine", "workers", "device")}
     found: dict[RunConfig, RunRecord] = {}
-    for portion in settings.portions():
-        if portion:
-            how: dict[str, Any] = {"engine": engine or settings.engine, "threads": threads, "mlflow": mlflow}
-            how |= {name: getattr(settings, name) for name in ("experiment", "profile", "workers", "device")}
-            found |= zip(portion, sweep(portion, auxiliary=auxiliary_keys(settings), **how), strict=True)
+    for portion in filter(None, settings.portions()):
+        records = sweep(portion, auxiliary=auxiliary_keys(settings), threads=threads, mlflow=mlflow, **how)
+        found |= zip(portion, records, strict=True)
     return Sweep(found[config] for config in settings.runs())
 
 
@@ -137,10 +133,8 @@ def run(
 ) -> RunRecord:
     """Train one run the textbook way and return its record; do not train a run that has a record.
 
-    Args:
-        config: The run.
-        experiment, profile, device, threads, mlflow, on_event: See `sweep`.
-        weights: Retrain the run if its final weights are missing, and print how they compare with the record.
+    With `weights`, a run whose final weights are missing is retrained, and a line says how they compare with the
+    record. See `sweep` for the other arguments.
 
     Raises:
         HighwaysError: As for `sweep`; or the run diverged when it was retrained.

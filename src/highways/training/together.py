@@ -1,7 +1,7 @@
 """The LightningModule that trains many dense networks at once, as a population: the fast way."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,7 @@ class PopulationModule(TrialsModule):
     def __init__(self, configs: Sequence[RunConfig], keys: Sequence[str], data: DataSet, listener: Listener):
         super().__init__(configs, keys, data, listener)
         self.automatic_optimization = False
-        networks = [build_network(config, data) for config in configs]
-        self.population = DensePopulation([network for network in networks if isinstance(network, DenseNetwork)])
+        self.population = DensePopulation([cast(DenseNetwork, build_network(config, data)) for config in configs])
         self.weights_per_trial = sum(stacked.numel() for stacked in self.population.buffers()) // len(configs)
         self._rule = RULES[configs[0].optimiser.kind]
         self.state = nn.ModuleDict({name: nn.Module() for name in self._rule.state})
@@ -38,7 +37,7 @@ class PopulationModule(TrialsModule):
         for kept in self.state.values():
             for name, parameter in self.population.named_buffers():
                 kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
-        self._step: Rule[Any] | None = None
+        self._step: Rule[Any]
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
         self._gradients: dict[str, Tensor] = {}
         self._fused: dict[int, FusedStep] = {}
@@ -48,7 +47,6 @@ class PopulationModule(TrialsModule):
         """Return nothing: `training_step` updates the weights."""
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return the logits, `(alive trials, batch, classes)`."""
         return self.population(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -58,7 +56,6 @@ class PopulationModule(TrialsModule):
         elif self._rule.every_step:
             self._step = self._made(batch_idx)
         x, y = batch
-        assert self._step is not None
         if isinstance(self._step, SGD) and (kernels := kernels_for(self.population.config, x)) is not None:
             self.fused = True
             if len(x) not in self._fused:
@@ -102,7 +99,6 @@ class PopulationModule(TrialsModule):
         return torch.stack([drawn[seed] for seed in seeds], dim=1)
 
     def _update(self, name: str, layer: int, gradient: Tensor) -> None:
-        assert self._step is not None
         if self._gradients:
             self._gradients[name][layer].copy_(gradient)
             return
@@ -124,5 +120,4 @@ class PopulationModule(TrialsModule):
             self.drop(list(range(len(self.alive))))
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
-        """Return a trial's weights as the state of its network, or `None` if it diverged."""
         return self.population.member_state(self.alive.index(trial)) if trial in self.alive else None
