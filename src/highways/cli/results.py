@@ -126,7 +126,7 @@ def _show_history(profile: str | None) -> None:
     compared = [name for name in options.recorded_profiles(profile) if paths.Results(name).claims.exists()]
     for name in compared:
         judged = pd.read_csv(paths.Results(name).claims, index_col="claim_id", keep_default_na=False)
-        table[name] = table["claim_id"].map(judged["fixed"])
+        table[name] = table["claim_id"].map(judged.to_dict()["fixed"])
     shown.table([*table], table.itertuples(index=False))
     for name in compared:
         shown.wrapped(f"{name}: {history.summary(table[name].dropna())}.")

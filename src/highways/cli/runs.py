@@ -53,7 +53,7 @@ def runs_command(
         places = list(zip(runs.profile, runs.experiment, strict=True))
         auxiliary = {place: auxiliary_keys(settings_of(*place)) for place in set(places)}
         counts = [run not in auxiliary[place] for run, place in zip(runs.run, places, strict=True)]
-        runs = runs[counts].dropna(subset=[by]).drop_duplicates("run", keep="last")  # several profiles may share a run
+        runs = runs.loc[counts].dropna(subset=[by]).drop_duplicates("run", keep="last")  # profiles share runs
         runs = runs.loc[sorted(runs.index, key=lambda row: rank(runs.record[row], by))[:best]]
     heads = ("run", "network", "depth", "data", "status", "epochs", f"best {by}")
     heads += ("last test loss", "last test accuracy", "profile", "experiment")
