@@ -41,10 +41,8 @@ BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 def settings_of(profile: str, name: str) -> Profile | None:
     """Return an experiment's parameters in a profile, or `None` if no file sets them, as for `explore` and `adhoc`."""
-    experiment = BY_NAME.get(name)
-    if experiment is None or not profile_path(profile, name).exists():
-        return None
-    return experiment.of(profile).settings
+    known = name in BY_NAME and profile_path(profile, name).exists()
+    return BY_NAME[name].of(profile).settings if known else None
 
 
 def records(profile: str, experiment: str) -> pd.DataFrame:

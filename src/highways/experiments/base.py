@@ -36,10 +36,6 @@ from highways.training import Sweep, train
 if TYPE_CHECKING:  # machines that only train have no Jupyter
     from IPython.display import Image, Markdown
 
-Builder = Callable[[Listed], Iterable[Row]]
-"""Makes the rows of a table from an experiment's records."""
-
-
 NO_TRAINING = "HIGHWAYS_NO_TRAINING"
 """Environment variable set in the kernel of a stage that only shows what the records contain."""
 
@@ -59,23 +55,17 @@ class Table:
     """
 
     name: str
-    build: Builder
+    build: Callable[[Listed], Iterable[Row]]
     title: str
     shown: Mapping[str, str] = field(default_factory=dict)
     rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     plot: tuple[str, str] | None = None
-    cost: Builder = costs
+    cost: Callable[[Listed], Iterable[Row]] = costs
 
     def texts(self, records: Listed) -> dict[str, str]:
         """Return the content of the table's files, by file name; without rows, it has the columns that a page shows."""
-        built = _frame(self.build(records), self.shown)
-        cost = _frame(self.cost(records), ["process_seconds", *MACHINE])
-        return {f"{self.name}.csv": csv_text(built), f"{self.name}_cost.csv": csv_text(cost)}
-
-
-def _frame(rows: Iterable[Row], columns: Iterable[str]) -> pd.DataFrame:
-    rows = list(rows)
-    return pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
+        cost = csv_text(self.cost(records), ["process_seconds", *MACHINE])
+        return {f"{self.name}.csv": csv_text(self.build(records), self.shown), f"{self.name}_cost.csv": cost}
 
 
 SECTIONS = ("The question", "What was easy", "What was difficult", "What the sources leave open, and what differs here")
@@ -146,12 +136,6 @@ class Experiment:
     def rows(self, records: Listed) -> Iterator[Row]:
         """Yield the rows of all its tables."""
         return (row for table in self.tables for row in table.build(records))
-
-    @property
-    def notes(self) -> str:
-        """What its sources leave open, and what differs from them here; Markdown."""
-        text = notes_of(self.name)[SECTIONS[-1]]
-        return f"{text}\n" if text else ""
 
     def command(self, profile: str) -> str:
         """Return the command that produces its results in a profile."""
@@ -232,11 +216,9 @@ class Study:
 
     def judgements(self, source: Source = "records") -> list[Judgement]:
         """Return the verdicts on the experiment's claims."""
-        measures = self.experiment.named_measures
-        claims = read_claims({self.experiment.name: measures})
-        return [
-            judge(name, claim, measures, self.records(source), self.settings.profile) for name, claim in claims.items()
-        ]
+        measures, listed = self.experiment.named_measures, self.records(source)
+        claims = read_claims({self.experiment.name: measures}).items()
+        return [judge(name, claim, measures, listed, self.settings.profile) for name, claim in claims]
 
     def claims(self) -> pd.DataFrame:
         """Return the verdicts as a table; the verdicts of record are in the report."""

@@ -16,7 +16,7 @@ from highways.data import classes, examples, majority
 from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
 from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
-from highways.show.tables import Row, reference_rows
+from highways.show.tables import Row, reference
 from highways.tracking import Listed, RunRecord
 from highways.tracking.outcomes import recorded
 
@@ -51,7 +51,7 @@ class StopRule(Strict):
 
 
 class Beside(Strict):
-    """Further variants, at some depths."""
+    """Further variants, at some depths, trained after the others."""
 
     variants: list[Variant] = Field(min_length=1)
     depths: list[Depth] = Field(min_length=1)
@@ -61,8 +61,7 @@ class Beside(Strict):
 class BiLSTMProfile(Profile):
     """Parameters of `02_bilstm_depth`: BiLSTMs of 1 to 20 layers, plain and highway (the Highway BiLSTM article).
 
-    The bag of words that they are compared with has its own settings: one run per data set, ten epochs at a rate of
-    0.01, no weight decay.
+    The bag of words has its own settings: one run per data set, ten epochs at a rate of 0.01, no weight decay.
     """
 
     experiment: ClassVar[str] = "02_bilstm_depth"
@@ -90,7 +89,6 @@ class BiLSTMProfile(Profile):
     stop: StopRule | None = None
     """Which deep networks have more than one seed; by default all do."""
     beside: Beside | None = None
-    """Further variants, trained after the others."""
 
     @model_validator(mode="after")
     def _stop_rule_reads_what_is_listed(self) -> Self:
@@ -150,11 +148,9 @@ class BiLSTMProfile(Profile):
                 family="bilstm",
                 kind=kind,  # type: ignore[arg-type]
                 depth=depth,
-                hidden=self.hidden,
-                embedding=self.embedding,
-                dropout=self.dropout,
                 transform_bias=self.transform_bias if kind == "highway" else None,
                 padding="none" if variant == kind else "seen",
+                **self.model_dump(include={"hidden", "embedding", "dropout"}),
             ),
             optimiser=AdamConfig(
                 kind="adam", **self.model_dump(include={"learning_rate", "weight_decay", "clip_norm"})
@@ -187,24 +183,17 @@ def variant(record: RunRecord) -> str:
     return network.kind + ("-padded" if getattr(network, "padding", "none") == "seen" else "")
 
 
-BLOCKS = ("first", "last")
-
-
 def bilstm_rows(records: Iterable[RunRecord]) -> Iterator[Row]:
     """Yield a row per run. The interval (Wilson, 95 %) is the last epoch's; `paper` used pretrained word vectors."""
-    papers = {
-        (row["variant"], row["depth"], row["data"]): row["accuracy"] for row in reference_rows("bilstm_sources.csv")
-    }
+    papers = reference("bilstm_sources.csv").set_index(["variant", "depth", "data"])["accuracy"].to_dict()
     for record in records:
         name, depth, data = variant(record), record.config.network.depth, record.config.data.name
         test = accuracies(record)
         low, high = wilson_interval(test.last, examples(record.config.data, "test"))
-        norms = {name: [*record.measurements.get(f"gradient_norm_{name}_block", []), None, None] for name in BLOCKS}
-        gradients = {
-            f"gradient_norm_{name}_block_{when}": value
-            for name in BLOCKS
-            for when, value in zip(("start", "end"), norms[name], strict=False)
-        }
+        gradients = {}
+        for norm in ("gradient_norm_first_block", "gradient_norm_last_block"):
+            start, end, *_ = [*record.measurements.get(norm, []), None, None]
+            gradients |= {f"{norm}_start": start, f"{norm}_end": end}
         yield {
             "variant": LABELS.get(name, name),
             "depth": depth,
@@ -254,15 +243,11 @@ def by_depth(records: Iterable[RunRecord], name: str) -> dict[int, float]:
     return {depth: mean(seeds.values()) for depth, seeds in _seeds(records, name).items()}
 
 
-def bilstm_figure(records: Listed) -> Drawing:
-    """Draw accuracy at the best development snapshot by depth, a panel for each data set.
+def _accuracy_panel(records: Listed, data: str) -> Panel:
+    """Return the panel of accuracy at the best development snapshot by depth.
 
     Lines are means over seeds, small marks are single seeds; where there is only one seed, its 95 % interval is shaded.
     """
-    return Drawing([_accuracy_panel(records.on(data), data) for data in records.data])
-
-
-def _accuracy_panel(records: Listed, data: str) -> Panel:
     tested, lines, alone, numbers = records[0].config.data, [], [], set[int]()
     for name, (colour, marker, dashes) in STYLES.items():
         if not (values := _seeds(records, name)):
@@ -378,7 +363,7 @@ BILSTM_DEPTH = Experiment(
             rows=some_variants,
         ),
     ),
-    figures={"bilstm_depth": bilstm_figure},
+    figures={"bilstm_depth": lambda records: Drawing([_accuracy_panel(records.on(one), one) for one in records.data])},
     references=("bilstm_sources.csv",),
     answer=answer,
 )

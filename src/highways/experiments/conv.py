@@ -69,7 +69,6 @@ class ConvProfile(Profile):
     precision: Precision = "float32"
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs of all trainings, in the order of trainings and seeds."""
         return [self._run(training, seed) for training in self.trainings for seed in range(training.runs)]
 
     def _run(self, training: ConvTraining, seed: int) -> RunConfig:
@@ -109,13 +108,10 @@ def recipe(name: str, data: str | DataConfig) -> tuple[ConvConfig, PicturesConfi
     fast = CaffeConfig(kind="caffe", learning_rate=0.025, milestones=(1 / 2, 3 / 4, 7 / 8))
     if data in ("cifar10", "cifar100"):
         kind = name.removeprefix("highway-").removeprefix("plain-")
+        mirror = kind not in ("2", "a", "c", "3", "4", "fitnet-1", "fitnet-4")
+        images = 40_000 if kind in ("3", "4") else None
         pictures = PicturesConfig(
-            scale=1 / 255,
-            contrast=True,
-            mean_image=True,
-            pad=8,
-            mirror=kind not in ("2", "a", "c", "3", "4", "fitnet-1", "fitnet-4"),
-            training_images=40_000 if kind in ("3", "4") else None,
+            scale=1 / 255, contrast=True, mean_image=True, pad=8, mirror=mirror, training_images=images
         )
         if data == "cifar100":  # the only released network whose classifier is initialised like its other layers
             network = network.model_copy(update={"classifier_std": None})
@@ -128,10 +124,8 @@ def recipe(name: str, data: str | DataConfig) -> tuple[ConvConfig, PicturesConfi
 
 LABELS = {"seed-003": "keras-post, epsilon 1e-8"}
 """Display names of networks that differ from the names in their records."""
-
 POST = ("keras-post", *LABELS)
 """Networks of the Keras convolution post."""
-
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 """Channels, height and width of the images."""
 
@@ -168,10 +162,10 @@ def published() -> dict[Named, Row]:
 
 
 AUTHORS_LOGS = {
-    ("highway-mnist-32", "mnist"): ("mnist", 600),
     ("highway-b", "cifar10"): ("cifar10", 500),
     ("highway-b, first release", "cifar10"): ("cifar10_v1", 500),  # with 100 outputs, by mistake
     ("highway-b", "cifar100"): ("cifar100", 500),
+    ("highway-mnist-32", "mnist"): ("mnist", 600),
 }
 """The authors' own test curves, by network and data set: file name and iterations per epoch."""
 
@@ -217,9 +211,7 @@ def conv_rows(records: Listed) -> Iterator[Row]:
             "diverged": diverged(cell.runs) if cell else None,
             "interval_low": low,
             "interval_high": high,
-            "paper": paper.get("paper"),
-            "paper_mean": paper.get("paper_mean"),
-            "paper_sd": paper.get("paper_sd"),
+            **{name: paper.get(name) for name in ("paper", "paper_mean", "paper_sd")},
             "authors_log_same_epoch": authors_log(network, data).get(float(cell.epochs)) if cell else None,
             "note": paper.get("note"),
         }
@@ -334,10 +326,8 @@ def difference_from_log(records: Listed, network: str, data: str, epochs: tuple[
 @in_units("points")
 def difference_of_networks(records: Listed, of: str, to: str) -> Interval | None:
     """Return the interval of the difference in mean accuracy between two networks."""
-    if (other := _cell(records, to)) is None:
-        return None
-    last = last_accuracies(other)
-    return _difference(records, of, (*moments(last), len(last)))
+    last = last_accuracies(other) if (other := _cell(records, to)) else []
+    return _difference(records, of, (*moments(last), len(last))) if last else None
 
 
 def _cell(records: Listed, network: str) -> Cell | None:
@@ -403,12 +393,6 @@ CONV = Experiment(
         ),
     ),
     figures={"conv": conv_figure},
-    references=(
-        "conv_papers.csv",
-        "authors_log_cifar10.csv",
-        "authors_log_cifar10_v1.csv",
-        "authors_log_cifar100.csv",
-        "authors_log_mnist.csv",
-    ),
+    references=("conv_papers.csv", *(f"authors_log_{name}.csv" for name, _ in AUTHORS_LOGS.values())),
     answer=answer,
 )

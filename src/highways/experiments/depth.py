@@ -78,27 +78,16 @@ class DepthProfile(Search):
             "transform_bias": float(f"{-10 + 9 * u[4]:.4g}"),
         }
 
-    @property
-    def later_rungs(self) -> Sequence[Rung]:
-        """The later rungs."""
-        return self.rungs
-
     def first_rung(self) -> dict[tuple[Kind, int], list[RunConfig]]:
-        """Return all trials of each network."""
         networks: list[tuple[Kind, int]] = [(kind, depth) for kind in KINDS for depth in self.depths]
         return {network: [self.trial(*network, number) for number in range(self.trials)] for network in networks}
 
     def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
         """Return the run of one trial of a network; `transform_bias`, if given, replaces the one that it draws."""
-        drawn, highway = self.draw(number), kind == "highway"
-        bias = drawn["transform_bias"] if transform_bias is None else transform_bias
-        network = DenseConfig(
-            kind=kind,
-            depth=depth,
-            width=self.highway_width if highway else self.plain_width,
-            activation=drawn["activation"],
-            transform_bias=bias if highway else None,
-        )
+        drawn, width, bias = self.draw(number), self.plain_width, None
+        if kind == "highway":
+            width, bias = self.highway_width, drawn["transform_bias"] if transform_bias is None else transform_bias
+        network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
         return RunConfig(
             data=DataConfig.of(self.data),
             network=network,
@@ -167,8 +156,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
             "best_train_cross_entropy_low": lowest,
             "best_train_cross_entropy_high": highest,
             "paper_p1_same_epochs": same.get(depth),
-            "paper_p1": paper.get("paper_p1"),
-            "paper_p2": paper.get("paper_p2"),
+            **{name: paper.get(name) for name in ("paper_p1", "paper_p2")},
             "top10_mean_train_cross_entropy": mean,
             "top10_sd_train_cross_entropy": deviation,
             "paper_p2_top10_mean": paper.get("paper_p2_top10_mean"),
@@ -351,9 +339,7 @@ DEPTH = Experiment(
     ),
     figures={
         "depth": lambda records: Drawing([outcome_panel(records)]),
-        "depth_curves": lambda records: Drawing(
-            [_curves_panel(cells(records, kind_and_depth), kind) for kind in KINDS], columns=2
-        ),
+        "depth_curves": lambda records: Drawing([_curves_panel(cells(records, kind_and_depth), one) for one in KINDS]),
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },
     captions={

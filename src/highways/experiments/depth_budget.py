@@ -24,7 +24,6 @@ OUTCOME = "best_train_cross_entropy"
 ENOUGH = 0.95
 KNOWN = 0.75
 """Share of draws that must be informative: in a search with rungs, few drawn trials may include none that went on."""
-
 Networks = Mapping[tuple[str, int], Cell]
 
 
@@ -91,10 +90,9 @@ def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
     shares = np.full((len(trials), len(epochs)), np.nan)
     for row, column in np.ndindex(shares.shape):
         values = expression.on(outcomes_of_draws(networks, trials[row], epochs[column]))
-        if values is not None:
-            known = values[~np.isnan(values)]
-            if len(known) >= KNOWN * DRAWS:
-                shares[row, column] = np.mean([claim.holds.keep(float(value)) is True for value in known])
+        known = [] if values is None else values[~np.isnan(values)]
+        if len(known) >= KNOWN * DRAWS:
+            shares[row, column] = np.mean([claim.holds.keep(float(value)) is True for value in known])
     return shares
 
 

@@ -21,18 +21,14 @@ from highways.tracking import AnalysisRecord
 
 CROSSES = {"color": "k", "marker": "x", "ls": "none"}
 """How numbers printed in the source are drawn."""
-
 POINTS = ((0.0, 0), (0.0, 0), (2.0, 1), (2.0, 1), (9.0, 0))
 """Inputs and classes, from the source."""
-
 TRAJECTORY = "perceptron_trajectory.csv"
 """The 16 rows that the answer prints: `step`, `loss`, `weight`, `bias`. The loss of a row is that of its weight and
 bias; row 0 is the state before the first step."""
-
 WITHIN = 1e-6
 """A row of our trajectory counts as the printed one if loss, weight and bias each differ by at most this: eight to
 sixteen units in the last place of float32 at these sizes."""
-
 STATE = ("loss", "weight", "bias")
 
 
@@ -64,8 +60,7 @@ class Perceptron(SmallStudy):
             `rows_within`: the number of rows within `WITHIN` of the printed ones; `farthest`: the largest difference.
             `sigmoid_right_printed_start` and `linear_right_printed_start`: points right after the last step, from the
             printed state. `threshold_right`: the most points that any threshold on x gets right. One value per start:
-            `start_w` and `start_b`, and after the last step `linear_right`, `linear_loss`, `sigmoid_right`,
-            `sigmoid_loss`.
+            `start_w` and `start_b`, and at the end `linear_right`, `linear_loss`, `sigmoid_right`, `sigmoid_loss`.
         """
         printed = reference(TRAJECTORY).query("step <= @self.steps")
         theirs = torch.tensor(printed[list(STATE)].to_numpy())
@@ -88,9 +83,7 @@ class Perceptron(SmallStudy):
             found[f"{name}_right"], found[f"{name}_loss"], _ = self._descend(w, b, sigmoid=name == "sigmoid")
         return found
 
-    def _descend(
-        self, w: Tensor, b: Tensor, *, sigmoid: bool, keep: Iterable[int] = ()
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _descend(self, w: Tensor, b: Tensor, sigmoid: bool, keep: Iterable[int] = ()) -> tuple[Tensor, Tensor, Tensor]:
         """Train from several starts, `(starts, 1)`, in their precision.
 
         Returns:
@@ -134,7 +127,6 @@ class Perceptron(SmallStudy):
             yield number(version, "loss from the best start", min(found.row(f"{name}_loss")))
 
     def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return our loss, with the printed rows as crosses."""
         steps = [step + 1 for step in found.row("printed_steps")]
         losses = [
             Line("ours", steps, found.row("sigmoid_loss_rows"), {"color": DARK}),
@@ -144,12 +136,7 @@ class Perceptron(SmallStudy):
         return [line_panel(title, losses, "step, and one", "loss", lambda axes: axes.set_xscale("log"), log=False)]
 
 
-PRINTED_SUMS = {
-    1.0: (-1003.99, -1003.99),
-    0.7: (-700.61, -1000.88),
-    0.5: (-512.16, -1024.32),
-    0.3: (-303.21, -1010.71),
-}
+PRINTED_SUMS = {1.0: (-1003.99, -1003.99), 0.7: (-700.61, -1000.88), 0.5: (-512.16, -1024.32), 0.3: (-303.21, -1010.71)}
 """The mean sums that the source prints, by the probability of keeping an input: without scaling, and with it."""
 
 
@@ -249,14 +236,10 @@ class FoundationsProfile(Profile):
     """Number of weights in the dropout study."""
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the four studies."""
-        studies = (
-            Perceptron(),
-            Dropout(draws=self.dropout_draws, inputs=self.dropout_inputs),
-            Recurrence(steps=self.recurrence_steps, seeds=self.seeds),
-            TwoHeads(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps),
-        )
-        return [AnalysisConfig(measure=study) for study in studies]
+        dropout = Dropout(draws=self.dropout_draws, inputs=self.dropout_inputs)
+        recurrence = Recurrence(steps=self.recurrence_steps, seeds=self.seeds)
+        heads = TwoHeads(data=self.data, labelled=self.labelled, seeds=self.seeds, steps=self.steps)
+        return [AnalysisConfig(measure=study) for study in (Perceptron(), dropout, recurrence, heads)]
 
 
 def answers_in_short(frame: pd.DataFrame) -> pd.DataFrame:

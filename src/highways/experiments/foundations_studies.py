@@ -120,23 +120,14 @@ class Recurrence(SmallStudy):
         return found | {f"{part}_gradient": curve for part, curve in curves.items()}
 
 
-HEAD_VERSIONS = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
-"""`alone`: the classifier without decoder, its loss the mean over labelled rows. `zeros-...`: both heads; unlabelled
-rows have zero one-hot vectors, and the loss is the mean over all rows. `masked-...`: both heads; the classifier's loss
-is the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy; `binary` is a sigmoid and
-binary cross-entropy for each class, the question's own. All see the same batches."""
-
 BATCHES = (8, 32, 100)
 """Batch sizes that are compared; the answer asks for at least 32 rows. Rows have labels by chance, in the share that
 `TwoHeads` sets, so that a batch may have none; the classifier is then not updated."""
 
 METRIC_BATCHES = 1_000
 """Batches of test examples per seed and size; each has its own accuracy."""
-
 METRIC_ROWS = 1_000
 """Training rows per seed, or a few more, on which the two metrics are compared."""
-
-
 BY_ROWS = {
     "metrics_all_rows": "training accuracy over all rows, zero rows counted as class 0",
     "metrics_labelled_rows": "training accuracy over rows that have a label",
@@ -161,7 +152,11 @@ class TwoHeads(SmallStudy):
     kind: str = "two-heads"
     version: ClassVar[int] = 3
     title: ClassVar[str] = "f: two heads"
-    versions: ClassVar[tuple[str, ...]] = HEAD_VERSIONS
+    versions: ClassVar = ("alone", "zeros-categorical", "zeros-binary", "masked-categorical", "masked-binary")
+    """`alone`: the classifier without decoder, its loss the mean over labelled rows. `zeros-...`: both heads;
+    unlabelled rows have zero one-hot vectors, and the loss is the mean over all rows. `masked-...`: both heads; the
+    classifier's loss is the mean over labelled rows only. `categorical` (and `alone`) is softmax cross-entropy;
+    `binary` is a sigmoid and binary cross-entropy for each class, the question's own. All see the same batches."""
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "gradient that unlabelled rows send into the classifier": ("unlabelled_gradient", EVERY),
         "gradient that labelled rows among them send into it": ("labelled_gradient", EVERY),
@@ -171,9 +166,7 @@ class TwoHeads(SmallStudy):
     numbers: ClassVar = [("masked-categorical", text, name) for name, text in BY_ROWS.items()]
     bars: ClassVar = [
         Bars(
-            "(f) {data}: two heads, few labels",
-            {"accuracy": "test accuracy", "confidence": "mean highest probability"},
-            "share",
+            "(f) {data}: two heads, few labels", {"accuracy": "test accuracy", "confidence": "mean highest probability"}
         ),
         Bars(
             "(f) {data}: batches with labels by chance",
@@ -182,8 +175,7 @@ class TwoHeads(SmallStudy):
                 "deviation": "deviation of a batch's accuracy",
                 "without_label": "batches without a label",
             },
-            "share",
-            [f"batch_{size}" for size in BATCHES],
+            versions=[f"batch_{size}" for size in BATCHES],
         ),
     ]
     data: ImageDataName
@@ -214,7 +206,7 @@ class TwoHeads(SmallStudy):
         of_seeds = []
         for seed in range(self.seeds):
             values: dict[str, Tensor] = {}
-            for version in HEAD_VERSIONS:
+            for version in self.versions:
                 values |= self._train_version(data, version, seed)
             for size in BATCHES:
                 values |= self._train_by_chance(data, size, seed)
@@ -263,7 +255,7 @@ class TwoHeads(SmallStudy):
 
 
 def class_loss(version: str, logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-    """Return the classifier's loss in a version of `HEAD_VERSIONS`.
+    """Return the classifier's loss in a version of `TwoHeads.versions`.
 
     Logits and targets (one-hot, or zero without a label) are `(batch, classes)`; `labelled` is bool, `(batch,)`.
     """
@@ -309,7 +301,7 @@ class _Trial(nn.Module):
         return self.x[rows], self.one_hot[rows] * labelled[:, None], labelled
 
     def fit(self, version: str) -> None:
-        """Train a version of `HEAD_VERSIONS`."""
+        """Train a version of `TwoHeads.versions`."""
         optimiser = torch.optim.RMSprop(self.parameters(), lr=self.study.learning_rate)
         for _ in range(self.study.steps):
             x, target, labelled = self.batch()

@@ -35,8 +35,7 @@ class GatesProfile(Search):
     """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
 
     P1 sec. 4 states depth, width and transform bias. All other settings are those of the best highway networks of
-    `depth` layers of `01_depth` (`search`), or of a separate search (`own_search`). With another bias than it was found
-    with, a network may diverge; then the next one of `ranks` counts.
+    `depth` layers of `01_depth` (`search`; with another bias one may diverge: see `ranks`), or of an `own_search`.
     """
 
     experiment: ClassVar[str] = "04_gates"
@@ -76,19 +75,17 @@ class GatesProfile(Search):
 
     @property
     def pruned(self) -> bool:
-        """Whether a separate search trained only the networks that count to the end."""
         return self.own_search is not None
 
     @property
     def later_rungs(self) -> Sequence[Rung]:
-        """The rung of the trials that a separate search keeps, if there is one."""
         return [Rung(epochs=self.epochs, keep=self.own_search.keep)] if self.own_search else []
 
     def first_rung(self) -> dict[ImageDataName, list[RunConfig]]:
-        """Return the trials of a separate search, by data set."""
-        trials: dict[ImageDataName, list[RunConfig]] = {}
+        """Return the trials of a separate search, or else a run for every rank, by data set."""
         if (own := self.own_search) is None:
-            return trials
+            return {name: [self._run(name, number) for number in self.ranks.get(name, [1])] for name in self.data}
+        trials: dict[ImageDataName, list[RunConfig]] = {}
         shared = {"profile": self.profile, "depths": [self.depth], "batch_size": self.batch_size}
         shared |= {"highway_width": self.width} | own.model_dump(exclude={"keep"})
         for name in self.data:
@@ -97,19 +94,12 @@ class GatesProfile(Search):
         return trials
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the trials of a separate search, then those kept; without one, a run for every data set and rank."""
-        if self.own_search is None:
-            yield [self._run(name, number) for name in self.data for number in self.ranks.get(name) or [1]]
-        for level in self.levels() if self.own_search else ():
+        """Yield rung by rung."""
+        for level in self.levels():
             yield [run for runs in level for run in runs]
 
-    def runs(self) -> list[RunConfig]:
-        """Return the runs of all portions, as far as the records determine them."""
-        return [run for portion in self.portions() for run in portion]
-
     def auxiliary(self) -> list[RunConfig]:
-        """Return the trials of the first rung of a separate search."""
-        return [run for ladder in self.ladders().values() for run in ladder[0]]
+        return [run for ladder in self.ladders().values() for run in ladder[0]] if self.own_search else []
 
     def shown(self) -> list[RunConfig]:
         """Return the runs whose networks are analysed; for a separate search, those kept, best first."""
@@ -122,7 +112,6 @@ class GatesProfile(Search):
         return runs
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the gates of every network shown, then those of the same networks before training."""
         measure = GatesConfig(examples=self.examples, example=self.example)
         return with_controls(self.shown(), measure, self.controls)
 
@@ -145,23 +134,20 @@ def gates_rows(records: Listed) -> Iterator[Row]:
     `network` numbers the networks of a data set, best first; `untrained 1` is network 1 before training. `bias_initial`
     and `bias_mean` are transform biases before and after training. `mean_gate` is the mean transform gate over the
     training examples, `change` the mean norm of what the layer adds to its input, `routing` the mean absolute
-    difference between a class's mean gate and that of all examples. `paper_data` is the data set of the paper's values
-    (P1 Fig. 2).
+    difference between a class's mean gate and that of all examples. `paper_data` is the data set of P1 Fig. 2.
     """
     theirs = reference_rows("highway2015_fig2_layer_means.csv")
     for data, number, analysis in numbered(records, "gates"):
         layers = GateLayers(analysis)
         paper = PAPER_DATA.get(data) if len(layers.bias) == len(theirs) else None
+        means = {"bias_mean": layers.bias, "mean_gate": layers.gate, "change": layers.change, "routing": layers.routing}
         for index in range(len(layers.bias)):
             yield {
                 "data": data,
                 "network": number,
                 "layer": index + 1,
                 "bias_initial": layers.initial_bias,
-                "bias_mean": float(layers.bias[index]),
-                "mean_gate": float(layers.gate[index]),
-                "change": float(layers.change[index]),
-                "routing": float(layers.routing[index]),
+                **{name: float(values[index]) for name, values in means.items()},
                 "paper_data": paper,
                 "paper_bias_mean": theirs[index][f"{paper}_gate_bias"] if paper else None,
                 "paper_mean_gate": theirs[index][f"{paper}_mean_transform_gate"] if paper else None,

@@ -59,18 +59,11 @@ class InitialisationProfile(Profile):
     """Steps of the network with one hidden layer of sigmoids; at most one epoch's."""
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs by kind, depth, bias, initialisation, rate and seed, in this order."""
+        network = partial(DenseConfig, width=self.width, activation=self.activation)
         return [
             RunConfig(
                 data=DataConfig.of(self.data),
-                network=DenseConfig(
-                    kind=kind,
-                    depth=depth,
-                    width=self.width,
-                    activation=self.activation,
-                    transform_bias=bias,
-                    initialisation=initialisation,
-                ),
+                network=network(kind=kind, depth=depth, transform_bias=bias, initialisation=initialisation),
                 optimiser=SGDConfig(learning_rate=rate, momentum=self.momentum),
                 budget=BudgetConfig(epochs=self.epochs, batch_size=self.batch_size),
                 seed=seed,  # the order of examples is shared, so that all train together
@@ -91,11 +84,8 @@ class InitialisationProfile(Profile):
             if run.network.depth > 1:
                 untrained.setdefault(_named(run), run)
         measure = SignalConfig(trained=False, examples=self.signal_examples)
-        studies = [
-            Variance(draws=self.draws),
-            Stuck(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps),
-            SmallNet(steps=self.small_net_steps),
-        ]
+        stuck = Stuck(steps=self.stuck_steps, healthy_steps=4 * self.stuck_steps)
+        studies = [Variance(draws=self.draws), stuck, SmallNet(steps=self.small_net_steps)]
         if not isinstance(self.data, DataConfig):
             studies.append(Saturation(data=self.data, steps=self.saturation_steps))
         signals = [AnalysisConfig(run=run, measure=measure) for run in untrained.values()]
@@ -145,17 +135,6 @@ def initialisation_rows(records: Listed) -> Iterator[Row]:
             "test_accuracy": best.last("test_accuracy") if best else None,
             "best_run_key": best.run_key if best else None,
         }
-
-
-WEIGHTS = {
-    "he_normal": "He, normal",
-    "glorot_uniform": "Glorot, uniform",
-    "normal_fan_in": "N(0, 1 / n)",
-    "orthogonal": "orthogonal",
-    "normal": "N(0, 1)",
-    "zeros": "zeros",
-}
-"""Initial weights, with their column headings on a page."""
 
 
 def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
@@ -249,8 +228,13 @@ INITIALISATION = Experiment(
                 "diverged": "diverged",
                 "best_train_cross_entropy": "best training cross-entropy, nats",
                 "test_accuracy": "test accuracy",
-            }
-            | WEIGHTS,
+                "he_normal": "He, normal",  # from here on the columns of `side_by_side`
+                "glorot_uniform": "Glorot, uniform",
+                "normal_fan_in": "N(0, 1 / n)",
+                "orthogonal": "orthogonal",
+                "normal": "N(0, 1)",
+                "zeros": "zeros",
+            },
             rows=side_by_side,
             cost=lambda records: costs([*records, *of_kind(records, "signal")]),
         ),

@@ -1,7 +1,7 @@
 """Small studies of initial weights: a unit's variance, a 7-4-2-1 network, saturation, a network that did not learn."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -23,7 +23,6 @@ class Variance(SmallStudy):
     """Variance of z = sum of w x + b for one example, over draws of the weights (the initialisation questions, a)."""
 
     kind: str = "variance"
-    version: ClassVar[int] = 1
     title: ClassVar[str] = "variance of z"
     numbers: ClassVar = [
         (name, f"variance, by calculation {variance}", name)
@@ -93,7 +92,6 @@ def _descend(weights: Sequence[Tensor], loss: Tensor, rate: float) -> None:
 
 SMALL_NET = (7, 4, 2, 1)
 """Units per layer, from the inputs to the output."""
-
 ERROR = "mean absolute error on fresh examples"
 
 
@@ -122,7 +120,6 @@ class SmallNet(SmallStudy):
         Bars("7-4-2-1 network: error on fresh examples", {"absolute_error": "mean absolute error"}, "mean of the seeds")
     ]
     examples: int = Field(default=500, ge=32)
-    """Number of training examples."""
     test_examples: int = Field(default=2_000, ge=10)
     steps: Count = 1_000
     batch_size: Count = 32
@@ -212,7 +209,6 @@ class Saturation(SmallStudy):
         Bars(
             "{data}: one hidden layer, weights and advice",
             {"early_accuracy": "test accuracy after a tenth of the steps", "accuracy": "after all"},
-            "share",
         )
     ]
     data: ImageDataName
@@ -279,7 +275,6 @@ AS_WRITTEN = frozenset({"one-logit", "zero-first", "small-output", "scalar-bias"
 first layer, else from N(0, 1 / features); `small-output`: output weights from U(-2/512, 2/512), else from N(0, 1 /
 hidden units); `scalar-bias`: one scalar for all hidden units, else one bias each (the output has its own scalar in
 both); `slow`: the source's rate and steps, else the healthy rate 0.05 and 2,000 steps."""
-
 VERSIONS: dict[str, Set[str]] = {
     "as-written": AS_WRITTEN,
     "right-loss": AS_WRITTEN - {"one-logit"},
@@ -292,7 +287,6 @@ VERSIONS: dict[str, Set[str]] = {
 
 Batches are the same for all; a subset smaller than a batch is one batch.
 """
-
 KEPT = 51
 """Maximum number of steps at which losses and accuracies are recorded."""
 
@@ -397,9 +391,7 @@ class Stuck(SmallStudy):
             "output_high": outputs.max().reshape(1),
         }
 
-    def panels(self, found: AnalysisRecord) -> list[Panel]:
-        """Return the losses and accuracies of all versions by step."""
-        panels = []
+    def panels(self, found: AnalysisRecord) -> Iterator[Panel]:
         for quantity, unit in (("loss", "loss, nats"), ("accuracy", "accuracy")):
             lines = []
             for place, (version, faults) in enumerate(VERSIONS.items()):
@@ -407,8 +399,7 @@ class Stuck(SmallStudy):
                 values = [value + 0 for value in found.row(stored(version, quantity))]  # no -0
                 look = {"color": OTHERS[place % len(OTHERS)], "ls": DASHES[place // len(OTHERS) + place % 2], "lw": 1.6}
                 lines.append(Line(version, steps, values, look))
-            panels.append(line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False))
-        return panels
+            yield line_panel(f"the network that learned nothing: {quantity}", lines, "step", unit, log=False)
 
 
 def _logits(x: Tensor, weights: list[Tensor]) -> Tensor:

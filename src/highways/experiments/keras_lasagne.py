@@ -36,7 +36,6 @@ from highways.tracking import Listed, RunRecord
 
 Cell = tuple[int, ...]
 """A level of every factor, in the order of `FACTORS`."""
-
 FACTORS: dict[str, tuple[str, dict[str, Any]]] = {
     "initialisation": ("network.block_initialisation", {"glorot uniform": None, "orthogonal": "orthogonal"}),
     "optimiser": (
@@ -59,16 +58,13 @@ Lasagne and nolearn. The initial weights are those of the highway layers, H and 
 Glorot-uniform in both. The loss is not a factor: binary cross-entropy, averaged over the two outputs of a softmax,
 equals categorical cross-entropy. For Lasagne, the program sets `epochs = 10` and calls `fit` with `max_epochs=1`: a
 loop that is not printed (`LASAGNE_LONG`) is as likely as one epoch."""
-
 TEXTS = {name: name.replace("_", " ") for name in FACTORS}
 TEXTS |= {"initialisation": "initial weights", "shuffle": "shuffled every epoch"}
-
 KERAS: Cell = (0,) * len(FACTORS)
 LASAGNE: Cell = (1,) * len(FACTORS)
 LASAGNE_LONG: Cell = (*LASAGNE[:-1], 0)
 KERAS_1_2_2: Cell = tuple(2 if name == "transform_bias" else 0 for name in FACTORS)
 KERAS_1_0_0: Cell = tuple(2 if name == "optimiser" else 0 for name in FACTORS)
-
 NETWORKS = {
     "keras-1.0.0": (KERAS_1_0_0, "Keras up to 1.0.2 (the likeliest)"),
     "keras": (KERAS, "Keras from 1.0.3"),
@@ -77,7 +73,6 @@ NETWORKS = {
     "lasagne-long": (LASAGNE_LONG, "Lasagne, {epochs} epochs"),
 }
 """Candidates for the two networks, with their display names, by the names in claims; `{epochs}` is the larger level."""
-
 WORDS = (
     ("initialisation", "optimiser", "transform_bias", "highway_layers"),
     ("optimiser", "transform_bias", "first_layer", "batch_size"),
@@ -115,7 +110,6 @@ class Logistic(SmallStudy):
     """Logistic regression, the baseline."""
 
     kind: str = "logistic"
-    version: ClassVar[int] = 1
     data: FeatureDataName
     training_examples: int | None = Field(default=None, ge=1)
     """Use only this many of the first training examples; all by default."""
@@ -154,7 +148,6 @@ class KerasLasagneProfile(Profile):
     dropout: float = Field(default=0.04, ge=0, lt=1)
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs of every data set's cells, each with every seed."""
         chosen = itertools.product(self.data, cells(self.fraction), range(self.seeds))
         return [self.run(cell, data, seed) for data, cell, seed in chosen]
 
@@ -171,7 +164,6 @@ class KerasLasagneProfile(Profile):
         return RunConfig.model_validate(settings)
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return a logistic regression on each data set."""
         levels = [Logistic(data=data, training_examples=self.training_examples) for data in self.data]
         return [AnalysisConfig(measure=level) for level in levels]
 
@@ -195,7 +187,6 @@ class Factorial:
     epochs: int
     """The larger level of the epochs."""
     accuracies: dict[Cell, list[float]]
-    """Test accuracies by cell, one value per seed."""
     logistic: float | None
     """Test accuracy of logistic regression; `None` if it was not fitted."""
 
@@ -207,8 +198,7 @@ class Factorial:
     def effect(self, name: str, epochs: int | None = None, high: int = 1) -> list[float]:
         """Return the effect of a factor: the mean accuracy at its `high` level, Lasagne's by default, minus Keras's.
 
-        It is over all cells of the levels as written, or over those of one level of the `epochs`. A fraction has no
-        third level.
+        It is over all cells of the levels as written, or those with one level of epochs. A fraction has no third level.
         """
         if high == 2 and not self.full:
             return []
@@ -274,8 +264,7 @@ def factorials(records: Listed) -> dict[str, Factorial]:
             continue
         accuracies = {
             (*cell[:-1], level): [accuracy(runs[cell, seed], level) for seed in seeds]
-            for cell in trained
-            for level in (0, 1)
+            for cell, level in itertools.product(trained, (0, 1))
         }
         logistic = study_value(records.on(data), "logistic", "test_accuracy")
         made[data] = Factorial(data, runs[KERAS, seeds[0]].config.budget.epochs, accuracies, logistic)
@@ -406,8 +395,7 @@ KERAS_LASAGNE = Experiment(
     ),
     figures={
         "keras_lasagne": lambda records: Drawing(
-            [draw(found) for found in factorials(records).values() for draw in (_cells_panel, _effects_panel)],
-            columns=2,
+            [draw(one) for one in factorials(records).values() for draw in (_cells_panel, _effects_panel)], columns=2
         )
     },
     answer=answer,

@@ -156,10 +156,8 @@ LIBRARY = {
     "weight-decay": {"weight_decay": 1.0},  # of torch.optim.SGD
 }
 """What is compared with the network from scratch: how the library's decays, in units of the former's lambda."""
-
 VARIANTS = (*LIBRARY, "adam")
 """`adam` is not compared with the network from scratch: it compares Adam, with a penalty of lambda / 2, and AdamW."""
-
 COMPARED = {variant: variant.replace("-", "_") for variant in VARIANTS} | {
     "no-decay: cost": "no_decay_loss",
     "no-decay: accuracy": "no_decay_accuracy_gap",
@@ -245,12 +243,7 @@ class ParityProfile(Profile, ParitySettings):
     experiment: ClassVar[str] = "09_l2_parity"
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the one study."""
         return [AnalysisConfig(measure=Parity(**self.model_dump(include=set(ParitySettings.model_fields))))]
-
-
-SOURCE_SAYS = {"no-decay": "equal to the last digit", "penalty": "different"}
-"""What the NumPy/Keras question says; it gives no numbers."""
 
 
 def parity_rows(records: Listed) -> Iterator[Row]:
@@ -260,6 +253,7 @@ def parity_rows(records: Listed) -> Iterator[Row]:
     variant says so, it is that of the costs (relative to the first), of the gradients (as for weights) or of the
     accuracies on the training examples (absolute). Keras's penalty is applied in PyTorch; Keras itself is not run.
     """
+    says = {"no-decay": "equal to the last digit", "penalty": "different"}  # the NumPy/Keras question, without numbers
     for found in of_kind(records, "parity"):
         for variant, name in COMPARED.items():
             gaps = found.row(name)
@@ -270,7 +264,7 @@ def parity_rows(records: Listed) -> Iterator[Row]:
                     "data": found.data,
                     "step": step,
                     "difference": gaps[step - 1],
-                    "source_says": SOURCE_SAYS.get(variant.partition(":")[0]),
+                    "source_says": says.get(variant.partition(":")[0]),
                 }
 
 
@@ -279,17 +273,13 @@ def loop(found: AnalysisRecord) -> Row:
     return {name: found.row(name)[0] for name in ("loop_examples", "loop_seconds", "vectorised_seconds")}
 
 
-FLOOR = 1e-17
-"""Where a difference of zero is drawn on the logarithmic axis."""
-
-
 def parity_figure(records: Listed) -> Drawing:
     """Draw how far apart each pair is, step by step."""
     panels = []
     for found in of_kind(records, "parity"):
         lines = []
         for place, variant in enumerate(VARIANTS):
-            gaps = dict(enumerate((max(gap, FLOOR) for gap in found.row(COMPARED[variant])), start=1))
+            gaps = [max(gap, 1e-17) for gap in found.row(COMPARED[variant])]  # zero has no logarithm
             label = "Adam with penalty, AdamW" if variant == "adam" else f"NumPy, {variant}"
             lines.append(line(label, gaps, color=OTHERS[place], ls=DASHES[place % 4], lw=2.6 - 0.25 * place))
         title, y = f"{found.data}: how far apart two networks are", "largest difference over largest weight"

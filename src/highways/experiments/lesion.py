@@ -24,20 +24,16 @@ class LesionProfile(Profile):
 
     @property
     def gates(self) -> GatesProfile:
-        """The parameters of that `04_gates`."""
         return load_profile(self.networks, GatesProfile)
 
     @property
     def pruned(self) -> bool:
-        """Whether the search of `04_gates` trained only its best networks to the end."""
         return self.gates.pruned
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs whose gates `04_gates` shows."""
         return self.gates.shown()
 
     def analyses(self) -> list[AnalysisConfig]:
-        """Return the lesions of every run and, if `04_gates` has controls, of every network before training."""
         return with_controls(self.runs(), LesionsConfig(), self.gates.controls)
 
 

@@ -51,9 +51,9 @@ class Search(Profile):
         """Return the trials of the first rung, by network."""
 
     @property
-    @abstractmethod
     def later_rungs(self) -> Sequence[Rung]:
-        """The later rungs; none if all trials are trained to the end."""
+        """The later rungs, by default the field `rungs`; none if all trials are trained to the end."""
+        return getattr(self, "rungs", ())
 
     def ladders(self) -> dict[Any, Ladder]:
         """Return the rungs of every network; read the records again only if some were added or changed."""
@@ -82,8 +82,8 @@ class Search(Profile):
             yield [ladder[level] for ladder in self.ladders().values() if level < len(ladder)]
 
     def runs(self) -> list[RunConfig]:
-        """Return every network's runs, rung by rung as far as records determine them, then the auxiliary ones."""
-        return [run for level in self.levels() for runs in level for run in runs] + self.auxiliary()
+        """Return each run once: rung by rung as far as records determine them, then the auxiliary ones."""
+        return [*dict.fromkeys([run for level in self.levels() for runs in level for run in runs] + self.auxiliary())]
 
     def portions(self) -> Iterator[list[RunConfig]]:
         """Yield rung by rung; the last begins with each network's best trial, so that an interruption leaves these."""

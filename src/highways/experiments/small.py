@@ -20,10 +20,8 @@ from highways.tracking import AnalysisRecord, Listed
 
 DARK, LIGHT = OTHERS[4], OTHERS[1]
 
-Numbers = Sequence[float]
-Quantity = tuple[str, Callable[[Numbers], Numbers]]
+Quantity = tuple[str, Callable[[Sequence[float]], Sequence[float]]]
 """Name of a version's quantity, and a function that selects the numbers whose mean is a row."""
-
 EVERY, FIRST, LAST = (itemgetter(part) for part in (slice(None), slice(1), slice(-1, None)))
 """Selections of numbers: those of all seeds, the one before training, and the one after it."""
 
@@ -34,7 +32,7 @@ class Bars(NamedTuple):
     title: str
     """Title; settings in it, such as `{data}`, are filled in."""
     quantities: Mapping[str, str]
-    label: str
+    label: str = "share"
     versions: Sequence[str] = ()
 
 
@@ -48,7 +46,6 @@ class SmallStudy(Measure):
     """What is compared."""
     quantities: ClassVar[Mapping[str, Quantity]] = {}
     """Rows of every version, by their text; `{seeds}` in a text is that setting."""
-
     numbers: ClassVar[Iterable[tuple[str, str, str]]] = ()
     """Further rows: version, text, name in the record."""
     bars: ClassVar[Sequence[Bars]] = ()
@@ -78,7 +75,7 @@ class SmallStudy(Measure):
             values = found.row(name)
             yield self.mean(version, text, name, values) if len(values) > 1 else number(version, text, *values)
 
-    def mean(self, version: str, text: str, name: str, values: Numbers) -> Row:
+    def mean(self, version: str, text: str, name: str, values: Sequence[float]) -> Row:
         """Return the mean over seeds with its interval, cut to the possible range: shares, by name, are 1 at most."""
         row = number(version, text, moments(values)[0], seeds=getattr(self, "seeds", None))
         if len(values) >= FEWEST_FOR_INTERVAL:
@@ -87,7 +84,7 @@ class SmallStudy(Measure):
             row |= {"interval_low": max(low, 0.0), "interval_high": min(high, most)}
         return row
 
-    def panels(self, found: AnalysisRecord) -> list[Panel]:
+    def panels(self, found: AnalysisRecord) -> Iterable[Panel]:
         """Return the panels that show its record, by default those of `bars`."""
         return [self._panel(found, bars) for bars in self.bars]
 
@@ -108,10 +105,9 @@ class SmallStudy(Measure):
             axes.set(ylabel=bars.label)
             legend(axes, gap=54)
 
-        alt = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
-        return Panel(
-            bars.title.format_map(vars(self)), f"Means over seeds of {', '.join(versions)}. {'; '.join(alt)}.", draw
-        )
+        parts = [f"{text}: {', '.join(f'{height:.3g}' for height in heights)}" for text, heights in means.items()]
+        alt = f"Means over seeds of {', '.join(versions)}. {'; '.join(parts)}."
+        return Panel(bars.title.format_map(vars(self)), alt, draw)
 
 
 def studies_of(records: Listed) -> Iterator[tuple[SmallStudy, AnalysisRecord]]:

@@ -30,18 +30,15 @@ class VeryDeepProfile(Profile):
     """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.1, P2 sec. 2.2).
 
     All settings except depth and epochs are those of the best plain and the best highway network of `search_depth`
-    layers of `01_depth`. At another depth or on other data than it was found with, a network may diverge; then the next
-    one of `highway_ranks` counts.
+    layers of `01_depth`. At another depth or on other data one may diverge; then the next of `highway_ranks` counts.
     """
 
     experiment: ClassVar[str] = "06_very_deep"
 
     data: Distinct[ImageDataName]
     depths: dict[ImageDataName, Distinct[Blocks]]
-    """Depths by data set."""
     networks: Distinct[Kind] = Field(default=["plain", "highway"])
     epochs: Epochs | dict[ImageDataName, Epochs]
-    """One number, or one for each data set."""
     batch_size: BatchSize
     plain_width: Width = 71
     highway_width: Width = 50
@@ -65,7 +62,6 @@ class VeryDeepProfile(Profile):
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return the runs by data set, kind of network, depth and rank, in this order."""
         trial = lru_cache(trial_of_search)
         return [
             self._run(name, kind, depth, trial(self.search, kind, self.search_depth, rank))
@@ -120,8 +116,7 @@ def very_deep_rows(records: Listed) -> Iterator[Row]:
             "guessing_cross_entropy": guessing(run),
             "first_train_cross_entropy": curve[0] if curve else None,
             "best_train_cross_entropy": run.best(),
-            "train_accuracy": run.last("train_accuracy"),
-            "test_accuracy": run.last("test_accuracy"),
+            **{name: run.last(name) for name in ("train_accuracy", "test_accuracy")},
             **{name: settings.get(name) for name in SEARCHED},
             "run_key": run.run_key,
         }
@@ -141,8 +136,7 @@ def very_deep_figure(records: Listed) -> Drawing:
     panels = []
     for name in records.data:
         runs = records.on(name)
-        panels.append(_training_panel(runs, name))
-        panels.append(signal_panel([one for one in runs.analyses if one.kind == "signal"], name))
+        panels += [_training_panel(runs, name), signal_panel(of_kind(runs, "signal"), name)]
     costs = [one for one in of_kind(records, "cost") if step(one)["checkpoint_every"] is None]
     if costs := sorted(costs, key=lambda cost: cost.run.network.depth):
         panels.append(_cost_panel(costs, "seconds_per_step", "what a training step takes", "milliseconds", 1e3))

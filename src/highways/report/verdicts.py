@@ -18,6 +18,7 @@ from highways.claims.sources import documents, numbers_of, spoken
 from highways.config.profiles import profile_path
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS
+from highways.experiments.base import SECTIONS, notes_of
 from highways.files import remove_strays, write_all, write_whole
 from highways.tracking import AnalysisRecord, Listed, RunRecord
 from highways.tracking.reading import Source
@@ -152,7 +153,8 @@ def export_text(judged: Judged) -> str:
         when = {"text": row["fixed"]} | ({"at": commit.fixed_at, "commit": commit.commit} if commit else {})
         rows.append(_claim(row, judged) | {"evidence": _evidence(row, judged, sums), "fixed": when})
     counts = by_whose(judged.judgements)
-    notes = {name: BY_NAME[name].notes for name in dict.fromkeys(row["evidence"]["experiment"] for row in rows)}
+    notes = {row["evidence"]["experiment"]: "" for row in rows}
+    notes |= {name: f"{text}\n" for name in notes if (text := notes_of(name)[SECTIONS[-1]])}
     content = {"schema": SCHEMA, "profile": judged.profile, "counts": counts, "notes": notes, "claims": rows}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

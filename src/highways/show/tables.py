@@ -35,8 +35,10 @@ def number(value: float) -> str:
     return re.sub(r"e([+-])0*", lambda found: "e" + found[1].replace("+", ""), f"{value:.3g}")
 
 
-def csv_text(frame: pd.DataFrame) -> str:
-    """Return a table as CSV: one header row, six significant digits, empty fields for missing values."""
+def csv_text(rows: Iterable[Row], columns: Iterable[str]) -> str:
+    """Return rows as CSV: six significant digits, empty fields for missing values; without rows, only `columns`."""
+    rows = list(rows)
+    frame = pd.DataFrame(rows, columns=None if rows else list(columns), dtype=object)
     return frame.map(_cell).to_csv(index=False, lineterminator="\n")
 
 

@@ -239,9 +239,11 @@ class Store(Generic[R]):
         """Return the path of a record, which need not exist yet."""
         return self.folder / f"{key}.json"
 
-    def write(self, record: R) -> None:
-        """Write a record atomically."""
-        write_whole(self.path(record.own_key), record.dumps())
+    def write(self, record: R) -> Path:
+        """Write a record atomically and return its path."""
+        path = self.path(record.own_key)
+        write_whole(path, record.dumps())
+        return path
 
     def read(self, key: str) -> R | None:
         """Return a record, or `None` if it does not exist."""
