@@ -364,7 +364,7 @@ def test_a_requirement_of_another_kind_is_refused() -> None:
     bad: list[dict[str, Any]] = [{"epochs": "10"}, {"epochs": 0}, {"depths": 10}, {"width": 5}, {"data": []}]
     for one in [*bad, {"widths": {}}, {"cells": {"girth": [1]}}, {"trained_to": 0.5}]:
         with pytest.raises(ValidationError):
-            Required.model_validate(one)
+            Required.model_validate(one, strict=True)
 
 
 def test_networks_that_were_not_trained_as_far_as_required_decide_nothing() -> None:

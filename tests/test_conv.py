@@ -217,5 +217,5 @@ def test_trainings_have_their_own_precision_and_schedules_their_own_rows() -> No
     assert conv.CONV.figures["conv"](records).whole(), "of no error there is no logarithm"
     rows = conv.conv_rows(records)
     assert [row["network"] for row in rows if row["runs"]] == ["highway-mnist-16", "highway-mnist-16, schedule of 3"]
-    with pytest.raises(ValidationError, match="no such network; there are: highway-mnist-16"):
+    with pytest.raises(ValidationError, match="Input should be 'highway-mnist-16'"):
         conv.ConvProfile.model_validate({"profile": "x", "trainings": [training | {"network": "b"}]})

@@ -123,7 +123,7 @@ def record_of(config: RunConfig, curves: dict[str, list[float]], **more: Any) ->
         "run_key": run_keys([config])[0],
         "config": config,
         "data_fingerprint": fingerprint(config.data),
-        "numerics": config.numerics,
+        "numerics": config.network.numerics,
         "status": "diverged" if more.get("diverged_epoch") else "finished",
         "parameters": 1,
         "curves": curves,

@@ -63,9 +63,3 @@ class Results:
     def experiments(self) -> list[str]:
         """Return the experiments that have records in this profile."""
         return sorted({path.parent.name for kind in ("runs", "analyses") for path in self.folder.glob(f"*/{kind}/")})
-
-
-def profiles_with_results() -> list[str]:
-    """Return the profiles that have records."""
-    names = [path.name for path in sorted((root() / "results").glob("*/"))]
-    return [name for name in names if Results(name).experiments()]

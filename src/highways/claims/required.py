@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from highways.claims.verdicts import Scope
 from highways.config import STAND_INS, Strict
 from highways.config.run import NetworkConfig, RunConfig
 from highways.data import trained_on
-from highways.tracking import AnalysisRecord, Listed, RunRecord
-from highways.tracking.outcomes import Cell, cells
+from highways.tracking import AnalysisRecord, Cell, Listed, RunRecord, cells
 
 Gap = tuple[str, str]
 """What is required, and what exists."""
@@ -25,8 +24,6 @@ NETWORK_SETTINGS = {name for one in get_args(get_args(NetworkConfig)[0]) for nam
 
 class Required(Strict):
     """Requirements of a full judgement; a requirement that is not given does not apply."""
-
-    model_config = ConfigDict(strict=True)
 
     data: Name | Annotated[list[Name], Field(min_length=1)] | None = None
     """A data set, or several that are measured together."""

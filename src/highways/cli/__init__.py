@@ -77,17 +77,12 @@ def main() -> None:
     except Exception as error:
         if debug or not hasattr(error, "format_message"):
             raise
-        status = _show_usage_error(error)
+        usage: Any = error  # of Typer
+        status = usage.exit_code
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group that was called without a command
+            usage.show()
+        else:
+            command = usage.ctx.command_path if getattr(usage, "ctx", None) else "highways"
+            reason = usage.format_message().replace("Value error, ", "").rstrip(".")
+            print(f"error: {reason}; see `{command} --help`", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)
-
-
-def _show_usage_error(error: Any) -> int:
-    """Show a wrong option as one line, or the help of a group called without a command; return the exit status."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
-        return error.exit_code
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "highways"
-    reason = error.format_message().replace("Value error, ", "").rstrip(".")
-    print(f"error: {reason}; see `{command} --help`", file=sys.stderr)
-    return error.exit_code

@@ -30,7 +30,8 @@ def profiles_given(given: str | None) -> list[str]:
 
 def recorded_profiles(given: str | None) -> list[str]:
     """Return the requested profile, or all that have records, `explore` and `adhoc` included."""
-    recorded = paths.profiles_with_results()
+    folders = sorted((paths.root() / "results").glob("*/"))
+    recorded = [folder.name for folder in folders if paths.Results(folder.name).experiments()]
     if given is not None and given not in recorded:
         raise HighwaysError(f"no records of a profile {quoted(given)}; there are: {', '.join(recorded) or 'none'}")
     return recorded if given is None else [given]

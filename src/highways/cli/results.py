@@ -12,6 +12,7 @@ from highways import paths
 from highways.claims.verdicts import VERDICTS
 from highways.cli import options, shown
 from highways.errors import HighwaysError
+from highways.files import write_all, write_whole
 
 if TYPE_CHECKING:
     from highways.claims.judge import Judgement
@@ -110,7 +111,6 @@ def _show_history(profile: str | None) -> None:
     import pandas as pd
 
     from highways.claims import history
-    from highways.files import write_whole
 
     if (forms := history.forms_of_claims()) is None:
         note = "no full clone: what git knows cannot be read, this is references/history.csv as it is committed"
@@ -187,16 +187,17 @@ def readme_command(
     if check and (stale := readme.stale()):
         raise HighwaysError(f"{', '.join(stale)}: not what the committed results give; run `make readme`")
     if not check:
-        readme.update()
+        write_all(dict(readme.current()))
     print("README.md and the pages are current")
 
 
 @app.command("pipeline")
 def pipeline_command() -> None:
     """Write dvc.yaml and references/claims.schema.json from the experiments."""
-    from highways.pipeline.generated import write
+    from highways.pipeline.generated import dvc_text, schema_text
 
-    for path in write():
+    made = {paths.root() / "dvc.yaml": dvc_text(), paths.root() / "references" / "claims.schema.json": schema_text()}
+    for path in write_all(made):
         print(paths.shown(path))
 
 

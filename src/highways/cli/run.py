@@ -19,10 +19,7 @@ weights = typer.Typer(no_args_is_help=True, help="Final weights in the repositor
 def run_command(
     config: Annotated[
         str | None,
-        typer.Argument(
-            help="YAML file of a run, record of a run (JSON), or key of a record: all of it, its beginning, or the "
-            "beginning of the hash at its end.",
-        ),
+        typer.Argument(help="YAML file, record (JSON) or key of a run; a key's or its hash's start will do."),
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.depth=20.")] = None,
     device: DeviceOption = "auto",
@@ -44,7 +41,18 @@ def run_command(
     if config is None:
         raise HighwaysError("no run given; give a YAML file (`highways run --example` prints one) or a run's key")
     content, where = _run_content(config)
-    settings = validate(RunConfig, _with_settings(content, set_ or []), where)
+    for setting in set_ or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise HighwaysError(f"--set {setting}: must be key=value")
+        place = content
+        *sections, last = key.split(".")
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise HighwaysError(f"--set {setting}: there is no section {'.'.join(sections)!r}")
+        place[last] = parse_yaml(value, f"--set {setting}:")
+    settings = validate(RunConfig, content, where)
     if show is None:
         _train(settings, device, weights)
         return
@@ -83,21 +91,6 @@ def _run_content(given: str) -> tuple[Any, str]:
 
     where = paths.shown(path)
     return RunRecord.loads(text, where).config.model_dump(mode="json"), where
-
-
-def _with_settings(content: Any, settings: list[str]) -> Any:
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise HighwaysError(f"--set {setting}: must be key=value")
-        place = content
-        *sections, last = key.split(".")
-        for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not isinstance(place, dict):
-            raise HighwaysError(f"--set {setting}: there is no section {'.'.join(sections)!r}")
-        place[last] = parse_yaml(value, f"--set {setting}:")
-    return content
 
 
 @weights.command("keep")

@@ -9,15 +9,10 @@ from rich.table import Table
 
 from highways.errors import printable
 
-WIDTH = 100
-"""Columns of wrapped text."""
-PIPE_WIDTH = 10_000
-"""Columns of a table that no terminal shows: enough for every cell on one line."""
-
 
 def console() -> Console:
     """Return a console that prints every character as it is."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    width = None if sys.stdout.isatty() else 10_000  # enough for every cell of a table on one line
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -32,8 +27,8 @@ def line(text: str = "", style: str = "") -> None:
 
 
 def wrapped(text: str, indent: str = "") -> None:
-    """Print a text on as many indented lines as it needs."""
-    width = min(console().width, WIDTH)
+    """Print a text on as many indented lines of up to 100 columns as it needs."""
+    width = min(console().width, 100)
     line("\n".join(textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)))
 
 

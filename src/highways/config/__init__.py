@@ -1,8 +1,4 @@
-"""Settings: what defines a run, and what a profile file may contain.
-
-`run` describes one training run completely (`RunConfig`); `profiles` describes the notebooks' parameters and turns
-them into a sweep's list of runs.
-"""
+"""Settings: what defines a run, and what a profile file may contain."""
 
 from highways.config.analysis import AnalysisConfig, Measure, OfNetwork
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Network, Strict, Trials, Width, validate

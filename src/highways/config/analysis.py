@@ -56,7 +56,7 @@ class Measure(Strict):
     @property
     def label(self) -> str:
         """Readable label that distinguishes the analyses of one run."""
-        return self.kind
+        return f"{self.kind}_untrained" if self.control else self.kind
 
     def perform(self, run: RunConfig | None, network: nn.Module | None, where: torch.device) -> dict[str, Any]:
         """Return the results by name, as nested lists of numbers; of the run's trained network if `needs_weights`.
@@ -76,10 +76,6 @@ class OfNetwork(Measure):
     @property
     def control(self) -> bool:
         return not self.trained
-
-    @property
-    def label(self) -> str:
-        return self.kind if self.trained else f"{self.kind}_untrained"
 
 
 def _of_its_kind(value: Any) -> Any:
@@ -105,7 +101,7 @@ class AnalysisConfig(Strict):
     @property
     def numerics(self) -> int | None:
         """Numerics version of the run's network."""
-        return None if self.run is None else self.run.numerics
+        return None if self.run is None else self.run.network.numerics
 
     def key(self, fingerprint: str) -> str:
         """Return the analysis's key: its kind, a hash, and the key of its run.

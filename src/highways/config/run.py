@@ -262,7 +262,7 @@ class RunConfig(Strict):
     @model_validator(mode="after")
     def _parts_fit(self) -> "RunConfig":
         network, family, name = self.network, self.network.family, self.data.name
-        if ("text" in self.data.reads) != (network.reads == "text"):
+        if network.reads not in self.data.reads:
             raise ValueError(f"a network of family {family!r} cannot be trained on {name!r}")
         if (network.reads == "pictures") != (self.data.pictures is not None):
             raise ValueError("data.pictures belongs to convolutional networks, which need it, and to no others")
@@ -272,17 +272,10 @@ class RunConfig(Strict):
             raise ValueError(f"data.vectors and budget.snapshot_steps are for texts, and {name!r} is none")
         if network.reads != "flat" and (self.data.training_examples or not self.budget.shuffle):
             raise ValueError("data.training_examples and budget.shuffle are for dense networks")
-        if network.reads not in self.data.reads:
-            raise ValueError(f"{name!r} is for dense networks")
         if self.optimiser.kind not in network.optimisers:
             named = ", ".join(map(repr, network.optimisers))
             raise ValueError(f"networks of family {family!r} are trained with {named}, not {self.optimiser.kind!r}")
         return self
-
-    @property
-    def numerics(self) -> int:
-        """Numerics version of the network's family."""
-        return self.network.numerics
 
     def key(self, fingerprint: str) -> str:
         """Return the run's key: a readable slug, and a hash of the configuration, the data and the numerics version.
@@ -294,18 +287,14 @@ class RunConfig(Strict):
         """
         places = {"vectors": True, "own": {"file": True}}  # the files' content enters the fingerprint
         config = self.model_dump(mode="json", exclude_defaults=True, exclude={"data": places})
-        content = {"config": config, "data": fingerprint, "family": self.network.family, "numerics": self.numerics}
+        network = self.network
+        content = {"config": config, "data": fingerprint, "family": network.family, "numerics": network.numerics}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return f"{self.slug}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-    @property
-    def slug(self) -> str:
-        """Readable summary of the run for lists; not unique."""
-        network, rate = self.network, f"lr{self.optimiser.learning_rate:.2g}"
+        digest, rate = hashlib.sha256(text.encode()).hexdigest()[:12], f"lr{self.optimiser.learning_rate:.2g}"
         parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
         bias = f"b{network.transform_bias:.2g}" if network.transform_bias is not None else ""
         order = "" if self.budget.shuffle else "in-order"
-        return "-".join(part for part in (*parts, rate, bias, order, f"s{self.seed}") if part)
+        return "-".join(part for part in (*parts, rate, bias, order, f"s{self.seed}", digest) if part)
 
     def flat(self) -> dict[str, Any]:
         """Return the configuration as a flat mapping with `section.field` keys (MLflow parameters)."""

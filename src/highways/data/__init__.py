@@ -1,7 +1,4 @@
-"""Data sets: fetched and checked (`sources`), converted to tensors (`images`, `text`), split into batches.
-
-`text` prepares sentences with torchtext; `sentences` holds and batches them.
-"""
+"""Data sets: fetched and checked (`sources`), converted to tensors (`images`, `text`), split into batches."""
 
 from highways.data.images import Images
 from highways.data.loading import DataSet, classes, examples, load, majority, trained_on

@@ -59,12 +59,6 @@ class Images(Labelled):
         return Batches(self.train_x if part == "train" else self.test_x, self.targets(part), EVALUATION_BATCH)
 
 
-def flattened(pictures: Examples) -> Examples:
-    """Flatten pictures and scale them by 1/255."""
-    train_x, train_y, test_x, test_y = pictures
-    return train_x.flatten(1).float() / 255, train_y, test_x.flatten(1).float() / 255, test_y
-
-
 def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray[np.bool_]) -> Examples:
     """Standardise features to mean 0 and deviation 1 on the training part; a feature that is constant there becomes 0.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from highways.config import DataConfig, OwnFile, Part
-from highways.data.images import FLAT, PICTURES, Examples, Images, flattened, mnist, standardised
+from highways.data.images import FLAT, PICTURES, Examples, Images, mnist, standardised
 from highways.data.own import own_files, pixels, read_own
 from highways.data.pictures import Pictures, as_shown
 from highways.data.sentences import Sentences
@@ -39,7 +39,9 @@ def _load(config: DataConfig, mark: str) -> DataSet:
     flat = config.pictures is None
     loaders = FLAT if flat and config.name in FLAT else PICTURES
     examples = loaders[config.name](locate(config.name)) if config.own is None else _own_examples(config.own)
-    train_x, train_y, *tested = flattened(examples) if flat and examples[0].dim() == 4 else examples
+    train_x, train_y, test_x, test_y = examples
+    if flat and train_x.dim() == 4:
+        train_x, test_x = (pictures.flatten(1).float() / 255 for pictures in (train_x, test_x))
     count = int(train_y.max()) + 1 if config.own else source(config.name).classes
     key, most = "training_examples", config.training_examples
     if config.pictures is not None:
@@ -47,9 +49,9 @@ def _load(config: DataConfig, mark: str) -> DataSet:
     if most is not None and most > len(train_y):
         raise HighwaysError(f"data.{key} is {most}, but {config.name} has {len(train_y)}")
     if config.pictures is None:
-        return Images(config.name, count, mark, train_x[:most], train_y[:most], *tested)
-    images: dict[Part, Tensor] = {"train": train_x[:most], "test": tested[0]}
-    labels: dict[Part, Tensor] = {"train": train_y[:most], "test": tested[1]}
+        return Images(config.name, count, mark, train_x[:most], train_y[:most], test_x, test_y)
+    images: dict[Part, Tensor] = {"train": train_x[:most], "test": test_x}
+    labels: dict[Part, Tensor] = {"train": train_y[:most], "test": test_y}
     return as_shown(Pictures(config.name, count, mark, images, labels, config.pictures))
 
 
@@ -57,11 +59,11 @@ def _own_examples(own: OwnFile) -> Examples:
     files = {path.name: path for path in own_files(own).values()} if own.kind == "images" else {}
     if any(name.endswith("-ubyte.gz") for name in files):
         return _own_idx(own, files)
-    held = read_own(own)
+    x, y, part = read_own(own)
     if own.kind == "table":
-        return standardised(np.array(held.x), held.y, held.part == "train")
-    x, y, training = torch.from_numpy(pixels(held.x)), torch.from_numpy(held.y), torch.from_numpy(held.part == "train")
-    return x[training], y[training], x[~training], y[~training]
+        return standardised(np.array(x), y, part == "train")
+    images, labels, training = torch.from_numpy(pixels(x)), torch.from_numpy(y), torch.from_numpy(part == "train")
+    return images[training], labels[training], images[~training], labels[~training]
 
 
 def _own_idx(own: OwnFile, files: dict[str, Path]) -> Examples:

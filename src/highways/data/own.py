@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,6 @@ from highways.config import OwnFile, Part, quoted
 from highways.errors import HighwaysError, printable
 
 PARTS = get_args(Part)
-
-
-class Own(NamedTuple):
-    """The content of a user's file or folder."""
-
-    x: Sequence[Any]
-    """Examples: each an array of numbers, a sentence, or the path of an image."""
-    y: NDArray[np.int64]
-    """Classes, `(examples,)`."""
-    part: NDArray[np.str_]
-    """Part of each example, `(examples,)`."""
 
 
 def own_files(own: OwnFile) -> dict[str, Path]:
@@ -46,10 +35,14 @@ def own_files(own: OwnFile) -> dict[str, Path]:
     raise HighwaysError(f"{place}: no images there: a folder with {held} is expected; of a table give its label column")
 
 
-def read_own(own: OwnFile) -> Own:
+def read_own(own: OwnFile) -> tuple[Sequence[Any], NDArray[np.int64], NDArray[np.str_]]:
     """Read a user's file, or list the PNG files of a folder, and print the number of examples and the classes.
 
     Any fault raises a `HighwaysError` that names the file and, if it can, the line.
+
+    Returns:
+        Examples, each an array of numbers, a sentence, or the path of an image; the class of each, `(examples,)`; and
+        its part, `(examples,)`.
     """
     where = paths.given(own.file)
     x, labels, parts = _pictures(where, own_files(own)) if own.kind == "images" else _columns(own, where)
@@ -69,7 +62,7 @@ def read_own(own: OwnFile) -> Own:
     examples = ", ".join(f"{count} {part}" for part, count in counts.items())
     names = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
     print(printable(f"{own.name}: {examples} examples; classes {names}"), flush=True)
-    return Own(x, np.array([number[label] for label in labels]), np.array(parts))
+    return x, np.array([number[label] for label in labels]), np.array(parts)
 
 
 def drawn_parts(own: OwnFile, count: int) -> list[str]:

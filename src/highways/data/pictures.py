@@ -1,8 +1,4 @@
-"""Images for convolutional networks: bytes on the device, preprocessed and augmented one batch at a time.
-
-There is no loader and there are no worker processes: a batch takes a few tensor operations on the device that holds
-the whole data set.
-"""
+"""Images for convolutional networks: bytes on the device, preprocessed and augmented one batch at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -102,12 +98,9 @@ class PictureBatches(Batches):
 
 
 def cropped(x: Tensor, pad: int, shifts: Tensor) -> Tensor:
-    """Pad images with zeros and crop them to their original size.
+    """Pad images, `(batch, channels, height, width)`, with `pad` zeros on each side; crop them to their original size.
 
-    Args:
-        x: `(batch, channels, height, width)`.
-        pad: Pixels on each side.
-        shifts: `(batch, 2)`, first row and column of each crop, from 0 to `2 * pad`.
+    `shifts`, `(batch, 2)`, has the first row and column of each crop, from 0 to `2 * pad`.
     """
     windows = functional.pad(x, (pad, pad, pad, pad)).unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)
     return windows[torch.arange(len(x), device=x.device), :, shifts[:, 0], shifts[:, 1]]

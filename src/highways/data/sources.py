@@ -188,13 +188,9 @@ def _mirrored(path: str) -> Path:
 
 
 def _retrieve(url: str, path: str, checksum: str, home: Path) -> str:
-    """Copy or download a file, check it and move it into place; return where it came from.
+    """Copy or download a file, check it and move it to `home`, where an old one stays until then; return its origin.
 
-    Args:
-        url: Web address.
-        path: Path in a mirror.
-        checksum: Checksum in pooch's format, `sha256:...`.
-        home: Destination; an existing file stays until the new one has been checked.
+    `path` is the path in a mirror; `checksum` has pooch's format, `sha256:...`.
     """
     check_is_file(mirrored := _mirrored(path))
     check_is_file(home)

@@ -1,7 +1,6 @@
 """Labelled sentences read from files with torchtext 0.6, which only this module imports.
 
-torchtext is no longer developed, so its output is cached under `data/prepared/` as plain tensors, and no other module
-needs it.
+torchtext is no longer developed: its output is cached under `data/prepared/` as plain tensors.
 """
 
 import gzip
@@ -147,9 +146,9 @@ def read_labelled(name: str) -> dict[Part, list[Sentence]]:
 
 def own_labelled(own: OwnFile) -> dict[Part, list[Sentence]]:
     """Return a user's sentences by part, normalised like tweets."""
-    held = read_own(own)
+    texts, classes, parts = read_own(own)
     labelled: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
-    for text, label, part in zip(held.x, held.y.tolist(), held.part.tolist(), strict=True):
+    for text, label, part in zip(texts, classes.tolist(), parts.tolist(), strict=True):
         labelled[part].append((normalise(str(text)) or "<empty>", label))
     return labelled
 
@@ -162,9 +161,7 @@ def _split_lines(path: Path, separator: str) -> list[list[str]]:
 def read_sst(path: Path, coarse: bool) -> list[Sentence]:
     """Read a file of the Stanford Sentiment Treebank in the Highway BiLSTM article's format: `sentence ||| label`.
 
-    Args:
-        path: The file; labels are 0 (very negative) to 4 (very positive).
-        coarse: Two classes: 0 and 1 are negative, 3 and 4 positive, 2 is left out.
+    Labels are 0 (very negative) to 4 (very positive); if `coarse`, 0 and 1 are negative, 3 and 4 positive, 2 left out.
     """
     labelled = [(clean(sentence), int(label)) for sentence, label in _split_lines(path, " ||| ")]
     return [(text, int(label > 2)) for text, label in labelled if label != 2] if coarse else labelled

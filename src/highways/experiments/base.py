@@ -28,9 +28,7 @@ from highways.files import write_all
 from highways.inside.analyse import analyse
 from highways.show.figures import Drawing, Panel, save
 from highways.show.tables import MACHINE, Row, Scrolled, costs, csv_text
-from highways.tracking import Listed, RecordStore, listed_records, run_keys
-from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.reading import Source
+from highways.tracking import Listed, MlflowLog, RecordStore, Source, listed_records, run_keys
 from highways.training import Sweep, train
 
 if TYPE_CHECKING:  # machines that only train have no Jupyter

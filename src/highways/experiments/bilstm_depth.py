@@ -17,8 +17,7 @@ from highways.experiments.base import Experiment, Table
 from highways.inside.statistics import wilson_interval
 from highways.show.figures import NETWORK, Drawing, Line, Panel, line, line_panel
 from highways.show.tables import Row, reference
-from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import recorded
+from highways.tracking import Listed, RunRecord, recorded
 
 Depth = Annotated[int, Field(ge=1, le=1_000)]
 Variant = BiLSTMKind | Literal["highway-released-padded"]
@@ -97,14 +96,10 @@ class BiLSTMProfile(Profile):
         return self
 
     def runs(self) -> list[RunConfig]:
-        """Return for every data set the bag of words, then every variant, depth and seed, in this order.
-
-        With a stop rule, further seeds of deep networks are listed once the records of the first seed call for them.
-        """
         return [run for portion in self.portions() for run in portion]
 
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield the study; runs that follow from a stop rule come after those that it reads."""
+        """Yield by data set the bag of words, variants, depths, seeds; then what `stop` asks for; then `beside`."""
         after, first, more = self.stop.after if self.stop else max(self.depths), [], []
         for data in self.data:
             first.append(self._bag_of_words(data))

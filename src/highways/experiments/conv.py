@@ -22,24 +22,17 @@ from highways.inside.statistics import difference_interval, each, mean_interval,
 from highways.nn import ConvNetwork
 from highways.show.figures import DASHES, OTHERS, POINTS, SOURCE, Drawing, Panel, line, line_panel, plain_ticks, shade
 from highways.show.tables import Row, reference_rows
-from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import Cell, cells, diverged
+from highways.tracking import Cell, Listed, RunRecord, cells, diverged
 
 Precision = Literal["float32", "bfloat16"]
 Named = tuple[str, str]
 """Names of a network and of a data set."""
 
 
-def _known(name: str) -> str:
-    if name not in NETWORKS:
-        raise ValueError(f"no such network; there are: {', '.join(NETWORKS)}")
-    return name
-
-
 class ConvTraining(Strict):
     """Which convolutional network is trained, on what, for how long and how often."""
 
-    network: Annotated[str, AfterValidator(_known)]
+    network: Literal[*NETWORKS]  # type: ignore[valid-type]
     """A name in `highways.config.conv.NETWORKS`."""
     data: PictureData
     epochs: Epochs
@@ -290,23 +283,19 @@ def _colours(names: list[str]) -> dict[str, str]:
     return found | {name: OTHERS[(3 + place) % len(OTHERS)] for place, name in enumerate(rest)}
 
 
-SINGLE_RUN_SD = 0.0016
-"""Standard deviation between runs of a CIFAR-10 network: that of Highway B in P2 Table 2."""
-
-
 @in_units("points")
 def difference_from_paper(
     records: Listed, network: str, data: str, other: str | None = None, rounding: float = 0.0
 ) -> Interval | None:
     """Return the interval of our mean accuracy on one data set minus the paper's on `data`, of `other` if given.
 
-    If the paper states no mean, its number counts as one run with the deviation of Highway B (P2), 0.0016. The interval
-    is extended on both sides by the possible rounding of the paper's number.
+    If the paper states no mean, its number counts as one run with the deviation of Highway B (P2 Table 2), 0.0016. The
+    interval is extended on both sides by the possible rounding of the paper's number.
     """
     row, theirs = published()[other or network, data], None
     if not math.isnan(row["paper_mean"]):
         theirs = row["paper_mean"], row["paper_sd"], int(row["paper_runs"])
-    found = _difference(records, network, theirs or (row["paper"], SINGLE_RUN_SD, 1))
+    found = _difference(records, network, theirs or (row["paper"], 0.0016, 1))
     return found and found._replace(low=found.low - rounding, high=found.high + rounding)
 
 

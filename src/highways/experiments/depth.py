@@ -8,20 +8,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from pydantic import Field, model_validator
 
+from highways import paths
 from highways.claims.values import Interval, in_units
-from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig, load_profile
+from highways.config import BudgetConfig, DataConfig, DenseConfig, RunConfig, SGDConfig
 from highways.config.base import BatchSize, Depth, Distinct, Epochs, Seed, Trials, Width
 from highways.config.data import ImageData, ImageDataName
 from highways.data import classes, examples
+from highways.errors import NotYet
 from highways.experiments.base import Experiment, Lead, Table
-from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, drawn_rows, epochs_to, outcomes_of_draws
+from highways.experiments.depth_budget import OUTCOME, Networks, budget_figure, epochs_to, outcomes_of_draws
 from highways.experiments.search import Rung, Search, check_rungs, longer
 from highways.inside.statistics import middle, top_mean, wilson_interval
 from highways.nn import DenseNetwork
 from highways.show.figures import LOOKS, NETWORK, POINTS, SOURCE, Drawing, Panel, depth_ticks, line, line_panel, shade
 from highways.show.tables import Row, number, reference, reference_rows
-from highways.tracking import Listed, RunRecord
-from highways.tracking.outcomes import cells, diverged, kind_and_depth
+from highways.tracking import Listed, RunRecord, cells, diverged, kind_and_depth
 
 Kind = Literal["plain", "highway"]
 KINDS: tuple[Kind, Kind] = ("plain", "highway")
@@ -109,10 +110,22 @@ class DepthProfile(Search):
             runs += [longer(self.trial(kind, depth, out[i]), self.rungs[-1].epochs) for i in sorted(chosen)]
         return runs
 
+    def ranked(self, kind: Kind, depth: int, number: int = 1) -> RunConfig:
+        """Return a network's trial by its rank in the first rung, 1 for the best.
 
-def trial_of_search(profile: str, kind: Kind, depth: int, rank: int = 1) -> RunConfig:
-    """Return a trial of a profile's `01_depth` by its rank in the first rung; see `Search.ranked`."""
-    return load_profile(profile, DepthProfile).ranked((kind, depth), rank, f"{kind} networks of {depth} layers")
+        Raises:
+            NotYet: The search lacks that network or is unfinished, or too few of its trials learned.
+        """
+        trials = self.first_rung().get((kind, depth), [])
+        records = self.ranking(trials)
+        learned = [record.config for record in records if record.best() is not None]
+        if len(records) == len(trials) and len(learned) >= number:
+            return learned[number - 1]
+        raise NotYet(
+            f"{paths.shown(paths.Results(self.profile).of(self.experiment).runs)} has {len(records)} of the "
+            f"{len(trials)} trials of {kind} networks of {depth} layers, {len(learned)} of which learned, "
+            f"number {number} is needed; `{DEPTH.command(self.profile)}` makes them"
+        )
 
 
 def like(trial: RunConfig, data: ImageDataName, budget: BudgetConfig, seed: int = 0, **network: Any) -> RunConfig:
@@ -132,7 +145,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
     """
     papers = {(row["network"], row["depth"]): row for row in reference_rows("depth_papers.csv")}
     networks, drawn = (cells(runs, kind_and_depth) for runs in (records, records.auxiliary))
-    draws = {(row["network"], row["depth"]): row[OUTCOME] for row in drawn_rows(records)}
+    draws = {(row["network"], row["depth"]): row[OUTCOME] for row in outcomes_of_draws(networks)}
     for (kind, depth), cell in networks.items():
         lowest, highest = middle(draws[kind, depth])
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
@@ -346,7 +359,7 @@ DEPTH = Experiment(
         "depth_curves": "Training cross-entropy of each network's best trial, by epoch",
         "depth_budget": "The share of draws of our trials that keep each claim's criterion, by trials and epochs",
     },
-    draws=drawn_rows,
+    draws=lambda records: outcomes_of_draws(cells(records, kind_and_depth)),
     references=("depth_papers.csv", "highway2015_fig1_curves.csv"),
     answer=answer,
     lead=Lead(

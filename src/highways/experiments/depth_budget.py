@@ -16,8 +16,7 @@ from highways.claims.judge import Claim, read_claims
 from highways.claims.values import Expression, Measures
 from highways.show.figures import Drawing, Panel
 from highways.show.tables import Row
-from highways.tracking import Listed
-from highways.tracking.outcomes import Cell, cells, kind_and_depth, rank
+from highways.tracking import Cell, Listed, cells, kind_and_depth, rank
 
 DRAWS, SEED = 2_000, 0
 OUTCOME = "best_train_cross_entropy"
@@ -37,10 +36,10 @@ def outcomes_of_draws(networks: Networks, trials: int | None = None, epochs: int
     """Return a row per network with its outcome in each draw, `(draws,)`, NaN if the draw is uninformative.
 
     `trials` is the size of a draw, by default that of the search. `epochs` is the budget, counted on the shortest rung
-    that is at least as long; by default it is that of the runs that count.
+    that is at least as long; by default it is that of the runs that count. See `Measures.draws`.
     """
     drawn, rows = draws_of_trials(networks, trials), list[Row]()
-    places = 1 + max(run.config.seed for cell in networks.values() for run in cell.rungs[0])
+    places = 1 + max((run.config.seed for cell in networks.values() for run in cell.rungs[0]), default=0)
     for (kind, depth), cell in networks.items():
         runs = cell.counted
         if epochs is not None:
@@ -68,11 +67,6 @@ def epochs_to(networks: Networks, losses: Sequence[float]) -> dict[tuple[str, in
     return times
 
 
-def drawn_rows(records: Listed) -> list[Row]:
-    """Return `outcomes_of_draws` for a search as it was run; see `Measures.draws`."""
-    return outcomes_of_draws(cells(records, kind_and_depth)) if len(records) else []
-
-
 def budgets(networks: Networks) -> tuple[list[int], list[int]]:
     """Return numbers of trials, and of epochs: up to the end of the first rung, then the length of every later one."""
     first = next(iter(networks.values())).rungs
@@ -82,18 +76,6 @@ def budgets(networks: Networks) -> tuple[list[int], list[int]]:
         [number for number in (1, 2, 5, 10, 20, 40, 100) if number < trials] + [trials],
         [number for number in (1, 2, 5, 10, 20, 50, 100, 200) if number < epochs] + [epochs, *later],
     )
-
-
-def probabilities(networks: Networks, claim: Claim) -> NDArray[np.float64]:
-    """Return the share of draws whose outcomes meet a criterion, `(trials, epochs)` of `budgets`; NaN if unknown."""
-    expression, (trials, epochs) = Expression.model_validate(claim.measure), budgets(networks)
-    shares = np.full((len(trials), len(epochs)), np.nan)
-    for row, column in np.ndindex(shares.shape):
-        values = expression.on(outcomes_of_draws(networks, trials[row], epochs[column]))
-        known = [] if values is None else values[~np.isnan(values)]
-        if len(known) >= KNOWN * DRAWS:
-            shares[row, column] = np.mean([claim.holds.keep(float(value)) is True for value in known])
-    return shares
 
 
 def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
@@ -107,8 +89,14 @@ def epochs_trained(networks: Networks, trials: int, epochs: int) -> int:
 
 
 def budget_panel(networks: Networks, claim: Claim) -> Panel:
-    """Return how probable a claim's criterion is, by trials and epochs, and the smallest budget that gives 0.95."""
-    shares, (trials, epochs) = probabilities(networks, claim), budgets(networks)
+    """Return what share of draws meets a claim's criterion, by trials and epochs, and the least budget for 0.95."""
+    expression, (trials, epochs) = Expression.model_validate(claim.measure), budgets(networks)
+    shares = np.full((len(trials), len(epochs)), np.nan)
+    for row, column in np.ndindex(shares.shape):
+        values = expression.on(outcomes_of_draws(networks, trials[row], epochs[column]))
+        known = [] if values is None else values[~np.isnan(values)]
+        if len(known) >= KNOWN * DRAWS:
+            shares[row, column] = np.mean([claim.holds.keep(float(value)) is True for value in known])
     enough = [
         (epochs_trained(networks, trials[row], epochs[column]), trials[row], epochs[column])
         for row, column in np.argwhere(shares >= ENOUGH)

@@ -35,11 +35,7 @@ class Recurrent(nn.Module):
 
 
 class Recurrence(SmallStudy):
-    """An LSTM that learns x + 1 below 10, else sin(x), one window per step (the initialisation questions, e).
-
-    Adam trains all versions, from several seeds. The windows are the same for all seeds; a seed gives all versions the
-    same weights and the same order of the windows.
-    """
+    """An LSTM that learns x + 1 below 10, else sin(x), one window per step (the initialisation questions, e)."""
 
     kind: str = "recurrence"
     version: ClassVar[int] = 2
@@ -70,15 +66,12 @@ class Recurrence(SmallStudy):
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of Adam, from the question."""
     seeds: int = Field(default=5, ge=2)
-    """Number of seeds; each draws weights and the order of the windows."""
+    """Number of seeds; each draws weights and the order of the windows, the same for all versions."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the windows."""
+    """Seed of the windows, which all seeds share."""
 
     def windows(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Return windows of the recurrence, `(examples, length)`, and the number that follows each, `(examples,)`.
-
-        The number after x is x + 1 if x is below 10, else sin(x); each window starts at its own place.
-        """
+        """Return windows, `(examples, length)`, each from its own start, and the number after each, `(examples,)`."""
         numbers = [torch.rand(self.examples, generator=torch.Generator().manual_seed(seed)) * 12 - 1]
         for _ in range(self.length):
             now = numbers[-1]

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from highways.claims.values import in_units
-from highways.config import STAND_INS, AnalysisConfig, BudgetConfig, ImageDataName, OfNetwork, RunConfig
+from highways.config import STAND_INS, AnalysisConfig, BudgetConfig, ImageDataName, OfNetwork, RunConfig, load_profile
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Strict, Trials, Width
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import DepthProfile, like, trial_of_search
+from highways.experiments.depth import DepthProfile, like
 from highways.experiments.search import Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
 from highways.inside.layers import GateLayers, inside, numbered, of_kind
@@ -32,11 +32,7 @@ class OwnSearch(Strict):
 
 
 class GatesProfile(Search):
-    """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show.
-
-    P1 sec. 4 states depth, width and transform bias. All other settings are those of the best highway networks of
-    `depth` layers of `01_depth` (`search`; with another bias one may diverge: see `ranks`), or of an `own_search`.
-    """
+    """Parameters of `04_gates`: the highway networks whose gates P1 Fig. 2 and P2 Figs. 2 and 3 show."""
 
     experiment: ClassVar[str] = "04_gates"
 
@@ -53,7 +49,7 @@ class GatesProfile(Search):
     example: int = Field(default=0, ge=0, le=1_000_000_000)
     """Index of the one training example that is analysed."""
     search: str | None = None
-    """Profile of the search whose best trials give the other settings."""
+    """Profile of the `01_depth` whose best trials give all but depth, width and bias, which P1 sec. 4 states."""
     ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
     """Which of its trials are trained, by data set; by default 1, the best. The first not to diverge is shown."""
     controls: bool = False
@@ -117,7 +113,7 @@ class GatesProfile(Search):
 
     def _run(self, name: ImageDataName, number: int) -> RunConfig:
         """Return the run with the settings of another search's trial."""
-        trial = trial_of_search(self.search or "", "highway", self.depth, number)
+        trial = load_profile(self.search or "", DepthProfile).ranked("highway", self.depth, number)
         budget = BudgetConfig(epochs=self.epochs, batch_size=self.batch_size)
         return like(trial, name, budget, self.seed, width=self.width, transform_bias=self.transform_bias[name])
 

@@ -21,8 +21,7 @@ from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.figures import NETWORK, OTHERS, POINTS, Drawing, Line, depth_ticks, level, line_panel, whole_ticks
 from highways.show.tables import Row, costs
-from highways.tracking import AnalysisRecord, Listed
-from highways.tracking.outcomes import best_of, cells, diverged
+from highways.tracking import AnalysisRecord, Listed, best_of, cells, diverged
 
 Kind = Literal["plain", "highway"]
 Named = tuple[str, int, str]

@@ -166,8 +166,6 @@ class SmallNet(SmallStudy):
         return {"guessing_absolute_error": guessing} | by_version(kinds, values)
 
 
-SATURATED = 0.01
-"""A sigmoid is saturated if its derivative, 0.25 at most, is below this."""
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -239,7 +237,7 @@ class Saturation(SmallStudy):
         slope, size = (
             torch.cat([one.detach().flatten(1) for one in parts], 1).norm(dim=1) for parts in (gradients, initial[:2])
         )
-        saturated = (hidden * (1 - hidden) < SATURATED).double().mean(dim=(1, 2))
+        saturated = (hidden * (1 - hidden) < 0.01).double().mean(dim=(1, 2))  # derivatives, 0.25 at most
         found = by_version(self.weights, {"saturated": saturated, "relative_gradient": slope / size})
         for version, (activation, loss) in self.learners.items():
             part, trained = slice(self.seeds) if version == "normal" else slice(self.seeds, None), []
@@ -382,11 +380,13 @@ class Stuck(SmallStudy):
                 rows = torch.randperm(len(x), generator=random)[: self.batch_size]
                 _descend(weights, _loss(faults, _logits(x[rows], weights), y[rows]), rate)
         outputs = torch.sigmoid(_logits(x, weights)).detach()
+        rounded = (gradient / gradient.abs().max() * 1e4).round()  # to a ten-thousandth of the largest entry
+        distinct = len(torch.unique(rounded, dim=0)) if gradient.any() else 0
         return {
             "loss": torch.stack(losses),
             "accuracy": torch.stack(accuracies),
             "first_gradient": gradient.norm().reshape(1),
-            "distinct_units": torch.tensor([float(_distinct(gradient))]),
+            "distinct_units": torch.tensor([float(distinct)]),
             "output_low": outputs.min().reshape(1),
             "output_high": outputs.max().reshape(1),
         }
@@ -412,10 +412,3 @@ def _loss(faults: Set[str], logits: Tensor, y: Tensor) -> Tensor:
     if "one-logit" in faults:
         return -(y[:, None] * torch.log_softmax(logits[:, None], dim=1)).sum(dim=1).mean()
     return functional.binary_cross_entropy_with_logits(logits, y)
-
-
-def _distinct(gradient: Tensor) -> int:
-    """Return how many rows are distinct, to a ten-thousandth of the largest entry; 0 if all are zero."""
-    if not gradient.any():
-        return 0
-    return len(torch.unique((gradient / gradient.abs().max() * 1e4).round(), dim=0))

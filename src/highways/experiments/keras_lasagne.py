@@ -170,9 +170,6 @@ class KerasLasagneProfile(Profile):
 
 # Effects
 
-GUESSING = 0.5
-"""Accuracy of a run that diverged; all data sets here have two classes of nearly equal size."""
-
 
 @dataclass(frozen=True)
 class Factorial:
@@ -190,17 +187,12 @@ class Factorial:
     logistic: float | None
     """Test accuracy of logistic regression; `None` if it was not fitted."""
 
-    @property
-    def full(self) -> bool:
-        """Whether all cells are included, rather than a fraction, in which pairs of factors are confounded."""
-        return len(self.accuracies) == 2 * len(cells(fraction=False))
-
     def effect(self, name: str, epochs: int | None = None, high: int = 1) -> list[float]:
         """Return the effect of a factor: the mean accuracy at its `high` level, Lasagne's by default, minus Keras's.
 
         It is over all cells of the levels as written, or those with one level of epochs. A fraction has no third level.
         """
-        if high == 2 and not self.full:
+        if high == 2 and len(self.accuracies) < 2 * len(cells(fraction=False)):
             return []
         levels = [(0, high if factor == name else 1) for factor in FACTORS]
         chosen = [cell for cell in itertools.product(*levels) if cell in self.accuracies and epochs in (None, cell[-1])]
@@ -252,9 +244,9 @@ class Factorial:
 def factorials(records: Listed) -> dict[str, Factorial]:
     """Return the factorial of each data set that is finished: the whole or the fraction, with every seed."""
 
-    def accuracy(run: RunRecord, level: int) -> float:
+    def accuracy(run: RunRecord, level: int) -> float:  # 0.5, guessing one of two equal classes, if it diverged
         curve = run.curves.get("test_accuracy", [])
-        return GUESSING if run.status == "diverged" and (level == 0 or not curve) else curve[0 if level else -1]
+        return 0.5 if run.status == "diverged" and (level == 0 or not curve) else curve[0 if level else -1]
 
     made = {}
     for data in records.data:

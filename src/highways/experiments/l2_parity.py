@@ -247,12 +247,7 @@ class ParityProfile(Profile, ParitySettings):
 
 
 def parity_rows(records: Listed) -> Iterator[Row]:
-    """Yield how far apart each pair is after 1, 2, 5, 10, ... steps and at the end.
-
-    `difference` is the largest difference between two weights over the largest weight of the first network. If the
-    variant says so, it is that of the costs (relative to the first), of the gradients (as for weights) or of the
-    accuracies on the training examples (absolute). Keras's penalty is applied in PyTorch; Keras itself is not run.
-    """
+    """Yield how far apart each pair is after 1, 2, 5, 10, ... steps and at the end; see `Parity.measure`."""
     says = {"no-decay": "equal to the last digit", "penalty": "different"}  # the NumPy/Keras question, without numbers
     for found in of_kind(records, "parity"):
         for variant, name in COMPARED.items():

@@ -12,9 +12,7 @@ from pydantic import PrivateAttr
 
 from highways import paths
 from highways.config import Epochs, Profile, RunConfig, Strict, Trials
-from highways.errors import NotYet
-from highways.tracking import RunRecord
-from highways.tracking.outcomes import rank, recorded
+from highways.tracking import RunRecord, rank, recorded
 
 Ladder = list[list[RunConfig]]
 """The rungs of one network's search, as far as the records determine them; later rungs are sorted, best first."""
@@ -97,23 +95,6 @@ class Search(Profile):
     def waiting(self) -> list[RunConfig]:
         """Return one run of every network whose ladder is incomplete."""
         return [ladder[0][0] for ladder in self.ladders().values() if len(ladder) <= len(self.later_rungs)]
-
-    def ranked(self, network: Any, number: int, described: str) -> RunConfig:
-        """Return a network's trial by its rank in the first rung, 1 for the best; `described` names it in the error.
-
-        Raises:
-            NotYet: The search lacks that network or is unfinished, or too few of its trials learned.
-        """
-        trials = self.first_rung().get(network, [])
-        records = self.ranking(trials)
-        learned = [record.config for record in records if record.best() is not None]
-        if len(records) == len(trials) and len(learned) >= number:
-            return learned[number - 1]
-        raise NotYet(
-            f"{paths.shown(paths.Results(self.profile).of(self.experiment).runs)} has {len(records)} of the "
-            f"{len(trials)} trials of {described}, {len(learned)} of which learned, number {number} is needed; "
-            f"`highways profile use {self.profile} && dvc repro {self.experiment}@{self.profile}` makes them"
-        )
 
 
 def longer(config: RunConfig, epochs: int) -> RunConfig:

@@ -9,29 +9,24 @@ from matplotlib.axes import Axes
 from pydantic import AfterValidator, Field, model_validator
 
 from highways.claims.values import Interval, guessing, in_units
-from highways.config import AnalysisConfig, BudgetConfig, ImageDataName, Profile, RunConfig
+from highways.config import AnalysisConfig, BudgetConfig, ImageDataName, Profile, RunConfig, load_profile
 from highways.config.base import BatchSize, Count, Depth, Distinct, Epochs, Width, no_repetition
 from highways.experiments.base import Experiment, Table
-from highways.experiments.depth import SEARCHED, Kind, like, trial_of_search
+from highways.experiments.depth import SEARCHED, DepthProfile, Kind, like
 from highways.inside.cost import CostConfig, exponent
 from highways.inside.layers import of_kind
 from highways.inside.signal import SignalConfig
 from highways.show.figures import DASHES, LOOKS, Drawing, Panel, line, line_panel, plain_ticks, shade, whole_ticks
 from highways.show.layers import signal_panel
 from highways.show.tables import Row, costs, machine
-from highways.tracking import AnalysisRecord, Listed, RunRecord
-from highways.tracking.outcomes import kind_and_depth
+from highways.tracking import AnalysisRecord, Listed, RunRecord, kind_and_depth
 
 Blocks = Annotated[int, Field(ge=2, le=10_000)]
 """Depth of a network with blocks."""
 
 
 class VeryDeepProfile(Profile):
-    """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.1, P2 sec. 2.2).
-
-    All settings except depth and epochs are those of the best plain and the best highway network of `search_depth`
-    layers of `01_depth`. At another depth or on other data one may diverge; then the next of `highway_ranks` counts.
-    """
+    """Parameters of `06_very_deep`: networks of 200 to more than 1,000 layers (P1 sec. 1 and 3.1, P2 sec. 2.2)."""
 
     experiment: ClassVar[str] = "06_very_deep"
 
@@ -48,11 +43,11 @@ class VeryDeepProfile(Profile):
     """Depths at which a training step's time and memory are measured, on the first data set."""
     cost_steps: Count = 5
     search: str
-    """Profile of the search whose best trials give the other settings."""
+    """Profile of the `01_depth` whose best trials of `search_depth` layers give the other settings."""
     search_depth: Depth = 100
     highway_ranks: dict[ImageDataName, Distinct[Annotated[int, Field(ge=1)]]] = Field(default_factory=dict)
-    """Which trials of highway networks are trained, by data set; by default 1, the best one. At each depth, the first
-    that does not diverge is judged."""
+    """Which trials of highway networks are trained, by data set; by default 1, the best one, which may diverge at
+    another depth or on other data. At each depth, the first that does not diverge is judged."""
 
     @model_validator(mode="after")
     def _depths_for_each(self) -> Self:
@@ -62,9 +57,9 @@ class VeryDeepProfile(Profile):
         return self
 
     def runs(self) -> list[RunConfig]:
-        trial = lru_cache(trial_of_search)
+        trial = lru_cache(load_profile(self.search, DepthProfile).ranked)
         return [
-            self._run(name, kind, depth, trial(self.search, kind, self.search_depth, rank))
+            self._run(name, kind, depth, trial(kind, self.search_depth, rank))
             for name in self.data
             for kind in self.networks
             for depth in self.depths[name]
@@ -82,9 +77,9 @@ class VeryDeepProfile(Profile):
             for run in self.runs()
             for trained in (False, True)
         ]
-        costs = []
+        costs, search = [], load_profile(self.search, DepthProfile)
         for kind in self.networks if self.cost_depths else ():
-            trial, deepest = trial_of_search(self.search, kind, self.search_depth), max(self.cost_depths)
+            trial, deepest = search.ranked(kind, self.search_depth), max(self.cost_depths)
             runs = [self._run(self.data[0], kind, depth, trial) for depth in self.cost_depths]
             runs.append(self._run(self.data[0], kind, deepest, trial, checkpoint_every=round(deepest**0.5)))
             costs += [AnalysisConfig(run=run, measure=CostConfig(steps=self.cost_steps)) for run in runs]

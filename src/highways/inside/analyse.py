@@ -11,9 +11,7 @@ from torch import nn
 from highways import paths
 from highways.config import AnalysisConfig
 from highways.data import fingerprint
-from highways.tracking import AnalysisRecord, AnalysisStore, RecordStore, analysis_keys, run_keys
-from highways.tracking.environment import describe
-from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking import AnalysisRecord, AnalysisStore, MlflowLog, RecordStore, analysis_keys, describe, run_keys
 from highways.training import device as devices
 from highways.training import load_network, run
 from highways.training.checkpoints import accepted_sha256, weights_sha256

@@ -1,7 +1,6 @@
 """`dvc.yaml`, and for editors a JSON Schema of the claims; `make pipeline` writes both, a test keeps them current."""
 
 import json
-from pathlib import Path
 
 from pydantic.json_schema import models_json_schema
 
@@ -11,7 +10,6 @@ from highways.claims.values import Expression
 from highways.config.profiles import profile_names
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import Experiment
-from highways.files import write_all
 from highways.report.render import render
 
 
@@ -48,9 +46,3 @@ def schema_text() -> str:
         "additionalProperties": {"$ref": "#/$defs/Claim"},
     }
     return json.dumps(content | schema, indent=1) + "\n"
-
-
-def write() -> list[Path]:
-    """Write both files and return their paths."""
-    made = {paths.root() / "dvc.yaml": dvc_text(), paths.root() / "references" / "claims.schema.json": schema_text()}
-    return write_all(made)

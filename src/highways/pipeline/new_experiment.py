@@ -28,13 +28,8 @@ def new_experiment(name: str) -> list[Path]:
     texts = {path: render(f"new/{template}", **words) for path, template in made.items()}
     claims, register = root / "references/claims.yaml", root / "src/highways/experiments/__init__.py"
     texts[claims] = claims.read_text(encoding="utf-8") + render("new/claim.yaml.j2", **words)
-    texts[register] = _registered(register.read_text(encoding="utf-8"), short)
-    return write_all(texts)
-
-
-def _registered(text: str, short: str) -> str:
-    """Add an experiment to the text of the list, before the report; imports stay sorted."""
-    line = f"from highways.experiments.{short} import {short.upper()}\n"
+    line, text = f"from highways.experiments.{short} import {short.upper()}\n", register.read_text(encoding="utf-8")
     before = next(one for one in re.findall(r"^from highways\..*\n", text, re.MULTILINE) if one > line)
-    text = text.replace(before, line + before, 1)
-    return text.replace("    REPORT,\n)", f"    {short.upper()},\n    REPORT,\n)", 1)
+    text = text.replace(before, line + before, 1)  # imports stay sorted
+    texts[register] = text.replace("    REPORT,\n)", f"    {short.upper()},\n    REPORT,\n)", 1)
+    return write_all(texts)

@@ -1,8 +1,4 @@
-"""A pipeline stage: check a notebook's inputs, execute it with Papermill, and print the outcome on one line.
-
-All output of the notebook, its kernel and the libraries goes to `notebook.log`, next to the executed notebook. The
-terminal shows a line when the stage starts, the progress of training, and a line when it is done.
-"""
+"""A pipeline stage: check a notebook's inputs, execute it with Papermill, and print the outcome on one line."""
 
 import logging
 import os

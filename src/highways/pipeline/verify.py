@@ -1,8 +1,4 @@
-"""Are the results intact, and do they carry over to this machine?
-
-Records are checked against their checksums; tables, claims and pages are recomputed from the records and compared.
-Recorded runs are retrained and compared with their records.
-"""
+"""Are the results intact, and do they carry over to this machine?"""
 
 import itertools
 import math
@@ -29,8 +25,7 @@ from highways.experiments import EXPERIMENTS
 from highways.quantities import duration
 from highways.report.pages import pages
 from highways.report.verdicts import export_text, judge_all
-from highways.tracking import AnalysisStore, RecordStore, RunRecord, run_keys
-from highways.tracking.environment import EARLIER, processor
+from highways.tracking import EARLIER, AnalysisStore, RecordStore, RunRecord, processor, run_keys
 from highways.training import device as devices
 from highways.training import sweep
 from highways.training.engines import die_with_parent
@@ -102,7 +97,7 @@ class Outcome(NamedTuple):
 def read_records(profiles: Sequence[str]) -> list[RunRecord]:
     """Return the run records of some profiles, each run once, with the present numerics version."""
     records = map(RunRecord.read, RecordStore.everywhere(profiles).values())
-    return [record for record in records if record.numerics == record.config.numerics]
+    return [record for record in records if record.numerics == record.config.network.numerics]
 
 
 def listed_groups(profiles: Sequence[str]) -> dict[str, tuple[RunConfig, ...]]:

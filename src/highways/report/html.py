@@ -22,7 +22,7 @@ from highways.claims.values import runs_behind
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import Experiment
-from highways.files import write_whole
+from highways.files import write_all
 from highways.report.pages import answers, view
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, Judged
@@ -132,6 +132,4 @@ def paragraphs(text: str) -> list[Markup]:
 
 def write_report(judged: Judged) -> Path:
     """Write `report.html` from the profile's records, tables and verdicts, and return its path."""
-    path = paths.Results(judged.profile).report
-    write_whole(path, page(judged))
-    return path
+    return write_all({paths.Results(judged.profile).report: page(judged)})[0]

@@ -21,11 +21,10 @@ from highways import paths
 from highways.data import Sentences, load
 from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, REPORT, settings_of
-from highways.tracking import AnalysisStore, RecordStore, RunRecord
+from highways.tracking import AnalysisStore, RecordStore, RunRecord, auxiliary_keys
 from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_runs import best_of_cells
 from highways.tracking.mlflow_store import asking, where
-from highways.tracking.outcomes import auxiliary_keys
 from highways.training import load_network
 from highways.training.checkpoints import weights_path
 

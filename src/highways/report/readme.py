@@ -14,7 +14,6 @@ from highways.claims.sources import DOCUMENTS, OWN
 from highways.claims.verdicts import SCOPES, VERDICTS
 from highways.errors import HighwaysError
 from highways.experiments import EXPERIMENTS
-from highways.files import write_all
 from highways.report.pages import answers, counts, pages
 from highways.report.render import render
 from highways.report.verdicts import LEAD, LEADING, judge_all
@@ -75,8 +74,3 @@ def current() -> Iterator[tuple[Path, str]]:
 def stale() -> list[str]:
     """Return the pages, including README, that differ from what the committed results give."""
     return [paths.shown(path) for path, text in current() if not path.exists() or path.read_text("utf-8") != text]
-
-
-def update() -> None:
-    """Write the pages of the committed profiles and README's numbers."""
-    write_all(dict(current()))

@@ -25,8 +25,6 @@ PICTURES = {"mnist": (28, 20, 255), "digits": (8, 8, 16)}
 """By data set: side of an image and of the box that a drawn digit is scaled to, in pixels, and grey steps."""
 OF_EACH_CLASS = 4
 """Number of test examples on the page, the first of each class."""
-NAMED = 6
-"""Largest number of keys that a message lists."""
 
 
 def touch(highway: Path, plain: Path | None = None, output: Path | None = None) -> Path:
@@ -101,4 +99,4 @@ def touchable_line() -> str:
     keys = [key for key in sorted(kept & recorded.keys()) if is_touchable(RunRecord.read(recorded[key]))]
     if not keys:
         return "there is none that can be touched; `highways run KEY --weights` trains one for its weights"
-    return f"these can be touched: {', '.join(keys[:NAMED])}{' and others' if len(keys) > NAMED else ''}"
+    return f"these can be touched: {', '.join(keys[:6])}{' and others' if len(keys) > 6 else ''}"

@@ -20,8 +20,7 @@ from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import SECTIONS, notes_of
 from highways.files import remove_strays, write_all, write_whole
-from highways.tracking import AnalysisRecord, Listed, RunRecord
-from highways.tracking.reading import Source
+from highways.tracking import AnalysisRecord, Listed, RunRecord, Source
 
 TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for table in experiment.tables}
 """Every table by name, with its experiment, in the order of the report."""

@@ -27,11 +27,7 @@ UNTRAINED: dict[str, Any] = {"color": "0.5", "lw": 0.9, "ls": ":"}
 
 
 def gate_panels(found: Inside) -> list[Panel]:
-    """Return the panels of the best network's gates.
-
-    First the means of layers, the paper's dashed (see `_lines`); then P1 Fig. 2: biases, mean gates, and gates and
-    outputs for one example; then the routing of the two classes in `ROUTED` (P2 Fig. 3).
-    """
+    """Return the panels of the best network's gates: means of layers, then P1 Fig. 2, then two classes of P2 Fig. 3."""
     analysis = found.networks[0]
     values: Any = analysis.values
     measure, data = analysis.config.measure, analysis.data

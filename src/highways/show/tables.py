@@ -9,8 +9,7 @@ import pandas as pd
 
 from highways import paths
 from highways.errors import printable
-from highways.tracking import AnalysisRecord, Listed, RunRecord
-from highways.tracking.environment import EARLIER
+from highways.tracking import EARLIER, AnalysisRecord, Listed, RunRecord
 
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
 Row = dict[str, Any]

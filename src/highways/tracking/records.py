@@ -126,12 +126,12 @@ class RunRecord(Record):
     """`group_seconds`: training and evaluation time of the whole group; `seconds`: this run's share."""
 
     def expected_key(self) -> str | None:
-        return self.config.key(self.data_fingerprint) if self.numerics == self.config.numerics else None
+        return self.config.key(self.data_fingerprint) if self.numerics == self.config.network.numerics else None
 
     def fault(self) -> str | None:
         planned, lengths = self.config.budget.epochs, {len(curve) for curve in self.curves.values()}
-        if not 1 <= self.numerics <= self.config.numerics:
-            return f"numerics: {self.numerics}, there are versions 1 to {self.config.numerics}"
+        if not 1 <= self.numerics <= self.config.network.numerics:
+            return f"numerics: {self.numerics}, there are versions 1 to {self.config.network.numerics}"
         if len(lengths) > 1:
             return f"curves: of unequal lengths, {' and '.join(map(str, sorted(lengths)))}"
         if self.status == "finished" and lengths != {planned}:
@@ -177,7 +177,6 @@ class AnalysisRecord(Record):
 
     @property
     def kind(self) -> str:
-        """Kind of the analysis."""
         return self.config.measure.kind
 
     @property

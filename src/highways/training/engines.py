@@ -21,8 +21,7 @@ from typing import Any
 from highways.data import DataSet
 from highways.errors import HighwaysError
 from highways.files import check_writable
-from highways.tracking.events import Event, Finished, Listener
-from highways.tracking.records import RecordStore, RunRecord
+from highways.tracking import Event, Finished, Listener, RecordStore, RunRecord
 from highways.training import device as devices
 from highways.training.checkpoints import POLL_S, ResumePoint, ResumePoints, load_weights, locked, save_weights
 from highways.training.execute import Job, Save, Trained, train_job

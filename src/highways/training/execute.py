@@ -22,10 +22,7 @@ from torch import Tensor
 
 from highways.config import RunConfig
 from highways.data import DataSet, Images, Pictures, Sentences, load
-from highways.errors import HighwaysError
-from highways.tracking.environment import EARLIER, describe, git_commit
-from highways.tracking.events import Listener, Started
-from highways.tracking.records import RunRecord
+from highways.tracking import EARLIER, Listener, RunRecord, Started, describe, git_commit
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoint, weights_sha256
 
@@ -69,15 +66,6 @@ def groups(configs: Sequence[RunConfig], keys: Sequence[str]) -> list[list[int]]
     return [group[start : start + MAX_MEMBERS] for group in every for start in range(0, len(group), MAX_MEMBERS)]
 
 
-def checkpoint_every_s() -> float:
-    """Return the seconds of training, plus one epoch, that may be lost: `HIGHWAYS_CHECKPOINT_EVERY_S`, default 30."""
-    given = os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")
-    try:
-        return float(given)
-    except ValueError:
-        raise HighwaysError(f"HIGHWAYS_CHECKPOINT_EVERY_S must be a number of seconds, found {given!r}") from None
-
-
 @dataclass(frozen=True)
 class Job:
     """A group of runs, and how to train it; `engine`, `workers` and `commit` only go into the record.
@@ -88,7 +76,7 @@ class Job:
         device: `cpu` or `cuda`.
         threads: Threads of the training process.
         weights: Train because the weights are missing, although the records exist.
-        every_s: Seconds of training, plus one epoch, that may be lost.
+        every_s: Seconds of training, plus one epoch, that may be lost: `HIGHWAYS_CHECKPOINT_EVERY_S`, default 30.
     """
 
     configs: tuple[RunConfig, ...]
@@ -101,7 +89,7 @@ class Job:
     workers: int = 1
     weights: bool = False
     commit: str = field(default_factory=git_commit)
-    every_s: float = field(default_factory=checkpoint_every_s)
+    every_s: float = field(default_factory=lambda: float(os.environ.get("HIGHWAYS_CHECKPOINT_EVERY_S", "30")))
 
     @property
     def group(self) -> str:
@@ -139,7 +127,10 @@ def train_job(
         listener: Receives the start and every epoch.
         data: The group's data set; loaded here by default.
     """
-    data = data or load(job.configs[0].data)
+    from highways.training.modules import MEMORY, STATE, SaveState
+
+    config = job.configs[0]
+    data = data or load(config.data)
     devices.prepare(job.threads)
     where = devices.resolve(job.device)
     if where.type == "cuda":
@@ -150,7 +141,16 @@ def train_job(
     module.environment = describe(where, job.commit)
     if isinstance(data, Sentences) and data.vectors is not None:
         module.environment["vectors"] = f"{data.words_with_vectors} of {data.words} words"
-    _fit(module, job, point, save, listener)
+    if point is not None:
+        MEMORY.pipe_file(STATE, point.state)
+    trainer = trainer_of(config.precision, job.device, config.budget.epochs, callbacks=[SaveState(job.every_s, save)])
+    listener(Started(keys=tuple(job.keys)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
+        try:
+            trainer.fit(module, ckpt_path=None if point is None else STATE, weights_only=True)
+        except SystemExit:  # Lightning turns a KeyboardInterrupt into this
+            raise KeyboardInterrupt from None
     return [_trained(module, trial, job) for trial in range(len(job.keys))]
 
 
@@ -186,23 +186,6 @@ def trainer_of(precision: str, device: str, epochs: int, **more: Any) -> pl.Trai
     )
 
 
-def _fit(module: TrialsModule, job: Job, point: ResumePoint | None, save: Save, listener: Listener) -> None:
-    from highways.training.modules import MEMORY, STATE, SaveState
-
-    config = job.configs[0]
-    if point is not None:
-        MEMORY.pipe_file(STATE, point.state)
-    keep = SaveState(job.every_s, save)
-    trainer = trainer_of(config.precision, job.device, config.budget.epochs, callbacks=[keep])
-    listener(Started(keys=tuple(job.keys)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
-        try:
-            trainer.fit(module, ckpt_path=None if point is None else STATE, weights_only=True)
-        except SystemExit:  # Lightning turns a KeyboardInterrupt into this
-            raise KeyboardInterrupt from None
-
-
 def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
     state = module.final_weights(trial)
     weights = None if state is None else {name: tensor.detach().cpu() for name, tensor in state.items()}
@@ -215,7 +198,7 @@ def _trained(module: TrialsModule, trial: int, job: Job) -> Trained:
         run_key=job.keys[trial],
         config=config,
         data_fingerprint=module.data.fingerprint,
-        numerics=config.numerics,
+        numerics=config.network.numerics,
         status="finished" if diverged is None else "diverged",
         diverged_epoch=diverged,
         parameters=module.weights_per_trial,

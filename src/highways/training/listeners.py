@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from highways.config import RunConfig
 from highways.quantities import duration
-from highways.tracking.events import EpochEnded, Event, Finished, Listener
-from highways.tracking.mlflow_log import MlflowLog
+from highways.tracking import EpochEnded, Event, Finished, Listener, MlflowLog
 
 
 @contextlib.contextmanager

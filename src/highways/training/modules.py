@@ -1,8 +1,7 @@
 """The LightningModules of a single network, and what all modules share.
 
 Each module evaluates every part of the data after every epoch and keeps the curves itself, so that a checkpoint has
-them. `ClassifierModule` is the textbook way, autograd and `torch.optim`; `DenseModule` adds dropout, `SentenceModule`
-adds measurements on texts. For populations see `highways.training.together`.
+them. For populations see `highways.training.together`.
 """
 
 import math
@@ -163,7 +162,6 @@ class ClassifierModule(TrialsModule):
         return self.network(x)[None]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the run's optimiser."""
         return optimisers.build(self.configs[0].optimiser, self.network)
 
     def on_train_epoch_start(self) -> None:
@@ -171,7 +169,6 @@ class ClassifierModule(TrialsModule):
         torch.manual_seed(self.configs[0].seed * 1_000_003 + self.current_epoch)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set the learning rates of the step."""
         settings, batches = self.configs[0].optimiser, cast(int, self.trainer.num_training_batches)
         done = (self.current_epoch * batches + batch_idx) / (self.configs[0].budget.scheduled * batches)
         if (rates := optimisers.RATES.get(settings.kind)) is not None:
@@ -185,7 +182,6 @@ class ClassifierModule(TrialsModule):
         return functional.cross_entropy(self.network(x), y)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradient if the run's settings say so."""
         optimisers.clip(self.configs[0].optimiser, self.network)
 
     def final_weights(self, trial: int) -> dict[str, Tensor] | None:
@@ -219,12 +215,10 @@ class SentenceModule(ClassifierModule):
     """
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the summed cross-entropy of a batch divided by the nominal batch size, in nats."""
         x, y = batch
         return functional.cross_entropy(self.network(x), y, reduction="sum") / self.configs[0].budget.batch_size
 
     def on_train_start(self) -> None:
-        """Start the clock, and measure the gradients before the first step."""
         super().on_train_start()
         if self.global_step == 0:
             self._measure_gradients()
@@ -252,7 +246,6 @@ class SentenceModule(ClassifierModule):
             measured.setdefault(f"snapshot_{part}_accuracy", []).append(accuracy)
 
     def on_train_epoch_end(self) -> None:
-        """Record the epoch's curves and a snapshot; after the last epoch, measure the gradients."""
         super().on_train_epoch_end()
         if self.diverged_epoch[0] is None:
             self._snapshot({part: self.curves[0][f"{part}_accuracy"][-1] for part in ("dev", "test")})

@@ -225,4 +225,3 @@ class RayEngine(Engine):
         """Disconnect if `open` connected; Ray started on this machine ends with it."""
         if self._connected_here:
             ray.shutdown()
-            self._connected_here = False

@@ -93,17 +93,13 @@ class Rule(ABC, Generic[Settings]):
     """
 
     state: ClassVar[tuple[str, ...]]
-    """Names of the tensors that are kept from step to step, each of the weight's shape."""
+    """Names of the tensors that are kept from step to step, each of the weight's shape. They start at 0, or at the
+    settings' `initial_accumulator`."""
     at_once: ClassVar[bool] = True
     """Whether all layers are updated together after the backward pass, rather than one by one within it. This is faster
     for rules of many operations, where the number of small ones dominates the cost; the results are the same."""
     every_step: ClassVar[bool] = False
     """Whether the rule is rebuilt every step, as a schedule or a step-dependent correction needs, or once an epoch."""
-
-    @staticmethod
-    def initial(settings: Settings) -> float:
-        """Return the initial value of the state."""
-        return 0.0
 
     @abstractmethod
     def __init__(self, settings: Sequence[Settings], moment: Moment, like: Tensor): ...
@@ -137,10 +133,6 @@ class Adagrad(Rule[AdagradConfig]):
     """s = s + g^2; w = w - rate * g / (sqrt(s) + epsilon)."""
 
     state = ("squares",)
-
-    @staticmethod
-    def initial(settings: AdagradConfig) -> float:
-        return settings.initial_accumulator
 
     def __init__(self, settings: Sequence[AdagradConfig], moment: Moment, like: Tensor):
         self.step = _column([-one.learning_rate for one in settings], like)

@@ -14,10 +14,8 @@ from highways.data import load
 from highways.errors import HighwaysError
 from highways.files import remove_strays
 from highways.nn import build_network
-from highways.tracking.events import Event, Listener, Started
-from highways.tracking.mlflow_log import MlflowLog
-from highways.tracking.outcomes import auxiliary_keys, columns
-from highways.tracking.records import RecordStore, RunRecord, run_keys
+from highways.tracking import Event, Listener, MlflowLog, RecordStore, RunRecord, Started, auxiliary_keys, run_keys
+from highways.tracking.outcomes import columns
 from highways.training import device as devices
 from highways.training.checkpoints import ResumePoints, load_weights, locked, weights_path
 from highways.training.engines import complete, engine_named, say_waiting, train_all

@@ -34,9 +34,10 @@ class PopulationModule(TrialsModule):
         self._rule = RULES[configs[0].optimiser.kind]
         self.state = nn.ModuleDict({name: nn.Module() for name in self._rule.state})
         """State of the optimiser: for each name, one tensor per weight, of the weight's shape."""
+        start = getattr(configs[0].optimiser, "initial_accumulator", 0.0)
         for kept in self.state.values():
             for name, parameter in self.population.named_buffers():
-                kept.register_buffer(name, torch.full_like(parameter, self._rule.initial(configs[0].optimiser)))
+                kept.register_buffer(name, torch.full_like(parameter, start))
         self._step: Rule[Any]
         self._states: dict[str, list[tuple[Tensor, ...]]] = {}
         self._gradients: dict[str, Tensor] = {}
@@ -50,11 +51,15 @@ class PopulationModule(TrialsModule):
         return self.population(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Take one step for every trial."""
-        if batch_idx == 0:
-            self._start_epoch()
-        elif self._rule.every_step:
+        if batch_idx == 0 or self._rule.every_step:
             self._step = self._made(batch_idx)
+        if batch_idx == 0:
+            self._states = {
+                name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
+                for name, parameter in self.population.named_buffers()
+            }
+            if self._rule.at_once:
+                self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
         x, y = batch
         if isinstance(self._step, SGD) and (kernels := kernels_for(self.population.config, x)) is not None:
             self.fused = True
@@ -66,15 +71,6 @@ class PopulationModule(TrialsModule):
         self.population.forward_backward(x, y, self._update, self._masks(x, batch_idx))
         for name, gradient in self._gradients.items():
             self._step.update(self.population.get_buffer(name), gradient, *self._kept(name))
-
-    def _start_epoch(self) -> None:
-        self._step = self._made(0)
-        self._states = {
-            name: list(zip(*(t.unbind() for t in (parameter, *self._kept(name))), strict=True))
-            for name, parameter in self.population.named_buffers()
-        }
-        if self._rule.at_once:
-            self._gradients = {name: torch.empty_like(p) for name, p in self.population.named_buffers()}
 
     def _made(self, batch_idx: int) -> Rule[Any]:
         """Return the rule for use from a step of this epoch on."""
@@ -106,7 +102,6 @@ class PopulationModule(TrialsModule):
         self._step.update(weight, gradient, *state)
 
     def drop(self, kept: list[int]) -> None:
-        """Remove the diverged trials from the stacked tensors."""
         self._fused.clear()
         self.population.keep(kept)
         for state in self.state.values():
