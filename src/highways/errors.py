@@ -1,4 +1,4 @@
-"""The one exception that users are meant to see, and its subclasses.
+"""The one exception that users are meant to see, and its subclass `NotYet`.
 
 Every function raises it for problems that the user can fix, such as a faulty file; docstrings other than those of
 public functions do not repeat this.

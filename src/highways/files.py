@@ -1,7 +1,7 @@
 """Atomic file writes: a file is either complete or absent."""
 
 import contextlib
-import glob
+import fnmatch
 import hashlib
 import os
 import time
@@ -52,10 +52,11 @@ def check_writable(path: Path) -> None:
 def remove_strays(*folders: Path) -> None:
     """Remove unfinished files in and below folders, left by processes killed at least a day ago."""
     for top in folders:
-        for name in glob.iglob("**/.*.part", root_dir=top, recursive=True):  # skips folders that are removed meanwhile
-            with contextlib.suppress(OSError):
-                if time.time() - (path := top / name).stat().st_mtime > 24 * 3600:
-                    path.unlink()
+        for folder, _, names in os.walk(top):  # skips folders that other processes remove meanwhile
+            for path in (Path(folder, name) for name in fnmatch.filter(names, ".*.part")):
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > 24 * 3600:
+                        path.unlink()
 
 
 def check_is_file(path: Path) -> None:

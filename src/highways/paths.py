@@ -18,8 +18,8 @@ def _find_root(start: Path) -> Path:
 
 def root() -> Path:
     """Return the project's root: `HIGHWAYS_ROOT`, else the checkout of the current folder, else the package's."""
-    if given := os.environ.get("HIGHWAYS_ROOT"):
-        return Path(given).resolve()
+    if asked := os.environ.get("HIGHWAYS_ROOT"):
+        return Path(asked).resolve()
     return _find_root(Path.cwd().resolve())
 
 

@@ -19,7 +19,7 @@ weights = typer.Typer(no_args_is_help=True, help="Final weights in the repositor
 def run_command(
     config: Annotated[
         str | None,
-        typer.Argument(help="YAML file, record (JSON) or key of a run; a key's or its hash's start will do."),
+        typer.Argument(help="YAML file or record (JSON) of a run, or the beginning of its key or the key's hash."),
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as network.depth=20.")] = None,
     device: DeviceOption = "auto",

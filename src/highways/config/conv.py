@@ -113,8 +113,8 @@ def _read_networks() -> dict[str, ConvConfig]:
         part: [validate(ConvConfig, {"name": name} | network, f"{path}: {name}") for name, network in networks.items()]
         for part, networks in read_mapping(path).items()
     }
-    highways, plain = described["with_plain_twin"], {"kind": "plain", "transform_bias": None}
-    twins = [one.model_copy(update=plain | {"name": one.name.replace("highway", "plain", 1)}) for one in highways]
+    highways, ungated = described["with_plain_twin"], {"kind": "plain", "transform_bias": None}
+    twins = [one.model_copy(update=ungated | {"name": one.name.replace("highway", "plain", 1)}) for one in highways]
     return {network.name: network for network in [*highways, *twins, *described["without"]]}
 
 

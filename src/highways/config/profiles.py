@@ -89,8 +89,8 @@ class Profile(Strict):
                 raise HighwaysError(f"the kernel imports highways from {PACKAGE}, its stage from {code}")
             asked = load_profile(stage, cls)
             if others := {name: value for name, value in settings if value != getattr(asked, name)}:
-                file, (name, value) = f"profiles/{stage}/{cls.experiment}.yaml", next(iter(others.items()))
-                where = f"{file} ({name} is {value!r}, not {getattr(asked, name)!r})"
+                name, value = next(iter(others.items()))
+                where = f"profiles/{stage}/{cls.experiment}.yaml ({name} is {value!r}, not {getattr(asked, name)!r})"
                 what = f"{cls.experiment}.ipynb does not run with the {', '.join(others)} of {where}"
                 raise HighwaysError(f"{what}: only the cell tagged 'parameters' may set them")
             return settings

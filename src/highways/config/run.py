@@ -290,11 +290,12 @@ class RunConfig(Strict):
         network = self.network
         content = {"config": config, "data": fingerprint, "family": network.family, "numerics": network.numerics}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        digest, rate = hashlib.sha256(text.encode()).hexdigest()[:12], f"lr{self.optimiser.learning_rate:.2g}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         parts = [network.shown_as, f"d{network.depth:03d}", self.data.name, *network.slug_parts(self.optimiser.kind)]
         bias = f"b{network.transform_bias:.2g}" if network.transform_bias is not None else ""
         order = "" if self.budget.shuffle else "in-order"
-        return "-".join(part for part in (*parts, rate, bias, order, f"s{self.seed}", digest) if part)
+        parts += [f"lr{self.optimiser.learning_rate:.2g}", bias, order, f"s{self.seed}", digest]
+        return "-".join(filter(None, parts))
 
     def flat(self) -> dict[str, Any]:
         """Return the configuration as a flat mapping with `section.field` keys (MLflow parameters)."""

@@ -37,8 +37,8 @@ class Pictures(Labelled):
         return self.labels[part]
 
     def size(self, part: Part) -> int:
-        count = len(self.labels[part])  # to evaluate all training examples would cost a third of the training
-        return min(count, 10_000) if part == "train" else count
+        count = len(self.labels[part])
+        return min(count, 10_000) if part == "train" else count  # all would cost a third of the training
 
     def prepared(self, images: Tensor) -> Tensor:
         """Convert bytes, `(batch, channels, height, width)`, to a network's input without augmentation, float32."""

@@ -85,9 +85,9 @@ class DepthProfile(Search):
 
     def trial(self, kind: Kind, depth: int, number: int, transform_bias: float | None = None) -> RunConfig:
         """Return the run of one trial of a network; `transform_bias`, if given, replaces the one that it draws."""
-        drawn, width, bias = self.draw(number), self.plain_width, None
-        if kind == "highway":
-            width, bias = self.highway_width, drawn["transform_bias"] if transform_bias is None else transform_bias
+        drawn = self.draw(number)
+        bias = drawn["transform_bias"] if transform_bias is None else transform_bias
+        width, bias = (self.highway_width, bias) if kind == "highway" else (self.plain_width, None)
         network = DenseConfig(kind=kind, depth=depth, width=width, activation=drawn["activation"], transform_bias=bias)
         return RunConfig(
             data=DataConfig.of(self.data),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -12,7 +12,7 @@ from highways.config import STAND_INS, AnalysisConfig, BudgetConfig, ImageDataNa
 from highways.config.base import BatchSize, Count, Distinct, Epochs, Seed, Strict, Trials, Width
 from highways.experiments.base import Experiment, Table
 from highways.experiments.depth import DepthProfile, like
-from highways.experiments.search import Rung, Search, check_rungs
+from highways.experiments.search import Ladder, Rung, Search, check_rungs
 from highways.inside.gates import GatesConfig
 from highways.inside.layers import GateLayers, inside, numbered, of_kind
 from highways.inside.statistics import rank_correlation
@@ -89,8 +89,12 @@ class GatesProfile(Search):
             trials[name] = [search.trial("highway", self.depth, number, bias) for number in range(own.trials)]
         return trials
 
+    def ladders(self) -> dict[Any, Ladder]:
+        """Return the rungs; without a search of its own they follow from other records, and are read every time."""
+        return super().ladders() if self.own_search else {name: [runs] for name, runs in self.first_rung().items()}
+
     def portions(self) -> Iterator[list[RunConfig]]:
-        """Yield rung by rung."""
+        """Yield rung by rung; all trials of a rung count alike, so none comes first."""
         for level in self.levels():
             yield [run for runs in level for run in runs]
 

@@ -121,7 +121,7 @@ def initialise(network: DenseNetwork, seed: int) -> None:
     with torch.no_grad():
         for name, module in network.named_modules():
             if isinstance(module, nn.Linear):
-                of_block = config.block_initialisation if name.startswith("blocks.") else None
-                module.weight.copy_(drawn(module.weight.shape, of_block or config.initialisation, random))
+                own = config.block_initialisation if name.startswith("blocks.") else None
+                module.weight.copy_(drawn(module.weight.shape, own or config.initialisation, random))
                 module.bias.zero_()
     reset_gate_biases(network)

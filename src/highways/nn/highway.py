@@ -24,7 +24,7 @@ class Highway(nn.Module):
     Args:
         transform: H. Its output has the shape of its input.
         gate: The affine map whose sigmoid is T (a linear map, a convolution). Its output has the shape of its input,
-            and it has an attribute `bias`.
+            and it has a parameter `bias`.
         transform_bias: Initial value of that bias, such as -1 to -10.
     """
 
@@ -33,7 +33,7 @@ class Highway(nn.Module):
         self.transform = transform
         self.gate = gate
         self.initial_transform_bias = transform_bias
-        reset_gate_biases(self)
+        nn.init.constant_(gate.get_parameter("bias"), transform_bias)
 
     def transform_gate(self, x: Tensor) -> Tensor:
         """Return T(x), of the shape of `x`, in (0, 1)."""

@@ -39,10 +39,5 @@ def schema_text() -> str:
     properties = schema["$defs"]["Claim"]["properties"]
     properties["experiment"] = {"enum": list(BY_NAME), "description": "Notebook whose records judge it."}
     properties["measure"] = {"anyOf": [{"$ref": "#/$defs/Expression"}, function]}
-    content = {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "Claims by id",
-        "type": "object",
-        "additionalProperties": {"$ref": "#/$defs/Claim"},
-    }
-    return json.dumps(content | schema, indent=1) + "\n"
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Claims by id", "type": "object"}
+    return json.dumps(head | {"additionalProperties": {"$ref": "#/$defs/Claim"}} | schema, indent=1) + "\n"

@@ -7,7 +7,7 @@ import os
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +34,6 @@ from highways.training.execute import groups
 REMAKE = "`highways tables` and `highways claims` make it"
 PLAIN, BFLOAT16 = 0.5, 0.2
 """Tolerances instead of `Network.tolerance`: for plain dense networks (0.17 measured), and for bfloat16."""
-HIDDEN = ("results", "checkpoints", "mlruns")
-"""Folders that a temporary project does not share with this one."""
 CONDITIONS = ("processor", "threads", "torch", "device", "platform")
 """Entries of a record's environment that affect the last bits."""
 
@@ -69,18 +67,16 @@ def faults(profile: str) -> tuple[int, list[str]]:
             judged |= {} if lines else pages(verdicts)  # pages show everything above
         except HighwaysError as error:
             lines.append(f"{paths.shown(results.claims)}: cannot be checked: {error}")
-    return checked + len(tables) + len(judged), lines + _differences(judged)
+    return checked + len(tables) + len(judged), [*lines, *_differences(judged)]
 
 
-def _differences(expected: Mapping[Path, str]) -> list[str]:
-    """Return a line for each file whose content differs from what is expected."""
-    lines = []
+def _differences(expected: Mapping[Path, str]) -> Iterator[str]:
+    """Yield a line for each file whose content differs from what is expected."""
     for path, text in expected.items():
         if not path.exists():
-            lines.append(f"{paths.shown(path)}: missing; {REMAKE}")
+            yield f"{paths.shown(path)}: missing; {REMAKE}"
         elif path.read_bytes() != text.encode():
-            lines.append(f"{paths.shown(path)}: not what the records give; {REMAKE} again")
-    return lines
+            yield f"{paths.shown(path)}: not what the records give; {REMAKE} again"
 
 
 class Outcome(NamedTuple):
@@ -152,7 +148,7 @@ def again(record: RunRecord, group: Sequence[RunConfig], device: str) -> RunReco
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="highways-rerun-") as root:
         for path in paths.root().iterdir():
-            if path.name not in HIDDEN and not path.name.startswith("."):
+            if path.name not in ("results", "checkpoints", "mlruns") and not path.name.startswith("."):
                 (Path(root) / path.name).symlink_to(path)
         with ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent) as pool:
             records = pool.submit(_train, root, list(group), device, threads).result()

@@ -58,7 +58,8 @@ def panel_view(panel: Panel, experiment: str, records: Records) -> dict[str, Any
 
     A curve has a `name` and `points`: coordinates in the SVG, both values as text, and indices of records.
     """
-    (text, places), shown = svg(panel), {"title": panel.title, "alt": panel.alt}
+    text, places = svg(panel)
+    shown = {"title": panel.title, "alt": panel.alt}
     if not any(line.runs for line in panel.lines):
         return shown | {"image": f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"}
     found, number = [], records.panels

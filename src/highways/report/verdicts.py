@@ -1,4 +1,4 @@
-"""What follows from a profile's records: its comparison tables, and the verdicts on all claims."""
+"""What follows from a profile's records: its comparison tables, the verdicts on all claims, and `claims.json`."""
 
 import hashlib
 import json

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from highways import paths
 from highways.config import Profile, RunConfig
-from highways.errors import NotYet
+from highways.errors import HighwaysError, NotYet
 from highways.tracking.mlflow_log import read
 from highways.tracking.records import AnalysisRecord, AnalysisStore, RecordStore, RunRecord, analysis_keys, run_keys
 
@@ -90,6 +90,8 @@ def listed_records(settings: Profile, source: Source = "records") -> Listed:
     The result is empty if the list depends on results of an earlier stage that do not exist yet. Both sources give the
     same records.
     """
+    if source not in get_args(Source):
+        raise HighwaysError(f"no source {source!r} of records; there are: {', '.join(get_args(Source))}")
     try:
         configs, analyses, waiting = settings.runs(), settings.analyses(), settings.waiting()
     except NotYet:
