@@ -52,9 +52,11 @@ class StopRule(Strict):
 class Beside(Strict):
     """Further variants, at some depths, trained after the others."""
 
-    variants: list[Variant] = Field(min_length=1)
-    depths: list[Depth] = Field(min_length=1)
+    variants: Distinct[Variant]
+    depths: Distinct[Depth]
     seeds: Trials
+    data: Distinct[TextData] | None = None
+    """By default the data sets of the others; a further one gets its bag of words as well."""
 
 
 class BiLSTMProfile(Profile):
@@ -110,8 +112,9 @@ class BiLSTMProfile(Profile):
             more += self._grid(data, self, lambda depth: range(1, self.seeds if depth in open_depths else 1))  # noqa: B023
         yield more
         if (beside := self.beside) is not None:
-            seeds = range(beside.seeds)
-            yield [run for data in self.data for run in self._grid(data, beside, lambda depth: seeds)]
+            seeds, sets = range(beside.seeds), beside.data or self.data
+            bags = [self._bag_of_words(data) for data in sets if data not in self.data]
+            yield bags + [run for data in sets for run in self._grid(data, beside, lambda depth: seeds)]
 
     def _grid(self, data: TextData, of: "BiLSTMProfile | Beside", seeds: Callable[[int], range]) -> list[RunConfig]:
         return [
