@@ -43,12 +43,6 @@ def write_all(files: Mapping[Path, bytes | str]) -> list[Path]:
     return list(files)
 
 
-def check_writable(path: Path) -> None:
-    """Raise an error if a file cannot be written, before there is anything to write."""
-    with part_of(path) as part, writing(path):
-        part.touch()
-
-
 def remove_strays(*folders: Path) -> None:
     """Remove unfinished files in and below folders, left by processes killed at least a day ago."""
     for top in folders:

@@ -9,8 +9,7 @@ from highways.errors import HighwaysError
 
 @lru_cache(maxsize=8)
 def _find_root(start: Path) -> Path:
-    package_checkout = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, package_checkout):
+    for folder in (start, *start.parents, Path(__file__).resolve().parents[2]):
         if all((folder / marker).exists() for marker in ("dvc.yaml", "profiles", "references")):
             return folder
     raise HighwaysError(f"no highways project at or above {start}; run from a clone, or set HIGHWAYS_ROOT to one")

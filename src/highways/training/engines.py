@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from highways.data import DataSet
-from highways.errors import HighwaysError
-from highways.files import check_writable
+from highways.errors import HighwaysError, writing
+from highways.files import part_of
 from highways.tracking import Event, Finished, Listener, RecordStore, RunRecord
 from highways.training import device as devices
 from highways.training.checkpoints import POLL_S, ResumePoint, ResumePoints, load_weights, locked, save_weights
@@ -50,7 +50,8 @@ def complete(job: Job, trainer: Trainer, listener: Listener) -> list[RunRecord] 
         if not free:
             return None
         store, points = RecordStore(job.records), ResumePoints(job.group, job.population)
-        check_writable(store.path(job.keys[0]))
+        with part_of(home := store.path(job.keys[0])) as part, writing(home):
+            part.touch()  # a folder that cannot be written is an error before the training, not after it
         records = {key: record for key in job.keys if (record := store.adopt(key)) is not None}
         for record in records.values():
             listener(Finished(record))
