@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from browser import BROWSER, run_browser
-from toolbox import OF_MLFLOW, mlflow_runs
+from toolbox import OF_MLFLOW, mlflow_runs, record_of
 
 from highways.colours import NETWORK
 from highways.tracking import mlflow_page
+from highways.tracking.mlflow_log import MlflowRuns
 from highways.tracking.mlflow_page import PREFIX, experiment_tags, links, views
 from highways.tracking.mlflow_runs import NOTE, interval, run_name
 from highways.tracking.mlflow_store import connect
@@ -81,6 +82,17 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
     assert best.data.tags["run_key"] == ranked[1].run_key
     (parent,) = mlflow_runs(kind="sweep")
     assert parent.data.metrics["by depth/train_cross_entropy highway digits"] == ranked[1].best()
+
+
+def test_a_better_record_of_an_earlier_day_counts(tracked_project: Path, run_config) -> None:
+    for seed, (loss, day) in enumerate([(0.5, 2), (0.3, 1)]):
+        curves = {"train_cross_entropy": [loss], "test_accuracy": [0.9]}
+        runs = MlflowRuns("p", "e")
+        list(runs.bring([record_of(run_config(seed=seed, epochs=1), curves, finished_at=f"2026-01-0{day}T12:00:00Z")]))
+        runs.close()
+    (parent,) = mlflow_runs(kind="sweep")
+    losses = ("summary/best_train_cross_entropy", "by depth/train_cross_entropy highway digits")
+    assert [parent.data.metrics[name] for name in losses] == [0.3, 0.3]
 
 
 def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, run_config) -> None:

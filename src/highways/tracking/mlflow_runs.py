@@ -168,6 +168,7 @@ def of_sweep(runs: Iterable[Run], best: Sequence[Run]) -> list[Metric]:
     from mlflow.entities import Metric
 
     finished, by_depth = [run for run in runs if is_finished(run)], []
+    end = max((run.info.end_time or 0 for run in finished), default=0) + len(finished)  # MLflow shows the latest values
     summary = {name: fsum(run.data.metrics[name] for run in finished) for name in (DIVERGED, SECONDS)}
     summary["summary/runs"] = float(len(finished))
     for name, label, choice in ((BEST_LOSS, "train_cross_entropy", min), (ACCURACY, "test_accuracy", max)):
@@ -177,6 +178,5 @@ def of_sweep(runs: Iterable[Run], best: Sequence[Run]) -> list[Metric]:
         for run in having:
             where = "by depth/" + label + " {network} {data}".format_map(run.data.tags)
             depth = int(run.data.tags["depth"])
-            by_depth.append(Metric(where, run.data.metrics[name], run.info.end_time or 0, depth))
-    end = max((run.info.end_time or 0 for run in finished), default=0)
+            by_depth.append(Metric(where, run.data.metrics[name], end, depth))
     return [*by_depth, *(Metric(name, value, end, 0) for name, value in summary.items())]
