@@ -123,6 +123,8 @@ def test_example_or_layer_out_of_range_and_networks_without_gates_are_named() ->
         gates(dense(), batches(), 3, examples=10, example=99)
     with pytest.raises(HighwaysError, match="no gates"):
         gates(dense(kind="plain"), batches(), 3, examples=10)
+    with pytest.raises(HighwaysError, match="1 of 4 classes are not among the first 10 examples"):
+        gates(dense(), batches(), 4, examples=10)
     with pytest.raises(HighwaysError, match="no highway layer 5: they are 1 to 4"), lesioned(dense(), 5):
         pass
 
@@ -360,7 +362,7 @@ def test_runs_that_diverged_are_judged_and_drawn(project: Path, run_config) -> N
     assert share_of_guessing(listed, "highway", 6) == 1
     assert depth_ratio(listed, ("highway", 6), ("highway", 4)) == float("inf")
     assert depth_ratio(listed, ("highway", 4), ("highway", 6))[:2] == (0.0, float("inf")), "other settings tell nothing"
-    wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=10)) for config in configs]
+    wanted = [AnalysisConfig(run=config, measure=GatesConfig(examples=100)) for config in configs]
     analyses = analyse(wanted, **HERE)
     assert [analysis.run for analysis in analyses] == [fine.config, later.config]
     assert inside(Listed(list(records), analyses), "gates")["digits"].networks == analyses

@@ -86,8 +86,7 @@ def test_auxiliary_run_is_never_the_best(tracked_project: Path, run_config) -> N
 
 def test_a_better_record_of_an_earlier_day_counts(tracked_project: Path, run_config) -> None:
     for seed, (loss, day) in enumerate([(0.5, 2), (0.3, 1)]):
-        curves = {"train_cross_entropy": [loss], "test_accuracy": [0.9]}
-        runs = MlflowRuns("p", "e")
+        curves, runs = {"train_cross_entropy": [loss]}, MlflowRuns("p", "e")
         list(runs.bring([record_of(run_config(seed=seed, epochs=1), curves, finished_at=f"2026-01-0{day}T12:00:00Z")]))
         runs.close()
     (parent,) = mlflow_runs(kind="sweep")
@@ -107,7 +106,6 @@ def test_a_sweep_says_what_it_is_and_what_its_runs_are(tracked_project: Path, ru
     assert sorted(run.data.tags["network"] for run in found) == ["highway", "plain"], "the best of each"
     assert {chart["metricKey"] for chart in state["compareRunCharts"]} >= {"train/cross_entropy", "test/accuracy"}
     assert "train/cross_entropy" in found[0].data.metrics
-
     by_key = {run.data.tags["run_key"]: run for run in mlflow_runs(kind="run")}
     assert len(mlflow_runs(best="true")) == 4
     for record in records:

@@ -13,6 +13,7 @@ one with `take`. What no expression can say is a function of the records, given 
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -249,13 +250,10 @@ def runs_behind(measures: Measures, measure: Mapping[str, Any], records: Listed)
 
 # Measures of studies, which the claims of any experiment can use
 
-SHARES = ("accuracy", "saturated", "metrics", "confidence", "output_high", "without_label")
-"""Parts of names that mark a number as a share."""
-
 
 def is_share(value: str) -> bool:
     """Tell from its name whether a number of a study is a share."""
-    return any(word in value for word in SHARES)
+    return re.search("accuracy|saturated|metrics|confidence|output_high|without_label", value) is not None
 
 
 Which = Literal["first", "last", "largest", "mean"]

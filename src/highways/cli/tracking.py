@@ -42,7 +42,7 @@ def _rebuild(profile: str | None, only_missing: bool) -> list[str]:
 
 @app.command("models")
 def tracking_models(profile: ProfileOption = None) -> None:
-    """Export the best networks to MLflow as models, where their weights are kept here."""
+    """Export the best networks to MLflow as models, if their weights are kept."""
     from highways.report.mlflow_results import models
 
     for name in profiles_given(profile):

@@ -323,7 +323,8 @@ def gradient_ratio(records: Listed, of: tuple[Variant, int], to: tuple[Variant, 
     """Return the ratio of the first block's gradients before training for two (variant, layers), paired by seed."""
     start = "gradient_norm_first_block_start"
     norms = {(row["variant"], row["depth"], row["seed"]): row[start] for row in bilstm_rows(records)}
-    pairs = [(norms.get((*of, seed)), norms.get((*to, seed))) for seed in sorted({seed for *_, seed in norms})]
+    one, other = ((LABELS.get(name, name), depth) for name, depth in (of, to))
+    pairs = [(norms.get((*one, seed)), norms.get((*other, seed))) for seed in sorted({seed for *_, seed in norms})]
     return ratio_interval((one, other) for one, other in pairs if one is not None and other is not None)
 
 

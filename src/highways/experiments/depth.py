@@ -151,7 +151,7 @@ def depth_rows(records: Listed) -> Iterator[Row]:
         first, best, rest = cell.runs[0], cell.best, drawn.get((kind, depth))
         data, paper = first.config.data.name, papers.get((kind, depth), {})
         same = _papers_lowest(kind, cell.epochs) if data == "mnist" and cell.epochs < 400 else {}
-        outcomes = [loss for run in cell.counted if (loss := run.best()) is not None]
+        outcomes = [loss for run in cell.counted if run.status == "finished" and (loss := run.best()) is not None]
         mean, deviation = top_mean(outcomes if len(cell.counted) >= 20 else [], 10)
         accuracy, tested = best.last("test_accuracy") if best else None, examples(first.config.data, "test")
         low, high = (None, None) if accuracy is None else wilson_interval(accuracy, tested)
@@ -220,7 +220,8 @@ def outcome_panel(records: Listed) -> Panel:
     return line_panel(f"{data}: best outcome by depth", lines, "layers", LOSS, bars_and_ticks, columns=2)
 
 
-def _curves_panel(networks: Networks, kind: str) -> Panel:
+def _curves_panel(records: Listed, kind: str) -> Panel:
+    networks = cells(records, kind_and_depth)
     data, depths, epochs, budget = _setting(networks)
     curves, lines = reference("highway2015_fig1_curves.csv").query("network == @kind"), []
     for place, depth in enumerate(depths):
@@ -278,8 +279,7 @@ def worst_activation(records: Listed, network: str) -> float | None:
     activations = {activation for _, activation in networks}
     if len(activations) < 2 or any((depth, one) not in networks for depth, _ in networks for one in activations):
         return None
-    losses = [min(run.best() or math.inf for run in cell.runs) for cell in networks.values()]
-    return max(losses) / math.log(classes(runs[0].config.data))
+    return max(cell.best_loss for cell in networks.values()) / math.log(classes(runs[0].config.data))
 
 
 @in_units("parameters")
@@ -351,8 +351,8 @@ DEPTH = Experiment(
         ),
     ),
     figures={
-        "depth": lambda records: Drawing([outcome_panel(records)]),
-        "depth_curves": lambda records: Drawing([_curves_panel(cells(records, kind_and_depth), one) for one in KINDS]),
+        "depth": lambda records: Drawing([outcome_panel(records)] if records else []),
+        "depth_curves": lambda records: Drawing([_curves_panel(records, one) for one in KINDS] if records else []),
         "depth_budget": lambda records: budget_figure(records, DEPTH.named_measures),
     },
     captions={

@@ -2,7 +2,7 @@
 
 The recorded trials are drawn again, with replacement (the bootstrap). A trial has the same settings for every network,
 so one draw serves all of them. In a search with rungs, only the trials that reached a rung have an outcome there: a
-draw without any of them is uninformative and left out.
+draw without any of them is uninformative and left out. A trial that diverged counts with its lowest loss.
 """
 
 import math

@@ -262,7 +262,7 @@ def answer(records: Listed) -> Iterator[str]:
         layers, end = GateLayers(found.networks[0]), ends.get(found.networks[0].run)
         trained = f"ends at a training cross-entropy of {end:.2g}; it " if end else ""
         yield (
-            f"**{data}**: the best network {trained}moved {layers.share_below_start:.0%} of its transform biases below "
+            f"**{data}**: network 1 {trained}moved {layers.share_below_start:.0%} of its transform biases below "
             f"their start ({layers.initial_bias:g}); the gates are open by {layers.gate.mean():.0%} in the mean, from "
             f"{layers.gate.min():.0%} to {layers.gate.max():.0%} layer by layer, and the first 15 layers make "
             f"{layers.change[:15].sum() / layers.change.sum():.0%} of the change."

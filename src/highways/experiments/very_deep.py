@@ -167,7 +167,8 @@ def _cost_panel(costs: list[AnalysisRecord], name: str, title: str, unit: str, t
     """Return time or memory of a step by depth, with the exponent from 100 layers on, for one machine."""
     lines = []
     for kind, look in LOOKS.items():
-        measured = [cost for cost in costs if cost.run.network.kind == kind]
+        if not (measured := [cost for cost in costs if cost.run.network.kind == kind]):
+            continue
         points = {cost.run.network.depth: cost.row(name)[0] * times for cost in measured}
         deep = [one.run.network.depth for one in measured if machine(one) == machine(measured[-1])]
         deep = [depth for depth in deep if depth >= 100]

@@ -89,10 +89,12 @@ def gates(network: nn.Module, batches: Batches, classes: int, examples: int, exa
             done += len(y)
     if one is None:
         raise HighwaysError(f"there is no training example {example}: they are 0 to {done - 1}")
+    if absent := int((count == 0).sum()):
+        raise HighwaysError(f"{absent} of {classes} classes are not among the first {int(count.sum())} examples")
     return {
         "biases": [cast(Tensor, block.gate.bias).detach().cpu().clone() for block in blocks],
         "mean": [total.sum(dim=0) / count.sum() for total in sums],
-        "class_means": [total / count.clamp_min(1)[:, None] for total in sums],
+        "class_means": [total / count[:, None] for total in sums],
         "example_gates": one[0],
         "example_outputs": one[1],
         "change": change / count.sum(),

@@ -31,7 +31,7 @@ from highways.training import sweep
 from highways.training.engines import die_with_parent
 from highways.training.execute import groups
 
-REMAKE = "`highways tables` and `highways claims` make it"
+REMAKE = "`highways tables --profile P` and `highways claims --profile P` make it"
 PLAIN, BFLOAT16 = 0.5, 0.2
 """Tolerances instead of `Network.tolerance`: for plain dense networks (0.17 measured), and for bfloat16."""
 CONDITIONS = ("processor", "threads", "torch", "device", "platform")

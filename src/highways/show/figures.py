@@ -125,8 +125,8 @@ def line_panel(
 
 
 def _ends(of: Line) -> str:
-    places = [f" at {x:g}" for x in of.x] if len(of.x) else [""]
-    return ", ".join(dict.fromkeys(f"{of.y[end]:.3g}{places[end]}".replace("nan", "not finite") for end in (0, -1)))
+    at = [f" at {x:g}" for x in of.x] if len(of.x) else [""]
+    return ", ".join(dict.fromkeys(f"{of.y[end]:.3g}{at[end]}".replace("nan", "zero or not finite") for end in (0, -1)))
 
 
 class Drawing:

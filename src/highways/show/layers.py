@@ -56,8 +56,8 @@ def _map(title: str, matrix: NDArray[np.float64], colours: str, ends: tuple[floa
     reach = float(np.nanmax(np.abs(matrix)))
     low, high = ends or (-reach, reach)
     first, last = (np.nanmean(np.abs(matrix[layer])) for layer in (0, -1))
-    alt = f"{len(matrix)} layers by {matrix.shape[1]} units, {low:.2g} to {high:.2g}; mean size in the first layer "
-    alt += f"{first:.2g}, in the last {last:.2g}."
+    alt = f"{len(matrix)} layers by {matrix.shape[1]} units, {np.nanmin(matrix):.2g} to {np.nanmax(matrix):.2g}; "
+    alt += f"mean size in the first layer {first:.2g}, in the last {last:.2g}."
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(matrix, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
