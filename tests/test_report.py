@@ -332,12 +332,12 @@ def test_readme_and_pages_have_the_committed_numbers(repository: Path) -> None:
         assert said.format(point=number(point), low=f"{low:.0f}", high=number(high)) in text
     table = pd.read_csv(repository / "results/paper/02_bilstm_depth/tables/bilstm_depth.csv")
     units = table.set_index(["variant", "depth"]).sort_index()["accuracy_test_best_dev"]
-    plain, released = units["plain"], units["highway-released"]
+    plain, released, article = (units[name] for name in ("plain", "highway-released", "highway-article"))
     assert f"plain stacks reach {plain.loc[:3].min():.2f} to {plain.loc[:3].max():.2f} up to 3 layers" in text
-    assert {round(value, 2) for value in [*plain.loc[5:], *units["highway-article"].loc[3:]]} == {0.5}
-    assert f"reaches {released[5]:.2f} with 5" in text
-    assert released.loc[10:].between(0.477, 0.523).all(), "chance, by the profile's stop rule"
-    assert "| the Highway BiLSTM article: 6 | 2 | 1 | | 3 |" in text
+    assert pd.concat([plain.loc[5:], article.loc[3:], released.loc[10:]]).between(0.477, 0.523).all(), "chance"
+    three, five = released.loc[3], released.loc[5]
+    assert f"{three.min():.2f} to {three.max():.2f} with 3, {five.max():.2f} with 5 in one seed of three" in text
+    assert "| the Highway BiLSTM article: 6 | 2 | 4 | | | | | |" in text
     inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
     counts = [
         ("zero", "one", "two", "three", "four", "five")[inside.count(v)] for v in ("replicated", "not replicated")
