@@ -161,15 +161,15 @@ CHOSEN |= {"variants": VARIANTS, "depths": [1, 2, 3, 5, 10, 12, 15, 20], "batch_
 
 
 def judged(accuracy: Callable[[str, int], float], **changes: object) -> dict[str, tuple[str, str]]:
-    """Verdicts and scopes for runs with these test accuracies; no gradients are measured."""
-    chosen = BiLSTMProfile.model_validate(CHOSEN | changes)
-    records = []
+    """Verdicts and scopes for runs on SST-2 with these test accuracies; no gradients are measured."""
+    chosen, records = BiLSTMProfile.model_validate(CHOSEN | changes), []
     for config in chosen.runs():
         value = accuracy(config.network.kind, config.network.depth)
         measured = {"snapshot_dev_accuracy": [value], "snapshot_test_accuracy": [value]}
         records.append(record_of(config, {"test_accuracy": [value]}, measurements=measured))
-    rows = [row for row in verdicts_of(chosen, Listed(records)) if "gradient" not in row.claim_id]
-    return {row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in rows}
+    rows = [row for row in verdicts_of(chosen, Listed(records)) if "data: sst2" in row.required]
+    found = {row.claim_id.removeprefix("bilstm-"): (row.verdict, row.scope) for row in rows}
+    return {name: verdict for name, verdict in found.items() if "gradient" not in name}
 
 
 def test_gradients_of_two_networks_are_compared_seed_by_seed() -> None:
