@@ -127,7 +127,7 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"
     evidence = claim.evidence(records)
-    made = [evidence.study] if evidence.study is not None else evidence.runs or evidence.records.analyses
+    made = evidence.runs or evidence.records.analyses
     if not made or since is None:
         return "" if made else "no runs yet"
     what = "runs" if evidence.study is None else "studies"
