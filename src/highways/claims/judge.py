@@ -157,8 +157,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     evidence, calculated = claim.evidence(records), measures.needs_no_runs(claim.measure)
     measuring = measured_of_networks if claim.each_network else measured
     try:
-        judged = calculated or (evidence.complete and not evidence.records.empty)
-        value = measuring(measures, claim.measure, evidence.records) if judged else None
+        value = measuring(measures, claim.measure, evidence.records) if calculated or evidence.complete else None
     except HighwaysError as error:
         raise HighwaysError(f"references/claims.yaml: {name}: key 'measure': {error}") from None
     verdict: Verdict = "not run"

@@ -154,9 +154,8 @@ class Evidence:
         """
         enough, epochs = self.required.survivors or math.inf, self.required.epochs or 0
         for missing in filter(self.required.concerns, self.records.missing):
-            cell = self.cells.get(self.required.cell_of(missing))
-            at_the_end = cell is not None and cell.lengths[-1] == missing.budget.epochs >= epochs
-            if cell is None or not at_the_end or (_survivors(cell) or 0) < enough:
+            cell, length = self.cells.get(self.required.cell_of(missing)), missing.budget.epochs
+            if cell is None or length != cell.lengths[-1] or length < epochs or (_survivors(cell) or 0) < enough:
                 return False
         return self.records.known
 

@@ -228,7 +228,7 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
     """Evaluate a claim's measure for each analysed network, as `measured` does; `None` if any is missing."""
     pairs = records.networks()
     values = [measured(measures, measure, network) for network, _ in pairs]
-    controls = [None if control.empty else measured(measures, measure, control) for _, control in pairs]
+    controls = [measured(measures, measure, control) for _, control in pairs]
     if not values or None in values:
         return None
     untrained = (math.nan if control is None else control for control in controls)
