@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from toolbox import config_of, refused
 
-from highways.config import RunConfig
+from highways.config import DataConfig, RunConfig
 from highways.data import Sentences, fingerprint, load
 from highways.data.loading import _load
 from highways.data.sentences import PADDING, SentenceBatches
@@ -70,7 +70,7 @@ def test_synthetic_tweets_are_different_and_balanced_and_no_bag_of_words_solves_
     for text, label in made:
         by_bag.setdefault(tuple(sorted(text.split())), set()).add(label)
     assert any(len(labels) == 2 for labels in by_bag.values())
-    labelled = read_labelled("synthetic-tweets")
+    labelled = read_labelled(DataConfig(name="synthetic-tweets"))
     count = CountVectorizer(token_pattern=r"\S+")
     (train, y), (test, z) = (zip(*labelled[part], strict=True) for part in ("train", "test"))
     model = LogisticRegression(max_iter=2000).fit(count.fit_transform(train), y)

@@ -9,17 +9,16 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from highways import paths
-from highways.config import OwnFile, Part, quoted
+from highways.config import OwnFile, quoted
 from highways.data.images import mnist
+from highways.data.sentences import PARTS
 from highways.errors import HighwaysError, printable
-
-PARTS = get_args(Part)
 
 
 def own_files(own: OwnFile) -> dict[str, Path]:

@@ -135,9 +135,7 @@ def locate(name: str) -> dict[str, Path]:
 
 def _unpack(entry: Source, archive: Archive) -> str:
     """Fetch an archive, check its members and move them into place; return where the archive came from."""
-    raw = paths.root() / "data" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=raw) as folder:
+    with TemporaryDirectory() as folder:
         packed = Path(folder) / Path(archive.url).name
         origin = _retrieve(archive.url, packed.name, f"md5:{archive.md5}", packed)
         try:

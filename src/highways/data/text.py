@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from highways import paths
-from highways.config import DataConfig, OwnFile, Part
+from highways.config import DataConfig, Part
 from highways.data.own import is_number, read_own
 from highways.data.sentences import PARTS, Sentences
 from highways.data.sources import locate, source
@@ -42,8 +42,7 @@ def load_sentences(config: DataConfig, mark: str) -> Sentences:
         content = torch.load(path, weights_only=True)
         splits, vocabulary, vectors = content["splits"], content["vocabulary"], content["vectors"]
     except Exception:  # missing or damaged: torch.load raises many kinds
-        labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
-        vocabulary, splits = numericalise(labelled)
+        vocabulary, splits = numericalise(read_labelled(config))
         vectors = None if config.vectors is None else read_vectors(paths.given(config.vectors), vocabulary)
         packed = io.BytesIO()
         torch.save({"splits": splits, "vocabulary": vocabulary, "vectors": vectors}, packed)
@@ -139,25 +138,23 @@ def _unpacked(path: Path) -> IO[bytes]:
 # Files to sentences; the sources' files have been checked by checksum
 
 
-def read_labelled(name: str) -> dict[Part, list[Sentence]]:
-    """Return the labelled sentences of a data set by part, cleaned, their words separated by spaces."""
-    files = locate(name)
-    if name == "synthetic-tweets":
-        counts = source(name).examples
+def read_labelled(config: DataConfig) -> dict[Part, list[Sentence]]:
+    """Return the labelled sentences of a data set by part, cleaned, their words separated by spaces.
+
+    The user's own are normalised like tweets.
+    """
+    if config.own is not None:
+        texts, classes, parts = read_own(config.own)
+        labelled = [(normalise(text) or "<empty>", label) for text, label in zip(texts, classes.tolist(), strict=True)]
+        return {part: [labelled[row] for row in (parts == part).nonzero()[0]] for part in PARTS}
+    files = locate(config.name)
+    if config.name == "synthetic-tweets":
+        counts = source(config).examples
         tweets = iter(synthetic_tweets(sum(counts.values()), seed=0))
         return {part: list(islice(tweets, counts[part])) for part in PARTS}
-    if name == "tweets":
+    if config.name == "tweets":
         return read_tweets(files.values())
-    return {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
-
-
-def own_labelled(own: OwnFile) -> dict[Part, list[Sentence]]:
-    """Return a user's sentences by part, normalised like tweets."""
-    texts, classes, parts = read_own(own)
-    labelled: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
-    for text, label, part in zip(texts, classes.tolist(), parts.tolist(), strict=True):
-        labelled[part].append((normalise(str(text)) or "<empty>", label))
-    return labelled
+    return {part: read_sst(files[f"raw.clean.{part}"], coarse=config.name == "sst2") for part in PARTS}
 
 
 def _split_lines(path: Path, separator: str) -> list[list[str]]:
