@@ -21,7 +21,7 @@ from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data import Pictures, Sentences, examples, fingerprint, load, locate, majority
 from highways.data.images import read_cifar, read_idx
 from highways.data.pictures import cropped
-from highways.data.sources import _read, state
+from highways.data.sources import _read, source
 from highways.errors import HighwaysError
 from highways.experiments.conv import recipe
 
@@ -107,7 +107,7 @@ def test_altered_file_is_replaced_and_stays_until_its_replacement_is_there(toy: 
     with pytest.raises(HighwaysError, match="HIGHWAYS_OFFLINE=1 forbids fetching it"):
         locate("toy")
     assert path.read_bytes() == b"other"
-    assert state("toy") == {"toy/file.bin": "altered"}
+    assert source("toy").states() == {"toy/file.bin": "altered"}
     (toy / "elsewhere").rename(mirrored)
     locate("toy")
     assert path.read_bytes() == CONTENT
@@ -119,7 +119,7 @@ def test_folder_pipe_or_device_where_a_file_should_be_is_one_line(toy: Path, pro
     home, mirrored = project / "data" / "raw" / "toy" / "file.bin", toy / "toy" / "file.bin"
     home.parent.mkdir(parents=True)
     make(home)
-    assert state("toy") == {"toy/file.bin": "altered"}
+    assert source("toy").states() == {"toy/file.bin": "altered"}
     with refused(f"{home}: a folder, a pipe or a device where a file should be"):
         locate("toy")
     home.rmdir() if home.is_dir() else home.unlink()

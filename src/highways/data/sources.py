@@ -87,6 +87,10 @@ class Source(Strict):
         except (HighwaysError, OSError):
             return "altered"
 
+    def states(self) -> dict[str, str]:
+        """Return the state of every file, without fetching anything."""
+        return {file.path: self.state(file) for file in self.files}
+
 
 @lru_cache(maxsize=4)
 def _read(path: Path) -> dict[str, Source]:
@@ -105,11 +109,6 @@ def source(data: DataConfig | str) -> Source:
     if name not in sources():
         raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}")
     return sources()[name]
-
-
-def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
-    """Return the state of every file of a data set, without fetching anything."""
-    return {file.path: source(name).state(file) for file in source(name).files}
 
 
 def locate(name: str) -> dict[str, Path]:
