@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from highways.config import RunConfig
@@ -29,12 +29,11 @@ from highways.tracking import mlflow_store as store
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.mlflow_page import experiment_tags, views
 from highways.tracking.mlflow_runs import AUXILIARY, BEST, NOTE, RECORD, SHA256, Entry
-from highways.tracking.records import AnalysisRecord, Record, RunRecord
+from highways.tracking.records import AnalysisRecord, R, RunRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
-R = TypeVar("R", bound=Record)
 PARENT = "mlflow.parentRunId"
 ANALYSIS = "analysis."
 """Prefix of a sweep's tags, followed by an analysis's key; the value is the checksum of the analysis's record."""
@@ -76,7 +75,7 @@ class MlflowRuns:
                 tags = {"mlflow.experimentKind": "custom_model_development"}
                 self.client.create_experiment(self.experiment, location, tags)
             self.home = self.client.get_experiment_by_name(self.experiment)
-        elif self.create and self.home.lifecycle_stage == "deleted":  # in the MLflow UI
+        elif self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in the MLflow UI
             self.client.restore_experiment(self.home.experiment_id)
         if self.home is not None and place.is_own and self.home.artifact_location != location:
             moved = "belongs to another folder (was the checkout moved or copied?)"
