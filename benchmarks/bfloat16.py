@@ -36,8 +36,11 @@ def pictures(steps: int, tested: int) -> Pictures:
         print(f"{error}: digits stand in")
         found = load(DataConfig(name="digits", pictures=PicturesConfig(enlarge=3)))
     assert isinstance(found, Pictures)
-    x, y = found.x | {"test": found.x["test"][:tested]}, found.y | {"test": found.y["test"][:tested]}
-    return replace(found, x=x, y=y)
+    return replace(
+        found,
+        images={"train": found.images["train"], "test": found.images["test"][:tested]},
+        labels={"train": found.labels["train"], "test": found.labels["test"][:tested]},
+    )
 
 
 def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) -> tuple[float, float]:
@@ -105,7 +108,7 @@ def main() -> None:
             "network": name,
             "data": data.name,
             "channels": NETWORKS[name].stages[0].width,
-            "steps": len(data.y["train"]) // BATCH,
+            "steps": len(data.labels["train"]) // BATCH,
             "seeds": arguments.seeds,
             "threads": arguments.threads,
             "bfloat16_images_per_core_second": round(statistics.median(rates["bfloat16"]), 1),
