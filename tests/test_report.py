@@ -341,14 +341,14 @@ def test_readme_and_pages_have_the_committed_numbers(repository: Path) -> None:
     assert f"{three.min():.2f} to {three.max():.2f} with 3, {five:.2f} with 5 in one seed of three" in text
     assert "| the Highway BiLSTM article: 6 | 2 | 4 | | | | | |" in text
     inside = [row["verdict"] for name, row in rows.items() if name.startswith(("gates-mnist", "lesion-mnist"))]
-    held, failed = ("zero one two three four five".split()[inside.count(v)] for v in ("replicated", "not replicated"))
+    words = ("zero", "one", "two", "three", "four", "five")
+    held, failed = (words[inside.count(verdict)] for verdict in ("replicated", "not replicated"))
     assert f"on MNIST {held} claims replicate and {failed} do not" in text
     replicated, failed = re.search(r"the four web documents: \d+ \| (\d+) \| (\d+)", text).groups()  # type: ignore[union-attr]
     assert f"**The web documents**: {replicated} claims replicate, {failed} do not" in text
     before, judged, _, after, _ = re.findall(r"\d+", summary(row["fixed"] for row in rows.values()))
     said = f"Of the {judged} criteria judged in `weekend`, {before} were fixed before the first of their runs"
-    said += f" and {after} after"
-    assert said in text
+    assert f"{said} and {after} after" in text
     assert not readme.stale(), "run `make readme`"
 
 
