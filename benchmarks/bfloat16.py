@@ -36,11 +36,8 @@ def pictures(steps: int, tested: int) -> Pictures:
         print(f"{error}: digits stand in")
         found = load(DataConfig(name="digits", pictures=PicturesConfig(enlarge=3)))
     assert isinstance(found, Pictures)
-    return replace(
-        found,
-        images={"train": found.images["train"], "test": found.images["test"][:tested]},
-        labels={"train": found.labels["train"], "test": found.labels["test"][:tested]},
-    )
+    x, y = found.x | {"test": found.x["test"][:tested]}, found.y | {"test": found.y["test"][:tested]}
+    return replace(found, x=x, y=y)
 
 
 def trained(name: str, precision: str, seed: int, data: Pictures, threads: int) -> tuple[float, float]:
@@ -108,7 +105,7 @@ def main() -> None:
             "network": name,
             "data": data.name,
             "channels": NETWORKS[name].stages[0].width,
-            "steps": len(data.labels["train"]) // BATCH,
+            "steps": len(data.y["train"]) // BATCH,
             "seeds": arguments.seeds,
             "threads": arguments.threads,
             "bfloat16_images_per_core_second": round(statistics.median(rates["bfloat16"]), 1),

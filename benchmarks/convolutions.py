@@ -49,15 +49,15 @@ class UsualDataset(Dataset[tuple[Tensor, Tensor]]):
         self.pictures, self.mean = pictures, torch.zeros(pictures.shape)
 
     def __len__(self) -> int:
-        return len(self.pictures.labels["train"])
+        return len(self.pictures.y["train"])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        x = self.pictures.images["train"][index].float() / 255
+        x = self.pictures.x["train"][index].float() / 255
         x = (x - x.mean()) / x.std() - self.mean
         x = functional.pad(x, (PAD, PAD, PAD, PAD))
         row, column = torch.randint(0, 2 * PAD + 1, (2,)).tolist()
         x = x[:, row : row + 32, column : column + 32]
-        return x.flip(2) if torch.rand(()) < 0.5 else x, self.pictures.labels["train"][index]
+        return x.flip(2) if torch.rand(()) < 0.5 else x, self.pictures.y["train"][index]
 
 
 class UsualModule(pl.LightningModule):

@@ -52,7 +52,7 @@ def population_steps(kind: str, depth: int, trials: int, data: Images, fused: bo
         os.environ[SWITCH] = str(int(fused))
         for index in range(count):
             rows = slice(BATCH * index, BATCH * (index + 1))
-            module.training_step((data.train_x[rows], data.train_y[rows]), index)
+            module.training_step((data.x["train"][rows], data.y["train"][rows]), index)
         torch.cuda.synchronize()
 
     return steps
@@ -67,7 +67,7 @@ def loop_steps(kind: str, depth: int, data: Images) -> Callable[[int], None]:
         for index in range(count):
             rows = slice(BATCH * index, BATCH * (index + 1))
             optimiser.zero_grad()
-            functional.cross_entropy(network(data.train_x[rows]), data.train_y[rows]).backward()
+            functional.cross_entropy(network(data.x["train"][rows]), data.y["train"][rows]).backward()
             optimiser.step()
         torch.cuda.synchronize()
 

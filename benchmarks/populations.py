@@ -90,7 +90,7 @@ def population_step(depth: int, trials: int, data: Images) -> Callable[[int], No
     def steps(count: int) -> None:
         for index in range(count):
             rows = slice(index * BATCH, (index + 1) * BATCH)
-            module.training_step((data.train_x[rows], data.train_y[rows]), index)
+            module.training_step((data.x["train"][rows], data.y["train"][rows]), index)
 
     return steps
 
@@ -104,7 +104,7 @@ def loop_step(depth: int, data: Images) -> Callable[[int], None]:
         for index in range(count):
             rows = slice(index * BATCH, (index + 1) * BATCH)
             optimiser.zero_grad()
-            functional.cross_entropy(network(data.train_x[rows]), data.train_y[rows]).backward()
+            functional.cross_entropy(network(data.x["train"][rows]), data.y["train"][rows]).backward()
             optimiser.step()
 
     return steps
@@ -113,7 +113,7 @@ def loop_step(depth: int, data: Images) -> Callable[[int], None]:
 def lightning_seconds(depth: int, data: Images, steps: int) -> float:
     """Return the seconds of `steps` steps within a trainer's epoch, its set-up left out."""
     count = steps * BATCH
-    loader = DataLoader(TensorDataset(data.train_x[:count], data.train_y[:count]), batch_size=BATCH, shuffle=True)
+    loader = DataLoader(TensorDataset(data.x["train"][:count], data.y["train"][:count]), batch_size=BATCH, shuffle=True)
     times: list[float] = []
 
     class Clock(pl.Callback):

@@ -27,7 +27,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from highways.config import BiLSTMConfig
 from highways.data import Sentences, load
-from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches, Split
+from highways.data.sentences import PADDING, PaddedBatches, SentenceBatches
 from highways.errors import HighwaysError
 from highways.nn import BiLSTMNetwork
 from highways.training import device as devices
@@ -35,18 +35,18 @@ from highways.training import device as devices
 BATCH, HIDDEN, WORDS, SENTENCES = 32, 50, 13838, 6920
 
 
-def sentences() -> tuple[str, Split]:
-    """Return the training sentences of SST-2, or random ones as long, and which."""
+def sentences() -> tuple[str, Tensor, Tensor, Tensor]:
+    """Return a name, and words, classes and lengths of SST-2's training sentences or of random ones as long."""
     try:
         data = load("sst2")
         assert isinstance(data, Sentences)
-        return "sst2", data.splits["train"]
+        return "sst2", data.x["train"], data.y["train"], data.lengths["train"]
     except HighwaysError as error:
         print(f"{error}: random sentences stand in")
     lengths = (19 + 9 * torch.randn(SENTENCES)).round().long().clamp(1, 52)
     tokens = torch.randint(2, WORDS, (SENTENCES, 52))
     tokens[torch.arange(52)[None] >= lengths[:, None]] = PADDING
-    return "random", Split(tokens, lengths, torch.randint(0, 2, (SENTENCES,)))
+    return "random", tokens, torch.randint(0, 2, (SENTENCES,)), lengths
 
 
 def epoch_seconds(network: BiLSTMNetwork, batches: Iterable[tuple[Tensor, Tensor]], fused: bool) -> float:
@@ -72,7 +72,7 @@ def main() -> None:
 
     devices.prepare(arguments.threads)
     torch.manual_seed(0)
-    data, split = sentences()
+    data, words, labels, lengths = sentences()
     rows = []
     for depth in arguments.depths:
         config = BiLSTMConfig.model_validate(
@@ -81,11 +81,13 @@ def main() -> None:
         )
         times: dict[str, list[float]] = {"ours": [], "padded": [], "source": []}
         for repeat in range(arguments.repeats):
-            equal, padded = (kind(split, BATCH, order_seed=repeat) for kind in (SentenceBatches, PaddedBatches))
+            kinds = (SentenceBatches, PaddedBatches)
+            equal, padded = (kind(words, labels, BATCH, order_seed=repeat, lengths=lengths) for kind in kinds)
             ways = {"ours": (equal, True), "padded": (padded, True), "source": (padded, False)}
             for way, (batches, fused) in ways.items():
                 times[way].append(epoch_seconds(BiLSTMNetwork(config, WORDS, 2), batches, fused))
-        positions = sum(x.numel() for x, _ in PaddedBatches(split, BATCH, order_seed=0)) / int(split.lengths.sum())
+        in_order_0 = PaddedBatches(words, labels, BATCH, order_seed=0, lengths=lengths)
+        positions = sum(x.numel() for x, _ in in_order_0) / int(lengths.sum())
         rows.append(
             {
                 "data": data,

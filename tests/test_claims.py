@@ -225,7 +225,7 @@ def test_few_values_stand_behind_their_interval_and_networks_are_told_apart() ->
         found = measured_text(Interval(-0.01, 0.02, values))
         assert found == f"-0.01 to 0.02{text}"
         assert numbers_of(found) == ([-0.01, 0.02], list(values) if text else [])
-    text = measured_text(Networks((-0.657, -0.0681), (-0.34, None)))
+    text = measured_text(Networks((-0.657, -0.0681), (-0.34, math.nan)))
     assert text == "-0.657, -0.0681; untrained -0.34"
     assert numbers_of(text) == ([-0.657, -0.0681], [-0.657, -0.0681])
     assert spoken(text, "correlation") == "-0.657, -0.0681 (untrained -0.34)"
@@ -315,7 +315,7 @@ def run_of(kind: str = "plain", depth: int = 10, width: int = 71, seed: int = 0,
 
 def evidence_for(asked: dict, runs: list[RunRecord], study: Any = None) -> Evidence:
     required = Required.model_validate(asked)
-    return Evidence(required, required.of_data_sets(Listed(runs)), study)
+    return Evidence(required, Listed(analyses=[study]) if study else required.of_data_sets(Listed(runs)), study)
 
 
 SHORT = [run_of(epochs=10), run_of(epochs=10, seed=1), run_of()]
@@ -438,12 +438,12 @@ CLAIM = {"experiment": "x", "source": "P1", "statement": "s", "criterion": "c", 
         ((1.0, 2.0), (0.5, 0.5), True),
         ((1.0, 2.0), (3.0, 3.0), None),  # it holds, and holds better before training: no finding
         ((-1.0, -2.0), (3.0, 3.0), False),
-        ((1.0, 2.0), (0.5, None), None),  # one has no control
+        ((1.0, 2.0), (0.5, math.nan), None),  # one has no control
     ],
 )
 def test_two_of_three_networks_must_agree_beyond_those_before_training(values, untrained, kept: bool | None) -> None:
     claim = Claim.model_validate(CLAIM | {"each_network": True, "beyond_untrained": untrained is not None})
-    assert claim.keeps(Networks(values, untrained or (None,) * len(values))) is kept
+    assert claim.keeps(Networks(values, untrained or (math.nan,) * len(values))) is kept
 
 
 def test_no_network_before_training_makes_a_committed_claim_replicated(monkeypatch, repository: Path) -> None:
@@ -453,8 +453,8 @@ def test_no_network_before_training_makes_a_committed_claim_replicated(monkeypat
         for name, claim in read_claims({experiment.name: measures}).items():
             chosen = claim.required.of_data_sets(listed)
             found = measured_of_networks(measures, claim.measure, chosen)
-            if found is not None and None not in found.untrained:
-                before = Networks(found.untrained, found.untrained)  # type: ignore[arg-type]
+            if found is not None and not np.isnan(found.untrained).any():
+                before = Networks(found.untrained, found.untrained)
                 assert claim.keeps(before) is not True, name
 
 

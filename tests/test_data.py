@@ -21,7 +21,7 @@ from highways.config import DataConfig, PicturesConfig, RunConfig
 from highways.data import Pictures, Sentences, examples, fingerprint, load, locate, majority
 from highways.data.images import read_cifar, read_idx
 from highways.data.pictures import cropped
-from highways.data.sources import _read, state
+from highways.data.sources import _read, source
 from highways.errors import HighwaysError
 from highways.experiments.conv import recipe
 
@@ -107,7 +107,7 @@ def test_altered_file_is_replaced_and_stays_until_its_replacement_is_there(toy: 
     with pytest.raises(HighwaysError, match="HIGHWAYS_OFFLINE=1 forbids fetching it"):
         locate("toy")
     assert path.read_bytes() == b"other"
-    assert state("toy") == {"toy/file.bin": "altered"}
+    assert source("toy").states() == {"toy/file.bin": "altered"}
     (toy / "elsewhere").rename(mirrored)
     locate("toy")
     assert path.read_bytes() == CONTENT
@@ -119,7 +119,7 @@ def test_folder_pipe_or_device_where_a_file_should_be_is_one_line(toy: Path, pro
     home, mirrored = project / "data" / "raw" / "toy" / "file.bin", toy / "toy" / "file.bin"
     home.parent.mkdir(parents=True)
     make(home)
-    assert state("toy") == {"toy/file.bin": "altered"}
+    assert source("toy").states() == {"toy/file.bin": "altered"}
     with refused(f"{home}: a folder, a pipe or a device where a file should be"):
         locate("toy")
     home.rmdir() if home.is_dir() else home.unlink()
@@ -148,11 +148,11 @@ def test_sizes_and_majority_are_as_announced(project: Path, name: str) -> None:
         pytest.skip(f"{name} is not at hand: {error}")
     assert [data.size(part) for part in data.parts] == [examples(name, part) for part in data.parts]
     if isinstance(data, Sentences):
-        assert majority(name) == pytest.approx(int(data.targets("test").bincount().max()) / data.size("test"))
+        assert majority(name) == pytest.approx(int(data.y["test"].bincount().max()) / data.size("test"))
         assert name != "sst2" or len(data.vocabulary) == 13838, "the article's network has this number"
     else:
-        assert (data.features, data.train_x.min(), data.train_x.max()) == (64 if name == "digits" else 784, 0, 1)
-        assert set(data.train_y.tolist()) == set(data.test_y.tolist()) == set(range(10))
+        assert (data.features, data.x["train"].min(), data.x["train"].max()) == (64 if name == "digits" else 784, 0, 1)
+        assert set(data.y["train"].tolist()) == set(data.y["test"].tolist()) == set(range(10))
 
 
 def test_idx_file_is_read_and_one_at_fault_is_named(tmp_path: Path) -> None:
@@ -289,11 +289,11 @@ def test_crops_are_windows_of_the_padded_image_contrast_and_mean_are_taken_out(p
     assert (out[1, :, :2] == 0).all()
     assert (out[1, :, :, 3] == 0).all()
     data = pictures(contrast=True)
-    x = data.prepared(data.images["train"])
+    x = data.prepared(data.x["train"])
     torch.testing.assert_close(x.mean(dim=(1, 2, 3)), torch.zeros(len(x)), atol=1e-5, rtol=0)
     torch.testing.assert_close(x.square().mean(dim=(1, 2, 3)), torch.ones(len(x)), atol=1e-4, rtol=0)
     centred = pictures(contrast=True, mean_image=True)
-    y = centred.prepared(centred.images["train"])
+    y = centred.prepared(centred.x["train"])
     torch.testing.assert_close(y.mean(dim=0), torch.zeros(1, 8, 8), atol=1e-4, rtol=0)
     assert centred.mean is not None
     torch.testing.assert_close(y + centred.mean, x)
@@ -314,11 +314,11 @@ def test_mirrors_are_half_of_the_images_and_evaluation_is_not_augmented(project:
     assert 600 < same.sum() < 840
     data = pictures(pad=2, mirror=True)
     x = torch.cat([x for x, _ in data.evaluation_batches(run(), "test")])
-    assert torch.equal(x, data.images["test"].float() / 256)
+    assert torch.equal(x, data.x["test"].float() / 256)
     assert data.size("train") == 1438, "all, where there are fewer than 10,000"
     cut = pictures(training_images=50)
     assert (cut.size("train"), cut.size("test")) == (50, data.size("test"))
-    assert torch.equal(cut.images["train"], data.images["train"][:50])
+    assert torch.equal(cut.x["train"], data.x["train"][:50])
     with refused("data.pictures.training_images is 9999, but digits has"):
         pictures(training_images=9999)
 

@@ -83,10 +83,10 @@ def test_weak_signal_is_weak_and_standardised(project: Path) -> None:
     data = load("weak-signal")
     assert isinstance(data, Images)
     assert (data.size("train"), data.size("test"), data.features, data.classes) == (20_000, 5_000, 144, 2)
-    torch.testing.assert_close(data.train_x.mean(dim=0), torch.zeros(144), rtol=0, atol=1e-4)
-    torch.testing.assert_close(data.train_x.std(dim=0), torch.ones(144), rtol=1e-3, atol=0)
+    torch.testing.assert_close(data.x["train"].mean(dim=0), torch.zeros(144), rtol=0, atol=1e-4)
+    torch.testing.assert_close(data.x["train"].std(dim=0), torch.ones(144), rtol=1e-3, atol=0)
     few = load(DataConfig(name="weak-signal", training_examples=4_000))
-    assert torch.equal(few.train_x, data.train_x[:4_000])  # type: ignore[union-attr]
+    assert torch.equal(few.x["train"], data.x["train"][:4_000])  # type: ignore[union-attr]
     level = kl.Logistic(data="weak-signal", training_examples=4_000).measure()
     assert 0.6 < float(level["test_accuracy"]) < 0.7
     with pytest.raises(HighwaysError, match="training_examples is 20001, but weak-signal has 20000"):
@@ -104,11 +104,12 @@ def test_fours_and_nines_are_cut_and_halved(project: Path, tmp_path: Path) -> No
         for name, array in ((f"{part}-images-idx3-ubyte.gz", pixels), (f"{part}-labels-idx1-ubyte.gz", labels)):
             files[name] = tmp_path / name
             write_idx(files[name], array)
-    train_x, train_y, _, test_y = mnist_fours_and_nines(files)
-    assert train_x.shape == (6, 144)
-    assert train_y.tolist() == [0, 1, 0, 1, 0, 1]
-    assert test_y.tolist() == [0, 1, 0, 1]
-    assert train_x[0, :2].tolist() == pytest.approx([25 / 255, 7 / 255])
+    examples = mnist_fours_and_nines(files)
+    x, y = examples["train"]
+    assert x.shape == (6, 144)
+    assert y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert examples["test"][1].tolist() == [0, 1, 0, 1]
+    assert x[0, :2].tolist() == pytest.approx([25 / 255, 7 / 255])
 
 
 def test_fraction_is_trained_tabulated_and_judged(project: Path) -> None:

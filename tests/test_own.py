@@ -42,16 +42,17 @@ def test_table_is_standardised_counted_and_divided_by_seed_or_column(project: Pa
     data = flat(config)
     assert (data.name, data.features, data.classes) == ("my-flowers.csv", 2, 3)
     assert (examples(config, "train"), examples(config, "test"), classes(config)) == (24, 6, 3)
-    assert majority(config) == int(data.test_y.bincount().max()) / 6
-    torch.testing.assert_close(data.train_x.mean(dim=0), torch.zeros(2), rtol=0, atol=1e-6)
-    assert len(set(zip(data.train_x[:, 0].tolist(), data.train_y.tolist(), strict=True))) == 3, "a class has a width"
+    assert majority(config) == int(data.y["test"].bincount().max()) / 6
+    torch.testing.assert_close(data.x["train"].mean(dim=0), torch.zeros(2), rtol=0, atol=1e-6)
+    widths = zip(data.x["train"][:, 0].tolist(), data.y["train"].tolist(), strict=True)
+    assert len(set(widths)) == 3, "a class has a width"
     with refused("my-flowers.csv has no dev part"):
         examples(config, "dev")
     first, other = (flat(table(tmp_path / "x.csv", split_seed=seed)) for seed in (0, 1))
-    assert not torch.equal(first.train_y, other.train_y)
+    assert not torch.equal(first.y["train"], other.y["train"])
     rows = "".join(f"{n},{'ab'[n % 2]},{'test' if n > 6 else 'train'}\n" for n in range(10))
     divided = flat(table(tmp_path / "y.csv", f"n,kind,part\n{rows}", split="part", without=[]))
-    assert (divided.features, divided.size("train"), divided.test_y.tolist()) == (1, 7, [1, 0, 1])
+    assert (divided.features, divided.size("train"), divided.y["test"].tolist()) == (1, 7, [1, 0, 1])
     assert DataConfig.of({"file": "a.csv", "label": "kind"}) == DataConfig.of(
         DataConfig.of({"file": "a.csv", "label": "kind"})
     )
@@ -70,9 +71,9 @@ def test_sentences_have_three_parts_and_quotation_marks(project: Path, tmp_path:
 
 
 def test_tables_are_read_as_people_have_them(project: Path, tmp_path: Path) -> None:
-    expected = flat(table(tmp_path / "x.csv")).train_x
+    expected = flat(table(tmp_path / "x.csv")).x["train"]
     for content in (TABLE.replace(",", ";"), "\ufeff" + TABLE, TABLE.replace("\n", "\r\n"), TABLE + "\n"):
-        assert torch.equal(flat(table(tmp_path / "y.csv", content)).train_x, expected)
+        assert torch.equal(flat(table(tmp_path / "y.csv", content)).x["train"], expected)
     latin = SENTENCES.replace("bad", "tr\xe8s").encode("latin-1")
     with refused(f"{tmp_path / 'x.tsv'}, line 2: not utf-8; say its encoding, such as latin-1"):
         load(sentences(tmp_path / "x.tsv", latin))
@@ -218,8 +219,8 @@ def test_folder_of_images_is_flat_or_pictures(project: Path, tmp_path: Path, div
     assert (data.name, data.features, shown.shape, data.classes) == ("mine.images", 20, (1, 4, 5), 2)
     assert (data.size("train"), data.size("test")) == (16, 4)
     assert examples(config, "train") == examples(in_pictures, "train") == 16
-    torch.testing.assert_close(data.test_x * 255, shown.images["test"].flatten(1).float())
-    assert torch.equal((data.train_x[:, 0] * 255 >= 100).long(), data.train_y)
+    torch.testing.assert_close(data.x["test"] * 255, shown.x["test"].flatten(1).float())
+    assert torch.equal((data.x["train"][:, 0] * 255 >= 100).long(), data.y["train"])
 
 
 @OF_MLFLOW

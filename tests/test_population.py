@@ -210,8 +210,8 @@ def test_population_learns_and_its_weights_are_kept(project: Path, run_config, k
     assert curve[-1] < 0.5 < curve[0]
     data = load("digits")
     with torch.no_grad():
-        logits = load_network(record)(data.test_x)
-    accuracy = (logits.argmax(1) == data.test_y).double().mean().item()
+        logits = load_network(record)(data.x["test"])
+    accuracy = (logits.argmax(1) == data.y["test"]).double().mean().item()
     assert accuracy == pytest.approx(record.last("test_accuracy"), abs=1e-12)
 
 

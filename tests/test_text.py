@@ -13,10 +13,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from toolbox import config_of, refused
 
-from highways.config import RunConfig
+from highways.config import DataConfig, RunConfig
 from highways.data import Sentences, fingerprint, load
 from highways.data.loading import _load
-from highways.data.sentences import PADDING, SentenceBatches, Split
+from highways.data.sentences import PADDING, SentenceBatches
 from highways.data.synthetic import tweets
 from highways.data.text import clean, normalise, numericalise, read_labelled, read_sst, read_tweets, read_vectors
 from highways.nn import build_network
@@ -70,7 +70,7 @@ def test_synthetic_tweets_are_different_and_balanced_and_no_bag_of_words_solves_
     for text, label in made:
         by_bag.setdefault(tuple(sorted(text.split())), set()).add(label)
     assert any(len(labels) == 2 for labels in by_bag.values())
-    labelled = read_labelled("synthetic-tweets")
+    labelled = read_labelled(DataConfig(name="synthetic-tweets"))
     count = CountVectorizer(token_pattern=r"\S+")
     (train, y), (test, z) = (zip(*labelled[part], strict=True) for part in ("train", "test"))
     model = LogisticRegression(max_iter=2000).fit(count.fit_transform(train), y)
@@ -81,10 +81,10 @@ def test_words_that_only_other_parts_have_are_unknown() -> None:
     labelled = {"train": [("a b b", 0), ("b c", 1)], "dev": [("c d", 0)], "test": [("e", 1)]}
     vocabulary, splits = numericalise(labelled)
     assert vocabulary == ["<unk>", "<pad>", "b", "a", "c"]
-    assert splits["train"].tokens.tolist() == [[3, 2, 2], [2, 4, 1]]
-    assert splits["train"].lengths.tolist() == [3, 2]
-    assert splits["dev"].tokens.tolist() == [[4, 0]]
-    assert splits["test"].labels.tolist() == [1]
+    assert splits["train"]["tokens"].tolist() == [[3, 2, 2], [2, 4, 1]]
+    assert splits["train"]["lengths"].tolist() == [3, 2]
+    assert splits["dev"]["tokens"].tolist() == [[4, 0]]
+    assert splits["test"]["labels"].tolist() == [1]
 
 
 def vectors_run(path: Path, embedding: int) -> RunConfig:
@@ -187,27 +187,24 @@ def test_damaged_prepared_data_are_made_again(project: Path) -> None:
 LENGTHS = [3, 1, 3, 2, 3, 5, 3, 2, 1, 3]
 
 
-def split() -> Split:
-    """Sentences whose words are their own number."""
+def sentence_batches(size: int | None, seed: int | None) -> SentenceBatches:
+    """Batches of sentences whose words are their own number."""
     tokens = torch.full((len(LENGTHS), max(LENGTHS)), PADDING)
     for row, length in enumerate(LENGTHS):
         tokens[row, :length] = row + 10
-    return Split(tokens, torch.tensor(LENGTHS), torch.arange(len(LENGTHS)))
-
-
-def batches(size: int | None, seed: int | None, epoch: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return list(SentenceBatches(split(), size, seed, epoch=lambda: epoch))
+    lengths = torch.tensor(LENGTHS)
+    return SentenceBatches(tokens, torch.arange(len(LENGTHS)), size, seed, lengths=lengths)
 
 
 @pytest.mark.parametrize(("size", "seed"), [(2, 0), (4, 7), (None, None)])
 def test_every_sentence_is_in_one_batch_of_its_length(size: int | None, seed: int | None) -> None:
-    made = batches(size, seed)
+    made = list(sentence_batches(size, seed))
     assert sorted(torch.cat([y for _, y in made]).tolist()) == list(range(len(LENGTHS)))
     for x, y in made:
         assert {LENGTHS[row] for row in y.tolist()} == {x.shape[1]}
         assert torch.equal(x, (y + 10)[:, None].expand_as(x)), "no padding"
         assert size is None or len(y) <= size
-    assert len(SentenceBatches(split(), size, seed)) == len(made)
+    assert len(sentence_batches(size, seed)) == len(made)
 
 
 def of_kind(kind: str, padding: str = "none") -> RunConfig:
@@ -220,12 +217,12 @@ def logits(config: RunConfig, behind: int = PADDING) -> torch.Tensor:
     """The test sentences' logits, in the order of the file; `behind` is the word behind each."""
     data = load("synthetic-tweets")
     assert isinstance(data, Sentences)
-    network, test = build_network(config, data).eval(), data.splits["test"]
-    past = torch.arange(test.tokens.shape[1])[None] >= test.lengths[:, None]
-    rows = Split(torch.where(past, behind, test.tokens), test.lengths, torch.arange(len(test.labels)))
+    network, tokens, lengths = build_network(config, data).eval(), data.x["test"], data.lengths["test"]
+    past = torch.arange(tokens.shape[1])[None] >= lengths[:, None]
+    changed, rows = torch.where(past, behind, tokens), torch.arange(len(tokens))
     found = torch.empty(data.size("test"), 2)
     with torch.no_grad():
-        for x, y in replace(data, splits={"test": rows}).evaluation_batches(config, "test"):
+        for x, y in replace(data, x={"test": changed}, y={"test": rows}).evaluation_batches(config, "test"):
             for block in network.blocks:
                 if hasattr(block, "gate") and hasattr(block.gate, "calls"):
                     block.gate.calls = 0  # the same gate for all

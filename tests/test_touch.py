@@ -76,8 +76,8 @@ def test_the_page_computes_what_torch_computes(trained: list[Path], tmp_path: Pa
     highway, plain = node(part(page, "network") + COMPUTED, part(page, "page"))
     data = load("digits")
     assert content["labels"] == [digit for digit in range(10) for _ in range(4)]
-    chosen = torch.cat([(data.test_y == digit).nonzero()[:4, 0] for digit in range(10)])
-    x, y = data.test_x[chosen], data.test_y[chosen]
+    chosen = torch.cat([(data.y["test"] == digit).nonzero()[:4, 0] for digit in range(10)])
+    x, y = data.x["test"][chosen], data.y["test"][chosen]
     networks: list[Any] = [load_network(RunRecord.read(path)) for path in trained]
     for network in networks:
         network.load_state_dict({name: weight.half().float() for name, weight in network.state_dict().items()})

@@ -55,33 +55,34 @@ class Fixed(NamedTuple):
 
 def forms_of_claims() -> Forms | None:
     """Return all forms of each claim in the last commit; `None` outside a full clone."""
+    history, commit = dict[str, Forms](), ""
     try:
-        log = _git("log", "--full-history", "--simplify-merges", "--parents", "--format=%H|%P|%cI", "--", CLAIMS)
+        log = _git("log", "--full-history", "--simplify-merges", "--reverse", "--format=%H|%P|%cI", "--", CLAIMS)
         if not log or _git("rev-parse", "--is-shallow-repository").strip() != "false":
             return None
-        commits = [line.split("|") for line in log.splitlines()]
-        texts = {commit: _git("show", f"{commit}:./{CLAIMS}") for commit, _, _ in commits}
+        for commit, parents, date in (line.split("|") for line in log.splitlines()):
+            before = [history[parent] for parent in parents.split()]
+            at = datetime.fromisoformat(date).astimezone(UTC).isoformat()
+            try:
+                entries = yaml.load(_git("show", f"{commit}:./{CLAIMS}"), SafeLoader) or {}
+            except yaml.YAMLError:  # a later commit repairs it: use the version before
+                history[commit] = before[0] if before else {}
+                continue
+            history[commit] = {
+                name: _forms(Form(entry, commit, at), [forms[name] for forms in before if name in forms])
+                for name, entry in entries.items()
+            }
     except (OSError, subprocess.SubprocessError):  # git is missing or does not answer
         return None
-    parents = {commit: before.split() for commit, before, _ in commits}
-    entries: dict[str, dict[str, Any]] = {}
-    for commit, text in reversed(texts.items()):
-        try:
-            entries[commit] = yaml.load(text, SafeLoader) or {}
-        except yaml.YAMLError:  # a later commit repairs it: use the version before
-            entries[commit] = next((entries[one] for one in parents[commit]), {})
-    dates = {commit: datetime.fromisoformat(date).astimezone(UTC).isoformat() for commit, _, date in commits}
-    found: dict[str, list[Form]] = {}
-    latest: str = commits[0][0]
-    for name, entry in entries[latest].items():
-        here, found[name] = Form(entry, latest, dates[latest]), []
-        while here is not None:  # a form begins with a commit none of whose parents has it
-            before = [Form(entries[one][name], one, dates[one]) for one in parents[here.commit] if name in entries[one]]
-            same = [one._replace(entry=here.entry) for one in before if not here.changed(one)]
-            if not same:
-                found[name].append(here)
-            here = next(iter(same or before), None)
-    return found
+    return history[commit]
+
+
+def _forms(here: Form, before: Sequence[Sequence[Form]]) -> Sequence[Form]:
+    """Return a claim's forms as of a commit: a new one if it differs from the claim in each of the commit's parents."""
+    for now, *earlier in before:
+        if not here.changed(now):
+            return [now._replace(entry=here.entry), *earlier]
+    return [here, *next(iter(before), ())]
 
 
 def _git(*arguments: str) -> str:
@@ -126,7 +127,7 @@ def fixed(since: Fixed | None, claim: Claim, measures: Measures, records: Listed
     if measures.needs_no_runs(claim.measure):
         return "needs no runs"
     evidence = claim.evidence(records)
-    made = [evidence.study] if evidence.study is not None else evidence.runs or evidence.records.analyses
+    made = evidence.runs or evidence.records.analyses
     if not made or since is None:
         return "" if made else "no runs yet"
     what = "runs" if evidence.study is None else "studies"
@@ -143,9 +144,9 @@ def summary(texts: Iterable[str]) -> str:
     """Count, on one line, the criteria fixed before, between and after their runs, given the texts from `fixed`."""
     texts = list(texts)
     before = sum(text.startswith("before") for text in texts)
-    after = [found for text in texts if (found := re.match(r"after (\d+) of (\d+) ", text))]
-    whole = sum(found[1] == found[2] for found in after)
-    written = sum("(measure; the rest before" in found.string for found in after)
+    after = [text for text in texts if text.startswith("after")]
+    whole = sum(re.match(r"after (\d+) of \1 ", text) is not None for text in after)
+    written = sum("(measure; the rest before" in text for text in after)
     return (
         f"{before} of {before + len(after)} criteria were fixed before the first of their runs, {len(after) - whole} "
         f"between, {whole} after; of those not before, {written} changed only in how the measure is written"

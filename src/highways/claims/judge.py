@@ -79,7 +79,7 @@ class Claim(Strict):
         upwards = self.holds.above is not None or self.holds.at_least is not None
         kept = []
         for trained, control in zip(value.values, value.untrained, strict=True):
-            beyond = control is not None and (trained > control if upwards else trained < control)
+            beyond = trained > control if upwards else trained < control
             keeps = self.holds.keep(trained)
             kept.append(None if keeps and self.beyond_untrained and not beyond else keeps)
         return next((answer for answer in (True, False) if 3 * kept.count(answer) >= 2 * len(kept)), None)
@@ -87,7 +87,8 @@ class Claim(Strict):
     def evidence(self, records: Listed) -> Evidence:
         """Select the evidence for a verdict from the listed runs, on the required data sets or their stand-ins."""
         records = self.required.of_data_sets(records)
-        return Evidence(self.required, records, records.study(self.of_study) if self.of_study else None)
+        study = records.study(self.of_study) if self.of_study else None
+        return Evidence(self.required, Listed(analyses=[study]) if study else records, study)
 
     @property
     def of_study(self) -> str | None:
@@ -156,8 +157,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     evidence, calculated = claim.evidence(records), measures.needs_no_runs(claim.measure)
     measuring = measured_of_networks if claim.each_network else measured
     try:
-        judged = calculated or (evidence.complete and not evidence.records.empty)
-        value = measuring(measures, claim.measure, evidence.records) if judged else None
+        value = measuring(measures, claim.measure, evidence.records) if calculated or evidence.complete else None
     except HighwaysError as error:
         raise HighwaysError(f"references/claims.yaml: {name}: key 'measure': {error}") from None
     verdict: Verdict = "not run"
@@ -165,7 +165,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
     if value is not None:
         scope = "full" if calculated else evidence.scope
         verdict = _verdict(claim, claim.keeps(value), scope, "trained_to" in evidence.gaps)
-    elif evidence.complete and evidence.study is None and {run.status for run in evidence.runs} == {"diverged"}:
+    elif evidence.complete and {run.status for run in evidence.runs} == {"diverged"}:
         verdict, scope = "inconclusive", evidence.scope  # all its runs diverged: there is nothing to measure
     return Judgement(
         claim_id=name,
@@ -176,7 +176,7 @@ def judge(name: str, claim: Claim, measures: Measures, records: Listed, profile:
         measured="" if value is None else measured_text(value),
         verdict=verdict,
         scope=scope,
-        data="" if verdict == "not run" or calculated else ", ".join(evidence.data),
+        data="" if verdict == "not run" or calculated else ", ".join(evidence.records.data),
         profile=profile,
     )
 
@@ -197,7 +197,7 @@ def _verdict(claim: Claim, kept: bool | None, scope: Scope, untrained: bool) -> 
 def measured_text(value: float | Interval | Networks) -> str:
     """Format a measured value for `claims.csv`."""
     if isinstance(value, Networks):
-        controls = [one for one in value.untrained if one is not None]
+        controls = [one for one in value.untrained if not math.isnan(one)]
         return _listed(value.values) + (f"; untrained {_listed(controls)}" if controls else "")
     if not isinstance(value, Interval):
         return _listed([value])

@@ -131,19 +131,14 @@ class Evidence:
 
     required: Required
     records: Listed
-    """Records on the required data sets, or their stand-ins."""
+    """Records on the required data sets, or their stand-ins; only the study, if there is one."""
     study: AnalysisRecord | None = None
-    """The study that the claim is about, once it exists; runs then do not count."""
+    """The study that the claim is about, once it exists."""
 
     @cached_property
     def runs(self) -> list[RunRecord]:
         """The runs that the claim concerns."""
         return [record for record in self.records if self.required.concerns(record.config)]
-
-    @property
-    def data(self) -> list[str]:
-        """Names of the data sets."""
-        return self.records.data if self.study is None else [self.study.data]
 
     @cached_property
     def cells(self) -> dict[tuple[Any, ...], Cell]:
@@ -158,37 +153,34 @@ class Evidence:
         finished it: the search trains the best trials of the previous rung first.
         """
         enough, epochs = self.required.survivors or math.inf, self.required.epochs or 0
-        for missing in filter(self.required.concerns, self.records.missing if self.study is None else ()):
-            cell = self.cells.get(self.required.cell_of(missing))
-            at_the_end = cell is not None and cell.lengths[-1] == missing.budget.epochs >= epochs
-            if cell is None or not at_the_end or (_survivors(cell) or 0) < enough:
+        for missing in filter(self.required.concerns, self.records.missing):
+            cell, length = self.cells.get(self.required.cell_of(missing)), missing.budget.epochs
+            if cell is None or length != cell.lengths[-1] or length < epochs or (_survivors(cell) or 0) < enough:
                 return False
-        return self.study is not None or self.records.known
+        return self.records.known
 
     @property
     def scope(self) -> Scope:
         """How far the requirements are met."""
         if "data" in self.gaps:
             return "stand-in"
-        if self.gaps or (self.study is None and not self.runs):
+        if self.gaps or not (self.runs or self.study):
             return "reduced"
-        return "pruned" if self.study is None and self._pruned else "full"
+        return "pruned" if self.records.pruned or self._some_went_on else "full"
 
     @property
-    def _pruned(self) -> bool:
+    def _some_went_on(self) -> bool:
         """Whether only some trials of a search had the required epochs."""
-        lengths = [cell.lengths for cell in self.cells.values()]
-        some_went_on = any(len(different) > 1 for different in lengths)
-        epochs = self.required.epochs
-        return self.records.pruned or (some_went_on and (epochs is None or min(lengths)[0] < epochs))
+        lengths, epochs = [cell.lengths for cell in self.cells.values()], self.required.epochs
+        return any(len(rungs) > 1 for rungs in lengths) and (epochs is None or min(lengths)[0] < epochs)
 
     @cached_property
     def gaps(self) -> dict[str, Gap]:
         """The unmet requirements, by name: what is required, and what exists."""
         gaps: dict[str, Gap] = {}
         required, study = self.required, self.study
-        if required.data is not None and set(self.data) != set(required.data_sets):
-            gaps["data"] = (" ".join(required.data_sets), " ".join(self.data) or "none")
+        if required.data is not None and set(self.records.data) != set(required.data_sets):
+            gaps["data"] = (" ".join(required.data_sets), " ".join(self.records.data) or "none")
         for name in COUNTS if study is None else OF_STUDIES:
             if (asked := getattr(required, name)) is None:
                 continue
@@ -199,10 +191,9 @@ class Evidence:
             least = min((number for number in numbers if number is not None), default=asked)
             if least < asked:
                 gaps[name] = (f"{asked:,}", f"{least:,}")
-        if study is not None:
-            return gaps
-        gaps |= self._gaps_of_networks()
-        if not gaps and required.survivors is None and not self.records.pruned and self._pruned:
+        if study is None:
+            gaps |= self._gaps_of_networks()
+        if not gaps and required.survivors is None and not self.records.pruned and self._some_went_on:
             asked_of_all = "the same" if required.epochs is None else f"{required.epochs:,}"
             gaps["epochs"] = (f"{asked_of_all} of every trial", "fewer of those that did not go on")
         return gaps

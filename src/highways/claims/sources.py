@@ -30,8 +30,7 @@ def documents(source: str) -> tuple[str, ...]:
 
 def numbers_of(measured: str) -> tuple[list[float], list[float]]:
     """Parse `measured` of `claims.csv`: one number or an interval's two ends, and the few values behind them."""
-    measured, _, _ = measured.partition("; untrained ")
-    ends, _, each = measured.removesuffix(")").partition(" (")
+    ends, _, each = measured.partition("; untrained ")[0].removesuffix(")").partition(" (")
     if ", " in ends:
         values = [float(value) for value in ends.split(", ")]
         return [min(values), max(values)], values
@@ -40,24 +39,22 @@ def numbers_of(measured: str) -> tuple[list[float], list[float]]:
 
 def spoken(measured: str, unit: Unit) -> str:
     """Format `measured` of `claims.csv` with sensible digits and its unit; a few values precede their interval."""
-    if not measured:
-        return ""
     trained, _, untrained = measured.partition("; untrained ")
-    ends, each = numbers_of(trained)
     if untrained:
-        return f"{spoken(trained, unit)} (untrained {spoken(untrained, unit)})"
-    if each and "(" not in trained:
-        return _spoken(each, ", ", unit)
-    interval = _spoken(ends, " to ", unit)
-    return f"{_spoken(each, ', ', unit)} (interval {interval})" if each else interval
+        return f"{_spoken(trained, unit)} (untrained {_spoken(untrained, unit)})"
+    interval, _, each = measured.removesuffix(")").partition(" (")
+    return f"{_spoken(each, unit)} (interval {_spoken(interval, unit)})" if each else _spoken(interval, unit)
 
 
 WORDS = {"ratio": " times", "share": " %", "correlation": "", "": ""}
 """Text that follows a number, by its unit, where that is not the unit's name."""
 
 
-def _spoken(values: list[float], between: str, unit: Unit) -> str:
-    if not all(map(math.isfinite, values)):
+def _spoken(text: str, unit: Unit) -> str:
+    """Format a list of numbers, or an interval, and its unit."""
+    between = " to " if " to " in text else ", "
+    values = [float(value) for value in text.split(between) if value]
+    if not values or not all(map(math.isfinite, values)):
         return between.join(map(number, values))
     texts = [_percent(100 * value, unit) if unit in ("share", "points") else number(value) for value in values]
     return between.join(texts) + WORDS.get(unit, f" {unit}")

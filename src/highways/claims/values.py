@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from statistics import fmean
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -44,8 +45,8 @@ class Networks(NamedTuple):
     """Measured values of several trained networks, the best network first."""
 
     values: tuple[float, ...]
-    untrained: tuple[float | None, ...]
-    """Values of the same networks before training, `None` if not measured."""
+    untrained: tuple[float, ...]
+    """Values of the same networks before training, NaN if not measured."""
 
 
 Unit = Literal["nats", "ratio", "share", "points", "correlation", "parameters", "multiplications", ""]
@@ -140,12 +141,12 @@ class Expression(Strict):
             if take is None and len(column) > 1:
                 raise HighwaysError(f"{len(column)} rows are selected, take says how they become one number")
             numbers.append(getattr(np, take or "sum")(column, axis=0))
-        number, *to = numbers
-        if to and number.ndim == 0 and ((np.isinf(number) and np.isinf(to[0])) or not to[0]):
-            return None
+        number, to = numbers if self.ratio else (numbers[0], 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):  # for draws without an outcome
-            number = number / to[0] if to else number
-        return float(number) if number.ndim == 0 else number
+            number = number / to
+        if number.ndim:
+            return number
+        return float(number) if to and not np.isnan(number) else None
 
     def selected(self, rows: Sequence[Row]) -> list[Row]:
         """Return the existing rows that the number is computed from."""
@@ -227,10 +228,10 @@ def measured_of_networks(measures: Measures, measure: Mapping[str, Any], records
     """Evaluate a claim's measure for each analysed network, as `measured` does; `None` if any is missing."""
     pairs = records.networks()
     values = [measured(measures, measure, network) for network, _ in pairs]
-    controls = [None if control.empty else measured(measures, measure, control) for _, control in pairs]
-    untrained = [None if control is None or control != control else control for control in controls]
+    controls = [measured(measures, measure, control) for _, control in pairs]
     if not values or None in values:
         return None
+    untrained = (math.nan if control is None else control for control in controls)
     return Networks(tuple(values), tuple(untrained))  # type: ignore[arg-type]
 
 
@@ -266,9 +267,8 @@ def study_value(records: Listed, of: str, value: str, take: Which = "last") -> f
     if found is None or value not in found.values:
         return None
     numbers = found.row(value)
-    largest = math.nan if any(map(math.isnan, numbers)) else max(map(abs, numbers))
-    mean = math.fsum(numbers) / len(numbers)
-    return {"first": numbers[0], "last": numbers[-1], "largest": largest, "mean": mean}[take]
+    largest = float(np.abs(numbers).max())  # NaN if any is
+    return {"first": numbers[0], "last": numbers[-1], "largest": largest, "mean": fmean(numbers)}[take]
 
 
 @in_units(lambda value: "points" if is_share(value) else "")
@@ -297,7 +297,7 @@ def ratio_interval(pairs: Iterable[tuple[float, float]]) -> float | Interval | N
         return next(iter(ratios), None)
     logs = [math.log(ratio) for ratio in ratios]
     low, high = map(math.exp, student_interval(logs))
-    return Interval(low, high, tuple(ratios), point=math.exp(math.fsum(logs) / len(logs)))
+    return Interval(low, high, tuple(ratios), point=math.exp(fmean(logs)))
 
 
 def _pairs(records: Listed, of: str, value: str, other: str) -> list[tuple[float, float]]:

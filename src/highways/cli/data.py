@@ -13,11 +13,11 @@ app = typer.Typer(help="List, fetch and verify data sets.", no_args_is_help=True
 @app.command("list")
 def data_list() -> None:
     """List the data sets and say whether their files are here."""
-    from highways.data.sources import sources, state
+    from highways.data.sources import sources
 
     rows = []
     for name, source in sources().items():
-        states = list(state(name).values())
+        states = list(source.states().values())
         here = "complete" if set(states) <= {"ok"} else f"{states.count('ok')} of {len(states)} files"
         here = here if states else "generated"
         rows.append((name, here, f"{source.title} ({source.publisher}; licence: {source.licence})"))
@@ -37,11 +37,11 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 @app.command("verify")
 def data_verify(names: Annotated[list[str] | None, typer.Argument(help="Data sets; by default all.")] = None) -> None:
     """Verify the checksums of the files that are here; exit with status 1 if one is altered."""
-    from highways.data.sources import sources, state
+    from highways.data.sources import source, sources
 
     altered = []
     for name in names or sources():
-        for path, status in state(name).items():
+        for path, status in source(name).states().items():
             print(f"{status:8} {name}: {path}")
             if status == "altered":
                 altered.append(name)

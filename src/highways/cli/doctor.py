@@ -72,9 +72,9 @@ def _profiles() -> str:
 
 
 def _data() -> str:
-    from highways.data.sources import sources, state
+    from highways.data.sources import sources
 
-    states = {name: set(state(name).values()) for name in sources()}
+    states = {name: set(source.states().values()) for name, source in sources().items()}
     if altered := [name for name, files in states.items() if "altered" in files]:
         raise HighwaysError(f"altered: {', '.join(altered)}; `highways data fetch {' '.join(altered)}` replaces them")
     missing = ", ".join(name for name, files in states.items() if not files <= {"ok"})

@@ -112,16 +112,16 @@ def _show_history(profile: str | None) -> None:
 
     from highways.claims import history
 
+    path, note = paths.root() / history.HISTORY, ""
     if (forms := history.forms_of_claims()) is None:
-        note = "no full clone: what git knows cannot be read, this is references/history.csv as it is committed"
-        rows = history.read_history()
+        note = f"no full clone: what git knows cannot be read, this is {history.HISTORY} as it is committed"
     else:
-        fixed, path, note = history.fixed_by_git(forms), paths.root() / history.HISTORY, ""
-        rows, text = {row.claim_id: row for row in fixed}, history.history_text(fixed)
+        text = history.history_text(history.fixed_by_git(forms))
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_whole(path, text)
-            note = f"{paths.shown(path)} is written; `highways claims` brings it into the verdicts"
-    table = pd.DataFrame(rows.values(), columns=pd.Index(history.Fixed._fields)).drop(columns="rest_fixed_at")
+            note = f"{history.HISTORY} is written; `highways claims` brings it into the verdicts"
+    rows = history.read_history().values()
+    table = pd.DataFrame(rows, columns=pd.Index(history.Fixed._fields)).drop(columns="rest_fixed_at")
     table["commit"] = table["commit"].str[:7]
     compared = [name for name in options.recorded_profiles(profile) if paths.Results(name).claims.exists()]
     for name in compared:

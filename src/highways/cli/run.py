@@ -1,6 +1,8 @@
 """Single runs and their networks: `highways run`, `highways touch` and `highways weights keep`."""
 
 import os
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,13 +47,11 @@ def run_command(
         key, equals, value = setting.partition("=")
         if not equals:
             raise HighwaysError(f"--set {setting}: must be key=value")
-        place = content
         *sections, last = key.split(".")
-        for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not isinstance(place, dict):
-            raise HighwaysError(f"--set {setting}: there is no section {'.'.join(sections)!r}")
-        place[last] = parse_yaml(value, f"--set {setting}:")
+        try:
+            reduce(getitem, sections, content)[last] = parse_yaml(value, f"--set {setting}:")
+        except (LookupError, TypeError):
+            raise HighwaysError(f"--set {setting}: there is no section {'.'.join(sections)!r}") from None
     settings = validate(RunConfig, content, where)
     if show is None:
         _train(settings, device, weights)

@@ -19,19 +19,19 @@ def tracking_rebuild(
     """Write all records, tables and figures to MLflow; what it already has stays."""
     from highways.tracking.mlflow_store import remove
 
-    recorded_profiles(profile)  # one that is not there deletes nothing
+    profiles = recorded_profiles(profile)  # one that is not there deletes nothing
     if fresh:
         remove()
-    if faults := _rebuild(profile, only_missing=False):
+    if faults := _rebuild(profiles):
         raise HighwaysError("; ".join(faults))
 
 
-def _rebuild(profile: str | None, only_missing: bool) -> list[str]:
-    """Rebuild one profile, or all that have results; return one line per profile that failed."""
+def _rebuild(profiles: list[str], only_missing: bool = False) -> list[str]:
+    """Rebuild some profiles; return one line per profile that failed."""
     from highways.report.mlflow_results import rebuild
 
     faults = []
-    for name in recorded_profiles(profile):
+    for name in profiles:
         try:
             for line in rebuild(name, only_missing):
                 print(line, flush=True)
@@ -56,7 +56,7 @@ def tracking_ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Or the
     from highways.tracking.mlflow_page import serve
 
     print("MLflow: looking for missing records (a minute or two on a fresh clone, seconds later)", flush=True)
-    for fault in _rebuild(None, only_missing=True):
+    for fault in _rebuild(recorded_profiles(None), only_missing=True):
         print(f"warning: {fault}", file=sys.stderr, flush=True)
     for line in serve(port):
         print(line, flush=True)

@@ -109,13 +109,11 @@ class ConvConfig(Network):
 
 def _read_networks() -> dict[str, ConvConfig]:
     path = Path(__file__).with_name("networks.yaml")
-    described = {
-        part: [validate(ConvConfig, {"name": name} | network, f"{path}: {name}") for name, network in networks.items()]
-        for part, networks in read_mapping(path).items()
-    }
-    highways, ungated = described["with_plain_twin"], {"kind": "plain", "transform_bias": None}
-    twins = [one.model_copy(update=ungated | {"name": one.name.replace("highway", "plain", 1)}) for one in highways]
-    return {network.name: network for network in [*highways, *twins, *described["without"]]}
+    described, ungated = read_mapping(path), {"kind": "plain", "transform_bias": None}
+    highways, others = described["with_plain_twin"], described["without"]
+    twins = {name.replace("highway", "plain", 1): network | ungated for name, network in highways.items()}
+    named = {name: {"name": name} | network for name, network in (highways | twins | others).items()}
+    return {name: validate(ConvConfig, network, f"{path}: {name}") for name, network in named.items()}
 
 
 NETWORKS = _read_networks()

@@ -145,6 +145,11 @@ class DataConfig(Strict):
         return data.model_copy(update=more)
 
     @property
+    def first_examples(self) -> int | None:
+        """Number of training examples that are used, the first ones; `None` for all."""
+        return self.training_examples or (self.pictures.training_images if self.pictures else None)
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """The networks that it is for; see `Network.reads`."""
         kind = self.own.kind if self.own else ""

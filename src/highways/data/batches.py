@@ -1,8 +1,8 @@
 """Data sets and batches of tensors that are already on the device: no worker processes, no copies of examples."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -12,37 +12,40 @@ from highways.config.data import Part
 
 @dataclass(frozen=True)
 class Labelled:
-    """Base of the data sets, whose other fields are tensors, dictionaries of tensors and plain values."""
+    """Base of the data sets: labelled examples by part."""
 
     name: str
     classes: int
     fingerprint: str
     """Fingerprint of the source files, the preparation and, for sentences, the word vectors."""
+    x: dict[Part, Tensor]
+    """Examples, `(examples, ...)`."""
+    y: dict[Part, Tensor]
+    """Their classes, `(examples,)`, int64 in [0, classes)."""
 
-    parts: ClassVar[tuple[Part, ...]] = ("train", "test")
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The names of the parts."""
+        return tuple(self.y)
 
     def to(self, device: torch.device) -> Self:
         """Return the data set with its tensors on `device`."""
 
         def moved(value: Any) -> Any:
             if isinstance(value, dict):
-                return {name: moved(one) for name, one in value.items()}
-            return value.to(device) if hasattr(value, "to") else value
+                return {part: moved(tensor) for part, tensor in value.items()}
+            return value.to(device) if isinstance(value, Tensor) else value
 
-        return replace(self, **{field.name: moved(getattr(self, field.name)) for field in fields(self)})
-
-    def targets(self, part: Part) -> Tensor:
-        """Return the classes of the examples of a part, `(examples,)`, int64 from 0."""
-        raise NotImplementedError
+        return replace(self, **{name: moved(value) for name, value in vars(self).items()})
 
     def size(self, part: Part) -> int:
         """Return the number of examples of a part that evaluation uses."""
-        return len(self.targets(part))
+        return len(self.y[part])
 
     @property
     def device(self) -> torch.device:
         """The device of the tensors."""
-        return self.targets("train").device
+        return self.y["train"].device
 
 
 @dataclass(eq=False)

@@ -20,9 +20,9 @@ from highways.data.sources import source
 from highways.errors import HighwaysError
 
 EVALUATION_BATCH = 500
-Examples = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Training examples and their classes, `(examples,)`, int64, then test examples and theirs. Examples are pictures,
-`(examples, channels, height, width)`, uint8; or flat, `(examples, features)`, float32."""
+Examples = dict[Part, tuple[Tensor, Tensor]]
+"""Examples and their classes, `(examples,)`, int64, by part. Examples are pictures, `(examples, channels, height,
+width)`, uint8; or flat, `(examples, features)`, float32."""
 Loader = Callable[[dict[str, Path]], Examples]
 """Function that reads examples from a data set's files, given by name."""
 
@@ -31,32 +31,27 @@ Loader = Callable[[dict[str, Path]], Examples]
 class Images(Labelled):
     """A data set of flattened images, or of other examples with a fixed number of features.
 
-    Attributes:
-        train_x: `(examples, features)`, float32; in [0, 1] for images.
-        train_y: `(examples,)`, int64 in [0, classes).
+    Its examples are `(examples, features)`, float32; in [0, 1] for images.
     """
-
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
 
     @property
     def features(self) -> int:
         """Number of features of an example."""
-        return self.train_x.shape[1]
-
-    def targets(self, part: Part) -> Tensor:
-        return self.train_y if part == "train" else self.test_y
+        return self.x["train"].shape[1]
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, in random order or that of the data; see `Batches`."""
         order = config.order_seed if config.budget.shuffle else None
-        return Batches(self.train_x, self.train_y, config.budget.batch_size, order, epoch)
+        return Batches(self.x["train"], self.y["train"], config.budget.batch_size, order, epoch)
 
     def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a whole part, in the order of the data."""
-        return Batches(self.train_x if part == "train" else self.test_x, self.targets(part), EVALUATION_BATCH)
+        return Batches(self.x[part], self.y[part], EVALUATION_BATCH)
+
+
+def divided(x: Tensor, y: Tensor, training: Tensor) -> Examples:
+    """Divide examples and their classes by a mask, `(examples,)`, of those for training; the others are for testing."""
+    return {"train": (x[training], y[training]), "test": (x[~training], y[~training])}
 
 
 def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray[np.bool_]) -> Examples:
@@ -66,8 +61,7 @@ def standardised(x: NDArray[np.float64], y: NDArray[np.int64], training: NDArray
     """
     mean, deviation = x[training].mean(axis=0), x[training].std(axis=0)
     scaled = torch.from_numpy(((x - mean) / np.where(deviation > 0, deviation, np.inf)).astype(np.float32))
-    labels, chosen = torch.from_numpy(y).long(), torch.from_numpy(training)
-    return scaled[chosen], labels[chosen], scaled[~chosen], labels[~chosen]
+    return divided(scaled, torch.from_numpy(y).long(), torch.from_numpy(training))
 
 
 # Files to pictures
@@ -105,20 +99,18 @@ def mnist(files: dict[str, Path]) -> Examples:
         images, labels = files[f"{name}-images-idx3-ubyte.gz"], files[f"{name}-labels-idx1-ubyte.gz"]
         return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1).long()
 
-    return *part("train"), *part("t10k")
+    return {"train": part("train"), "test": part("t10k")}
 
 
 def _cifar(files: dict[str, Path], training: Sequence[str], testing: str, classes: int) -> Examples:
-    parts = [read_cifar(files[f"{name}.bin"], classes) for name in (*training, testing)]
-    (*xs, test_x), (*ys, test_y) = zip(*parts, strict=True)
-    return torch.cat(xs), torch.cat(ys), test_x, test_y
+    xs, ys = zip(*[read_cifar(files[f"{name}.bin"], classes) for name in training], strict=True)
+    return {"train": (torch.cat(xs), torch.cat(ys)), "test": read_cifar(files[f"{testing}.bin"], classes)}
 
 
 def _pictures_of_digits(files: dict[str, Path]) -> Examples:
     """Scikit-learn's digits; their sixteen grey steps are scaled to 0 to 255."""
-    train_x, train_y, test_x, test_y = _digits(files)
-    train_x, test_x = ((x * 255).round().to(torch.uint8).view(-1, 1, 8, 8) for x in (train_x, test_x))
-    return train_x, train_y, test_x, test_y
+    flat = _digits(files).items()
+    return {part: ((x * 255).round().to(torch.uint8).view(-1, 1, 8, 8), y) for part, (x, y) in flat}
 
 
 # Files to flat examples
@@ -127,9 +119,7 @@ def _pictures_of_digits(files: dict[str, Path]) -> Examples:
 def _digits(files: dict[str, Path]) -> Examples:
     """Scikit-learn's digits, scaled by 1/16. Every fifth image is for testing: 1,438 + 359."""
     table = torch.from_numpy(np.loadtxt(files["digits.csv.gz"], dtype=np.float32, delimiter=","))
-    x, y = table[:, :-1] / 16, table[:, -1].long()
-    test = torch.arange(len(x)) % 5 == 4
-    return x[~test], y[~test], x[test], y[test]
+    return divided(table[:, :-1] / 16, table[:, -1].long(), torch.arange(len(table)) % 5 != 4)
 
 
 def _weak_signal(files: dict[str, Path]) -> Examples:
@@ -147,8 +137,7 @@ def mnist_fours_and_nines(files: dict[str, Path]) -> Examples:
         small = functional.avg_pool2d(x[chosen][:, :, 2:-2, 2:-2].float() / 255, 2)
         return small.flatten(1), (y[chosen] == 9).long()
 
-    train_x, train_y, test_x, test_y = mnist(files)
-    return *part(train_x, train_y), *part(test_x, test_y)
+    return {name: part(x, y) for name, (x, y) in mnist(files).items()}
 
 
 PICTURES: dict[str, Loader] = {

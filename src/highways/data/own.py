@@ -7,18 +7,18 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from highways import paths
-from highways.config import OwnFile, Part, quoted
+from highways.config import OwnFile, quoted
+from highways.data.images import mnist
+from highways.data.sentences import PARTS
 from highways.errors import HighwaysError, printable
-
-PARTS = get_args(Part)
 
 
 def own_files(own: OwnFile) -> dict[str, Path]:
@@ -36,16 +36,16 @@ def own_files(own: OwnFile) -> dict[str, Path]:
 
 
 def read_own(own: OwnFile) -> tuple[Sequence[Any], NDArray[np.int64], NDArray[np.str_]]:
-    """Read a user's file, or list the PNG files of a folder, and print the number of examples and the classes.
+    """Read a user's file or folder of images, and print the number of examples and the classes.
 
     Any fault raises a `HighwaysError` that names the file and, if it can, the line.
 
     Returns:
-        Examples, each an array of numbers, a sentence, or the path of an image; the class of each, `(examples,)`; and
-        its part, `(examples,)`.
+        Examples, each an array of numbers, a sentence, or a picture, `(channels, height, width)`, uint8; the class of
+        each, `(examples,)`; and its part, `(examples,)`.
     """
     where = paths.given(own.file)
-    x, labels, parts = _pictures(where, own_files(own)) if own.kind == "images" else _columns(own, where)
+    x, labels, parts = _images(where, own_files(own)) if own.kind == "images" else _columns(own, where)
     parts = parts or drawn_parts(own, len(labels))
     numbered = all(map(is_number, labels))
     classes = sorted(set(labels), key=lambda name: (float(name) if numbered else 0, name))
@@ -144,19 +144,33 @@ def is_number(text: str) -> bool:
 # A folder
 
 
-def _pictures(where: Path, files: dict[str, Path]) -> tuple[list[Path], list[str], list[str]]:
-    """Return images, labels (names of their folders), and parts if outer folders name them."""
+def _images(where: Path, files: dict[str, Path]) -> tuple[Sequence[Any], list[str], list[str]]:
+    """Return images, labels, and parts unless they are to be drawn: from MNIST's files or the names of folders."""
+    if any(name.endswith("-ubyte.gz") for name in files):
+        return _idx(where, {path.name: path for path in files.values()})
     folders = [PurePath(name).parts[:-1] for name in files]
     for name, folder in zip(files, folders, strict=True):
         if not folder or len(folder) != len(folders[0]) or (len(folder) > 1 and folder[-2] not in ("train", "test")):
             expected = "<class>/*.png, or all in train/<class>/*.png and test/<class>/*.png"
             raise HighwaysError(f"{where}/{name}: expected {expected}")
     parts = [folder[-2] for folder in folders if len(folder) > 1]
-    return list(files.values()), [folder[-1] for folder in folders], parts
+    return _pixels(files.values()), [folder[-1] for folder in folders], parts
 
 
-def pixels(images: Sequence[Path]) -> NDArray[np.uint8]:
-    """Return PNG files of equal size as `(images, channels, height, width)`; one channel if all are grey."""
+def _idx(where: Path, files: dict[str, Path]) -> tuple[Sequence[Any], list[str], list[str]]:
+    """Read a user's files in MNIST's format, for which there are no checksums."""
+    try:
+        (train_x, train_y), (test_x, test_y) = mnist(files).values()
+    except KeyError as error:
+        raise HighwaysError(f"{where}: no file {error} in it") from None
+    if (len(train_x), len(test_x)) != (len(train_y), len(test_y)) or train_x.shape[1:] != test_x.shape[1:]:
+        raise HighwaysError(f"{where}: there are not as many images as labels, or images of two sizes")
+    labels = [str(label) for label in [*train_y.tolist(), *test_y.tolist()]]
+    return [*train_x.numpy(), *test_x.numpy()], labels, ["train"] * len(train_x) + ["test"] * len(test_x)
+
+
+def _pixels(images: Iterable[Path]) -> list[NDArray[np.uint8]]:
+    """Read PNG files of equal size, `(channels, height, width)`; one channel if all are grey."""
     from PIL import Image  # takes a moment to import
 
     read = []
@@ -165,10 +179,10 @@ def pixels(images: Sequence[Path]) -> NDArray[np.uint8]:
             with Image.open(path, formats=["PNG"]) as image:
                 if image.mode[0] in "IF":
                     raise ValueError("more than 8 bits a pixel")
-                read.append(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+                pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise HighwaysError(f"{path}: not a PNG file that can be read: {error}") from None
-        if read[-1].shape != read[0].shape:
-            raise HighwaysError(f"{path}: {read[-1].shape}, the first image has {read[0].shape}; all must be alike")
-    stacked = np.stack(read)
-    return stacked[:, None] if stacked.ndim == 3 else stacked.transpose(0, 3, 1, 2)
+        read.append(pixels)
+        if pixels.shape != read[0].shape:
+            raise HighwaysError(f"{path}: {pixels.shape}, the first image has {read[0].shape}; all must be alike")
+    return [pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1) for pixels in read]

@@ -14,30 +14,20 @@ from highways.data.images import EVALUATION_BATCH
 
 @dataclass(frozen=True)
 class Pictures(Labelled):
-    """A data set of images, and how to preprocess them.
+    """A data set of images, `(examples, channels, height, width)`, uint8, and how to preprocess them."""
 
-    Attributes:
-        images: Images by part, `(examples, channels, height, width)`, uint8.
-        labels: Classes by part, `(examples,)`, int64 in [0, classes).
-        mean: Mean image of the training part, `(channels, height, width)`; `None` if it is not subtracted.
-    """
-
-    images: dict[Part, Tensor]
-    labels: dict[Part, Tensor]
     config: PicturesConfig
     mean: Tensor | None = None
+    """Mean image of the training part, `(channels, height, width)`; `None` if it is not subtracted."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
-        channels, height, width = self.images["train"].shape[1:]
+        channels, height, width = self.x["train"].shape[1:]
         return channels, height, width
 
-    def targets(self, part: Part) -> Tensor:
-        return self.labels[part]
-
     def size(self, part: Part) -> int:
-        count = len(self.labels[part])
+        count = len(self.y[part])
         return min(count, 10_000) if part == "train" else count  # all would cost a third of the training
 
     def prepared(self, images: Tensor) -> Tensor:
@@ -47,23 +37,23 @@ class Pictures(Labelled):
 
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, augmented, in random order; see `Batches`."""
-        x, y = self.images["train"], self.labels["train"]
+        x, y = self.x["train"], self.y["train"]
         return PictureBatches(x, y, config.budget.batch_size, config.order_seed, epoch, pictures=self)
 
     def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a part, not augmented, in the order of the data."""
         count = self.size(part)
-        return PictureBatches(self.images[part][:count], self.labels[part][:count], EVALUATION_BATCH, pictures=self)
+        return PictureBatches(self.x[part][:count], self.y[part][:count], EVALUATION_BATCH, pictures=self)
 
 
 def as_shown(pictures: Pictures) -> Pictures:
     """Enlarge pictures and compute their mean image, if so configured."""
     config, times = pictures.config, pictures.config.enlarge
-    images = {part: x.repeat_interleave(times, 2).repeat_interleave(times, 3) for part, x in pictures.images.items()}
+    images = {part: x.repeat_interleave(times, 2).repeat_interleave(times, 3) for part, x in pictures.x.items()}
     portions = images["train"].split(5_000) if config.mean_image else ()
     sums = [contrasted(portion, config).double().sum(dim=0) for portion in portions]
     mean = (torch.stack(sums).sum(dim=0) / len(images["train"])).float() if sums else None
-    return replace(pictures, images=images, mean=mean)
+    return replace(pictures, x=images, mean=mean)
 
 
 def contrasted(images: Tensor, config: PicturesConfig) -> Tensor:

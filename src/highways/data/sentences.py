@@ -1,8 +1,8 @@
 """Data sets of sentences as tensors, and batches of sentences of equal length, which need no padding."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -18,38 +18,18 @@ EVALUATION_WORDS = 8192
 
 
 @dataclass(frozen=True)
-class Split:
-    """Sentences of one part of a data set.
-
-    Attributes:
-        tokens: `(sentences, longest)`, int64: numbers of words, `PADDING` after a sentence's end.
-        lengths: `(sentences,)`, int64, on the CPU: words of each sentence, at least 1.
-        labels: `(sentences,)`, int64 in [0, classes).
-    """
-
-    tokens: Tensor
-    lengths: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device) -> "Split":
-        """Move the sentences to `device`, except their lengths."""
-        return Split(self.tokens.to(device), self.lengths, self.labels.to(device))
-
-
-@dataclass(frozen=True)
 class Sentences(Labelled):
-    """A data set of labelled sentences.
+    """A data set of sentences, `(sentences, longest)`, int64: numbers of words, `PADDING` after a sentence's end."""
 
-    Attributes:
-        vocabulary: Words of the training part, by number.
-        vectors: The user's word vectors, `(words, width)`, NaN for words without one.
-    """
-
-    splits: dict[Part, Split]
+    lengths: dict[Part, Tensor]
+    """Words of each sentence, `(sentences,)`, int64, at least 1; always on the CPU."""
     vocabulary: list[str]
+    """Words of the training part, by number."""
     vectors: Tensor | None = None
+    """The user's word vectors, `(words, width)`, NaN for words without one."""
 
-    parts: ClassVar[tuple[Part, ...]] = PARTS
+    def to(self, device: torch.device) -> Self:
+        return replace(super().to(device), lengths=self.lengths)
 
     @property
     def words(self) -> int:
@@ -61,30 +41,28 @@ class Sentences(Labelled):
         """Number of these words that are in the file of word vectors."""
         return 0 if self.vectors is None else int((~self.vectors[2:].isnan().all(dim=1)).sum())
 
-    def targets(self, part: Part) -> Tensor:
-        return self.splits[part].labels
-
     def training_batches(self, config: RunConfig, epoch: Callable[[], int]) -> Batches:
         """Return an epoch's batches of the training part, in random order; see `Batches`."""
         kind = PaddedBatches if _padded(config) else SentenceBatches
-        return kind(self.splits["train"], config.budget.batch_size, config.order_seed, epoch)
+        x, y, lengths = self.x["train"], self.y["train"], self.lengths["train"]
+        return kind(x, y, config.budget.batch_size, config.order_seed, epoch, lengths=lengths)
 
     def evaluation_batches(self, config: RunConfig, part: Part) -> Batches:
         """Return the batches of a whole part, in a fixed order."""
-        split = self.splits[part]
-        return PaddedBatches(split, config.budget.batch_size) if _padded(config) else SentenceBatches(split, 0)
+        kind, size = (PaddedBatches, config.budget.batch_size) if _padded(config) else (SentenceBatches, 0)
+        return kind(self.x[part], self.y[part], size, lengths=self.lengths[part])
 
 
 def _padded(config: RunConfig) -> bool:
     return getattr(config.network, "padding", "none") == "seen"
 
 
+@dataclass(eq=False)
 class PaddedBatches(Batches):
     """Ordinary batches: sentences of all lengths, padded to the longest in the batch."""
 
-    def __init__(self, split: Split, size: int, order_seed: int | None = None, epoch: Callable[[], int] = lambda: 0):
-        super().__init__(split.tokens, split.labels, size, order_seed, epoch)
-        self.lengths = split.lengths
+    lengths: Tensor = field(kw_only=True)
+    """Words of each sentence, `(sentences,)`, on the CPU."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in self.rows(self.random()):

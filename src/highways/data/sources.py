@@ -6,7 +6,6 @@ at its web address, unless `HIGHWAYS_OFFLINE=1` is set.
 
 import hashlib
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -22,10 +21,8 @@ from pydantic import AfterValidator, Field
 
 from highways import paths
 from highways.config import DataConfig, Part, Strict, read_mapping, validate
-from highways.data.own import own_files
-from highways.data.synthetic import GENERATORS
 from highways.errors import HighwaysError
-from highways.files import check_is_file, file_sha256
+from highways.files import check_is_file, write_whole
 
 
 def _inside(path: str) -> str:
@@ -90,6 +87,10 @@ class Source(Strict):
         except (HighwaysError, OSError):
             return "altered"
 
+    def states(self) -> dict[str, str]:
+        """Return the state of every file, without fetching anything."""
+        return {file.path: self.state(file) for file in self.files}
+
 
 @lru_cache(maxsize=4)
 def _read(path: Path) -> dict[str, Source]:
@@ -108,35 +109,6 @@ def source(data: DataConfig | str) -> Source:
     if name not in sources():
         raise HighwaysError(f"no data set {name!r}; there are: {', '.join(sources())}")
     return sources()[name]
-
-
-def fingerprint(data: DataConfig | str | None) -> str:
-    """Return a sha256 of everything that a data set's content depends on; the source files need not exist.
-
-    This covers the files' checksums (for generated data, the generator's name, parameters and version), the
-    preparation's version and the word vectors' content. The fingerprint of no data is empty.
-    """
-    if data is None:
-        return ""
-    config = data if isinstance(data, DataConfig) else DataConfig.model_construct(name=data)
-    content: dict[str, Any] = {}
-    if config.own is not None:
-        content["own"] = config.own.model_dump(mode="json", exclude={"file"})
-        content["files"] = {path: file_sha256(place) for path, place in own_files(config.own).items()}
-    else:
-        entry = source(config)
-        content["files"] = {file.path: file.sha256 for file in entry.files}
-        content["preparation"] = entry.preparation
-        if not entry.files:
-            content["generator"] = GENERATORS[config.name] | {"examples": entry.examples}
-    if config.vectors is not None:
-        content["vectors"] = file_sha256(paths.given(config.vectors))
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def state(name: str) -> dict[str, Literal["ok", "missing", "altered"]]:
-    """Return the state of every file of a data set, without fetching anything."""
-    return {file.path: source(name).state(file) for file in source(name).files}
 
 
 def locate(name: str) -> dict[str, Path]:
@@ -162,21 +134,17 @@ def locate(name: str) -> dict[str, Path]:
 
 def _unpack(entry: Source, archive: Archive) -> str:
     """Fetch an archive, check its members and move them into place; return where the archive came from."""
-    raw = paths.root() / "data" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=raw) as folder:
-        packed, part = Path(folder) / Path(archive.url).name, Path(folder) / "member"
+    with TemporaryDirectory() as folder:
+        packed = Path(folder) / Path(archive.url).name
         origin = _retrieve(archive.url, packed.name, f"md5:{archive.md5}", packed)
         try:
             with tarfile.open(packed) as content:
                 for file in entry.files:
-                    with content.extractfile(file.path) as member:  # type: ignore[union-attr]
-                        part.write_bytes(member.read())
-                    if (actual := pooch.file_hash(str(part))) != file.sha256:
+                    member = content.extractfile(file.path).read()  # type: ignore[union-attr]
+                    if (actual := hashlib.sha256(member).hexdigest()) != file.sha256:
                         raise ValueError(f"its member {file.path} has sha256 {actual}, expected {file.sha256}")
-                    entry.home(file).parent.mkdir(parents=True, exist_ok=True)
-                    part.replace(entry.home(file))
-        except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+                    write_whole(entry.home(file), member)
+        except (OSError, ValueError, KeyError, AttributeError, tarfile.TarError) as error:
             raise HighwaysError(f"{origin}: cannot be unpacked: {error}") from None
     return origin
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from highways import paths
-from highways.config import DataConfig, OwnFile, Part
+from highways.config import DataConfig, Part
 from highways.data.own import is_number, read_own
-from highways.data.sentences import PARTS, Sentences, Split
+from highways.data.sentences import PARTS, Sentences
 from highways.data.sources import locate, source
 from highways.data.synthetic import tweets as synthetic_tweets
 from highways.errors import HighwaysError
@@ -28,6 +28,8 @@ from highways.files import write_whole
 
 Sentence = tuple[str, int]
 """Words of a sentence, separated by spaces, and its class."""
+Numbered = dict[Part, dict[str, Tensor]]
+"""The `tokens`, `lengths` and `labels` of the sentences of each part: `x`, `lengths` and `y` of `Sentences`."""
 
 
 def load_sentences(config: DataConfig, mark: str) -> Sentences:
@@ -38,18 +40,18 @@ def load_sentences(config: DataConfig, mark: str) -> Sentences:
     path = paths.root() / "data" / "prepared" / f"{config.name}-{mark[:12]}.pt"
     try:
         content = torch.load(path, weights_only=True)
-        splits: dict[Part, Split] = {part: Split(**content["splits"][part]) for part in PARTS}
-        vocabulary, vectors = content["vocabulary"], content["vectors"]
+        splits, vocabulary, vectors = content["splits"], content["vocabulary"], content["vectors"]
     except Exception:  # missing or damaged: torch.load raises many kinds
-        labelled = read_labelled(config.name) if config.own is None else own_labelled(config.own)
-        vocabulary, splits = numericalise(labelled)
+        vocabulary, splits = numericalise(read_labelled(config))
         vectors = None if config.vectors is None else read_vectors(paths.given(config.vectors), vocabulary)
-        content = {"splits": {part: vars(split) for part, split in splits.items()}}
         packed = io.BytesIO()
-        torch.save(content | {"vocabulary": vocabulary, "vectors": vectors}, packed)
+        torch.save({"splits": splits, "vocabulary": vocabulary, "vectors": vectors}, packed)
         write_whole(path, packed.getvalue())
-    count = source(config).classes if config.own is None else int(splits["train"].labels.max()) + 1
-    data = Sentences(config.name, count, mark, splits, vocabulary, vectors)
+    x: dict[Part, Tensor] = {part: splits[part]["tokens"] for part in PARTS}
+    y: dict[Part, Tensor] = {part: splits[part]["labels"] for part in PARTS}
+    lengths: dict[Part, Tensor] = {part: splits[part]["lengths"] for part in PARTS}
+    count = source(config).classes if config.own is None else int(y["train"].max()) + 1
+    data = Sentences(config.name, count, mark, x, y, lengths, vocabulary, vectors)
     if vectors is not None:
         if not data.words_with_vectors:
             raise HighwaysError(f"{config.vectors}: it has none of the {data.words:,} words of {data.name}")
@@ -61,7 +63,7 @@ def load_sentences(config: DataConfig, mark: str) -> Sentences:
 # Words to numbers
 
 
-def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str], dict[Part, Split]]:
+def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str], Numbered]:
     """Number the words of the training part, most frequent first, and convert all sentences to these numbers.
 
     Words that the training part lacks become unknown. Returns the vocabulary and the parts.
@@ -71,8 +73,12 @@ def numericalise(labelled: Mapping[Part, Sequence[Sentence]]) -> tuple[list[str]
     text: Any = Field(include_lengths=True, batch_first=True)
     words = {part: [sentence.split() for sentence, _ in labelled[part]] for part in PARTS}
     text.build_vocab(words["train"])
-    labels = {part: torch.tensor([label for _, label in labelled[part]]) for part in PARTS}
-    return text.vocab.itos, {part: Split(*text.process(words[part]), labels=labels[part]) for part in PARTS}
+    splits: Numbered = {}
+    for part in PARTS:
+        tokens, lengths = text.process(words[part])
+        labels = torch.tensor([label for _, label in labelled[part]])
+        splits[part] = {"tokens": tokens, "lengths": lengths, "labels": labels}
+    return text.vocab.itos, splits
 
 
 def read_vectors(path: Path, vocabulary: Sequence[str] = ()) -> Tensor:
@@ -132,25 +138,23 @@ def _unpacked(path: Path) -> IO[bytes]:
 # Files to sentences; the sources' files have been checked by checksum
 
 
-def read_labelled(name: str) -> dict[Part, list[Sentence]]:
-    """Return the labelled sentences of a data set by part, cleaned, their words separated by spaces."""
-    files = locate(name)
-    if name == "synthetic-tweets":
-        counts = source(name).examples
+def read_labelled(config: DataConfig) -> dict[Part, list[Sentence]]:
+    """Return the labelled sentences of a data set by part, cleaned, their words separated by spaces.
+
+    The user's own are normalised like tweets.
+    """
+    if config.own is not None:
+        texts, classes, parts = read_own(config.own)
+        labelled = [(normalise(text) or "<empty>", label) for text, label in zip(texts, classes.tolist(), strict=True)]
+        return {part: [labelled[row] for row in (parts == part).nonzero()[0]] for part in PARTS}
+    files = locate(config.name)
+    if config.name == "synthetic-tweets":
+        counts = source(config).examples
         tweets = iter(synthetic_tweets(sum(counts.values()), seed=0))
         return {part: list(islice(tweets, counts[part])) for part in PARTS}
-    if name == "tweets":
+    if config.name == "tweets":
         return read_tweets(files.values())
-    return {part: read_sst(files[f"raw.clean.{part}"], coarse=name == "sst2") for part in PARTS}
-
-
-def own_labelled(own: OwnFile) -> dict[Part, list[Sentence]]:
-    """Return a user's sentences by part, normalised like tweets."""
-    texts, classes, parts = read_own(own)
-    labelled: dict[Part, list[Sentence]] = {part: [] for part in PARTS}
-    for text, label, part in zip(texts, classes.tolist(), parts.tolist(), strict=True):
-        labelled[part].append((normalise(str(text)) or "<empty>", label))
-    return labelled
+    return {part: read_sst(files[f"raw.clean.{part}"], coarse=config.name == "sst2") for part in PARTS}
 
 
 def _split_lines(path: Path, separator: str) -> list[list[str]]:

@@ -194,7 +194,7 @@ class TwoHeads(SmallStudy):
         """
         data = load(self.data)
         assert isinstance(data, Images)
-        if self.labelled >= (count := len(data.train_y)):
+        if self.labelled >= (count := len(data.y["train"])):
             raise HighwaysError(f"{self.labelled} labelled examples were asked for, {self.data} has {count}")
         of_seeds = []
         for seed in range(self.seeds):
@@ -216,9 +216,9 @@ class TwoHeads(SmallStudy):
             found[stored(version, f"{name}_gradient")] = nn.utils.get_total_norm(gradients)
         trial.fit(version)
         with torch.no_grad():
-            logits = trial(data.test_x.cpu())[0]
+            logits = trial(data.x["test"].cpu())[0]
         odds = torch.sigmoid(logits) if version.endswith("binary") else torch.softmax(logits, dim=1)
-        found[stored(version, "accuracy")] = (logits.argmax(dim=1) == data.test_y.cpu()).double().mean()
+        found[stored(version, "accuracy")] = (logits.argmax(dim=1) == data.y["test"].cpu()).double().mean()
         found[stored(version, "confidence")] = odds.max(dim=1).values.mean().double()
         if version != "masked-categorical":
             return found
@@ -235,7 +235,7 @@ class TwoHeads(SmallStudy):
         trial = _Trial(self.model_copy(update={"batch_size": size, "steps": steps}), data, seed, chance)
         trial.fit("masked-categorical")
         with torch.no_grad():
-            right = trial(data.test_x.cpu())[0].argmax(dim=1) == data.test_y.cpu()
+            right = trial(data.x["test"].cpu())[0].argmax(dim=1) == data.y["test"].cpu()
         batches = torch.randint(len(right), (METRIC_BATCHES, size), generator=trial.random)
         labelled = torch.rand(METRIC_BATCHES, size, generator=trial.random) < chance
         accuracies = (right[batches] & labelled).sum(dim=1).double() / labelled.sum(dim=1)
@@ -274,7 +274,7 @@ class _Trial(nn.Module):
         self.classifier = nn.Linear(study.hidden, data.classes)
         self.decoder = nn.Linear(study.hidden, data.features)
         self.study, self.chance, self.random = study, chance, torch.Generator().manual_seed(seed)
-        self.x, self.one_hot = data.train_x.cpu(), functional.one_hot(data.train_y.cpu(), data.classes).float()
+        self.x, self.one_hot = data.x["train"].cpu(), functional.one_hot(data.y["train"].cpu(), data.classes).float()
         order = torch.randperm(len(self.x), generator=self.random)
         self.known, self.unknown = order[: study.labelled], order[study.labelled :]
 

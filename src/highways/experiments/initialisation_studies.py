@@ -231,7 +231,7 @@ class Saturation(SmallStudy):
         data = load(self.data)
         assert isinstance(data, Images)
         initial = _initial((data.features, self.hidden, data.classes), self.weights, self.seeds)
-        few_x, few_y = data.train_x[: self.examples].cpu(), data.train_y[: self.examples].cpu()
+        few_x, few_y = data.x["train"][: self.examples].cpu(), data.y["train"][: self.examples].cpu()
         hidden = torch.sigmoid(_outputs(few_x, initial[:2], torch.sigmoid)).detach()
         gradients = torch.autograd.grad(_losses(few_x, few_y, initial, torch.sigmoid).sum(), initial[:2])
         slope, size = (
@@ -248,8 +248,8 @@ class Saturation(SmallStudy):
         return found
 
     def _train(self, data: Images, weights: list[Tensor], activation: Any, loss: Any, rate: float) -> dict[str, Tensor]:
-        train_x, train_y = data.train_x.cpu(), data.train_y.cpu()
-        few, test_x = (train_x[: self.examples], train_y[: self.examples]), data.test_x.cpu()
+        train_x, train_y = data.x["train"].cpu(), data.y["train"].cpu()
+        few, test_x = (train_x[: self.examples], train_y[: self.examples]), data.x["test"].cpu()
         order = torch.stack([torch.randperm(len(train_y), generator=one) for one in streams(range(self.seeds))])
         steps = min(self.steps, len(train_y) // self.batch_size)
         kept, losses, accuracies = set(kept_steps(steps + 1)), [], []
@@ -257,7 +257,7 @@ class Saturation(SmallStudy):
             if step in kept:
                 losses.append(loss(*few, weights, activation).detach())
             if step in (steps // 10, steps):
-                right = _outputs(test_x, weights, activation).argmax(dim=2) == data.test_y.cpu()
+                right = _outputs(test_x, weights, activation).argmax(dim=2) == data.y["test"].cpu()
                 accuracies.append(right.double().mean(dim=1))
             if step < steps:
                 rows = order[:, step * self.batch_size : (step + 1) * self.batch_size]

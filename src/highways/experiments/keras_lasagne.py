@@ -122,9 +122,9 @@ class Logistic(SmallStudy):
 
         data = load(DataConfig(name=self.data, training_examples=self.training_examples))
         assert isinstance(data, Images)
-        if len(data.train_y.unique()) < 2:
-            raise HighwaysError(f"{self.data}: its first {len(data.train_y)} training examples have one class only")
-        train, test = (data.train_x.numpy(), data.train_y.numpy()), (data.test_x.numpy(), data.test_y.numpy())
+        if len(data.y["train"].unique()) < 2:
+            raise HighwaysError(f"{self.data}: its first {len(data.y['train'])} training examples have one class only")
+        train, test = ((data.x[part].numpy(), data.y[part].numpy()) for part in data.parts)
         fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(*train)
         scores = torch.tensor([[fitted.score(*test)], [fitted.score(*train)]], dtype=torch.float64)
         return {"test_accuracy": scores[0], "train_accuracy": scores[1]}

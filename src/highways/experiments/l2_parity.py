@@ -192,7 +192,7 @@ class Parity(SmallStudy, ParitySettings):
         """
         data = load(DataConfig(name=self.data, training_examples=self.examples))
         assert isinstance(data, Images)
-        x, y = data.train_x.double().cpu(), functional.one_hot(data.train_y.cpu(), data.classes).double()
+        x, y = data.x["train"].double().cpu(), functional.one_hot(data.y["train"].cpu(), data.classes).double()
         xs, ys, size, decay = x.numpy(), y.numpy(), (self.hidden, self.steps), self.decay
         without, scratch = (train_in_numpy(xs, ys, *size, self.learning_rate, lambda_) for lambda_ in (0.0, decay))
         adam = train_in_torch(x, y, *size, self.adam_rate, torch.optim.AdamW, penalty=decay / 2)

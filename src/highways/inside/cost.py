@@ -44,7 +44,7 @@ def step_cost(config: RunConfig, device: torch.device, steps: int) -> tuple[floa
     if config.network.family != "dense" or not isinstance(data, Images):
         raise HighwaysError("the cost of a step is measured of dense networks")
     size = config.budget.batch_size
-    batch = (data.train_x[:size].to(device), data.train_y[:size].to(device))
+    batch = (data.x["train"][:size].to(device), data.y["train"][:size].to(device))
     cuda = device.type == "cuda"
     before = torch.cuda.memory_allocated(device) if cuda else 0
     if cuda:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +50,7 @@ def rebuild(profile: str, only_missing: bool = False) -> Iterator[str]:
 def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> Iterator[str]:
     """Upload an experiment to MLflow; see `rebuild`. Problems with records are appended to `faults`."""
     results = paths.Results(profile)
-    folder, known, said = results.of(name), len(faults), time.monotonic()
+    folder, known = results.of(name), len(faults)
     outputs = [*sorted(folder.tables.glob("[!.]*.csv")), *sorted(folder.figures.glob("*.png"))]
     outputs += [file for file in (results.claims, results.report) if name == REPORT.name and file.exists()]
     files = [*RecordStore(folder.runs), *AnalysisStore(folder.analyses), *outputs]
@@ -67,9 +66,8 @@ def _bring(profile: str, name: str, only_missing: bool, faults: list[str]) -> It
     records = list(RecordStore(folder.runs).readable(faults.append))
     analyses = list(AnalysisStore(folder.analyses).readable(faults.append))
     for number in runs.bring(records):
-        if time.monotonic() - said > 3:
+        if number < len(records):
             yield f"{name} ({profile}): {number} of {len(records)} runs so far"
-            said = time.monotonic()
     runs.bring_analyses(analyses)
     runs.close(title=BY_NAME[name].title if name in BY_NAME else "", files=outputs)
     if len(faults) == known:

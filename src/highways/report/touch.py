@@ -37,10 +37,10 @@ def touch(highway: Path, plain: Path | None = None, output: Path | None = None) 
     data = load(name)
     assert isinstance(data, Images)
     side, box, steps = PICTURES[name]
-    chosen = torch.cat([(data.test_y == digit).nonzero()[:OF_EACH_CLASS, 0] for digit in range(data.classes)])
-    pixels = (data.test_x[chosen] * steps).round().to(torch.uint8).numpy()
+    chosen = torch.cat([(data.y["test"] == digit).nonzero()[:OF_EACH_CLASS, 0] for digit in range(data.classes)])
+    pixels = (data.x["test"][chosen] * steps).round().to(torch.uint8).numpy()
     page = {"side": side, "box": box, "steps": steps, "networks": networks}
-    page |= {"labels": data.test_y[chosen].tolist(), "pixels": packed(pixels.tobytes())}
+    page |= {"labels": data.y["test"][chosen].tolist(), "pixels": packed(pixels.tobytes())}
     shown = name.upper() if name == "mnist" else name
     write_whole(home, render("touch.html.j2", page=page, networks=networks, data=shown, examples=len(chosen)))
     return home

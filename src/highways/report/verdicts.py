@@ -20,7 +20,7 @@ from highways.errors import HighwaysError
 from highways.experiments import BY_NAME, EXPERIMENTS
 from highways.experiments.base import SECTIONS, notes_of
 from highways.files import remove_strays, write_all, write_whole
-from highways.tracking import AnalysisRecord, Listed, RunRecord, Source
+from highways.tracking import Listed, Source
 
 TABLES = {table.name: (experiment, table) for experiment in EXPERIMENTS for table in experiment.tables}
 """Every table by name, with its experiment, in the order of the report."""
@@ -176,22 +176,17 @@ def _claim(row: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
 
 def _evidence(row: Mapping[str, Any], judged: Judged, sums: Mapping[str, str]) -> dict[str, Any]:
     claim = judged.claims[row["claim_id"]]
-    experiment, listed, required = BY_NAME[claim.experiment], judged.listed[claim.experiment], claim.required
+    experiment, listed, cell_of = BY_NAME[claim.experiment], judged.listed[claim.experiment], claim.required.cell_of
     results, evidence = paths.Results(judged.profile).of(experiment.name), claim.evidence(listed)
     there = row["verdict"] != "not run" and not listed.empty
-    groups: dict[Any, Sequence[RunRecord | AnalysisRecord]] = {
-        results.runs: [] if evidence.study else evidence.runs,
-        results.analyses: [evidence.study] if evidence.study else evidence.records.analyses,
-    }
-    concerned = [run.config for run in evidence.runs] if there and not evidence.study else []
     return {
         "experiment": experiment.name,
         "data": row["data"],
-        "trials": dict(Counter(" ".join(map(str, required.cell_of(config))) for config in concerned)),
+        "trials": dict(Counter(" ".join(map(str, cell_of(run.config))) for run in evidence.runs if there)),
         "networks": len(evidence.records.networks()) if there and claim.each_network else None,
         "records": [
             {"folder": paths.shown(folder), "number": len(own), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-            for folder, own in groups.items()
+            for folder, own in ((results.runs, evidence.runs), (results.analyses, evidence.records.analyses))
             if there and (text := "\n".join(sorted(sums[one.own_key] for one in own)))
         ],
         "tables": [paths.shown(results.tables / f"{table.name}.csv") for table in experiment.tables if there],

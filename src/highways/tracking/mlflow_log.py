@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from highways.config import RunConfig
@@ -28,13 +28,12 @@ from highways.tracking import mlflow_runs as shown
 from highways.tracking import mlflow_store as store
 from highways.tracking.events import EpochEnded, Event, Started
 from highways.tracking.mlflow_page import experiment_tags, views
-from highways.tracking.mlflow_runs import AUXILIARY, BEST, NOTE, RECORD, SHA256, Entry, is_finished
-from highways.tracking.records import AnalysisRecord, Record, RunRecord
+from highways.tracking.mlflow_runs import AUXILIARY, BEST, NOTE, RECORD, SHA256, Entry
+from highways.tracking.records import AnalysisRecord, R, RunRecord
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
-R = TypeVar("R", bound=Record)
 PARENT = "mlflow.parentRunId"
 ANALYSIS = "analysis."
 """Prefix of a sweep's tags, followed by an analysis's key; the value is the checksum of the analysis's record."""
@@ -62,12 +61,10 @@ class MlflowRuns:
 
     def __post_init__(self) -> None:
         place = store.where()
-        if not self.create and place.database is not None and not place.database.exists():
-            raise HighwaysError(f"there is no {place.database}; `highways tracking rebuild` makes it from the records")
         self._live: dict[str, tuple[str, list[Metric]]] = {}
         """Runs that train here, by key: MLflow's id, and metrics not yet written."""
         self._flush_at, self._parent = 0.0, ""
-        self.client = store.connect()
+        self.client = store.connect(self.create)
         self.own = {} if place.is_own else {"highways.checkout": store.checkout_id()}
         """Tag of a run on a shared server or database, naming the checkout that wrote it."""
         # A server knows where its artifacts go; for a database, MLflow would use the current folder.
@@ -78,7 +75,7 @@ class MlflowRuns:
                 tags = {"mlflow.experimentKind": "custom_model_development"}
                 self.client.create_experiment(self.experiment, location, tags)
             self.home = self.client.get_experiment_by_name(self.experiment)
-        if self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in the MLflow UI
+        elif self.home is not None and self.create and self.home.lifecycle_stage == "deleted":  # in the MLflow UI
             self.client.restore_experiment(self.home.experiment_id)
         if self.home is not None and place.is_own and self.home.artifact_location != location:
             moved = "belongs to another folder (was the checkout moved or copied?)"
@@ -159,25 +156,24 @@ class MlflowRuns:
         key = record.run_key
         self.configs.pop(key, None)  # the record may arrive before the run's `Started` event
         self._live.pop(key, None)
-        whole = [run for run in runs if self._has(run, record)]
-        kept = [*whole, *(run for run in runs if run.info.status == "RUNNING")][:1]
+        whole = next((run for run in runs if self._has(run, record)), None)
+        kept = whole or next((run for run in runs if run.info.status == "RUNNING"), None)
         for run in runs:
-            if run not in kept:
+            if run is not kept:
                 self.client.delete_run(run.info.run_id)
-        if whole and key in self.auxiliary and AUXILIARY not in whole[0].data.tags:
-            self.client.set_tag(whole[0].info.run_id, AUXILIARY, "true")
-        if not whole:
+        if whole is None:
             entry = self._entry(record.config, key, record)
-            entry.run_id = kept[0].info.run_id if kept else ""
+            entry.run = kept
             yield entry
 
     def _has(self, run: Run, record: RunRecord) -> bool:
         """Return whether a run holds a record, judged by its tags and, if local, by its artifact."""
         file, tags = _local(run, RECORD), run.data.tags
         return (
-            is_finished(run)
+            run.info.status == "FINISHED"
             and tags.get(PARENT) == self.parent()  # the parent may have been deleted and created again
-            and tags[SHA256] == record.sha256
+            and tags.get(SHA256) == record.sha256
+            and (AUXILIARY in tags or record.run_key not in self.auxiliary)
             and (file is None or (file.is_file() and file.read_text("utf-8", errors="replace") == record.dumps()))
         )
 
@@ -192,7 +188,7 @@ class MlflowRuns:
         """Write runs in full, updating those that have an id, and return all ids."""
         if self._database is None:
             return [self._send(entry) for entry in entries]
-        runs = {entry.run_id or uuid.uuid4().hex: entry for entry in entries}
+        runs = {entry.run.info.run_id if entry.run else uuid.uuid4().hex: entry for entry in entries}
         store.write_runs(self._database, self.home.experiment_id, self.home.artifact_location, runs)
         return [*runs]
 
@@ -200,18 +196,15 @@ class MlflowRuns:
         """Write a run through MLflow's API, as to a server, and return its id."""
         from mlflow.entities import DatasetInput, Param, RunTag
 
-        if entry.run_id:
-            run = self.client.get_run(entry.run_id)
-        else:
-            run = self.client.create_run(self.home.experiment_id, entry.start, entry.tags, entry.name)
+        run = entry.run or self.client.create_run(self.home.experiment_id, entry.start, entry.tags, entry.name)
         run_id, start = run.info.run_id, run.info.start_time
         there = {(name, one.step) for name in run.data.metrics for one in self.client.get_metric_history(run_id, name)}
+        metrics = [metric for metric in entry.metrics if (metric.key, metric.step) not in there]
+        params, tags = [Param(*pair) for pair in entry.params.items()], [RunTag(*pair) for pair in entry.tags.items()]
         self.client.log_inputs(run_id, [DatasetInput(entry.data)])
-        self.client.log_batch(run_id, params=[Param(*pair) for pair in entry.params.items()])
+        self.client.log_batch(run_id, metrics, params, tags)
         if entry.end is not None:
             self.client.log_text(run_id, entry.record, RECORD)
-            metrics = [metric for metric in entry.metrics if (metric.key, metric.step) not in there]
-            self.client.log_batch(run_id, metrics, tags=[RunTag(*pair) for pair in entry.tags.items()])
             end = start + entry.end - entry.start  # the run's own duration, not its group's
             self.client.set_terminated(run_id, "FINISHED", end)  # last: a FINISHED run is complete
         return run_id
@@ -257,14 +250,15 @@ def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) ->
     with store.asking(), tempfile.TemporaryDirectory() as folder:
         there = MlflowRuns(profile, experiment, create=False)
         if kind is RunRecord:
-            runs = {run.data.tags["run_key"]: run for run in there.search(kind="run") if is_finished(run)}
+            found = there.search("attributes.status = 'FINISHED'", kind="run")
+            runs = {run.data.tags["run_key"]: run for run in found}
         else:
             runs = {key: run for run in there.search(kind="sweep") for key in keys if ANALYSIS + key in run.data.tags}
         for key in filter(runs.__contains__, keys):
             path, tag = (RECORD, SHA256) if kind is RunRecord else (f"analyses/{key}.json", ANALYSIS + key)
             try:  # a local artifact is read directly: MLflow is slow to find it
-                run_id, file = runs[key].info.run_id, _local(runs[key], path)
-                file = file or Path(there.client.download_artifacts(run_id, path, folder))
+                file = _local(runs[key], path)
+                file = file or Path(there.client.download_artifacts(runs[key].info.run_id, path, folder))
                 record: Any = kind.loads(file.read_text(encoding="utf-8"), f"MLflow: {key}")
             except FileNotFoundError:
                 raise HighwaysError(f"MLflow: {key}: its artifact is missing; {store.FRESH}") from None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Dataset, Metric, Run
 
 RECORD, SHA256 = "record.json", "record_sha256"
-"""Artifact and tag of a run: its record and the record's checksum; both are written last."""
+"""Artifact and tag of a finished run: its record and the record's checksum."""
 NOTE = "mlflow.note.content"
 AUXILIARY, BEST = "auxiliary", "best"
 """Tags: the run is auxiliary, so no outcome counts it; it is the best of its network, depth and data set."""
@@ -46,8 +46,8 @@ class Entry:
     end: int | None = None
     metrics: Sequence[Metric] = ()
     record: str = ""
-    run_id: str = ""
-    """MLflow's id of the run; empty for a new run."""
+    run: Run | None = None
+    """The run in MLflow, if it is there already."""
 
 
 def entry_of(profile: str, experiment: str, config: RunConfig, key: str, record: RunRecord | None = None) -> Entry:
@@ -143,11 +143,6 @@ def _metrics(record: RunRecord) -> list[Metric]:
     return metrics
 
 
-def is_finished(run: Run) -> bool:
-    """Return whether a run is finished and complete; its status and checksum are written last."""
-    return run.info.status == "FINISHED" and SHA256 in run.data.tags
-
-
 def best_of_cells(runs: Iterable[Run]) -> list[Run]:
     """Return the best finished run, auxiliary ones excluded, for every data set, network and depth, in this order."""
 
@@ -155,7 +150,7 @@ def best_of_cells(runs: Iterable[Run]) -> list[Run]:
         values, epochs = run.data.metrics, int(run.data.params["budget.epochs"])
         return place(bool(values[DIVERGED]), values.get(BEST_LOSS), run.data.tags["run_key"], epochs=epochs)
 
-    counting = [run for run in runs if is_finished(run) and AUXILIARY not in run.data.tags]
+    counting = [run for run in runs if run.info.status == "FINISHED" and AUXILIARY not in run.data.tags]
     best = {
         (run.data.tags["data"], run.data.tags["network"], run.data.tags["depth"]): run
         for run in sorted(counting, key=rank, reverse=True)
@@ -167,7 +162,7 @@ def of_sweep(runs: Iterable[Run], best: Sequence[Run]) -> list[Metric]:
     """Return a sweep's metrics: `summary/...` over finished runs, `by depth/...` of the best runs, depth as step."""
     from mlflow.entities import Metric
 
-    finished, by_depth = [run for run in runs if is_finished(run)], []
+    finished, by_depth = [run for run in runs if run.info.status == "FINISHED"], []
     end = max((run.info.end_time or 0 for run in finished), default=0) + len(finished)  # MLflow shows the latest values
     summary = {name: fsum(run.data.metrics[name] for run in finished) for name in (DIVERGED, SECONDS)}
     summary["summary/runs"] = float(len(finished))

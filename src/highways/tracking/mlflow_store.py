@@ -129,8 +129,8 @@ def checkout_id() -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def connect() -> MlflowClient:
-    """Return a client of the tracking store, creating a missing local database."""
+def connect(create: bool = True) -> MlflowClient:
+    """Return a client of the tracking store; a missing local database is created, or an error without `create`."""
     import_mlflow()
     from mlflow import MlflowClient
     from sqlalchemy import Engine, event
@@ -140,6 +140,8 @@ def connect() -> MlflowClient:
 
     if (path := where().database) is not None:
         if not path.exists():
+            if not create:
+                raise HighwaysError(f"there is no {path}; `highways tracking rebuild` makes it from the records")
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked():
                 if not path.exists():
