@@ -125,7 +125,7 @@ def test_search_is_trained_in_rungs_counts_no_drawn_trial_and_guesses_no_survivo
     assert network_of(lost.config) not in {network_of(run.config) for run in without if run.config.budget.epochs == 4}
 
 
-OWN = {"trials": 4, "epochs": 1, "keep": 2}
+OWN = {"trials": 4, "epochs": 1, "rungs": [{"epochs": 2, "keep": 3}], "keep": 2}
 GATES = {"profile": "x", "data": ["digits"], "depth": 3, "width": 4, "epochs": 3, "batch_size": 200} | {
     "transform_bias": {"digits": -2.0}
 }
@@ -143,7 +143,7 @@ def test_own_search_of_gates_shows_the_best_of_those_kept(project: Path) -> None
     listed = listed_records(settings)
     by_config = {one.config: one for one in listed}
     assert sorted((by_config[run] for run in shown), key=rank)[0].config == shown[0]
-    assert len(listed.auxiliary) == 4, "the short trials count for nothing"
+    assert len(listed.auxiliary) == 4 + 3, "the shorter trials count for nothing"
     assert {run.budget.epochs for run in by_config} == {3}
 
 
@@ -165,8 +165,8 @@ BASES: dict[type[Profile], dict] = {DepthProfile: SMALL, GatesProfile: GATES, Ve
         (VeryDeepProfile, {"depths": {"mnist": [5]}}, "depths has none for digits"),
         (VeryDeepProfile, {"cost_depths": [5, 5]}, "5 is given twice"),
         (GatesProfile, {"search": "quick", "own_search": OWN}, "one of search and own_search"),
-        (GatesProfile, {"own_search": OWN | {"epochs": 3}}, "a rung of 3 epochs follows one of 3"),
-        (GatesProfile, {"own_search": OWN | {"keep": 5}}, "keeps 5 trials, there are 4"),
+        (GatesProfile, {"own_search": OWN | {"epochs": 2}}, "a rung of 2 epochs follows one of 2"),
+        (GatesProfile, {"own_search": OWN | {"keep": 4}}, "keeps 4 trials, there are 3"),
     ],
 )
 def test_bad_searches_are_refused_in_one_line(schema: type[Profile], changes: dict, message: str) -> None:

@@ -28,6 +28,8 @@ class OwnSearch(Strict):
     trials: Trials
     epochs: Epochs
     """Epochs of every trial; those kept are trained for the notebook's `epochs`."""
+    rungs: list[Rung] = Field(default_factory=list)
+    """Rungs between the trials and those kept."""
     keep: Trials
 
 
@@ -75,7 +77,7 @@ class GatesProfile(Search):
 
     @property
     def later_rungs(self) -> Sequence[Rung]:
-        return [Rung(epochs=self.epochs, keep=self.own_search.keep)] if self.own_search else []
+        return [*own.rungs, Rung(epochs=self.epochs, keep=own.keep)] if (own := self.own_search) else []
 
     def first_rung(self) -> dict[ImageDataName, list[RunConfig]]:
         """Return the trials of a separate search, or else a run for every rank, by data set."""
@@ -83,7 +85,7 @@ class GatesProfile(Search):
             return {name: [self._run(name, number) for number in self.ranks.get(name, [1])] for name in self.data}
         trials: dict[ImageDataName, list[RunConfig]] = {}
         shared = {"profile": self.profile, "depths": [self.depth], "batch_size": self.batch_size}
-        shared |= {"highway_width": self.width} | own.model_dump(exclude={"keep"})
+        shared |= {"highway_width": self.width} | own.model_dump(exclude={"keep", "rungs"})
         for name in self.data:
             search, bias = DepthProfile.model_validate(shared | {"data": name}), self.transform_bias[name]
             trials[name] = [search.trial("highway", self.depth, number, bias) for number in range(own.trials)]
@@ -99,15 +101,16 @@ class GatesProfile(Search):
             yield [run for runs in level for run in runs]
 
     def auxiliary(self) -> list[RunConfig]:
-        return [run for ladder in self.ladders().values() for run in ladder[0]] if self.own_search else []
+        ladders = self.ladders().values() if self.own_search else ()
+        return [run for ladder in ladders for rung in ladder[: len(self.later_rungs)] for run in rung]
 
     def shown(self) -> list[RunConfig]:
         """Return the runs whose networks are analysed; for a separate search, those kept, best first."""
         if self.own_search is None:
             return self.runs()
         runs = []
-        for _, *rungs in self.ladders().values():
-            kept = [run for rung in rungs for run in rung]
+        for ladder in self.ladders().values():
+            kept = [run for rung in ladder[len(self.later_rungs) :] for run in rung]
             runs += dict.fromkeys([record.config for record in self.ranking(kept)] + kept)
         return runs
 
