@@ -237,7 +237,7 @@ def test_notebook_runs_from_its_own_folder_as_jupyterlab_does(clone: Path, monke
 
 
 SMALL = {"depths": [1, 2], "seeds": 1, "epochs": 1, "hidden": 8, "embedding": 8, "batch_size": 200, "beside": None}
-GATES = {"search": "quick", "transform_bias": {"digits": -2.0}, "depth": 10, "ranks": {}}
+GATES = {"own_search": {"trials": 2, "epochs": 1, "keep": 1}, "transform_bias": {"digits": -2.0}, "depth": 10}
 
 
 @pytest.mark.pipeline
@@ -247,11 +247,11 @@ GATES = {"search": "quick", "transform_bias": {"digits": -2.0}, "depth": 10, "ra
         ("01_depth", {"data": "digits", "trials": 1, "epochs": 1}, 8),
         ("02_bilstm_depth", SMALL | {"data": ["synthetic-tweets"]}, 7),
         ("03_conv", {"trainings": [{"network": "highway-mnist-16", "data": "digits", "epochs": 1, "runs": 1}]}, 1),
-        ("04_gates", GATES | {"data": ["digits"], "epochs": 1}, 1),
+        ("04_gates", GATES | {"data": ["digits"], "epochs": 2}, 3),
     ],
 )
 @OF_MLFLOW
-def test_paper_profile_runs_for_one_epoch(study: Path, tracked_project: Path, notebook, changes, runs) -> None:
+def test_paper_profile_runs_for_an_epoch_or_two(study: Path, tracked_project: Path, notebook, changes, runs) -> None:
     """The same networks, on data that are at hand."""
     path = study / "profiles" / "paper-test" / f"{notebook}.yaml"
     parameters = yaml.safe_load((study / "profiles" / "paper" / path.name).read_text())
