@@ -157,7 +157,8 @@ class MlflowRuns:
         self.configs.pop(key, None)  # the record may arrive before the run's `Started` event
         self._live.pop(key, None)
         whole = next((run for run in runs if self._has(run, record)), None)
-        kept = whole or next((run for run in runs if run.info.status == "RUNNING"), None)
+        sums = (None, record.sha256)  # of a run in training, and of one that lacks a tag or its artifact
+        kept = whole or next((run for run in runs if run.data.tags.get(SHA256) in sums), None)
         for run in runs:
             if run is not kept:
                 self.client.delete_run(run.info.run_id)
@@ -262,7 +263,7 @@ def read(kind: type[R], profile: str, experiment: str, keys: Collection[str]) ->
                 record: Any = kind.loads(file.read_text(encoding="utf-8"), f"MLflow: {key}")
             except FileNotFoundError:
                 raise HighwaysError(f"MLflow: {key}: its artifact is missing; {store.FRESH}") from None
-            if record.own_key != key or record.sha256 != runs[key].data.tags[tag]:
+            if record.own_key != key or record.sha256 != runs[key].data.tags.get(tag):
                 raise HighwaysError(f"MLflow: {key}: the artifact is another record; {store.FRESH}")
             records.append(record)
     return records
