@@ -230,6 +230,8 @@ class Processes(Engine):
     """
 
     def __init__(self, workers: int):
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker runs its parent's script
+            raise HighwaysError("a script that trains in several processes needs `if __name__ == '__main__':`")
         self.most = workers
         self._processes: list[BaseProcess] = []
         self._idle: list[Connection] = []
